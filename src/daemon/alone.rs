@@ -1,0 +1,1 @@
+//! The daemon's work without a daemon, for one request.

@@ -1,0 +1,1 @@
+//! Keeps history and ledger.

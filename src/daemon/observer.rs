@@ -1,0 +1,1 @@
+//! Looks: from devices, mounts and sentinels to sights.

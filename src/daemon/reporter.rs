@@ -1,0 +1,1 @@
+//! Tells the journal and the service manager what happens.

@@ -1,0 +1,1 @@
+//! All that the daemon knows, and what it does about an event.

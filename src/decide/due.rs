@@ -1,0 +1,1 @@
+//! Whether and when a copy is wanted.

@@ -1,0 +1,1 @@
+//! Whether a run deletes more than it may.

@@ -1,0 +1,1 @@
+//! What rsync's exit code and messages mean for a run.

@@ -1,0 +1,10 @@
+//! Floor 2: judgement. Same inputs, same answer: no I/O, no clock, no log.
+
+pub mod backoff;
+pub mod due;
+pub mod guard;
+pub mod judge;
+pub mod obstacles;
+pub mod presence;
+pub mod queue;
+pub mod retention;

@@ -1,0 +1,1 @@
+//! All that stands in the way of a sync.

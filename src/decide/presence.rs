@@ -1,0 +1,1 @@
+//! Which device and which mount is a drive.

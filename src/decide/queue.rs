@@ -1,0 +1,1 @@
+//! Which syncs run next, in which order, and which may start now.

@@ -1,0 +1,1 @@
+//! The configuration file: TOML in, a configuration or all its mistakes out.

@@ -1,0 +1,1 @@
+//! The ledger file: JSON with a version.

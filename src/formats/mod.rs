@@ -1,0 +1,11 @@
+//! Floor 2: translation. Text and bytes into nouns and back, pure; serde lives here only.
+
+pub mod config;
+pub mod duration;
+pub mod ledger;
+pub mod log;
+pub mod mountinfo;
+pub mod rsync;
+pub mod sentinel;
+pub mod text;
+pub mod wire;

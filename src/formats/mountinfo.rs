@@ -1,0 +1,1 @@
+//! The mount table: `proc_pid_mountinfo(5)`.

@@ -1,0 +1,1 @@
+//! rsync: its arguments, its output and its exit codes (rsync(1)).

@@ -1,0 +1,1 @@
+//! Sentinel files: empty, or `id = "<uuid>"`.

@@ -1,0 +1,1 @@
+//! The socket's language: Varlink messages, framed by NUL.

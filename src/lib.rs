@@ -1,0 +1,11 @@
+//! Backups that happen by themselves when drives and networks come within reach.
+//!
+//! A house with five floors; imports point down only. `docs/ARCHITECTURE.md` tells the plan, `tests/architecture.rs`
+//! holds it.
+
+pub mod ctl;
+pub mod daemon;
+pub mod decide;
+pub mod formats;
+pub mod model;
+pub mod os;

@@ -1,0 +1,110 @@
+//! A whole, valid configuration.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::{EndpointName, GroupName, LocationName, Sync, SyncName, Volume, VolumeName};
+
+/// A whole, valid configuration: every name in it resolves, no two destinations overlap, no dependency is cyclic.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Configuration {
+    /// The daemon's own settings.
+    pub daemon: DaemonSettings,
+    /// Networks it recognises.
+    pub locations: BTreeMap<LocationName, Location>,
+    /// Ways to reach servers, `extends` resolved.
+    pub endpoints: BTreeMap<EndpointName, Endpoint>,
+    /// Named roots.
+    pub volumes: BTreeMap<VolumeName, Volume>,
+    /// Volumes that rotate in one role.
+    pub groups: BTreeMap<GroupName, Group>,
+    /// Where secrets come from.
+    pub credentials: CredentialProvider,
+    /// The syncs, those to a group once for each member.
+    pub syncs: BTreeMap<SyncName, Sync>,
+}
+
+/// The daemon's own settings.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DaemonSettings {
+    /// How many syncs that share no drive and no server may run at once; at least one.
+    pub max_parallel: usize,
+    /// Quiet time after the last change of a volume before a run starts.
+    pub settle: Duration,
+    /// Time after a plug-in before a run starts, in which a person may hold it.
+    pub grace: Duration,
+    /// Which desktop notifications are shown.
+    pub notify: Notify,
+}
+
+/// Which desktop notifications are shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Notify {
+    /// All.
+    All,
+    /// Failures, holds and overdue copies.
+    Problems,
+    /// None.
+    None,
+}
+
+/// A network that the daemon recognises; any one match is enough.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Location {
+    /// Wi-Fi names.
+    pub ssids: Vec<String>,
+    /// NetworkManager connection names or UUIDs.
+    pub connections: Vec<String>,
+    /// MAC addresses of the default gateway, in lower case.
+    pub gateways: Vec<String>,
+    /// Subnets in CIDR notation.
+    pub subnets: Vec<String>,
+}
+
+/// One way to reach a server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Endpoint {
+    /// Its name.
+    pub name: EndpointName,
+    /// A name, an address, or a Host of `~/.ssh/config`.
+    pub host: String,
+    /// The port, if not ssh's own choice.
+    pub port: Option<u16>,
+    /// The remote user, if not ssh's own choice.
+    pub user: Option<String>,
+    /// The private key file.
+    pub key: Option<PathBuf>,
+    /// Where it is used; empty for anywhere.
+    pub locations: Vec<LocationName>,
+    /// The endpoints to jump through, first hop first.
+    pub proxy_jump: Vec<EndpointName>,
+    /// How long a connection may take to come up.
+    pub connect_timeout: Duration,
+    /// The file of known host keys.
+    pub known_hosts: Option<PathBuf>,
+    /// Options passed as `ssh -o`.
+    pub options: Vec<String>,
+}
+
+/// Volumes that rotate in one role.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Group {
+    /// Its name.
+    pub name: GroupName,
+    /// Its members, in the order of the configuration; never empty.
+    pub volumes: Vec<VolumeName>,
+}
+
+/// Where secrets come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CredentialProvider {
+    /// The Secret Service of the desktop.
+    SecretService,
+    /// A command that prints the secret; `{id}` in it is replaced by the credential's name.
+    Command(Vec<String>),
+    /// Files.
+    File,
+    /// Environment variables.
+    Environment,
+}

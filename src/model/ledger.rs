@@ -1,0 +1,33 @@
+//! What people decided and what was seen once, as far as it must outlive the daemon.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+
+use super::{End, Hardware, SentinelId, SyncName, VolumeName};
+
+/// What people decided and what was seen once. Losing it costs questions (`device-unknown`), never safety.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Ledger {
+    /// The hardware that each drive was used on.
+    pub hardware: BTreeMap<VolumeName, BTreeSet<Hardware>>,
+    /// The ids that the sentinels of volumes carried.
+    pub volume_ids: BTreeMap<VolumeName, SentinelId>,
+    /// The ids that the sentinels of the ends of syncs carried.
+    pub end_ids: BTreeMap<(SyncName, End), SentinelId>,
+    /// The volumes on which a hold lies.
+    pub holds: BTreeSet<VolumeName>,
+    /// The number of deletions that a person approved for the next run of a sync.
+    pub approvals: BTreeMap<SyncName, u64>,
+    /// The pause, if there is one.
+    pub pause: Option<Pause>,
+}
+
+/// How long the daemon is paused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pause {
+    /// Until this moment.
+    Until(Timestamp),
+    /// Until a person resumes it.
+    UntilResumed,
+}

@@ -1,0 +1,40 @@
+//! Floor 1: the nouns. They cannot fail, wait, be serialised or read a clock.
+//!
+//! An identifier is checked when it is made and never again; a variant holds exactly what is valid in that state.
+
+mod condition;
+mod configuration;
+mod ledger;
+mod name;
+mod now;
+mod obstacle;
+mod order;
+mod outcome;
+mod place;
+mod run;
+mod sight;
+mod snapshot;
+mod status;
+mod sync;
+mod volume;
+
+pub use condition::{BatteryRule, Conditions, Hours, MeteredRule};
+pub use configuration::{Configuration, CredentialProvider, DaemonSettings, Endpoint, Group, Location, Notify};
+pub use ledger::{Ledger, Pause};
+pub use name::{CredentialName, EndpointName, GroupName, LocationName, NameError, SyncName, VolumeName};
+pub use now::{BootTime, Now};
+pub use obstacle::{End, Obstacle};
+pub use order::{first_cycle, upstreams};
+pub use outcome::{Conclusion, Failure, FailureKind, HoldReason, Interruption, Outcome, Remedy};
+pub use place::{Place, Subdir, SubdirError};
+pub use run::{Figures, Progress, RunId, RunRecord, RunReport, Step, Trigger};
+pub use sight::{
+    Absence, Access, BlockDevice, DeviceRole, EndFault, EndSight, Hardware, Mount, MountId, PresentVolume,
+    SentinelFault, SentinelId, SyncSight, VolumeSight,
+};
+pub use snapshot::{SnapshotName, SnapshotNameError};
+pub use status::{DaemonState, Freshness, RunningNow, Status, SyncState, SyncStatus, VolumeStatus};
+pub use sync::{
+    Every, Filter, Guard, HookCommand, Hooks, Keep, KeepRules, RsyncOptions, RsyncSettings, SnapshotKind, Sync,
+};
+pub use volume::{Drive, DriveUuid, DriveUuidError, Mounting, Server, Volume, VolumeRoot, WhenDone};

@@ -1,0 +1,307 @@
+//! Obstacles: the reasons why a sync cannot run now. A sync shows all of them.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use jiff::Timestamp;
+
+use super::{Absence, Hardware, HoldReason, Hours, SentinelFault, SyncName, VolumeName};
+
+/// One end of a sync.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum End {
+    /// Where it reads.
+    Source,
+    /// Where it writes.
+    Destination,
+}
+
+impl fmt::Display for End {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Source => "source",
+            Self::Destination => "destination",
+        })
+    }
+}
+
+/// One reason why a sync cannot run now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Obstacle {
+    /// `enabled = false`.
+    Disabled,
+    /// A volume is not within reach.
+    VolumeAbsent {
+        /// Which end of the sync it is.
+        end: End,
+        /// The volume.
+        volume: VolumeName,
+        /// Why.
+        absence: Absence,
+    },
+    /// A directory of the sync does not exist on its volume, or cannot be looked at.
+    DirectoryMissing {
+        /// Which end of the sync it is.
+        end: End,
+        /// The directory.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// The source keeps snapshots and has no complete one yet.
+    NoSnapshotYet {
+        /// The source.
+        path: PathBuf,
+    },
+    /// A drive is plugged in but not mounted.
+    NotMounted {
+        /// Which end of the sync it is.
+        end: End,
+        /// The volume.
+        volume: VolumeName,
+        /// Its device.
+        device: PathBuf,
+        /// Whether a person unmounted it, so that it stays alone until it is plugged in again.
+        let_go: bool,
+    },
+    /// A drive is plugged in but its LUKS container is closed.
+    Locked {
+        /// Which end of the sync it is.
+        end: End,
+        /// The volume.
+        volume: VolumeName,
+        /// Its device.
+        device: PathBuf,
+    },
+    /// A sentinel does not prove a place.
+    Sentinel {
+        /// Which end of the sync it is.
+        end: End,
+        /// The path of the sentinel.
+        path: PathBuf,
+        /// What is wrong with it.
+        fault: SentinelFault,
+    },
+    /// A sentinel carries another id than the one seen before.
+    SentinelMismatch {
+        /// Which end of the sync it is.
+        end: End,
+        /// The path of the sentinel.
+        path: PathBuf,
+    },
+    /// Several devices carry the UUID of a volume.
+    DuplicateUuid {
+        /// The volume.
+        volume: VolumeName,
+        /// Their nodes.
+        devices: Vec<PathBuf>,
+    },
+    /// The hardware of a drive was never used for its volume.
+    DeviceUnknown {
+        /// The volume.
+        volume: VolumeName,
+        /// The hardware.
+        hardware: Hardware,
+    },
+    /// The hours of the day in which it may start are others.
+    OutsideHours(Hours),
+    /// The destination cannot be written.
+    ReadOnly {
+        /// The volume.
+        volume: VolumeName,
+        /// Its root.
+        root: PathBuf,
+    },
+    /// Btrfs snapshots are asked for where they cannot be had.
+    NotBtrfs {
+        /// The destination, or its `staging`.
+        path: PathBuf,
+        /// What is there instead.
+        found: String,
+    },
+    /// The destination has no space or no inodes left.
+    NoSpace {
+        /// The destination.
+        path: PathBuf,
+    },
+    /// A sync that goes first failed, so that the source is stale.
+    UpstreamFailed {
+        /// The sync that goes first.
+        upstream: SyncName,
+    },
+    /// A guard stopped the last run.
+    Held(HoldReason),
+    /// A person laid a hold on a volume.
+    VolumeHeld {
+        /// The volume.
+        volume: VolumeName,
+    },
+    /// The daemon is paused.
+    Paused {
+        /// Until when; `None` until `resume`.
+        until: Option<Timestamp>,
+    },
+    /// The last attempt failed; the next comes by itself.
+    BackingOff {
+        /// When the next attempt may start.
+        until: Timestamp,
+        /// Why the last one failed.
+        error: String,
+    },
+    /// Another process writes to the destination.
+    LockTaken {
+        /// The lock.
+        path: PathBuf,
+    },
+    /// A program is missing.
+    ToolMissing {
+        /// Its name.
+        tool: String,
+    },
+}
+
+impl Obstacle {
+    /// The code of the contract.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Disabled => "disabled",
+            Self::VolumeAbsent { absence: Absence::OnServer, .. } => "host-unreachable",
+            Self::VolumeAbsent { end: End::Source, .. } => "source-volume-absent",
+            Self::VolumeAbsent { end: End::Destination, .. } => "destination-volume-absent",
+            Self::DirectoryMissing { end: End::Source, .. } | Self::NoSnapshotYet { .. } => "source-sentinel-missing",
+            Self::DirectoryMissing { end: End::Destination, .. } => "destination-sentinel-missing",
+            Self::NotMounted { end: End::Source, .. } => "source-not-mounted",
+            Self::NotMounted { end: End::Destination, .. } => "destination-not-mounted",
+            Self::Locked { end: End::Source, .. } => "source-not-mounted",
+            Self::Locked { end: End::Destination, .. } => "destination-not-mounted",
+            Self::SentinelMismatch { .. } => "sentinel-mismatch",
+            Self::Sentinel { end: End::Source, .. } => "source-sentinel-missing",
+            Self::Sentinel { end: End::Destination, .. } => "destination-sentinel-missing",
+            Self::DuplicateUuid { .. } => "duplicate-uuid",
+            Self::DeviceUnknown { .. } => "device-unknown",
+            Self::OutsideHours(_) => "outside-hours",
+            Self::ReadOnly { .. } => "read-only",
+            Self::NotBtrfs { .. } => "not-btrfs",
+            Self::NoSpace { .. } => "no-space",
+            Self::UpstreamFailed { .. } => "upstream-failed",
+            Self::Held(_) | Self::VolumeHeld { .. } => "held",
+            Self::Paused { .. } => "paused",
+            Self::BackingOff { .. } => "backing-off",
+            Self::LockTaken { .. } => "lock-taken",
+            Self::ToolMissing { .. } => "tool-missing",
+        }
+    }
+
+    /// What a person can do about it. `sync` is the sync that shows the obstacle.
+    #[must_use]
+    pub fn hint(&self, sync: &SyncName) -> String {
+        match self {
+            Self::Disabled => "set `enabled = true` in the configuration".into(),
+            Self::VolumeAbsent { absence, volume, .. } => match absence {
+                Absence::NotPlugged => "plug it in".into(),
+                Absence::NoDirectory(path) => {
+                    format!("create it, or correct `path` of volume `{volume}`: {}", path.display())
+                }
+                Absence::Unreadable(path, _) => format!("give the user that runs nbkpd access to {}", path.display()),
+                Absence::Silent(path) => {
+                    format!("check what is mounted at {}; it is used as soon as it answers", path.display())
+                }
+                Absence::OnServer => {
+                    "servers come with a later version; use a local directory or a drive meanwhile".into()
+                }
+                Absence::NotLookedAt => "wait a moment".into(),
+            },
+            Self::DirectoryMissing { .. } => format!("run `nbkpctl prepare {sync}`, or correct the subdirectory"),
+            Self::NoSnapshotYet { .. } => "it runs as soon as the sync that fills its source has succeeded once".into(),
+            Self::NotMounted { let_go: true, .. } => "plug it in again, or run `nbkpctl release` for it".into(),
+            Self::NotMounted { device, .. } => format!("mount it: `udisksctl mount -b {}`", device.display()),
+            Self::Locked { device, .. } => format!("unlock it: `udisksctl unlock -b {}`", device.display()),
+            Self::SentinelMismatch { path, .. } => format!(
+                "this is another place than the one used before; if that is right, run `nbkpctl approve {sync}` after a look at {}",
+                path.display()
+            ),
+            Self::Sentinel { .. } => format!("if this is the right place, run `nbkpctl prepare {sync}`"),
+            Self::DuplicateUuid { .. } => {
+                "unplug all but one, or give the copy another UUID (`btrfstune -u`, `tune2fs -U random`)".into()
+            }
+            Self::DeviceUnknown { .. } => format!("if this is your drive, run `nbkpctl approve {sync}`"),
+            Self::OutsideHours(_) => format!("wait, or run `nbkpctl run --force {sync}`"),
+            Self::ReadOnly { root, .. } => format!("mount it writable: `mount -o remount,rw {}`", root.display()),
+            Self::NotBtrfs { .. } => {
+                format!("use `snapshots = \"hard-link\"`, or a btrfs filesystem and `nbkpctl prepare {sync}`")
+            }
+            Self::NoSpace { .. } => "make room, or keep fewer snapshots (`keep`)".into(),
+            Self::UpstreamFailed { upstream } => format!("`nbkpctl why {upstream}` tells what is wrong there"),
+            Self::Held(_) => format!("look with `nbkpctl diff {sync}`, then `nbkpctl approve {sync}`"),
+            Self::VolumeHeld { volume } => format!("run `nbkpctl release {volume}`"),
+            Self::Paused { .. } => "run `nbkpctl resume`".into(),
+            Self::BackingOff { .. } => format!("wait, or run `nbkpctl run {sync}`"),
+            Self::LockTaken { .. } => "wait until the other run has ended; it is tried again by itself".into(),
+            Self::ToolMissing { tool } => format!("install it: `apt install {tool}`"),
+        }
+    }
+}
+
+impl fmt::Display for Obstacle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Disabled => f.write_str("it is disabled"),
+            Self::VolumeAbsent { volume, absence, .. } => match absence {
+                Absence::NotPlugged => write!(f, "drive `{volume}` is not plugged in"),
+                Absence::NoDirectory(path) => {
+                    write!(f, "the directory of volume `{volume}` does not exist: {}", path.display())
+                }
+                Absence::Unreadable(path, why) => {
+                    write!(f, "volume `{volume}` cannot be looked at: {}: {why}", path.display())
+                }
+                Absence::Silent(path) => write!(f, "volume `{volume}` does not answer: {}", path.display()),
+                Absence::OnServer => {
+                    write!(f, "volume `{volume}` is on a server, which this version does not reach yet")
+                }
+                Absence::NotLookedAt => write!(f, "volume `{volume}` has not been looked at yet"),
+            },
+            Self::DirectoryMissing { end, path, reason } => {
+                write!(f, "the {end} {} is not there: {reason}", path.display())
+            }
+            Self::NoSnapshotYet { path } => write!(f, "the source {} has no complete snapshot yet", path.display()),
+            Self::NotMounted { volume, device, let_go: true, .. } => {
+                write!(f, "drive `{volume}` ({}) was unmounted by its user", device.display())
+            }
+            Self::NotMounted { volume, device, .. } => {
+                write!(f, "drive `{volume}` ({}) is plugged in but not mounted", device.display())
+            }
+            Self::Locked { volume, device, .. } => write!(f, "drive `{volume}` ({}) is locked", device.display()),
+            Self::Sentinel { end, path, fault } => match fault {
+                SentinelFault::Missing => write!(f, "the {end} is not proven: {} is missing", path.display()),
+                SentinelFault::Unusable(why) => write!(f, "the {end} is not proven: {}: {why}", path.display()),
+            },
+            Self::SentinelMismatch { end, path } => {
+                write!(f, "the {end} is another one than before: {} carries another id", path.display())
+            }
+            Self::DuplicateUuid { volume, devices } => {
+                let names: Vec<_> = devices.iter().map(|d| d.display().to_string()).collect();
+                write!(f, "{} devices carry the UUID of drive `{volume}`: {}", names.len(), names.join(", "))
+            }
+            Self::DeviceUnknown { volume, hardware } => {
+                write!(f, "drive `{volume}` came on hardware that was never used for it: {hardware}")
+            }
+            Self::OutsideHours(hours) => write!(f, "it may start only within {hours}"),
+            Self::ReadOnly { volume, root } => write!(f, "volume `{volume}` is read-only: {}", root.display()),
+            Self::NotBtrfs { path, found } => write!(f, "{} is no btrfs subvolume: {found}", path.display()),
+            Self::NoSpace { path } => write!(f, "no space or no inodes are left at {}", path.display()),
+            Self::UpstreamFailed { upstream } => write!(f, "`{upstream}`, which goes first, did not succeed"),
+            Self::Held(reason) => write!(f, "the last run was held: {reason}"),
+            Self::VolumeHeld { volume } => write!(f, "a hold lies on volume `{volume}`"),
+            Self::Paused { until: Some(until) } => write!(f, "backups are paused until {until:.0}"),
+            Self::Paused { until: None } => f.write_str("backups are paused"),
+            Self::BackingOff { until, error } => {
+                write!(f, "the last attempt failed, the next comes at {until:.0}: {error}")
+            }
+            Self::LockTaken { path } => {
+                write!(f, "another process works at the destination: {} is taken", path.display())
+            }
+            Self::ToolMissing { tool } => write!(f, "the program `{tool}` is missing"),
+        }
+    }
+}

@@ -1,0 +1,208 @@
+//! Runs: attempts at a sync.
+
+use std::fmt;
+use std::str::FromStr;
+
+use jiff::Timestamp;
+
+use super::{Conclusion, HoldReason, Outcome, SnapshotName, SyncName};
+
+/// The id of a run: the UTC time of its start and a random tail, `20261122T173000.123Z-9f3a`. At most 32 bytes of
+/// `[0-9A-Za-z.-]`, so that it may be part of a file name.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RunId(String);
+
+impl RunId {
+    /// The id of a run that starts now; `tail` is a random number.
+    #[must_use]
+    pub fn new(started: Timestamp, tail: u16) -> Self {
+        let time = started.strftime("%Y%m%dT%H%M%S");
+        Self(format!("{time}.{:03}Z-{tail:04x}", started.subsec_millisecond().unsigned_abs()))
+    }
+
+    /// The id as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for RunId {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let fits = !text.is_empty() && text.len() <= 32 && !text.starts_with(['.', '-']);
+        let safe = text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'.' || b == b'-');
+        if fits && safe { Ok(Self(text.to_owned())) } else { Err(()) }
+    }
+}
+
+impl fmt::Display for RunId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What made a run start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Trigger {
+    /// The daemon started and found it possible and due.
+    Start,
+    /// A drive came.
+    Drive,
+    /// Something was mounted.
+    Mount,
+    /// Its time had come.
+    Schedule,
+    /// A person or program asked.
+    Request,
+    /// The configuration changed.
+    Configuration,
+    /// An earlier attempt failed or was interrupted.
+    Retry,
+}
+
+impl Trigger {
+    /// The word used in JSON, history and journal.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Start => "start",
+            Self::Drive => "drive",
+            Self::Mount => "mount",
+            Self::Schedule => "schedule",
+            Self::Request => "request",
+            Self::Configuration => "configuration",
+            Self::Retry => "retry",
+        }
+    }
+
+    /// All of them.
+    pub const ALL: [Self; 7] =
+        [Self::Start, Self::Drive, Self::Mount, Self::Schedule, Self::Request, Self::Configuration, Self::Retry];
+}
+
+/// The steps of a run, in their order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Step {
+    /// Both roots are opened and proven to be the right ones.
+    Prove,
+    /// The lock at the destination is taken.
+    Lock,
+    /// What an earlier run left is put right.
+    Recover,
+    /// The `before` hook runs.
+    Before,
+    /// rsync copies.
+    Copy,
+    /// Exit code, identity and guard are judged.
+    Judge,
+    /// Everything is flushed to the device.
+    Flush,
+    /// The finished copy gets its name; `latest` moves.
+    Commit,
+    /// The run is written to the log of the destination.
+    Record,
+    /// Snapshots that no rule wants are deleted.
+    Prune,
+    /// What the run set up is undone.
+    Undo,
+}
+
+impl Step {
+    /// The word used in JSON and logs.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Prove => "prove",
+            Self::Lock => "lock",
+            Self::Recover => "recover",
+            Self::Before => "before",
+            Self::Copy => "copy",
+            Self::Judge => "judge",
+            Self::Flush => "flush",
+            Self::Commit => "commit",
+            Self::Record => "record",
+            Self::Prune => "prune",
+            Self::Undo => "undo",
+        }
+    }
+}
+
+/// How far a run is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress {
+    /// The step it is in.
+    pub step: Step,
+    /// rsync's own estimate, 0 to 100; `None` outside the copy. It jumps, and only the end of the run says success.
+    pub percent: Option<u8>,
+    /// Bytes of file data handled so far.
+    pub bytes: u64,
+    /// Bytes a second.
+    pub rate: u64,
+    /// Seconds that rsync expects to go on.
+    pub eta_seconds: Option<u64>,
+}
+
+/// What a run counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Figures {
+    /// Regular files whose data was sent.
+    pub files_transferred: u64,
+    /// Bytes of file data that were sent (literal data, not what was matched).
+    pub bytes_transferred: u64,
+    /// Entries that were deleted at the destination.
+    pub deletions: u64,
+    /// Entries of the source: files, directories, links and the rest.
+    pub entries: u64,
+    /// Bytes of all files of the source.
+    pub size: u64,
+    /// Files that could not be read and are missing from this copy.
+    pub unreadable: u64,
+    /// Files that vanished while the run read the source.
+    pub vanished: u64,
+}
+
+/// What the worker reports of a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunReport {
+    /// The run.
+    pub run: RunId,
+    /// Its sync.
+    pub sync: SyncName,
+    /// How it ended.
+    pub conclusion: Conclusion,
+    /// What it counted.
+    pub figures: Figures,
+    /// The snapshot it made.
+    pub snapshot: Option<SnapshotName>,
+    /// What a person may want to know of a run that succeeded all the same: sentences.
+    pub warnings: Vec<String>,
+}
+
+/// A run as history keeps it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunRecord {
+    /// The run.
+    pub run: RunId,
+    /// Its sync.
+    pub sync: SyncName,
+    /// What made it start.
+    pub trigger: Trigger,
+    /// When it started.
+    pub started: Timestamp,
+    /// When it ended.
+    pub finished: Timestamp,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// What it counted.
+    pub figures: Figures,
+    /// The snapshot it made.
+    pub snapshot: Option<SnapshotName>,
+    /// Why it did not end well, as a sentence with its remedy.
+    pub error: Option<String>,
+    /// What a guard saw, for a run that is held.
+    pub hold: Option<HoldReason>,
+    /// Warnings of a run that ended well.
+    pub warnings: Vec<String>,
+}

@@ -1,0 +1,223 @@
+//! What a look finds: block devices, mounts, and how volumes and the ends of syncs stand.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use super::DriveUuid;
+
+/// A block device as udev knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BlockDevice {
+    /// Its node, such as `/dev/sdb1`.
+    pub node: PathBuf,
+    /// Other paths to it, such as those below `/dev/disk`.
+    pub links: Vec<PathBuf>,
+    /// Its number, major and minor.
+    pub number: (u32, u32),
+    /// The UUID of the filesystem or container on it.
+    pub uuid: DriveUuid,
+    /// What tells apart the members of a filesystem over several devices, which share the UUID (`ID_FS_UUID_SUB`).
+    pub member: Option<String>,
+    /// What is on it.
+    pub role: DeviceRole,
+    /// The sequence number of the medium (`DISKSEQ`): another one after each plug-in.
+    pub disk_seq: Option<u64>,
+    /// The hardware, if it can be told apart.
+    pub hardware: Option<Hardware>,
+    /// The label of the filesystem, for people.
+    pub label: Option<String>,
+    /// Its size in bytes.
+    pub size: u64,
+}
+
+/// What is on a block device.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DeviceRole {
+    /// A filesystem of this type.
+    Filesystem(String),
+    /// A LUKS container.
+    Container,
+    /// The clear-text device of the LUKS container with this UUID, with a filesystem of this type.
+    Unlocked {
+        /// The UUID of the container.
+        container: DriveUuid,
+        /// The type of the filesystem.
+        filesystem: String,
+    },
+    /// A part of something larger (RAID, LVM), not usable by itself.
+    Member,
+}
+
+/// What tells one piece of hardware from another: the serial number and the World Wide Name, as udev gives them.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Hardware(pub String);
+
+impl fmt::Display for Hardware {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The id of a mount in `/proc/self/mountinfo` and in `statx`. The kernel hands a freed id out again, so it proves a
+/// mount only together with the sequence number of the medium.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct MountId(pub u64);
+
+/// A line of `/proc/self/mountinfo` (`proc_pid_mountinfo(5)`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mount {
+    /// Its id.
+    pub id: MountId,
+    /// The device number of the filesystem. For btrfs it is an anonymous one and differs from that of `stat`.
+    pub device: (u32, u32),
+    /// The directory of the filesystem that is mounted, `/` for its root.
+    pub root: PathBuf,
+    /// Where it is mounted.
+    pub point: PathBuf,
+    /// The type of the filesystem.
+    pub fs_type: String,
+    /// The source as it was given to mount(2), often a device node.
+    pub source: PathBuf,
+    /// Whether it can be written: both the mount and its filesystem.
+    pub access: Access,
+}
+
+/// Whether something can be written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// It can be read and written.
+    ReadWrite,
+    /// It can only be read.
+    ReadOnly,
+}
+
+/// How a volume stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum VolumeSight {
+    /// It is not within reach.
+    Absent(Absence),
+    /// Several devices carry its UUID.
+    Ambiguous {
+        /// Their nodes.
+        devices: Vec<PathBuf>,
+    },
+    /// Its drive is plugged in, but not mounted.
+    NotMounted {
+        /// The node.
+        device: PathBuf,
+        /// The sequence number of the medium.
+        disk_seq: Option<u64>,
+    },
+    /// Its drive is plugged in, but its LUKS container is closed.
+    Locked {
+        /// The node of the container.
+        device: PathBuf,
+        /// The sequence number of the medium.
+        disk_seq: Option<u64>,
+    },
+    /// Its root is there, but it is not proven to be the right one.
+    NotProven {
+        /// The root.
+        root: PathBuf,
+        /// What is wrong with `.nbkp-vol`.
+        fault: SentinelFault,
+    },
+    /// It is there and proven.
+    Present(PresentVolume),
+}
+
+/// Why a volume is not within reach.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Absence {
+    /// No device carries its UUID.
+    NotPlugged,
+    /// Its directory does not exist.
+    NoDirectory(PathBuf),
+    /// It could not be looked at, for this reason.
+    Unreadable(PathBuf, String),
+    /// It did not answer in time; it is asked again, and known as present once it answers.
+    Silent(PathBuf),
+    /// It is on a server, which this version does not reach yet.
+    OnServer,
+    /// No look has been taken yet.
+    NotLookedAt,
+}
+
+/// What is wrong with a sentinel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SentinelFault {
+    /// There is none.
+    Missing,
+    /// It is not a regular file of at most 4 KiB, or cannot be read.
+    Unusable(String),
+}
+
+/// The id that a sentinel carries (`id = "<uuid>"`). An empty sentinel, as the Python tool makes it, carries none.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SentinelId(pub String);
+
+/// A volume that is there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PresentVolume {
+    /// Its root.
+    pub root: PathBuf,
+    /// The mount that its root lies on.
+    pub mount: MountId,
+    /// Whether it can be written.
+    pub access: Access,
+    /// The type of its filesystem.
+    pub fs_type: String,
+    /// The sequence number of the medium, for a drive.
+    pub disk_seq: Option<u64>,
+    /// The hardware, for a drive that can be told apart.
+    pub hardware: Option<Hardware>,
+    /// The number of its block device, for a drive.
+    pub device: Option<(u32, u32)>,
+    /// The id that its sentinel carries.
+    pub id: Option<SentinelId>,
+}
+
+/// How both ends of a sync stand, as far as their volumes are present.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SyncSight {
+    /// The source.
+    pub source: EndSight,
+    /// The destination.
+    pub destination: EndSight,
+}
+
+/// How one end of a sync stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum EndSight {
+    /// Its volume is not present, so it was not looked at.
+    Unseen,
+    /// Its sentinel is there.
+    Ready {
+        /// The id that the sentinel carries.
+        id: Option<SentinelId>,
+    },
+    /// These things stand in the way.
+    Faulty(Vec<EndFault>),
+}
+
+/// What stands in the way at one end of a sync.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum EndFault {
+    /// The directory does not exist, or cannot be looked at for this reason.
+    NoDirectory(PathBuf, String),
+    /// `.nbkp-src` or `.nbkp-dst`, whose path this is, does not prove the place.
+    Sentinel(PathBuf, SentinelFault),
+    /// The source is a destination with snapshots that has no complete one yet.
+    NoSnapshotYet(PathBuf),
+    /// The destination is not on btrfs.
+    NotBtrfs {
+        /// The destination.
+        path: PathBuf,
+        /// What it is on.
+        fs_type: String,
+    },
+    /// `staging` of the destination is missing or not a subvolume.
+    NoStaging(PathBuf),
+    /// The destination has no bytes or no inodes left.
+    NoSpace(PathBuf),
+}

@@ -1,0 +1,143 @@
+//! The state of everything, as it is shown.
+
+use std::path::PathBuf;
+
+use jiff::Timestamp;
+
+use super::{Obstacle, Progress, RunId, RunRecord, SyncName, VolumeName};
+
+/// The state of everything at one moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Status {
+    /// The state of the daemon.
+    pub state: DaemonState,
+    /// When the daemon started.
+    pub started: Timestamp,
+    /// The configuration file in force.
+    pub config: PathBuf,
+    /// Why the newest version of the configuration file is not in force.
+    pub config_error: Option<String>,
+    /// Neighbours that do not work, as sentences.
+    pub degraded: Vec<String>,
+    /// The volumes, by name.
+    pub volumes: Vec<VolumeStatus>,
+    /// The syncs, by name.
+    pub syncs: Vec<SyncStatus>,
+    /// The syncs that wait for their turn, in the order in which they will run.
+    pub queue: Vec<SyncName>,
+    /// The runs under way.
+    pub running: Vec<RunningNow>,
+}
+
+/// The state of the daemon.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DaemonState {
+    /// Nothing runs.
+    Idle,
+    /// At least one run is under way.
+    Running,
+    /// A person paused it.
+    Paused,
+}
+
+/// The state of a volume.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VolumeStatus {
+    /// Its name.
+    pub name: VolumeName,
+    /// `directory`, `drive` or `server`.
+    pub kind: &'static str,
+    /// Its root, if it is present.
+    pub path: Option<PathBuf>,
+    /// What keeps it from being used.
+    pub obstacles: Vec<Obstacle>,
+}
+
+/// The state of a sync.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SyncStatus {
+    /// Its name.
+    pub name: SyncName,
+    /// Its state.
+    pub state: SyncState,
+    /// How old its last success is.
+    pub freshness: Freshness,
+    /// All that stands in its way.
+    pub obstacles: Vec<Obstacle>,
+    /// When its last success ended.
+    pub last_success: Option<Timestamp>,
+    /// Its last run.
+    pub last_run: Option<RunRecord>,
+    /// When the next copy is wanted.
+    pub next_due: Option<Timestamp>,
+    /// When it will be overdue.
+    pub overdue_at: Option<Timestamp>,
+    /// When it will start, if it waits for `settle` or `grace`.
+    pub starts_at: Option<Timestamp>,
+}
+
+/// The states of a sync.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SyncState {
+    /// The configuration disables it.
+    Disabled,
+    /// Obstacles stand in its way.
+    Waiting,
+    /// It is possible, and no copy is wanted.
+    Idle,
+    /// It waits for its turn.
+    Queued,
+    /// It runs.
+    Running,
+    /// A person must approve.
+    Held,
+}
+
+impl SyncState {
+    /// The word of the contract.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Disabled => "disabled",
+            Self::Waiting => "waiting",
+            Self::Idle => "idle",
+            Self::Queued => "queued",
+            Self::Running => "running",
+            Self::Held => "held",
+        }
+    }
+}
+
+/// How old the last success of a sync is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Freshness {
+    /// There is none.
+    Never,
+    /// Younger than `max-age`.
+    Fresh,
+    /// Older than `max-age`.
+    Overdue,
+}
+
+impl Freshness {
+    /// The word of the contract.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Never => "never",
+            Self::Fresh => "fresh",
+            Self::Overdue => "overdue",
+        }
+    }
+}
+
+/// A run under way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunningNow {
+    /// Its sync.
+    pub sync: SyncName,
+    /// Its id.
+    pub run: RunId,
+    /// How far it is.
+    pub progress: Progress,
+}

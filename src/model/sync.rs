@@ -1,0 +1,156 @@
+//! A sync: a one-way copy from one place to another, with all that is asked of it.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::{Conditions, Place, SyncName};
+
+/// A one-way copy. A sync to a group appears as one of these for each member.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sync {
+    /// Its name.
+    pub name: SyncName,
+    /// Where it reads.
+    pub source: Place,
+    /// Where it writes.
+    pub destination: Place,
+    /// Whether it runs at all.
+    pub enabled: bool,
+    /// How history is kept at the destination.
+    pub snapshots: SnapshotKind,
+    /// Which snapshots stay.
+    pub keep: Keep,
+    /// How often a copy is wanted.
+    pub every: Every,
+    /// The age of the last success from which on a person should know.
+    pub max_age: Option<Duration>,
+    /// The syncs that go first by the configuration's word (those that follow from overlapping paths are not in here).
+    pub after: BTreeSet<SyncName>,
+    /// What is left out, in rsync's order: the first that matches decides.
+    pub filters: Vec<Filter>,
+    /// A file of rsync filter rules, as an absolute path.
+    pub filter_file: Option<PathBuf>,
+    /// How rsync is called.
+    pub rsync: RsyncSettings,
+    /// When it may start.
+    pub when: Conditions,
+    /// How much a run may delete.
+    pub guard: Guard,
+    /// Commands around a run.
+    pub hooks: Hooks,
+}
+
+/// How history is kept at a destination.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SnapshotKind {
+    /// No history: the files lie directly in the destination.
+    None,
+    /// Read-only snapshots of a btrfs subvolume `staging`.
+    Btrfs,
+    /// Directories that share unchanged files by hard links.
+    HardLink,
+}
+
+/// Which snapshots stay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Keep {
+    /// All of them.
+    All,
+    /// Those that at least one rule wants.
+    Rules(KeepRules),
+}
+
+/// Counts of snapshots: the newest of each of the N most recent periods that hold one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct KeepRules {
+    /// The N newest.
+    pub last: u32,
+    /// One an hour.
+    pub hourly: u32,
+    /// One a day.
+    pub daily: u32,
+    /// One a week (Monday to Sunday).
+    pub weekly: u32,
+    /// One a month.
+    pub monthly: u32,
+    /// One a year.
+    pub yearly: u32,
+}
+
+/// How often a copy is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Every {
+    /// Each time both ends come within reach (`every = "0s"`).
+    Appearance,
+    /// Once the last success is older than this.
+    Interval(Duration),
+}
+
+/// One rsync filter rule.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Filter {
+    /// `- PATTERN`.
+    Exclude(String),
+    /// `+ PATTERN`.
+    Include(String),
+    /// `. FILE`: rules read from a file once, as an absolute path.
+    Merge(PathBuf),
+    /// `: NAME`: rules read from the file of this name in each directory.
+    DirMerge(String),
+    /// A rule in rsync's own words, checked to begin with one of its rule names.
+    Rule(String),
+}
+
+/// How rsync is called.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RsyncSettings {
+    /// `--compress`, for servers.
+    pub compress: bool,
+    /// `--checksum`.
+    pub checksum: bool,
+    /// `--bwlimit`, in bytes a second.
+    pub bandwidth: Option<u64>,
+    /// The basic options.
+    pub options: RsyncOptions,
+    /// Options added behind the basic ones, from the list of those that cannot leave the destination.
+    pub extra_options: Vec<String>,
+}
+
+/// The basic options of rsync.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RsyncOptions {
+    /// Ours.
+    Default,
+    /// The user's own, in place of ours. What safety needs is added all the same.
+    Replaced(Vec<String>),
+}
+
+/// How much of what is at the destination a run may delete.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Guard {
+    /// Anything.
+    Off,
+    /// At most this share of the destination's files, in percent, 0 to 100.
+    MaxDelete(u8),
+}
+
+/// Commands around a run.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Hooks {
+    /// Before the copy; a failure stops the run.
+    pub before: Option<HookCommand>,
+    /// After a success.
+    pub after: Option<HookCommand>,
+    /// After a failure or a hold.
+    pub failed: Option<HookCommand>,
+}
+
+/// An argument vector; never a shell string.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HookCommand {
+    /// The program: an absolute path, or a name that is looked up in `PATH`.
+    pub program: String,
+    /// Its arguments.
+    pub arguments: Vec<String>,
+}

@@ -1,0 +1,1 @@
+//! Btrfs subvolumes and snapshots, by descriptor.

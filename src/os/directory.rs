@@ -1,0 +1,1 @@
+//! Directories pinned by descriptor, and everything done below them without following a link.

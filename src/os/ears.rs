@@ -1,0 +1,1 @@
+//! The ears: one thread that polls what tokio cannot watch safely.

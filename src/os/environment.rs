@@ -1,0 +1,1 @@
+//! The environment: paths and variables that name them.

@@ -1,0 +1,1 @@
+//! Files read with a bound and replaced in one step.

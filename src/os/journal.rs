@@ -1,0 +1,1 @@
+//! Where log messages go: the journal, or standard error.

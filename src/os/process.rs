@@ -1,0 +1,1 @@
+//! Children: rsync and hooks, in process groups of their own, with a cleared environment.

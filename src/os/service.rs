@@ -1,0 +1,1 @@
+//! The service manager: `sd_notify(3)`.

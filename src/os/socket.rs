@@ -1,0 +1,1 @@
+//! The control socket: made safely, or taken from systemd.

@@ -1,0 +1,1 @@
+//! The state directory: the ledger, and the lock that keeps a second daemon out.
