@@ -3,9 +3,6 @@
 //! A house with five floors; imports point down only. `docs/ARCHITECTURE.md` tells the plan, `tests/architecture.rs`
 //! holds it.
 
-pub mod ctl;
-pub mod daemon;
 pub mod decide;
 pub mod formats;
 pub mod model;
-pub mod os;

@@ -1,1 +1,150 @@
 //! Whether and when a copy is wanted.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::model::{Every, Freshness, Outcome};
+
+/// How far ahead of the clock a last success may lie before the clock, and not the success, is taken to be wrong.
+const CLOCK_TOLERANCE: Duration = Duration::from_mins(1);
+
+/// What is known of the past of a sync.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Past {
+    /// When the last success ended.
+    pub last_success: Option<Timestamp>,
+    /// How the last run ended.
+    pub last_outcome: Option<Outcome>,
+    /// Since when both ends have been within reach without a break; `None` if they are not.
+    pub in_reach_since: Option<Timestamp>,
+}
+
+/// Whether a copy is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Due {
+    /// Now, for this reason.
+    Now(Want),
+    /// From this moment on.
+    At(Timestamp),
+    /// When both ends come within reach the next time.
+    NextAppearance,
+}
+
+/// Why a copy is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Want {
+    /// There was never a success.
+    NeverCopied,
+    /// The last success is older than `every`.
+    Old,
+    /// The last attempt was cut short or failed.
+    Unfinished,
+    /// Both ends came within reach, and that is all it waits for (`every = "0s"`).
+    Appeared,
+    /// The last success lies in the future: the clock was set back.
+    ClockSetBack,
+}
+
+impl Want {
+    /// The reason as a sentence fragment.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::NeverCopied => "never copied",
+            Self::Old => "the last copy is older than `every`",
+            Self::Unfinished => "the last attempt was not finished",
+            Self::Appeared => "both ends came within reach",
+            Self::ClockSetBack => "the last copy lies in the future: the clock was set back",
+        }
+    }
+}
+
+/// Whether a copy is wanted at `now`.
+#[must_use]
+pub fn due(every: Every, past: Past, now: Timestamp) -> Due {
+    let Some(success) = past.last_success else {
+        return Due::Now(Want::NeverCopied);
+    };
+    match past.last_outcome {
+        Some(Outcome::Interrupted | Outcome::Failed) => return Due::Now(Want::Unfinished),
+        Some(Outcome::Ok | Outcome::Skipped | Outcome::Held) | None => {}
+    }
+    if success.duration_since(now) > jiff::SignedDuration::try_from(CLOCK_TOLERANCE).unwrap_or_default() {
+        return Due::Now(Want::ClockSetBack);
+    }
+    match every {
+        Every::Interval(interval) => match success.checked_add(interval) {
+            Ok(at) if at <= now => Due::Now(Want::Old),
+            Ok(at) => Due::At(at),
+            Err(_) => Due::NextAppearance,
+        },
+        Every::Appearance if past.in_reach_since.is_some_and(|since| since > success) => Due::Now(Want::Appeared),
+        Every::Appearance => Due::NextAppearance,
+    }
+}
+
+/// When the last success will be older than `max_age`; at once if there is none.
+#[must_use]
+pub fn overdue_at(last_success: Option<Timestamp>, max_age: Option<Duration>) -> Option<Timestamp> {
+    last_success?.checked_add(max_age?).ok()
+}
+
+/// How old the last success is.
+#[must_use]
+pub fn freshness(last_success: Option<Timestamp>, max_age: Option<Duration>, now: Timestamp) -> Freshness {
+    match (last_success, overdue_at(last_success, max_age)) {
+        (None, _) => Freshness::Never,
+        (Some(_), Some(at)) if at <= now => Freshness::Overdue,
+        (Some(_), _) => Freshness::Fresh,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(minute: i64) -> Timestamp {
+        Timestamp::from_second(1_800_000_000 + minute * 60).expect("a time")
+    }
+
+    fn check(every: Every, success: Option<i64>, outcome: Option<Outcome>, since: Option<i64>, expected: Due) {
+        let past = Past { last_success: success.map(at), last_outcome: outcome, in_reach_since: since.map(at) };
+        assert_eq!(due(every, past, at(100)), expected, "{past:?}");
+    }
+
+    const HOURLY: Every = Every::Interval(Duration::from_hours(1));
+
+    #[test]
+    fn a_copy_is_wanted_when_never_made_or_old_or_unfinished() {
+        check(HOURLY, None, None, None, Due::Now(Want::NeverCopied));
+        check(HOURLY, None, Some(Outcome::Held), None, Due::Now(Want::NeverCopied));
+        check(HOURLY, Some(40), Some(Outcome::Ok), None, Due::Now(Want::Old));
+        check(HOURLY, Some(41), Some(Outcome::Ok), None, Due::At(at(101)));
+        check(HOURLY, Some(41), Some(Outcome::Skipped), None, Due::At(at(101)));
+        check(HOURLY, Some(99), Some(Outcome::Interrupted), None, Due::Now(Want::Unfinished));
+        check(HOURLY, Some(99), Some(Outcome::Failed), None, Due::Now(Want::Unfinished));
+    }
+
+    #[test]
+    fn a_success_in_the_future_does_not_keep_a_sync_from_running() {
+        check(HOURLY, Some(5000), Some(Outcome::Ok), None, Due::Now(Want::ClockSetBack));
+        check(HOURLY, Some(101), Some(Outcome::Ok), None, Due::At(at(161)));
+    }
+
+    #[test]
+    fn without_an_interval_each_appearance_counts_once() {
+        check(Every::Appearance, Some(90), Some(Outcome::Ok), Some(95), Due::Now(Want::Appeared));
+        check(Every::Appearance, Some(96), Some(Outcome::Ok), Some(95), Due::NextAppearance);
+        check(Every::Appearance, Some(90), Some(Outcome::Ok), None, Due::NextAppearance);
+    }
+
+    #[test]
+    fn overdue_is_a_property_of_the_last_success() {
+        let week = Some(Duration::from_hours(24 * 7));
+        assert_eq!(freshness(None, week, at(0)), Freshness::Never);
+        assert_eq!(freshness(Some(at(0)), None, at(1_000_000)), Freshness::Fresh);
+        assert_eq!(freshness(Some(at(0)), week, at(7 * 24 * 60 - 1)), Freshness::Fresh);
+        assert_eq!(freshness(Some(at(0)), week, at(7 * 24 * 60)), Freshness::Overdue);
+    }
+}

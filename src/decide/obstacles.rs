@@ -1,1 +1,161 @@
 //! All that stands in the way of a sync.
+
+use crate::model::{
+    Access, End, EndFault, EndSight, Ledger, Obstacle, Sync, SyncSight, VolumeName, VolumeRoot, VolumeSight,
+};
+
+/// A volume as far as obstacles depend on it.
+#[derive(Debug, Clone, Copy)]
+pub struct Standing<'a> {
+    /// How it stands.
+    pub sight: &'a VolumeSight,
+    /// Whether a person unmounted its drive since it was plugged in.
+    pub custody: Custody,
+}
+
+/// Whose a drive is at the moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Custody {
+    /// It may be used.
+    Ours,
+    /// A person unmounted it; it stays alone until it is plugged in again.
+    LetGo,
+}
+
+/// What stands in the way at the two places of a sync. It can only change by a look, or by a word of a person.
+#[must_use]
+pub fn of_places(
+    sync: &Sync,
+    source: Standing<'_>,
+    destination: Standing<'_>,
+    ends: Option<&SyncSight>,
+    ledger: &Ledger,
+) -> Vec<Obstacle> {
+    let mut found = Vec::new();
+    of_volume(End::Source, &sync.source.volume, source, ledger, &mut found);
+    if sync.destination.volume == sync.source.volume {
+        // One volume, said once; only whether it can be written matters at this end beside.
+        of_access(&sync.destination.volume, destination.sight, &mut found);
+    } else {
+        of_volume(End::Destination, &sync.destination.volume, destination, ledger, &mut found);
+        of_access(&sync.destination.volume, destination.sight, &mut found);
+    }
+    if let Some(ends) = ends {
+        of_end(sync, End::Source, &ends.source, ledger, &mut found);
+        of_end(sync, End::Destination, &ends.destination, ledger, &mut found);
+    }
+    found
+}
+
+/// What keeps one volume from being used, whichever sync asks.
+#[must_use]
+pub fn of_one_volume(end: End, name: &VolumeName, standing: Standing<'_>, ledger: &Ledger) -> Vec<Obstacle> {
+    let mut found = Vec::new();
+    of_volume(end, name, standing, ledger, &mut found);
+    found
+}
+
+fn of_volume(end: End, name: &VolumeName, standing: Standing<'_>, ledger: &Ledger, found: &mut Vec<Obstacle>) {
+    let volume = || name.clone();
+    if ledger.holds.contains(name) {
+        found.push(Obstacle::VolumeHeld { volume: volume() });
+    }
+    match standing.sight {
+        VolumeSight::Absent(absence) => {
+            found.push(Obstacle::VolumeAbsent { end, volume: volume(), absence: absence.clone() });
+        }
+        VolumeSight::Ambiguous { devices } => {
+            found.push(Obstacle::DuplicateUuid { volume: volume(), devices: devices.clone() });
+        }
+        VolumeSight::NotMounted { device, .. } => {
+            let let_go = standing.custody == Custody::LetGo;
+            found.push(Obstacle::NotMounted { end, volume: volume(), device: device.clone(), let_go });
+        }
+        VolumeSight::Locked { device, .. } => {
+            found.push(Obstacle::Locked { end, volume: volume(), device: device.clone() });
+        }
+        VolumeSight::NotProven { root, fault } => {
+            found.push(Obstacle::Sentinel { end, path: root.join(".nbkp-vol"), fault: fault.clone() });
+        }
+        VolumeSight::Present(present) => {
+            if standing.custody == Custody::LetGo {
+                let device = present.root.clone();
+                found.push(Obstacle::NotMounted { end, volume: volume(), device, let_go: true });
+            }
+            if ledger.volume_ids.get(name).is_some_and(|known| present.id.as_ref() != Some(known)) {
+                found.push(Obstacle::SentinelMismatch { end, path: present.root.join(".nbkp-vol") });
+            }
+            if let Some(hardware) = &present.hardware
+                && !ledger.hardware.get(name).is_some_and(|known| known.contains(hardware))
+            {
+                found.push(Obstacle::DeviceUnknown { volume: volume(), hardware: hardware.clone() });
+            }
+        }
+    }
+}
+
+fn of_access(name: &VolumeName, sight: &VolumeSight, found: &mut Vec<Obstacle>) {
+    if let VolumeSight::Present(present) = sight
+        && present.access == Access::ReadOnly
+    {
+        found.push(Obstacle::ReadOnly { volume: name.clone(), root: present.root.clone() });
+    }
+}
+
+fn of_end(sync: &Sync, end: End, sight: &EndSight, ledger: &Ledger, found: &mut Vec<Obstacle>) {
+    match sight {
+        EndSight::Unseen => {}
+        EndSight::Ready { id } => {
+            if ledger.end_ids.get(&(sync.name.clone(), end)).is_some_and(|known| id.as_ref() != Some(known)) {
+                let (place, file) = match end {
+                    End::Source => (&sync.source, ".nbkp-src"),
+                    End::Destination => (&sync.destination, ".nbkp-dst"),
+                };
+                found.push(Obstacle::SentinelMismatch { end, path: place.subdir.as_path().join(file) });
+            }
+        }
+        EndSight::Faulty(faults) => found.extend(faults.iter().map(|fault| of_fault(end, fault))),
+    }
+}
+
+fn of_fault(end: End, fault: &EndFault) -> Obstacle {
+    match fault {
+        EndFault::NoDirectory(path, reason) => {
+            Obstacle::DirectoryMissing { end, path: path.clone(), reason: reason.clone() }
+        }
+        EndFault::Sentinel(path, fault) => Obstacle::Sentinel { end, path: path.clone(), fault: fault.clone() },
+        EndFault::NoSnapshotYet(path) => Obstacle::NoSnapshotYet { path: path.clone() },
+        EndFault::NotBtrfs { path, fs_type } => {
+            Obstacle::NotBtrfs { path: path.clone(), found: format!("it is on {fs_type}") }
+        }
+        EndFault::NoStaging(path) => {
+            Obstacle::NotBtrfs { path: path.clone(), found: "missing, or a plain directory".into() }
+        }
+        EndFault::NoSpace(path) => Obstacle::NoSpace { path: path.clone() },
+    }
+}
+
+/// What the conditions of a sync say at this local time.
+#[must_use]
+pub fn of_conditions(sync: &Sync, local: jiff::civil::Time) -> Vec<Obstacle> {
+    match sync.when.hours {
+        Some(hours) if !hours.contain(local) => vec![Obstacle::OutsideHours(hours)],
+        Some(_) | None => Vec::new(),
+    }
+}
+
+/// Whether an obstacle means that a person must approve something.
+#[must_use]
+pub fn asks_for_approval(obstacle: &Obstacle) -> bool {
+    matches!(obstacle, Obstacle::Held(_) | Obstacle::DeviceUnknown { .. } | Obstacle::SentinelMismatch { .. })
+}
+
+/// What must not be used by two runs at once for the sake of a volume: its drive or its server.
+#[must_use]
+pub fn exclusive_resources(root: &VolumeRoot) -> Vec<String> {
+    match root {
+        VolumeRoot::Directory(_) => Vec::new(),
+        VolumeRoot::Drive(drive) => vec![format!("drive {}", drive.uuid)],
+        VolumeRoot::Server(server) => server.endpoints.iter().map(|endpoint| format!("server {endpoint}")).collect(),
+    }
+}

@@ -1,1 +1,204 @@
-//! The ledger file: JSON with a version.
+//! The ledger as JSON, with a version from the first day.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::str::FromStr;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::model::{End, Hardware, Ledger, Pause, SentinelId, SyncName, VolumeName};
+
+/// The version that is written, and the newest that is read.
+const VERSION: u32 = 1;
+
+/// Why bytes are not a ledger.
+#[derive(Debug, thiserror::Error)]
+pub enum LedgerError {
+    /// They are not JSON, or not of the shape of a ledger.
+    #[error("the ledger is damaged")]
+    Damaged(#[from] serde_json::Error),
+    /// A later version of the program wrote them.
+    #[error("the ledger is of version {0}, which a later version of the program wrote")]
+    Newer(u32),
+    /// A name or a time in it cannot be one.
+    #[error("the ledger holds {0:?}, which is {1}")]
+    Entry(String, &'static str),
+}
+
+#[derive(Deserialize)]
+struct Versioned {
+    version: u32,
+}
+
+/// Unknown keys are ignored: what a later program of the same version added is not needed to read the rest.
+#[derive(Serialize, Deserialize, Default)]
+#[serde(default)]
+struct File {
+    version: u32,
+    hardware: BTreeMap<String, BTreeSet<String>>,
+    volume_ids: BTreeMap<String, String>,
+    end_ids: Vec<EndId>,
+    holds: BTreeSet<String>,
+    approvals: BTreeMap<String, u64>,
+    copied: BTreeMap<String, String>,
+    pause: Option<PauseEntry>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct EndId {
+    sync: String,
+    end: EndEntry,
+    id: String,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum EndEntry {
+    Source,
+    Destination,
+}
+
+#[derive(Serialize, Deserialize)]
+struct PauseEntry {
+    /// Absent: until a person resumes it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    until: Option<String>,
+}
+
+/// Reads a ledger.
+pub fn parse(bytes: &[u8]) -> Result<Ledger, LedgerError> {
+    // The version first: a later one may have another shape.
+    let Versioned { version } = serde_json::from_slice(bytes)?;
+    if version > VERSION {
+        return Err(LedgerError::Newer(version));
+    }
+    let file: File = serde_json::from_slice(bytes)?;
+    let mut ledger = Ledger::default();
+    for (name, hardware) in file.hardware {
+        ledger.hardware.insert(volume(&name)?, hardware.into_iter().map(Hardware).collect());
+    }
+    for (name, id) in file.volume_ids {
+        ledger.volume_ids.insert(volume(&name)?, SentinelId(id));
+    }
+    for entry in file.end_ids {
+        let end = match entry.end {
+            EndEntry::Source => End::Source,
+            EndEntry::Destination => End::Destination,
+        };
+        ledger.end_ids.insert((sync(&entry.sync)?, end), SentinelId(entry.id));
+    }
+    for name in file.holds {
+        ledger.holds.insert(volume(&name)?);
+    }
+    for (name, count) in file.approvals {
+        ledger.approvals.insert(sync(&name)?, count);
+    }
+    for (name, places) in file.copied {
+        ledger.copied.insert(sync(&name)?, places);
+    }
+    ledger.pause = match file.pause {
+        None => None,
+        Some(PauseEntry { until: None }) => Some(Pause::UntilResumed),
+        Some(PauseEntry { until: Some(time) }) => Some(Pause::Until(read::<Timestamp>(&time, "no time")?)),
+    };
+    Ok(ledger)
+}
+
+fn read<T: FromStr>(text: &str, otherwise: &'static str) -> Result<T, LedgerError> {
+    text.parse().map_err(|_| LedgerError::Entry(text.to_owned(), otherwise))
+}
+
+fn volume(name: &str) -> Result<VolumeName, LedgerError> {
+    read(name, "no name of a volume")
+}
+
+fn sync(name: &str) -> Result<SyncName, LedgerError> {
+    read(name, "no name of a sync")
+}
+
+/// Writes a ledger, with a line end.
+#[must_use]
+pub fn write(ledger: &Ledger) -> Vec<u8> {
+    let file = File {
+        version: VERSION,
+        hardware: (ledger.hardware.iter())
+            .map(|(name, hardware)| (name.to_string(), hardware.iter().map(ToString::to_string).collect()))
+            .collect(),
+        volume_ids: ledger.volume_ids.iter().map(|(name, id)| (name.to_string(), id.0.clone())).collect(),
+        end_ids: (ledger.end_ids.iter())
+            .map(|((sync, end), id)| {
+                let end = match end {
+                    End::Source => EndEntry::Source,
+                    End::Destination => EndEntry::Destination,
+                };
+                EndId { sync: sync.to_string(), end, id: id.0.clone() }
+            })
+            .collect(),
+        holds: ledger.holds.iter().map(ToString::to_string).collect(),
+        approvals: ledger.approvals.iter().map(|(name, count)| (name.to_string(), *count)).collect(),
+        copied: ledger.copied.iter().map(|(name, places)| (name.to_string(), places.clone())).collect(),
+        pause: ledger.pause.map(|pause| match pause {
+            Pause::Until(time) => PauseEntry { until: Some(time.to_string()) },
+            Pause::UntilResumed => PauseEntry { until: None },
+        }),
+    };
+    // Texts, numbers and lists only: there is nothing in it that JSON could not hold.
+    let mut bytes = serde_json::to_vec_pretty(&file).unwrap_or_default();
+    bytes.push(b'\n');
+    bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn full() -> Ledger {
+        let hardware = BTreeSet::from([Hardware("WD-1 0x5000".to_owned()), Hardware("x\ny".to_owned())]);
+        let usb: VolumeName = "usb".parse().unwrap();
+        let documents: SyncName = "documents@usb".parse().unwrap();
+        Ledger {
+            hardware: BTreeMap::from([(usb.clone(), hardware)]),
+            volume_ids: BTreeMap::from([(usb.clone(), SentinelId("1".to_owned()))]),
+            end_ids: BTreeMap::from([
+                ((documents.clone(), End::Source), SentinelId("2".to_owned())),
+                ((documents.clone(), End::Destination), SentinelId("3".to_owned())),
+            ]),
+            holds: BTreeSet::from([usb]),
+            approvals: BTreeMap::from([(documents.clone(), u64::MAX)]),
+            copied: BTreeMap::from([(documents, "/home/a: -> 5e3f-1a2b:x y".to_owned())]),
+            pause: Some(Pause::Until("2026-11-22T17:30:00.123456789Z".parse().unwrap())),
+        }
+    }
+
+    #[test]
+    fn what_is_written_is_read_back() {
+        let full = full();
+        let resumed = Ledger { pause: Some(Pause::UntilResumed), ..full.clone() };
+        for ledger in [full, resumed, Ledger::default()] {
+            assert_eq!(parse(&write(&ledger)).unwrap(), ledger);
+        }
+    }
+
+    #[test]
+    fn the_first_version_is_read_for_ever() {
+        let kept = br#"{ "version": 1, "hardware": { "usb": ["WD-1"] }, "end_ids": [{ "sync": "a", "end": "source", "id": "7" }],
+            "holds": ["usb"], "approvals": { "a": 5 }, "pause": {}, "added-later": [1, 2] }"#;
+        let ledger = parse(kept).unwrap();
+        assert_eq!(ledger.approvals.len(), 1);
+        assert_eq!(ledger.end_ids.len(), 1);
+        assert_eq!(ledger.pause, Some(Pause::UntilResumed));
+    }
+
+    #[test]
+    fn what_is_no_ledger_is_refused() {
+        assert!(matches!(parse(b"{ \"version\": 2, \"holds\": 5 }"), Err(LedgerError::Newer(2))));
+        assert!(matches!(parse(b"{ \"version\": 1, \"holds\": [\"-x\"] }"), Err(LedgerError::Entry(..))));
+        for bad in ["", "{}", "[]", "{ \"version\": 1, \"holds\": 5 }", "{ \"version\": -1 }"] {
+            assert!(matches!(parse(bad.as_bytes()), Err(LedgerError::Damaged(_))), "{bad}");
+        }
+        let whole = write(&full());
+        for end in 0..whole.len() - 2 {
+            assert!(parse(&whole[..end]).is_err(), "cut at {end}");
+        }
+    }
+}

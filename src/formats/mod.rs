@@ -2,10 +2,12 @@
 
 pub mod config;
 pub mod duration;
+pub mod json;
 pub mod ledger;
 pub mod log;
 pub mod mountinfo;
 pub mod rsync;
 pub mod sentinel;
+pub mod similar;
 pub mod text;
 pub mod wire;

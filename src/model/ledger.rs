@@ -19,6 +19,8 @@ pub struct Ledger {
     pub holds: BTreeSet<VolumeName>,
     /// The number of deletions that a person approved for the next run of a sync.
     pub approvals: BTreeMap<SyncName, u64>,
+    /// Between which places the last success of a sync copied: it says nothing of others.
+    pub copied: BTreeMap<SyncName, String>,
     /// The pause, if there is one.
     pub pause: Option<Pause>,
 }

@@ -16,6 +16,7 @@ mod sight;
 mod snapshot;
 mod status;
 mod sync;
+mod transfer;
 mod volume;
 
 pub use condition::{BatteryRule, Conditions, Hours, MeteredRule};
@@ -32,9 +33,10 @@ pub use sight::{
     Absence, Access, BlockDevice, DeviceRole, EndFault, EndSight, Hardware, Mount, MountId, PresentVolume,
     SentinelFault, SentinelId, SyncSight, VolumeSight,
 };
-pub use snapshot::{SnapshotName, SnapshotNameError};
+pub use snapshot::{SnapshotName, SnapshotNameError, Standing};
 pub use status::{DaemonState, Freshness, RunningNow, Status, SyncState, SyncStatus, VolumeStatus};
 pub use sync::{
     Every, Filter, Guard, HookCommand, Hooks, Keep, KeepRules, RsyncOptions, RsyncSettings, SnapshotKind, Sync,
 };
+pub use transfer::{Complaint, Complaints, Side, TransferEnd, Trouble};
 pub use volume::{Drive, DriveUuid, DriveUuidError, Mounting, Server, Volume, VolumeRoot, WhenDone};

@@ -1,7 +1,7 @@
 //! Obstacles: the reasons why a sync cannot run now. A sync shows all of them.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
@@ -214,7 +214,9 @@ impl Obstacle {
             },
             Self::DirectoryMissing { .. } => format!("run `nbkpctl prepare {sync}`, or correct the subdirectory"),
             Self::NoSnapshotYet { .. } => "it runs as soon as the sync that fills its source has succeeded once".into(),
-            Self::NotMounted { let_go: true, .. } => "plug it in again, or run `nbkpctl release` for it".into(),
+            Self::NotMounted { let_go: true, volume, .. } => {
+                format!("plug it in again, or run `nbkpctl release {volume}`")
+            }
             Self::NotMounted { device, .. } => format!("mount it: `udisksctl mount -b {}`", device.display()),
             Self::Locked { device, .. } => format!("unlock it: `udisksctl unlock -b {}`", device.display()),
             Self::SentinelMismatch { path, .. } => format!(
@@ -273,8 +275,12 @@ impl fmt::Display for Obstacle {
             }
             Self::Locked { volume, device, .. } => write!(f, "drive `{volume}` ({}) is locked", device.display()),
             Self::Sentinel { end, path, fault } => match fault {
-                SentinelFault::Missing => write!(f, "the {end} is not proven: {} is missing", path.display()),
-                SentinelFault::Unusable(why) => write!(f, "the {end} is not proven: {}: {why}", path.display()),
+                SentinelFault::Missing => {
+                    write!(f, "{} is not proven: {} is missing", proven(*end, path), path.display())
+                }
+                SentinelFault::Unusable(why) => {
+                    write!(f, "{} is not proven: {}: {why}", proven(*end, path), path.display())
+                }
             },
             Self::SentinelMismatch { end, path } => {
                 write!(f, "the {end} is another one than before: {} carries another id", path.display())
@@ -296,12 +302,37 @@ impl fmt::Display for Obstacle {
             Self::Paused { until: Some(until) } => write!(f, "backups are paused until {until:.0}"),
             Self::Paused { until: None } => f.write_str("backups are paused"),
             Self::BackingOff { until, error } => {
-                write!(f, "the last attempt failed, the next comes at {until:.0}: {error}")
+                write!(f, "the last run did not succeed, the next comes at {until:.0}: {error}")
             }
             Self::LockTaken { path } => {
                 write!(f, "another process works at the destination: {} is taken", path.display())
             }
             Self::ToolMissing { tool } => write!(f, "the program `{tool}` is missing"),
         }
+    }
+}
+
+/// What a sentinel stands for: a volume serves syncs as source and as destination, a place is one of them.
+fn proven(end: End, sentinel: &Path) -> String {
+    if sentinel.ends_with(".nbkp-vol") { "the volume".into() } else { format!("the {end}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sentinel_is_told_by_what_it_stands_for() {
+        let text =
+            |end, path: &str| Obstacle::Sentinel { end, path: path.into(), fault: SentinelFault::Missing }.to_string();
+        assert_eq!(text(End::Source, "/a/.nbkp-src"), "the source is not proven: /a/.nbkp-src is missing");
+        assert_eq!(text(End::Destination, "/b/.nbkp-vol"), "the volume is not proven: /b/.nbkp-vol is missing");
+    }
+
+    #[test]
+    fn a_hint_names_what_to_release() {
+        let (sync, volume): (SyncName, VolumeName) = ("mail".parse().unwrap(), "usb".parse().unwrap());
+        let obstacle = Obstacle::NotMounted { end: End::Source, volume, device: "/dev/sdb".into(), let_go: true };
+        assert_eq!(obstacle.hint(&sync), "plug it in again, or run `nbkpctl release usb`");
     }
 }

@@ -20,13 +20,13 @@ pub fn upstreams(syncs: &BTreeMap<SyncName, Sync>) -> BTreeMap<SyncName, BTreeSe
     syncs.values().map(|sync| (sync.name.clone(), before(sync))).collect()
 }
 
-/// A cycle among the syncs, each before the next and the last before the first, if there is one.
+/// A cycle among names, each before the next and the last before the first, if there is one.
 #[must_use]
-pub fn first_cycle(upstreams: &BTreeMap<SyncName, BTreeSet<SyncName>>) -> Option<Vec<SyncName>> {
+pub fn first_cycle<N: Ord + Clone>(upstreams: &BTreeMap<N, BTreeSet<N>>) -> Option<Vec<N>> {
     let mut done = BTreeSet::new();
     for start in upstreams.keys() {
         // The way from `start` upwards, each with the upstreams still to be tried.
-        let mut way: Vec<(&SyncName, Vec<&SyncName>)> = vec![(start, before(upstreams, start))];
+        let mut way: Vec<(&N, Vec<&N>)> = vec![(start, before(upstreams, start))];
         while let Some((name, rest)) = way.last_mut() {
             let name = *name;
             let Some(next) = rest.pop() else {
@@ -46,6 +46,6 @@ pub fn first_cycle(upstreams: &BTreeMap<SyncName, BTreeSet<SyncName>>) -> Option
     None
 }
 
-fn before<'a>(upstreams: &'a BTreeMap<SyncName, BTreeSet<SyncName>>, name: &SyncName) -> Vec<&'a SyncName> {
+fn before<'a, N: Ord>(upstreams: &'a BTreeMap<N, BTreeSet<N>>, name: &N) -> Vec<&'a N> {
     upstreams.get(name).into_iter().flatten().collect()
 }

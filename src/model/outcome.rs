@@ -20,6 +20,9 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Ok, Self::Skipped, Self::Interrupted, Self::Failed, Self::Held];
+
     /// The word used everywhere: journal, JSON, history, hooks.
     #[must_use]
     pub fn as_str(self) -> &'static str {

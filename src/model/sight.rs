@@ -68,6 +68,8 @@ pub struct MountId(pub u64);
 pub struct Mount {
     /// Its id.
     pub id: MountId,
+    /// The id of the mount that it was mounted on; for the root of all it is one that is not in the table.
+    pub parent: MountId,
     /// The device number of the filesystem. For btrfs it is an anonymous one and differs from that of `stat`.
     pub device: (u32, u32),
     /// The directory of the filesystem that is mounted, `/` for its root.

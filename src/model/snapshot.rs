@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 /// Why a text is not the name of a snapshot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,10 +34,40 @@ impl SnapshotName {
         }
     }
 
+    /// Whether it names a moment that has not come yet: it was made while a clock was wrong. Small differences between
+    /// the clocks of two machines do not count.
+    #[must_use]
+    pub fn is_ahead_of(self, now: Timestamp) -> bool {
+        self.0.duration_since(now) > SignedDuration::from_mins(5)
+    }
+
     /// The moment it names.
     #[must_use]
     pub fn time(self) -> Timestamp {
         self.0
+    }
+}
+
+/// How far a complete snapshot can be trusted as a backup.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Standing {
+    /// All that was asked for is in it.
+    Good,
+    /// Some files could not be read and are missing from it.
+    Partial,
+    /// Something about it is wrong.
+    Suspect,
+}
+
+impl Standing {
+    /// The word used in the log.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Good => "good",
+            Self::Partial => "partial",
+            Self::Suspect => "suspect",
+        }
     }
 }
 

@@ -51,6 +51,8 @@ pub struct VolumeStatus {
     pub path: Option<PathBuf>,
     /// What keeps it from being used.
     pub obstacles: Vec<Obstacle>,
+    /// A sync that uses it, for hints that name one.
+    pub user: Option<SyncName>,
 }
 
 /// The state of a sync.
@@ -136,6 +138,8 @@ impl Freshness {
 pub struct RunningNow {
     /// Its sync.
     pub sync: SyncName,
+    /// The volume that it writes to.
+    pub destination: VolumeName,
     /// Its id.
     pub run: RunId,
     /// How far it is.

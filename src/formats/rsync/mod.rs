@@ -1,1 +1,6 @@
-//! rsync: its arguments, its output and its exit codes (rsync(1)).
+//! rsync: its arguments, its output, its complaints, its exit codes.
+
+pub mod arguments;
+pub mod complaints;
+pub mod exit;
+pub mod output;

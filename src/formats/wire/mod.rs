@@ -1,1 +1,40 @@
-//! The socket's language: Varlink messages, framed by NUL.
+//! The language of the socket: Varlink messages (varlink.org), JSON objects that end with a NUL byte.
+//!
+//! What is in here outlives a release: keys and methods are added, never changed. `org.nbkp.Daemon.varlink` describes
+//! all of it to programs; a test holds the description and the code together.
+
+mod call;
+mod error;
+mod frame;
+mod listing;
+mod moment;
+mod request;
+mod results;
+mod status;
+
+pub use call::{BadMessage, Call, Flow, Mode, Parameters, Reply, reply_frame};
+pub use error::CallError;
+pub use frame::{Deframer, FrameTooLong, MAX_DEPTH, MAX_REPLY, MAX_REQUEST, nests_within};
+pub use listing::{DriveEntry, Drives, GroupEntry, Listing, SyncEntry, VolumeEntry};
+pub use moment::Moment;
+pub use request::{METHODS, Request};
+pub use results::{
+    AcceptedSync, Approved, Cancelled, Condition, DiffSummary, Done, History, InterfaceDescription, Prepared,
+    PreparedSync, PreviewEnd, PreviewLine, PreviewLineKind, Pruned, PrunedSnapshot, RunEnd, RunProgress, ServiceInfo,
+    SnapshotEntry, Snapshots, SyncProblem, SyncTally, WholePreview, Why,
+};
+pub use status::{
+    DaemonInfo, Network, ObstacleEntry, RunEntry, RunningEntry, StatusReply, SyncStatusEntry, VolumeStatusEntry,
+};
+
+/// The interface that the daemon serves.
+pub const INTERFACE: &str = "org.nbkp.Daemon";
+
+/// The standard interface through which a service describes itself.
+pub const SERVICE_INTERFACE: &str = "org.varlink.service";
+
+/// The description of [`INTERFACE`] in Varlink's interface definition language.
+pub const DESCRIPTION: &str = include_str!("org.nbkp.Daemon.varlink");
+
+/// The description of [`SERVICE_INTERFACE`].
+pub const SERVICE_DESCRIPTION: &str = include_str!("org.varlink.service.varlink");

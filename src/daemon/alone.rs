@@ -1,1 +1,0 @@
-//! The daemon's work without a daemon, for one request.

@@ -1,1 +1,0 @@
-//! The one loop that owns all state.

@@ -1,1 +1,0 @@
-//! Keeps history and ledger.

@@ -1,1 +1,0 @@
-//! Looks: from devices, mounts and sentinels to sights.

@@ -1,1 +1,0 @@
-//! Tells the journal and the service manager what happens.

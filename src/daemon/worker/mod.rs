@@ -1,1 +1,0 @@
-//! One run, on a thread of its own.

@@ -1,1 +1,0 @@
-//! All that the daemon knows, and what it does about an event.

@@ -1,0 +1,567 @@
+//! Whole files, read and refused.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+
+use proptest::prelude::*;
+
+use super::keys::{FILE, Keys, Shape};
+use super::*;
+use crate::model::{
+    BatteryRule, CredentialProvider, Every, Filter, Guard, Keep, KeepRules, MeteredRule, Mounting, RsyncOptions,
+    SnapshotKind, SubdirError, SyncName, VolumeRoot, WhenDone,
+};
+
+fn context() -> Context {
+    Context { file: "config.toml".into(), home: "/home/a".into() }
+}
+
+fn read(text: &str) -> Configuration {
+    parse(text, &context()).unwrap_or_else(|mistakes| panic!("{}", mistakes.render(Colour::Plain)))
+}
+
+/// The mistakes of a text as `line:column message (help)`.
+fn mistakes(text: &str) -> Vec<String> {
+    let Err(mistakes) = parse(text, &context()) else { return Vec::new() };
+    let line = |m: &Mistake| {
+        let help = m.help.as_ref().map(|help| format!(" ({help})")).unwrap_or_default();
+        format!("{}:{} {}{help}", m.line, m.column, m.message)
+    };
+    mistakes.to_list().iter().map(line).collect()
+}
+
+/// Asserts that a text has one mistake that holds all these words.
+fn refused(text: &str, words: &[&str]) {
+    let found = mistakes(text);
+    assert!(found.len() == 1 && words.iter().all(|word| found[0].contains(word)), "{text}\n{found:#?}\n{words:?}");
+}
+
+fn sync<'a>(configuration: &'a Configuration, name: &str) -> &'a crate::model::Sync {
+    let name: SyncName = name.parse().expect("a name");
+    configuration.syncs.get(&name).expect("the sync")
+}
+
+/// Volumes and a sync to begin with.
+const BASE: &str = r#"
+[volumes.laptop]
+path = "~"
+[volumes.usb]
+drive = "2d577679-a7b6-429d-8250-3d0d80e034df"
+[volumes.blue]
+drive = "5E3F-1A2B"
+[volumes.red]
+drive = "5E3F-1A2C"
+[groups.offsite]
+volumes = ["blue", "red"]
+"#;
+
+fn with(rest: &str) -> String {
+    format!("{BASE}{rest}")
+}
+
+const EVERYTHING: &str = include_str!("../../../tests/config/everything.toml");
+
+#[test]
+fn the_empty_file_is_a_configuration() {
+    for text in ["", "\n", "# nothing yet\n", "[volumes]\n[syncs]\n", "\u{feff}"] {
+        let configuration = read(text);
+        assert!(configuration.syncs.is_empty() && configuration.volumes.is_empty());
+        assert_eq!(configuration.daemon.max_parallel, 1);
+        assert_eq!(configuration.daemon.settle, Duration::from_secs(2));
+        assert_eq!(configuration.daemon.grace, Duration::from_secs(10));
+        assert_eq!(configuration.daemon.notify, Notify::Problems);
+        assert_eq!(configuration.credentials, CredentialProvider::SecretService);
+    }
+}
+
+#[test]
+fn everything_that_the_contract_names_is_read() {
+    let configuration = read(EVERYTHING);
+    let documents = sync(&configuration, "documents");
+    assert_eq!(documents.destination.to_string(), "usb:documents");
+    assert_eq!(documents.snapshots, SnapshotKind::Btrfs);
+    let rules = KeepRules { last: 3, hourly: 24, daily: 7, weekly: 4, monthly: 12, yearly: 5 };
+    assert_eq!(documents.keep, Keep::Rules(rules));
+    assert_eq!(documents.max_age, Some(Duration::from_hours(168)));
+    assert_eq!(documents.after, BTreeSet::from(["photos@blue".parse().unwrap(), "photos@red".parse().unwrap()]));
+    assert_eq!(documents.filters.len(), 5);
+    assert_eq!(documents.filters[2], Filter::Merge("/home/a/rules".into()));
+    assert_eq!(documents.filter_file, Some("/home/a/.config/nbkp/documents.rules".into()));
+    assert_eq!(documents.rsync.bandwidth, Some(5 * 1024 * 1024));
+    assert_eq!(documents.when.battery, BatteryRule::AtLeast(30));
+    assert_eq!(documents.when.metered, MeteredRule::Avoid);
+    assert_eq!(documents.hooks.before.as_ref().map(|hook| hook.arguments.len()), Some(1));
+    assert_eq!(sync(&configuration, "photos@red").guard, Guard::Off);
+    let wan = configuration.endpoints.get(&"nas-wan".parse().unwrap()).unwrap();
+    assert_eq!(
+        (wan.host.as_str(), wan.port, wan.locations.len(), wan.proxy_jump.len()),
+        ("nas.example.org", Some(22), 0, 1)
+    );
+    assert_eq!(wan.key, Some("/home/a/.ssh/nas".into()));
+    let VolumeRoot::Drive(usb) = &configuration.volumes.get(&"usb".parse().unwrap()).unwrap().root else { panic!() };
+    assert_eq!(usb.mounting, Mounting::ForTheRun { passphrase: Some("usb".parse().unwrap()) });
+    assert_eq!(usb.when_done, WhenDone::PowerOff);
+}
+
+#[test]
+fn a_sync_that_says_nothing_has_the_defaults() {
+    let configuration = read(&with("[syncs.a]\nsource = 'laptop'\ndestination = 'usb:a'\n"));
+    let a = sync(&configuration, "a");
+    assert!(a.enabled && a.source.subdir.is_root());
+    assert_eq!((a.snapshots, a.keep, a.guard), (SnapshotKind::None, Keep::All, Guard::MaxDelete(25)));
+    assert_eq!((a.every, a.max_age), (Every::Interval(Duration::from_hours(1)), None));
+    assert_eq!((a.when.metered, a.when.battery, a.when.hours), (MeteredRule::Avoid, BatteryRule::Any, None));
+    assert_eq!(a.rsync.options, RsyncOptions::Default);
+}
+
+#[test]
+fn defaults_hold_where_a_sync_is_silent_and_can_be_turned_off() {
+    let configuration = read(&with(
+        r#"
+[defaults]
+every = "0s"
+max-age = "7d"
+max-snapshots = 5
+snapshots = "btrfs"
+when = { battery = "ac", hours = "22:00-06:00" }
+rsync = { bandwidth = "1M", checksum = true }
+hooks = { failed = ["notify"] }
+after = ["first"]
+[syncs.first]
+source = "laptop:first"
+destination = "usb:first"
+[syncs.second]
+source = "laptop:second"
+destination = "usb:second"
+keep = "all"
+max-age = "off"
+when = { hours = "any" }
+rsync = { bandwidth = "off" }
+hooks = { failed = [] }
+"#,
+    ));
+    let (first, second) = (sync(&configuration, "first"), sync(&configuration, "second"));
+    assert_eq!(first.keep, Keep::Rules(KeepRules { last: 5, ..KeepRules::default() }));
+    assert_eq!((first.every, first.after.len()), (Every::Appearance, 0));
+    assert_eq!((second.keep, second.max_age, second.when.hours), (Keep::All, None, None));
+    assert_eq!((second.when.battery, second.rsync.bandwidth, second.rsync.checksum), (BatteryRule::Mains, None, true));
+    assert_eq!((second.hooks.failed.as_ref(), second.after.len()), (None, 1));
+    assert!(first.hooks.failed.is_some() && first.when.hours.is_some());
+}
+
+#[test]
+fn a_sync_to_a_group_makes_a_copy_on_each_member() {
+    let configuration = read(&with(
+        "[syncs.a]\nsource = 'laptop:a'\ndestination = 'offsite:a'\n\
+         [syncs.b]\nsource = 'laptop:b'\ndestination = 'usb:b'\nafter = ['a', 'a@red']\n",
+    ));
+    let names: Vec<_> = configuration.syncs.keys().map(SyncName::as_str).collect();
+    assert_eq!(names, ["a@blue", "a@red", "b"]);
+    assert_eq!(sync(&configuration, "a@red").destination.to_string(), "red:a");
+    assert_eq!(sync(&configuration, "b").after.len(), 2);
+}
+
+#[test]
+fn all_mistakes_are_told_at_once_in_their_order() {
+    let text = "[volumes.usb]\ndrive = '5E3F-1A2B'\npath = '/x'\n\n[syncs.a]\nsource = 'laptop'\ndestination = 'ubs:x'\nevry = '1h'\nkeep = { dayly = 3 }\n";
+    assert_eq!(
+        mistakes(text),
+        [
+            "3:1 a volume has a `path` or a `drive`, not both (leave out `path`; a sync names a directory of the drive as \"usb:DIRECTORY\")",
+            "6:10 no volume `laptop` (known: usb)",
+            "7:15 no volume `ubs` (did you mean `usb`?)",
+            "8:1 [syncs.a] has no key `evry` (did you mean `every`?)",
+            "9:1 `keep` keeps nothing (write keep = { daily = 7 }, or \"all\")",
+            "9:10 `keep` has no key `dayly` (did you mean `daily`?)",
+        ]
+    );
+}
+
+#[test]
+fn a_path_in_place_of_a_place_is_told_how_to_write_it() {
+    let text = "[volumes.usb]\npath = '/x'\n[syncs.a]\nsource = '/home/a'\ndestination = 'usb:x'\n";
+    refused(text, &["4:10", "no volume `/home/a`", "write it as \"VOLUME:DIRECTORY\"; known: usb"]);
+}
+
+#[test]
+fn unknown_keys_are_refused_everywhere() {
+    refused("sync = {}", &["1:1", "no key `sync`", "did you mean `syncs`?"]);
+    refused("[daemon]\nmax_parallel = 2", &["2:1", "`max-parallel`"]);
+    refused("[defaults]\nsource = 'a'", &["`defaults` has no key `source`"]);
+    refused("[credentials]\nfoo = 1", &["`credentials` has no key `foo`", "provider, command"]);
+    refused(&with("[groups.x]\nvolumes = ['usb']\nfoo = 1"), &["[groups.x] has no key `foo`"]);
+    for (table, key) in [("rsync", "extra"), ("when", "hour"), ("guard", "max"), ("hooks", "befor")] {
+        let text = format!("[defaults]\n{table} = {{ {key} = 1 }}");
+        refused(&text, &[&format!("`{table}` has no key `{key}`")]);
+    }
+    refused("[defaults]\nfilters = [{ exclud = 'x', include = 'y' }]", &["`exclude`"]);
+}
+
+#[test]
+fn wrong_kinds_say_what_should_stand_there() {
+    refused("[defaults]\nevery = 5", &["2:9", "`every` must be a duration in quotes", "not a number"]);
+    refused("[defaults]\nenabled = 'true'", &["`true` or `false`", "leave out the quotes"]);
+    refused("[defaults]\nafter = 'x'", &["must be a list", "write [\"x\"]"]);
+    refused("[defaults]\nsnapshots = 'btrf'", &["\"none\" or \"btrfs\" or \"hard-link\"", "did you mean `btrfs`?"]);
+    refused("[daemon]\nmax-parallel = 0", &["a whole number from 1 to 1024, not 0"]);
+    refused("[daemon]\nmax-parallel = -1", &["not -1"]);
+    refused("[daemon]\nmax-parallel = 99999999999999999999", &["whole number"]);
+    refused("[defaults]\nkeep = { last = 1.5 }", &["`last`", "not a fraction"]);
+    refused("[defaults]\nkeep = 5", &["`keep` must be a table"]);
+    refused("volumes = 5", &["`volumes` must be a table"]);
+    refused("[volumes]\nusb = '/x'", &["[volumes.usb] must be a table"]);
+    refused("[defaults]\nhooks = { before = [1] }", &["entry of `before`", "text in quotes"]);
+    refused("[defaults]\nfilters = [5]", &["must be a table, not a number"]);
+}
+
+#[test]
+fn bad_values_say_how_to_write_them() {
+    refused("[defaults]\nevery = '1x'", &["\"x\" is not a unit", "w, d, h, m, s"]);
+    refused("[defaults]\nmax-age = '0s'", &["not be zero"]);
+    refused("[defaults]\nwhen = { battery = '130%' }", &["share", "\"ac\""]);
+    refused("[defaults]\nwhen = { hours = '22-6' }", &["22:00-06:00"]);
+    refused("[defaults]\nguard = { max-delete = '25' }", &["25%"]);
+    refused("[defaults]\nkeep = { last = 0 }", &["keeps nothing"]);
+    refused("[defaults]\nkeep = {}", &["keeps nothing"]);
+    refused("[defaults]\nkeep = { last = 1 }\nmax-snapshots = 2", &["3:1", "twice"]);
+    refused("[defaults]\nmax-snapshots = 0", &["from 1"]);
+    refused("[defaults]\nrsync = { bandwidth = 'fast' }", &["is not a size"]);
+    refused("[defaults]\nrsync = { options = ['--delete'] }", &["copy no directory", "\"-a\""]);
+    refused("[defaults]\nfilters = ['*.tmp']", &["name of a filter rule"]);
+    refused("[defaults]\nfilters = [{ exclude = 'a', include = 'b' }]", &["exactly one"]);
+    refused("[defaults]\nfilters = [{ merge = 'rules' }]", &["relative path"]);
+    refused("[defaults]\nhooks = { before = ['-x'] }", &["begins with `-`"]);
+    refused("[credentials]\nprovider = 'command'", &["no `command`"]);
+    refused("[credentials]\nprovider = 'command'\ncommand = []", &["no `command`"]);
+}
+
+#[test]
+fn volumes_are_in_one_place() {
+    refused("[volumes.a]", &["`a` is nowhere"]);
+    refused("[volumes.a]\npath = 'x'", &["relative path"]);
+    refused("[volumes.a]\npath = '/x'\nmount = true", &["`mount` is for a volume with `drive`"]);
+    refused("[volumes.a]\ndrive = 'usb stick'", &["UUID", "lsblk"]);
+    refused("[volumes.a]\ndrive = '5E3F-1A2B'\npassphrase = 'a'", &["without `mount = true`"]);
+    refused("[volumes.a]\nssh = []", &["no endpoint"]);
+    refused("[volumes.a]\nssh = ['x']", &["no ssh endpoint `x`"]);
+    refused("[volumes.'a b']\npath = '/x'", &["1:10", "is not a name"]);
+    refused("[volumes.a]\npath = '/x'\n[groups.g]\nvolumes = ['a', 'a']", &["twice"]);
+    refused("[groups.g]\nvolumes = []", &["no volumes"]);
+    refused("[groups.g]", &["no volumes"]);
+    refused(&with("[groups.usb]\nvolumes = ['blue']"), &["both a volume and a group"]);
+}
+
+#[test]
+fn endpoints_extend_each_other_but_not_in_a_circle() {
+    refused("[ssh-endpoints.a]\nport = 22", &["`a` has no `host`"]);
+    refused("[ssh-endpoints.a]\nhost = '-oProxyCommand=x'", &["is not a host"]);
+    refused("[ssh-endpoints.a]\nhost = 'x'\nport = 70000", &["65535"]);
+    refused("[ssh-endpoints.a]\nhost = 'x'\nuser = '-l'", &["user"]);
+    refused("[ssh-endpoints.a]\nhost = 'x'\nkey = '-x'", &["begins with `-`"]);
+    refused("[ssh-endpoints.a]\nhost = 'x'\noptions = ['ProxyCommand=x']", &["cannot be used"]);
+    refused(
+        "[ssh-endpoints.a]\nhost = 'x'\nlocations = ['hme']\n[locations.home]\nssids = ['x']",
+        &["did you mean `home`?"],
+    );
+    refused("[ssh-endpoints.a]\nextends = 'b'\n[ssh-endpoints.bb]\nhost = 'x'", &["no ssh endpoint `b`", "bb"]);
+    refused(
+        "[ssh-endpoints.a]\nextends = 'b'\n[ssh-endpoints.b]\nextends = 'c'\n[ssh-endpoints.c]\nextends = 'a'",
+        &["`extends` goes round in a circle: `", "`a` -> `b`", "`b` -> `c`", "`c` -> `a`"],
+    );
+    refused("[ssh-endpoints.a]\nhost = 'x'\nextends = 'a'", &["circle: `a` -> `a`"]);
+    refused(
+        "[ssh-endpoints.a]\nhost = 'x'\nproxy-jump = ['b']\n[ssh-endpoints.b]\nhost = 'y'\nproxy-jump = ['a']",
+        &["`proxy-jump` goes round in a circle"],
+    );
+    refused("[locations.home]", &["never be recognised"]);
+    refused("[locations.home]\nsubnets = ['192.168.7.0']", &["is not a subnet"]);
+}
+
+#[test]
+fn syncs_name_places_that_are_there() {
+    assert_eq!(mistakes(&with("[syncs.a]")).len(), 2);
+    refused(&with("[syncs.a]\ndestination = 'usb:a'"), &["12:8", "`a` has no `source`", "VOLUME:DIRECTORY"]);
+    refused(&with("[syncs.a]\nsource = 'laptop:/etc'\ndestination = 'usb'"), &["leave out the leading `/`"]);
+    refused(&with("[syncs.a]\nsource = 'laptop:a/../b'\ndestination = 'usb'"), &["`..`"]);
+    refused(&with("[syncs.a]\nsource = 'laptop:-x'\ndestination = 'usb'"), &["begin with `-`"]);
+    refused(&with("[syncs.a]\nsource = 'offsite:x'\ndestination = 'usb'"), &["can only be a destination"]);
+    refused(&with("[syncs.a]\nsource = 'laptop:x'\ndestination = 'ofsite'"), &["did you mean `offsite`?"]);
+    refused(&with("[syncs.'a@b']\nsource = 'laptop:x'\ndestination = 'usb'"), &["holds `@`"]);
+    refused(&with("[syncs.a]\nsource = 'laptop:x'\ndestination = 'usb'\nafter = ['a']"), &["after itself"]);
+    refused(&with("[syncs.a]\nsource = 'laptop:x'\ndestination = 'usb'\nafter = ['b']"), &["no sync `b`"]);
+    refused(&with("[defaults]\nafter = ['b']\n[syncs.a]\nsource = 'laptop:x'\ndestination = 'usb'"), &["no sync `b`"]);
+    refused(
+        &with(
+            "[syncs.a]\nsource = 'laptop:x'\ndestination = 'offsite'\n[syncs.b]\nsource = 'laptop:x'\ndestination = 'usb'\nafter = ['a@usb']",
+        ),
+        &["makes no copy `a@usb`", "a@blue, a@red"],
+    );
+    assert_eq!("/x".parse::<crate::model::Subdir>(), Err(SubdirError::Absolute));
+}
+
+/// Two syncs with these destinations, from different sources, and volumes besides those of the base.
+fn two(volumes: &str, first: &str, second: &str) -> String {
+    with(&format!(
+        "{volumes}\n[syncs.a]\nsource = 'laptop:a'\ndestination = '{first}'\n[syncs.b]\nsource = 'laptop:b'\ndestination = '{second}'\n"
+    ))
+}
+
+#[test]
+fn no_two_syncs_write_the_same_or_overlapping_places() {
+    refused(&two("", "usb:x", "usb:x"), &["`a` and `b` write the same place: `usb:x` and `usb:x`"]);
+    refused(&two("", "usb:x", "usb:x/y"), &["overlapping places"]);
+    refused(&two("", "usb:x/y", "usb"), &["overlapping places: `usb:x/y` and `usb:`"]);
+    refused(&two("", "usb:x/./y/", "usb:x//y"), &["the same place"]);
+    refused(&two("", "offsite:x", "red:x"), &["`a@red` and `b`"]);
+    let alias = "[volumes.stick]\ndrive = '2D577679-a7b6-429d-8250-3d0d80e034df'";
+    refused(&two(alias, "usb:x", "stick:x"), &["the same place"]);
+    let nested = "[volumes.srv]\npath = '/srv'\n[volumes.deep]\npath = '/srv/deep/'";
+    refused(&two(nested, "srv:deep/x", "deep:x"), &["the same place"]);
+    refused(&two(nested, "srv", "deep:x"), &["overlapping"]);
+    let server = "[ssh-endpoints.lan]\nhost = 'nas'\n[ssh-endpoints.wan]\nhost = 'nas.example.org'\n[ssh-endpoints.other]\nhost = 'nas'\n\
+        [volumes.n1]\nssh = ['lan', 'wan']\npath = '/srv'\n[volumes.n2]\nssh = ['wan']\npath = '/srv/x'\n[volumes.n3]\nssh = ['other']\npath = '/srv'";
+    refused(&two(server, "n1:x/y", "n2:y"), &["the same place"]);
+    refused(&two(server, "n2", "n3:x/y"), &["overlapping"]);
+    for (first, second) in [("usb:x", "usb:xy"), ("usb:x", "blue:x"), ("usb:x/a", "usb:x/b"), ("offsite:x", "usb:x")] {
+        assert_eq!(mistakes(&two("", first, second)), [""; 0], "{first} {second}");
+    }
+    assert_eq!(mistakes(&two(nested, "srv:x", "deep:x")), [""; 0]);
+    assert_eq!(mistakes(&two(server, "n1:z", "n2:z")), [""; 0]);
+}
+
+#[test]
+fn each_of_many_places_below_one_is_found() {
+    let mut text = with("[syncs.all]\nsource = 'laptop:all'\ndestination = 'usb:x'\n");
+    for i in 0..5 {
+        let _ = write!(text, "[syncs.s{i}]\nsource = 'laptop:s{i}'\ndestination = 'usb:x/{i}/d'\n");
+    }
+    assert_eq!(mistakes(&text).len(), 5);
+}
+
+#[test]
+fn a_sync_does_not_copy_into_itself() {
+    refused(&with("[syncs.a]\nsource = 'usb:x'\ndestination = 'usb:x/y'"), &["into itself"]);
+    refused(&with("[syncs.a]\nsource = 'usb:x/y'\ndestination = 'usb'"), &["into itself"]);
+    refused(
+        &with("[volumes.b]\npath = '/home/a/b'\n[syncs.a]\nsource = 'laptop'\ndestination = 'b:x'"),
+        &["into itself"],
+    );
+    refused(&with("[syncs.a]\nsource = 'red:x'\ndestination = 'offsite:x'"), &["`a@red`", "into itself"]);
+    assert_eq!(mistakes(&with("[syncs.a]\nsource = 'usb:x'\ndestination = 'usb:y'")), [""; 0]);
+}
+
+#[test]
+fn a_circle_of_syncs_is_named_in_full() {
+    let text = with(
+        "[syncs.a]\nsource = 'laptop:a'\ndestination = 'usb:a'\nafter = ['c']\n\
+         [syncs.b]\nsource = 'usb:a'\ndestination = 'blue:b'\n\
+         [syncs.c]\nsource = 'blue:b/deep'\ndestination = 'red:c'\n",
+    );
+    refused(&text, &["15:", "in a circle: `", "`a` -> `b`", "`b` -> `c`", "`c` -> `a`"]);
+    let inferred =
+        "[syncs.a]\nsource = 'usb:a'\ndestination = 'blue:a'\n[syncs.b]\nsource = 'blue:a'\ndestination = 'usb:a'\n";
+    refused(&with(inferred), &["circle"]);
+}
+
+#[test]
+fn in_place_is_refused_where_snapshots_share_files() {
+    let text = |kind| {
+        with(&format!(
+            "[defaults]\nrsync = {{ extra-options = ['--inplace'] }}\n[syncs.a]\nsource = 'laptop:a'\ndestination = 'usb:a'\nsnapshots = '{kind}'\n"
+        ))
+    };
+    refused(&text("hard-link"), &["in the sync `a`", "finished snapshots"]);
+    refused(&text("none"), &["in the sync `a`"]);
+    assert_eq!(mistakes(&text("btrfs")), [""; 0]);
+}
+
+#[test]
+fn a_file_that_is_not_toml_says_where() {
+    let found = mistakes("[volumes.usb\ndrive = 5\n[syncs.a]\nsource = \n");
+    assert!(found[0].starts_with("1:") && found[0].contains("not TOML"), "{found:#?}");
+    assert_eq!(mistakes("a = 1\na = 2\n").len(), 1);
+    let mistakes = parse_bytes(b"[volumes.usb]\npath = '/\xff'\n", &context()).unwrap_err();
+    let first = &mistakes.to_list()[0];
+    assert_eq!((first.line, first.column, first.message.as_str()), (2, 10, "the file is not UTF-8 here"));
+    assert!(mistakes.render(Colour::Plain).contains("config.toml:2:10"));
+}
+
+#[test]
+fn what_is_shown_is_read_back_as_the_same() {
+    for text in ["", EVERYTHING, &with("[syncs.a]\nsource = 'laptop:a'\ndestination = 'offsite'\n")] {
+        let configuration = read(text);
+        let shown = show(&configuration);
+        assert_eq!(parse(&shown, &context()).as_ref(), Ok(&configuration), "{shown}");
+        assert_eq!(show(&read(&shown)), shown);
+    }
+}
+
+#[test]
+fn a_file_cut_anywhere_is_read_or_refused() {
+    let whole = read(EVERYTHING);
+    for (end, _) in EVERYTHING.char_indices() {
+        match parse(EVERYTHING.get(..end).expect("a character begins here"), &context()) {
+            Err(mistakes) => assert!(!mistakes.to_list().is_empty() && !mistakes.render(Colour::Plain).is_empty()),
+            // What is left says nothing that the whole does not say: numbers apart, no value of TOML can be cut.
+            Ok(part) => {
+                assert!(part.syncs.keys().all(|name| whole.syncs.contains_key(name)), "cut at {end}");
+                assert!(
+                    part.volumes.iter().all(|(name, volume)| {
+                        let whole = whole.volumes.get(name).expect("the volume");
+                        let (VolumeRoot::Drive(part), VolumeRoot::Drive(whole)) = (&volume.root, &whole.root) else {
+                            return volume == whole || matches!(volume.root, VolumeRoot::Server(_));
+                        };
+                        part.uuid == whole.uuid
+                    }),
+                    "cut at {end}"
+                );
+            }
+        }
+    }
+}
+
+/// Every key of the table with its path and shape.
+fn all_keys(keys: Keys, path: &str, found: &mut Vec<(String, &'static Shape)>) {
+    for key in keys.iter().copied().flatten() {
+        let path = format!("{path}/{}", key.name);
+        found.push((path.clone(), &key.shape));
+        inside(&key.shape, &path, found);
+    }
+}
+
+fn inside(shape: &'static Shape, path: &str, found: &mut Vec<(String, &'static Shape)>) {
+    match shape {
+        Shape::Table(keys) | Shape::OneOf(keys) => all_keys(keys, path, found),
+        Shape::Named(keys) => all_keys(keys, &format!("{path}/x"), found),
+        Shape::List(entry) => inside(entry, path, found),
+        Shape::Either(shapes) => shapes.iter().for_each(|shape| inside(shape, path, found)),
+        Shape::Switch | Shape::Whole(..) | Shape::Text | Shape::Pattern(..) | Shape::Choice(_) => {}
+    }
+}
+
+/// A file that holds one key with one value.
+fn holding(path: &str, value: &str) -> String {
+    let parts: Vec<_> = path.split('/').skip(1).collect();
+    match parts.iter().position(|part| *part == "filters") {
+        Some(at) if at + 1 < parts.len() => {
+            format!("{} = [{{ {} = {value} }}]", parts[..=at].join("."), parts[at + 1])
+        }
+        _ => format!("{} = {value}", parts.join(".")),
+    }
+}
+
+#[test]
+fn every_key_of_the_table_is_read() {
+    let mut keys = Vec::new();
+    all_keys(FILE, "", &mut keys);
+    assert!(keys.len() > 90, "{}", keys.len());
+    for (path, _) in keys {
+        // A date is right nowhere: whoever reads the key must say so, at its place.
+        let text = holding(&path, "1979-05-27");
+        let name = path.rsplit('/').next().unwrap();
+        let found = mistakes(&text);
+        assert!(found.iter().any(|m| m.contains("a date or time") && m.contains(name)), "{text}\n{found:#?}");
+        assert!(found.iter().all(|m| !m.contains("no key")), "{text}\n{found:#?}");
+    }
+}
+
+#[test]
+fn every_choice_of_the_table_is_understood() {
+    let mut keys = Vec::new();
+    all_keys(FILE, "", &mut keys);
+    let mut tried = 0;
+    for (path, shape) in keys {
+        let alternatives = if let Shape::Either(shapes) = shape { shapes } else { std::slice::from_ref(shape) };
+        for shape in alternatives {
+            let Shape::Choice(texts) = shape else { continue };
+            for text in *texts {
+                let found = mistakes(&holding(&path, &format!("'{text}'")));
+                assert!(
+                    found.iter().all(|m| !m.contains(" must be ") && !m.contains(" is not ")),
+                    "{path} {text} {found:?}"
+                );
+                tried += 1;
+            }
+        }
+    }
+    assert!(tried > 20, "{tried}");
+}
+
+#[test]
+fn schema_and_parser_know_the_same_keys() {
+    fn properties(schema: &serde_json::Value, path: &str, found: &mut BTreeSet<String>) {
+        for (name, value) in schema["properties"].as_object().into_iter().flatten() {
+            let path = format!("{path}/{name}");
+            properties(value, &path, found);
+            found.insert(path);
+        }
+        for inner in schema["anyOf"].as_array().into_iter().flatten().chain(schema.get("items")) {
+            properties(inner, path, found);
+        }
+        if let Some(named) = schema.get("additionalProperties").filter(|value| value.is_object()) {
+            properties(named, &format!("{path}/x"), found);
+        }
+    }
+    let schema: serde_json::Value = serde_json::from_str(&schema()).expect("JSON");
+    let mut in_schema = BTreeSet::new();
+    properties(&schema, "", &mut in_schema);
+    let mut keys = Vec::new();
+    all_keys(FILE, "", &mut keys);
+    assert_eq!(in_schema, keys.into_iter().map(|(path, _)| path).collect());
+    assert_eq!(schema["properties"]["syncs"]["additionalProperties"]["required"][0], "source");
+}
+
+#[test]
+fn the_reference_names_every_key() {
+    let page = include_str!("../../../docs/configuration.md");
+    let mut keys = Vec::new();
+    all_keys(FILE, "", &mut keys);
+    for (path, _) in keys {
+        let name = path.rsplit('/').next().unwrap();
+        let told = [format!("`{name}`"), format!("{name} = "), format!("[{name}"), format!("{name}: ")];
+        assert!(told.iter().any(|told| page.contains(told)), "{path}");
+    }
+    let examples = page.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next());
+    let whole: Vec<_> = examples.filter(|example| example.contains("[volumes.usb]")).collect();
+    assert_eq!(whole.len(), 1);
+    read(whole[0]);
+}
+
+#[test]
+fn a_thousand_syncs_are_read() {
+    let mut text = with("");
+    for i in 0..1000 {
+        let _ = write!(text, "[syncs.s{i}]\nsource = 'laptop:d{i}'\ndestination = 'usb:d{i}'\nsnapshots = 'btrfs'\n");
+    }
+    assert_eq!(read(&text).syncs.len(), 1000);
+}
+
+proptest! {
+    #[test]
+    fn random_edits_never_panic(
+        edits in prop::collection::vec((0..EVERYTHING.len(), 0_usize..40, "[\\[\\]{}='\"#.,a-z0-9\n\u{0}-\u{1f}é-]{0,8}"), 1..6),
+    ) {
+        let mut text = EVERYTHING.to_owned();
+        for (at, removed, added) in edits {
+            let at = at.min(text.len());
+            let start = (0..=at).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+            let end = (start + removed).min(text.len());
+            let end = (end..=text.len()).find(|at| text.is_char_boundary(*at)).unwrap_or(text.len());
+            text.replace_range(start..end, &added);
+        }
+        match parse(&text, &context()) {
+            Ok(configuration) => prop_assert_eq!(parse(&show(&configuration), &context()), Ok(configuration)),
+            Err(mistakes) => {
+                prop_assert!(!mistakes.to_list().is_empty());
+                prop_assert!(!mistakes.render(Colour::Styled).is_empty() && !mistakes.summary().is_empty());
+            }
+        }
+    }
+
+    #[test]
+    fn random_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        if let Err(mistakes) = parse_bytes(&bytes, &context()) {
+            prop_assert!(!mistakes.render(Colour::Plain).is_empty());
+        }
+    }
+}

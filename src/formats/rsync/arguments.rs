@@ -1,0 +1,321 @@
+//! How rsync is called.
+//!
+//! The user's own options come first; what safety needs comes behind them, where rsync lets it win.
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::path::Path;
+
+use super::output::ITEM_FORMAT;
+use crate::model::{Filter, RsyncOptions, RsyncSettings};
+
+/// Where rsync keeps what it could not finish.
+const PARTIAL: &str = ".rsync-partial";
+/// Names of ours that are neither copied nor deleted, wherever they are.
+const SENTINELS: [&str; 3] = [".nbkp-vol", ".nbkp-src", ".nbkp-dst"];
+
+/// How the files come to lie at the destination.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Manner {
+    /// Each file is written beside the old one and replaces it.
+    Replace(Unfinished),
+    /// Each file is changed where it lies, so that snapshots share what did not change. Never where files are shared
+    /// by hard links: it would write through into every older one.
+    InPlace,
+    /// An empty directory is filled; what is unchanged is linked from the first of these directories that has it.
+    Link {
+        /// Paths relative to the destination, best first.
+        bases: Vec<OsString>,
+        /// Whether one of them may hold unfinished files.
+        unfinished: Unfinished,
+    },
+}
+
+/// Whether an earlier run may have left unfinished files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unfinished {
+    /// It left none: files are copied whole, which is quickest.
+    None,
+    /// It may have: they are continued. A local rsync would copy them whole otherwise.
+    Possible,
+}
+
+/// What tells that a file is unchanged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Comparison {
+    /// Its size and its time to the nanosecond.
+    Nanoseconds,
+    /// Its size and its time to the second.
+    Seconds,
+    /// Its size and its time to two seconds.
+    TwoSeconds,
+    /// Its content.
+    Content,
+}
+
+/// What rsync may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Effect {
+    /// Copy, and delete at most this many entries; `None` for any number.
+    Copy(Option<u64>),
+    /// Only tell what it would do.
+    Tell,
+}
+
+/// One call of rsync.
+#[derive(Debug, Clone)]
+pub struct Call<'a> {
+    /// The user's settings.
+    pub settings: &'a RsyncSettings,
+    /// The user's filters.
+    pub filters: &'a [Filter],
+    /// The user's file of filters.
+    pub filter_file: Option<&'a Path>,
+    /// Where the destination lies inside the source, relative to it: it is not copied into itself.
+    pub nested: Option<&'a Path>,
+    /// How files come to lie at the destination.
+    pub manner: &'a Manner,
+    /// What tells that a file is unchanged.
+    pub comparison: Comparison,
+    /// What rsync may do.
+    pub effect: Effect,
+    /// The source, with a slash at its end.
+    pub source: &'a OsStr,
+    /// The destination.
+    pub destination: &'a OsStr,
+}
+
+/// The arguments of a call.
+#[must_use]
+pub fn arguments(call: &Call<'_>) -> Vec<OsString> {
+    let mut arguments: Vec<OsString> = Vec::with_capacity(48);
+    match &call.settings.options {
+        RsyncOptions::Default => arguments.extend(default_options(call).into_iter().map(OsString::from)),
+        RsyncOptions::Replaced(options) => arguments.extend(options.iter().map(OsString::from)),
+    }
+    arguments.extend(call.settings.extra_options.iter().map(OsString::from));
+    if let Some(bandwidth) = call.settings.bandwidth {
+        // Without a suffix rsync counts in KiB; 0 would mean no limit.
+        arguments.push(format!("--bwlimit={}", (bandwidth / 1024).max(1)).into());
+    }
+    comparison(call, &mut arguments);
+    manner(call, &mut arguments);
+    filters(call, &mut arguments);
+    match call.effect {
+        Effect::Copy(Some(limit)) => arguments.push(format!("--max-delete={limit}").into()),
+        Effect::Copy(None) => {}
+        Effect::Tell => arguments.push("--dry-run".into()),
+    }
+    arguments.push("--no-h".into());
+    arguments.push("--info=progress2,stats2,flist0".into());
+    arguments.push(format!("--out-format={ITEM_FORMAT}").into());
+    arguments.push("--".into());
+    arguments.push(call.source.to_owned());
+    arguments.push(call.destination.to_owned());
+    arguments
+}
+
+fn default_options(call: &Call<'_>) -> Vec<&'static str> {
+    match call.manner {
+        // Deleting comes last, so that a source that fails half-way has deleted nothing.
+        Manner::Replace(_) if in_place(call) => vec!["-a", "--delete-delay", "--delete-excluded"],
+        Manner::Replace(_) => vec!["-a", "--delete-delay", "--delete-excluded", "--partial-dir=.rsync-partial"],
+        Manner::InPlace => vec!["-a", "--delete-delay", "--delete-excluded"],
+        // The directory is new: there is nothing to delete in it.
+        Manner::Link { .. } => vec!["-a"],
+    }
+}
+
+/// rsync refuses a directory for partial files together with changing files in place.
+fn in_place(call: &Call<'_>) -> bool {
+    call.settings.extra_options.iter().any(|option| option == "--inplace" || option.starts_with("--append"))
+}
+
+fn comparison(call: &Call<'_>, arguments: &mut Vec<OsString>) {
+    match call.comparison {
+        Comparison::Nanoseconds => arguments.push("--modify-window=-1".into()),
+        Comparison::Seconds => {}
+        Comparison::TwoSeconds => arguments.push("--modify-window=2".into()),
+        Comparison::Content => arguments.push("--checksum".into()),
+    }
+    if call.settings.checksum && call.comparison != Comparison::Content {
+        arguments.push("--checksum".into());
+    }
+}
+
+fn manner(call: &Call<'_>, arguments: &mut Vec<OsString>) {
+    let continued = match call.manner {
+        Manner::Replace(unfinished) => *unfinished,
+        Manner::InPlace => {
+            arguments.push("--inplace".into());
+            Unfinished::Possible
+        }
+        Manner::Link { bases, unfinished } => {
+            arguments.push("--partial".into());
+            arguments.push("--no-inplace".into());
+            for base in bases {
+                let mut option = OsString::from("--link-dest=");
+                option.push(base);
+                arguments.push(option);
+            }
+            *unfinished
+        }
+    };
+    if continued == Unfinished::Possible {
+        arguments.push("--no-whole-file".into());
+    }
+}
+
+fn filters(call: &Call<'_>, arguments: &mut Vec<OsString>) {
+    let mut add = |rule: OsString| {
+        let mut argument = OsString::from("--filter=");
+        argument.push(rule);
+        arguments.push(argument);
+    };
+    // Hidden and protected one by one: `--delete-excluded` would take the protection off a plain exclusion.
+    // `p` lets go of it in a directory that is deleted as a whole.
+    add(format!("Hp {PARTIAL}/").into());
+    add(format!("Pp {PARTIAL}/").into());
+    for name in SENTINELS {
+        add(format!("H {name}").into());
+        add(format!("P {name}").into());
+    }
+    if let Some(nested) = call.nested {
+        add(hide(nested));
+    }
+    add("H /.nbkp/".into());
+    add("P /.nbkp/".into());
+    for filter in call.filters {
+        match filter {
+            Filter::Exclude(pattern) => add(format!("- {pattern}").into()),
+            Filter::Include(pattern) => add(format!("+ {pattern}").into()),
+            Filter::Merge(file) => add(merge(file)),
+            Filter::DirMerge(name) => add(format!(": {name}").into()),
+            Filter::Rule(rule) => add(rule.into()),
+        }
+    }
+    if let Some(file) = call.filter_file {
+        add(merge(file));
+    }
+}
+
+/// Hides a directory of the source, taken literally: a backslash escapes only where there is something to escape.
+fn hide(below: &Path) -> OsString {
+    let path = below.as_os_str().as_bytes();
+    let is_special = |byte: &u8| matches!(byte, b'*' | b'?' | b'[');
+    let has_special = path.iter().any(is_special);
+    let mut rule = b"H /".to_vec();
+    for byte in path {
+        if has_special && (is_special(byte) || *byte == b'\\') {
+            rule.push(b'\\');
+        }
+        rule.push(*byte);
+    }
+    rule.push(b'/');
+    OsString::from_vec(rule)
+}
+
+fn merge(file: &Path) -> OsString {
+    let mut rule = OsString::from(". ");
+    rule.push(file);
+    rule
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(manner: &Manner, effect: Effect, change: impl FnOnce(&mut RsyncSettings)) -> Vec<String> {
+        let mut settings = RsyncSettings {
+            compress: false,
+            checksum: false,
+            bandwidth: None,
+            options: RsyncOptions::Default,
+            extra_options: Vec::new(),
+        };
+        change(&mut settings);
+        let call = Call {
+            settings: &settings,
+            filters: &[Filter::Exclude("*.tmp".into()), Filter::Rule("H .git".into())],
+            filter_file: Some(Path::new("/home/a/rules of mine")),
+            nested: Some(Path::new("mnt/usb/all [1]")),
+            manner,
+            comparison: Comparison::Nanoseconds,
+            effect,
+            source: OsStr::new("/proc/self/fd/9/"),
+            destination: OsStr::new("./"),
+        };
+        arguments(&call).into_iter().map(|argument| argument.into_string().unwrap()).collect()
+    }
+
+    fn has(arguments: &[String], wanted: &str) -> bool {
+        arguments.iter().any(|argument| argument == wanted)
+    }
+
+    #[test]
+    fn a_mirror_deletes_last_and_keeps_unfinished_files() {
+        let arguments = check(&Manner::Replace(Unfinished::None), Effect::Copy(Some(0)), |_| {});
+        for wanted in [
+            "-a",
+            "--delete-delay",
+            "--delete-excluded",
+            "--partial-dir=.rsync-partial",
+            "--modify-window=-1",
+            "--max-delete=0",
+            "--filter=Pp .rsync-partial/",
+            "--filter=. /home/a/rules of mine",
+        ] {
+            assert!(has(&arguments, wanted), "{wanted} in {arguments:?}");
+        }
+        assert!(!has(&arguments, "--no-whole-file"));
+        assert_eq!(arguments.iter().rev().take(3).collect::<Vec<_>>(), ["./", "/proc/self/fd/9/", "--"]);
+        let resumed = check(&Manner::Replace(Unfinished::Possible), Effect::Copy(None), |_| {});
+        assert!(has(&resumed, "--no-whole-file") && !resumed.iter().any(|a| a.starts_with("--max-delete")));
+    }
+
+    #[test]
+    fn what_safety_needs_stays_though_the_options_are_replaced() {
+        let arguments = check(&Manner::Replace(Unfinished::None), Effect::Copy(Some(3)), |settings| {
+            settings.options = RsyncOptions::Replaced(vec!["-rlt".into(), "--delete".into()]);
+        });
+        assert_eq!(arguments.first().map(String::as_str), Some("-rlt"));
+        for wanted in ["--max-delete=3", "--filter=P .nbkp-dst", "--filter=P /.nbkp/", "--filter=Pp .rsync-partial/"] {
+            assert!(has(&arguments, wanted), "{wanted}");
+        }
+        assert!(!has(&arguments, "-a"));
+    }
+
+    #[test]
+    fn our_names_are_filtered_before_the_user_has_a_word() {
+        let arguments = check(&Manner::InPlace, Effect::Copy(None), |_| {});
+        let place = |wanted: &str| arguments.iter().position(|argument| argument == wanted).expect(wanted);
+        assert!(place("--filter=H .nbkp-src") < place("--filter=- *.tmp"));
+        assert!(place("--filter=- *.tmp") < place("--filter=H .git"));
+        assert!(place(r"--filter=H /mnt/usb/all \[1]/") < place("--filter=- *.tmp"));
+    }
+
+    #[test]
+    fn hard_links_are_never_written_through() {
+        let bases = vec![OsString::from("../.stale-x"), OsString::from("../2026-11-22T17:30:00.000Z")];
+        let manner = Manner::Link { bases, unfinished: Unfinished::Possible };
+        let arguments = check(&manner, Effect::Copy(None), |_| {});
+        assert!(!has(&arguments, "--inplace") && has(&arguments, "--no-inplace") && has(&arguments, "--partial"));
+        assert!(!arguments.iter().any(|argument| argument.starts_with("--partial-dir")));
+        let bases: Vec<_> = arguments.iter().filter(|argument| argument.starts_with("--link-dest")).collect();
+        assert_eq!(bases, ["--link-dest=../.stale-x", "--link-dest=../2026-11-22T17:30:00.000Z"]);
+    }
+
+    #[test]
+    fn in_place_and_a_directory_for_partial_files_exclude_each_other() {
+        let staging = check(&Manner::InPlace, Effect::Copy(None), |_| {});
+        assert!(has(&staging, "--inplace") && has(&staging, "--no-whole-file"));
+        let chosen = check(&Manner::Replace(Unfinished::None), Effect::Tell, |settings| {
+            settings.extra_options = vec!["--inplace".into()];
+            settings.bandwidth = Some(5 << 20);
+        });
+        for arguments in [&staging, &chosen] {
+            assert!(!arguments.iter().any(|argument| argument.starts_with("--partial-dir")));
+        }
+        assert!(has(&chosen, "--dry-run") && has(&chosen, "--bwlimit=5120"));
+    }
+}

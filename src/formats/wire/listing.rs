@@ -1,0 +1,153 @@
+//! `List` and `Drives`: what the configuration holds, and what is plugged in.
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::{BlockDevice, Configuration, DeviceRole, SnapshotKind, Volume, VolumeRoot};
+
+/// What the configuration holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Listing {
+    /// The syncs.
+    pub syncs: Vec<SyncEntry>,
+    /// The volumes.
+    pub volumes: Vec<VolumeEntry>,
+    /// The groups.
+    pub groups: Vec<GroupEntry>,
+    /// The names of the locations.
+    pub locations: Vec<String>,
+}
+
+/// A sync.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SyncEntry {
+    /// Its name.
+    pub name: String,
+    /// Where it reads: `volume:subdir`.
+    pub source: String,
+    /// Where it writes: `volume:subdir`.
+    pub destination: String,
+    /// Whether it runs at all.
+    pub enabled: bool,
+    /// `none`, `btrfs` or `hard-link`.
+    pub snapshots: String,
+}
+
+/// A volume.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VolumeEntry {
+    /// Its name.
+    pub name: String,
+    /// `directory`, `drive` or `server`.
+    pub kind: String,
+    /// The directory, the UUID of the drive, or the endpoints and the path on the server.
+    pub root: String,
+}
+
+/// A group.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GroupEntry {
+    /// Its name.
+    pub name: String,
+    /// Its members.
+    pub volumes: Vec<String>,
+}
+
+impl Listing {
+    /// What a configuration holds.
+    #[must_use]
+    pub fn new(configuration: &Configuration) -> Self {
+        Self {
+            syncs: configuration
+                .syncs
+                .values()
+                .map(|sync| SyncEntry {
+                    name: sync.name.to_string(),
+                    source: sync.source.to_string(),
+                    destination: sync.destination.to_string(),
+                    enabled: sync.enabled,
+                    snapshots: match sync.snapshots {
+                        SnapshotKind::None => "none".to_owned(),
+                        SnapshotKind::Btrfs => "btrfs".to_owned(),
+                        SnapshotKind::HardLink => "hard-link".to_owned(),
+                    },
+                })
+                .collect(),
+            volumes: configuration.volumes.values().map(volume).collect(),
+            groups: configuration
+                .groups
+                .values()
+                .map(|group| GroupEntry {
+                    name: group.name.to_string(),
+                    volumes: group.volumes.iter().map(ToString::to_string).collect(),
+                })
+                .collect(),
+            locations: configuration.locations.keys().map(ToString::to_string).collect(),
+        }
+    }
+}
+
+fn volume(volume: &Volume) -> VolumeEntry {
+    let (kind, root) = match &volume.root {
+        VolumeRoot::Directory(path) => ("directory", path.display().to_string()),
+        VolumeRoot::Drive(drive) => ("drive", drive.uuid.to_string()),
+        VolumeRoot::Server(server) => {
+            let endpoints: Vec<_> = server.endpoints.iter().map(ToString::to_string).collect();
+            ("server", format!("{}:{}", endpoints.join(","), server.path.display()))
+        }
+    };
+    VolumeEntry { name: volume.name.to_string(), kind: kind.to_owned(), root }
+}
+
+/// What is plugged in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Drives {
+    /// The drives, by device.
+    pub drives: Vec<DriveEntry>,
+}
+
+/// A drive that is plugged in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DriveEntry {
+    /// Its device node.
+    pub device: String,
+    /// The UUID to put into `drive = "…"`.
+    pub uuid: String,
+    /// The type of its filesystem, `LUKS`, or `member` of something larger.
+    pub filesystem: String,
+    /// Its label.
+    pub label: Option<String>,
+    /// Its size in bytes.
+    pub size: u64,
+    /// Its hardware, if it can be told apart.
+    pub hardware: Option<String>,
+    /// The volume of the configuration that it is.
+    pub volume: Option<String>,
+}
+
+impl Drives {
+    /// The devices, with the volumes that a configuration makes of them.
+    #[must_use]
+    pub fn new(devices: &[BlockDevice], configuration: &Configuration) -> Self {
+        let drives = devices.iter().map(|device| {
+            let filesystem = match &device.role {
+                DeviceRole::Filesystem(kind) | DeviceRole::Unlocked { filesystem: kind, .. } => kind.clone(),
+                DeviceRole::Container => "LUKS".to_owned(),
+                DeviceRole::Member => "member".to_owned(),
+            };
+            let is_it = |volume: &&Volume| match &volume.root {
+                VolumeRoot::Drive(drive) => drive.uuid == device.uuid,
+                VolumeRoot::Directory(_) | VolumeRoot::Server(_) => false,
+            };
+            DriveEntry {
+                device: device.node.display().to_string(),
+                uuid: device.uuid.to_string(),
+                filesystem,
+                label: device.label.clone(),
+                size: device.size,
+                hardware: device.hardware.as_ref().map(ToString::to_string),
+                volume: configuration.volumes.values().find(is_it).map(|volume| volume.name.to_string()),
+            }
+        });
+        Self { drives: drives.collect() }
+    }
+}

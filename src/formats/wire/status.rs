@@ -1,0 +1,270 @@
+//! `Status`: the state of everything, exactly as the contract writes it.
+
+use serde::{Deserialize, Serialize};
+
+use super::Moment;
+use crate::model::{DaemonState, Obstacle, RunRecord, Status, SyncName, SyncStatus, VolumeStatus};
+
+/// The version of the status; keys are added, never changed.
+const VERSION: u32 = 1;
+
+/// The state of everything at one moment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StatusReply {
+    /// Always 1.
+    pub version: u32,
+    /// The daemon.
+    pub daemon: DaemonInfo,
+    /// The locations that are recognised.
+    pub locations: Vec<String>,
+    /// The network.
+    pub network: Network,
+    /// The volumes, by name.
+    pub volumes: Vec<VolumeStatusEntry>,
+    /// The syncs, by name.
+    pub syncs: Vec<SyncStatusEntry>,
+    /// The syncs that wait for their turn, in their order.
+    pub queue: Vec<String>,
+    /// The runs under way.
+    pub running: Vec<RunningEntry>,
+}
+
+/// The daemon.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DaemonInfo {
+    /// Its process id.
+    pub pid: u32,
+    /// Its version.
+    pub version: String,
+    /// When it started.
+    pub started: Moment,
+    /// `idle`, `running` or `paused`.
+    pub state: String,
+    /// The configuration file.
+    pub config: String,
+    /// Why the newest version of that file is not in force.
+    pub config_error: Option<String>,
+    /// Neighbours that do not work, as sentences.
+    pub degraded: Vec<String>,
+}
+
+/// The network, as far as it is known.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Network {
+    /// Whether there is one; null if that is not known.
+    pub online: Option<bool>,
+    /// Whether it is metered; null if that is not known.
+    pub metered: Option<bool>,
+}
+
+/// A volume.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VolumeStatusEntry {
+    /// Its name.
+    pub name: String,
+    /// `directory`, `drive` or `server`.
+    pub kind: String,
+    /// Whether it is within reach and proven.
+    pub present: bool,
+    /// Its root, if it is present.
+    pub path: Option<String>,
+    /// What keeps it from being used.
+    pub obstacles: Vec<ObstacleEntry>,
+}
+
+/// An obstacle.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ObstacleEntry {
+    /// Its code.
+    pub code: String,
+    /// What stands in the way.
+    pub message: String,
+    /// What to do about it.
+    pub hint: String,
+}
+
+impl ObstacleEntry {
+    /// An obstacle of a sync.
+    #[must_use]
+    pub fn new(obstacle: &Obstacle, sync: &SyncName) -> Self {
+        Self { code: obstacle.code().to_owned(), message: obstacle.to_string(), hint: obstacle.hint(sync) }
+    }
+}
+
+/// A sync.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SyncStatusEntry {
+    /// Its name.
+    pub name: String,
+    /// `disabled`, `waiting`, `idle`, `queued`, `running` or `held`.
+    pub state: String,
+    /// `never`, `fresh` or `overdue`.
+    pub freshness: String,
+    /// All that stands in its way.
+    pub obstacles: Vec<ObstacleEntry>,
+    /// When its last success ended.
+    pub last_success: Option<Moment>,
+    /// Its last run.
+    pub last_run: Option<RunEntry>,
+    /// When the next copy is wanted.
+    pub next_due: Option<Moment>,
+    /// When it will be overdue.
+    pub overdue_at: Option<Moment>,
+    /// When it starts, if it waits for `settle` or `grace`.
+    #[serde(default)]
+    pub starts_at: Option<Moment>,
+}
+
+/// A run that has ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunEntry {
+    /// Its sync; absent where the sync is told around it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sync: Option<String>,
+    /// Its id.
+    pub id: String,
+    /// `ok`, `skipped`, `interrupted`, `failed` or `held`.
+    pub outcome: String,
+    /// When it started.
+    pub started: Moment,
+    /// When it ended.
+    pub finished: Moment,
+    /// What made it start.
+    pub trigger: String,
+    /// Regular files whose data was sent.
+    pub files_transferred: u64,
+    /// Bytes of file data that were sent.
+    pub bytes_transferred: u64,
+    /// Why it did not end well, and what to do.
+    pub error: Option<String>,
+    /// Entries that were deleted at the destination.
+    #[serde(default)]
+    pub files_deleted: u64,
+    /// Entries of the source.
+    #[serde(default)]
+    pub entries: u64,
+    /// The snapshot it made.
+    #[serde(default)]
+    pub snapshot: Option<String>,
+    /// What a person may want to know of it all the same.
+    #[serde(default)]
+    pub warnings: Vec<String>,
+}
+
+impl RunEntry {
+    /// The last run of a sync.
+    #[must_use]
+    pub fn of_sync(record: &RunRecord) -> Self {
+        Self {
+            sync: None,
+            id: record.run.to_string(),
+            outcome: record.outcome.to_string(),
+            started: Moment(record.started),
+            finished: Moment(record.finished),
+            trigger: record.trigger.as_str().to_owned(),
+            files_transferred: record.figures.files_transferred,
+            bytes_transferred: record.figures.bytes_transferred,
+            error: record.error.clone(),
+            files_deleted: record.figures.deletions,
+            entries: record.figures.entries,
+            snapshot: record.snapshot.map(|snapshot| snapshot.to_string()),
+            warnings: record.warnings.clone(),
+        }
+    }
+
+    /// A run in a list of several syncs.
+    #[must_use]
+    pub fn in_history(record: &RunRecord) -> Self {
+        Self { sync: Some(record.sync.to_string()), ..Self::of_sync(record) }
+    }
+}
+
+/// A run under way.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunningEntry {
+    /// Its sync.
+    pub sync: String,
+    /// Its id.
+    pub run: String,
+    /// The step it is in.
+    pub step: String,
+    /// rsync's own estimate; null outside the copy.
+    pub percent: Option<u8>,
+    /// Bytes handled so far.
+    pub bytes: u64,
+    /// Bytes a second.
+    pub rate: u64,
+    /// Seconds that rsync expects to go on.
+    pub eta_seconds: Option<u64>,
+}
+
+impl StatusReply {
+    /// The state, of these syncs only if any are named. `pid` is that of the daemon.
+    #[must_use]
+    pub fn new(status: &Status, pid: u32, syncs: &[SyncName]) -> Self {
+        let asked = |name: &SyncName| syncs.is_empty() || syncs.iter().any(|asked| name.answers_to(asked));
+        Self {
+            version: VERSION,
+            daemon: DaemonInfo {
+                pid,
+                version: env!("CARGO_PKG_VERSION").to_owned(),
+                started: Moment(status.started),
+                state: match status.state {
+                    DaemonState::Idle => "idle".to_owned(),
+                    DaemonState::Running => "running".to_owned(),
+                    DaemonState::Paused => "paused".to_owned(),
+                },
+                config: status.config.display().to_string(),
+                config_error: status.config_error.clone(),
+                degraded: status.degraded.clone(),
+            },
+            locations: Vec::new(),
+            network: Network::default(),
+            volumes: status.volumes.iter().map(volume).collect(),
+            syncs: status.syncs.iter().filter(|sync| asked(&sync.name)).map(sync).collect(),
+            queue: status.queue.iter().map(ToString::to_string).collect(),
+            running: status
+                .running
+                .iter()
+                .map(|run| RunningEntry {
+                    sync: run.sync.to_string(),
+                    run: run.run.to_string(),
+                    step: run.progress.step.as_str().to_owned(),
+                    percent: run.progress.percent,
+                    bytes: run.progress.bytes,
+                    rate: run.progress.rate,
+                    eta_seconds: run.progress.eta_seconds,
+                })
+                .collect(),
+        }
+    }
+}
+
+fn volume(volume: &VolumeStatus) -> VolumeStatusEntry {
+    let entry = |obstacle: &Obstacle| ObstacleEntry {
+        code: obstacle.code().to_owned(),
+        message: obstacle.to_string(),
+        hint: volume.user.as_ref().map_or_else(String::new, |sync| obstacle.hint(sync)),
+    };
+    VolumeStatusEntry {
+        name: volume.name.to_string(),
+        kind: volume.kind.to_owned(),
+        present: volume.path.is_some(),
+        path: volume.path.as_ref().map(|path| path.display().to_string()),
+        obstacles: volume.obstacles.iter().map(entry).collect(),
+    }
+}
+
+fn sync(sync: &SyncStatus) -> SyncStatusEntry {
+    SyncStatusEntry {
+        name: sync.name.to_string(),
+        state: sync.state.as_str().to_owned(),
+        freshness: sync.freshness.as_str().to_owned(),
+        obstacles: sync.obstacles.iter().map(|obstacle| ObstacleEntry::new(obstacle, &sync.name)).collect(),
+        last_success: sync.last_success.map(Moment),
+        last_run: sync.last_run.as_ref().map(RunEntry::of_sync),
+        next_due: sync.next_due.map(Moment),
+        overdue_at: sync.overdue_at.map(Moment),
+        starts_at: sync.starts_at.map(Moment),
+    }
+}

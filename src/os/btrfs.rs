@@ -1,1 +1,0 @@
-//! Btrfs subvolumes and snapshots, by descriptor.

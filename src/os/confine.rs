@@ -1,1 +1,0 @@
-//! Confinement of a thread and its children to one directory (landlock(7)).

@@ -1,1 +1,0 @@
-//! Block devices, from udev.

@@ -1,1 +1,0 @@
-//! The ears: one thread that polls what tokio cannot watch safely.

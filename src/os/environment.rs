@@ -1,1 +1,0 @@
-//! The environment: paths and variables that name them.

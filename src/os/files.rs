@@ -1,1 +1,0 @@
-//! Files read with a bound and replaced in one step.

@@ -1,1 +1,0 @@
-//! Where log messages go: the journal, or standard error.

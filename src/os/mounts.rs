@@ -1,1 +1,0 @@
-//! The mount table, from the kernel.

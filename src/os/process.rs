@@ -1,1 +1,0 @@
-//! Children: rsync and hooks, in process groups of their own, with a cleared environment.

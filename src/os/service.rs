@@ -1,1 +1,0 @@
-//! The service manager: `sd_notify(3)`.

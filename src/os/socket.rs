@@ -1,1 +1,0 @@
-//! The control socket: made safely, or taken from systemd.

@@ -1,1 +1,0 @@
-//! The state directory: the ledger, and the lock that keeps a second daemon out.

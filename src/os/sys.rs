@@ -1,1 +1,0 @@
-//! System calls that no library wraps safely. The only file with unsafe code.
