@@ -6,3 +6,4 @@
 pub mod decide;
 pub mod formats;
 pub mod model;
+pub mod os;

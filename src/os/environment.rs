@@ -1,0 +1,176 @@
+//! The environment: paths and variables that name them. Nothing else reads the environment.
+#![expect(clippy::disallowed_methods, reason = "this is the one reader of the environment")]
+
+use std::env;
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+/// Paths that were given on the command line.
+#[derive(Debug, Clone, Default)]
+pub struct PathOptions {
+    /// `--config`.
+    pub config: Option<PathBuf>,
+    /// `--socket`.
+    pub socket: Option<PathBuf>,
+    /// `--state-dir`.
+    pub state_dir: Option<PathBuf>,
+}
+
+/// Where everything is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Paths {
+    /// The configuration file.
+    pub config: PathBuf,
+    /// The control socket.
+    pub socket: PathBuf,
+    /// The state directory.
+    pub state_dir: PathBuf,
+    /// The home directory, for `~`.
+    pub home: PathBuf,
+}
+
+/// Why a path is not known.
+#[derive(Debug, thiserror::Error)]
+pub enum EnvironmentError {
+    /// `HOME` is not set.
+    #[error("find your home directory: HOME is not set; set it, or name the file with {0}")]
+    NoHome(&'static str),
+    /// `XDG_RUNTIME_DIR` is not set.
+    #[error("find the runtime directory: XDG_RUNTIME_DIR is not set; log in through systemd, or use --socket")]
+    NoRuntimeDirectory,
+}
+
+/// Where everything is: flags first, then `NBKP_…` variables, then the places of the XDG base directories, or those of
+/// the system for root.
+pub fn paths(options: &PathOptions) -> Result<Paths, EnvironmentError> {
+    let owner = if is_root() { Owner::System } else { Owner::User };
+    resolve(options, owner, variable)
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Owner {
+    System,
+    User,
+}
+
+fn resolve(
+    options: &PathOptions,
+    owner: Owner,
+    variable: impl Fn(&str) -> Option<OsString>,
+) -> Result<Paths, EnvironmentError> {
+    let named = |name: &str| variable(name).map(PathBuf::from);
+    // The XDG specification has relative paths ignored.
+    let base = |name: &str| named(name).filter(|path| path.is_absolute());
+    let home = named("HOME").or_else(|| (owner == Owner::System).then(|| "/root".into()));
+    let below_home = |name: &str, default: &str, flag: &'static str| {
+        base(name).or_else(|| home.as_ref().map(|home| home.join(default))).ok_or(EnvironmentError::NoHome(flag))
+    };
+    let config = match (options.config.clone().or_else(|| named("NBKP_CONFIG")), owner) {
+        (Some(config), _) => config,
+        (None, Owner::System) => "/etc/nbkp/config.toml".into(),
+        (None, Owner::User) => below_home("XDG_CONFIG_HOME", ".config", "--config")?.join("nbkp/config.toml"),
+    };
+    let state_dir = match (options.state_dir.clone().or_else(|| named("NBKP_STATE_DIR")), owner) {
+        (Some(state_dir), _) => state_dir,
+        (None, Owner::System) => "/var/lib/nbkp".into(),
+        (None, Owner::User) => below_home("XDG_STATE_HOME", ".local/state", "--state-dir")?.join("nbkp"),
+    };
+    let socket = match (options.socket.clone().or_else(|| named("NBKP_SOCKET")), owner) {
+        (Some(socket), _) => socket,
+        (None, Owner::System) => "/run/nbkp/nbkpd.sock".into(),
+        (None, Owner::User) => {
+            base("XDG_RUNTIME_DIR").ok_or(EnvironmentError::NoRuntimeDirectory)?.join("nbkp/nbkpd.sock")
+        }
+    };
+    // Without a home directory only `~` in the configuration has no meaning.
+    Ok(Paths { config, socket, state_dir, home: home.unwrap_or_else(|| "/".into()) })
+}
+
+/// The stream that systemd connected to the journal, as device and inode (systemd.exec(5)).
+#[must_use]
+pub fn journal_stream() -> Option<String> {
+    env::var("JOURNAL_STREAM").ok()
+}
+
+/// Whether a person asked for no colour (no-color.org).
+#[must_use]
+pub fn no_colour() -> bool {
+    variable("NO_COLOR").is_some() || env::var("TERM").is_ok_and(|term| term == "dumb")
+}
+
+/// `PATH`, for children.
+#[must_use]
+pub fn search_path() -> Option<OsString> {
+    variable("PATH")
+}
+
+/// Whether this process runs as root.
+#[must_use]
+pub fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
+/// The value of a variable; an empty one is as good as none.
+fn variable(name: &str) -> Option<OsString> {
+    env::var_os(name).filter(|value| !value.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn paths(options: &PathOptions, owner: Owner, set: &[(&str, &str)]) -> Result<Paths, EnvironmentError> {
+        resolve(options, owner, |name| {
+            set.iter().find(|(variable, _)| *variable == name).map(|(_, value)| OsString::from(value))
+        })
+    }
+
+    const SESSION: [(&str, &str); 2] = [("HOME", "/home/a"), ("XDG_RUNTIME_DIR", "/run/user/1")];
+
+    #[test]
+    fn the_paths_are_those_of_the_contract() {
+        let user = paths(&PathOptions::default(), Owner::User, &SESSION).unwrap();
+        let expected = Paths {
+            config: "/home/a/.config/nbkp/config.toml".into(),
+            socket: "/run/user/1/nbkp/nbkpd.sock".into(),
+            state_dir: "/home/a/.local/state/nbkp".into(),
+            home: "/home/a".into(),
+        };
+        assert_eq!(user, expected);
+        let system = paths(&PathOptions::default(), Owner::System, &[]).unwrap();
+        let expected = Paths {
+            config: "/etc/nbkp/config.toml".into(),
+            socket: "/run/nbkp/nbkpd.sock".into(),
+            state_dir: "/var/lib/nbkp".into(),
+            home: "/root".into(),
+        };
+        assert_eq!(system, expected);
+    }
+
+    #[test]
+    fn the_command_line_goes_before_variables_and_these_before_the_default() {
+        let set = [
+            SESSION.as_slice(),
+            &[("NBKP_CONFIG", "config"), ("NBKP_SOCKET", "/e"), ("XDG_STATE_HOME", "/s"), ("XDG_CONFIG_HOME", "/c")],
+        ];
+        let options = PathOptions { socket: Some("sock".into()), ..PathOptions::default() };
+        for owner in [Owner::User, Owner::System] {
+            let found = paths(&options, owner, &set.concat()).unwrap();
+            assert_eq!((found.config, found.socket), ("config".into(), "sock".into()), "{owner:?}");
+            let state_dir = if owner == Owner::User { "/s/nbkp" } else { "/var/lib/nbkp" };
+            assert_eq!(found.state_dir, PathBuf::from(state_dir));
+        }
+        let relative = [SESSION.as_slice(), &[("XDG_STATE_HOME", "s")]].concat();
+        let found = paths(&PathOptions::default(), Owner::User, &relative).unwrap();
+        assert_eq!(found.state_dir, PathBuf::from("/home/a/.local/state/nbkp"));
+    }
+
+    #[test]
+    fn what_is_missing_is_said_with_the_way_out() {
+        let error = |set| paths(&PathOptions::default(), Owner::User, set).unwrap_err().to_string();
+        assert!(error(&[]).ends_with("HOME is not set; set it, or name the file with --config"));
+        assert!(error(&[("HOME", "/home/a")]).ends_with("log in through systemd, or use --socket"));
+        let options = PathOptions { config: Some("c".into()), socket: Some("s".into()), state_dir: Some("d".into()) };
+        assert_eq!(paths(&options, Owner::User, &[]).unwrap().home, PathBuf::from("/"));
+    }
+}

@@ -1,0 +1,273 @@
+//! Small files in an open directory: read with a bound, written so that they survive a power cut.
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::os::fd::OwnedFd;
+
+use rustix::fs::{FlockOperation, Mode, OFlags, ResolveFlags, Timespec, Timestamps, openat2};
+use rustix::io::Errno;
+
+use super::directory::{Directory, DirectoryError};
+
+/// Why a small file was not read.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// There is none.
+    #[error("find it")]
+    Missing,
+    /// It is a directory, a symbolic link, a FIFO, a socket or a device.
+    #[error("read it: it is not a regular file")]
+    NotRegular,
+    /// It is larger than the bound.
+    #[error("read it: it is larger than {0} bytes")]
+    TooLarge(u64),
+    /// The kernel refused.
+    #[error("read it: {0}")]
+    Kernel(Errno),
+}
+
+/// Opens a regular file without following links and without waiting for the writer of a FIFO.
+fn open(directory: &Directory, name: &OsStr, flags: OFlags) -> Result<File, Errno> {
+    open_for(Readers::All, directory, name, flags)
+}
+
+/// Who may read a file, as far as the umask lets them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Readers {
+    /// Everybody.
+    All,
+    /// Its owner alone.
+    Owner,
+}
+
+fn open_for(readers: Readers, directory: &Directory, name: &OsStr, flags: OFlags) -> Result<File, Errno> {
+    let mode = match readers {
+        Readers::All => 0o644,
+        Readers::Owner => 0o600,
+    };
+    let flags = flags | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_XDEV;
+    let mode = if flags.contains(OFlags::CREATE) { Mode::from_raw_mode(mode) } else { Mode::empty() };
+    let file = File::from(openat2(directory, name, flags, mode, resolve)?);
+    if rustix::fs::FileType::from_raw_mode(rustix::fs::fstat(&file)?.st_mode) == rustix::fs::FileType::RegularFile {
+        Ok(file)
+    } else {
+        Err(Errno::NOTSUP)
+    }
+}
+
+/// Reads a regular file of at most `limit` bytes.
+pub fn read_small(directory: &Directory, name: &str, limit: u64) -> Result<Vec<u8>, ReadError> {
+    let file = match open(directory, OsStr::new(name), OFlags::RDONLY) {
+        Ok(file) => file,
+        Err(Errno::NOENT) => return Err(ReadError::Missing),
+        // A link (ELOOP), a socket (ENXIO), a directory (EISDIR), or what opens but is no regular file (see `open`).
+        Err(Errno::LOOP | Errno::NXIO | Errno::ISDIR | Errno::NOTSUP) => return Err(ReadError::NotRegular),
+        Err(cause) => return Err(ReadError::Kernel(cause)),
+    };
+    let mut bytes = Vec::new();
+    let read = file.take(limit.saturating_add(1)).read_to_end(&mut bytes).map_err(|e| ReadError::Kernel(errno(&e)))?;
+    if u64::try_from(read).is_ok_and(|read| read <= limit) { Ok(bytes) } else { Err(ReadError::TooLarge(limit)) }
+}
+
+/// Reads the last `limit` bytes of a regular file; nothing if there is no such file.
+pub fn read_tail(directory: &Directory, name: &str, limit: u64) -> Result<Vec<u8>, DirectoryError> {
+    let fail = |cause| DirectoryError::Read(directory.path_of(name), cause);
+    let mut file = match open(directory, OsStr::new(name), OFlags::RDONLY) {
+        Ok(file) => file,
+        Err(Errno::NOENT) => return Ok(Vec::new()),
+        Err(cause) => return Err(fail(cause)),
+    };
+    let mut bytes = Vec::new();
+    let read = file.seek(SeekFrom::End(0)).and_then(|end| {
+        file.seek(SeekFrom::Start(end.saturating_sub(limit)))?;
+        file.take(limit).read_to_end(&mut bytes)
+    });
+    read.map_err(|e| fail(errno(&e)))?;
+    Ok(bytes)
+}
+
+/// Makes the kernel forget the content of a regular file, but for what it has yet to write: it is read from the device
+/// the next time.
+pub fn forget_content(directory: &Directory, name: &OsStr) -> Result<(), DirectoryError> {
+    let fail = |cause| DirectoryError::Read(directory.path_of(name), cause);
+    let file = open(directory, name, OFlags::RDONLY).map_err(fail)?;
+    rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed).map_err(fail)
+}
+
+/// Replaces a file at one stroke, so that a power cut leaves the old or the new content whole.
+pub fn write_durably(
+    directory: &Directory,
+    name: &str,
+    content: &[u8],
+    readers: Readers,
+) -> Result<(), DirectoryError> {
+    let temporary = format!(".{name}.new");
+    let fail = |cause| DirectoryError::Write(directory.path_of(name), cause);
+    directory.remove_file(&temporary)?;
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL;
+    let mut file = open_for(readers, directory, OsStr::new(&temporary), flags).map_err(fail)?;
+    file.write_all(content).and_then(|()| file.sync_all()).map_err(|e| fail(errno(&e)))?;
+    directory.rename_over(&temporary, name)?;
+    directory.flush()
+}
+
+/// Writes a hint: a file whose loss in a power cut costs time, never safety.
+pub fn write_hint(directory: &Directory, name: &str, content: &[u8]) -> Result<(), DirectoryError> {
+    let fail = |cause| DirectoryError::Write(directory.path_of(name), cause);
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC;
+    let mut file = open(directory, OsStr::new(name), flags).map_err(fail)?;
+    file.write_all(content).map_err(|e| fail(errno(&e)))
+}
+
+/// Appends a line and flushes it to the device. A torn last line, left by a power cut, is ended first. Returns the
+/// size of the file.
+pub fn append_durably(directory: &Directory, name: &str, line: &[u8]) -> Result<u64, DirectoryError> {
+    let fail = |cause| DirectoryError::Write(directory.path_of(name), cause);
+    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::APPEND;
+    let mut file = open(directory, OsStr::new(name), flags).map_err(fail)?;
+    let append = || {
+        let mut text = Vec::with_capacity(line.len().saturating_add(2));
+        if file.seek(SeekFrom::End(0))? > 0 {
+            file.seek(SeekFrom::End(-1))?;
+            let mut last = [0];
+            file.read_exact(&mut last)?;
+            if last != *b"\n" {
+                text.push(b'\n');
+            }
+        }
+        text.extend_from_slice(line);
+        text.push(b'\n');
+        file.write_all(&text)?;
+        file.sync_all()?;
+        file.metadata()
+    };
+    let mut append = append;
+    append().map(|metadata| metadata.len()).map_err(|e| fail(errno(&e)))
+}
+
+/// How a lock is held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hold {
+    /// By one alone, to write; the file is created if there is none.
+    Alone,
+    /// Together with other readers; nothing is locked if there is no file.
+    Together,
+}
+
+/// Takes a lock without waiting; `None` if another holds it. It is held until the descriptor and all copies of it,
+/// those that children inherited included, are closed.
+pub fn lock(directory: &Directory, name: &str, hold: Hold) -> Result<Option<OwnedFd>, DirectoryError> {
+    let fail = |cause| DirectoryError::Lock(directory.path_of(name), cause);
+    let (flags, operation) = match hold {
+        Hold::Alone => (OFlags::RDWR | OFlags::CREATE, FlockOperation::NonBlockingLockExclusive),
+        Hold::Together => (OFlags::RDONLY, FlockOperation::NonBlockingLockShared),
+    };
+    let file = open(directory, OsStr::new(name), flags).map_err(fail)?;
+    match rustix::fs::flock(&file, operation) {
+        Ok(()) => Ok(Some(file.into())),
+        Err(Errno::WOULDBLOCK) => Ok(None),
+        Err(cause) => Err(fail(cause)),
+    }
+}
+
+/// How finely a filesystem keeps the time of a change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Granularity {
+    /// To the nanosecond, or near it.
+    Fine,
+    /// To the second.
+    Seconds,
+    /// To two seconds, as FAT does.
+    TwoSeconds,
+}
+
+/// How finely the filesystem of this file keeps times: it is given an odd one, and asked what it kept.
+pub fn granularity(file: &OwnedFd) -> Result<Granularity, Errno> {
+    let odd = Timespec { tv_sec: 1_000_000_001, tv_nsec: 123_456_789 };
+    rustix::fs::futimens(file, &Timestamps { last_access: odd, last_modification: odd })?;
+    let kept = rustix::fs::fstat(file)?;
+    Ok(if kept.st_mtime != odd.tv_sec {
+        Granularity::TwoSeconds
+    } else if kept.st_mtime_nsec == 0 {
+        Granularity::Seconds
+    } else {
+        Granularity::Fine
+    })
+}
+
+fn errno(error: &std::io::Error) -> Errno {
+    Errno::from_io_error(error).unwrap_or(Errno::IO)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    fn place() -> (tempfile::TempDir, Directory) {
+        let place = tempfile::tempdir().unwrap();
+        let directory = Directory::open_root(place.path()).unwrap();
+        (place, directory)
+    }
+
+    #[test]
+    fn only_small_regular_files_are_read() {
+        let (place, directory) = place();
+        std::fs::write(place.path().join("good"), "x").unwrap();
+        std::fs::write(place.path().join("big"), vec![0; 4097]).unwrap();
+        std::fs::create_dir(place.path().join("directory")).unwrap();
+        symlink("good", place.path().join("link")).unwrap();
+        rustix::fs::mkfifoat(&directory, "fifo", Mode::from_raw_mode(0o644)).unwrap();
+        let _socket = std::os::unix::net::UnixListener::bind(place.path().join("socket")).unwrap();
+        assert_eq!(read_small(&directory, "good", 4096).unwrap(), b"x");
+        assert!(matches!(read_small(&directory, "none", 4096), Err(ReadError::Missing)));
+        assert!(matches!(read_small(&directory, "big", 4096), Err(ReadError::TooLarge(4096))));
+        for name in ["directory", "link", "fifo", "socket"] {
+            assert!(matches!(read_small(&directory, name, 4096), Err(ReadError::NotRegular)), "{name}");
+        }
+        assert!(write_hint(&directory, "link", b"y").is_err());
+        assert!(append_durably(&directory, "link", b"y").is_err());
+        assert_eq!(std::fs::read(place.path().join("good")).unwrap(), b"x");
+    }
+
+    #[test]
+    fn a_torn_last_line_is_ended_before_the_next() {
+        let (place, directory) = place();
+        append_durably(&directory, "log", b"one").unwrap();
+        assert_eq!(append_durably(&directory, "log", b"two").unwrap(), 8);
+        std::fs::write(place.path().join("log"), "one\ntw").unwrap();
+        append_durably(&directory, "log", b"three").unwrap();
+        assert_eq!(std::fs::read(place.path().join("log")).unwrap(), b"one\ntw\nthree\n");
+        assert_eq!(read_tail(&directory, "log", 6).unwrap(), b"three\n");
+        assert_eq!(read_tail(&directory, "none", 6).unwrap(), b"");
+    }
+
+    #[test]
+    fn a_replaced_file_leaves_nothing_behind() {
+        let (place, directory) = place();
+        for content in ["one", "two"] {
+            write_durably(&directory, "file", content.as_bytes(), Readers::All).unwrap();
+            assert_eq!(std::fs::read_to_string(place.path().join("file")).unwrap(), content);
+        }
+        assert_eq!(directory.entries(10).unwrap().len(), 1);
+    }
+
+    #[test]
+    fn one_lock_keeps_the_next_out_until_all_copies_are_closed() {
+        let (_place, directory) = place();
+        let first = lock(&directory, "lock", Hold::Alone).unwrap().unwrap();
+        assert!(lock(&directory, "lock", Hold::Alone).unwrap().is_none());
+        assert!(lock(&directory, "lock", Hold::Together).unwrap().is_none());
+        let copy = first.try_clone().unwrap();
+        drop(first);
+        assert!(lock(&directory, "lock", Hold::Alone).unwrap().is_none());
+        drop(copy);
+        let reader = lock(&directory, "lock", Hold::Together).unwrap().unwrap();
+        assert!(lock(&directory, "lock", Hold::Together).unwrap().is_some());
+        assert!(lock(&directory, "lock", Hold::Alone).unwrap().is_none());
+        assert_eq!(granularity(&reader).unwrap(), Granularity::Fine);
+    }
+}

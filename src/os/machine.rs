@@ -1,0 +1,55 @@
+//! What the kernel says of this machine: its boot, its name, its block devices.
+
+use std::fs;
+use std::path::PathBuf;
+
+/// What identifies this boot; `None` where `/proc` does not tell.
+#[must_use]
+pub fn boot_id() -> Option<String> {
+    let id = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+    Some(id.trim().to_owned())
+}
+
+/// The name of this machine.
+#[must_use]
+pub fn host_name() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
+/// How a block device stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DeviceState {
+    /// It is there, with the sequence number of its medium, if the kernel numbers them.
+    Present(Option<u64>),
+    /// It is gone, or has no medium.
+    Gone,
+}
+
+/// How the block device of this number, major and minor, stands.
+#[must_use]
+pub fn device_state((major, minor): (u32, u32)) -> DeviceState {
+    let entry = PathBuf::from(format!("/sys/dev/block/{major}:{minor}"));
+    // A drive whose medium was pulled out may stay for a while, with a size of zero.
+    match fs::read_to_string(entry.join("size")) {
+        Ok(size) if size.trim() != "0" => {}
+        Ok(_) | Err(_) => return DeviceState::Gone,
+    }
+    // A partition has no number of its own; that of its disk is one directory up.
+    let number = fs::read_to_string(entry.join("diskseq")).or_else(|_| {
+        let partition = fs::canonicalize(&entry)?;
+        fs::read_to_string(partition.with_file_name("diskseq"))
+    });
+    DeviceState::Present(number.ok().and_then(|text| text.trim().parse().ok()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_machine_has_a_boot_and_a_name() {
+        assert!(boot_id().is_some_and(|id| id.len() == 36));
+        assert!(!host_name().is_empty());
+        assert_eq!(device_state((4_000, 1)), DeviceState::Gone);
+    }
+}

@@ -1,0 +1,425 @@
+//! Children: started with a cleared environment and a process group of their own, listened to, and ended.
+
+use std::ffi::{OsStr, OsString};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
+use rustix::io::Errno;
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
+use rustix::time::{ClockId, clock_gettime};
+
+use super::directory::Directory;
+
+/// How long a child may take to end once it was asked to.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Where programs are looked for if the environment does not tell.
+const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// Why a child could not be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ProcessError {
+    /// It could not be started.
+    #[error("start {}", .0.display())]
+    Start(PathBuf, #[source] std::io::Error),
+    /// It could not be listened to.
+    #[error("listen to a child")]
+    Listen(#[source] Errno),
+    /// Its end could not be learnt.
+    #[error("learn how a child ended")]
+    Wait(#[source] std::io::Error),
+}
+
+/// Something that one thread rings to make another look up from its waiting.
+#[derive(Debug)]
+pub struct Bell(OwnedFd);
+
+impl Bell {
+    /// A bell that nobody has rung.
+    pub fn new() -> std::io::Result<Self> {
+        Ok(Self(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?))
+    }
+
+    /// The same bell for another thread.
+    pub fn share(&self) -> std::io::Result<Self> {
+        self.0.try_clone().map(Self)
+    }
+
+    /// Rings. It never waits: a bell that is full is ringing already.
+    pub fn ring(&self) {
+        let _full = rustix::io::write(&self.0, &1_u64.to_ne_bytes());
+    }
+
+    fn silence(&self) {
+        let _quiet = rustix::io::read(&self.0, &mut [0; 8]);
+    }
+}
+
+/// A directory that a child inherits, to be named on its command line by [`Passed::operand`].
+#[derive(Debug)]
+pub struct Passed(OwnedFd);
+
+impl Passed {
+    /// Makes a descriptor that children inherit. It must be dropped once the child is started: a child of another
+    /// thread that starts meanwhile inherits it too, which only keeps the directory open a little longer.
+    pub fn new(directory: &Directory) -> std::io::Result<Self> {
+        Ok(Self(rustix::io::dup(directory.as_fd())?))
+    }
+
+    /// The path by which the child reaches the directory itself, whatever became of its path.
+    #[must_use]
+    pub fn operand(&self) -> OsString {
+        OsString::from(format!("/proc/self/fd/{}/", self.0.as_raw_fd()))
+    }
+}
+
+/// What becomes of processes that a child leaves behind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Leftovers {
+    /// They are part of the work and end with it.
+    End,
+    /// They are nobody's business.
+    Leave,
+}
+
+/// A child to be started.
+#[derive(Debug)]
+pub struct Launch {
+    /// The program, as an absolute path.
+    pub program: PathBuf,
+    /// Its arguments.
+    pub arguments: Vec<OsString>,
+    /// Variables of its environment beside the fixed ones.
+    pub environment: Vec<(String, OsString)>,
+    /// Its standard input; `None` for `/dev/null`.
+    pub input: Option<OwnedFd>,
+    /// What becomes of what it leaves behind.
+    pub leftovers: Leftovers,
+}
+
+/// The program of this name in the `PATH`, or the path itself if it is absolute.
+#[must_use]
+pub fn find_program(name: &str) -> Option<PathBuf> {
+    if name.starts_with('/') {
+        return Some(PathBuf::from(name)).filter(|path| is_executable(path));
+    }
+    let path = variable("PATH").unwrap_or_else(|| OsString::from(PATH));
+    std::env::split_paths(&path)
+        .filter(|place| place.is_absolute())
+        .map(|place| place.join(name))
+        .find(|path| is_executable(path))
+}
+
+fn is_executable(path: &Path) -> bool {
+    path.is_file() && rustix::fs::access(path, rustix::fs::Access::EXEC_OK).is_ok()
+}
+
+#[expect(clippy::disallowed_methods, reason = "what children inherit of the environment is decided in this file")]
+fn variable(name: &str) -> Option<OsString> {
+    std::env::var_os(name)
+}
+
+/// Starts a child in `directory`, reached by descriptor, or where the daemon itself is.
+pub fn start(launch: Launch, directory: Option<&Directory>) -> Result<Running, ProcessError> {
+    #[expect(clippy::disallowed_methods, reason = "this file starts the children")]
+    let mut command = Command::new(&launch.program);
+    command.args(&launch.arguments).env_clear().process_group(0).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command.env("PATH", variable("PATH").unwrap_or_else(|| OsString::from(PATH)));
+    for name in ["HOME", "USER", "LOGNAME"] {
+        if let Some(value) = variable(name) {
+            command.env(name, value);
+        }
+    }
+    command.envs(launch.environment);
+    command.stdin(launch.input.map_or_else(Stdio::null, Stdio::from));
+    if let Some(directory) = directory {
+        // The child changes there before exec, while the descriptor is still open in it.
+        command.current_dir(format!("/proc/self/fd/{}", directory.as_fd().as_raw_fd()));
+    }
+    let child = command.spawn().map_err(|cause| ProcessError::Start(launch.program, cause))?;
+    Running::new(child, launch.leftovers)
+}
+
+/// The variables that a command of the user needs to reach the desktop.
+#[must_use]
+pub fn session_environment() -> Vec<(String, OsString)> {
+    ["XDG_RUNTIME_DIR", "DBUS_SESSION_BUS_ADDRESS", "DISPLAY", "WAYLAND_DISPLAY", "LANG", "SHELL"]
+        .into_iter()
+        .filter_map(|name| variable(name).map(|value| (name.to_owned(), value)))
+        .collect()
+}
+
+/// Which stream of a child speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stream {
+    /// Standard output.
+    Output,
+    /// Standard error.
+    Errors,
+}
+
+/// What its starter wants of a child.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wanted {
+    /// It goes on.
+    GoOn,
+    /// It ends: TERM, and KILL ten seconds later.
+    End,
+    /// It ends at once: KILL.
+    Kill,
+}
+
+/// How a child ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// With this exit code.
+    Code(i32),
+    /// By this signal.
+    Signal(i32),
+}
+
+/// A child that runs.
+#[derive(Debug)]
+pub struct Running {
+    child: Child,
+    group: Option<Pid>,
+    alive: OwnedFd,
+    output: Option<OwnedFd>,
+    errors: Option<OwnedFd>,
+    leftovers: Leftovers,
+}
+
+impl Running {
+    fn new(mut child: Child, leftovers: Leftovers) -> Result<Self, ProcessError> {
+        let group = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
+        let output = child.stdout.take().map(OwnedFd::from);
+        let errors = child.stderr.take().map(OwnedFd::from);
+        let alive = group.ok_or(Errno::SRCH).and_then(|pid| pidfd_open(pid, PidfdFlags::empty()));
+        let quiet = [&output, &errors].into_iter().flatten().try_for_each(|pipe| rustix::io::ioctl_fionbio(pipe, true));
+        match alive.and_then(|alive| quiet.map(|()| alive)) {
+            Ok(alive) => Ok(Self { child, group, alive, output, errors, leftovers }),
+            Err(cause) => {
+                let _gone = child.kill().and_then(|()| child.wait());
+                Err(ProcessError::Listen(cause))
+            }
+        }
+    }
+
+    /// Listens to both streams at once until the child and all that speaks for it have ended. `wanted` is asked
+    /// whenever the bell rings. A child that does not end when asked is killed ten seconds later.
+    pub fn listen(
+        mut self,
+        bell: &Bell,
+        mut heard: impl FnMut(Stream, &[u8]),
+        mut wanted: impl FnMut() -> Wanted,
+    ) -> Result<Ended, ProcessError> {
+        let mut deadline = None;
+        let mut killed = false;
+        loop {
+            match wanted() {
+                Wanted::GoOn => {}
+                Wanted::End => {
+                    if deadline.is_none() {
+                        self.signal(Signal::TERM);
+                        deadline = Some(monotonic().saturating_add(PATIENCE));
+                    }
+                }
+                Wanted::Kill => killed = self.kill_once(killed),
+            }
+            let left = deadline.map(|deadline: Duration| deadline.saturating_sub(monotonic()));
+            if left.is_some_and(|left| left.is_zero()) {
+                killed = self.kill_once(killed);
+            }
+            // Once killed, nothing is left to do but to wait.
+            let ended = self.wait(bell, left.filter(|_| !killed))?;
+            self.drain(&mut heard);
+            if ended == Waited::Ended {
+                break;
+            }
+        }
+        let ended = self.child.wait().map_err(ProcessError::Wait)?;
+        self.outlast(&mut heard)?;
+        Ok(match ended.code() {
+            Some(code) => Ended::Code(code),
+            None => Ended::Signal(ended.signal().unwrap_or_default()),
+        })
+    }
+
+    /// The other processes of rsync write on for a moment after the first has ended (they keep the partial file);
+    /// what they hold open tells when they are done.
+    fn outlast(&mut self, heard: &mut impl FnMut(Stream, &[u8])) -> Result<(), ProcessError> {
+        let patience = match self.leftovers {
+            Leftovers::End => PATIENCE,
+            Leftovers::Leave => Duration::ZERO,
+        };
+        let deadline = monotonic().saturating_add(patience);
+        self.drain(heard);
+        while self.output.is_some() || self.errors.is_some() {
+            let left = deadline.saturating_sub(monotonic());
+            if left.is_zero() {
+                break;
+            }
+            let mut pipes: Vec<_> = [&self.output, &self.errors]
+                .into_iter()
+                .flatten()
+                .map(|pipe| PollFd::new(pipe, PollFlags::IN))
+                .collect();
+            patiently(&mut pipes, Some(left)).map_err(ProcessError::Listen)?;
+            self.drain(heard);
+        }
+        if self.leftovers == Leftovers::End && (self.output.is_some() || self.errors.is_some()) {
+            self.signal(Signal::KILL);
+        }
+        Ok(())
+    }
+
+    fn kill_once(&self, killed: bool) -> bool {
+        if !killed {
+            self.signal(Signal::KILL);
+        }
+        true
+    }
+
+    fn signal(&self, signal: Signal) {
+        if let Some(group) = self.group {
+            // A group that is gone needs no signal.
+            let _gone = kill_process_group(group, signal);
+        }
+    }
+
+    fn wait(&self, bell: &Bell, patience: Option<Duration>) -> Result<Waited, ProcessError> {
+        let mut fds = vec![PollFd::new(&self.alive, PollFlags::IN), PollFd::new(&bell.0, PollFlags::IN)];
+        fds.extend([&self.output, &self.errors].into_iter().flatten().map(|pipe| PollFd::new(pipe, PollFlags::IN)));
+        patiently(&mut fds, patience).map_err(ProcessError::Listen)?;
+        let ended = fds.first().is_some_and(|alive| !alive.revents().is_empty());
+        drop(fds);
+        bell.silence();
+        Ok(if ended { Waited::Ended } else { Waited::Something })
+    }
+
+    fn drain(&mut self, heard: &mut impl FnMut(Stream, &[u8])) {
+        drain(&mut self.output, Stream::Output, heard);
+        drain(&mut self.errors, Stream::Errors, heard);
+    }
+}
+
+#[derive(PartialEq, Eq)]
+enum Waited {
+    Something,
+    Ended,
+}
+
+/// Reads what is there, at most 1 MiB at a time so that the other stream has its turn.
+fn drain(pipe: &mut Option<OwnedFd>, stream: Stream, heard: &mut impl FnMut(Stream, &[u8])) {
+    let mut buffer = [0; 16 * 1024];
+    for _ in 0..64 {
+        let Some(open) = pipe else { return };
+        match rustix::io::read(open, &mut buffer) {
+            Ok(0) => *pipe = None,
+            Ok(count) => heard(stream, buffer.get(..count).unwrap_or_default()),
+            Err(Errno::INTR) => {}
+            Err(Errno::AGAIN) => return,
+            Err(_) => *pipe = None,
+        }
+    }
+}
+
+fn patiently(fds: &mut [PollFd<'_>], patience: Option<Duration>) -> Result<(), Errno> {
+    let timeout = patience.and_then(|patience| Timespec::try_from(patience).ok());
+    match poll(fds, timeout.as_ref()) {
+        Ok(_) | Err(Errno::INTR) => Ok(()),
+        Err(cause) => Err(cause),
+    }
+}
+
+fn monotonic() -> Duration {
+    let now = clock_gettime(ClockId::Monotonic);
+    Duration::new(u64::try_from(now.tv_sec).unwrap_or_default(), u32::try_from(now.tv_nsec).unwrap_or_default())
+}
+
+/// The name of a program without its directories, for messages.
+#[must_use]
+pub fn base_name(program: &Path) -> String {
+    program.file_name().unwrap_or(OsStr::new("?")).to_string_lossy().into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shell(script: &str, leftovers: Leftovers) -> Running {
+        let launch = Launch {
+            program: PathBuf::from("/bin/sh"),
+            arguments: vec!["-c".into(), script.into()],
+            environment: vec![("MARK".into(), "C".into())],
+            input: None,
+            leftovers,
+        };
+        start(launch, None).unwrap()
+    }
+
+    fn listen(script: &str, wanted: impl FnMut() -> Wanted) -> (Ended, Vec<u8>, Vec<u8>) {
+        let (mut output, mut errors) = (Vec::new(), Vec::new());
+        let heard = |stream, bytes: &[u8]| match stream {
+            Stream::Output => output.extend_from_slice(bytes),
+            Stream::Errors => errors.extend_from_slice(bytes),
+        };
+        let ended = shell(script, Leftovers::End).listen(&Bell::new().unwrap(), heard, wanted).unwrap();
+        (ended, output, errors)
+    }
+
+    #[test]
+    fn both_streams_are_read_though_one_is_full() {
+        let script = "head -c 300000 /dev/zero >&2; head -c 300000 /dev/zero; echo $MARK; exit 7";
+        let (ended, output, errors) = listen(script, || Wanted::GoOn);
+        assert_eq!((ended, output.len(), errors.len()), (Ended::Code(7), 300_002, 300_000));
+    }
+
+    #[test]
+    fn a_child_ends_when_asked_with_all_its_children() {
+        let started = monotonic();
+        let (ended, ..) = listen("sleep 60 & sleep 60", || Wanted::End);
+        assert_eq!(ended, Ended::Signal(15));
+        let (ended, ..) = listen("trap '' TERM; sleep 60", || Wanted::Kill);
+        assert_eq!(ended, Ended::Signal(9));
+        assert!(monotonic().saturating_sub(started) < Duration::from_secs(5));
+    }
+
+    #[test]
+    fn what_a_hook_leaves_behind_is_not_waited_for() {
+        let started = monotonic();
+        let bell = Bell::new().unwrap();
+        let running = shell("sleep 3 & exit 0", Leftovers::Leave);
+        assert_eq!(running.listen(&bell, |_, _| {}, || Wanted::GoOn).unwrap(), Ended::Code(0));
+        assert!(monotonic().saturating_sub(started) < Duration::from_secs(2));
+    }
+
+    #[test]
+    fn a_bell_wakes_the_listener() {
+        let bell = Bell::new().unwrap();
+        let ringer = bell.share().unwrap();
+        let (tell, told) = std::sync::mpsc::sync_channel(1);
+        let thread = std::thread::spawn(move || {
+            let mut asked = 0;
+            let wanted = || {
+                asked += 1;
+                let _full = tell.try_send(());
+                if asked > 1 { Wanted::Kill } else { Wanted::GoOn }
+            };
+            shell("sleep 60", Leftovers::End).listen(&bell, |_, _| {}, wanted).unwrap()
+        });
+        told.recv().unwrap();
+        ringer.ring();
+        assert_eq!(thread.join().unwrap(), Ended::Signal(9));
+    }
+
+    #[test]
+    fn programs_are_found_in_the_path() {
+        assert!(find_program("sh").is_some_and(|path| path.is_absolute()));
+        assert_eq!(find_program("/bin/sh"), Some(PathBuf::from("/bin/sh")));
+        assert_eq!(find_program("no-such-program"), None);
+    }
+}

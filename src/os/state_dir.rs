@@ -1,0 +1,221 @@
+//! The state directory: the ledger, and the lock that keeps a second daemon out.
+
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io::{self, Read as _, Seek as _, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rustix::fs::{FlockOperation, OFlags};
+
+use crate::formats::ledger::{self, LedgerError};
+use crate::model::Ledger;
+use crate::os::directory::{Directory, DirectoryError};
+use crate::os::files::{self, ReadError, Readers};
+
+const LEDGER: &str = "ledger.json";
+
+/// No ledger is larger, in bytes.
+const LARGEST_LEDGER: u64 = 4 << 20;
+
+/// How often a lock is tried that another process holds, and how long after each time.
+const TRIES: u32 = 40;
+const BETWEEN_TRIES: Duration = Duration::from_millis(50);
+
+/// What can go wrong with the state directory.
+#[derive(Debug, thiserror::Error)]
+pub enum StateDirError {
+    /// It cannot be made.
+    #[error("create the state directory {}: {}; name another with --state-dir", .0.display(), .1)]
+    Create(PathBuf, #[source] io::Error),
+    /// It is not ours alone.
+    #[error("use the state directory {}: {}; or name another with --state-dir", .0.display(), .1)]
+    Unsafe(PathBuf, &'static str),
+    /// Its lock cannot be opened.
+    #[error("lock the state directory {}: {}; name another with --state-dir", .0.display(), .1)]
+    Lock(PathBuf, #[source] io::Error),
+    /// Another daemon works with it.
+    #[error("lock the state directory {}: another nbkpd works with it{}", .0.display(), .1)]
+    Taken(PathBuf, String),
+    /// The ledger cannot be read.
+    #[error("use {}: could not {}", .0.display(), .1)]
+    ReadLedger(PathBuf, #[source] ReadError),
+    /// The ledger makes no sense.
+    #[error("understand {}: {}; it was put aside", .0.display(), .1)]
+    BadLedger(PathBuf, #[source] LedgerError),
+    /// The ledger cannot be written.
+    #[error("keep what was decided: {}: {}", .0, .0.cause())]
+    WriteLedger(#[source] DirectoryError),
+}
+
+/// The state directory, locked for as long as this lives.
+#[derive(Debug)]
+pub struct StateDir {
+    path: PathBuf,
+    _lock: File,
+}
+
+impl StateDir {
+    /// Makes the directory if there is none, for its owner alone, and takes its lock. One that belongs to somebody else,
+    /// or to which somebody else may write, is refused: what lies in it lets drives in and lifts holds.
+    pub fn open(path: &Path) -> Result<Self, StateDirError> {
+        let created = DirBuilder::new().recursive(true).mode(0o700).create(path);
+        let found = created.and_then(|()| std::fs::metadata(path));
+        let found = found.map_err(|error| StateDirError::Create(path.into(), error))?;
+        let refused = |why| Err(StateDirError::Unsafe(path.into(), why));
+        if found.uid() != rustix::process::geteuid().as_raw() {
+            return refused("it belongs to another user; run nbkpd as that user");
+        }
+        if found.mode() & 0o022 != 0 {
+            return refused("others may write to it; run `chmod go-w` on it");
+        }
+        let lock_error = |error| StateDirError::Lock(path.into(), error);
+        // A FIFO in place of the lock is not waited for, a link not followed.
+        let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+        let mut lock = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .custom_flags(i32::try_from(flags.bits()).unwrap_or_default())
+            .open(path.join("lock"))
+            .map_err(lock_error)?;
+        match take(&lock) {
+            Ok(()) => {}
+            Err(rustix::io::Errno::WOULDBLOCK) => {
+                let mut holder = String::new();
+                // Who holds it is a courtesy; that it is held is the answer.
+                let _ = (&lock).take(32).read_to_string(&mut holder);
+                let holder = match holder.trim().parse::<u32>() {
+                    Ok(pid) => format!(" (process {pid})"),
+                    Err(_) => String::new(),
+                };
+                return Err(StateDirError::Taken(path.into(), holder));
+            }
+            Err(error) => return Err(lock_error(error.into())),
+        }
+        let written =
+            lock.set_len(0).and_then(|()| lock.rewind()).and_then(|()| writeln!(lock, "{}", std::process::id()));
+        written.map_err(lock_error)?;
+        Ok(Self { path: path.into(), _lock: lock })
+    }
+
+    /// The directory.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Reads the ledger; an empty one if there is none. One that makes no sense is put aside, so that it is not lost.
+    pub fn ledger(&self) -> Result<Ledger, StateDirError> {
+        let file = self.path.join(LEDGER);
+        let directory = Directory::open_root(&self.path).map_err(StateDirError::WriteLedger)?;
+        let bytes = match files::read_small(&directory, LEDGER, LARGEST_LEDGER) {
+            Ok(bytes) => bytes,
+            Err(ReadError::Missing) => return Ok(Ledger::default()),
+            Err(error) => return Err(StateDirError::ReadLedger(file, error)),
+        };
+        ledger::parse(&bytes).map_err(|error| {
+            // Should this fail too, the next write replaces it; what it held can be asked again.
+            let _ = std::fs::rename(&file, file.with_extension("json.broken"));
+            StateDirError::BadLedger(file, error)
+        })
+    }
+}
+
+/// Takes the lock. A daemon that was just killed may hold it until the last of its threads has come back from a slow
+/// disk: it is waited for a little.
+fn take(lock: &File) -> Result<(), rustix::io::Errno> {
+    for _ in 0..TRIES {
+        match rustix::fs::flock(lock, FlockOperation::NonBlockingLockExclusive) {
+            Err(rustix::io::Errno::WOULDBLOCK) => std::thread::sleep(BETWEEN_TRIES),
+            taken => return taken,
+        }
+    }
+    Err(rustix::io::Errno::WOULDBLOCK)
+}
+
+/// Replaces the ledger in one step, so that a kill leaves the old one or the new one.
+pub fn write_ledger(state_dir: &Path, ledger: &Ledger) -> Result<(), StateDirError> {
+    let directory = Directory::open_root(state_dir).map_err(StateDirError::WriteLedger)?;
+    files::write_durably(&directory, LEDGER, &ledger::write(ledger), Readers::Owner).map_err(StateDirError::WriteLedger)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, Permissions};
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
+
+    use super::*;
+    use crate::model::VolumeName;
+
+    #[test]
+    fn it_is_made_for_this_user_alone() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("a/nbkp");
+        let state = StateDir::open(&path).unwrap();
+        assert_eq!(state.path(), path);
+        let mode = |name: &str| fs::metadata(path.join(name)).unwrap().mode() & 0o777;
+        assert_eq!((mode("."), mode("lock")), (0o700, 0o600));
+    }
+
+    #[test]
+    fn one_that_others_control_is_refused() {
+        let root = tempfile::tempdir().unwrap();
+        fs::set_permissions(root.path(), Permissions::from_mode(0o770)).unwrap();
+        let error = StateDir::open(root.path()).unwrap_err();
+        assert!(error.to_string().contains("chmod go-w"), "{error}");
+        fs::set_permissions(root.path(), Permissions::from_mode(0o755)).unwrap();
+        drop(StateDir::open(root.path()).unwrap());
+        if rustix::process::geteuid().is_root() {
+            std::os::unix::fs::chown(root.path(), Some(65_534), None).unwrap();
+            let error = StateDir::open(root.path()).unwrap_err();
+            assert!(error.to_string().contains("belongs to another user"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_second_daemon_learns_who_is_first() {
+        let root = tempfile::tempdir().unwrap();
+        // What an earlier one left is longer than any process id.
+        fs::write(root.path().join("lock"), "123456789012345678901234567890").unwrap();
+        let first = StateDir::open(root.path()).unwrap();
+        let error = StateDir::open(root.path()).unwrap_err();
+        assert!(matches!(error, StateDirError::Taken(..)), "{error}");
+        assert!(error.to_string().ends_with(&format!("(process {})", std::process::id())), "{error}");
+        drop(first);
+        StateDir::open(root.path()).unwrap();
+    }
+
+    #[test]
+    fn the_ledger_is_replaced_whole() {
+        let root = tempfile::tempdir().unwrap();
+        let state = StateDir::open(root.path()).unwrap();
+        assert_eq!(state.ledger().unwrap(), Ledger::default());
+        let usb: VolumeName = "usb".parse().unwrap();
+        let kept = Ledger { holds: [usb].into(), ..Ledger::default() };
+        // What a killed predecessor left does not stand in the way.
+        fs::write(root.path().join(".ledger.json.new"), "half of something longer").unwrap();
+        write_ledger(root.path(), &kept).unwrap();
+        assert_eq!(state.ledger().unwrap(), kept);
+    }
+
+    #[test]
+    fn a_ledger_that_makes_no_sense_is_put_aside() {
+        let root = tempfile::tempdir().unwrap();
+        let state = StateDir::open(root.path()).unwrap();
+        fs::write(root.path().join("ledger.json"), "{ nonsense").unwrap();
+        assert!(matches!(state.ledger(), Err(StateDirError::BadLedger(..))));
+        assert_eq!(fs::read(root.path().join("ledger.json.broken")).unwrap(), b"{ nonsense");
+        assert_eq!(state.ledger().unwrap(), Ledger::default());
+    }
+
+    #[test]
+    fn a_link_in_place_of_the_ledger_is_not_followed() {
+        let root = tempfile::tempdir().unwrap();
+        let state = StateDir::open(root.path()).unwrap();
+        symlink("/etc/hostname", root.path().join("ledger.json")).unwrap();
+        assert!(matches!(state.ledger(), Err(StateDirError::ReadLedger(_, ReadError::NotRegular))));
+    }
+}

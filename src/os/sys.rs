@@ -1,0 +1,187 @@
+//! The system calls that no safe wrapper offers: the ioctls of btrfs. The only unsafe code of the program.
+//!
+//! The structures are those of `linux/btrfs.h`; their sizes are part of the request numbers, so that a mistake in one
+//! is refused by the kernel (ENOTTY) instead of being misread, and a test holds them.
+#![expect(unsafe_code, reason = "btrfs has no safe interface; each use says why it is sound")]
+
+use std::ffi::OsStr;
+use std::os::fd::{AsFd, AsRawFd};
+use std::os::unix::ffi::OsStrExt;
+
+use rustix::io::Errno;
+
+/// `BTRFS_SUBVOL_RDONLY`.
+const READ_ONLY: u64 = 1 << 1;
+
+/// `struct btrfs_ioctl_vol_args_v2`, with its unions as plain bytes.
+#[repr(C)]
+struct NamedArguments {
+    fd: i64,
+    transaction: u64,
+    flags: u64,
+    unused: [u64; 4],
+    name: [u8; 4040],
+}
+
+/// `struct btrfs_ioctl_vol_args`.
+#[repr(C)]
+struct ShortArguments {
+    fd: i64,
+    name: [u8; 4088],
+}
+
+/// `struct btrfs_ioctl_timespec`.
+#[repr(C)]
+#[derive(Clone, Copy)]
+struct Moment {
+    seconds: u64,
+    nanoseconds: u32,
+}
+
+/// `struct btrfs_ioctl_get_subvol_info_args`.
+#[repr(C)]
+struct Information {
+    tree: u64,
+    name: [u8; 256],
+    parent: u64,
+    directory: u64,
+    generation: u64,
+    flags: u64,
+    uuid: [u8; 16],
+    parent_uuid: [u8; 16],
+    received_uuid: [u8; 16],
+    transactions: [u64; 4],
+    moments: [Moment; 4],
+    reserved: [u64; 8],
+}
+
+nix::ioctl_write_ptr!(snap_destroy, 0x94, 15, ShortArguments);
+nix::ioctl_write_ptr!(snap_create_v2, 0x94, 23, NamedArguments);
+nix::ioctl_write_ptr!(subvol_create_v2, 0x94, 24, NamedArguments);
+nix::ioctl_read!(subvol_get_flags, 0x94, 25, u64);
+nix::ioctl_write_ptr!(subvol_set_flags, 0x94, 26, u64);
+nix::ioctl_read!(get_subvol_info, 0x94, 60, Information);
+
+/// What the kernel says of a subvolume.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SubvolumeFacts {
+    /// Its UUID.
+    pub uuid: [u8; 16],
+    /// The UUID of the subvolume that it is a snapshot of; zero if it is none.
+    pub parent_uuid: [u8; 16],
+}
+
+/// Makes a read-only snapshot of the subvolume `source`, named `name`, in the directory `parent`.
+pub fn snapshot(source: impl AsFd, parent: impl AsFd, name: &OsStr) -> Result<(), Errno> {
+    let arguments = NamedArguments {
+        fd: i64::from(source.as_fd().as_raw_fd()),
+        transaction: 0,
+        flags: READ_ONLY,
+        unused: [0; 4],
+        name: buffer(name)?,
+    };
+    // SAFETY: both descriptors are open for the length of the call, since they are borrowed; the kernel reads exactly
+    // the structure, whose layout is that of the header and whose name ends in NUL.
+    result(unsafe { snap_create_v2(parent.as_fd().as_raw_fd(), &raw const arguments) })
+}
+
+/// Makes an empty subvolume named `name` in the directory `parent`.
+pub fn create(parent: impl AsFd, name: &OsStr) -> Result<(), Errno> {
+    let arguments = NamedArguments { fd: 0, transaction: 0, flags: 0, unused: [0; 4], name: buffer(name)? };
+    // SAFETY: the descriptor is borrowed and thus open; the kernel reads exactly the structure, whose name ends in NUL.
+    result(unsafe { subvol_create_v2(parent.as_fd().as_raw_fd(), &raw const arguments) })
+}
+
+/// Deletes the subvolume named `name` in the directory `parent`.
+pub fn destroy(parent: impl AsFd, name: &OsStr) -> Result<(), Errno> {
+    let arguments = ShortArguments { fd: 0, name: buffer(name)? };
+    // SAFETY: the descriptor is borrowed and thus open; the kernel reads exactly the structure, whose name ends in NUL.
+    result(unsafe { snap_destroy(parent.as_fd().as_raw_fd(), &raw const arguments) })
+}
+
+/// Whether the subvolume is read-only.
+pub fn is_read_only(subvolume: impl AsFd) -> Result<ReadOnly, Errno> {
+    let mut flags = 0_u64;
+    // SAFETY: the descriptor is borrowed and thus open; the kernel writes eight bytes to `flags`, which it has.
+    result(unsafe { subvol_get_flags(subvolume.as_fd().as_raw_fd(), &raw mut flags) })?;
+    Ok(if flags & READ_ONLY == 0 { ReadOnly::No } else { ReadOnly::Yes })
+}
+
+/// Makes the subvolume read-only or writable.
+pub fn set_read_only(subvolume: impl AsFd, wanted: ReadOnly) -> Result<(), Errno> {
+    let flags = match wanted {
+        ReadOnly::Yes => READ_ONLY,
+        ReadOnly::No => 0,
+    };
+    // SAFETY: the descriptor is borrowed and thus open; the kernel reads eight bytes of `flags`, which it has.
+    result(unsafe { subvol_set_flags(subvolume.as_fd().as_raw_fd(), &raw const flags) })
+}
+
+/// What the kernel says of the subvolume that the descriptor lies in.
+pub fn facts(subvolume: impl AsFd) -> Result<SubvolumeFacts, Errno> {
+    let mut information = Information {
+        tree: 0,
+        name: [0; 256],
+        parent: 0,
+        directory: 0,
+        generation: 0,
+        flags: 0,
+        uuid: [0; 16],
+        parent_uuid: [0; 16],
+        received_uuid: [0; 16],
+        transactions: [0; 4],
+        moments: [Moment { seconds: 0, nanoseconds: 0 }; 4],
+        reserved: [0; 8],
+    };
+    // SAFETY: the descriptor is borrowed and thus open; the kernel writes exactly the structure, all of whose fields
+    // hold any bit pattern.
+    result(unsafe { get_subvol_info(subvolume.as_fd().as_raw_fd(), &raw mut information) })?;
+    Ok(SubvolumeFacts { uuid: information.uuid, parent_uuid: information.parent_uuid })
+}
+
+/// Whether a subvolume is read-only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReadOnly {
+    /// It cannot be changed.
+    Yes,
+    /// It can be changed.
+    No,
+}
+
+/// The name in a buffer of the kernel's size, ended by NUL. The kernel itself refuses `/` in it.
+fn buffer<const SIZE: usize>(name: &OsStr) -> Result<[u8; SIZE], Errno> {
+    let mut buffer = [0; SIZE];
+    let bytes = name.as_bytes();
+    if bytes.len() > 255 || bytes.is_empty() {
+        return Err(Errno::NAMETOOLONG);
+    }
+    for (to, from) in buffer.iter_mut().zip(bytes) {
+        *to = *from;
+    }
+    Ok(buffer)
+}
+
+fn result(answer: nix::Result<nix::libc::c_int>) -> Result<(), Errno> {
+    match answer {
+        Ok(_) => Ok(()),
+        Err(errno) => Err(Errno::from_io_error(&std::io::Error::from(errno)).unwrap_or(Errno::IO)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_structures_have_the_sizes_of_the_kernel_header() {
+        assert_eq!(size_of::<NamedArguments>(), 4096);
+        assert_eq!(size_of::<ShortArguments>(), 4096);
+        assert_eq!(size_of::<Information>(), 504);
+    }
+
+    #[test]
+    fn a_name_that_does_not_fit_is_refused() {
+        assert_eq!(buffer::<4040>(OsStr::new(&"x".repeat(256))), Err(Errno::NAMETOOLONG));
+        assert_eq!(buffer::<4040>(OsStr::new("")), Err(Errno::NAMETOOLONG));
+    }
+}

@@ -1,0 +1,248 @@
+//! Whole trees: removed and counted by descriptor, never through a symbolic link and never into another mount.
+
+use std::ffi::{OsStr, OsString};
+use std::os::fd::{AsFd, AsRawFd};
+use std::path::Path;
+
+use rustix::fs::{Mode, OFlags, RenameFlags, ResolveFlags, openat2};
+use rustix::io::Errno;
+
+use super::directory::{Directory, DirectoryError, Entry, Kind, Reach};
+use super::files;
+
+/// How many entries are read before they are removed.
+const BATCH: usize = 4096;
+/// How many directories are open at once, at most. Trees may be deeper than a process may open files.
+const DEEPEST: usize = 48;
+/// How deep a tree is counted.
+const COUNTED: usize = 400;
+
+/// Removes an entry and all that is below it. It stops at the first entry that cannot be removed; what a mount covers
+/// is such an entry.
+pub fn remove(parent: &Directory, name: &OsStr) -> Result<(), DirectoryError> {
+    match parent.kind_of(name)? {
+        Kind::Nothing => return Ok(()),
+        Kind::Directory => {}
+        Kind::File | Kind::Link | Kind::Special => return parent.remove_file(name).map(drop),
+    }
+    remove_within(parent, name)?;
+    parent.remove_directory(name).map(drop)
+}
+
+/// Removes all that is below a directory, but not the directory.
+pub fn remove_within(parent: &Directory, name: &OsStr) -> Result<(), DirectoryError> {
+    let top = open(parent, name)?;
+    let mut moved = 0;
+    empty(&top, &top, 0, &mut moved)
+}
+
+fn empty(directory: &Directory, top: &Directory, depth: usize, moved: &mut u64) -> Result<(), DirectoryError> {
+    loop {
+        let entries = directory.entries(BATCH)?;
+        if entries.is_empty() {
+            return Ok(());
+        }
+        for entry in entries {
+            match kind(directory, &entry)? {
+                Kind::Nothing => {}
+                Kind::Directory if depth >= DEEPEST => surface(directory, &entry.name, top, moved)?,
+                Kind::Directory => {
+                    let below = open(directory, &entry.name)?;
+                    empty(&below, top, depth.saturating_add(1), moved)?;
+                    drop(below);
+                    with_right(directory, || directory.remove_directory(&entry.name).map(drop))?;
+                }
+                Kind::File | Kind::Link | Kind::Special => {
+                    with_right(directory, || directory.remove_file(&entry.name).map(drop))?;
+                }
+            }
+        }
+    }
+}
+
+/// Moves a directory from the depth to the top of the tree, whose entries are listed again until there are none.
+fn surface(directory: &Directory, name: &OsStr, top: &Directory, moved: &mut u64) -> Result<(), DirectoryError> {
+    // A directory that moves gets another `..`, which needs the right to write to it.
+    drop(open(directory, name)?);
+    loop {
+        *moved = moved.saturating_add(1);
+        let to = OsString::from(format!(".surfaced-{moved}"));
+        match rustix::fs::renameat_with(directory, name, top, &to, RenameFlags::NOREPLACE) {
+            Ok(()) => return Ok(()),
+            Err(Errno::EXIST) => {}
+            Err(Errno::ACCESS) => {
+                with_right(directory, || {
+                    rustix::fs::renameat_with(directory, name, top, &to, RenameFlags::NOREPLACE)
+                        .map_err(|cause| DirectoryError::Rename(directory.path_of(name), cause))
+                })?;
+                return Ok(());
+            }
+            Err(cause) => return Err(DirectoryError::Rename(directory.path_of(name), cause)),
+        }
+    }
+}
+
+/// Does it; where the directory does not let its owner, takes the right first: a backup keeps modes such as 0555.
+fn with_right(directory: &Directory, act: impl Fn() -> Result<(), DirectoryError>) -> Result<(), DirectoryError> {
+    match act() {
+        Err(error) if error.cause() == Errno::ACCESS => {
+            if rustix::fs::fchmod(directory.as_fd(), Mode::RWXU).is_err() {
+                return Err(error);
+            }
+            act()
+        }
+        done => done,
+    }
+}
+
+/// Opens a directory that is going to be removed, taking the right to read and write it if need be.
+fn open(parent: &Directory, name: &OsStr) -> Result<Directory, DirectoryError> {
+    match parent.open_below(Path::new(name), Reach::SameMount) {
+        Err(error) if error.cause() == Errno::ACCESS => {
+            let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_XDEV;
+            let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+            let Ok(place) = openat2(parent.as_fd(), name, flags, Mode::empty(), resolve) else { return Err(error) };
+            // The descriptor is of the directory itself, so no link can be put in the way of the change.
+            if rustix::fs::chmod(format!("/proc/self/fd/{}", place.as_raw_fd()), Mode::RWXU).is_err() {
+                return Err(error);
+            }
+            parent.open_below(Path::new(name), Reach::SameMount)
+        }
+        done => done,
+    }
+}
+
+fn kind(directory: &Directory, entry: &Entry) -> Result<Kind, DirectoryError> {
+    match entry.kind {
+        Some(kind) => Ok(kind),
+        None => directory.kind_of(&entry.name),
+    }
+}
+
+/// Makes the kernel forget the content of all files below a directory, so that it is read from the device the next time.
+/// What cannot be opened is passed over: nobody reads that next time either.
+pub fn forget_content(directory: &Directory) -> Result<(), DirectoryError> {
+    forget_to(directory, COUNTED)
+}
+
+fn forget_to(directory: &Directory, depth: usize) -> Result<(), DirectoryError> {
+    for entry in directory.entries(usize::MAX)? {
+        match kind(directory, &entry)? {
+            Kind::Directory => {
+                let Some(depth) = depth.checked_sub(1) else { continue };
+                if let Ok(below) = directory.open_below(Path::new(&entry.name), Reach::SameMount) {
+                    forget_to(&below, depth)?;
+                }
+            }
+            Kind::File => {
+                let _closed = files::forget_content(directory, &entry.name);
+            }
+            Kind::Nothing | Kind::Link | Kind::Special => {}
+        }
+    }
+    Ok(())
+}
+
+/// How many entries are below a directory.
+pub fn count(directory: &Directory) -> Result<u64, DirectoryError> {
+    count_to(directory, COUNTED)
+}
+
+fn count_to(directory: &Directory, depth: usize) -> Result<u64, DirectoryError> {
+    let mut counted = 0_u64;
+    for entry in directory.entries(usize::MAX)? {
+        counted = counted.saturating_add(1);
+        if kind(directory, &entry)? == Kind::Directory
+            && let Some(depth) = depth.checked_sub(1)
+        {
+            let below = directory.open_below(Path::new(&entry.name), Reach::SameMount)?;
+            counted = counted.saturating_add(count_to(&below, depth)?);
+        }
+    }
+    Ok(counted)
+}
+
+/// How many entries below `old` have no entry of the same path below `new`.
+pub fn count_missing(old: &Directory, new: &Directory) -> Result<u64, DirectoryError> {
+    missing_to(old, new, COUNTED)
+}
+
+fn missing_to(old: &Directory, new: &Directory, depth: usize) -> Result<u64, DirectoryError> {
+    let mut missing = 0_u64;
+    for entry in old.entries(usize::MAX)? {
+        let now = new.kind_of(&entry.name)?;
+        if now == Kind::Nothing {
+            missing = missing.saturating_add(1);
+        }
+        let Some(depth) = depth.checked_sub(1) else { continue };
+        if kind(old, &entry)? == Kind::Directory {
+            let before = old.open_below(Path::new(&entry.name), Reach::SameMount)?;
+            missing = missing.saturating_add(if now == Kind::Directory {
+                missing_to(&before, &new.open_below(Path::new(&entry.name), Reach::SameMount)?, depth)?
+            } else {
+                count_to(&before, depth)?
+            });
+        }
+    }
+    Ok(missing)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    use super::*;
+
+    #[test]
+    fn a_tree_goes_and_what_its_links_point_to_stays() {
+        let place = tempfile::tempdir().unwrap();
+        let victim = place.path().join("victim");
+        fs::create_dir_all(place.path().join("tree/sub/deep")).unwrap();
+        fs::create_dir(&victim).unwrap();
+        fs::write(victim.join("kept"), "x").unwrap();
+        symlink(&victim, place.path().join("tree/sub/link")).unwrap();
+        fs::write(place.path().join("tree/sub/deep/file"), "x").unwrap();
+        fs::set_permissions(place.path().join("tree/sub/deep"), fs::Permissions::from_mode(0o000)).unwrap();
+        let root = Directory::open_root(place.path()).unwrap();
+        remove(&root, OsStr::new("tree")).unwrap();
+        remove(&root, OsStr::new("tree")).unwrap();
+        assert!(!place.path().join("tree").exists());
+        assert!(victim.join("kept").exists());
+        symlink(&victim, place.path().join("link")).unwrap();
+        remove(&root, OsStr::new("link")).unwrap();
+        assert!(victim.join("kept").exists());
+    }
+
+    #[test]
+    fn a_tree_deeper_than_a_path_may_be_goes_too() {
+        let place = tempfile::tempdir().unwrap();
+        let root = Directory::open_root(place.path()).unwrap();
+        root.create_directory("top", 0o755).unwrap();
+        let mut at = root.open_below(Path::new("top"), Reach::SameMount).unwrap();
+        let name = "n".repeat(200);
+        for _ in 0..300 {
+            at.create_directory(&name, 0o555).unwrap();
+            at.create_directory("beside", 0o755).unwrap();
+            at = at.open_below(Path::new(&name), Reach::SameMount).unwrap();
+        }
+        remove(&root, OsStr::new("top")).unwrap();
+        assert!(root.entries(10).unwrap().is_empty());
+    }
+
+    #[test]
+    fn what_is_missing_is_counted_with_all_below_it() {
+        let place = tempfile::tempdir().unwrap();
+        for path in ["old/a/b", "old/c", "new/a", "new/d/e"] {
+            fs::create_dir_all(place.path().join(path)).unwrap();
+        }
+        for path in ["old/a/b/1", "old/a/2", "old/c/3", "old/4", "new/a/2", "new/c"] {
+            fs::write(place.path().join(path), "").unwrap();
+        }
+        let open = |name| Directory::open_root(&place.path().join(name)).unwrap();
+        assert_eq!(count(&open("old")).unwrap(), 7);
+        // a/b and a/b/1, c/3 (c itself is a file now), 4.
+        assert_eq!(count_missing(&open("old"), &open("new")).unwrap(), 4);
+        assert_eq!(count_missing(&open("old"), &open("old")).unwrap(), 0);
+    }
+}
