@@ -1,0 +1,376 @@
+//! The one loop that owns all state: it turns whatever happens into one event, lets the world decide, and carries out
+//! what follows. It never waits to send.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc::{self, error::TrySendError};
+use tokio::sync::watch;
+use tokio::time::{Instant, Interval};
+
+use crate::daemon::Fatal;
+use crate::daemon::ask::Ask;
+use crate::daemon::job::WorkerNews;
+use crate::daemon::observer::{LookRequest, Observation, Occasion, Scope};
+use crate::daemon::reporter::Reporter;
+use crate::daemon::worker::{self, Worker};
+use crate::daemon::world::{Effect, Event, Keep, World};
+use crate::model::{
+    BootTime, Conclusion, Configuration, Failure, FailureKind, Figures, Progress, RunReport, Status, Step, SyncName,
+};
+use crate::os::clock;
+use crate::os::ears::{BlockHint, Ears};
+
+/// In a storm of events a look is taken this often.
+const PACE_OF_LOOKS: Duration = Duration::from_millis(200);
+
+/// So many looks may be taken at once before that: single events, and the handful that a plug-in makes, do not wait.
+const LOOKS_AT_ONCE: u32 = 32;
+
+/// The channels between the dispatcher and everybody else.
+#[derive(Debug)]
+pub struct Channels {
+    /// To the observer.
+    pub looks: mpsc::Sender<LookRequest>,
+    /// From the observer.
+    pub looked: mpsc::Receiver<Observation>,
+    /// From clients.
+    pub asks: mpsc::Receiver<Ask>,
+    /// To the keeper.
+    pub keep: mpsc::Sender<Keep>,
+    /// From the keeper: what it cannot keep, and why.
+    pub keeping: watch::Receiver<Option<String>>,
+    /// From the reader of the configuration file.
+    pub configurations: mpsc::Receiver<Result<Arc<Configuration>, String>>,
+    /// To the reader of the configuration file: it is to be read.
+    pub read: mpsc::Sender<Reread>,
+    /// To all who show the state.
+    pub status: watch::Sender<Arc<Status>>,
+    /// To all who use the configuration.
+    pub configuration: watch::Sender<Arc<Configuration>>,
+    /// Orders from outside to end.
+    pub endings: mpsc::Receiver<Ending>,
+}
+
+/// How soon the configuration file is to be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reread {
+    /// Once it has been quiet for a moment: it was changed, and may still be being written.
+    WhenQuiet,
+    /// Now: a person asked.
+    Now,
+}
+
+/// An order to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// A signal.
+    Signal,
+    /// The one client has left.
+    Abandoned,
+}
+
+/// The dispatcher.
+#[derive(Debug)]
+pub struct Dispatcher {
+    world: World,
+    channels: Channels,
+    reporter: Reporter,
+    ears: Option<Ears>,
+    workers: BTreeMap<SyncName, Worker>,
+    news: mpsc::Receiver<WorkerNews>,
+    to_news: mpsc::Sender<WorkerNews>,
+    looking: Looking,
+    watchdog: Option<Interval>,
+    greeted: bool,
+}
+
+/// The looks: at most one under way and one owed.
+#[derive(Debug, Default)]
+struct Looking {
+    owed: Scope,
+    /// How many looks of the world are covered once the one under way is taken.
+    under_way: Option<u64>,
+    asked: u64,
+    /// When the looks taken so far are paid for, at one every [`PACE_OF_LOOKS`].
+    paid_at: BootTime,
+}
+
+/// Whether the loop goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Course {
+    On,
+    End,
+}
+
+impl Dispatcher {
+    /// A dispatcher whose ears are open, if it has any.
+    #[must_use]
+    pub fn new(world: World, channels: Channels, reporter: Reporter, ears: Option<Ears>) -> Self {
+        let (to_news, news) = mpsc::channel(64);
+        let watchdog = crate::os::service::watchdog_interval().map(tokio::time::interval);
+        let (workers, looking) = (BTreeMap::new(), Looking::default());
+        Self { world, channels, reporter, ears, workers, news, to_news, looking, watchdog, greeted: false }
+    }
+
+    /// Works until it is told to end and nothing runs any more.
+    pub async fn run(mut self) -> Result<(), Fatal> {
+        for sentence in self.ears.as_mut().map(|ears| std::mem::take(&mut ears.degraded)).unwrap_or_default() {
+            self.take_in(Event::Degraded("ears", Some(sentence)));
+        }
+        self.owe(Scope::everything());
+        loop {
+            self.look_if_owed();
+            let rest = self.looking.rest(clock::boot()).map(|rest| Instant::now() + rest);
+            let Some(event) = self.next_event(rest).await? else { continue };
+            if self.take_in(event) == Course::End {
+                self.reporter.finish();
+                return Ok(());
+            }
+        }
+    }
+
+    /// Waits for the next thing that happens; `None` if it only changes what is owed.
+    async fn next_event(&mut self, rest: Option<Instant>) -> Result<Option<Event>, Fatal> {
+        let channels = &mut self.channels;
+        let event = tokio::select! {
+            looked = channels.looked.recv() => {
+                let observation = looked.ok_or(Fatal::TaskEnded("observer"))?;
+                let covered = match observation.occasion {
+                    Occasion::Asked => self.looking.under_way.take().unwrap_or(0),
+                    Occasion::Belated => 0,
+                };
+                Event::Looked(Box::new(observation), covered)
+            }
+            Some(news) = self.news.recv() => Event::News(news),
+            Some(ask) = channels.asks.recv() => Event::Asked(ask),
+            Some(read) = channels.configurations.recv() => Event::Configured(read),
+            Some(ending) = channels.endings.recv() => match ending {
+                Ending::Signal => Event::Stop,
+                Ending::Abandoned => Event::Abandoned,
+            },
+            Ok(()) = channels.keeping.changed() => {
+                Event::Degraded("history", channels.keeping.borrow_and_update().clone())
+            }
+            heard = hear(self.ears.as_mut()) => return self.heard(&heard?),
+            () = sleep_until(rest) => return Ok(None),
+            () = tick(self.watchdog.as_mut()) => {
+                self.reporter.alive();
+                return Ok(None);
+            }
+        };
+        Ok(Some(event))
+    }
+
+    fn heard(&mut self, heard: &Heard) -> Result<Option<Event>, Fatal> {
+        match heard {
+            Heard::Block(BlockHint::Seen) => self.owe(Scope::blocks()),
+            Heard::Block(BlockHint::Overrun) => self.owe(Scope::everything()),
+            Heard::Mounts => self.owe(Scope::mounts()),
+            Heard::Deadline => return Ok(Some(Event::Deadline)),
+            Heard::ClockJumped => return Ok(Some(Event::ClockJumped)),
+            Heard::Config => match self.channels.read.try_send(Reread::WhenQuiet) {
+                // Full means that it will be read anyway.
+                Ok(()) | Err(TrySendError::Full(_)) => {}
+                Err(TrySendError::Closed(_)) => return Err(Fatal::TaskEnded("configuration reader")),
+            },
+        }
+        Ok(None)
+    }
+
+    fn take_in(&mut self, event: Event) -> Course {
+        if let Event::News(WorkerNews::Progress { sync, progress, .. }) = &event {
+            self.show_progress(sync, *progress);
+            self.world.step(event, &clock::now());
+            return Course::On;
+        }
+        let reloaded = matches!(event, Event::Configured(_));
+        let looked = matches!(event, Event::Looked(..));
+        if let Event::News(WorkerNews::Ended(report)) = &event {
+            self.workers.remove(&report.sync);
+        }
+        if matches!(event, Event::Stop) {
+            self.reporter.stopping();
+        }
+        let now = clock::now();
+        let mut course = Course::On;
+        for effect in self.world.step(event, &now) {
+            if self.carry_out(effect) == Course::End {
+                course = Course::End;
+            }
+        }
+        let status = self.world.status(&now);
+        self.reporter.show(&status);
+        self.channels.status.send_replace(Arc::new(status));
+        if reloaded {
+            self.channels.configuration.send_replace(Arc::clone(self.world.configuration()));
+        }
+        // Ready means that the socket answers and that what was in at start is known.
+        if reloaded || (looked && !self.greeted) {
+            if reloaded {
+                self.reporter.reloading();
+            }
+            self.greeted = true;
+            self.reporter.ready();
+        }
+        course
+    }
+
+    /// Progress comes often and changes one line: the rest of the picture stays as it is.
+    fn show_progress(&mut self, sync: &SyncName, progress: Progress) {
+        self.channels.status.send_modify(|status| {
+            if let Some(run) = Arc::make_mut(status).running.iter_mut().find(|run| run.sync == *sync) {
+                run.progress = progress;
+            }
+        });
+        let status = Arc::clone(&self.channels.status.borrow());
+        self.reporter.show(&status);
+    }
+
+    fn carry_out(&mut self, effect: Effect) -> Course {
+        match effect {
+            Effect::Look(scope) => {
+                self.looking.asked += 1;
+                self.owe(scope);
+            }
+            Effect::Start(job) => {
+                let (run, sync) = (job.run.clone(), job.sync.name.clone());
+                match worker::start(*job, self.to_news.clone()) {
+                    Ok(worker) => {
+                        self.workers.insert(sync, worker);
+                    }
+                    Err(error) => self.report_unstarted(run, sync, &error),
+                }
+            }
+            Effect::StopRun(sync, why) => {
+                if let Some(worker) = self.workers.get_mut(&sync) {
+                    worker.stop(why);
+                }
+            }
+            Effect::Keep(keep) => {
+                if self.channels.keep.try_send(keep).is_err() {
+                    let sentence = "history is not written: the state directory does not answer".into();
+                    return self.take_in(Event::Degraded("history", Some(sentence)));
+                }
+            }
+            Effect::Alarm(at) => {
+                if let Some(Err(error)) = self.ears.as_ref().map(|ears| ears.alarm.set(at)) {
+                    return self.take_in(Event::Degraded("alarm", Some(format!("could not {error}"))));
+                }
+            }
+            Effect::Tell(notice) => self.reporter.tell(notice),
+            Effect::Finish => return Course::End,
+        }
+        Course::On
+    }
+
+    /// A run whose thread could not be started has failed like any other.
+    fn report_unstarted(&mut self, run: crate::model::RunId, sync: SyncName, error: &std::io::Error) {
+        let detail = format!("could not start a thread for the run: {error}");
+        let failure = Failure { at: Step::Prove, kind: FailureKind::Resource, detail };
+        let report = RunReport {
+            run,
+            sync,
+            conclusion: Conclusion::Failed(failure),
+            figures: Figures::default(),
+            snapshot: None,
+            warnings: Vec::new(),
+        };
+        // Each run ends with exactly one message, and at most a few runs are under way.
+        let _ = self.to_news.try_send(WorkerNews::Ended(Box::new(report)));
+    }
+
+    fn owe(&mut self, scope: Scope) {
+        self.looking.owed.join(scope);
+    }
+
+    fn look_if_owed(&mut self) {
+        let now = clock::boot();
+        let looking = &mut self.looking;
+        if looking.owed.is_empty() || looking.under_way.is_some() || looking.rest(now).is_some() {
+            return;
+        }
+        let scope = std::mem::take(&mut looking.owed);
+        looking.under_way = Some(looking.asked);
+        looking.paid_at = looking.paid_at.max(now).after(PACE_OF_LOOKS);
+        let configuration = Arc::clone(self.world.configuration());
+        // One look is under way at most, so that there is always room; a closed channel shows as an ended task.
+        let _ = self.channels.looks.try_send(LookRequest { configuration, scope });
+    }
+}
+
+impl Looking {
+    /// How long the look that is owed has to wait, if it has to.
+    fn rest(&self, now: BootTime) -> Option<Duration> {
+        if self.owed.is_empty() || self.under_way.is_some() {
+            return None;
+        }
+        let ahead = self.paid_at.since(now);
+        let rest = ahead.saturating_sub(PACE_OF_LOOKS.saturating_mul(LOOKS_AT_ONCE - 1));
+        (!rest.is_zero()).then_some(rest)
+    }
+}
+
+/// What the ears heard.
+#[derive(Debug)]
+enum Heard {
+    Block(BlockHint),
+    Mounts,
+    Config,
+    Deadline,
+    ClockJumped,
+}
+
+async fn hear(ears: Option<&mut Ears>) -> Result<Heard, Fatal> {
+    let Some(ears) = ears else { return std::future::pending().await };
+    let heard = tokio::select! {
+        hint = ears.blocks.recv() => hint.map(Heard::Block),
+        hint = ears.mounts.recv() => hint.map(|()| Heard::Mounts),
+        hint = ears.config.recv() => hint.map(|()| Heard::Config),
+        hint = ears.deadline.recv() => hint.map(|()| Heard::Deadline),
+        hint = ears.clock.recv() => hint.map(|()| Heard::ClockJumped),
+    };
+    heard.ok_or(Fatal::TaskEnded("ears"))
+}
+
+async fn sleep_until(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => tokio::time::sleep_until(moment).await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn tick(interval: Option<&mut Interval>) {
+    match interval {
+        Some(interval) => {
+            interval.tick().await;
+        }
+        None => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_handful_of_looks_is_free_and_a_storm_is_paced() {
+        let mut looking = Looking { owed: Scope::everything(), ..Looking::default() };
+        let start = BootTime(Duration::from_hours(1));
+        let mut now = start;
+        let mut looks = 0_u32;
+        while now.since(start) < Duration::from_secs(10) {
+            if looking.rest(now).is_none() {
+                looking.paid_at = looking.paid_at.max(now).after(PACE_OF_LOOKS);
+                looks += 1;
+                assert!(looks > LOOKS_AT_ONCE || now == start, "the first few do not wait");
+            } else {
+                let rest = looking.rest(now).unwrap();
+                assert!(rest <= PACE_OF_LOOKS, "what changed last is seen soon");
+                now = now.after(rest);
+            }
+        }
+        assert!((50..=50 + LOOKS_AT_ONCE).contains(&looks), "{looks}");
+    }
+}

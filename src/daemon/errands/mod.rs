@@ -1,0 +1,203 @@
+//! What people ask for beside runs: prepare, preview, snapshots, prune. Each on a thread of its own, which may wait for
+//! a slow drive, and which confines itself where it writes.
+
+mod prepare;
+mod snapshots;
+
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinSet;
+
+use crate::daemon::ask::{Ask, Prospect, Refusal};
+use crate::daemon::errand::{Errand, ErrandNews, ErrandOrder, ErrandResult, Pruning};
+use crate::daemon::worker::preview::{self, Change, Preview};
+use crate::formats::text::shell_words;
+use crate::formats::wire::{
+    DiffSummary, Prepared, PreviewEnd, PreviewLine, PreviewLineKind, Pruned, Snapshots, SyncProblem,
+};
+use crate::model::{Conclusion, Obstacle, SnapshotKind, SyncName};
+
+/// Runs errands until nobody can order any more.
+pub async fn run(mut orders: mpsc::Receiver<ErrandOrder>, asks: mpsc::Sender<Ask>) {
+    let mut under_way = JoinSet::new();
+    loop {
+        tokio::select! {
+            order = orders.recv() => match order {
+                Some(order) => {
+                    under_way.spawn(go(order, asks.clone()));
+                }
+                None => return,
+            },
+            Some(_) = under_way.join_next() => {}
+        }
+    }
+}
+
+async fn go(order: ErrandOrder, asks: mpsc::Sender<Ask>) {
+    let ErrandOrder { errand, news, place: _place } = order;
+    let result = match prospects(&errand, &asks).await {
+        Ok(prospects) => {
+            let prepared: Vec<SyncName> = match errand {
+                Errand::Prepare(_) => prospects.iter().map(|prospect| prospect.sync.name.clone()).collect(),
+                Errand::Preview(_) | Errand::Snapshots(_) | Errand::Prune(..) => Vec::new(),
+            };
+            let result = on_a_thread(errand, prospects, news.clone()).await;
+            if !prepared.is_empty() {
+                let (answer, answered) = oneshot::channel();
+                // What was prepared is there, whether or not the daemon is still up to look at it.
+                if asks.send(Ask::Prepared { syncs: prepared, answer }).await.is_ok() {
+                    let _ = answered.await;
+                }
+            }
+            result
+        }
+        Err(refusal) => ErrandResult::Refused(refusal),
+    };
+    // Whoever ordered may have left.
+    let _ = news.send(ErrandNews::Done(result)).await;
+}
+
+async fn prospects(errand: &Errand, asks: &mpsc::Sender<Ask>) -> Result<Vec<Prospect>, Refusal> {
+    let (Errand::Prepare(syncs) | Errand::Preview(syncs) | Errand::Snapshots(syncs) | Errand::Prune(syncs, _)) = errand;
+    let (answer, answered) = oneshot::channel();
+    let asked = asks.send(Ask::Prospects { syncs: syncs.clone(), answer }).await;
+    asked.map_err(|_| Refusal::Stopping)?;
+    answered.await.map_err(|_| Refusal::Stopping)?
+}
+
+async fn on_a_thread(errand: Errand, prospects: Vec<Prospect>, news: mpsc::Sender<ErrandNews>) -> ErrandResult {
+    let (done, result) = oneshot::channel();
+    let thread = std::thread::Builder::new().name("errand".into()).spawn(move || {
+        let result = match errand {
+            Errand::Prepare(_) => {
+                ErrandResult::Prepared(Prepared { syncs: prospects.iter().map(prepare::prepare).collect() })
+            }
+            Errand::Preview(_) => ErrandResult::Previewed(previewed(&prospects, &news)),
+            Errand::Snapshots(_) => ErrandResult::Snapshots(listed(&prospects)),
+            Errand::Prune(_, pruning) => ErrandResult::Pruned(pruned(prospects, pruning)),
+        };
+        let _ = done.send(result);
+    });
+    match thread {
+        Ok(_detached) => result.await.unwrap_or(ErrandResult::Refused(Refusal::Stopping)),
+        Err(_) => ErrandResult::Refused(Refusal::Stopping),
+    }
+}
+
+/// Why something was not done, for a person.
+pub(super) fn sentence(conclusion: &Conclusion, sync: &SyncName) -> String {
+    match conclusion {
+        Conclusion::Ok => "done".into(),
+        Conclusion::Skipped(obstacles) => sentences(obstacles, sync),
+        Conclusion::Interrupted(why) => why.to_string(),
+        Conclusion::Failed(failure) => failure.to_string(),
+        Conclusion::Held(reason) => reason.to_string(),
+    }
+}
+
+/// Obstacles with their hints, for a person.
+pub(super) fn sentences(obstacles: &[Obstacle], sync: &SyncName) -> String {
+    let each: Vec<_> = obstacles.iter().map(|obstacle| format!("{obstacle} ({})", obstacle.hint(sync))).collect();
+    each.join("; ")
+}
+
+fn problem(prospect: &Prospect, message: String) -> SyncProblem {
+    SyncProblem { sync: prospect.sync.name.to_string(), message }
+}
+
+fn previewed(prospects: &[Prospect], news: &mpsc::Sender<ErrandNews>) -> PreviewEnd {
+    let mut end = PreviewEnd { syncs: Vec::new(), problems: Vec::new() };
+    for prospect in prospects {
+        let name = &prospect.sync.name;
+        let Some(job) = &prospect.job else {
+            end.problems.push(problem(prospect, sentences(&prospect.obstacles, name)));
+            continue;
+        };
+        match preview::preview(job) {
+            Ok(found) => {
+                for line in lines(prospect, &found) {
+                    // A client that has left needs no lines.
+                    let _ = news.blocking_send(ErrandNews::Line(line));
+                }
+                end.syncs.push(summary(prospect, &found));
+            }
+            Err(conclusion) => end.problems.push(problem(prospect, sentence(&conclusion, name))),
+        }
+    }
+    end
+}
+
+/// The command, the changes and what would follow, line by line.
+fn lines(prospect: &Prospect, found: &Preview) -> Vec<PreviewLine> {
+    let line = |kind, text| PreviewLine { sync: prospect.sync.name.to_string(), kind, text };
+    let mut lines = vec![line(PreviewLineKind::Command, shell_words(&found.command))];
+    lines.extend(found.changes.iter().map(|change| {
+        let text = match change {
+            Change::Delete(name) => format!("*deleting   {name}"),
+            Change::Copy(item) => format!("{} {}", item.how, item.name),
+        };
+        line(PreviewLineKind::Change, text)
+    }));
+    if found.unlisted > 0 {
+        lines.push(line(PreviewLineKind::Action, format!("{} more changes are not listed", found.unlisted)));
+    }
+    lines.extend(found.hold.iter().map(|hold| line(PreviewLineKind::Action, format!("the run would be held: {hold}"))));
+    lines.extend(found.warnings.iter().map(|warning| line(PreviewLineKind::Action, warning.clone())));
+    let then: &[&str] = match prospect.sync.snapshots {
+        SnapshotKind::None => &[],
+        SnapshotKind::Btrfs => &["snapshot `staging` read-only into `snapshots/`", "point `latest` to it"],
+        SnapshotKind::HardLink => &["give the finished copy its name in `snapshots/`", "point `latest` to it"],
+    };
+    lines.extend(then.iter().map(|action| line(PreviewLineKind::Action, (*action).to_owned())));
+    lines
+}
+
+fn summary(prospect: &Prospect, found: &Preview) -> DiffSummary {
+    let mut sums = DiffSummary { sync: prospect.sync.name.to_string(), ..DiffSummary::default() };
+    for change in &found.changes {
+        match change {
+            Change::Delete(_) => sums.deleted += 1,
+            Change::Copy(item) => {
+                sums.bytes = sums.bytes.saturating_add(item.bytes);
+                if item.how.contains('+') {
+                    sums.created += 1;
+                } else if item.how.starts_with(['<', '>', 'c']) {
+                    sums.changed += 1;
+                } else {
+                    sums.attributes += 1;
+                }
+            }
+        }
+    }
+    sums
+}
+
+fn listed(prospects: &[Prospect]) -> Snapshots {
+    let mut listed = Snapshots { snapshots: Vec::new(), problems: Vec::new() };
+    for prospect in prospects {
+        match snapshots::list(prospect) {
+            Ok(entries) => listed.snapshots.extend(entries),
+            Err(message) => listed.problems.push(problem(prospect, message)),
+        }
+    }
+    listed
+}
+
+/// Each destination is pruned on a thread of its own, which confines itself to it for good.
+fn pruned(prospects: Vec<Prospect>, pruning: Pruning) -> Pruned {
+    let mut sum = Pruned { pruned: Vec::new(), problems: Vec::new() };
+    for prospect in prospects {
+        let sync = prospect.sync.name.to_string();
+        let thread = std::thread::Builder::new()
+            .name(format!("prune-{sync}"))
+            .spawn(move || snapshots::prune(&prospect, pruning))
+            .and_then(|thread| thread.join().map_err(|_| std::io::Error::other("its thread ended unexpectedly")));
+        match thread {
+            Ok((pruned, problems)) => {
+                sum.pruned.extend(pruned);
+                sum.problems.extend(problems.into_iter().map(|message| SyncProblem { sync: sync.clone(), message }));
+            }
+            Err(error) => sum.problems.push(SyncProblem { sync, message: format!("could not prune: {error}") }),
+        }
+    }
+    sum
+}

@@ -1,0 +1,85 @@
+//! What a worker is given, and what it says while it works.
+
+use std::path::PathBuf;
+
+use crate::model::{
+    Access, DriveUuid, Interruption, MountId, Progress, RunId, RunReport, SentinelId, Sync, SyncName, Trigger,
+};
+
+/// Everything that a run needs to know. It was true when the last look was taken; the run proves it again.
+#[derive(Debug, Clone)]
+pub struct Job {
+    /// The id of the run.
+    pub run: RunId,
+    /// What made it start.
+    pub trigger: Trigger,
+    /// The sync.
+    pub sync: Sync,
+    /// Where it reads.
+    pub source: JobEnd,
+    /// Where it writes.
+    pub destination: JobEnd,
+    /// The number of deletions that a person approved for this run.
+    pub approved: Option<u64>,
+}
+
+/// One end of a job.
+#[derive(Debug, Clone)]
+pub struct JobEnd {
+    /// The root of the volume.
+    pub root: PathBuf,
+    /// The mount that the root must lie on.
+    pub mount: MountId,
+    /// The drive that must be behind it; `None` for a plain directory.
+    pub drive: Option<DriveProof>,
+    /// The type of its filesystem.
+    pub fs_type: String,
+    /// Whether it can be written.
+    pub access: Access,
+    /// The id that `.nbkp-vol` must carry, if one was seen before.
+    pub volume_id: Option<SentinelId>,
+    /// The id that `.nbkp-src` or `.nbkp-dst` must carry, if one was seen before.
+    pub end_id: Option<SentinelId>,
+    /// For a source: whether it is a destination with snapshots, so that its `latest` is what is read.
+    pub layout: Layout,
+}
+
+/// What lies in the directory of an end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Layout {
+    /// The files themselves.
+    Plain,
+    /// A destination with snapshots.
+    Snapshots,
+}
+
+/// What tells that the same medium is still in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DriveProof {
+    /// The UUID of its filesystem.
+    pub uuid: DriveUuid,
+    /// The number of its block device, major and minor.
+    pub device: (u32, u32),
+    /// The sequence number of the medium.
+    pub disk_seq: Option<u64>,
+}
+
+/// What a worker says.
+#[derive(Debug, Clone)]
+pub enum WorkerNews {
+    /// How far a run is.
+    Progress {
+        /// The run.
+        run: RunId,
+        /// Its sync.
+        sync: SyncName,
+        /// How far it is.
+        progress: Progress,
+    },
+    /// A run ended; nothing of it is left behind.
+    Ended(Box<RunReport>),
+}
+
+/// What a worker is told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stop(pub Interruption);

@@ -1,0 +1,18 @@
+//! Floor 4: the daemon. It owns time, tasks and the one world.
+
+pub mod alone;
+pub mod ask;
+pub mod dispatcher;
+pub mod errand;
+pub mod errands;
+pub mod job;
+pub mod keeper;
+pub mod observer;
+pub mod reader;
+pub mod reporter;
+pub mod server;
+pub mod start;
+pub mod worker;
+pub mod world;
+
+pub use start::Fatal;

@@ -1,0 +1,185 @@
+//! Sets the house up: paths, lock, history, socket, ears, tasks; and takes it down again.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use tokio::net::UnixListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+
+use crate::daemon::dispatcher::{Channels, Dispatcher, Ending, Reread};
+use crate::daemon::reporter::Reporter;
+use crate::daemon::server::{self, Doors};
+use crate::daemon::world::{Beginnings, Initiative, World};
+use crate::daemon::{errands, keeper, observer, reader};
+use crate::model::{Ledger, SyncName};
+use crate::os::clock;
+use crate::os::ears::{Ears, EarsError};
+use crate::os::environment::{EnvironmentError, Paths};
+use crate::os::history::{History, Past};
+use crate::os::socket::{self, SocketError};
+use crate::os::state_dir::{StateDir, StateDirError};
+
+/// Why the daemon cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub enum Fatal {
+    /// The places of its files are not known.
+    #[error("could not {0}")]
+    Environment(#[from] EnvironmentError),
+    /// The configuration cannot be used; the text tells all its mistakes.
+    #[error("{0}")]
+    Configuration(String),
+    /// The state directory cannot be used.
+    #[error("could not {0}")]
+    StateDir(#[from] StateDirError),
+    /// The socket cannot be used.
+    #[error("could not {0}")]
+    Socket(#[from] SocketError),
+    /// The ears cannot be opened.
+    #[error("could not {0}")]
+    Ears(#[from] EarsError),
+    /// The machine refuses something that every program gets.
+    #[error("could not {0}: {1}")]
+    Machine(&'static str, #[source] std::io::Error),
+    /// A part of the daemon ended that should not.
+    #[error("the {0} ended unexpectedly; this is a mistake in nbkpd, please report it with its log")]
+    TaskEnded(&'static str),
+}
+
+impl Fatal {
+    /// The exit code: 2 for what a person has to correct in the configuration or on the command line.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Environment(_) | Self::Configuration(_) => 2,
+            Self::StateDir(_) | Self::Socket(_) | Self::Ears(_) | Self::Machine(..) | Self::TaskEnded(_) => 1,
+        }
+    }
+}
+
+/// Runs the daemon until it is told to end.
+pub fn run(paths: &Paths) -> Result<(), Fatal> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Fatal::Machine("start the event loop", error))?;
+    let result = runtime.block_on(live(paths));
+    // What may still wait for a dead disk must not keep the process.
+    runtime.shutdown_background();
+    result
+}
+
+async fn live(paths: &Paths) -> Result<(), Fatal> {
+    let state = StateDir::open(&paths.state_dir)?;
+    let mut foundation = lay(paths, &state, Initiative::Own)?;
+    let door = socket::open(&paths.socket)?;
+    let listener = door.listener.try_clone().and_then(UnixListener::from_std);
+    let listener = listener.map_err(|error| Fatal::Machine("listen on the socket", error))?;
+    let ears = Ears::start(Some(&paths.config))?;
+    foundation.tasks.spawn(server::serve(listener, foundation.doors.clone()));
+    listen_for_signals(&mut foundation)?;
+    let keeper = foundation.keeper;
+    let dispatcher = Dispatcher::new(foundation.world, foundation.channels, foundation.reporter, Some(ears));
+    let ended = dispatcher.run().await;
+    foundation.tasks.abort_all();
+    // The dispatcher is gone, so that the keeper writes what is left and ends.
+    let _ = keeper.await;
+    ended
+}
+
+/// What the daemon and its one-request stand-in have in common.
+#[derive(Debug)]
+pub(super) struct Foundation {
+    pub(super) world: World,
+    pub(super) channels: Channels,
+    pub(super) reporter: Reporter,
+    pub(super) doors: Doors,
+    pub(super) endings: mpsc::Sender<Ending>,
+    pub(super) tasks: JoinSet<()>,
+    pub(super) keeper: tokio::task::JoinHandle<()>,
+}
+
+/// Reads the configuration and the past, and starts the tasks around the dispatcher.
+pub(super) fn lay(paths: &Paths, state: &StateDir, initiative: Initiative) -> Result<Foundation, Fatal> {
+    let read = reader::read_file(&paths.config, &paths.home);
+    let configuration = read.map_err(|unreadable| Fatal::Configuration(unreadable.report()))?;
+    let now = clock::now();
+    let mut troubles = Vec::new();
+    let ledger = state.ledger().unwrap_or_else(|error| {
+        troubles.push(format!("could not {error}"));
+        Ledger::default()
+    });
+    let past = remember(state, &mut troubles);
+    let config_file = paths.config.clone();
+    let beginnings = Beginnings {
+        initiative,
+        config_file,
+        configuration: Arc::clone(&configuration),
+        ledger,
+        past,
+        seed: fastrand::u64(..),
+    };
+    let world = World::new(beginnings, &now);
+    let reporter = Reporter::start().map_err(|error| Fatal::Machine("start a thread", error))?;
+
+    let mut tasks = JoinSet::new();
+    let (looks, look_requests) = mpsc::channel(1);
+    let (observations, looked) = mpsc::channel(4);
+    tasks.spawn(observer::run(look_requests, observations));
+    let (read, orders) = mpsc::channel(1);
+    let (read_configurations, configurations) = mpsc::channel(1);
+    tasks.spawn(reader::run(paths.config.clone(), paths.home.clone(), orders, read_configurations));
+    let (keep, kept) = mpsc::channel(1024);
+    let (history, questions) = mpsc::channel(16);
+    let trouble = (!troubles.is_empty()).then(|| troubles.join("; "));
+    let (trouble, mut keeping) = watch::channel(trouble);
+    keeping.mark_changed();
+    let keeper = tokio::spawn(keeper::run(state.path().to_owned(), kept, questions, trouble));
+    let (to_asks, asks) = mpsc::channel(64);
+    let (status, shown) = watch::channel(Arc::new(world.status(&now)));
+    let (configuration, in_force) = watch::channel(configuration);
+    let (errands, orders) = mpsc::channel(16);
+    tasks.spawn(errands::run(orders, to_asks.clone()));
+    let (endings, to_end) = mpsc::channel(4);
+    let channels =
+        Channels { looks, looked, asks, keep, keeping, configurations, read, status, configuration, endings: to_end };
+    let doors = Doors { asks: to_asks, status: shown, configuration: in_force, history, errands };
+    Ok(Foundation { world, channels, reporter, doors, endings, tasks, keeper })
+}
+
+/// What history knows. Backups do not depend on it: trouble is shown, and the past is taken to be empty.
+fn remember(state: &StateDir, troubles: &mut Vec<String>) -> BTreeMap<SyncName, Past> {
+    let read = History::open(state.path(), clock::now().wall).and_then(|mut history| {
+        history.close_unfinished()?;
+        let past = history.past()?;
+        troubles.extend(history.put_aside.as_deref().map(keeper::begun_anew));
+        Ok(past)
+    });
+    read.unwrap_or_else(|error| {
+        troubles.push(format!("could not {error}"));
+        BTreeMap::new()
+    })
+}
+
+/// TERM and INT end the daemon, a second one at once; HUP reads the configuration anew.
+fn listen_for_signals(foundation: &mut Foundation) -> Result<(), Fatal> {
+    let fail = |error| Fatal::Machine("listen for signals", error);
+    let mut terminate = signal(SignalKind::terminate()).map_err(fail)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(fail)?;
+    let mut hang_up = signal(SignalKind::hangup()).map_err(fail)?;
+    let (endings, read) = (foundation.endings.clone(), foundation.channels.read.clone());
+    foundation.tasks.spawn(async move {
+        loop {
+            let sent = tokio::select! {
+                _ = terminate.recv() => endings.send(Ending::Signal).await.is_ok(),
+                _ = interrupt.recv() => endings.send(Ending::Signal).await.is_ok(),
+                _ = hang_up.recv() => read.send(Reread::Now).await.is_ok(),
+            };
+            if !sent {
+                return;
+            }
+        }
+    });
+    Ok(())
+}

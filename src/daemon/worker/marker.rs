@@ -1,0 +1,105 @@
+//! A note at the destination that a copy is under way, and so, if it is found at the start, that one was cut short.
+//!
+//! It decides how far the next copy may trust what lies there. Files that reached the destination but were not flushed
+//! are whole as long as the machine runs and the medium stays in; after a power cut or a pulled drive they may have
+//! the right size and time and the wrong content. Filesystems keep the order of what happens to names, so the note
+//! needs no flush of its own: it lasts at least as long as the names that came after it.
+
+use super::trouble::of_directory;
+use crate::model::{Conclusion, FailureKind, SnapshotKind, Step};
+use crate::os::directory::{Directory, DirectoryError, Identity};
+use crate::os::process::Wanted;
+use crate::os::{files, machine};
+
+/// What an earlier copy left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Earlier {
+    /// It was finished.
+    Nothing,
+    /// Files that are what they seem.
+    Trusted,
+    /// Files whose content must be compared.
+    Doubtful,
+    /// Files whose content must be compared, some of which cannot even be read: they are replaced, not changed.
+    Damaged,
+}
+
+/// The note.
+#[derive(Debug)]
+pub(super) struct Marker<'a> {
+    own: &'a Directory,
+    name: &'static str,
+    text: String,
+}
+
+const FLUSHED: &str = "flushed\n";
+const DOUBTFUL: &str = "doubtful\n";
+const DAMAGED: &str = "damaged\n";
+
+impl<'a> Marker<'a> {
+    /// The note of a destination. `medium` tells this mount of this medium from another.
+    pub(super) fn new(own: &'a Directory, kind: SnapshotKind, place: Identity, medium: Option<u64>) -> Self {
+        let name = match kind {
+            SnapshotKind::Btrfs => "staging.dirty",
+            SnapshotKind::None | SnapshotKind::HardLink => "unfinished",
+        };
+        let boot = machine::boot_id().unwrap_or_default();
+        let medium = medium.map(|number| number.to_string()).unwrap_or_default();
+        let text = format!("{boot} {}:{} {medium}\n", place.device.0, place.device.1);
+        Self { own, name, text }
+    }
+
+    /// What an earlier copy left.
+    pub(super) fn earlier(&self) -> Earlier {
+        match files::read_small(self.own, self.name, 4096) {
+            Err(files::ReadError::Missing) => Earlier::Nothing,
+            Ok(text) if text == FLUSHED.as_bytes() || text == self.text.as_bytes() => Earlier::Trusted,
+            Ok(text) if text == DAMAGED.as_bytes() => Earlier::Damaged,
+            Ok(_) | Err(_) => Earlier::Doubtful,
+        }
+    }
+
+    /// Notes that a copy is under way. While content is compared the doubt stays.
+    pub(super) fn set(&self, earlier: Earlier) -> Result<(), Conclusion> {
+        let text = match earlier {
+            Earlier::Nothing | Earlier::Trusted => &self.text,
+            Earlier::Doubtful => DOUBTFUL,
+            Earlier::Damaged => DAMAGED,
+        };
+        self.write(text).map_err(|error| of_directory(Step::Copy, &error))
+    }
+
+    /// Notes what a copy that was not finished is worth to the next. Once it is on the device, a pulled plug takes nothing
+    /// of it away. Of writes that were lost the kernel tells once only, and what is lost looks whole for as long as the
+    /// kernel remembers it.
+    pub(super) fn settle(
+        &self,
+        destination: &Directory,
+        earlier: Earlier,
+        conclusion: &Conclusion,
+        wanted: Wanted,
+    ) -> Result<(), DirectoryError> {
+        let failed = match conclusion {
+            Conclusion::Failed(failure) => Some((failure.at, failure.kind)),
+            Conclusion::Ok | Conclusion::Skipped(_) | Conclusion::Interrupted(_) | Conclusion::Held(_) => None,
+        };
+        match (failed, earlier) {
+            (Some((Step::Flush, _)), _) => self.write(DOUBTFUL),
+            // btrfs knows what it lost, and lets nobody read it or change a part of it.
+            (Some((Step::Copy, FailureKind::Io)), Earlier::Doubtful) => self.write(DAMAGED),
+            _ if wanted == Wanted::Kill => Ok(()),
+            _ if destination.flush_filesystem().is_err() => self.write(DOUBTFUL),
+            (_, Earlier::Nothing | Earlier::Trusted) => self.write(FLUSHED),
+            (_, Earlier::Doubtful | Earlier::Damaged) => Ok(()),
+        }
+    }
+
+    /// Notes that the copy is finished.
+    pub(super) fn clear(&self) -> Result<(), DirectoryError> {
+        self.own.remove_file(self.name).map(drop)
+    }
+
+    fn write(&self, text: &str) -> Result<(), DirectoryError> {
+        files::write_hint(self.own, self.name, text.as_bytes())
+    }
+}

@@ -1,0 +1,51 @@
+//! Runs: each on a thread of its own, from the proof of both ends to the last word about the outcome.
+//!
+//! A run is plain synchronous code: what it does is what it says, line by line. It needs a thread to itself, since it
+//! confines that thread, and all that it starts, to writing beneath the destination.
+
+mod commit;
+mod copy;
+mod course;
+mod ends;
+mod hooks;
+mod marker;
+mod news;
+pub mod preview;
+pub mod prune;
+mod record;
+pub mod shelf;
+mod stop;
+mod trouble;
+
+use tokio::sync::mpsc::Sender;
+
+use crate::daemon::job::{Job, WorkerNews};
+use crate::model::Interruption;
+
+pub use shelf::snapshots_at;
+
+/// A run under way.
+#[derive(Debug)]
+pub struct Worker {
+    teller: stop::Teller,
+}
+
+impl Worker {
+    /// Tells the run to stop, without waiting for it. rsync gets TERM and ten seconds; being told a second time with
+    /// [`Interruption::Stopping`] ends it at once. Once the copy has its name it is too late, and the run ends well.
+    pub fn stop(&mut self, why: Interruption) {
+        self.teller.tell(why);
+    }
+}
+
+/// Starts a run. Exactly one `WorkerNews::Ended` follows, when nothing of the run is left.
+pub fn start(job: Job, news: Sender<WorkerNews>) -> std::io::Result<Worker> {
+    let (teller, stops) = stop::pair()?;
+    std::thread::Builder::new()
+        .name(format!("run-{}", job.sync.name))
+        .spawn(move || {
+            let telling = news::Telling::new(&job, news);
+            course::run(&job, stops, telling);
+        })
+        .map(|_detached| Worker { teller })
+}

@@ -1,0 +1,314 @@
+//! What clients ask.
+
+use std::collections::BTreeSet;
+
+use tokio::sync::{mpsc, oneshot};
+
+use crate::daemon::ask::{Accepted, Ask, Prospect, Refusal, RequestEnd, Urgency};
+use crate::daemon::observer::Scope;
+use crate::daemon::world::plan::gives_way;
+use crate::daemon::world::{Effect, Request, Stage, World};
+use crate::formats::similar::closest;
+use crate::model::{
+    Absence, End, EndSight, HoldReason, Interruption, Now, Obstacle, Pause, Place, Sync, SyncName, Trigger, VolumeName,
+    VolumeSight,
+};
+
+impl World {
+    pub(super) fn asked(&mut self, ask: Ask, now: &Now, effects: &mut Vec<Effect>) {
+        let scope = match &ask {
+            Ask::Scan { .. } | Ask::Prepared { .. } | Ask::Devices { .. } => Some(Scope::everything()),
+            Ask::Run { syncs, .. } | Ask::Prospects { syncs, .. } => Some(self.scope_of(syncs)),
+            Ask::Approve { sync, .. } => Some(self.scope_of(std::slice::from_ref(sync))),
+            Ask::Cancel { .. } | Ask::Pause { .. } | Ask::Resume { .. } | Ask::Hold { .. } | Ask::Release { .. } => {
+                None
+            }
+        };
+        match scope {
+            // What a person just did must count: their question is answered from a fresh look.
+            Some(scope) if self.stage != Stage::Stopping => {
+                let number = self.look(scope, effects);
+                self.unanswered.push((number, ask));
+            }
+            Some(_) | None => self.answer(ask, now, effects),
+        }
+    }
+
+    fn scope_of(&self, asked: &[SyncName]) -> Scope {
+        match self.resolve(asked) {
+            Ok(names) if !asked.is_empty() => Scope::syncs(names),
+            Ok(_) | Err(_) => Scope::everything(),
+        }
+    }
+
+    pub(super) fn answer_what_waited_for(&mut self, covered: u64, now: &Now, effects: &mut Vec<Effect>) {
+        let waiting = std::mem::take(&mut self.unanswered);
+        let (ready, waiting) = waiting.into_iter().partition(|(number, _)| *number <= covered);
+        self.unanswered = waiting;
+        if !ready.is_empty() {
+            // The answers tell how things stand after this look.
+            self.replan(now, effects);
+        }
+        for (_, ask) in ready {
+            self.answer(ask, now, effects);
+        }
+    }
+
+    /// Whoever asked may have left: then there is nobody to tell, and nothing is lost by it.
+    fn answer(&mut self, ask: Ask, now: &Now, effects: &mut Vec<Effect>) {
+        match ask {
+            Ask::Scan { answer } => drop(answer.send(())),
+            Ask::Prepared { syncs, answer } => {
+                self.adopt_what_was_prepared(&syncs, effects);
+                let _ = answer.send(());
+            }
+            Ask::Run { syncs, urgency, answer, ends } => {
+                let _ = answer.send(self.request(&syncs, urgency, &ends));
+            }
+            Ask::Cancel { syncs, answer } => drop(answer.send(self.cancel(&syncs, now, effects))),
+            Ask::Pause { length, answer } => {
+                let until = length.and_then(|length| now.wall.checked_add(length).ok());
+                self.ledger.pause = Some(until.map_or(Pause::UntilResumed, Pause::Until));
+                self.keep_ledger(effects);
+                let _ = answer.send(());
+            }
+            Ask::Resume { answer } => {
+                self.ledger.pause = None;
+                self.keep_ledger(effects);
+                let _ = answer.send(());
+            }
+            Ask::Hold { volume, answer } => self.hold(volume, answer, effects),
+            Ask::Release { volume, answer } => drop(answer.send(self.release(&volume, effects))),
+            Ask::Approve { sync, answer } => drop(answer.send(self.approve(&sync, effects))),
+            Ask::Prospects { syncs, answer } => drop(answer.send(self.prospects_of(&syncs, now))),
+            Ask::Devices { answer } => drop(answer.send(self.devices.clone())),
+        }
+    }
+
+    /// The syncs that a person means; all if none are named.
+    fn resolve(&self, asked: &[SyncName]) -> Result<BTreeSet<SyncName>, Refusal> {
+        let known = &self.configuration.syncs;
+        if asked.is_empty() {
+            return Ok(known.keys().cloned().collect());
+        }
+        let mut names = BTreeSet::new();
+        for asked in asked {
+            let meant: Vec<_> = known.keys().filter(|name| name.answers_to(asked)).cloned().collect();
+            if meant.is_empty() {
+                let close = closest(asked.as_str(), known.keys().map(SyncName::as_str));
+                let close = close.iter().filter_map(|name| name.parse().ok()).collect();
+                return Err(Refusal::UnknownSync(asked.clone(), close));
+            }
+            names.extend(meant);
+        }
+        Ok(names)
+    }
+
+    fn request(
+        &mut self,
+        asked: &[SyncName],
+        urgency: Urgency,
+        ends: &mpsc::Sender<RequestEnd>,
+    ) -> Result<Vec<Accepted>, Refusal> {
+        if self.stage == Stage::Stopping {
+            return Err(Refusal::Stopping);
+        }
+        let mut accepted = Vec::new();
+        for sync in self.resolve(asked)? {
+            let prospect = self.plan.prospects.get(&sync);
+            let blocking = prospect.into_iter().flat_map(super::plan::Prospect::obstacles);
+            let obstacles: Vec<_> = blocking.filter(|obstacle| !gives_way(obstacle, Some(urgency))).cloned().collect();
+            if obstacles.is_empty() {
+                let request =
+                    self.requests.entry(sync.clone()).or_insert_with(|| Request { urgency, ends: Vec::new() });
+                if urgency == Urgency::Forced {
+                    request.urgency = urgency;
+                }
+                request.ends.push(ends.clone());
+            }
+            accepted.push(Accepted { sync, obstacles });
+        }
+        Ok(accepted)
+    }
+
+    pub(super) fn drop_requests_that_became_impossible(&mut self) {
+        let mut impossible = Vec::new();
+        for (name, request) in &self.requests {
+            let Some(prospect) = self.plan.prospects.get(name) else { continue };
+            let blocking = prospect.obstacles().filter(|obstacle| !gives_way(obstacle, Some(request.urgency)));
+            let obstacles: Vec<Obstacle> = blocking.cloned().collect();
+            if !obstacles.is_empty() && !self.runs.contains_key(name) {
+                impossible.push((name.clone(), obstacles));
+            }
+        }
+        for (name, obstacles) in impossible {
+            self.drop_request(&name, &obstacles);
+        }
+    }
+
+    pub(super) fn drop_request(&mut self, name: &SyncName, obstacles: &[Obstacle]) {
+        for end in self.requests.remove(name).into_iter().flat_map(|request| request.ends) {
+            let _ = end.try_send(RequestEnd::Dropped { sync: name.clone(), obstacles: obstacles.to_vec() });
+        }
+    }
+
+    fn cancel(&mut self, asked: &[SyncName], now: &Now, effects: &mut Vec<Effect>) -> Result<Vec<SyncName>, Refusal> {
+        let mut cancelled = Vec::new();
+        for name in self.resolve(asked)? {
+            if self.runs.contains_key(&name) {
+                self.stop_run(&name, Interruption::Cancelled, effects);
+                cancelled.push(name);
+            } else if self.plan.candidates.contains_key(&name) {
+                self.drop_request(&name, &[]);
+                self.set_aside(&name, now);
+                cancelled.push(name);
+            }
+        }
+        Ok(cancelled)
+    }
+
+    fn hold(&mut self, volume: VolumeName, answer: oneshot::Sender<Result<(), Refusal>>, effects: &mut Vec<Effect>) {
+        if let Err(refusal) = self.check_volume(&volume) {
+            let _ = answer.send(Err(refusal));
+            return;
+        }
+        if self.ledger.holds.insert(volume.clone()) {
+            self.keep_ledger(effects);
+        }
+        let on_it: Vec<_> = self.runs_on(&volume);
+        for name in &on_it {
+            self.stop_run(name, Interruption::DriveHeld, effects);
+        }
+        self.awaiting_quiet.push((volume, answer));
+        self.answer_whoever_waits_for_quiet();
+    }
+
+    pub(super) fn answer_whoever_waits_for_quiet(&mut self) {
+        for (volume, answer) in std::mem::take(&mut self.awaiting_quiet) {
+            if self.runs_on(&volume).is_empty() {
+                let _ = answer.send(Ok(()));
+            } else {
+                self.awaiting_quiet.push((volume, answer));
+            }
+        }
+    }
+
+    fn release(&mut self, volume: &VolumeName, effects: &mut Vec<Effect>) -> Result<(), Refusal> {
+        self.check_volume(volume)?;
+        if self.ledger.holds.remove(volume) {
+            self.keep_ledger(effects);
+        }
+        if let Some(state) = self.volumes.get_mut(volume) {
+            state.take_back();
+        }
+        Ok(())
+    }
+
+    fn check_volume(&self, volume: &VolumeName) -> Result<(), Refusal> {
+        let known = &self.configuration.volumes;
+        if known.contains_key(volume) {
+            return Ok(());
+        }
+        let close = closest(volume.as_str(), known.keys().map(VolumeName::as_str));
+        Err(Refusal::UnknownVolume(volume.clone(), close.iter().filter_map(|name| name.parse().ok()).collect()))
+    }
+
+    fn approve(&mut self, asked: &SyncName, effects: &mut Vec<Effect>) -> Result<Vec<String>, Refusal> {
+        let mut approved = Vec::new();
+        for name in self.resolve(std::slice::from_ref(asked))? {
+            let Some(sync) = self.configuration.syncs.get(&name).cloned() else { continue };
+            let obstacles: Vec<Obstacle> = self
+                .plan
+                .prospects
+                .get(&name)
+                .into_iter()
+                .flat_map(super::plan::Prospect::obstacles)
+                .cloned()
+                .collect();
+            for obstacle in obstacles {
+                approved.extend(self.approve_one(&sync, obstacle));
+            }
+        }
+        if !approved.is_empty() {
+            self.keep_ledger(effects);
+        }
+        Ok(approved)
+    }
+
+    /// Accepts what one obstacle asks a person about, and says what that means.
+    fn approve_one(&mut self, sync: &Sync, obstacle: Obstacle) -> Option<String> {
+        let name = &sync.name;
+        if let Obstacle::Held(HoldReason::Deletions { deletions, .. }) = obstacle {
+            self.ledger.approvals.insert(name.clone(), deletions);
+            Some(format!("the next run of `{name}` may delete up to {deletions} files"))
+        } else if let Obstacle::DeviceUnknown { volume, hardware } = obstacle {
+            let sentence = format!("volume `{volume}` may use the hardware {hardware}");
+            self.ledger.hardware.entry(volume).or_default().insert(hardware);
+            Some(sentence)
+        } else if let Obstacle::SentinelMismatch { end, path } = obstacle {
+            self.accept_ids(name, end, if end == End::Source { &sync.source } else { &sync.destination });
+            Some(format!("the {end} of `{name}` is the place with the id in {}", path.display()))
+        } else {
+            None
+        }
+    }
+
+    /// Takes the ids that the sentinels of a place carry now for the right ones.
+    fn accept_ids(&mut self, sync: &SyncName, end: End, place: &Place) {
+        if let Some(VolumeSight::Present(present)) = self.volumes.get(&place.volume).map(|state| &state.sight) {
+            match &present.id {
+                Some(id) => self.ledger.volume_ids.insert(place.volume.clone(), id.clone()),
+                None => self.ledger.volume_ids.remove(&place.volume),
+            };
+        }
+        let sight = self.ends.get(sync).map(|ends| if end == End::Source { &ends.source } else { &ends.destination });
+        match sight {
+            Some(EndSight::Ready { id: Some(id) }) => {
+                self.ledger.end_ids.insert((sync.clone(), end), id.clone());
+            }
+            Some(EndSight::Ready { id: None }) => {
+                self.ledger.end_ids.remove(&(sync.clone(), end));
+            }
+            Some(EndSight::Unseen | EndSight::Faulty(_)) | None => {}
+        }
+    }
+
+    /// A person prepared these syncs: their drives and sentinels are the right ones from now on.
+    fn adopt_what_was_prepared(&mut self, asked: &[SyncName], effects: &mut Vec<Effect>) {
+        for name in self.resolve(asked).unwrap_or_default() {
+            let Some(sync) = self.configuration.syncs.get(&name).cloned() else { continue };
+            for (end, place) in [(End::Source, &sync.source), (End::Destination, &sync.destination)] {
+                self.accept_ids(&name, end, place);
+                if let Some(VolumeSight::Present(present)) = self.volumes.get(&place.volume).map(|state| &state.sight)
+                    && let Some(hardware) = &present.hardware
+                {
+                    self.ledger.hardware.entry(place.volume.clone()).or_default().insert(hardware.clone());
+                }
+            }
+            if let Some(memory) = self.memory.get_mut(&name) {
+                memory.setback = None;
+            }
+        }
+        self.keep_ledger(effects);
+    }
+
+    fn prospects_of(&mut self, asked: &[SyncName], now: &Now) -> Result<Vec<Prospect>, Refusal> {
+        let names = self.resolve(asked)?;
+        let unseen = VolumeSight::Absent(Absence::NotLookedAt);
+        let mut found = Vec::new();
+        for name in names {
+            let run = self.new_run_id(now);
+            let Some(sync) = self.configuration.syncs.get(&name) else { continue };
+            let sight = |volume| self.volumes.get(volume).map_or(unseen.clone(), |state| state.sight.clone());
+            let obstacles = self.plan.prospects.get(&name).into_iter().flat_map(super::plan::Prospect::obstacles);
+            found.push(Prospect {
+                source: sight(&sync.source.volume),
+                destination: sight(&sync.destination.volume),
+                obstacles: obstacles.cloned().collect(),
+                job: self.job(sync, run, Trigger::Request).map(Box::new),
+                sync: sync.clone(),
+            });
+        }
+        Ok(found)
+    }
+}

@@ -1,0 +1,756 @@
+//! Stories: the world is shown events and virtual time, and the test plays observer, workers and clients.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
+use proptest::prelude::*;
+use tokio::sync::{mpsc, oneshot};
+
+use super::*;
+use crate::daemon::ask::Accepted;
+use crate::daemon::job::Job;
+use crate::daemon::observer::Occasion;
+use crate::formats::config::{self, Context};
+use crate::model::*;
+
+/// Two drives; photos go to both, documents to one, and what lies on the first is copied on to the second.
+const HOUSE: &str = r#"
+    [daemon]
+    settle = "2s"
+    grace = "10s"
+    [volumes.laptop]
+    path = "/home/a"
+    [volumes.usb]
+    drive = "2d577679-a7b6-429d-8250-3d0d80e034df"
+    [volumes.red]
+    drive = "00000000-a7b6-429d-8250-3d0d80e034df"
+    [defaults]
+    every = "1h"
+    [syncs.photos]
+    source = "laptop:Photos"
+    destination = "usb:photos"
+    [syncs.documents]
+    source = "laptop:Documents"
+    destination = "red:documents"
+    [syncs.onward]
+    source = "usb:photos"
+    destination = "red:photos"
+"#;
+
+/// A world, and all that the test plays around it.
+struct Story {
+    world: World,
+    second: i64,
+    /// How far the wall clock was set since the beginning, in seconds.
+    set_by: i64,
+    seqs: u64,
+    started: Vec<Job>,
+    stopped: Vec<(SyncName, Interruption)>,
+    finished: bool,
+    alarm: Option<Timestamp>,
+}
+
+fn name(text: &str) -> SyncName {
+    text.parse().unwrap()
+}
+
+fn configuration(text: &str) -> Arc<Configuration> {
+    let context = Context { file: "/config.toml".into(), home: "/home/a".into() };
+    Arc::new(config::parse(text, &context).unwrap())
+}
+
+impl Story {
+    fn new(text: &str) -> Self {
+        Self::with_past(text, BTreeMap::new())
+    }
+
+    fn with_past(text: &str, past: BTreeMap<SyncName, Past>) -> Self {
+        let beginnings = Beginnings {
+            initiative: Initiative::Own,
+            config_file: "/config.toml".into(),
+            configuration: configuration(text),
+            ledger: Ledger::default(),
+            past,
+            seed: 7,
+        };
+        let (started, stopped) = (Vec::new(), Vec::new());
+        let world = World::new(beginnings, &now_at(0));
+        Self { world, second: 0, set_by: 0, seqs: 0, started, stopped, finished: false, alarm: None }
+    }
+
+    fn tell(&mut self, event: Event) {
+        let mut looks = 0;
+        let now = now_at(self.second);
+        let now = Now { wall: now.wall + SignedDuration::from_secs(self.set_by), ..now };
+        for effect in self.world.step(event, &now) {
+            match effect {
+                Effect::Start(job) => self.started.push(*job),
+                Effect::StopRun(sync, why) => self.stopped.push((sync, why)),
+                Effect::Alarm(at) => self.alarm = at,
+                Effect::Finish => self.finished = true,
+                Effect::Look(_) => looks += 1,
+                Effect::Keep(_) | Effect::Tell(_) => {}
+            }
+        }
+        if looks > 0 {
+            self.see(&[]);
+        }
+    }
+
+    /// A look that finds these volumes so, and every end of every sync proven.
+    fn see(&mut self, volumes: &[(&str, VolumeSight)]) {
+        self.see_with(volumes, &EndSight::Ready { id: None });
+    }
+
+    fn see_with(&mut self, volumes: &[(&str, VolumeSight)], destination: &EndSight) {
+        let sight = SyncSight { source: EndSight::Ready { id: None }, destination: destination.clone() };
+        let syncs = self.world.configuration.syncs.keys();
+        let observation = Observation {
+            configuration: Arc::clone(&self.world.configuration),
+            occasion: Occasion::Asked,
+            volumes: volumes.iter().map(|(name, sight)| (name.parse().unwrap(), sight.clone())).collect(),
+            syncs: syncs.map(|name| (name.clone(), sight.clone())).collect(),
+            devices: Vec::new(),
+            degraded: Vec::new(),
+        };
+        let asked = self.world.looks;
+        self.tell(Event::Looked(Box::new(observation), asked));
+    }
+
+    fn at_home(text: &str) -> Self {
+        let mut story = Self::new(text);
+        story.see(&[("laptop", present("/home/a", None)), ("usb", absent()), ("red", absent())]);
+        story.wait(1);
+        story
+    }
+
+    fn plug(&mut self, volume: &str) {
+        self.seqs += 1;
+        let sight = present(&format!("/media/{volume}"), Some(self.seqs));
+        self.see(&[(volume, sight)]);
+    }
+
+    fn unplug(&mut self, volume: &str) {
+        self.see(&[(volume, absent())]);
+    }
+
+    /// Lets time pass, with the alarm going off where it is set.
+    fn wait(&mut self, seconds: i64) {
+        let until = self.second + seconds;
+        while let Some(alarm) = self.alarm.filter(|alarm| *alarm <= now_at(until).wall) {
+            let at = alarm.duration_since(now_at(0).wall);
+            self.second = self.second.max(at.as_secs() + i64::from(at.subsec_nanos() > 0));
+            self.alarm = None;
+            self.tell(Event::Deadline);
+        }
+        self.second = until;
+    }
+
+    fn running(&self) -> Vec<String> {
+        self.world.runs.keys().map(ToString::to_string).collect()
+    }
+
+    fn end(&mut self, sync: &str, conclusion: Conclusion) {
+        let sync = name(sync);
+        let run = self.world.runs.get(&sync).unwrap().id.clone();
+        let report =
+            RunReport { run, sync, conclusion, figures: Figures::default(), snapshot: None, warnings: Vec::new() };
+        self.tell(Event::News(WorkerNews::Ended(Box::new(report))));
+    }
+
+    fn ask_to_run(&mut self, sync: &str, urgency: Urgency) -> (Vec<Accepted>, mpsc::Receiver<RequestEnd>) {
+        let (answer, mut answered) = oneshot::channel();
+        let (ends, ended) = mpsc::channel(16);
+        let syncs = vec![name(sync)];
+        self.tell(Event::Asked(Ask::Run { syncs, urgency, answer, ends }));
+        (answered.try_recv().unwrap().unwrap(), ended)
+    }
+
+    fn status_of(&self, sync: &str) -> SyncStatus {
+        let status = self.world.status(&now_at(self.second));
+        status.syncs.into_iter().find(|status| status.name == name(sync)).unwrap()
+    }
+
+    fn codes(&self, sync: &str) -> Vec<&'static str> {
+        self.status_of(sync).obstacles.iter().map(Obstacle::code).collect()
+    }
+}
+
+fn now_at(second: i64) -> Now {
+    let start: Timestamp = "2026-11-22T12:00:00Z".parse().unwrap();
+    Now {
+        boot: BootTime(Duration::from_secs(1000 + u64::try_from(second).unwrap())),
+        wall: start + SignedDuration::from_secs(second),
+        zone: TimeZone::UTC,
+    }
+}
+
+fn absent() -> VolumeSight {
+    VolumeSight::Absent(Absence::NotPlugged)
+}
+
+fn present(root: &str, disk_seq: Option<u64>) -> VolumeSight {
+    VolumeSight::Present(PresentVolume {
+        root: PathBuf::from(root),
+        mount: MountId(100 + disk_seq.unwrap_or(0)),
+        access: Access::ReadWrite,
+        fs_type: "btrfs".into(),
+        disk_seq,
+        hardware: None,
+        device: disk_seq.map(|_| (7, 0)),
+        id: None,
+    })
+}
+
+fn failed() -> Conclusion {
+    let detail = "could not write /media/usb/photos/a: input/output error".into();
+    Conclusion::Failed(Failure { at: Step::Copy, kind: FailureKind::Io, detail })
+}
+
+fn held() -> Conclusion {
+    Conclusion::Held(HoldReason::Deletions { deletions: 60, before: 100, allowed_percent: 25 })
+}
+
+#[test]
+fn a_drive_that_is_plugged_in_is_copied_to_after_its_grace() {
+    let mut story = Story::at_home(HOUSE);
+    assert_eq!(story.codes("photos"), ["destination-volume-absent"]);
+    story.plug("usb");
+    assert_eq!(story.status_of("photos").state, SyncState::Queued);
+    story.wait(9);
+    assert!(story.running().is_empty());
+    story.wait(1);
+    assert_eq!(story.running(), ["photos"]);
+    assert_eq!(story.started[0].trigger, Trigger::Drive);
+    story.end("photos", Conclusion::Ok);
+    let status = story.status_of("photos");
+    assert_eq!((status.state, status.freshness), (SyncState::Idle, Freshness::Fresh));
+    story.wait(3599);
+    assert!(story.running().is_empty());
+    story.wait(1);
+    assert_eq!(story.running(), ["photos"]);
+    assert_eq!(story.started[1].trigger, Trigger::Schedule);
+}
+
+#[test]
+fn plugged_twice_quickly_is_one_run() {
+    let mut story = Story::at_home(HOUSE);
+    story.plug("usb");
+    story.wait(1);
+    story.unplug("usb");
+    story.plug("usb");
+    story.wait(10);
+    assert_eq!(story.running(), ["photos"]);
+    story.end("photos", Conclusion::Ok);
+    story.wait(60);
+    assert_eq!(story.started.len(), 1);
+}
+
+#[test]
+fn a_pulled_drive_stops_its_run_at_once_and_the_replug_goes_on_with_it() {
+    let mut story = Story::at_home(HOUSE);
+    story.plug("usb");
+    story.wait(10);
+    story.unplug("usb");
+    let why = Interruption::DestinationLost("drive `usb` was pulled out".into());
+    assert_eq!(story.stopped, [(name("photos"), why.clone())]);
+    story.end("photos", Conclusion::Interrupted(why));
+    assert_eq!(story.codes("photos"), ["destination-volume-absent"]);
+    story.plug("usb");
+    story.wait(10);
+    assert_eq!(story.running(), ["photos"]);
+}
+
+#[test]
+fn a_replug_that_no_look_saw_go_is_an_appearance_too() {
+    let mut story = Story::at_home(&HOUSE.replace("every = \"1h\"", "every = \"0s\""));
+    story.plug("usb");
+    story.wait(10);
+    story.end("photos", Conclusion::Ok);
+    story.wait(60);
+    assert_eq!(story.started.len(), 1);
+    story.plug("usb");
+    story.wait(10);
+    assert_eq!(story.running(), ["photos"]);
+}
+
+#[test]
+fn what_goes_first_goes_first_and_nobody_shares_a_drive() {
+    let mut story = Story::at_home(&HOUSE.replace("grace = \"10s\"", "grace = \"10s\"\nmax-parallel = 4"));
+    story.plug("usb");
+    story.plug("red");
+    story.wait(10);
+    // `onward` reads what `photos` writes, and `documents` writes to a drive that nobody else uses now.
+    assert_eq!(story.running(), ["documents", "photos"]);
+    story.end("photos", Conclusion::Ok);
+    assert_eq!(story.running(), ["documents"]);
+    story.end("documents", Conclusion::Ok);
+    assert_eq!(story.running(), ["onward"]);
+}
+
+#[test]
+fn a_sync_does_not_run_on_what_a_failed_one_left_but_absence_is_no_failure() {
+    let mut story = Story::at_home(HOUSE);
+    story.plug("usb");
+    story.plug("red");
+    story.wait(10);
+    story.end("documents", Conclusion::Ok);
+    story.end("photos", failed());
+    assert_eq!(story.codes("onward"), ["upstream-failed"]);
+    assert!(story.running().is_empty());
+    assert_eq!(story.codes("photos"), ["backing-off"]);
+    story.wait(30);
+    assert_eq!(story.running(), ["photos"]);
+    story.end("photos", failed());
+    // The laptop's photos go away: `photos` cannot be tried, so that what it did last time has to do.
+    story.see(&[("laptop", VolumeSight::Absent(Absence::NoDirectory("/home/a".into())))]);
+    assert_eq!(story.running(), ["onward"]);
+}
+
+#[test]
+fn failures_back_off_and_a_replug_ends_that() {
+    let mut story = Story::at_home(HOUSE);
+    story.plug("usb");
+    story.wait(10);
+    for _ in 0..4 {
+        story.end("photos", failed());
+        assert!(story.running().is_empty());
+        story.wait(600);
+        assert_eq!(story.running(), ["photos"]);
+    }
+    story.end("photos", failed());
+    story.wait(60);
+    assert!(story.running().is_empty());
+    story.unplug("usb");
+    story.plug("usb");
+    story.wait(10);
+    assert_eq!(story.running(), ["photos"]);
+}
+
+#[test]
+fn a_full_drive_is_tried_again_since_only_a_run_can_clear_what_a_run_left() {
+    let mut story = Story::at_home(HOUSE);
+    story.plug("usb");
+    story.wait(10);
+    story.end("photos", failed());
+    let full = EndSight::Faulty(vec![EndFault::NoSpace("/media/usb/photos".into())]);
+    let usb = present("/media/usb", Some(story.seqs));
+    story.see_with(&[("usb", usb.clone())], &full);
+    let codes = |story: &Story| story.status_of("photos").obstacles.iter().map(Obstacle::code).collect::<Vec<_>>();
+    assert_eq!(codes(&story), ["no-space", "backing-off"]);
+    assert!(story.running().is_empty());
+    for event in [300, 300] {
+        story.see_with(&[("usb", usb.clone())], &full);
+        story.wait(event);
+    }
+    assert_eq!(story.running(), ["photos"]);
+    story.end("photos", failed());
+    story.see_with(&[("usb", usb)], &full);
+    let (accepted, _) = story.ask_to_run("photos", Urgency::Asked);
+    assert!(accepted[0].obstacles.is_empty());
+}
+
+#[test]
+fn what_a_new_configuration_names_is_looked_at_before_it_runs() {
+    let mut story = Story::at_home(HOUSE);
+    story.plug("usb");
+    story.wait(10);
+    story.end("photos", Conclusion::Ok);
+    let more = "[syncs.music]\nsource = 'laptop:Music'\ndestination = 'usb:music'\n";
+    let configuration = configuration(&format!("{HOUSE}\n{more}"));
+    let effects = story.world.step(Event::Configured(Ok(configuration)), &now_at(story.second));
+    assert!(effects.iter().any(|effect| matches!(effect, Effect::Look(_))));
+    assert!(!effects.iter().any(|effect| matches!(effect, Effect::Start(_))), "{effects:?}");
+    story.see(&[]);
+    assert_eq!(story.running(), ["music"]);
+}
+
+#[test]
+fn what_a_run_and_the_last_look_found_is_said_once() {
+    let mut story = Story::at_home(HOUSE);
+    story.plug("usb");
+    story.wait(10);
+    let missing = |reason: &str| Obstacle::DirectoryMissing {
+        end: End::Destination,
+        path: "/media/usb/photos".into(),
+        reason: reason.into(),
+    };
+    story.end("photos", Conclusion::Skipped(vec![missing("No such file"), Obstacle::LockTaken { path: "/l".into() }]));
+    let gone = EndSight::Faulty(vec![EndFault::NoDirectory("/media/usb/photos".into(), "it does not exist".into())]);
+    let usb = present("/media/usb", Some(story.seqs));
+    story.see_with(&[("usb", usb)], &gone);
+    let expected = [missing("it does not exist"), Obstacle::LockTaken { path: "/l".into() }];
+    assert_eq!(story.status_of("photos").obstacles, expected);
+}
+
+#[test]
+fn a_held_run_waits_for_a_person() {
+    let mut story = Story::at_home(HOUSE);
+    story.plug("usb");
+    story.wait(10);
+    story.end("photos", held());
+    assert_eq!(story.status_of("photos").state, SyncState::Held);
+    story.wait(100_000);
+    story.unplug("usb");
+    story.plug("usb");
+    story.wait(100);
+    assert_eq!(story.started.len(), 1);
+    let (accepted, _) = story.ask_to_run("photos", Urgency::Forced);
+    assert_eq!(accepted[0].obstacles[0].code(), "held");
+    let (answer, mut answered) = oneshot::channel();
+    story.tell(Event::Asked(Ask::Approve { sync: name("photos"), answer }));
+    assert_eq!(answered.try_recv().unwrap().unwrap().len(), 1);
+    story.ask_to_run("photos", Urgency::Asked);
+    assert_eq!(story.running(), ["photos"]);
+    assert_eq!(story.started[1].approved, Some(60));
+    story.end("photos", Conclusion::Ok);
+    story.wait(3600);
+    assert_eq!(story.started[2].approved, None);
+}
+
+#[test]
+fn hardware_that_was_never_used_is_asked_about() {
+    let mut story = Story::at_home(HOUSE);
+    let VolumeSight::Present(mut stick) = present("/media/usb", Some(1)) else { unreachable!() };
+    stick.hardware = Some(Hardware("serial 1234".into()));
+    story.see(&[("usb", VolumeSight::Present(stick))]);
+    story.wait(60);
+    assert_eq!(story.codes("photos"), ["device-unknown"]);
+    assert_eq!(story.status_of("photos").state, SyncState::Held);
+    let (answer, _answered) = oneshot::channel();
+    story.tell(Event::Asked(Ask::Approve { sync: name("photos"), answer }));
+    story.wait(60);
+    assert_eq!(story.running(), ["photos"]);
+}
+
+#[test]
+fn a_hold_within_the_grace_keeps_hands_off() {
+    let mut story = Story::at_home(HOUSE);
+    story.plug("usb");
+    story.wait(5);
+    let (answer, mut answered) = oneshot::channel();
+    story.tell(Event::Asked(Ask::Hold { volume: "usb".parse().unwrap(), answer }));
+    assert_eq!(answered.try_recv().unwrap(), Ok(()));
+    story.wait(1000);
+    assert!(story.started.is_empty());
+    let (answer, _answered) = oneshot::channel();
+    story.tell(Event::Asked(Ask::Release { volume: "usb".parse().unwrap(), answer }));
+    story.wait(10);
+    assert_eq!(story.running(), ["photos"]);
+}
+
+#[test]
+fn a_hold_on_a_drive_in_use_is_answered_once_nothing_uses_it() {
+    let mut story = Story::at_home(HOUSE);
+    story.plug("usb");
+    story.wait(10);
+    let (answer, mut answered) = oneshot::channel();
+    story.tell(Event::Asked(Ask::Hold { volume: "usb".parse().unwrap(), answer }));
+    assert_eq!(story.stopped, [(name("photos"), Interruption::DriveHeld)]);
+    assert!(answered.try_recv().is_err());
+    story.end("photos", Conclusion::Interrupted(Interruption::DriveHeld));
+    assert_eq!(answered.try_recv().unwrap(), Ok(()));
+}
+
+#[test]
+fn a_pause_starts_nothing_and_ends_by_itself() {
+    let mut story = Story::at_home(HOUSE);
+    let (answer, _answered) = oneshot::channel();
+    story.tell(Event::Asked(Ask::Pause { length: Some(Duration::from_mins(10)), answer }));
+    story.plug("usb");
+    story.wait(599);
+    assert!(story.started.is_empty());
+    assert_eq!(story.codes("photos"), ["paused"]);
+    story.wait(1);
+    assert_eq!(story.running(), ["photos"]);
+}
+
+#[test]
+fn what_was_killed_in_mid_run_goes_on_at_the_next_start() {
+    let record = RunRecord {
+        run: "20261122T110000.000Z-0001".parse().unwrap(),
+        sync: name("photos"),
+        trigger: Trigger::Drive,
+        started: now_at(0).wall,
+        finished: now_at(0).wall,
+        outcome: Outcome::Interrupted,
+        figures: Figures::default(),
+        snapshot: None,
+        error: Some(Interruption::Killed.to_string()),
+        hold: None,
+        warnings: Vec::new(),
+    };
+    let past = Past { last_run: Some(record), last_success: Some(now_at(0).wall), failures: 1 };
+    let mut story = Story::with_past(HOUSE, [(name("photos"), past)].into());
+    story.see(&[("laptop", present("/home/a", None)), ("usb", present("/media/usb", Some(1))), ("red", absent())]);
+    story.wait(10);
+    assert_eq!(story.running(), ["photos"]);
+}
+
+#[test]
+fn a_clock_that_is_set_back_makes_no_endless_round() {
+    let mut story = Story::at_home(&HOUSE.replace("every = \"1h\"", "every = \"0s\""));
+    story.plug("usb");
+    story.wait(5);
+    story.set_by = -7200;
+    story.tell(Event::ClockJumped);
+    story.second += 10;
+    story.tell(Event::Deadline);
+    assert_eq!(story.running(), ["photos"]);
+    story.second += 5;
+    story.end("photos", Conclusion::Ok);
+    assert!(story.running().is_empty(), "it runs again though it has just been copied");
+    story.second += 1;
+    story.plug("usb");
+    story.second += 10;
+    story.tell(Event::Deadline);
+    assert_eq!(story.running(), ["photos"]);
+}
+
+#[test]
+fn a_volume_that_leads_elsewhere_is_looked_at_before_it_is_used() {
+    let mut story = Story::at_home(HOUSE);
+    story.plug("usb");
+    story.wait(9);
+    let before = Arc::clone(&story.world.configuration);
+    let moved = configuration(&HOUSE.replace("2d577679", "11111111"));
+    let starts = |effects: &[Effect]| effects.iter().any(|effect| matches!(effect, Effect::Start(_)));
+    let effects = story.world.step(Event::Configured(Ok(Arc::clone(&moved))), &now_at(20));
+    assert!(!starts(&effects), "a run onto the drive that is configured no longer");
+    // A look that was under way meanwhile saw the old drive.
+    let look = |configuration: Arc<Configuration>, sight| {
+        let ready = || EndSight::Ready { id: None };
+        let seen = |name: &SyncName| (name.clone(), SyncSight { source: ready(), destination: ready() });
+        let observation = Observation {
+            syncs: configuration.syncs.keys().map(seen).collect(),
+            configuration,
+            occasion: Occasion::Asked,
+            volumes: [("usb".parse().unwrap(), sight)].into(),
+            devices: Vec::new(),
+            degraded: Vec::new(),
+        };
+        Event::Looked(Box::new(observation), 0)
+    };
+    let effects = story.world.step(look(before, present("/media/old", Some(1))), &now_at(40));
+    assert!(!starts(&effects) && !starts(&story.world.step(Event::Deadline, &now_at(80))));
+    story.world.step(look(moved, present("/media/new", Some(2))), &now_at(81));
+    assert!(starts(&story.world.step(Event::Deadline, &now_at(91))));
+}
+
+#[test]
+fn a_destination_that_moved_has_no_copy_yet() {
+    let mut story = Story::at_home(HOUSE);
+    story.plug("usb");
+    story.wait(10);
+    story.end("photos", Conclusion::Ok);
+    assert_eq!(story.status_of("photos").state, SyncState::Idle);
+    // The ledger and the history outlive the daemon.
+    let ledger = story.world.ledger.clone();
+    let past = Past { last_success: Some(now_at(10).wall), ..Past::default() };
+    for (text, freshness) in
+        [(HOUSE.to_owned(), Freshness::Fresh), (HOUSE.replace("usb:photos", "usb:elsewhere"), Freshness::Never)]
+    {
+        story.tell(Event::Configured(Ok(configuration(&text))));
+        assert_eq!(story.status_of("photos").freshness, freshness, "{text}");
+        let beginnings = Beginnings {
+            initiative: Initiative::Own,
+            config_file: "/config.toml".into(),
+            configuration: configuration(&text),
+            ledger: ledger.clone(),
+            past: [(name("photos"), past.clone())].into(),
+            seed: 7,
+        };
+        story.world = World::new(beginnings, &now_at(20));
+        assert_eq!(story.status_of("photos").freshness, freshness, "after a restart: {text}");
+    }
+    // A hold at the new place counts.
+    story.see(&[("laptop", present("/home/a", None)), ("usb", absent()), ("red", absent())]);
+    story.plug("usb");
+    story.wait(40);
+    story.end("photos", held());
+    story.wait(10);
+    assert_eq!((story.status_of("photos").state, story.running().len()), (SyncState::Held, 0));
+}
+
+#[test]
+fn an_answer_comes_from_a_look_that_began_after_the_question() {
+    let mut story = Story::at_home(HOUSE);
+    let (answer, mut answered) = oneshot::channel();
+    let effects = story.world.step(Event::Asked(Ask::Scan { answer }), &now_at(1));
+    assert!(effects.iter().any(|effect| matches!(effect, Effect::Look(_))));
+    let configuration = Arc::clone(&story.world.configuration);
+    let look = |covered| {
+        let observation = Observation {
+            configuration: Arc::clone(&configuration),
+            occasion: Occasion::Asked,
+            volumes: BTreeMap::new(),
+            syncs: BTreeMap::new(),
+            devices: Vec::new(),
+            degraded: Vec::new(),
+        };
+        Event::Looked(Box::new(observation), covered)
+    };
+    let asked = story.world.looks;
+    story.tell(look(asked - 1));
+    assert!(answered.try_recv().is_err());
+    story.tell(look(asked));
+    assert_eq!(answered.try_recv(), Ok(()));
+
+    let (answer, mut answered) = oneshot::channel();
+    let _ = story.world.step(Event::Asked(Ask::Devices { answer }), &now_at(1));
+    assert!(answered.try_recv().is_err());
+    story.tell(look(story.world.looks));
+    assert!(answered.try_recv().is_ok());
+}
+
+#[test]
+fn told_to_stop_it_stops_what_runs_and_then_ends() {
+    let mut story = Story::at_home(HOUSE);
+    story.plug("usb");
+    story.wait(10);
+    story.tell(Event::Stop);
+    assert_eq!(story.stopped, [(name("photos"), Interruption::Stopping)]);
+    assert!(!story.finished);
+    story.end("photos", Conclusion::Interrupted(Interruption::Stopping));
+    assert!(story.finished && story.running().is_empty());
+}
+
+/// What can happen in a random story.
+#[derive(Debug, Clone)]
+enum Happening {
+    Plug(bool),
+    Unplug(bool),
+    Wait(i64),
+    End(usize, u8),
+    Ask(usize),
+    Pause,
+    Resume,
+    Hold(bool),
+    Release(bool),
+}
+
+fn any_happening() -> impl Strategy<Value = Happening> {
+    prop_oneof![
+        3 => any::<bool>().prop_map(Happening::Plug),
+        2 => any::<bool>().prop_map(Happening::Unplug),
+        5 => prop_oneof![0..15i64, 0..4000i64].prop_map(Happening::Wait),
+        6 => (0..3usize, 0..5u8).prop_map(|(run, how)| Happening::End(run, how)),
+        1 => (0..3usize).prop_map(Happening::Ask),
+        1 => Just(Happening::Pause),
+        1 => Just(Happening::Resume),
+        1 => any::<bool>().prop_map(Happening::Hold),
+        1 => any::<bool>().prop_map(Happening::Release),
+    ]
+}
+
+const SYNCS: [&str; 3] = ["documents", "onward", "photos"];
+
+fn drive(first: bool) -> &'static str {
+    if first { "usb" } else { "red" }
+}
+
+/// Lets one thing happen, and keeps the ends that requests still owe.
+fn happen(story: &mut Story, happening: &Happening, owed: &mut Vec<(usize, mpsc::Receiver<RequestEnd>)>) {
+    match happening {
+        Happening::Plug(first) => story.plug(drive(*first)),
+        Happening::Unplug(first) => story.unplug(drive(*first)),
+        Happening::Wait(seconds) => story.wait(*seconds),
+        Happening::End(run, how) => {
+            let running = story.running();
+            let Some(sync) = running.get(*run).cloned() else { return };
+            let conclusion = match how {
+                0 | 1 => Conclusion::Ok,
+                2 => failed(),
+                3 => Conclusion::Interrupted(Interruption::DestinationLost("it went away".into())),
+                _ => Conclusion::Skipped(vec![Obstacle::LockTaken { path: "/media/lock".into() }]),
+            };
+            story.end(&sync, conclusion);
+        }
+        Happening::Ask(sync) => {
+            let (accepted, ends) = story.ask_to_run(SYNCS[*sync], Urgency::Asked);
+            let queued = accepted.iter().filter(|accepted| accepted.obstacles.is_empty()).count();
+            owed.push((queued, ends));
+        }
+        Happening::Pause | Happening::Resume => {
+            let (answer, _answered) = oneshot::channel();
+            let pause = matches!(happening, Happening::Pause);
+            let length = Some(Duration::from_mins(5));
+            let ask = if pause { Ask::Pause { length, answer } } else { Ask::Resume { answer } };
+            story.tell(Event::Asked(ask));
+        }
+        Happening::Hold(first) | Happening::Release(first) => {
+            let (answer, _answered) = oneshot::channel();
+            let volume = drive(*first).parse().unwrap();
+            let hold = matches!(happening, Happening::Hold(_));
+            story.tell(Event::Asked(if hold { Ask::Hold { volume, answer } } else { Ask::Release { volume, answer } }));
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    #[test]
+    fn whatever_happens_the_rules_hold_and_nothing_is_forgotten(
+        happenings in proptest::collection::vec(any_happening(), 1..60), parallel in 1..4usize,
+    ) {
+        let text = HOUSE.replace("settle = \"2s\"", &format!("settle = \"2s\"\nmax-parallel = {parallel}"));
+        let mut story = Story::at_home(&text);
+        let mut owed = Vec::new();
+        let mut successes: BTreeMap<String, i64> = BTreeMap::new();
+        for happening in &happenings {
+            let (before, paused) = (story.started.len(), story.world.ledger.pause.is_some());
+            let ending = if let Happening::End(run, 0 | 1) = happening { story.running().get(*run).cloned() } else { None };
+            happen(&mut story, happening, &mut owed);
+            successes.extend(ending.map(|sync| (sync, story.second)));
+
+            prop_assert!(story.world.runs.len() <= parallel);
+            let used: Vec<_> = story.world.runs.values().flat_map(|run| run.resources.iter()).collect();
+            prop_assert_eq!(used.iter().collect::<BTreeSet<_>>().len(), used.len(), "a drive is used twice");
+            if paused && story.world.ledger.pause.is_some() && !matches!(happening, Happening::Wait(_)) {
+                prop_assert_eq!(story.started.len(), before, "a run started in a pause");
+            }
+            for job in &story.started[before..] {
+                for volume in [&job.sync.source.volume, &job.sync.destination.volume] {
+                    prop_assert!(!story.world.ledger.holds.contains(volume), "a run started on a held drive");
+                }
+                if let (false, Some(success)) = (job.trigger == Trigger::Request, successes.get(job.sync.name.as_str())) {
+                    let last = story.world.memory[&job.sync.name].last_run.as_ref().unwrap().outcome;
+                    let unfinished = matches!(last, Outcome::Failed | Outcome::Interrupted);
+                    prop_assert!(unfinished || story.second - success >= 3600, "sooner than its pace: {:?}", job.trigger);
+                }
+                if job.sync.name.as_str() == "onward" {
+                    prop_assert!(!story.running().contains(&"photos".to_owned()), "it reads what is being written");
+                }
+            }
+        }
+        // In the end all is well, and each sync gets its copy without anybody asking for it.
+        for ending in [Happening::Resume, Happening::Release(true), Happening::Release(false)] {
+            happen(&mut story, &ending, &mut owed);
+        }
+        story.plug("usb");
+        story.plug("red");
+        let sound = |story: &Story| SYNCS.iter().all(|sync| story.status_of(sync).freshness == Freshness::Fresh
+            && story.status_of(sync).last_run.is_some_and(|run| matches!(run.outcome, Outcome::Ok | Outcome::Skipped)));
+        for _ in 0..40 {
+            for sync in story.running() {
+                story.end(&sync, Conclusion::Ok);
+            }
+            if sound(&story) && story.world.requests.is_empty() {
+                break;
+            }
+            story.wait(400);
+        }
+        for sync in SYNCS {
+            prop_assert!(story.status_of(sync).last_success.is_some(), "{sync} was forgotten: {:?}", story.status_of(sync));
+        }
+        for (queued, mut ends) in owed {
+            let told = std::iter::from_fn(|| ends.try_recv().ok()).count();
+            prop_assert_eq!(told, queued, "each accepted request has one end");
+        }
+    }
+}

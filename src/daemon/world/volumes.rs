@@ -1,0 +1,168 @@
+//! What is remembered of a volume: how it stands, since when, and whether its user let it go.
+
+use crate::daemon::world::Notice;
+use crate::decide::obstacles::{Custody, Standing};
+use crate::model::{Absence, BootTime, Now, Volume, VolumeName, VolumeRoot, VolumeSight};
+
+#[derive(Debug)]
+pub(super) struct VolumeState {
+    pub(super) sight: VolumeSight,
+    /// When it last changed.
+    pub(super) changed: BootTime,
+    /// When its drive was plugged in.
+    pub(super) arrived: Option<BootTime>,
+    /// The medium that a person unmounted, until another is plugged in.
+    let_go: Option<Medium>,
+}
+
+impl VolumeState {
+    pub(super) fn new(now: &Now) -> Self {
+        Self { sight: VolumeSight::Absent(Absence::NotLookedAt), changed: now.boot, arrived: None, let_go: None }
+    }
+
+    /// Forgets a drive's past where the volume is no drive (any more).
+    pub(super) fn settle_for(&mut self, volume: &Volume) {
+        if !matches!(volume.root, VolumeRoot::Drive(_)) {
+            self.arrived = None;
+            self.let_go = None;
+        }
+    }
+
+    pub(super) fn standing(&self) -> Standing<'_> {
+        let custody = if self.let_go.is_some() { Custody::LetGo } else { Custody::Ours };
+        Standing { sight: &self.sight, custody }
+    }
+
+    /// Takes a drive back that its user had let go.
+    pub(super) fn take_back(&mut self) {
+        self.let_go = None;
+    }
+
+    /// Whether a volume that is present in both sights was gone in between.
+    pub(super) fn is_another_mount(&self, sight: &VolumeSight) -> Appearance {
+        match (&self.sight, sight) {
+            (VolumeSight::Present(before), VolumeSight::Present(after))
+                if before.mount != after.mount || before.disk_seq != after.disk_seq =>
+            {
+                Appearance::Anew
+            }
+            (_, _) => Appearance::AsBefore,
+        }
+    }
+
+    /// Takes in a new sight, and says what is worth telling.
+    pub(super) fn update(&mut self, name: &VolumeName, sight: VolumeSight, now: &Now) -> Option<Notice> {
+        if sight == self.sight {
+            return None;
+        }
+        let (before, after) = (medium(&self.sight), medium(&sight));
+        let was_used = matches!(self.sight, VolumeSight::Present(_));
+        if let Some(medium) = after {
+            if before != Some(medium) {
+                self.arrived = Some(now.boot);
+            }
+            if was_used && before == Some(medium) && matches!(sight, VolumeSight::NotMounted { .. }) {
+                self.let_go = Some(medium);
+            }
+        }
+        // What does not answer may still be in; only what is known to be out, or another medium, ends the custody.
+        let silent = matches!(sight, VolumeSight::Absent(Absence::Silent(_)));
+        if !silent && self.let_go.is_some() && self.let_go != after {
+            self.let_go = None;
+        }
+        let notice = match (&self.sight, &sight) {
+            (VolumeSight::Present(_), VolumeSight::Present(_)) => None,
+            (_, VolumeSight::Present(present)) => Some(Notice::VolumeCame(name.clone(), present.root.clone())),
+            (VolumeSight::Present(_), _) => Some(Notice::VolumeWent(name.clone())),
+            (_, _) => None,
+        };
+        self.sight = sight;
+        self.changed = now.boot;
+        notice
+    }
+}
+
+/// Whether a volume has come within reach anew without having been seen to go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Appearance {
+    Anew,
+    AsBefore,
+}
+
+/// What is plugged in, by its sequence number; older kernels give none, and what is no drive has none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Medium(Option<u64>);
+
+fn medium(sight: &VolumeSight) -> Option<Medium> {
+    match sight {
+        VolumeSight::NotMounted { disk_seq, .. } | VolumeSight::Locked { disk_seq, .. } => Some(Medium(*disk_seq)),
+        VolumeSight::Present(present) => Some(Medium(present.disk_seq)),
+        VolumeSight::NotProven { .. } | VolumeSight::Absent(_) | VolumeSight::Ambiguous { .. } => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+    use std::time::Duration;
+
+    use jiff::{Timestamp, tz::TimeZone};
+
+    use crate::model::{Access, MountId, PresentVolume};
+
+    use super::*;
+
+    fn now(seconds: u64) -> Now {
+        Now { boot: BootTime(Duration::from_secs(seconds)), wall: Timestamp::UNIX_EPOCH, zone: TimeZone::UTC }
+    }
+
+    fn mounted(seq: u64, mount: u64) -> VolumeSight {
+        VolumeSight::Present(PresentVolume {
+            root: "/media/usb".into(),
+            mount: MountId(mount),
+            access: Access::ReadWrite,
+            fs_type: "btrfs".into(),
+            disk_seq: Some(seq),
+            hardware: None,
+            device: Some((7, 0)),
+            id: None,
+        })
+    }
+
+    fn unmounted(seq: u64) -> VolumeSight {
+        VolumeSight::NotMounted { device: PathBuf::from("/dev/loop0"), disk_seq: Some(seq) }
+    }
+
+    /// Shows a volume these sights, one a second, and says whether it is let go at the end.
+    fn custody_after(sights: &[VolumeSight]) -> Custody {
+        let name = "usb".parse().expect("a name");
+        let mut state = VolumeState::new(&now(0));
+        for (second, sight) in (1..).zip(sights) {
+            state.update(&name, sight.clone(), &now(second));
+        }
+        state.standing().custody
+    }
+
+    #[test]
+    fn a_drive_that_its_user_unmounts_stays_alone_until_replugged() {
+        let absent = VolumeSight::Absent(Absence::NotPlugged);
+        assert_eq!(custody_after(&[unmounted(1), mounted(1, 40)]), Custody::Ours);
+        assert_eq!(custody_after(&[mounted(1, 40), unmounted(1)]), Custody::LetGo);
+        assert_eq!(custody_after(&[mounted(1, 40), unmounted(1), mounted(1, 41)]), Custody::LetGo);
+        assert_eq!(custody_after(&[mounted(1, 40), unmounted(1), absent.clone(), mounted(2, 41)]), Custody::Ours);
+        assert_eq!(custody_after(&[mounted(1, 40), unmounted(1), mounted(2, 41)]), Custody::Ours);
+        assert_eq!(custody_after(&[mounted(1, 40), absent, mounted(2, 41)]), Custody::Ours);
+    }
+
+    #[test]
+    fn a_plug_in_is_an_arrival_and_a_mount_is_none() {
+        let name = "usb".parse().expect("a name");
+        let mut state = VolumeState::new(&now(0));
+        state.update(&name, unmounted(1), &now(1));
+        state.update(&name, mounted(1, 40), &now(5));
+        assert_eq!(state.arrived, Some(BootTime(Duration::from_secs(1))));
+        assert_eq!(state.changed, BootTime(Duration::from_secs(5)));
+        state.update(&name, mounted(2, 41), &now(9));
+        assert_eq!(state.arrived, Some(BootTime(Duration::from_secs(9))));
+    }
+}
