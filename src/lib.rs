@@ -3,6 +3,7 @@
 //! A house with five floors; imports point down only. `docs/ARCHITECTURE.md` tells the plan, `tests/architecture.rs`
 //! holds it.
 
+pub mod ctl;
 pub mod daemon;
 pub mod decide;
 pub mod formats;

@@ -1,3 +1,26 @@
 //! The door of the client.
 
-fn main() {}
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use nbkp::ctl::args::Arguments;
+use nbkp::daemon::alone::Alone;
+
+fn main() -> ExitCode {
+    let mut work = None;
+    let ended = nbkp::ctl::run(Arguments::parse(), |paths| match Alone::start(paths) {
+        Ok((alone, stream)) => {
+            work = Some(alone);
+            Ok(stream)
+        }
+        Err(fatal) => Err((fatal.exit_code(), fatal.to_string())),
+    });
+    // The client has left; what it began is brought to its end and written down.
+    match work.map(Alone::finish) {
+        None | Some(Ok(())) => ended,
+        Some(Err(fatal)) => {
+            eprintln!("nbkpctl: {fatal}");
+            ExitCode::from(fatal.exit_code())
+        }
+    }
+}

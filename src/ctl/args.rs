@@ -1,0 +1,372 @@
+//! The command line.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::ctl::demo::DemoArguments;
+use crate::formats::duration;
+use crate::model::{SyncName, VolumeName};
+
+/// Shows how your backups stand, and tells nbkpd what to do.
+#[derive(Debug, Parser)]
+#[command(name = "nbkpctl", version, after_help = EXIT_CODES)]
+pub struct Arguments {
+    /// What holds for every command.
+    #[command(flatten)]
+    pub common: Common,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const EXIT_CODES: &str = "Exit codes: 0 fine; 1 a run failed, was interrupted or was held; 2 wrong usage or \
+configuration; 3 nbkpd is not within reach; 4 nothing could run (with --strict).";
+
+/// What holds for every command.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Common options")]
+pub struct Common {
+    /// Prints JSON for programs.
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Prints only what was asked for and what went wrong.
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+    /// Prints more.
+    #[arg(short, long, global = true)]
+    pub verbose: bool,
+    /// The configuration file; `NBKP_CONFIG` names another one.
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// The socket of nbkpd; `NBKP_SOCKET` names another one.
+    #[arg(long, global = true, value_name = "PATH")]
+    pub socket: Option<PathBuf>,
+    /// The state directory, for work without nbkpd; `NBKP_STATE_DIR` names another one.
+    #[arg(long, global = true, value_name = "DIR")]
+    pub state_dir: Option<PathBuf>,
+    /// When to use colour; `auto` means on a terminal, unless `NO_COLOR` is set.
+    #[arg(
+        long,
+        global = true,
+        value_name = "auto|always|never",
+        default_value = "auto",
+        hide_possible_values = true,
+        hide_default_value = true
+    )]
+    pub color: When,
+}
+
+/// When colour is used.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum When {
+    /// On a terminal, unless `NO_COLOR` is set.
+    #[default]
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Something with the daemon.
+    #[command(flatten)]
+    Conversation(Conversation),
+    /// Checks and shows the configuration.
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Shows the program at work, in a sandbox that cleans up.
+    Demo(DemoArguments),
+    /// Prints completions for a shell.
+    Completions {
+        /// The shell.
+        shell: Shell,
+    },
+    /// Prints a manual page: of nbkpctl, or of one of its commands.
+    #[command(hide = true)]
+    Man {
+        /// The command.
+        command: Option<String>,
+    },
+}
+
+/// What to ask the daemon, or to tell it.
+#[derive(Debug, Subcommand)]
+pub enum Conversation {
+    /// Shows how every sync stands, and what stands in its way.
+    Status {
+        /// Only these syncs.
+        #[arg(value_name = "SYNC")]
+        syncs: Vec<SyncName>,
+        /// Goes on showing it as it changes.
+        #[arg(short, long)]
+        watch: bool,
+    },
+    /// Shows every condition of a sync, and what would make it run.
+    Why {
+        /// The sync.
+        sync: SyncName,
+    },
+    /// Looks at everything again now, then shows how it stands.
+    Scan,
+    /// Lists the syncs, volumes, groups and locations of the configuration.
+    List,
+    /// Runs syncs now; without names, all that are possible.
+    Run(RunOptions),
+    /// Stops runs and empties the queue; without names, of all syncs.
+    Cancel {
+        /// The syncs.
+        #[arg(value_name = "SYNC")]
+        syncs: Vec<SyncName>,
+    },
+    /// Starts no run until `resume`.
+    Pause {
+        /// Only for this long, such as 2h or 30m.
+        #[arg(long = "for", value_name = "DURATION", value_parser = pause_length)]
+        length: Option<Duration>,
+    },
+    /// Ends a pause.
+    Resume,
+    /// Keeps hands off a volume: stops what runs on it, and starts nothing on it.
+    Hold {
+        /// The volume.
+        volume: VolumeName,
+    },
+    /// Ends a hold, and takes back a drive that was unmounted by hand.
+    Release {
+        /// The volume.
+        volume: VolumeName,
+    },
+    /// Accepts what a guard stopped; `diff` shows it before.
+    Approve {
+        /// The sync.
+        sync: SyncName,
+    },
+    /// Shows what a run would change.
+    Diff {
+        /// The sync.
+        sync: SyncName,
+    },
+    /// Shows the runs of the past.
+    History {
+        /// Only of this sync.
+        sync: Option<SyncName>,
+        /// Adds sums over all runs.
+        #[arg(long)]
+        stats: bool,
+        /// How many runs at most.
+        #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..))]
+        limit: u32,
+    },
+    /// Shows the snapshots, and why each is kept.
+    Snapshots {
+        /// Only of this sync.
+        sync: Option<SyncName>,
+    },
+    /// Deletes the snapshots that no rule keeps.
+    Prune {
+        /// Only of these syncs.
+        #[arg(value_name = "SYNC")]
+        syncs: Vec<SyncName>,
+        /// Only shows which would go.
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Makes what both ends of syncs need: directories, sentinels, the staging subvolume.
+    Prepare {
+        /// The syncs.
+        #[arg(required = true, value_name = "SYNC")]
+        syncs: Vec<SyncName>,
+    },
+    /// Shows the drives that are plugged in, and whose they are.
+    Drives,
+}
+
+/// What to do with the configuration. It needs no daemon.
+#[derive(Debug, Subcommand)]
+pub enum ConfigCommand {
+    /// Tells every mistake of the configuration, with its place and how to mend it.
+    Check {
+        /// Another file.
+        file: Option<PathBuf>,
+    },
+    /// Prints the configuration in full, with all defaults.
+    Show,
+    /// Prints a JSON Schema of the configuration, for editors.
+    Schema,
+}
+
+/// How to run.
+#[derive(Debug, Clone, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own on the command line")]
+pub struct RunOptions {
+    /// The syncs.
+    #[arg(value_name = "SYNC")]
+    pub syncs: Vec<SyncName>,
+    /// Changes nothing; shows every command and change, by rsync's own dry run.
+    #[arg(long, conflicts_with_all = ["wait", "force"])]
+    pub dry_run: bool,
+    /// Shows progress, and ends with the outcome.
+    #[arg(short, long)]
+    pub wait: bool,
+    /// Sets aside `when`, a pause and a back-off; never proofs and guards.
+    #[arg(long)]
+    pub force: bool,
+    /// Ends with exit code 4 if nothing could run.
+    #[arg(long)]
+    pub strict: bool,
+}
+
+/// A shell that completions can be had for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Shell {
+    /// GNU Bash.
+    Bash,
+    /// Z shell.
+    Zsh,
+    /// fish.
+    Fish,
+}
+
+impl Conversation {
+    /// Whether it writes to drives.
+    #[must_use]
+    pub fn changes_backups(&self) -> bool {
+        match self {
+            Self::Run(options) => !options.dry_run,
+            Self::Prune { dry_run, .. } => !dry_run,
+            Self::Prepare { .. } => true,
+            Self::Status { .. }
+            | Self::Why { .. }
+            | Self::Scan
+            | Self::List
+            | Self::Cancel { .. }
+            | Self::Pause { .. }
+            | Self::Resume
+            | Self::Hold { .. }
+            | Self::Release { .. }
+            | Self::Approve { .. }
+            | Self::Diff { .. }
+            | Self::History { .. }
+            | Self::Snapshots { .. }
+            | Self::Drives => false,
+        }
+    }
+
+    /// Whether it can do its work without a daemon, in this process.
+    #[must_use]
+    pub fn works_alone(&self) -> bool {
+        match self {
+            Self::Run(_)
+            | Self::Prepare { .. }
+            | Self::Prune { .. }
+            | Self::Snapshots { .. }
+            | Self::Diff { .. }
+            | Self::History { .. }
+            | Self::Approve { .. }
+            | Self::Drives
+            | Self::List => true,
+            Self::Status { .. }
+            | Self::Why { .. }
+            | Self::Scan
+            | Self::Cancel { .. }
+            | Self::Pause { .. }
+            | Self::Resume
+            | Self::Hold { .. }
+            | Self::Release { .. } => false,
+        }
+    }
+}
+
+fn pause_length(text: &str) -> Result<Duration, String> {
+    match duration::parse(text) {
+        Ok(length) if length.as_secs() > 0 => Ok(length),
+        Ok(_) => Err("a pause lasts a second at least".to_owned()),
+        Err(error) => Err(format!("{error}; write it like 2h or 1h30m")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+    use clap::error::ErrorKind;
+
+    use super::*;
+
+    fn parse(line: &str) -> Result<Arguments, clap::Error> {
+        Arguments::try_parse_from(line.split(' '))
+    }
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_of_the_contract_is_read() {
+        for line in [
+            "status",
+            "status a b@c --watch",
+            "why a",
+            "scan",
+            "list",
+            "run",
+            "run a --dry-run",
+            "run a b --wait --force --strict",
+            "cancel",
+            "cancel a",
+            "pause",
+            "pause --for 1h30m",
+            "resume",
+            "hold usb",
+            "release usb",
+            "approve a@b",
+            "diff a",
+            "history",
+            "history a --stats --limit 3",
+            "snapshots",
+            "snapshots a",
+            "prune",
+            "prune a --dry-run",
+            "prepare a b",
+            "drives",
+            "config check",
+            "config check x.toml",
+            "config show",
+            "config schema",
+            "completions zsh",
+            "man",
+            "man run",
+            "--json status",
+            "status --json -q --config c --socket s --state-dir d --color never",
+            "-v list",
+        ] {
+            assert!(parse(&format!("nbkpctl {line}")).is_ok(), "{line}");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_with_the_reason() {
+        for (line, kind, reason) in [
+            ("why -rf", ErrorKind::UnknownArgument, "-r"),
+            ("why a/b", ErrorKind::ValueValidation, "a name holds letters, digits"),
+            ("hold .x", ErrorKind::ValueValidation, "a name begins with a letter"),
+            ("pause --for 2", ErrorKind::ValueValidation, "there is no unit behind 2; write it like 2h"),
+            ("pause --for 5ms", ErrorKind::ValueValidation, "a second at least"),
+            ("run a --dry-run --wait", ErrorKind::ArgumentConflict, "--wait"),
+            ("history --limit 0", ErrorKind::ValueValidation, "0 is not in 1.."),
+            ("prepare", ErrorKind::MissingRequiredArgument, "SYNC"),
+            ("status -q -v", ErrorKind::ArgumentConflict, "--verbose"),
+            ("fly", ErrorKind::InvalidSubcommand, "fly"),
+        ] {
+            let error = parse(&format!("nbkpctl {line}")).unwrap_err();
+            assert_eq!(error.kind(), kind, "{error}");
+            assert_eq!(error.exit_code(), 2);
+            assert!(error.to_string().contains(reason), "{error}");
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! Floor 4: the client. It blocks, starts in milliseconds and knows no tokio.
+
+pub mod args;
+mod bars;
+mod client;
+mod config;
+pub mod demo;
+mod orders;
+mod output;
+mod pages;
+mod previews;
+mod problem;
+mod render;
+mod reports;
+mod runs;
+mod watch;
+
+use std::os::unix::net::UnixStream;
+use std::process::ExitCode;
+
+use crate::formats::text::printable;
+use crate::formats::wire::Request;
+use crate::os::environment::{self, PathOptions, Paths};
+use args::{Arguments, Command, Common, Conversation};
+use client::Connection;
+use output::{Form, Output};
+use problem::{Exit, Problem};
+use render::prune::Pruning;
+use runs::Patience;
+
+/// Does what the command line asks for. `alone` opens a conversation with a daemon that lives in this process, for
+/// commands that need none to run; it gives an exit code and a sentence if that is not possible.
+pub fn run(arguments: Arguments, alone: impl FnOnce(&Paths) -> Result<UnixStream, (u8, String)>) -> ExitCode {
+    let mut output = Output::new(&arguments.common);
+
+    obey(arguments, &mut output, alone).unwrap_or_else(|problem| {
+        if !problem.is_silent() {
+            tell(&problem, &mut output);
+        }
+        problem.exit().into()
+    })
+}
+
+fn tell(problem: &Problem, output: &mut Output) {
+    let text = problem.to_string();
+    let lines: Vec<_> = text.lines().map(printable).collect();
+    match lines.as_slice() {
+        [line] => output.complain(line),
+        // The mistakes of a configuration come with a heading of their own.
+        lines => output.complain_at_length(&format!("{}\n", lines.join("\n"))),
+    }
+}
+
+fn obey(
+    arguments: Arguments,
+    output: &mut Output,
+    alone: impl FnOnce(&Paths) -> Result<UnixStream, (u8, String)>,
+) -> Result<ExitCode, Problem> {
+    let Arguments { common, command } = arguments;
+    let ended = match command {
+        Command::Demo(arguments) => return Ok(demo::demo(&arguments)),
+        Command::Config(command) => config::config(command, &common, output),
+        Command::Completions { shell } => pages::completions(shell, output),
+        Command::Man { command } => pages::manual(command.as_deref(), output),
+        Command::Conversation(command) => {
+            let paths = paths(&common)?;
+            let (connection, company) = connect(&command, &paths, output, alone)?;
+            converse(command, connection, company, output).map_err(|problem| told_by(company, problem))
+        }
+    };
+    ended.map(ExitCode::from)
+}
+
+fn paths(common: &Common) -> Result<Paths, Problem> {
+    let options = PathOptions {
+        config: common.config.clone(),
+        socket: common.socket.clone(),
+        state_dir: common.state_dir.clone(),
+    };
+    Ok(environment::paths(&options)?)
+}
+
+/// With whom a command speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Company {
+    /// The daemon that runs.
+    Daemon,
+    /// One that lives in this process, and ends with it.
+    Own,
+}
+
+fn connect(
+    command: &Conversation,
+    paths: &Paths,
+    output: &mut Output,
+    alone: impl FnOnce(&Paths) -> Result<UnixStream, (u8, String)>,
+) -> Result<(Connection, Company), Problem> {
+    match Connection::open(&paths.socket) {
+        Err(Problem::NotRunning(_)) if command.works_alone() => {
+            let stream = alone(paths).map_err(|(code, sentence)| Problem::Alone(code, sentence))?;
+            if output.form() == Form::Text && command.changes_backups() {
+                output.remark("nbkpd is not running; this process does the work");
+            }
+            Ok((Connection::over(stream), Company::Own))
+        }
+        opened => opened.map(|connection| (connection, Company::Daemon)),
+    }
+}
+
+/// A daemon of our own goes away only when a signal stops this process.
+fn told_by(company: Company, problem: Problem) -> Problem {
+    match (company, problem) {
+        (Company::Own, Problem::Vanished | Problem::VanishedAmid) => Problem::Stopped,
+        (Company::Own | Company::Daemon, problem) => problem,
+    }
+}
+
+fn converse(
+    command: Conversation,
+    mut connection: Connection,
+    company: Company,
+    output: &mut Output,
+) -> Result<Exit, Problem> {
+    let connection = &mut connection;
+    match command {
+        Conversation::Status { syncs, watch: false } => reports::status(connection, output, syncs),
+        Conversation::Status { syncs, watch: true } => watch::watch(connection, output, syncs),
+        Conversation::Why { sync } => reports::why(connection, output, sync),
+        Conversation::Scan => reports::scan(connection, output),
+        Conversation::List => reports::list(connection, output),
+        Conversation::Run(options) if options.dry_run => previews::dry_run(connection, output, options),
+        Conversation::Run(options) => {
+            // Nobody else would do what is only queued.
+            let stays = options.wait || company == Company::Own;
+            runs::run(connection, output, options, if stays { Patience::Stays } else { Patience::Leaves })
+        }
+        Conversation::Cancel { syncs } => orders::cancel(connection, output, syncs),
+        Conversation::Pause { length } => orders::pause(connection, output, length),
+        Conversation::Resume => orders::resume(connection, output),
+        Conversation::Hold { volume } => orders::hold(connection, output, volume),
+        Conversation::Release { volume } => orders::release(connection, output, volume),
+        Conversation::Approve { sync } => orders::approve(connection, output, sync),
+        Conversation::Diff { sync } => previews::diff(connection, output, sync),
+        Conversation::History { sync, stats, limit } => {
+            reports::history(connection, output, &Request::History { sync, limit, stats })
+        }
+        Conversation::Snapshots { sync } => reports::snapshots(connection, output, sync),
+        Conversation::Prune { syncs, dry_run } => {
+            reports::prune(connection, output, syncs, if dry_run { Pruning::Pretended } else { Pruning::Real })
+        }
+        Conversation::Prepare { syncs } => reports::prepare(connection, output, syncs),
+        Conversation::Drives => reports::drives(connection, output),
+    }
+}

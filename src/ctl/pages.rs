@@ -1,0 +1,39 @@
+//! Completions and manual pages, made from the command line's own description.
+
+use clap::CommandFactory as _;
+use clap_mangen::Man;
+
+use crate::ctl::args::{Arguments, Shell};
+use crate::ctl::output::Output;
+use crate::ctl::problem::{Exit, Problem};
+
+/// `completions`.
+pub fn completions(shell: Shell, output: &mut Output) -> Result<Exit, Problem> {
+    let mut command = Arguments::command();
+    let mut script = Vec::new();
+    let shell = match shell {
+        Shell::Bash => clap_complete::Shell::Bash,
+        Shell::Zsh => clap_complete::Shell::Zsh,
+        Shell::Fish => clap_complete::Shell::Fish,
+    };
+    clap_complete::generate(shell, &mut command, "nbkpctl", &mut script);
+    output.print_unchanged(&script).map(|()| Exit::Fine)
+}
+
+/// `man`.
+pub fn manual(about: Option<&str>, output: &mut Output) -> Result<Exit, Problem> {
+    let mut command = Arguments::command();
+    // This gives every command its full name and the options that all of them have.
+    command.build();
+    let (command, title) = match about {
+        None => (command, "nbkpctl".to_owned()),
+        Some(name) => {
+            let unknown = || Problem::Usage(format!("nbkpctl has no command {name:?}; `nbkpctl --help` shows all"));
+            let found = command.get_subcommands().find(|command| command.get_name() == name).ok_or_else(unknown)?;
+            (found.clone(), format!("nbkpctl-{name}"))
+        }
+    };
+    let mut page = Vec::new();
+    Man::new(command).title(title).render(&mut page).map_err(Problem::Output)?;
+    output.print_unchanged(&page).map(|()| Exit::Fine)
+}

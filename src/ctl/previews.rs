@@ -1,0 +1,62 @@
+//! `run --dry-run` and `diff`: what runs would do, told line by line.
+
+use crate::ctl::args::RunOptions;
+use crate::ctl::client::Connection;
+use crate::ctl::output::{Detail, Form, Output};
+use crate::ctl::problem::{Exit, Problem};
+use crate::ctl::render;
+use crate::ctl::render::page::{Tone, paint};
+use crate::formats::json;
+use crate::formats::text::printable;
+use crate::formats::wire::{Flow, Mode, PreviewEnd, PreviewLine, PreviewLineKind, Request, WholePreview};
+use crate::model::SyncName;
+
+/// `run --dry-run`.
+pub fn dry_run(connection: &mut Connection, output: &mut Output, options: RunOptions) -> Result<Exit, Problem> {
+    let end = tell(connection, output, &Request::Preview { syncs: options.syncs }, |_| true)?;
+    Ok(if options.strict && end.syncs.is_empty() { Exit::NothingRan } else { Exit::Fine })
+}
+
+/// `diff`.
+pub fn diff(connection: &mut Connection, output: &mut Output, sync: SyncName) -> Result<Exit, Problem> {
+    let end = tell(connection, output, &Request::Diff { sync }, |line| line.kind == PreviewLineKind::Change)?;
+    Ok(if end.problems.is_empty() { Exit::Fine } else { Exit::Failed })
+}
+
+fn tell(
+    connection: &mut Connection,
+    output: &mut Output,
+    request: &Request,
+    is_wanted: impl Fn(&PreviewLine) -> bool,
+) -> Result<PreviewEnd, Problem> {
+    connection.send(request, Mode::More)?;
+    let mut gathered = Vec::new();
+    let mut shown = String::new();
+    loop {
+        let reply = connection.next()?;
+        if reply.flow == Flow::Ends {
+            let end: PreviewEnd = reply.decode()?;
+            match output.form() {
+                Form::Json => {
+                    let PreviewEnd { syncs, problems } = end.clone();
+                    output.print_json(&json::text(&WholePreview { syncs, problems, lines: gathered }))?;
+                }
+                Form::Text => output.print(&render::preview::sums(&end))?,
+            }
+            return Ok(end);
+        }
+        let line: PreviewLine = reply.decode()?;
+        match (output.form(), output.detail()) {
+            _ if !is_wanted(&line) => {}
+            (Form::Json, _) => gathered.push(line),
+            (Form::Text, Detail::Brief) => {}
+            (Form::Text, Detail::Usual | Detail::Full) => {
+                if line.sync != shown {
+                    output.print(&format!("{}\n", paint(Tone::Title, printable(&line.sync))))?;
+                    shown.clone_from(&line.sync);
+                }
+                output.print(&format!("{}\n", render::preview::line(&line)))?;
+            }
+        }
+    }
+}

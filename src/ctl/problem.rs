@@ -1,0 +1,185 @@
+//! What keeps a command from doing its work, and the exit codes.
+
+use std::io;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use crate::formats::wire::{BadMessage, CallError, FrameTooLong};
+use crate::os::config_file::ConfigFileError;
+use crate::os::environment::{self, EnvironmentError};
+
+/// How a command ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// All is well.
+    Fine,
+    /// A run failed, was interrupted or was held, or something else that was asked for did not work.
+    Failed,
+    /// The command line or the configuration is wrong, or names what is not there.
+    Usage,
+    /// The daemon is not within reach.
+    Unreachable,
+    /// Nothing could run, which was asked to count (`--strict`).
+    NothingRan,
+    /// What the work without a daemon says.
+    Other(u8),
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(match exit {
+            Exit::Fine => 0,
+            Exit::Failed => 1,
+            Exit::Usage => 2,
+            Exit::Unreachable => 3,
+            Exit::NothingRan => 4,
+            Exit::Other(code) => code,
+        })
+    }
+}
+
+/// What keeps a command from doing its work. Its text says what happened and what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum Problem {
+    /// Standard output does not take what is written.
+    #[error("could not write to standard output: {0}")]
+    Output(#[source] io::Error),
+    /// Nobody listens at the socket.
+    #[error("nbkpd is not running (nobody answers at {}); start it with `{}`", .0.display(), start_command())]
+    NotRunning(PathBuf),
+    /// The socket cannot be used.
+    #[error("could not reach nbkpd at {}: {}{}", .0.display(), .1, advice(.1))]
+    Connect(PathBuf, #[source] io::Error),
+    /// The connection broke.
+    #[error("the connection to nbkpd broke: {}; `{}` tells whether it runs", .0, status_command())]
+    Broken(#[source] io::Error),
+    /// The daemon went away before it answered.
+    #[error("nbkpd went away before it answered; `{}` tells why", status_command())]
+    Vanished,
+    /// The daemon went away in the middle of an answer.
+    #[error("nbkpd went away in the middle of its answer; `{}` tells why", status_command())]
+    VanishedAmid,
+    /// The daemon takes too long.
+    #[error("nbkpd has not answered within {} s; `{}` tells how it is", .0, status_command())]
+    Silent(u64),
+    /// The answer is longer than any.
+    #[error("could not read the answer of nbkpd: {0}")]
+    TooLong(#[from] FrameTooLong),
+    /// The answer is not understood.
+    #[error("could not read the answer of nbkpd: {0}; it and nbkpctl may be of different versions")]
+    Unreadable(#[from] BadMessage),
+    /// The daemon says no.
+    #[error("{0}")]
+    Refused(#[from] CallError),
+    /// The work without a daemon did not begin.
+    #[error("{1}")]
+    Alone(u8, String),
+    /// The work without a daemon was stopped.
+    #[error("the work was stopped; what it has done is kept, and the next run goes on from there")]
+    Stopped,
+    /// A path is not known.
+    #[error("could not {0}")]
+    Environment(#[from] EnvironmentError),
+    /// The configuration file cannot be read.
+    #[error("could not {0}")]
+    ConfigFile(#[from] ConfigFileError),
+    /// What was asked for does not exist.
+    #[error("{0}")]
+    Usage(String),
+    /// Something local did not work.
+    #[error("{0}")]
+    Failed(String),
+}
+
+impl Problem {
+    /// The exit code it ends with.
+    #[must_use]
+    pub fn exit(&self) -> Exit {
+        match self {
+            // Whoever closed the pipe has seen enough.
+            Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Fine,
+            Self::Output(_) | Self::Stopped | Self::Failed(_) => Exit::Failed,
+            Self::NotRunning(_)
+            | Self::Connect(..)
+            | Self::Broken(_)
+            | Self::Vanished
+            | Self::VanishedAmid
+            | Self::Silent(_)
+            | Self::TooLong(_)
+            | Self::Unreadable(_) => Exit::Unreachable,
+            Self::Refused(error) => refused(error),
+            Self::Alone(code, _) => Exit::Other(*code),
+            Self::Environment(_) | Self::ConfigFile(_) | Self::Usage(_) => Exit::Usage,
+        }
+    }
+
+    /// Whether it is told to anyone.
+    #[must_use]
+    pub fn is_silent(&self) -> bool {
+        self.exit() == Exit::Fine
+    }
+}
+
+fn refused(error: &CallError) -> Exit {
+    match error {
+        CallError::UnknownSync { .. } | CallError::UnknownVolume { .. } | CallError::InvalidParameter { .. } => {
+            Exit::Usage
+        }
+        CallError::Stopping | CallError::TooManyConnections { .. } => Exit::Unreachable,
+        CallError::InterfaceNotFound { .. }
+        | CallError::MethodNotFound { .. }
+        | CallError::MethodNotImplemented { .. }
+        | CallError::BadMessage { .. }
+        | CallError::Failed { .. }
+        | CallError::Other { .. } => Exit::Failed,
+    }
+}
+
+fn start_command() -> &'static str {
+    if environment::is_root() { "systemctl start nbkpd" } else { "systemctl --user start nbkpd" }
+}
+
+fn status_command() -> &'static str {
+    if environment::is_root() { "systemctl status nbkpd" } else { "systemctl --user status nbkpd" }
+}
+
+fn advice(error: &io::Error) -> &'static str {
+    if error.kind() == io::ErrorKind::PermissionDenied {
+        "; only the user that nbkpd runs as, and root, may talk to it"
+    } else {
+        ""
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_kind_has_its_exit_code() {
+        let unknown = CallError::UnknownSync { sync: "a".into(), similar: vec![] };
+        for (problem, exit) in [
+            (Problem::Output(io::ErrorKind::BrokenPipe.into()), Exit::Fine),
+            (Problem::Output(io::ErrorKind::StorageFull.into()), Exit::Failed),
+            (Problem::NotRunning("/x".into()), Exit::Unreachable),
+            (Problem::Vanished, Exit::Unreachable),
+            (Problem::Stopped, Exit::Failed),
+            (Problem::Refused(unknown), Exit::Usage),
+            (Problem::Refused(CallError::Stopping), Exit::Unreachable),
+            (Problem::Refused(CallError::Failed { message: "x".into() }), Exit::Failed),
+            (Problem::Alone(2, "x".into()), Exit::Other(2)),
+        ] {
+            assert_eq!(problem.exit(), exit, "{problem}");
+            assert_eq!(problem.is_silent(), exit == Exit::Fine);
+        }
+    }
+
+    #[test]
+    fn a_missing_daemon_is_told_with_the_command_that_starts_it() {
+        let text = Problem::NotRunning("/run/x.sock".into()).to_string();
+        assert!(
+            text.starts_with("nbkpd is not running (nobody answers at /run/x.sock); start it with `systemctl"),
+            "{text}"
+        );
+    }
+}

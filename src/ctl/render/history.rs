@@ -1,0 +1,148 @@
+//! The runs of the past.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use super::page::{Page, Tone, outcome_tone};
+use super::table::{Column, Row, table};
+use crate::ctl::output::Detail;
+use crate::formats::text::{grouped, relative, size, span, stopwatch};
+use crate::formats::wire::{History, RunEntry, SyncTally};
+use crate::model::Now;
+
+/// The runs as a table, newest first, and the sums if there are any.
+#[must_use]
+pub fn history(history: &History, now: &Now, detail: Detail) -> String {
+    let mut page = Page::default();
+    if history.runs.is_empty() {
+        page.line("there are no runs yet");
+    } else {
+        let mut columns = vec![
+            Column::Words("STARTED"),
+            Column::Words("SYNC"),
+            Column::Words("TRIGGER"),
+            Column::Words("OUTCOME"),
+            Column::Numbers("FILES"),
+            Column::Numbers("BYTES"),
+            Column::Numbers("DURATION"),
+        ];
+        if detail == Detail::Full {
+            columns.extend([Column::Numbers("DELETED"), Column::Words("RUN"), Column::Words("SNAPSHOT")]);
+        }
+        columns.push(Column::Words("NOTE"));
+        page.block(&table(&columns, history.runs.iter().map(|run| row(run, &now.zone, detail)).collect()));
+    }
+    if let Some(stats) = history.stats.as_ref().filter(|stats| !stats.is_empty()) {
+        page.gap();
+        page.block(&tallies(stats, now));
+    }
+    page.finish()
+}
+
+fn row(run: &RunEntry, zone: &TimeZone, detail: Detail) -> Row {
+    let mut cells = vec![
+        local(run.started.0, zone),
+        run.sync.clone().unwrap_or_default(),
+        run.trigger.clone(),
+        run.outcome.clone(),
+        grouped(run.files_transferred),
+        size(run.bytes_transferred),
+        stopwatch(run.finished.0.duration_since(run.started.0).unsigned_abs()),
+    ];
+    if detail == Detail::Full {
+        cells.extend([grouped(run.files_deleted), run.id.clone(), run.snapshot.clone().unwrap_or_default()]);
+    }
+    let note = run.error.clone().unwrap_or_else(|| run.warnings.join("; "));
+    cells.push(note);
+    // A table of good runs is read more easily without colour.
+    let tone = if run.outcome == "ok" { Tone::Plain } else { outcome_tone(&run.outcome) };
+    Row { cells, tone }
+}
+
+/// A moment as the clock on the wall shows it.
+#[must_use]
+pub fn local(moment: Timestamp, zone: &TimeZone) -> String {
+    moment.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M:%S").to_string()
+}
+
+fn tallies(stats: &[SyncTally], now: &Now) -> String {
+    let columns = [
+        Column::Words("SYNC"),
+        Column::Numbers("RUNS"),
+        Column::Numbers("OK"),
+        Column::Numbers("FAILED"),
+        Column::Numbers("INTERRUPTED"),
+        Column::Numbers("HELD"),
+        Column::Numbers("FILES"),
+        Column::Numbers("BYTES"),
+        Column::Numbers("MEAN DURATION"),
+        Column::Words("LAST SUCCESS"),
+    ];
+    let rows = stats.iter().map(|tally| Row {
+        cells: vec![
+            tally.sync.clone(),
+            grouped(tally.runs),
+            grouped(tally.ok),
+            grouped(tally.failed),
+            grouped(tally.interrupted),
+            grouped(tally.held),
+            grouped(tally.files_transferred),
+            size(tally.bytes_transferred),
+            tally.mean_seconds.map_or_else(|| "-".to_owned(), |seconds| span(Duration::from_secs(seconds))),
+            tally.last_success.map_or_else(|| "never".to_owned(), |moment| relative(moment.0, now.wall)),
+        ],
+        tone: Tone::Plain,
+    });
+    table(&columns, rows.collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::page::plain;
+    use super::*;
+    use crate::formats::wire::Moment;
+    use crate::model::BootTime;
+
+    fn now() -> Now {
+        let zone = TimeZone::fixed(jiff::tz::offset(1));
+        Now { boot: BootTime(Duration::ZERO), wall: "2026-11-22T17:30:00Z".parse().unwrap(), zone }
+    }
+
+    fn run(outcome: &str, error: Option<&str>) -> RunEntry {
+        RunEntry {
+            sync: Some("mail".into()),
+            id: "r".into(),
+            outcome: outcome.into(),
+            started: Moment("2026-11-22T16:00:00Z".parse().unwrap()),
+            finished: Moment("2026-11-22T16:01:05Z".parse().unwrap()),
+            trigger: "drive".into(),
+            files_transferred: 1204,
+            bytes_transferred: 1536,
+            error: error.map(Into::into),
+            files_deleted: 0,
+            entries: 0,
+            snapshot: None,
+            warnings: vec!["2 files vanished".into()],
+        }
+    }
+
+    #[test]
+    fn each_run_is_a_row_in_local_time_and_sums_follow() {
+        let tally = SyncTally { sync: "mail".into(), runs: 2, ok: 1, failed: 1, ..SyncTally::default() };
+        let runs = vec![run("failed", Some("no space")), run("ok", None)];
+        let reply = History { runs, stats: Some(vec![tally]) };
+        let expected = "\
+STARTED              SYNC  TRIGGER  OUTCOME  FILES    BYTES   DURATION  NOTE
+2026-11-22 17:00:00  mail  drive    failed   1,204  1.5 KiB  1 min 5 s  no space
+2026-11-22 17:00:00  mail  drive    ok       1,204  1.5 KiB  1 min 5 s  2 files vanished
+
+SYNC  RUNS  OK  FAILED  INTERRUPTED  HELD  FILES  BYTES  MEAN DURATION  LAST SUCCESS
+mail     2   1       1            0     0      0    0 B              -  never
+";
+        assert_eq!(plain(&history(&reply, &now(), Detail::Usual)), expected);
+        let nothing = History { runs: vec![], stats: Some(vec![]) };
+        assert_eq!(history(&nothing, &now(), Detail::Usual), "there are no runs yet\n");
+    }
+}

@@ -1,0 +1,144 @@
+//! What became of a request to run, and how runs ended.
+
+use jiff::tz::TimeZone;
+
+use super::page::{Page, Tone, outcome_tone, paint};
+use crate::formats::text::{count, in_local_time, printable, size, stopwatch};
+use crate::formats::wire::{AcceptedSync, RunEntry, SyncProblem};
+
+/// What became of the request for each sync.
+#[must_use]
+pub fn accepted(accepted: &[AcceptedSync], zone: &TimeZone) -> String {
+    let mut page = Page::default();
+    for sync in accepted {
+        let name = paint(Tone::Title, printable(&sync.sync));
+        if sync.queued {
+            page.line(format!("{name}: {}", paint(Tone::Busy, "queued")));
+        } else {
+            page.line(format!("{name}: {}", paint(Tone::Notice, "cannot run now")));
+            for obstacle in &sync.obstacles {
+                page.obstacle("    ", obstacle);
+            }
+        }
+    }
+    if accepted.is_empty() {
+        page.line("there is nothing to run: no sync is possible now; `nbkpctl status` tells why");
+    }
+    in_local_time(&page.finish(), zone)
+}
+
+/// One sentence for a run that has ended, and what belongs to it.
+#[must_use]
+pub fn ended(run: &RunEntry) -> String {
+    let mut page = Page::default();
+    let sync = run.sync.as_deref().unwrap_or_default();
+    let name = paint(Tone::Title, printable(sync));
+    let outcome = paint(outcome_tone(&run.outcome), printable(&run.outcome));
+    let took = stopwatch(run.finished.0.duration_since(run.started.0).unsigned_abs());
+    // What was not even begun took no time.
+    let after = if run.outcome == "skipped" { String::new() } else { format!(" after {took}") };
+    let mut parts = vec![format!("{name}: {outcome}{after}")];
+    if run.outcome == "ok" || run.files_transferred > 0 {
+        parts.push(format!("{}, {}", count(run.files_transferred, "file"), size(run.bytes_transferred)));
+    }
+    if run.files_deleted > 0 {
+        parts.push(format!("{} deleted", run.files_deleted));
+    }
+    if let Some(snapshot) = &run.snapshot {
+        parts.push(format!("snapshot {}", printable(snapshot)));
+    }
+    page.line(parts.join(", "));
+    if let Some(error) = &run.error {
+        page.line(format!("    {}", printable(error)));
+    }
+    for warning in &run.warnings {
+        page.line(format!("    {} {}", paint(Tone::Notice, "!"), printable(warning)));
+    }
+    let is_told = run.error.as_ref().is_some_and(|error| error.contains("nbkpctl approve"));
+    match run.outcome.as_str() {
+        "held" if !is_told => {
+            page.hint("  ", &format!("look with `nbkpctl diff {sync}`, then accept with `nbkpctl approve {sync}`"));
+        }
+        "interrupted" => page.hint("  ", "it goes on by itself as soon as it can"),
+        _ => {}
+    }
+    page.finish()
+}
+
+/// A sync that was asked for and did not run after all.
+#[must_use]
+pub fn dropped(problem: &SyncProblem) -> String {
+    let name = paint(Tone::Title, printable(&problem.sync));
+    format!("{name}: {}: {}\n", paint(Tone::Notice, "did not run"), printable(&problem.message))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::page::plain;
+    use super::*;
+    use crate::formats::wire::{Moment, ObstacleEntry};
+
+    fn run(outcome: &str) -> RunEntry {
+        RunEntry {
+            sync: Some("mail".into()),
+            id: "r".into(),
+            outcome: outcome.into(),
+            started: Moment("2026-11-22T16:00:00Z".parse().unwrap()),
+            finished: Moment("2026-11-22T16:00:02.3Z".parse().unwrap()),
+            trigger: "request".into(),
+            files_transferred: 12,
+            bytes_transferred: 3 << 20,
+            error: None,
+            files_deleted: 0,
+            entries: 40,
+            snapshot: None,
+            warnings: vec![],
+        }
+    }
+
+    #[test]
+    fn a_good_run_is_one_sentence() {
+        let good = RunEntry { snapshot: Some("2026-11-22T16:00:00.000Z".into()), files_deleted: 4, ..run("ok") };
+        let sentence = "mail: ok after 2.3 s, 12 files, 3.0 MiB, 4 deleted, snapshot 2026-11-22T16:00:00.000Z\n";
+        assert_eq!(plain(&ended(&good)), sentence);
+        let warned = RunEntry { warnings: vec!["2 files vanished".into()], ..run("ok") };
+        assert_eq!(plain(&ended(&warned)), "mail: ok after 2.3 s, 12 files, 3.0 MiB\n    ! 2 files vanished\n");
+    }
+
+    #[test]
+    fn a_run_that_did_not_end_well_tells_why_and_what_to_do() {
+        let held =
+            RunEntry { error: Some("it would delete 9 of 10 files".into()), files_transferred: 0, ..run("held") };
+        let expected = "\
+mail: held after 2.3 s
+    it would delete 9 of 10 files
+    → look with `nbkpctl diff mail`, then accept with `nbkpctl approve mail`
+";
+        assert_eq!(plain(&ended(&held)), expected);
+        let told = RunEntry { error: Some("too many; then `nbkpctl approve mail`".into()), ..held };
+        assert_eq!(plain(&ended(&told)).matches("approve").count(), 1);
+        let failed = RunEntry { error: Some("no space (make room\u{1b}[2J)".into()), ..run("failed") };
+        assert!(plain(&ended(&failed)).contains("    no space (make room\\u{1b}[2J)\n"));
+    }
+
+    #[test]
+    fn a_request_tells_what_was_queued_and_what_stands_in_the_way() {
+        let obstacle = ObstacleEntry {
+            code: "destination-volume-absent".into(),
+            message: "drive `usb` is not plugged in".into(),
+            hint: "plug it in".into(),
+        };
+        let asked = [
+            AcceptedSync { sync: "mail".into(), queued: true, obstacles: vec![] },
+            AcceptedSync { sync: "photos".into(), queued: false, obstacles: vec![obstacle] },
+        ];
+        let expected = "\
+mail: queued
+photos: cannot run now
+    drive `usb` is not plugged in
+      → plug it in
+";
+        assert_eq!(plain(&accepted(&asked, &TimeZone::UTC)), expected);
+        assert!(accepted(&[], &TimeZone::UTC).contains("nothing to run"));
+    }
+}

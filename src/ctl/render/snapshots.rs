@@ -1,0 +1,89 @@
+//! The snapshots that there are.
+
+use super::page::{Page, Tone};
+use super::prune::problems;
+use super::table::{Column, Row, table};
+use crate::ctl::output::Detail;
+use crate::formats::text::relative;
+use crate::formats::wire::{SnapshotEntry, Snapshots};
+use crate::model::Now;
+
+/// The snapshots as a table, each with the rules that keep it; in full with their paths.
+#[must_use]
+pub fn snapshots(snapshots: &Snapshots, now: &Now, detail: Detail) -> String {
+    let mut page = Page::default();
+    if !snapshots.snapshots.is_empty() {
+        let mut columns = ["SYNC", "SNAPSHOT", "MADE", "KEPT BY"].map(Column::Words).to_vec();
+        if detail == Detail::Full {
+            columns.push(Column::Words("PATH"));
+        }
+        let rows = snapshots.snapshots.iter().map(|snapshot| row(snapshot, now, detail));
+        page.block(&table(&columns, rows.collect()));
+    } else if snapshots.problems.is_empty() {
+        page.line("there are no snapshots yet");
+    }
+    problems(&mut page, &snapshots.problems);
+    page.finish()
+}
+
+fn row(snapshot: &SnapshotEntry, now: &Now, detail: Detail) -> Row {
+    let made = snapshot.name.parse().map_or_else(|_| "-".to_owned(), |moment| relative(moment, now.wall));
+    let mut kept = match snapshot.keep.as_slice() {
+        [] => "nothing; it goes with the next prune".to_owned(),
+        rules => rules.join(", "),
+    };
+    if matches!(snapshot.standing.as_str(), "partial" | "suspect") {
+        kept = format!("{kept} ({})", snapshot.standing);
+    }
+    let mut cells = vec![snapshot.sync.clone(), snapshot.name.clone(), made, kept];
+    if detail == Detail::Full {
+        cells.push(snapshot.path.clone());
+    }
+    let tone = match (snapshot.keep.is_empty(), snapshot.standing.as_str()) {
+        (_, "partial" | "suspect") => Tone::Notice,
+        (true, _) => Tone::Faint,
+        (false, _) => Tone::Plain,
+    };
+    Row { cells, tone }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::super::page::plain;
+    use super::*;
+    use crate::model::BootTime;
+
+    #[test]
+    fn each_snapshot_tells_why_it_stays() {
+        let now = Now {
+            boot: BootTime(Duration::ZERO),
+            wall: "2026-11-22T17:30:00Z".parse().unwrap(),
+            zone: jiff::tz::TimeZone::UTC,
+        };
+        let entry = |name: &str, keep: &[&str], standing: &str| SnapshotEntry {
+            sync: "mail".into(),
+            name: name.into(),
+            path: format!("/m/{name}"),
+            keep: keep.iter().map(|rule| (*rule).to_owned()).collect(),
+            standing: standing.into(),
+        };
+        let reply = Snapshots {
+            snapshots: vec![
+                entry("2026-11-20T17:30:00.000Z", &[], "good"),
+                entry("2026-11-22T15:30:00.000Z", &["daily", "last"], "suspect"),
+            ],
+            problems: vec![],
+        };
+        let expected = "\
+SYNC  SNAPSHOT                  MADE        KEPT BY
+mail  2026-11-20T17:30:00.000Z  2 days ago  nothing; it goes with the next prune
+mail  2026-11-22T15:30:00.000Z  2 h ago     daily, last (suspect)
+";
+        assert_eq!(plain(&snapshots(&reply, &now, Detail::Usual)), expected);
+        assert!(snapshots(&reply, &now, Detail::Full).contains("/m/2026-11-20T17:30:00.000Z"));
+        let nothing = Snapshots { snapshots: vec![], problems: vec![] };
+        assert_eq!(snapshots(&nothing, &now, Detail::Usual), "there are no snapshots yet\n");
+    }
+}

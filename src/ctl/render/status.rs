@@ -1,0 +1,366 @@
+//! The state of everything at a glance.
+
+use super::page::{Page, Tone, outcome_tone, padded, paint, widest};
+use crate::ctl::output::Detail;
+use crate::formats::text::{in_local_time, listed, printable, relative, size, span};
+use crate::formats::wire::{ObstacleEntry, RunEntry, RunningEntry, StatusReply, SyncStatusEntry, VolumeStatusEntry};
+use crate::model::Now;
+
+use std::time::Duration;
+
+/// The state of everything: troubles of the daemon first, then each sync with all that it waits for, then the rest.
+#[must_use]
+pub fn status(status: &StatusReply, now: &Now, detail: Detail) -> String {
+    let mut page = Page::default();
+    troubles(&mut page, status);
+    if detail != Detail::Brief {
+        page.line(daemon(status, now, detail));
+        page.gap();
+    }
+    let names = widest(status.syncs.iter().map(|sync| sync.name.as_str()));
+    for sync in &status.syncs {
+        let running = status.running.iter().find(|run| run.sync == sync.name);
+        self::sync(&mut page, sync, running, names, now, detail);
+    }
+    if status.syncs.is_empty() {
+        page.line("no syncs are configured; docs/configuration.md has a first one");
+    }
+    if detail != Detail::Brief {
+        surroundings(&mut page, status, detail);
+    }
+    in_local_time(&page.finish(), &now.zone)
+}
+
+fn troubles(page: &mut Page, status: &StatusReply) {
+    if let Some(error) = &status.daemon.config_error {
+        let config = printable(&status.daemon.config);
+        page.line(paint(Tone::Bad, format!("✗ {config} is not in force, the configuration before it is:")));
+        page.line(format!("  {}", printable(error)));
+        page.hint("", "`nbkpctl config check` shows every mistake");
+    }
+    for sentence in &status.daemon.degraded {
+        page.line(format!("{} {}", paint(Tone::Notice, "!"), printable(sentence)));
+    }
+}
+
+fn daemon(status: &StatusReply, now: &Now, detail: Detail) -> String {
+    let daemon = &status.daemon;
+    let state = match daemon.state.as_str() {
+        "running" => paint(Tone::Busy, "at work"),
+        "paused" => format!("{} (`nbkpctl resume` ends it)", paint(Tone::Notice, "paused")),
+        "idle" if !status.queue.is_empty() => "about to start".to_owned(),
+        "idle" => "nothing to do".to_owned(),
+        other => printable(other).into_owned(),
+    };
+    if detail != Detail::Full {
+        return format!("nbkpd: {state}");
+    }
+    let since = relative(daemon.started.0, now.wall);
+    let (version, config) = (printable(&daemon.version), printable(&daemon.config));
+    format!("nbkpd {version}: {state}; process {}, started {since}, configuration {config}", daemon.pid)
+}
+
+fn sync(
+    page: &mut Page,
+    sync: &SyncStatusEntry,
+    running: Option<&RunningEntry>,
+    names: usize,
+    now: &Now,
+    detail: Detail,
+) {
+    let (mark, tone) = mark(sync);
+    let name = paint(Tone::Title, padded(&printable(&sync.name), names));
+    let state = paint(tone, padded(&printable(&sync.state), "disabled".len()));
+    page.line(format!("{} {name}  {state}  {}", paint(tone, mark), freshness(sync, now)));
+    if detail == Detail::Brief {
+        return;
+    }
+    if let Some(running) = running {
+        page.line(format!("    {}", paint(Tone::Busy, progress(running))));
+    }
+    if sync.state != "disabled" {
+        for obstacle in &sync.obstacles {
+            page.obstacle("    ", obstacle);
+        }
+    }
+    if let Some(run) = &sync.last_run {
+        last_run(page, run, &sync.obstacles, now, detail);
+    }
+}
+
+fn mark(sync: &SyncStatusEntry) -> (&'static str, Tone) {
+    match (sync.state.as_str(), sync.freshness.as_str()) {
+        ("running", _) => ("▶", Tone::Busy),
+        ("queued", _) => ("…", Tone::Busy),
+        ("held", _) => ("✋", Tone::Bad),
+        ("disabled", _) => ("-", Tone::Faint),
+        ("idle", "fresh") => ("✓", Tone::Good),
+        ("waiting", "fresh") => ("○", Tone::Plain),
+        (_, "overdue") => ("✗", Tone::Bad),
+        _ => ("○", Tone::Notice),
+    }
+}
+
+/// How old the last copy is, and when the next one comes.
+fn freshness(sync: &SyncStatusEntry, now: &Now) -> String {
+    let copied = match sync.last_success {
+        None => "never copied".to_owned(),
+        Some(moment) => format!("copied {}", relative(moment.0, now.wall)),
+    };
+    let copied = match sync.freshness.as_str() {
+        "overdue" => paint(Tone::Bad, format!("overdue: {copied}")),
+        "never" => paint(Tone::Notice, copied),
+        _ => copied,
+    };
+    let ahead = |moment: jiff::Timestamp| relative(moment.max(now.wall), now.wall);
+    match (sync.starts_at, sync.next_due, sync.state.as_str()) {
+        (Some(moment), _, _) if moment.0 <= now.wall => format!("{copied}; starts now"),
+        (Some(moment), _, _) => format!("{copied}; starts {}", ahead(moment.0)),
+        (None, Some(moment), "idle") if moment.0 > now.wall => format!("{copied}; next {}", ahead(moment.0)),
+        (None, Some(moment), "idle" | "waiting") if moment.0 <= now.wall => format!("{copied}; due"),
+        (None, Some(_) | None, _) => copied,
+    }
+}
+
+/// How far a run is: `copying, 40 %, 1.1 GiB, 34.0 MiB/s, 2 min left`.
+#[must_use]
+pub fn progress(run: &RunningEntry) -> String {
+    let mut words = vec![step(&run.step).into_owned()];
+    if let Some(percent) = run.percent {
+        words.push(format!("{percent} %"));
+    }
+    if run.bytes > 0 {
+        words.push(size(run.bytes));
+    }
+    if run.rate > 0 {
+        words.push(format!("{}/s", size(run.rate)));
+    }
+    // Before the first byte is through, no time is known.
+    if let Some(seconds) = run.eta_seconds.filter(|_| run.rate > 0) {
+        words.push(format!("{} left", span(Duration::from_secs(seconds))));
+    }
+    words.join(", ")
+}
+
+/// What a step does, in words.
+#[must_use]
+pub fn step(name: &str) -> std::borrow::Cow<'_, str> {
+    match name {
+        "prove" => "proving both ends".into(),
+        "lock" => "taking the lock".into(),
+        "recover" => "tidying up after an earlier run".into(),
+        "before" => "running the hook before it".into(),
+        "copy" => "copying".into(),
+        "judge" => "judging the copy".into(),
+        "flush" => "flushing it to the drive".into(),
+        "commit" => "naming the finished copy".into(),
+        "record" => "writing the log".into(),
+        "prune" => "deleting old snapshots".into(),
+        "undo" => "cleaning up".into(),
+        other => printable(other),
+    }
+}
+
+fn last_run(page: &mut Page, run: &RunEntry, obstacles: &[ObstacleEntry], now: &Now, detail: Detail) {
+    let when = relative(run.finished.0, now.wall);
+    let outcome = paint(outcome_tone(&run.outcome), printable(&run.outcome));
+    match &run.error {
+        // An obstacle that tells the same was shown just above.
+        Some(error) if obstacles.iter().any(|obstacle| tells(obstacle, run, error)) => {}
+        Some(error) => page.line(format!("    last run {outcome} {when}: {}", printable(error))),
+        None if run.outcome == "ok" && detail != Detail::Full => {}
+        None => page.line(format!("    last run {outcome} {when} ({})", printable(&run.id))),
+    }
+    for warning in &run.warnings {
+        page.line(format!("    {} {}", paint(Tone::Notice, "!"), printable(warning)));
+    }
+}
+
+fn tells(obstacle: &ObstacleEntry, run: &RunEntry, error: &str) -> bool {
+    match run.outcome.as_str() {
+        "held" => obstacle.code == "held" || obstacle.message.contains(error),
+        // The sentences of all obstacles that it met.
+        "skipped" => error.contains(&obstacle.message),
+        _ => obstacle.message.contains(error),
+    }
+}
+
+fn surroundings(page: &mut Page, status: &StatusReply, detail: Detail) {
+    page.gap();
+    if !status.queue.is_empty() {
+        page.line(format!("queue: {}", printable(&status.queue.join(", "))));
+    }
+    if !status.locations.is_empty() {
+        page.line(format!("locations: {}", printable(&listed(status.locations.iter().map(String::as_str), "and"))));
+    }
+    if status.network.metered == Some(true) {
+        page.line("the network is metered");
+    }
+    if status.network.online == Some(false) {
+        page.line("there is no network");
+    }
+    let names = widest(status.volumes.iter().map(|volume| volume.name.as_str()));
+    let kinds = widest(status.volumes.iter().map(|volume| volume.kind.as_str()));
+    for volume in &status.volumes {
+        self::volume(page, volume, (names, kinds), detail);
+    }
+}
+
+fn volume(page: &mut Page, volume: &VolumeStatusEntry, (names, kinds): (usize, usize), detail: Detail) {
+    let (mark, tone) = match (volume.present, volume.obstacles.is_empty()) {
+        (true, true) => ("✓", Tone::Good),
+        (true, false) => ("!", Tone::Notice),
+        (false, _) => ("○", Tone::Plain),
+    };
+    let name = padded(&printable(&volume.name), names);
+    let kind = padded(&printable(&volume.kind), kinds);
+    let mut what: Vec<_> = volume.path.iter().map(|path| printable(path).into_owned()).collect();
+    what.extend(volume.obstacles.iter().map(|obstacle| printable(&obstacle.message).into_owned()));
+    page.line(format!("{} {name}  {kind}  {}", paint(tone, mark), what.join("; ")));
+    if detail == Detail::Full {
+        for obstacle in &volume.obstacles {
+            page.hint("    ", &obstacle.hint);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::page::plain;
+    use super::*;
+    use crate::formats::wire::Reply;
+    use crate::model::BootTime;
+
+    fn now() -> Now {
+        Now {
+            boot: BootTime(Duration::ZERO),
+            wall: "2026-11-22T17:30:00Z".parse().unwrap(),
+            zone: jiff::tz::TimeZone::UTC,
+        }
+    }
+
+    const SAMPLE: &str = r#"{"parameters":{"version":1,
+      "daemon":{"pid":7,"version":"0.1.0","started":"2026-11-22T14:30:00.000Z","state":"running","config":"/c.toml",
+        "config_error":"line 3: no volume `ubs`","degraded":["udev cannot be heard: drives are not noticed"]},
+      "locations":[],"network":{"online":null,"metered":null},
+      "volumes":[{"name":"laptop","kind":"directory","present":true,"path":"/home/a","obstacles":[]},
+        {"name":"usb","kind":"drive","present":false,"path":null,
+         "obstacles":[{"code":"x","message":"drive `usb` is not plugged in","hint":"plug it in"}]}],
+      "syncs":[
+        {"name":"documents","state":"waiting","freshness":"overdue","obstacles":[
+            {"code":"destination-volume-absent","message":"drive `usb` is not plugged in","hint":"plug it in"},
+            {"code":"held","message":"a hold lies on volume `usb`","hint":"run `nbkpctl release usb`"}],
+          "last_success":"2026-11-13T17:30:00.000Z","last_run":null,"next_due":"2026-11-13T18:30:00.000Z","overdue_at":null},
+        {"name":"mail","state":"idle","freshness":"fresh","obstacles":[],"last_success":"2026-11-22T17:27:00.000Z",
+          "last_run":{"id":"r","outcome":"ok","started":"2026-11-22T17:26:59.000Z","finished":"2026-11-22T17:27:00.000Z",
+            "trigger":"drive","files_transferred":1,"bytes_transferred":1,"error":null,"warnings":["2 files vanished"]},
+          "next_due":"2026-11-22T18:27:00.000Z","overdue_at":null},
+        {"name":"photos","state":"running","freshness":"never","obstacles":[],"last_success":null,
+          "last_run":{"id":"r","outcome":"failed","started":"2026-11-22T17:26:59.000Z","finished":"2026-11-22T17:27:00.000Z",
+            "trigger":"drive","files_transferred":1,"bytes_transferred":1,"error":"no space (make room)"},
+          "next_due":null,"overdue_at":null}],
+      "queue":["mail"],
+      "running":[{"sync":"photos","run":"r","step":"copy","percent":40,"bytes":1288490188,"rate":35651584,"eta_seconds":125}]}}"#;
+
+    fn sample() -> StatusReply {
+        Reply::read(SAMPLE.as_bytes()).unwrap().unwrap().decode().unwrap()
+    }
+
+    #[test]
+    fn everything_is_seen_at_a_glance() {
+        let expected = "\
+✗ /c.toml is not in force, the configuration before it is:
+  line 3: no volume `ubs`
+  → `nbkpctl config check` shows every mistake
+! udev cannot be heard: drives are not noticed
+nbkpd: at work
+
+✗ documents  waiting   overdue: copied 9 days ago; due
+    drive `usb` is not plugged in
+      → plug it in
+    a hold lies on volume `usb`
+      → run `nbkpctl release usb`
+✓ mail       idle      copied 3 min ago; next in 57 min
+    ! 2 files vanished
+▶ photos     running   never copied
+    copying, 40 %, 1.1 GiB, 34.0 MiB/s, 2 min left
+    last run failed 3 min ago: no space (make room)
+
+queue: mail
+✓ laptop  directory  /home/a
+○ usb     drive      drive `usb` is not plugged in
+";
+        assert_eq!(plain(&status(&sample(), &now(), Detail::Usual)), expected);
+    }
+
+    #[test]
+    fn brief_is_one_line_for_each_sync_and_the_troubles() {
+        let text = plain(&status(&sample(), &now(), Detail::Brief));
+        assert_eq!(text.lines().count(), 4 + 3, "{text}");
+        let text = plain(&status(&sample(), &now(), Detail::Full));
+        assert!(text.contains("process 7, started 3 h ago, configuration /c.toml"), "{text}");
+    }
+
+    #[test]
+    fn an_error_that_an_obstacle_tells_is_told_once() {
+        let mut reply = sample();
+        let photos = reply.syncs.last_mut().unwrap();
+        photos.obstacles = vec![ObstacleEntry {
+            code: "backing-off".into(),
+            message: "the last attempt failed, the next comes at noon: no space (make room)".into(),
+            hint: "wait".into(),
+        }];
+        let text = plain(&status(&reply, &now(), Detail::Usual));
+        assert_eq!(text.matches("no space").count(), 1, "{text}");
+
+        let photos = reply.syncs.last_mut().unwrap();
+        photos.last_run.as_mut().unwrap().outcome = "held".into();
+        photos.obstacles[0].code = "held".into();
+        photos.obstacles[0].message = "the last run was held: too many".into();
+        let text = plain(&status(&reply, &now(), Detail::Usual));
+        assert!(!text.contains("no space"), "{text}");
+
+        let photos = reply.syncs.last_mut().unwrap();
+        let run = photos.last_run.as_mut().unwrap();
+        run.outcome = "skipped".into();
+        run.error = Some("the lock is taken (wait); it is paused (wait)".into());
+        photos.obstacles[0].message = "the lock is taken".into();
+        let text = plain(&status(&reply, &now(), Detail::Usual));
+        assert_eq!(text.matches("the lock is taken").count(), 1, "{text}");
+    }
+
+    #[test]
+    fn nothing_can_reach_the_terminal_that_it_would_obey() {
+        let mut reply = sample();
+        for text in [
+            &mut reply.daemon.config,
+            &mut reply.daemon.degraded[0],
+            &mut reply.syncs[0].obstacles[0].message,
+            &mut reply.volumes[1].obstacles[0].message,
+            &mut reply.running[0].step,
+        ] {
+            text.push_str("\u{1b}]0;owned\u{7}\u{202e}\r");
+        }
+        reply.syncs[1].name.push('\r');
+        reply.syncs[0].obstacles[1].hint = "\u{1b}[2J".into();
+        reply.daemon.config_error = Some("\u{1b}[2J".into());
+        for detail in [Detail::Brief, Detail::Usual, Detail::Full] {
+            let text = status(&reply, &now(), detail);
+            let ours = ["\u{1b}[0m", "\u{1b}[1m", "\u{1b}[2m", "\u{1b}[31m", "\u{1b}[32m", "\u{1b}[33m", "\u{1b}[36m"];
+            let rest = ours.iter().fold(text, |text, code| text.replace(code, ""));
+            assert!(!rest.chars().any(|c| (c.is_control() && c != '\n') || c == '\u{202e}'), "{rest:?}");
+        }
+    }
+
+    #[test]
+    fn a_start_that_is_near_is_announced() {
+        let mut reply = sample();
+        reply.syncs[0].starts_at = Some(crate::formats::wire::Moment("2026-11-22T17:30:08Z".parse().unwrap()));
+        assert!(plain(&status(&reply, &now(), Detail::Brief)).contains("copied 9 days ago; starts in 8 s"));
+        reply.syncs[0].starts_at = Some(crate::formats::wire::Moment("2026-11-22T17:30:00Z".parse().unwrap()));
+        reply.daemon.state = "idle".into();
+        let text = plain(&status(&reply, &now(), Detail::Usual));
+        assert!(text.contains("copied 9 days ago; starts now"), "{text}");
+        assert!(text.contains("nbkpd: about to start"), "{text}");
+    }
+}

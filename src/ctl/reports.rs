@@ -1,0 +1,107 @@
+//! Commands that ask once and show the answer.
+
+use crate::ctl::client::Connection;
+use crate::ctl::output::{Form, Output};
+use crate::ctl::problem::{Exit, Problem};
+use crate::ctl::render;
+use crate::ctl::render::prune::Pruning;
+use crate::formats::wire::{History, Prepared, Pruned, Reply, Request, Snapshots};
+use crate::model::SyncName;
+use crate::os::clock;
+
+/// `status`.
+pub fn status(connection: &mut Connection, output: &mut Output, syncs: Vec<SyncName>) -> Result<Exit, Problem> {
+    show(connection, output, &Request::Status { syncs }, |reply, output| {
+        Ok(render::status::status(&reply.decode()?, &clock::now(), output.detail()))
+    })
+}
+
+/// `scan`.
+pub fn scan(connection: &mut Connection, output: &mut Output) -> Result<Exit, Problem> {
+    connection.ask(&Request::Scan)?;
+    status(connection, output, Vec::new())
+}
+
+/// `why`.
+pub fn why(connection: &mut Connection, output: &mut Output, sync: SyncName) -> Result<Exit, Problem> {
+    show(connection, output, &Request::Why { sync }, |reply, _| {
+        Ok(render::why::why(&reply.decode()?, &clock::now().zone))
+    })
+}
+
+/// `list`.
+pub fn list(connection: &mut Connection, output: &mut Output) -> Result<Exit, Problem> {
+    show(connection, output, &Request::List, |reply, _| Ok(render::listing::listing(&reply.decode()?)))
+}
+
+/// `drives`.
+pub fn drives(connection: &mut Connection, output: &mut Output) -> Result<Exit, Problem> {
+    show(connection, output, &Request::Drives, |reply, output| {
+        Ok(render::drives::drives(&reply.decode()?, output.detail()))
+    })
+}
+
+/// `history`; the request is the whole question.
+pub fn history(connection: &mut Connection, output: &mut Output, question: &Request) -> Result<Exit, Problem> {
+    show(connection, output, question, |reply, output| {
+        let history: History = reply.decode()?;
+        Ok(render::history::history(&history, &clock::now(), output.detail()))
+    })
+}
+
+/// `snapshots`.
+pub fn snapshots(connection: &mut Connection, output: &mut Output, sync: Option<SyncName>) -> Result<Exit, Problem> {
+    let request = Request::Snapshots { syncs: sync.into_iter().collect() };
+    show(connection, output, &request, |reply, output| {
+        let snapshots: Snapshots = reply.decode()?;
+        Ok(render::snapshots::snapshots(&snapshots, &clock::now(), output.detail()))
+    })
+}
+
+/// `prune`.
+pub fn prune(
+    connection: &mut Connection,
+    output: &mut Output,
+    syncs: Vec<SyncName>,
+    pruning: Pruning,
+) -> Result<Exit, Problem> {
+    let reply = connection.ask(&Request::Prune { syncs, dry_run: pruning == Pruning::Pretended })?;
+    let pruned: Pruned = reply.decode()?;
+    answer(output, &reply, || render::prune::pruned(&pruned, pruning))?;
+    let left = pruning == Pruning::Real && pruned.pruned.iter().any(|snapshot| !snapshot.removed);
+    Ok(if left { Exit::Failed } else { Exit::Fine })
+}
+
+/// `prepare`.
+pub fn prepare(connection: &mut Connection, output: &mut Output, syncs: Vec<SyncName>) -> Result<Exit, Problem> {
+    let reply = connection.ask(&Request::Prepare { syncs })?;
+    let prepared: Prepared = reply.decode()?;
+    let detail = output.detail();
+    answer(output, &reply, || render::prepare::prepared(&prepared, detail))?;
+    let complete = prepared.syncs.iter().all(|sync| sync.problems.is_empty());
+    Ok(if complete { Exit::Fine } else { Exit::Failed })
+}
+
+fn show(
+    connection: &mut Connection,
+    output: &mut Output,
+    request: &Request,
+    text: impl FnOnce(&Reply, &Output) -> Result<String, Problem>,
+) -> Result<Exit, Problem> {
+    let reply = connection.ask(request)?;
+    match output.form() {
+        Form::Json => output.print_json(&reply.parameters)?,
+        Form::Text => {
+            let text = text(&reply, output)?;
+            output.print(&text)?;
+        }
+    }
+    Ok(Exit::Fine)
+}
+
+fn answer(output: &mut Output, reply: &Reply, text: impl FnOnce() -> String) -> Result<(), Problem> {
+    match output.form() {
+        Form::Json => output.print_json(&reply.parameters),
+        Form::Text => output.print(&text()),
+    }
+}

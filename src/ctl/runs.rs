@@ -1,0 +1,105 @@
+//! `run`: queues syncs, and waits for their end if that is wanted.
+
+use std::collections::BTreeSet;
+
+use crate::ctl::args::RunOptions;
+use crate::ctl::bars::Progress;
+use crate::ctl::client::Connection;
+use crate::ctl::output::{Detail, Form, Output};
+use crate::ctl::problem::{Exit, Problem};
+use crate::ctl::render;
+use crate::formats::wire::{Flow, Mode, Reply, Request, RunEnd, RunProgress};
+use crate::os::clock;
+
+/// Whether the command stays until the runs have ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Patience {
+    /// It ends once they are queued.
+    Leaves,
+    /// It stays.
+    Stays,
+}
+
+/// `run`.
+pub fn run(
+    connection: &mut Connection,
+    output: &mut Output,
+    options: RunOptions,
+    patience: Patience,
+) -> Result<Exit, Problem> {
+    let request = Request::Run { syncs: options.syncs, force: options.force };
+    let end = match patience {
+        Patience::Leaves => queue(connection, output, &request)?,
+        Patience::Stays => wait(connection, output, &request)?,
+    };
+    let ran = match patience {
+        Patience::Leaves => end.accepted.iter().any(|sync| sync.queued),
+        Patience::Stays => end.runs.iter().any(|run| run.outcome != "skipped"),
+    };
+    Ok(match (worst(&end), ran) {
+        (Exit::Fine, false) if options.strict => Exit::NothingRan,
+        (exit, _) => exit,
+    })
+}
+
+fn worst(end: &RunEnd) -> Exit {
+    let is_bad = |outcome: &str| matches!(outcome, "failed" | "held" | "interrupted");
+    if end.runs.iter().any(|run| is_bad(&run.outcome)) { Exit::Failed } else { Exit::Fine }
+}
+
+fn queue(connection: &mut Connection, output: &mut Output, request: &Request) -> Result<RunEnd, Problem> {
+    let reply = connection.ask(request)?;
+    let end: RunEnd = reply.decode()?;
+    match (output.form(), output.detail()) {
+        (Form::Json, _) => output.print_json(&reply.parameters)?,
+        (Form::Text, Detail::Brief) => {}
+        (Form::Text, Detail::Usual | Detail::Full) => {
+            output.print(&render::runs::accepted(&end.accepted, &clock::now().zone))?;
+        }
+    }
+    Ok(end)
+}
+
+fn wait(connection: &mut Connection, output: &mut Output, request: &Request) -> Result<RunEnd, Problem> {
+    connection.send(request, Mode::More)?;
+    let mut progress = Progress::new(output);
+    let mut told = BTreeSet::new();
+    loop {
+        let reply = connection.next()?;
+        if reply.flow == Flow::Ends {
+            progress.finish();
+            return last_words(output, &reply, &told);
+        }
+        if output.form() == Form::Json {
+            continue;
+        }
+        let news: RunProgress = reply.decode()?;
+        if !news.accepted.is_empty() && output.detail() != Detail::Brief {
+            progress.print(&render::runs::accepted(&news.accepted, &clock::now().zone), output)?;
+        }
+        progress.show(&news.running, output)?;
+        for run in &news.ended {
+            told.insert(run.id.clone());
+            progress.print(&render::runs::ended(run), output)?;
+        }
+    }
+}
+
+/// Tells what was not told while it went on.
+fn last_words(output: &mut Output, reply: &Reply, told: &BTreeSet<String>) -> Result<RunEnd, Problem> {
+    let end: RunEnd = reply.decode()?;
+    if output.form() == Form::Json {
+        output.print_json(&reply.parameters)?;
+        return Ok(end);
+    }
+    if end.accepted.is_empty() && output.detail() != Detail::Brief {
+        output.print(&render::runs::accepted(&end.accepted, &clock::now().zone))?;
+    }
+    for run in end.runs.iter().filter(|run| !told.contains(&run.id)) {
+        output.print(&render::runs::ended(run))?;
+    }
+    for problem in &end.dropped {
+        output.print(&render::runs::dropped(problem))?;
+    }
+    Ok(end)
+}
