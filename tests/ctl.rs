@@ -1,0 +1,247 @@
+//! `nbkpctl` as a process: what it prints where, and its exit codes, where there is no daemon or only half of one.
+#![expect(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "all of this is a test: it fails by panicking, and starts what a person would"
+)]
+
+use std::fs;
+use std::io::{Read as _, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::thread;
+
+use tempfile::TempDir;
+
+/// A place with nothing but what a test puts there.
+struct Room {
+    directory: TempDir,
+}
+
+/// What `nbkpctl` answered.
+#[derive(Debug)]
+struct Answer {
+    code: i32,
+    said: String,
+    complained: String,
+}
+
+impl Room {
+    fn new() -> Self {
+        Self { directory: tempfile::tempdir().unwrap() }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_nbkpctl"));
+        command.env_clear().env("HOME", self.directory.path()).stdin(Stdio::null()).args(arguments);
+        command.env("NBKP_SOCKET", self.path("sock")).env("NBKP_CONFIG", self.path("config.toml"));
+        command.env("NBKP_STATE_DIR", self.path("state"));
+        command
+    }
+
+    fn ask(&self, arguments: &[&str]) -> Answer {
+        let output = self.command(arguments).output().unwrap();
+        Answer {
+            code: output.status.code().unwrap(),
+            said: String::from_utf8(output.stdout).unwrap(),
+            complained: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+
+    fn configure(&self, text: &str) {
+        write_private(&self.path("config.toml"), text);
+    }
+
+    /// Answers the one call of one client with these bytes, and hangs up.
+    fn answer_once(&self, bytes: Vec<u8>) -> thread::JoinHandle<Vec<u8>> {
+        let listener = UnixListener::bind(self.path("sock")).unwrap();
+        thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut call = Vec::new();
+            let mut byte = [0];
+            while stream.read(&mut byte).unwrap() == 1 && byte != [0] {
+                call.extend(byte);
+            }
+            stream.write_all(&bytes).unwrap();
+            call
+        })
+    }
+}
+
+fn write_private(path: &Path, text: &str) {
+    fs::write(path, text).unwrap();
+    fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
+}
+
+const GOOD: &str = "[volumes.laptop]\npath = \"/srv/a\"\n[volumes.shelf]\npath = \"/srv/b\"\n\
+                    [syncs.documents]\nsource = \"laptop:documents\"\ndestination = \"shelf:documents\"\n";
+
+#[test]
+fn without_a_daemon_it_says_how_to_start_one() {
+    let room = Room::new();
+    for arguments in
+        [&["status"][..], &["status", "--json"], &["why", "a"], &["scan"], &["cancel"], &["pause"], &["hold", "usb"]]
+    {
+        let answer = room.ask(arguments);
+        assert_eq!(answer.code, 3, "{answer:?}");
+        assert!(answer.complained.starts_with("nbkpctl: nbkpd is not running"), "{answer:?}");
+        assert!(answer.complained.contains("start nbkpd`"), "{answer:?}");
+        assert_eq!(answer.said, "");
+    }
+}
+
+#[test]
+fn a_wrong_command_line_is_told_with_the_reason() {
+    let room = Room::new();
+    for (arguments, reason) in [
+        (&["fly"][..], "fly"),
+        (&["why"], "SYNC"),
+        (&["why", "a/b"], "a name holds letters, digits"),
+        (&["hold", "-x"], "-x"),
+        (&["pause", "--for", "soon"], "write it like 2h"),
+    ] {
+        let answer = room.ask(arguments);
+        assert_eq!(answer.code, 2, "{answer:?}");
+        assert!(answer.complained.contains(reason), "{answer:?}");
+        assert_eq!(answer.said, "");
+    }
+}
+
+#[test]
+fn the_configuration_is_checked_and_shown_without_a_daemon() {
+    let room = Room::new();
+    let answer = room.ask(&["config", "check"]);
+    assert_eq!(answer.code, 2);
+    assert!(answer.complained.contains("could not find the configuration file"), "{answer:?}");
+
+    room.configure(GOOD);
+    let answer = room.ask(&["config", "check"]);
+    assert_eq!((answer.code, answer.complained.as_str()), (0, ""));
+    assert!(answer.said.ends_with("has no mistakes: 1 sync, 2 volumes\n"), "{answer:?}");
+    assert_eq!(room.ask(&["config", "check", "-q"]).said, "");
+    assert!(room.ask(&["config", "show"]).said.contains("[syncs.documents]"));
+    assert!(room.ask(&["config", "show", "--json"]).said.contains(r#""source":"laptop:documents""#));
+    assert!(room.ask(&["config", "schema"]).said.contains("json-schema.org"));
+
+    let other = room.path("other.toml");
+    write_private(&other, &GOOD.replace("laptop:", "latpop:").replace("source", "sauce ="));
+    let answer = room.ask(&["config", "check", other.to_str().unwrap()]);
+    assert_eq!((answer.code, answer.said.as_str()), (2, ""));
+    assert!(answer.complained.contains("other.toml:6"), "{answer:?}");
+    assert!(!answer.complained.contains('\u{1b}'), "no colour outside of a terminal: {answer:?}");
+    let answer = room.ask(&["config", "check", "--json", other.to_str().unwrap()]);
+    assert_eq!((answer.code, answer.complained.as_str()), (2, ""));
+    assert!(answer.said.contains(r#""mistakes":[{"#), "{answer:?}");
+}
+
+#[test]
+fn completions_are_scripts_that_their_shell_understands() {
+    let room = Room::new();
+    for shell in ["bash", "zsh", "fish"] {
+        let answer = room.ask(&["completions", shell]);
+        assert_eq!(answer.code, 0);
+        assert!(answer.said.contains("snapshots"), "{shell}: {answer:?}");
+    }
+    let script = room.path("completions.bash");
+    fs::write(&script, room.ask(&["completions", "bash"]).said).unwrap();
+    assert!(Command::new("bash").arg("-n").arg(&script).status().unwrap().success());
+}
+
+#[test]
+fn there_is_a_manual_page_for_every_command() {
+    let room = Room::new();
+    let page = room.ask(&["man"]).said;
+    assert!(page.contains(".TH nbkpctl 1"), "{page}");
+    for command in ["status", "run", "history", "prepare", "config"] {
+        assert!(page.contains(&format!("nbkpctl\\-{command}(1)")), "{command}: {page}");
+        let answer = room.ask(&["man", command]);
+        assert!(answer.code == 0 && answer.said.contains(&format!(".TH nbkpctl-{command} 1")), "{answer:?}");
+    }
+    assert_eq!(room.ask(&["man", "fly"]).code, 2);
+}
+
+#[test]
+fn a_reader_who_has_seen_enough_is_no_failure_but_a_full_disk_is() {
+    let room = Room::new();
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let output = room.command(&["completions", "bash"]).stdout(writer).output().unwrap();
+    assert_eq!((output.status.code(), output.stderr.as_slice()), (Some(0), &b""[..]));
+
+    let full = fs::File::options().write(true).open("/dev/full").unwrap();
+    let output = room.command(&["completions", "bash"]).stdout(full).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8(output.stderr).unwrap().contains("could not write to standard output"));
+}
+
+#[test]
+fn a_daemon_that_goes_away_or_turns_the_client_away_is_told() {
+    for (bytes, code, sentence) in [
+        (&b""[..], 3, "nbkpd went away before it answered"),
+        (b"{\"parameters\":{\"ver", 3, "nbkpd went away in the middle of its answer"),
+        (b"nonsense\0", 3, "may be of different versions"),
+        (
+            b"{\"error\":\"org.nbkp.Daemon.UnknownSync\",\"parameters\":{\"sync\":\"a\",\"similar\":[\"b\"]}}\0",
+            2,
+            "no sync is named `a`; did you mean `b`?",
+        ),
+        (
+            b"{\"error\":\"org.nbkp.Daemon.Failed\",\"parameters\":{\"message\":\"bad \\u001b[2J\"}}\0",
+            1,
+            "bad \\u{1b}[2J",
+        ),
+    ] {
+        let room = Room::new();
+        let daemon = room.answer_once(bytes.to_vec());
+        let answer = room.ask(&["why", "a", "--json"]);
+        assert_eq!(answer.code, code, "{answer:?}");
+        assert!(answer.complained.contains(sentence), "{answer:?}");
+        assert_eq!(answer.said, "");
+        let call = String::from_utf8(daemon.join().unwrap()).unwrap();
+        assert_eq!(call, r#"{"method":"org.nbkp.Daemon.Why","parameters":{"sync":"a"}}"#);
+    }
+}
+
+#[test]
+fn json_is_the_reply_and_nothing_else() {
+    let room = Room::new();
+    let reply = r#"{"syncs":[],"volumes":[],"groups":[],"locations":["home"],"added":"later"}"#;
+    let daemon = room.answer_once(format!("{{\"parameters\":{reply}}}\0").into_bytes());
+    let answer = room.ask(&["list", "--json"]);
+    assert_eq!((answer.code, answer.said), (0, format!("{reply}\n")));
+    daemon.join().unwrap();
+}
+
+#[test]
+fn the_end_of_runs_decides_the_exit_code() {
+    let run = |outcome: &str| {
+        format!(
+            r#"{{"parameters":{{"accepted":[],"dropped":[],"runs":[{{"sync":"a","id":"r","outcome":"{outcome}","started":
+            "2026-11-22T17:30:00.000Z","finished":"2026-11-22T17:30:01.000Z","trigger":"request","files_transferred":0,
+            "bytes_transferred":0,"error":null}}]}}}}"#
+        )
+    };
+    let nothing = r#"{"parameters":{"accepted":[],"dropped":[],"runs":[]}}"#;
+    for (reply, strict, code) in [
+        (run("ok"), "--strict", 0),
+        (run("failed"), "-q", 1),
+        (run("held"), "-q", 1),
+        (run("interrupted"), "--strict", 1),
+        (run("skipped"), "-q", 0),
+        (run("skipped"), "--strict", 4),
+        (nothing.to_owned(), "-q", 0),
+        (nothing.to_owned(), "--strict", 4),
+    ] {
+        let room = Room::new();
+        let daemon = room.answer_once(format!("{reply}\0").into_bytes());
+        let answer = room.ask(&["run", "--wait", strict]);
+        assert_eq!(answer.code, code, "{reply} {strict}: {answer:?}");
+        daemon.join().unwrap();
+    }
+}

@@ -1,0 +1,260 @@
+//! A server on a socket of its own, and clients that know nothing of our code. The test plays the dispatcher and those
+//! who run errands, at the other end of the channels.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use nbkp::daemon::ask::{Accepted, Ask};
+use nbkp::daemon::errand::{Errand, ErrandNews, ErrandOrder, ErrandResult};
+use nbkp::daemon::keeper;
+use nbkp::daemon::server::{Doors, serve};
+use nbkp::daemon::world::Keep;
+use nbkp::formats::config::{Context, parse};
+use nbkp::formats::wire::{Prepared, PreviewEnd, Pruned, Snapshots};
+use nbkp::model::{
+    Absence, Configuration, DaemonState, End, Figures, Freshness, Obstacle, Outcome, Progress, RunRecord, RunningNow,
+    Status, Step, SyncName, SyncState, SyncStatus, Trigger, VolumeStatus,
+};
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+pub const DEADLINE: Duration = Duration::from_secs(30);
+
+/// A server, and the ends of the channels that are not its own.
+pub struct Rig {
+    pub root: tempfile::TempDir,
+    pub asks: mpsc::Receiver<Ask>,
+    pub errands: mpsc::Receiver<ErrandOrder>,
+    pub keeper: mpsc::Sender<Keep>,
+    pub status: watch::Sender<Arc<Status>>,
+    _configuration: watch::Sender<Arc<Configuration>>,
+    _tasks: JoinSet<()>,
+}
+
+impl Rig {
+    pub fn new() -> Self {
+        let root = tempfile::tempdir().unwrap();
+        let (asks, asked) = mpsc::channel(16);
+        let (errands, ordered) = mpsc::channel(16);
+        let (keeper, kept) = mpsc::channel(16);
+        let (history, questions) = mpsc::channel(16);
+        let (status, watched) = watch::channel(Arc::new(status()));
+        let (configuration, configured) = watch::channel(Arc::new(configuration()));
+        let listener = UnixListener::bind(root.path().join("sock")).unwrap();
+        let doors = Doors { asks, status: watched, configuration: configured, history, errands };
+        let mut tasks = JoinSet::new();
+        tasks.spawn(keeper::run(root.path().to_owned(), kept, questions, watch::Sender::new(None)));
+        tasks.spawn(serve(listener, doors));
+        Self { root, asks: asked, errands: ordered, keeper, status, _configuration: configuration, _tasks: tasks }
+    }
+
+    pub fn socket(&self) -> PathBuf {
+        self.root.path().join("sock")
+    }
+
+    pub async fn client(&self) -> Client {
+        Client { stream: UnixStream::connect(self.socket()).await.unwrap(), held: Vec::new() }
+    }
+
+    pub async fn asked(&mut self) -> Ask {
+        timeout(DEADLINE, self.asks.recv()).await.unwrap().unwrap()
+    }
+
+    pub async fn ordered(&mut self) -> ErrandOrder {
+        timeout(DEADLINE, self.errands.recv()).await.unwrap().unwrap()
+    }
+
+    /// Lets a client call, and answers what the daemon behind the server is asked for it.
+    pub async fn call(&mut self, client: &mut Client, call: &Value) -> Value {
+        client.send(call).await;
+        let reply = tokio::select! {
+            reply = client.reply() => reply,
+            ask = self.asks.recv() => {
+                satisfy(ask.unwrap());
+                client.reply().await
+            }
+            order = self.errands.recv() => {
+                carry_out(order.unwrap()).await;
+                client.reply().await
+            }
+        };
+        reply.unwrap_or_else(|| panic!("{call} is not answered"))
+    }
+
+    /// Tells that `documents` is being copied, and how far it is.
+    pub fn progress(&self, bytes: u64) {
+        let mut status = status();
+        status.state = DaemonState::Running;
+        let progress = Progress { step: Step::Copy, percent: Some(1), bytes, rate: 1, eta_seconds: None };
+        status.running = vec![RunningNow {
+            sync: documents(),
+            destination: "usb".parse().unwrap(),
+            run: "r1".parse().unwrap(),
+            progress,
+        }];
+        self.status.send_replace(Arc::new(status));
+    }
+
+    /// Asks for the status until it is given; how long that took.
+    pub async fn is_served(&self) -> Duration {
+        let start = Instant::now();
+        loop {
+            let mut client = self.client().await;
+            // A client that is turned away may find its way out closed already.
+            let _ = client.stream.write_all(b"{\"method\":\"org.nbkp.Daemon.Status\"}\0").await;
+            match client.reply().await {
+                Some(reply) if reply.get("error").is_none() => return start.elapsed(),
+                _ if start.elapsed() < DEADLINE => tokio::time::sleep(Duration::from_millis(20)).await,
+                reply => panic!("no room was made: {reply:?}"),
+            }
+        }
+    }
+}
+
+/// A client that writes and reads JSON between zeros.
+pub struct Client {
+    pub stream: UnixStream,
+    held: Vec<u8>,
+}
+
+impl Client {
+    pub async fn send(&mut self, call: &Value) {
+        let mut frame = serde_json::to_vec(call).unwrap();
+        frame.push(0);
+        self.stream.write_all(&frame).await.unwrap();
+    }
+
+    /// The next reply; `None` once the server has closed the connection. May be dropped while it waits.
+    pub async fn reply(&mut self) -> Option<Value> {
+        let reply = async {
+            loop {
+                if let Some(end) = self.held.iter().position(|byte| *byte == 0) {
+                    let frame: Vec<u8> = self.held.drain(..=end).collect();
+                    return Some(serde_json::from_slice(&frame[..end]).unwrap());
+                }
+                match self.stream.read_buf(&mut self.held).await {
+                    Ok(0) | Err(_) => return None,
+                    Ok(_) => {}
+                }
+            }
+        };
+        timeout(DEADLINE, reply).await.expect("a reply, or the end, in time")
+    }
+
+    pub async fn call(&mut self, method: &str, parameters: Value) -> Value {
+        self.send(&json!({ "method": method, "parameters": parameters })).await;
+        self.reply().await.expect("a reply")
+    }
+
+    pub async fn follow(&mut self, method: &str, parameters: Value) {
+        self.send(&json!({ "method": method, "parameters": parameters, "more": true })).await;
+    }
+}
+
+pub fn documents() -> SyncName {
+    "documents".parse().unwrap()
+}
+
+pub fn absent() -> Obstacle {
+    Obstacle::VolumeAbsent { end: End::Destination, volume: "usb".parse().unwrap(), absence: Absence::NotPlugged }
+}
+
+pub fn record() -> RunRecord {
+    RunRecord {
+        run: "r1".parse().unwrap(),
+        sync: documents(),
+        trigger: Trigger::Drive,
+        started: "2026-11-22T17:30:00Z".parse().unwrap(),
+        finished: "2026-11-22T17:31:00Z".parse().unwrap(),
+        outcome: Outcome::Ok,
+        figures: Figures { files_transferred: 3, bytes_transferred: 4096, ..Figures::default() },
+        snapshot: Some("2026-11-22T17:30:00.000Z".parse().unwrap()),
+        error: None,
+        hold: None,
+        warnings: vec!["one file vanished".into()],
+    }
+}
+
+pub fn sync_status(name: &str, state: SyncState, obstacles: Vec<Obstacle>) -> SyncStatus {
+    SyncStatus {
+        name: name.parse().unwrap(),
+        state,
+        freshness: Freshness::Fresh,
+        obstacles,
+        last_success: Some(record().finished),
+        last_run: Some(record()),
+        next_due: None,
+        overdue_at: None,
+        starts_at: None,
+    }
+}
+
+pub fn status() -> Status {
+    let volume = |name: &str, path: Option<&str>, obstacles| VolumeStatus {
+        name: name.parse().unwrap(),
+        kind: "directory",
+        path: path.map(Into::into),
+        obstacles,
+        user: Some(documents()),
+    };
+    Status {
+        state: DaemonState::Idle,
+        started: "2026-11-22T17:00:00Z".parse().unwrap(),
+        config: "/c.toml".into(),
+        config_error: None,
+        degraded: vec![],
+        volumes: vec![volume("laptop", Some("/home/a"), vec![]), volume("usb", None, vec![absent()])],
+        syncs: vec![
+            sync_status("documents", SyncState::Waiting, vec![absent()]),
+            sync_status("photos", SyncState::Idle, vec![]),
+        ],
+        queue: vec!["photos".parse().unwrap()],
+        running: vec![],
+    }
+}
+
+/// The same with this many syncs.
+pub fn large_status(syncs: u32) -> Status {
+    let one = |number: u32| sync_status(&format!("sync-{number}"), SyncState::Waiting, vec![absent(), absent()]);
+    Status { syncs: (0..syncs).map(one).collect(), ..status() }
+}
+
+fn configuration() -> Configuration {
+    let text = "[volumes.laptop]\npath = '/home/a'\n[volumes.usb]\npath = '/mnt/usb'\n\
+                [syncs.documents]\nsource = 'laptop:documents'\ndestination = 'usb:documents'\n\
+                [syncs.photos]\nsource = 'laptop:photos'\ndestination = 'usb:photos'\n";
+    parse(text, &Context { file: "c.toml".into(), home: "/home/a".into() }).unwrap()
+}
+
+/// Answers whatever is asked, in the simplest way.
+pub fn satisfy(ask: Ask) {
+    let nobody_waits = match ask {
+        Ask::Scan { answer } | Ask::Pause { answer, .. } | Ask::Resume { answer } | Ask::Prepared { answer, .. } => {
+            answer.send(()).is_err()
+        }
+        Ask::Hold { answer, .. } | Ask::Release { answer, .. } => answer.send(Ok(())).is_err(),
+        Ask::Approve { answer, .. } => answer.send(Ok(vec!["the drive".into()])).is_err(),
+        Ask::Cancel { answer, .. } => answer.send(Ok(vec![documents()])).is_err(),
+        Ask::Devices { answer } => answer.send(vec![]).is_err(),
+        Ask::Prospects { answer, .. } => answer.send(Ok(vec![])).is_err(),
+        Ask::Run { answer, .. } => {
+            answer.send(Ok(vec![Accepted { sync: documents(), obstacles: vec![absent()] }])).is_err()
+        }
+    };
+    assert!(!nobody_waits, "the server has forgotten its question");
+}
+
+pub async fn carry_out(order: ErrandOrder) {
+    let result = match order.errand {
+        Errand::Prepare(_) => ErrandResult::Prepared(Prepared { syncs: vec![] }),
+        Errand::Preview(_) => ErrandResult::Previewed(PreviewEnd { syncs: vec![], problems: vec![] }),
+        Errand::Snapshots(_) => ErrandResult::Snapshots(Snapshots { snapshots: vec![], problems: vec![] }),
+        Errand::Prune(..) => ErrandResult::Pruned(Pruned { pruned: vec![], problems: vec![] }),
+    };
+    order.news.send(ErrandNews::Done(result)).await.unwrap();
+}

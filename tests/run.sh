@@ -1,0 +1,105 @@
+#!/usr/bin/env bash
+# Every check and every test, with the real neighbours: formatting, lints, documentation, dependencies, scripts, units,
+# tests. Installs what is missing. NBKP_REQUIRE_ALL=1 makes a test that cannot run here fail instead of being skipped.
+set -uo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
+# shellcheck source=packaging/debian.sh
+source packaging/debian.sh
+
+export CARGO_TERM_COLOR=${CARGO_TERM_COLOR:-never}
+tools=$PWD/target/tools
+log=$(mktemp -d)
+trap 'rm -rf "$log"' EXIT
+started=$SECONDS
+passed=0 failed=0 skipped=0
+complaints=()
+
+# check NAME COMMAND…: runs one check, shows its output only if it fails, and counts it.
+check() {
+    local name=$1 begun=$SECONDS
+    shift
+    printf '%-44s' "$name"
+    if "$@" >"$log/check" 2>&1; then
+        passed=$((passed + 1))
+        printf 'ok %5d s\n' $((SECONDS - begun))
+    else
+        failed=$((failed + 1))
+        complaints+=("$name")
+        printf 'FAILED %d s\n' $((SECONDS - begun))
+        tail -n 200 "$log/check"
+    fi
+}
+
+documentation() { RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps --quiet; }
+
+# cargo-deny comes as a ready program where there is one, and is built otherwise. Advisories are not asked for: their
+# database is not always within reach.
+dependencies() {
+    local deny=cargo-deny
+    if ! command -v cargo-deny >/dev/null; then
+        deny=$tools/bin/cargo-deny
+        if [[ ! -x $deny ]]; then
+            python3 -m venv "$tools" || { debian_packages /usr/share/doc/python3-venv=python3-venv; python3 -m venv "$tools"; }
+            "$tools/bin/pip" install --quiet --require-hashes -r packaging/tools.txt \
+                || cargo install cargo-deny --locked --quiet --root "$tools" || return 1
+        fi
+    fi
+    "$deny" --all-features --locked check licenses bans sources
+}
+
+scripts() { shellcheck --external-sources tests/run.sh tests/bench/run.sh packaging/*.sh .ci/run; }
+
+# The units are read with another program in place of ours, which is not installed here.
+units() {
+    local unit status=0
+    mkdir -p "$log/units"
+    for unit in systemd/*; do
+        sed 's|/usr/bin/nbkpd|/bin/true|' "$unit" >"$log/units/${unit##*/}"
+    done
+    # A user's manager wants a runtime directory, which a machine for tests may not have.
+    XDG_RUNTIME_DIR=$log systemd-analyze verify --user --man=no "$log"/units/nbkpd.service "$log"/units/nbkpd.socket || status=1
+    systemd-analyze verify --man=no "$log"/units/nbkpd-system.service || status=1
+    systemd-analyze security --offline=true --threshold=35 systemd/nbkpd-system.service || status=1
+    return $status
+}
+
+# Runs all tests and adds up what they say.
+all_tests() {
+    say "tests (scenarios take a few minutes)"
+    local ended=0
+    cargo test --locked --no-fail-fast 2>&1 | tee "$log/tests" | grep -Ev '^(running |test .* \.\.\. ok$|$)' || true
+    ended=${PIPESTATUS[0]}
+    local counts
+    counts=$(awk '/^test result:/ { for (i = 1; i < NF; i++) { if ($(i + 1) ~ /^passed/) p += $i
+        if ($(i + 1) ~ /^failed/) f += $i; if ($(i + 1) ~ /^ignored/) s += $i } } END { print p + 0, f + 0, s + 0 }' "$log/tests")
+    read -r p f s <<<"$counts"
+    passed=$((passed + p)) failed=$((failed + f)) skipped=$((skipped + s))
+    while read -r name; do complaints+=("$name"); done < <(sed -n 's/^test \(.*[^ ]\) *\.\.\. FAILED$/\1/p' "$log/tests")
+    if [[ $ended -ne 0 && $f -eq 0 ]]; then
+        failed=$((failed + 1))
+        complaints+=("cargo test (it does not build, or a test program died)")
+    fi
+}
+
+program_packages
+debian_packages blkid=util-linux mkfs.ext4=e2fsprogs udevadm=udev strace=strace shellcheck=shellcheck bindfs=bindfs \
+    fusermount3=fuse3 pkill=procps setpriv=util-linux python3=python3 systemd-analyze=systemd
+
+say "checks"
+check "formatting" cargo fmt --check
+check "lints" cargo clippy --locked --all-targets --quiet -- -D warnings
+check "documentation" documentation
+check "dependencies: licences, bans, sources" dependencies
+check "scripts" scripts
+check "units" units
+all_tests
+
+say "the result, after $(((SECONDS - started) / 60)) min $(((SECONDS - started) % 60)) s"
+if [[ ${#complaints[@]} -gt 0 ]]; then
+    printf 'failed: %s\n' "${complaints[@]}"
+fi
+if [[ $skipped -gt 0 ]]; then
+    echo "Some tests were skipped; what they need is said above. NBKP_REQUIRE_ALL=1 makes them fail instead."
+fi
+echo "$passed passed, $failed failed, $skipped skipped"
+[[ $failed -eq 0 ]]

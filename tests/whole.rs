@@ -1,0 +1,128 @@
+//! Whole-program tests: the built `nbkpd` and `nbkpctl` on a machine of their own, with real drives.
+//!
+//! Each promise of the program and the scenarios that go red when the code behind it is broken:
+//!
+//! | promise | kept by |
+//! |---|---|
+//! | 1 nothing is written outside the destination that was proven right | `hostile::links_on_a_drive_lead_nowhere`, `hostile::the_wrong_drive_with_the_right_label_is_left_alone`, `hostile::a_clone_is_refused`, `hostile::a_place_without_sentinel_is_left_alone` |
+//! | 2 an empty, unmounted, vanished or swapped source never empties a backup | `source::emptied_before_a_run_is_held`, `source::emptied_in_mid_run_never_reaches_the_backup`, `source::unmounted_is_not_empty`, `source::yanked_in_mid_run_interrupts` |
+//! | 3 a finished backup is never harmed by a later failed run | `faults::a_full_destination_harms_nothing`, `kills::*`, `faults::a_yanked_drive_interrupts_and_a_replug_goes_on` |
+//! | 4 what is shown as complete is complete | `faults::a_drive_that_loses_data_is_not_believed`, `kills::*`, `faults::two_daemons_share_one_destination` |
+//! | 5 no event is needed twice, none is lost for good, a storm costs bounded memory | `plug::already_in_at_start`, `plug::twice_quickly_runs_once`, `scale::a_storm_of_mounts`, `scale::a_storm_of_uevents` |
+//! | 6 never prompts, never hangs on a dead mount, never spins, idles without waking | `scale::a_dead_mount_stops_nothing_else`, `hostile::a_sentinel_that_is_a_pipe_stops_nothing`, `scale::idle_is_idle` |
+//! | 7 no secret reaches an argument list, an environment, a log or a core dump | `hostile::children_see_nothing_of_the_environment` (there are no secrets yet) |
+//! | 8 whoever cannot read the files learns nothing and can make us do nothing | `hostile::another_user_is_turned_away`, `client::what_is_ours_is_private` |
+#![expect(clippy::disallowed_methods, reason = "tests start programs, read the environment and watch the time")]
+
+// The gate makes clippy know that all of this is test code.
+#[cfg(test)]
+mod common;
+#[cfg(test)]
+#[path = "whole"]
+mod scenarios {
+    pub mod client;
+    pub mod configuration;
+    pub mod faults;
+    pub mod ground;
+    pub mod hostile;
+    pub mod kills;
+    pub mod order;
+    pub mod plug;
+    pub mod scale;
+    pub mod source;
+}
+
+#[cfg(test)]
+#[path = "bench/figures.rs"]
+mod figures;
+
+use std::process::ExitCode;
+
+use common::harness::Scenario;
+
+macro_rules! scenarios {
+    ($($room:ident: $($name:ident)+;)+) => {
+        const SCENARIOS: &[Scenario] =
+            &[$($((concat!(stringify!($room), "::", stringify!($name)), scenarios::$room::$name)),+),+];
+    };
+}
+
+scenarios! {
+    ground:
+        a_yanked_drive_fails_and_keeps_what_was_flushed
+        rsync_believes_a_drive_that_loses_data;
+    plug:
+        is_copied_into_a_btrfs_snapshot
+        is_copied_into_hard_links
+        is_copied_plainly
+        already_in_at_start
+        twice_quickly_runs_once
+        again_copies_only_what_changed
+        again_at_once_is_plugged_again
+        before_the_mount_waits_for_it
+        unmounted_by_its_user_is_left_alone
+        snapshots_are_pruned
+        the_journal_tells_the_run
+        the_service_manager_is_told
+        an_ordinary_user_is_served;
+    source:
+        emptied_before_a_run_is_held
+        emptied_in_mid_run_never_reaches_the_backup
+        unmounted_is_not_empty
+        yanked_in_mid_run_interrupts
+        strange_names_arrive
+        files_that_cannot_be_read_do_not_stop_the_rest;
+    faults:
+        a_yanked_drive_interrupts_and_a_replug_goes_on
+        a_drive_that_loses_data_is_not_believed
+        a_full_destination_harms_nothing
+        a_read_only_destination_waits
+        term_in_mid_copy_interrupts_and_goes_on
+        a_kill_in_mid_copy_goes_on
+        two_daemons_share_one_destination
+        a_second_daemon_is_refused
+        a_clock_that_was_ahead_loses_nothing
+        a_lost_state_directory_costs_only_statistics;
+    hostile:
+        the_wrong_drive_with_the_right_label_is_left_alone
+        a_place_without_sentinel_is_left_alone
+        another_id_is_not_the_same_place
+        a_clone_is_refused
+        links_on_a_drive_lead_nowhere
+        a_sentinel_that_is_a_pipe_stops_nothing
+        foreign_entries_among_snapshots_stay
+        children_see_nothing_of_the_environment
+        another_user_is_turned_away;
+    kills:
+        behind_each_step_with_btrfs
+        behind_each_step_with_hard_links
+        behind_each_step_without_snapshots;
+    order:
+        a_chain_goes_in_order
+        a_failure_stops_what_follows
+        a_group_gets_one_copy_on_each_member;
+    configuration:
+        broken_and_mended
+        changed_starts_what_became_possible
+        mistakes_are_told_all_at_once;
+    client:
+        prepares_a_blank_drive
+        runs_and_waits
+        shows_what_a_run_would_do
+        works_without_a_daemon
+        approves_what_a_guard_stopped
+        holds_pauses_and_cancels
+        says_when_nobody_answers
+        what_is_ours_is_private
+        demonstrates_itself;
+    scale:
+        a_thousand_syncs
+        a_storm_of_mounts
+        a_storm_of_uevents
+        a_dead_mount_stops_nothing_else
+        idle_is_idle;
+}
+
+fn main() -> ExitCode {
+    common::harness::main(SCENARIOS, figures::all)
+}

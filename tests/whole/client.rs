@@ -1,0 +1,162 @@
+//! What people do with `nbkpctl`.
+
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::time::Duration;
+
+use crate::common::drive::Filesystem::{Btrfs, Ext4};
+use crate::common::folder::{Folder, Sentinels};
+use crate::common::mini_host::{MiniHost, array};
+use crate::common::{attempt, throughout, until};
+
+pub fn prepares_a_blank_drive(host: &MiniHost) {
+    let source = Folder::at(host.home().join("documents"));
+    source.fill(10);
+    let mut usb = host.drive("usb", Btrfs);
+    host.configure(&host.config().drive(&usb).sync("documents", "usb", "btrfs", ""));
+    let _daemon = host.start();
+    usb.plug();
+    host.stopped_by("documents", "destination-sentinel-missing");
+    host.ctl(&["drives"]).exits(0).says(&usb.uuid);
+    host.ctl(&["prepare", "documents"]).exits(0);
+    host.run_ends("documents", 1, "ok");
+    let copy = usb.destination("documents");
+    copy.latest().is_like(&source);
+    assert_eq!(copy.root.join("staging").metadata().unwrap().ino(), 256, "staging is a subvolume");
+    for sentinel in [usb.point().join(".nbkp-vol"), copy.root.join(".nbkp-dst"), source.path.join(".nbkp-src")] {
+        assert!(crate::common::text_of(&sentinel).starts_with("id = \""), "{}", sentinel.display());
+    }
+    host.ctl(&["prepare", "documents"]).exits(0);
+}
+
+pub fn runs_and_waits(host: &MiniHost) {
+    let source = host.source("documents");
+    source.fill(10);
+    let mut usb = host.drive("usb", Btrfs).prepared_for("documents");
+    host.configure(&host.config().drive(&usb).sync("documents", "usb", "btrfs", ""));
+    let _daemon = host.start();
+    host.ctl(&["run", "documents", "--wait"]).exits(0).says("not plugged in");
+    host.ctl(&["run", "documents", "--wait", "--strict"]).exits(4);
+    host.ctl(&["run", "no-such-sync", "--wait"]).exits(2).says("no-such-sync");
+    usb.plug();
+    host.run_ends("documents", 1, "ok");
+    source.write("new", "file");
+    host.ctl(&["run", "documents", "--wait"]).exits(0);
+    assert_eq!(host.run_ends("documents", 2, "ok")["trigger"], "request");
+    usb.destination("documents").latest().is_like(&source);
+    let listed = host.ctl(&["list", "--json"]).json();
+    assert_eq!(listed["syncs"][0]["source"], "laptop:documents");
+    assert_eq!(listed["syncs"][0]["snapshots"], "btrfs");
+}
+
+pub fn shows_what_a_run_would_do(host: &MiniHost) {
+    let source = host.source("documents");
+    source.fill(10);
+    let mut usb = host.drive("usb", Btrfs).prepared_for("documents");
+    host.configure(&host.config().drive(&usb).sync("documents", "usb", "btrfs", ""));
+    let _daemon = host.start();
+    usb.plug();
+    host.run_ends("documents", 1, "ok");
+    source.write("new-file", "new").remove("folder-01/file-1");
+    let everything = Folder::at(usb.point());
+    let before = everything.content();
+    host.ctl(&["run", "documents", "--dry-run"]).exits(0).says("rsync").says("--dry-run").says("new-file");
+    host.ctl(&["diff", "documents"]).exits(0).says("new-file").says("folder-01/file-1");
+    everything.holds(&before);
+    assert_eq!(host.history("documents").len(), 1);
+}
+
+pub fn works_without_a_daemon(host: &MiniHost) {
+    let source = host.source("documents");
+    source.fill(10);
+    let mut usb = host.drive("usb", Btrfs).prepared_for("documents");
+    host.configure(&host.config().drive(&usb).sync("documents", "usb", "btrfs", ""));
+    usb.plug();
+    host.ctl(&["run", "documents", "--wait"]).exits(0);
+    let copy = usb.destination("documents");
+    copy.latest().is_like(&source);
+    assert_eq!(host.history("documents").len(), 1);
+    let _daemon = host.start();
+    assert_eq!(host.stands("documents", "idle")["freshness"], "fresh", "the daemon knows of it");
+}
+
+pub fn approves_what_a_guard_stopped(host: &MiniHost) {
+    let source = host.source("documents");
+    source.fill(100);
+    let mut usb = host.drive("usb", Ext4).prepared_for("documents");
+    host.configure(&host.config().drive(&usb).sync("documents", "usb", "hard-link", ""));
+    let _daemon = host.start();
+    usb.plug();
+    host.run_ends("documents", 1, "ok");
+    let copy = usb.destination("documents");
+    source.empty(Sentinels::Stay);
+    source.write("the-only-one", "left");
+    host.ctl(&["run", "documents", "--wait"]).exits(1).says("approve");
+    host.run_ends("documents", 2, "held");
+    assert_eq!(copy.snapshots().len(), 1);
+    assert_eq!(host.stands("documents", "held")["obstacles"][0]["code"], "held");
+    host.ctl(&["diff", "documents"]).exits(0).says("folder-01");
+    host.ctl(&["approve", "documents"]).exits(0);
+    host.ctl(&["run", "documents", "--wait"]);
+    until("the approved run succeeds", || host.history("documents")[0]["outcome"] == "ok");
+    copy.latest().is_like(&source);
+    assert_eq!(copy.snapshots().len(), 2);
+}
+
+pub fn holds_pauses_and_cancels(host: &MiniHost) {
+    let source = host.source("documents");
+    source.write_big("big", 40, 1);
+    let mut usb = host.drive("usb", Btrfs).prepared_for("documents");
+    host.configure(&host.config().drive(&usb).sync("documents", "usb", "btrfs", "rsync = { bandwidth = \"2M\" }"));
+    let _daemon = host.start();
+    host.ctl(&["pause"]).exits(0);
+    usb.plug();
+    host.stopped_by("documents", "paused");
+    assert_eq!(host.status()["daemon"]["state"], "paused");
+    host.ctl(&["resume"]).exits(0);
+    host.copies("documents", 1 << 20);
+
+    host.ctl(&["hold", "usb"]).exits(0);
+    host.run_ends("documents", 1, "interrupted");
+    usb.unmount();
+    usb.mount();
+    host.stopped_by("documents", "held");
+    throughout("hands stay off the drive", Duration::from_secs(1), || array(&host.status()["running"]).is_empty());
+    host.ctl(&["release", "usb"]).exits(0);
+    host.copies("documents", 1 << 20);
+
+    host.ctl(&["cancel", "documents"]).exits(0);
+    host.run_ends("documents", 2, "interrupted");
+    assert!(usb.destination("documents").snapshots().is_empty());
+}
+
+pub fn says_when_nobody_answers(host: &MiniHost) {
+    host.configure(&host.config());
+    host.ctl(&["status"]).exits(3).says("nbkpd");
+    host.ctl(&["pause"]).exits(3);
+    host.ctl(&["no-such-command"]).exits(2);
+    host.ctl(&["status", "--json"]).exits(3);
+}
+
+pub fn what_is_ours_is_private(host: &MiniHost) {
+    host.source("documents").fill(3);
+    let mut usb = host.drive("usb", Btrfs).prepared_for("documents");
+    host.configure(&host.config().drive(&usb).sync("documents", "usb", "btrfs", ""));
+    let _daemon = host.start();
+    usb.plug();
+    host.run_ends("documents", 1, "ok");
+    let mode = |path: &str| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode("/run/nbkpd"), 0o700);
+    assert_eq!(mode("/run/nbkpd/nbkpd.sock"), 0o600);
+    let state = host.root.join("state-nbkpd");
+    for entry in std::fs::read_dir(state).unwrap().map(Result::unwrap) {
+        let path = entry.path();
+        assert_eq!(mode(path.to_str().unwrap()) & 0o077, 0, "{}", path.display());
+    }
+}
+
+pub fn demonstrates_itself(host: &MiniHost) {
+    let answer = host.ctl(&["demo"]).exits(0).says("All of it worked").says("Copied by itself");
+    assert_eq!(answer.said.matches("is complete").count(), 2, "{answer}");
+    let left = attempt("losetup", &[&"--list", &"--noheadings", &"--output", &"BACK-FILE"]);
+    assert!(!String::from_utf8_lossy(&left.stdout).contains("nbkp-demo"), "its drive is left behind");
+}

@@ -1,0 +1,258 @@
+//! A drive is plugged in, and the backup happens.
+
+use std::time::Duration;
+
+use rustix::process::Signal;
+
+use crate::common::daemon::Wrapping;
+use crate::common::drive::Filesystem::{Btrfs, Ext4};
+use crate::common::journal::Journal;
+use crate::common::mini_host::{MiniHost, array};
+use crate::common::{run, text_of, throughout, until};
+
+pub fn is_copied_into_a_btrfs_snapshot(host: &MiniHost) {
+    let source = host.source("documents");
+    source.fill(40).write("letter.txt", "dear reader");
+    let mut usb = host.drive("usb", Btrfs).prepared_for("documents");
+    host.configure(&host.config().drive(&usb).sync("documents", "usb", "btrfs", ""));
+    let _daemon = host.start();
+    host.stopped_by("documents", "destination-volume-absent");
+    assert_eq!(host.sync("documents")["freshness"], "never");
+
+    usb.plug();
+    let record = host.run_ends("documents", 1, "ok");
+    assert_eq!(record["files_transferred"], 41);
+    assert!(["drive", "mount"].contains(&record["trigger"].as_str().unwrap()), "{record}");
+
+    let copy = usb.destination("documents");
+    assert_eq!(copy.snapshots().len(), 1);
+    assert!(copy.unfinished().is_empty());
+    copy.latest().is_like(&source);
+    let snapshot = copy.latest().path;
+    assert_eq!(run("btrfs", &[&"property", &"get", &"-ts", &snapshot, &"ro"]), "ro=true");
+    let log = copy.log();
+    assert_eq!((log.len(), &log[0]["outcome"], &log[0]["sync"]), (1, &"ok".into(), &"documents".into()));
+
+    let sync = host.stands("documents", "idle");
+    assert_eq!((&sync["freshness"], &sync["last_run"]["id"]), (&"fresh".into(), &record["id"]));
+    let volume = host.status()["volumes"].as_array().unwrap().iter().find(|v| v["name"] == "usb").cloned().unwrap();
+    assert_eq!((&volume["present"], volume["path"].as_str()), (&true.into(), usb.point().to_str()));
+    host.ctl(&["snapshots", "documents"]).exits(0).says(&copy.latest_name());
+}
+
+pub fn is_copied_into_hard_links(host: &MiniHost) {
+    let source = host.source("documents");
+    source.fill(40);
+    let mut usb = host.drive("usb", Ext4).prepared_for("documents");
+    host.configure(&host.config().drive(&usb).sync("documents", "usb", "hard-link", ""));
+    let _daemon = host.start();
+    usb.plug();
+    host.run_ends("documents", 1, "ok");
+    let copy = usb.destination("documents");
+    copy.latest().is_like(&source);
+
+    source.write("folder-01/file-1", "changed");
+    host.ctl(&["run", "documents", "--wait"]).exits(0);
+    let [first, second] = copy.gets(2).try_into().unwrap();
+    copy.latest().is_like(&source);
+    let inode = |snapshot: &str, file: &str| {
+        use std::os::unix::fs::MetadataExt;
+        copy.snapshot(snapshot).path.join(file).metadata().unwrap().ino()
+    };
+    assert_eq!(
+        inode(&first, "folder-02/file-2"),
+        inode(&second, "folder-02/file-2"),
+        "unchanged files share their data"
+    );
+    assert_ne!(inode(&first, "folder-01/file-1"), inode(&second, "folder-01/file-1"), "changed files do not");
+}
+
+pub fn is_copied_plainly(host: &MiniHost) {
+    let source = host.source("documents");
+    source.fill(40);
+    let mut usb = host.drive("usb", Ext4).prepared_plainly_for("documents");
+    host.configure(&host.config().drive(&usb).sync("documents", "usb", "none", ""));
+    let _daemon = host.start();
+    usb.plug();
+    host.run_ends("documents", 1, "ok");
+    let copy = crate::common::folder::Folder::at(usb.point().join("documents"));
+    copy.is_like(&source);
+    source.remove("folder-03/file-3").write("new", "new");
+    host.ctl(&["run", "documents", "--wait"]).exits(0);
+    copy.is_like(&source);
+}
+
+pub fn already_in_at_start(host: &MiniHost) {
+    let source = host.source("documents");
+    source.fill(10);
+    let mut usb = host.drive("usb", Btrfs).prepared_for("documents");
+    host.configure(&host.config().drive(&usb).sync("documents", "usb", "btrfs", ""));
+    usb.plug();
+    let daemon = host.start();
+    assert_eq!(host.run_ends("documents", 1, "ok")["trigger"], "start");
+    usb.destination("documents").latest().is_like(&source);
+
+    daemon.stop();
+    let _again = host.start();
+    let sync = host.stands("documents", "idle");
+    assert_eq!(sync["freshness"], "fresh", "history outlives the daemon");
+    throughout("nothing runs that is not due", Duration::from_secs(1), || host.history("documents").len() == 1);
+}
+
+pub fn twice_quickly_runs_once(host: &MiniHost) {
+    host.source("documents").fill(10);
+    let mut usb = host.drive("usb", Btrfs).prepared_for("documents");
+    let config = host.config().drive(&usb).sync("documents", "usb", "btrfs", "every = \"0s\"");
+    host.configure(&config.with("settle = \"0s\"", "settle = \"3s\""));
+    let _daemon = host.start();
+    usb.plug();
+    usb.unplug();
+    usb.plug();
+    host.run_ends("documents", 1, "ok");
+    throughout("it ran once", Duration::from_secs(4), || host.history("documents").len() == 1);
+    assert_eq!(usb.destination("documents").snapshots().len(), 1);
+}
+
+pub fn again_copies_only_what_changed(host: &MiniHost) {
+    let source = host.source("documents");
+    source.fill(40).write_big("disk.img", 24, 1);
+    let mut usb = host.drive("usb", Btrfs).prepared_for("documents");
+    host.configure(&host.config().drive(&usb).sync("documents", "usb", "btrfs", "every = \"0s\""));
+    let _daemon = host.start();
+    usb.plug();
+    host.run_ends("documents", 1, "ok");
+    usb.unplug();
+    host.stopped_by("documents", "destination-volume-absent");
+
+    let mut image = std::fs::read(source.path.join("disk.img")).unwrap();
+    image[5_000_000..5_004_000].fill(7);
+    source.write("disk.img", &image).write("letter.txt", "a new letter");
+    usb.plug();
+    let record = host.run_ends("documents", 2, "ok");
+    assert_eq!(record["files_transferred"], 2);
+    let bytes = record["bytes_transferred"].as_u64().unwrap();
+    assert!(bytes < 1 << 20, "a small change in a big file cost {bytes} bytes");
+    let copy = usb.destination("documents");
+    copy.latest().is_like(&source);
+    assert!(!copy.snapshot(&copy.snapshots()[0]).path.join("letter.txt").exists());
+}
+
+pub fn before_the_mount_waits_for_it(host: &MiniHost) {
+    host.source("documents").fill(10);
+    let mut usb = host.drive("usb", Btrfs).prepared_for("documents");
+    host.configure(&host.config().drive(&usb).sync("documents", "usb", "btrfs", ""));
+    let _daemon = host.start();
+    usb.attach();
+    host.stopped_by("documents", "destination-not-mounted");
+    usb.mount();
+    host.run_ends("documents", 1, "ok");
+}
+
+pub fn unmounted_by_its_user_is_left_alone(host: &MiniHost) {
+    host.source("documents").fill(10);
+    let mut usb = host.drive("usb", Btrfs).prepared_for("documents");
+    host.configure(&host.config().drive(&usb).sync("documents", "usb", "btrfs", "every = \"0s\""));
+    let _daemon = host.start();
+    usb.plug();
+    host.run_ends("documents", 1, "ok");
+    usb.unmount();
+    host.stopped_by("documents", "destination-not-mounted");
+    throughout("the drive stays unmounted", Duration::from_secs(1), || {
+        !text_of("/proc/self/mountinfo").contains(&usb.point().display().to_string())
+    });
+    assert_eq!(host.history("documents").len(), 1);
+    usb.clear_away();
+    usb.plug();
+    host.run_ends("documents", 2, "ok");
+}
+
+pub fn snapshots_are_pruned(host: &MiniHost) {
+    let source = host.source("documents");
+    let mut usb = host.drive("usb", Btrfs).prepared_for("documents");
+    host.configure(&host.config().drive(&usb).sync("documents", "usb", "btrfs", "keep = { last = 2 }"));
+    let _daemon = host.start();
+    usb.plug();
+    host.run_ends("documents", 1, "ok");
+    let copy = usb.destination("documents");
+    let mut made = copy.snapshots();
+    for round in 0..3 {
+        source.write("round", format!("{round}"));
+        host.ctl(&["run", "documents", "--wait"]).exits(0);
+        made.push(copy.latest_name());
+    }
+    assert_eq!(copy.snapshots(), made[2..], "the two newest stay");
+    assert!(copy.unfinished().is_empty());
+    copy.latest().is_like(&source);
+    let shown = host.ctl(&["snapshots", "documents", "--json"]).json();
+    let shown = array(&shown["snapshots"]);
+    assert_eq!(shown.len(), 2);
+    assert!(shown.iter().all(|snapshot| array(&snapshot["keep"]).contains(&"last".into())), "{shown:?}");
+}
+
+pub fn the_journal_tells_the_run(host: &MiniHost) {
+    let journal = Journal::listen();
+    host.source("documents").fill(10);
+    let mut usb = host.drive("usb", Btrfs).prepared_for("documents");
+    host.configure(&host.config().drive(&usb).sync("documents", "usb", "btrfs", ""));
+    let _daemon = host.start_as("nbkpd", &Wrapping::Journal);
+    usb.plug();
+    let record = host.run_ends("documents", 1, "ok");
+    let id = record["id"].as_str().unwrap();
+    let entry = journal.tells(&[("NBKP_SYNC", "documents"), ("NBKP_RUN", id), ("NBKP_OUTCOME", "ok")]);
+    assert_eq!(entry["MESSAGE_ID"].len(), 32, "{entry:?}");
+    assert_eq!(entry["PRIORITY"], "6", "{entry:?}");
+    assert!(entry["MESSAGE"].contains("documents"), "{entry:?}");
+    journal.tells(&[("NBKP_VOLUME", "usb")]);
+}
+
+pub fn the_service_manager_is_told(host: &MiniHost) {
+    let source = host.source("documents");
+    source.write_big("big", 12, 1);
+    let mut usb = host.drive("usb", Btrfs).prepared_for("documents");
+    host.configure(&host.config().drive(&usb).sync("documents", "usb", "btrfs", "rsync = { bandwidth = \"4M\" }"));
+    let daemon = host.start();
+    usb.plug();
+    until("the status sentence names the run", || daemon.told("STATUS=copying documents to usb"));
+    host.run_ends("documents", 1, "ok");
+    daemon.signal(Signal::HUP);
+    until("a reload is told", || daemon.told("RELOADING=1"));
+    until("the end of the reload is told", || daemon.heard().iter().filter(|line| *line == "READY=1").count() == 2);
+    assert!(daemon.told("MONOTONIC_USEC="));
+    daemon.signal(Signal::TERM);
+    assert!(daemon.ends().success());
+    assert!(daemon.told("STOPPING=1"));
+}
+
+pub fn an_ordinary_user_is_served(host: &MiniHost) {
+    let host = host.used_by(1717);
+    let source = host.source("documents");
+    source.fill(20);
+    run("chown", &[&"-R", &"1717:1717", &source.path]);
+    let mut usb = host.drive("usb", Btrfs).prepared_for("documents");
+    host.configure(&host.config().drive(&usb).sync("documents", "usb", "btrfs", "keep = { last = 2 }"));
+    let _daemon = host.start();
+    usb.attach();
+    usb.mount_with("user_subvol_rm_allowed");
+    host.run_ends("documents", 1, "ok");
+    for round in 0..3 {
+        source.write("round", format!("{round}"));
+        host.ctl(&["run", "documents", "--wait"]).exits(0);
+    }
+    let copy = usb.destination("documents");
+    copy.gets(2);
+    copy.latest().is_like(&source);
+    assert!(copy.unfinished().is_empty());
+}
+
+pub fn again_at_once_is_plugged_again(host: &MiniHost) {
+    host.source("documents").fill(10);
+    let mut usb = host.drive("usb", Btrfs).prepared_for("documents");
+    host.configure(&host.config().drive(&usb).sync("documents", "usb", "btrfs", "every = \"0s\""));
+    let _daemon = host.start();
+    for round in 1..4 {
+        // Out and in again faster than anybody looks: another medium all the same.
+        usb.plug();
+        host.run_ends("documents", round, "ok");
+        usb.unplug();
+    }
+}

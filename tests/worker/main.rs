@@ -1,0 +1,28 @@
+//! Runs against real neighbours: rsync, ext4 and btrfs on loop devices, Landlock. They need root.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::wildcard_enum_match_arm,
+    reason = "a test that meets the unexpected fails"
+)]
+
+mod cuts;
+mod ends;
+mod kills;
+mod links;
+mod mirror;
+mod rig;
+mod subvolumes;
+
+/// Says why a test cannot run here; that is a failure where all must run.
+#[expect(clippy::disallowed_methods, reason = "the test reads what its caller demands")]
+fn needs_root() -> bool {
+    if rustix::process::geteuid().is_root() {
+        return true;
+    }
+    assert!(std::env::var_os("NBKP_REQUIRE_ALL").is_none(), "this test needs root");
+    eprintln!("skipped: this test needs root");
+    false
+}

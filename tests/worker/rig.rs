@@ -1,0 +1,272 @@
+//! The ground on which runs are tried: real filesystems on loop devices, a real rsync, and jobs between them.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use nbkp::daemon::job::{DriveProof, Job, JobEnd, Layout, WorkerNews};
+use nbkp::daemon::worker::{self, Worker};
+use nbkp::model::{
+    Access, BatteryRule, Conditions, Every, Guard, HookCommand, Hooks, Keep, MeteredRule, Place, Progress,
+    RsyncOptions, RsyncSettings, RunId, RunReport, SnapshotKind, Step, Sync, Trigger,
+};
+use nbkp::os::{clock, directory::Directory, machine};
+use tokio::sync::mpsc::{Receiver, channel};
+
+/// Runs a command that must succeed.
+#[expect(clippy::disallowed_methods, reason = "the rig starts real tools")]
+pub fn sh(script: &str) -> String {
+    let Output { status, stdout, stderr } = Command::new("sh").args(["-ec", script]).output().unwrap();
+    assert!(status.success(), "{script}: {}", String::from_utf8_lossy(&stderr));
+    String::from_utf8(stdout).unwrap().trim().to_owned()
+}
+
+/// A filesystem on a loop device, mounted; all of it goes when it is dropped.
+pub struct Drive {
+    pub image: PathBuf,
+    pub device: String,
+    pub root: PathBuf,
+    _place: tempfile::TempDir,
+}
+
+impl Drive {
+    pub fn new(mkfs: &str, megabytes: u32) -> Self {
+        let place = tempfile::tempdir().unwrap();
+        let (image, root) = (place.path().join("image"), place.path().join("root"));
+        fs::create_dir(&root).unwrap();
+        let shown = image.display();
+        sh(&format!("truncate -s {megabytes}M {shown}; {mkfs} {shown} >/dev/null 2>&1"));
+        Self::mounted(image, root, place)
+    }
+
+    /// An image that is there already.
+    pub fn mounted(image: PathBuf, root: PathBuf, place: tempfile::TempDir) -> Self {
+        let shown = image.display();
+        let device = sh(&format!("losetup --find --show {shown}"));
+        // Made before the mount, so that a mount that fails leaves no device behind.
+        let drive = Self { image, device, root, _place: place };
+        sh(&format!("mount {} {}", drive.device, drive.root.display()));
+        drive
+    }
+
+    pub fn btrfs() -> Self {
+        Self::new("mkfs.btrfs -q", 256)
+    }
+
+    pub fn ext4(megabytes: u32) -> Self {
+        Self::new("mkfs.ext4 -q -m 0", megabytes)
+    }
+
+    /// Forgets all that the kernel remembers of it.
+    pub fn mount_again(&self) {
+        let root = self.root.display();
+        sh(&format!("umount {root}; mount {} {root}", self.device));
+    }
+
+    pub fn proof(&self) -> DriveProof {
+        let number = sh(&format!("lsblk -dno MAJ:MIN {}", self.device));
+        let (major, minor) = number.trim().split_once(':').unwrap();
+        let device = (major.parse().unwrap(), minor.parse().unwrap());
+        let disk_seq = match machine::device_state(device) {
+            machine::DeviceState::Present(number) => number,
+            machine::DeviceState::Gone => panic!("{} is gone", self.device),
+        };
+        DriveProof { uuid: "2d577679-a7b6-429d-8250-3d0d80e034df".parse().unwrap(), device, disk_seq }
+    }
+}
+
+impl Drop for Drive {
+    fn drop(&mut self) {
+        let (root, device) = (self.root.display(), &self.device);
+        sh(&format!("umount -l {root} 2>/dev/null || true; losetup -d {device} 2>/dev/null || true"));
+    }
+}
+
+/// Ground for a drive that claims more room than there is.
+pub struct Thin {
+    place: tempfile::TempDir,
+}
+
+impl Thin {
+    pub fn new(megabytes: u32) -> Self {
+        let place = tempfile::tempdir().unwrap();
+        sh(&format!("mount -t tmpfs -o size={megabytes}m tmpfs {}", place.path().display()));
+        Self { place }
+    }
+
+    pub fn drive(&self, mkfs: &str, megabytes: u32) -> Drive {
+        let (image, elsewhere) = (self.place.path().join("image"), tempfile::tempdir().unwrap());
+        let root = elsewhere.path().join("root");
+        fs::create_dir(&root).unwrap();
+        sh(&format!("truncate -s {megabytes}M {0}; {mkfs} {0} >/dev/null 2>&1", image.display()));
+        // What the filesystem needs for itself gets its room, so that only content is lost.
+        sh(&format!("dd if={0} of={0} bs=1M count=8 conv=notrunc status=none", image.display()));
+        Drive::mounted(image, root, elsewhere)
+    }
+
+    pub fn grow(&self, megabytes: u32) {
+        sh(&format!("mount -o remount,size={megabytes}m {}", self.place.path().display()));
+    }
+}
+
+impl Drop for Thin {
+    fn drop(&mut self) {
+        sh(&format!("umount -l {}", self.place.path().display()));
+    }
+}
+
+/// Two directories with sentinels, and the job between them.
+pub struct Ground {
+    pub place: tempfile::TempDir,
+    pub source: PathBuf,
+    pub destination: PathBuf,
+    pub job: Job,
+}
+
+impl Ground {
+    /// Both ends in one temporary directory.
+    pub fn new(kind: SnapshotKind) -> Self {
+        let place = tempfile::tempdir().unwrap();
+        let root = place.path().join("to");
+        fs::create_dir(&root).unwrap();
+        Self::onto(place, &root, kind)
+    }
+
+    /// The destination on a drive.
+    pub fn on(drive: &Drive, kind: SnapshotKind) -> Self {
+        Self::onto(tempfile::tempdir().unwrap(), &drive.root, kind)
+    }
+
+    fn onto(place: tempfile::TempDir, to: &Path, kind: SnapshotKind) -> Self {
+        let from = place.path().join("from");
+        let (source, destination) = (from.join("files"), to.join("copies"));
+        fs::create_dir_all(&source).unwrap();
+        fs::create_dir_all(&destination).unwrap();
+        for sentinel in
+            [from.join(".nbkp-vol"), to.join(".nbkp-vol"), source.join(".nbkp-src"), destination.join(".nbkp-dst")]
+        {
+            fs::write(sentinel, "").unwrap();
+        }
+        if kind == SnapshotKind::Btrfs {
+            sh(&format!("btrfs subvolume create {}/staging", destination.display()));
+        }
+        let job = job(&from, to, kind);
+        Self { place, source, destination, job }
+    }
+
+    pub fn write(&self, name: &str, content: impl AsRef<[u8]>) {
+        let path = self.source.join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, content).unwrap();
+    }
+
+    pub fn run(&self) -> RunReport {
+        run(self.job.clone())
+    }
+
+    pub fn snapshots(&self) -> Vec<String> {
+        let mut names = names(&self.destination.join("snapshots"));
+        names.retain(|name| !name.starts_with('.'));
+        names
+    }
+
+    pub fn latest(&self) -> PathBuf {
+        self.destination.join("latest")
+    }
+}
+
+pub fn names(directory: &Path) -> Vec<String> {
+    let Ok(entries) = fs::read_dir(directory) else { return Vec::new() };
+    let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned()).collect();
+    names.sort();
+    names
+}
+
+pub fn end(root: &Path) -> JobEnd {
+    let identity = Directory::open_root(root).unwrap().identity().unwrap();
+    JobEnd {
+        root: root.to_owned(),
+        mount: identity.mount,
+        drive: None,
+        fs_type: String::new(),
+        access: Access::ReadWrite,
+        volume_id: None,
+        end_id: None,
+        layout: Layout::Plain,
+    }
+}
+
+pub fn job(from: &Path, to: &Path, snapshots: SnapshotKind) -> Job {
+    let place = |volume: &str, subdir: &str| Place { volume: volume.parse().unwrap(), subdir: subdir.parse().unwrap() };
+    let now = clock::now().wall;
+    Job {
+        run: RunId::new(now, 7),
+        trigger: Trigger::Request,
+        sync: Sync {
+            name: "documents".parse().unwrap(),
+            source: place("laptop", "files"),
+            destination: place("usb", "copies"),
+            enabled: true,
+            snapshots,
+            keep: Keep::All,
+            every: Every::Appearance,
+            max_age: None,
+            after: [].into(),
+            filters: Vec::new(),
+            filter_file: None,
+            rsync: RsyncSettings {
+                compress: false,
+                checksum: false,
+                bandwidth: None,
+                options: RsyncOptions::Default,
+                extra_options: Vec::new(),
+            },
+            when: Conditions { metered: MeteredRule::Avoid, battery: BatteryRule::Any, hours: None },
+            guard: Guard::MaxDelete(25),
+            hooks: Hooks::default(),
+        },
+        source: end(from),
+        destination: end(to),
+        approved: None,
+    }
+}
+
+/// A hook that runs a script.
+pub fn hook(script: &str) -> HookCommand {
+    HookCommand { program: "/bin/sh".into(), arguments: vec!["-ec".into(), script.into()] }
+}
+
+pub fn begin(job: Job) -> (Worker, Receiver<WorkerNews>) {
+    let (news, receiver) = channel(1024);
+    (worker::start(job, news).unwrap(), receiver)
+}
+
+/// Waits for the end, which must come exactly once.
+pub fn finish(mut news: Receiver<WorkerNews>) -> RunReport {
+    let mut report = None;
+    while let Some(next) = news.blocking_recv() {
+        match next {
+            WorkerNews::Progress { .. } => assert!(report.is_none(), "progress after the end"),
+            WorkerNews::Ended(ended) => assert!(report.replace(*ended).is_none(), "two ends"),
+        }
+    }
+    report.expect("an end")
+}
+
+/// Waits until that many bytes were copied.
+pub fn until_copied(news: &mut Receiver<WorkerNews>, wanted: u64) {
+    while let Some(next) = news.blocking_recv() {
+        match next {
+            WorkerNews::Progress { progress: Progress { step: Step::Copy, bytes, .. }, .. } if bytes >= wanted => {
+                return;
+            }
+            WorkerNews::Progress { .. } => {}
+            WorkerNews::Ended(report) => panic!("ended too early: {report:?}"),
+        }
+    }
+}
+
+pub fn run(job: Job) -> RunReport {
+    let (_worker, news) = begin(job);
+    finish(news)
+}

@@ -1,0 +1,112 @@
+//! Snapshots by btrfs.
+
+use std::fs;
+
+use nbkp::model::{Conclusion, Keep, KeepRules, Obstacle, SnapshotKind};
+
+use crate::rig::{Drive, Ground, names, sh};
+
+#[test]
+fn snapshots_are_read_only_complete_and_pruned() {
+    if !crate::needs_root() {
+        return;
+    }
+    let drive = Drive::btrfs();
+    let mut ground = Ground::on(&drive, SnapshotKind::Btrfs);
+    ground.job.destination.drive = Some(drive.proof());
+    ground.job.sync.keep = Keep::Rules(KeepRules { last: 2, ..KeepRules::default() });
+    let mut made = Vec::new();
+    for content in ["1", "22", "333"] {
+        ground.write("sub/a", content);
+        let report = ground.run();
+        assert_eq!((&report.conclusion, &report.warnings), (&Conclusion::Ok, &Vec::new()));
+        made.push(report.snapshot.unwrap().to_string());
+    }
+    assert_eq!(ground.snapshots(), [made[1].clone(), made[2].clone()]);
+    let shelf = ground.destination.join("snapshots");
+    assert_eq!(fs::read(shelf.join(&made[1]).join("sub/a")).unwrap(), b"22");
+    assert!(fs::write(shelf.join(&made[1]).join("sub/a"), "x").is_err(), "a snapshot can be written");
+    assert_eq!(fs::read(ground.latest().join("sub/a")).unwrap(), b"333");
+    assert_eq!(names(&ground.destination.join(".nbkp")), ["lock", "log.jsonl"]);
+}
+
+#[test]
+fn a_small_edit_in_a_big_file_costs_a_small_snapshot() {
+    if !crate::needs_root() {
+        return;
+    }
+    let drive = Drive::btrfs();
+    let ground = Ground::on(&drive, SnapshotKind::Btrfs);
+    let big = ground.source.join("big");
+    sh(&format!("head -c 60000000 /dev/urandom > {}", big.display()));
+    assert_eq!(ground.run().conclusion, Conclusion::Ok);
+    sh(&format!("printf changed | dd of={} bs=1 seek=30000000 conv=notrunc 2>/dev/null", big.display()));
+    let second = ground.run();
+    assert_eq!(second.conclusion, Conclusion::Ok);
+    assert!(second.figures.bytes_transferred < 100_000, "{:?}", second.figures);
+    let used = sh(&format!("sync -f {0}; btrfs filesystem du --raw -s {0} | tail -1", drive.root.display()));
+    let exclusive: u64 = used.split_whitespace().next().unwrap().parse().unwrap();
+    assert!(exclusive > 0, "{used}");
+    let available = sh(&format!("df --output=used -B1 {} | tail -1", drive.root.display()));
+    assert!(available.trim().parse::<u64>().unwrap() < 90_000_000, "{available}");
+}
+
+#[test]
+fn a_held_run_makes_no_snapshot_and_forgets_nothing() {
+    if !crate::needs_root() {
+        return;
+    }
+    let drive = Drive::btrfs();
+    let mut ground = Ground::on(&drive, SnapshotKind::Btrfs);
+    for number in 0..40 {
+        ground.write(&format!("f{number}"), "x");
+    }
+    assert_eq!(ground.run().conclusion, Conclusion::Ok);
+    sh(&format!("cd {}; rm f1* f2*", ground.source.display()));
+    for _ in 0..2 {
+        assert!(matches!(ground.run().conclusion, Conclusion::Held(_)));
+        assert_eq!(ground.snapshots().len(), 1);
+        assert!(ground.destination.join(".nbkp/staging.dirty").exists());
+    }
+    ground.job.approved = Some(22);
+    assert_eq!(ground.run().conclusion, Conclusion::Ok);
+    assert_eq!(names(&ground.latest()).len(), 18);
+}
+
+#[test]
+fn without_a_subvolume_nothing_is_touched() {
+    if !crate::needs_root() {
+        return;
+    }
+    let drive = Drive::ext4(16);
+    let mut ground = Ground::on(&drive, SnapshotKind::None);
+    ground.job.sync.snapshots = SnapshotKind::Btrfs;
+    fs::create_dir(ground.destination.join("staging")).unwrap();
+    let report = ground.run();
+    assert!(
+        matches!(&report.conclusion, Conclusion::Skipped(all) if matches!(all.as_slice(), [Obstacle::NotBtrfs { .. }])),
+        "{report:?}"
+    );
+    assert_eq!(names(&ground.destination), [".nbkp-dst", "staging"]);
+}
+
+#[test]
+fn an_ordinary_user_makes_and_prunes_snapshots_of_his_own() {
+    if !crate::needs_root() {
+        return;
+    }
+    let drive = Drive::btrfs();
+    let ground = Ground::on(&drive, SnapshotKind::Btrfs);
+    ground.write("sub/a", "1");
+    sh(&format!("chown -R 65534:65534 {} {}", ground.place.path().display(), drive.root.display()));
+    let mut told = String::new();
+    for content in ["1", "22", "333"] {
+        ground.write("sub/a", content);
+        told = crate::kills::run_as_nobody(&ground);
+        assert!(told.starts_with("ok"), "{told}");
+    }
+    // `keep` is one snapshot there; without `user_subvol_rm_allowed` the owner empties what he may not delete.
+    assert_eq!(ground.snapshots().len(), 1, "{told}");
+    assert_eq!(fs::read(ground.latest().join("sub/a")).unwrap(), b"333");
+    assert_eq!(names(&ground.destination.join("snapshots")).len(), 1, "{told}");
+}
