@@ -76,6 +76,7 @@ scenarios! {
         a_yanked_drive_interrupts_and_a_replug_goes_on
         a_drive_that_loses_data_is_not_believed
         a_full_destination_harms_nothing
+        a_full_btrfs_drive_goes_on_without_help
         a_read_only_destination_waits
         term_in_mid_copy_interrupts_and_goes_on
         a_kill_in_mid_copy_goes_on

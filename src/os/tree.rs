@@ -187,12 +187,49 @@ fn missing_to(old: &Directory, new: &Directory, depth: usize) -> Result<u64, Dir
     Ok(missing)
 }
 
+/// Removes what is below `from` and has no entry of the same path below `kept`.
+pub fn remove_extra(kept: &Directory, from: &Directory) -> Result<(), DirectoryError> {
+    extra_to(kept, from, COUNTED)
+}
+
+fn extra_to(kept: &Directory, from: &Directory, depth: usize) -> Result<(), DirectoryError> {
+    for entry in from.entries(usize::MAX)? {
+        let wanted = kept.kind_of(&entry.name)?;
+        if wanted == Kind::Nothing {
+            remove(from, &entry.name)?;
+        } else if let Some(depth) = depth.checked_sub(1)
+            && wanted == Kind::Directory
+            && kind(from, &entry)? == Kind::Directory
+        {
+            let below = Path::new(&entry.name);
+            extra_to(&kept.open_below(below, Reach::SameMount)?, &from.open_below(below, Reach::SameMount)?, depth)?;
+        }
+    }
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use std::fs;
     use std::os::unix::fs::{PermissionsExt, symlink};
 
     use super::*;
+
+    #[test]
+    fn only_what_is_not_in_the_other_tree_goes() {
+        let place = tempfile::tempdir().unwrap();
+        for directory in ["kept/both", "from/both", "from/new/deep"] {
+            fs::create_dir_all(place.path().join(directory)).unwrap();
+        }
+        for file in ["kept/both/a", "kept/only", "from/both/a", "from/both/b", "from/new/deep/c", "from/d"] {
+            fs::write(place.path().join(file), file).unwrap();
+        }
+        let open = |name| Directory::open_root(&place.path().join(name)).unwrap();
+        remove_extra(&open("kept"), &open("from")).unwrap();
+        let is_there = |file| place.path().join(file).exists();
+        assert!(["kept/only", "kept/both/a", "from/both/a"].into_iter().all(is_there));
+        assert!(!["from/both/b", "from/new", "from/d"].into_iter().any(is_there));
+    }
 
     #[test]
     fn a_tree_goes_and_what_its_links_point_to_stays() {

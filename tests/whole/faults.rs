@@ -87,6 +87,27 @@ pub fn a_full_destination_harms_nothing(host: &MiniHost) {
     copy.latest().is_like(&source);
 }
 
+pub fn a_full_btrfs_drive_goes_on_without_help(host: &MiniHost) {
+    let source = host.source("documents");
+    source.fill(20);
+    let mut usb = host.drive_of("usb", Btrfs, 640).prepared_for("documents");
+    host.configure(&host.config().drive(&usb).sync("documents", "usb", "btrfs", ""));
+    let _daemon = host.start();
+    usb.plug();
+    host.run_ends("documents", 1, "ok");
+    let copy = usb.destination("documents");
+    let (first, before) = (copy.latest_name(), copy.latest().content());
+
+    source.write_big("too-big", 700, 1);
+    host.ctl(&["run", "documents", "--wait"]).exits(1);
+    assert_eq!(copy.snapshots(), std::slice::from_ref(&first));
+    source.remove("too-big").write("small", "fits");
+    // btrfs takes its time to let metadata have what data gave back.
+    until("a run gets through", || host.ctl(&["run", "documents", "--wait", "--force"]).code == Some(0));
+    copy.latest().is_like(&source);
+    copy.snapshot(&first).holds(&before);
+}
+
 pub fn a_read_only_destination_waits(host: &MiniHost) {
     let source = host.source("documents");
     source.fill(10);

@@ -142,6 +142,8 @@ impl Course<'_> {
         match self.copy_and_commit(site, snapshots.as_ref(), earlier) {
             Ok(()) => {}
             Err(conclusion) => {
+                let (place, now) = (site.destination(), self.started.wall);
+                self.warnings.extend(shelf::make_room_after(&conclusion, place, snapshots.as_ref(), now));
                 let noted = marker.settle(site.destination(), earlier, &conclusion, self.stops.wanted());
                 self.warnings.extend(noted.err().map(|error| told(&error)));
                 return Err(conclusion);

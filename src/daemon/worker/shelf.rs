@@ -4,13 +4,13 @@
 //! not, and anything else is not ours.
 
 use std::collections::BTreeMap;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
 use crate::os::directory::Errno;
 use jiff::Timestamp;
 
-use super::ends::{LATEST, OWN, SNAPSHOTS, named_snapshot};
+use super::ends::{LATEST, OWN, SNAPSHOTS, STAGING, named_snapshot};
 use super::record::LOG;
 use super::stop::Stops;
 use super::trouble::{failure, of_directory, told, told_of_btrfs};
@@ -216,9 +216,12 @@ pub(super) fn recover(
         }
     }
     if is_full(destination) {
-        // They may be what fills it.
+        // Unfinished copies may be what fills it.
         needless.append(&mut bases);
         needless.append(&mut shelf.stale);
+        if kind == SnapshotKind::Btrfs {
+            warnings.extend(relieve_staging(destination, &shelf, newest).err().map(|error| told(&error)));
+        }
     }
     bases.append(&mut shelf.stale);
     bases.sort_unstable();
@@ -252,6 +255,33 @@ pub(super) fn recover(
 /// Whether nothing more can be copied there, as far as the filesystem tells.
 fn is_full(destination: &Directory) -> bool {
     destination.space().is_ok_and(|space| space.bytes < LITTLE_SPACE || space.inodes.is_some_and(|left| left < 16))
+}
+
+/// Makes room behind a run that filled the drive: only for btrfs, whose unfinished files lie in `staging`, and only where
+/// a finished copy says what belongs there.
+pub(super) fn make_room_after(
+    ended: &Conclusion,
+    destination: &Directory,
+    shelf: Option<&Shelf>,
+    now: Timestamp,
+) -> Option<String> {
+    let Conclusion::Failed(failure) = ended else { return None };
+    let shelf = shelf.filter(|_| failure.kind == FailureKind::NoSpace)?;
+    let newest = shelf.newest(now)?;
+    destination.kind_of(STAGING).ok().filter(|kind| *kind == Kind::Directory)?;
+    relieve_staging(destination, shelf, Some(newest)).err().map(|error| told(&error))
+}
+
+/// Takes out of `staging` what no finished copy holds, and has the filesystem give the space back.
+fn relieve_staging(destination: &Directory, shelf: &Shelf, newest: Option<SnapshotName>) -> Result<(), DirectoryError> {
+    match newest {
+        Some(newest) => {
+            let staging = destination.open_below(Path::new(STAGING), Reach::SameMount)?;
+            tree::remove_extra(&shelf.open(newest)?, &staging)?;
+        }
+        None => tree::remove_within(destination, OsStr::new(STAGING))?,
+    }
+    destination.flush_filesystem()
 }
 
 /// The name that an unfinished copy was to get.
