@@ -39,6 +39,8 @@ pub struct Channels {
     pub asks: mpsc::Receiver<Ask>,
     /// To the keeper.
     pub keep: mpsc::Sender<Keep>,
+    /// What of the past could not be read at the start, which stays true until the next.
+    pub lost: Option<String>,
     /// From the keeper: what it cannot keep, and why.
     pub keeping: watch::Receiver<Option<String>>,
     /// From the reader of the configuration file.
@@ -118,6 +120,9 @@ impl Dispatcher {
     pub async fn run(mut self) -> Result<(), Fatal> {
         for sentence in self.ears.as_mut().map(|ears| std::mem::take(&mut ears.degraded)).unwrap_or_default() {
             self.take_in(Event::Degraded("ears", Some(sentence)));
+        }
+        if let Some(lost) = self.channels.lost.take() {
+            self.take_in(Event::Degraded("past", Some(lost)));
         }
         self.owe(Scope::everything());
         loop {

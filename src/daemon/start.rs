@@ -107,7 +107,7 @@ pub(super) fn lay(paths: &Paths, state: &StateDir, initiative: Initiative) -> Re
     let now = clock::now();
     let mut troubles = Vec::new();
     let ledger = state.ledger().unwrap_or_else(|error| {
-        troubles.push(format!("could not {error}"));
+        troubles.push(format!("could not {error}; holds, pauses and approvals are forgotten: give them again"));
         Ledger::default()
     });
     let past = remember(state, &mut troubles);
@@ -132,9 +132,8 @@ pub(super) fn lay(paths: &Paths, state: &StateDir, initiative: Initiative) -> Re
     tasks.spawn(reader::run(paths.config.clone(), paths.home.clone(), orders, read_configurations));
     let (keep, kept) = mpsc::channel(1024);
     let (history, questions) = mpsc::channel(16);
-    let trouble = (!troubles.is_empty()).then(|| troubles.join("; "));
-    let (trouble, mut keeping) = watch::channel(trouble);
-    keeping.mark_changed();
+    let lost = (!troubles.is_empty()).then(|| troubles.join("; "));
+    let (trouble, keeping) = watch::channel(None);
     let keeper = tokio::spawn(keeper::run(state.path().to_owned(), kept, questions, trouble));
     let (to_asks, asks) = mpsc::channel(64);
     let (status, shown) = watch::channel(Arc::new(world.status(&now)));
@@ -142,8 +141,19 @@ pub(super) fn lay(paths: &Paths, state: &StateDir, initiative: Initiative) -> Re
     let (errands, orders) = mpsc::channel(16);
     tasks.spawn(errands::run(orders, to_asks.clone()));
     let (endings, to_end) = mpsc::channel(4);
-    let channels =
-        Channels { looks, looked, asks, keep, keeping, configurations, read, status, configuration, endings: to_end };
+    let channels = Channels {
+        looks,
+        looked,
+        asks,
+        keep,
+        lost,
+        keeping,
+        configurations,
+        read,
+        status,
+        configuration,
+        endings: to_end,
+    };
     let doors = Doors { asks: to_asks, status: shown, configuration: in_force, history, errands };
     Ok(Foundation { world, channels, reporter, doors, endings, tasks, keeper })
 }
