@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::model::{
-    Access, DriveUuid, Interruption, MountId, Progress, RunId, RunReport, SentinelId, Sync, SyncName, Trigger,
+    Access, DriveUuid, Interruption, MountId, Progress, Route, RunId, RunReport, SentinelId, Sync, SyncName, Trigger,
 };
 
 /// Everything that a run needs to know. It was true when the last look was taken; the run proves it again.
@@ -36,6 +36,21 @@ pub struct JobEnd {
     pub fs_type: String,
     /// Whether it can be written.
     pub access: Access,
+    /// The id that `.nbkp-vol` must carry, if one was seen before.
+    pub volume_id: Option<SentinelId>,
+    /// The id that `.nbkp-src` or `.nbkp-dst` must carry, if one was seen before.
+    pub end_id: Option<SentinelId>,
+    /// For a source: whether it is a destination with snapshots, so that its `latest` is what is read.
+    pub layout: Layout,
+}
+
+/// An end of a job on a server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RemoteEnd {
+    /// The ways to the server, best first; the run takes the first that leads there. Never empty.
+    pub routes: Vec<Route>,
+    /// The root of the volume there: absolute, or relative to the home directory of the remote user.
+    pub root: PathBuf,
     /// The id that `.nbkp-vol` must carry, if one was seen before.
     pub volume_id: Option<SentinelId>,
     /// The id that `.nbkp-src` or `.nbkp-dst` must carry, if one was seen before.

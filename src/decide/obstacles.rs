@@ -77,6 +77,11 @@ fn of_volume(end: End, name: &VolumeName, standing: Standing<'_>, ledger: &Ledge
         VolumeSight::NotProven { root, fault } => {
             found.push(Obstacle::Sentinel { end, path: root.join(".nbkp-vol"), fault: fault.clone() });
         }
+        VolumeSight::Reached(reached) => {
+            if ledger.volume_ids.get(name).is_some_and(|known| reached.id.as_ref() != Some(known)) {
+                found.push(Obstacle::SentinelMismatch { end, path: reached.root.join(".nbkp-vol") });
+            }
+        }
         VolumeSight::Present(present) => {
             if standing.custody == Custody::LetGo {
                 let device = present.root.clone();
@@ -95,10 +100,17 @@ fn of_volume(end: End, name: &VolumeName, standing: Standing<'_>, ledger: &Ledge
 }
 
 fn of_access(name: &VolumeName, sight: &VolumeSight, found: &mut Vec<Obstacle>) {
-    if let VolumeSight::Present(present) = sight
-        && present.access == Access::ReadOnly
-    {
-        found.push(Obstacle::ReadOnly { volume: name.clone(), root: present.root.clone() });
+    let (access, root) = match sight {
+        VolumeSight::Present(present) => (present.access, &present.root),
+        VolumeSight::Reached(reached) => (reached.access, &reached.root),
+        VolumeSight::Absent(_)
+        | VolumeSight::Ambiguous { .. }
+        | VolumeSight::NotMounted { .. }
+        | VolumeSight::Locked { .. }
+        | VolumeSight::NotProven { .. } => return,
+    };
+    if access == Access::ReadOnly {
+        found.push(Obstacle::ReadOnly { volume: name.clone(), root: root.clone() });
     }
 }
 

@@ -87,6 +87,36 @@ pub struct Endpoint {
     pub options: Vec<String>,
 }
 
+/// A way to a server: an endpoint, and the endpoints to jump through.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Route {
+    /// The endpoint that is the server.
+    pub endpoint: Endpoint,
+    /// The endpoints on the way, the nearest first.
+    pub hops: Vec<Endpoint>,
+}
+
+impl Configuration {
+    /// The way to an endpoint. A hop that has hops of its own is reached through them.
+    #[must_use]
+    pub fn route(&self, name: &EndpointName) -> Option<Route> {
+        let endpoint = self.endpoints.get(name)?.clone();
+        let mut hops = Vec::new();
+        self.add_hops(&endpoint, &mut hops);
+        Some(Route { endpoint, hops })
+    }
+
+    /// There are no circles: a configuration that holds one is refused.
+    fn add_hops(&self, endpoint: &Endpoint, hops: &mut Vec<Endpoint>) {
+        for hop in endpoint.proxy_jump.iter().filter_map(|name| self.endpoints.get(name)) {
+            if hops.is_empty() {
+                self.add_hops(hop, hops);
+            }
+            hops.push(hop.clone());
+        }
+    }
+}
+
 /// Volumes that rotate in one role.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Group {

@@ -6,6 +6,7 @@ mod condition;
 mod configuration;
 mod ledger;
 mod name;
+mod network;
 mod now;
 mod obstacle;
 mod order;
@@ -20,9 +21,12 @@ mod transfer;
 mod volume;
 
 pub use condition::{BatteryRule, Conditions, Hours, MeteredRule};
-pub use configuration::{Configuration, CredentialProvider, DaemonSettings, Endpoint, Group, Location, Notify};
+pub use configuration::{Configuration, CredentialProvider, DaemonSettings, Endpoint, Group, Location, Notify, Route};
 pub use ledger::{Ledger, Pause};
 pub use name::{CredentialName, EndpointName, GroupName, LocationName, NameError, SyncName, VolumeName};
+pub use network::{
+    ActiveConnection, Connectivity, HostFault, HostTrouble, Link, LinkKind, Metered, NetworkSight, PowerSight,
+};
 pub use now::{BootTime, Now};
 pub use obstacle::{End, Obstacle};
 pub use order::{first_cycle, upstreams};
@@ -31,7 +35,7 @@ pub use place::{Place, Subdir, SubdirError};
 pub use run::{Figures, Progress, RunId, RunRecord, RunReport, Step, Trigger};
 pub use sight::{
     Absence, Access, BlockDevice, DeviceRole, EndFault, EndSight, Hardware, Mount, MountId, PresentVolume,
-    SentinelFault, SentinelId, SyncSight, VolumeSight,
+    ReachedVolume, SentinelFault, SentinelId, SyncSight, VolumeSight,
 };
 pub use snapshot::{SnapshotName, SnapshotNameError, Standing};
 pub use status::{DaemonState, Freshness, RunningNow, Status, SyncState, SyncStatus, VolumeStatus};

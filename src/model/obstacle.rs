@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
-use super::{Absence, Hardware, HoldReason, Hours, SentinelFault, SyncName, VolumeName};
+use super::{Absence, BatteryRule, Hardware, HoldReason, HostTrouble, Hours, SentinelFault, SyncName, VolumeName};
 
 /// One end of a sync.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -105,6 +105,20 @@ pub enum Obstacle {
     },
     /// The hours of the day in which it may start are others.
     OutsideHours(Hours),
+    /// What leads to a server is paid for by volume.
+    Metered {
+        /// The volume on the server.
+        volume: VolumeName,
+        /// The interface.
+        interface: String,
+    },
+    /// The battery does not hold what the sync asks of it.
+    Battery {
+        /// What it asks.
+        rule: BatteryRule,
+        /// What is left, in percent, if that is known.
+        left: Option<u8>,
+    },
     /// The destination cannot be written.
     ReadOnly {
         /// The volume.
@@ -166,7 +180,17 @@ impl Obstacle {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Disabled => "disabled",
-            Self::VolumeAbsent { absence: Absence::OnServer, .. } => "host-unreachable",
+            Self::VolumeAbsent { absence: Absence::Host(fault), .. } => match fault.trouble {
+                HostTrouble::UnknownKey | HostTrouble::OtherKey => "host-key-mismatch",
+                HostTrouble::NotAdmitted => "host-auth-failed",
+                HostTrouble::NoShell(_) => "tool-missing",
+                HostTrouble::NoName
+                | HostTrouble::NoRoute
+                | HostTrouble::Refused
+                | HostTrouble::Silent
+                | HostTrouble::Broken(_) => "host-unreachable",
+            },
+            Self::VolumeAbsent { absence: Absence::Elsewhere, .. } => "wrong-location",
             Self::VolumeAbsent { end: End::Source, .. } => "source-volume-absent",
             Self::VolumeAbsent { end: End::Destination, .. } => "destination-volume-absent",
             Self::DirectoryMissing { end: End::Source, .. } | Self::NoSnapshotYet { .. } => "source-sentinel-missing",
@@ -181,6 +205,8 @@ impl Obstacle {
             Self::DuplicateUuid { .. } => "duplicate-uuid",
             Self::DeviceUnknown { .. } => "device-unknown",
             Self::OutsideHours(_) => "outside-hours",
+            Self::Metered { .. } => "metered",
+            Self::Battery { .. } => "battery",
             Self::ReadOnly { .. } => "read-only",
             Self::NotBtrfs { .. } => "not-btrfs",
             Self::NoSpace { .. } => "no-space",
@@ -207,9 +233,10 @@ impl Obstacle {
                 Absence::Silent(path) => {
                     format!("check what is mounted at {}; it is used as soon as it answers", path.display())
                 }
-                Absence::OnServer => {
-                    "servers come with a later version; use a local directory or a drive meanwhile".into()
-                }
+                Absence::Host(fault) => fault.hint(),
+                Absence::Elsewhere => format!(
+                    "join a network that one of its `locations` recognises, or give volume `{volume}` an endpoint without `locations`"
+                ),
                 Absence::NotLookedAt => "wait a moment".into(),
             },
             Self::DirectoryMissing { .. } => format!("run `nbkpctl prepare {sync}`, or correct the subdirectory"),
@@ -229,6 +256,10 @@ impl Obstacle {
             }
             Self::DeviceUnknown { .. } => format!("if this is your drive, run `nbkpctl approve {sync}`"),
             Self::OutsideHours(_) => format!("wait, or run `nbkpctl run --force {sync}`"),
+            Self::Metered { .. } => {
+                format!("join another network, run `nbkpctl run --force {sync}`, or set `when = {{ metered = true }}`")
+            }
+            Self::Battery { .. } => format!("plug in the charger, or run `nbkpctl run --force {sync}`"),
             Self::ReadOnly { root, .. } => format!("mount it writable: `mount -o remount,rw {}`", root.display()),
             Self::NotBtrfs { .. } => {
                 format!("use `snapshots = \"hard-link\"`, or a btrfs filesystem and `nbkpctl prepare {sync}`")
@@ -258,9 +289,8 @@ impl fmt::Display for Obstacle {
                     write!(f, "volume `{volume}` cannot be looked at: {}: {why}", path.display())
                 }
                 Absence::Silent(path) => write!(f, "volume `{volume}` does not answer: {}", path.display()),
-                Absence::OnServer => {
-                    write!(f, "volume `{volume}` is on a server, which this version does not reach yet")
-                }
+                Absence::Host(fault) => write!(f, "volume `{volume}` is not within reach: {fault}"),
+                Absence::Elsewhere => write!(f, "volume `{volume}` is not reached from this network"),
                 Absence::NotLookedAt => write!(f, "volume `{volume}` has not been looked at yet"),
             },
             Self::DirectoryMissing { end, path, reason } => {
@@ -293,6 +323,10 @@ impl fmt::Display for Obstacle {
                 write!(f, "drive `{volume}` came on hardware that was never used for it: {hardware}")
             }
             Self::OutsideHours(hours) => write!(f, "it may start only within {hours}"),
+            Self::Metered { volume, interface } => {
+                write!(f, "the connection to volume `{volume}` is metered ({interface})")
+            }
+            Self::Battery { rule, left } => f.write_str(&too_little_power(*rule, *left)),
             Self::ReadOnly { volume, root } => write!(f, "volume `{volume}` is read-only: {}", root.display()),
             Self::NotBtrfs { path, found } => write!(f, "{} is no btrfs subvolume: {found}", path.display()),
             Self::NoSpace { path } => write!(f, "no space or no inodes are left at {}", path.display()),
@@ -309,6 +343,14 @@ impl fmt::Display for Obstacle {
             }
             Self::ToolMissing { tool } => write!(f, "the program `{tool}` is missing"),
         }
+    }
+}
+
+fn too_little_power(rule: BatteryRule, left: Option<u8>) -> String {
+    match (rule, left) {
+        (BatteryRule::AtLeast(wanted), Some(left)) => format!("the battery holds {left} %, and it wants {wanted} %"),
+        (BatteryRule::AtLeast(wanted), None) => format!("the machine runs on battery, and it wants {wanted} % of it"),
+        (BatteryRule::Mains | BatteryRule::Any, _) => "the machine runs on battery".into(),
     }
 }
 

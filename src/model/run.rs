@@ -52,6 +52,8 @@ pub enum Trigger {
     Drive,
     /// Something was mounted.
     Mount,
+    /// A server came within reach.
+    Network,
     /// Its time had come.
     Schedule,
     /// A person or program asked.
@@ -70,6 +72,7 @@ impl Trigger {
             Self::Start => "start",
             Self::Drive => "drive",
             Self::Mount => "mount",
+            Self::Network => "network",
             Self::Schedule => "schedule",
             Self::Request => "request",
             Self::Configuration => "configuration",
@@ -78,8 +81,16 @@ impl Trigger {
     }
 
     /// All of them.
-    pub const ALL: [Self; 7] =
-        [Self::Start, Self::Drive, Self::Mount, Self::Schedule, Self::Request, Self::Configuration, Self::Retry];
+    pub const ALL: [Self; 8] = [
+        Self::Start,
+        Self::Drive,
+        Self::Mount,
+        Self::Network,
+        Self::Schedule,
+        Self::Request,
+        Self::Configuration,
+        Self::Retry,
+    ];
 }
 
 /// The steps of a run, in their order.

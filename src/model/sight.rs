@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use super::DriveUuid;
+use super::{DriveUuid, EndpointName, HostFault};
 
 /// A block device as udev knows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -126,6 +126,8 @@ pub enum VolumeSight {
     },
     /// It is there and proven.
     Present(PresentVolume),
+    /// It is on a server that was reached, and proven.
+    Reached(ReachedVolume),
 }
 
 /// Why a volume is not within reach.
@@ -139,8 +141,10 @@ pub enum Absence {
     Unreadable(PathBuf, String),
     /// It did not answer in time; it is asked again, and known as present once it answers.
     Silent(PathBuf),
-    /// It is on a server, which this version does not reach yet.
-    OnServer,
+    /// Its server cannot be used.
+    Host(HostFault),
+    /// None of the ways to its server is meant for where we are.
+    Elsewhere,
     /// No look has been taken yet.
     NotLookedAt,
 }
@@ -175,6 +179,23 @@ pub struct PresentVolume {
     pub hardware: Option<Hardware>,
     /// The number of its block device, for a drive.
     pub device: Option<(u32, u32)>,
+    /// The id that its sentinel carries.
+    pub id: Option<SentinelId>,
+}
+
+/// A volume on a server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReachedVolume {
+    /// The endpoint by which it was reached.
+    pub endpoint: EndpointName,
+    /// The interface that the way there leaves through; `None` if that is not known.
+    pub interface: Option<String>,
+    /// Its root there, as an absolute path.
+    pub root: PathBuf,
+    /// Whether it can be written.
+    pub access: Access,
+    /// The type of its filesystem.
+    pub fs_type: String,
     /// The id that its sentinel carries.
     pub id: Option<SentinelId>,
 }

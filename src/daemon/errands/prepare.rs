@@ -37,6 +37,7 @@ fn prepare_end(
         VolumeSight::Present(present) => &present.root,
         VolumeSight::NotProven { root, .. } => root,
         VolumeSight::Absent(absence) => return Err(away(place, absence)),
+        VolumeSight::Reached(_) => return Err(format!("volume `{}` is on a server", place.volume)),
         VolumeSight::NotMounted { device, .. } | VolumeSight::Locked { device, .. } => {
             return Err(format!(
                 "volume `{}` is not mounted; mount it first: `udisksctl mount -b {}`",
@@ -82,7 +83,8 @@ fn away(place: &Place, absence: &Absence) -> String {
         Absence::Silent(path) => {
             format!("volume `{volume}` does not answer: {}; check what is mounted there", path.display())
         }
-        Absence::OnServer => format!("volume `{volume}` is on a server, which this version does not reach yet"),
+        Absence::Host(fault) => format!("volume `{volume}` is not within reach: {fault}; {}", fault.hint()),
+        Absence::Elsewhere => format!("volume `{volume}` is not reached from this network"),
         Absence::NotLookedAt => format!("volume `{volume}` has not been looked at yet; try again in a moment"),
     }
 }

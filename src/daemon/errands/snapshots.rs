@@ -138,6 +138,8 @@ fn delete(prospect: &Prospect, opened: &Opened<'_>, victims: &[Victim]) -> Resul
         | Obstacle::NotMounted { .. }
         | Obstacle::Locked { .. }
         | Obstacle::OutsideHours(_)
+        | Obstacle::Metered { .. }
+        | Obstacle::Battery { .. }
         | Obstacle::NotBtrfs { .. }
         | Obstacle::NoSpace { .. }
         | Obstacle::UpstreamFailed { .. }

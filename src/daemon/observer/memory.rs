@@ -58,6 +58,8 @@ enum Finding {
     At(Way),
     /// This is all there is to know.
     Known(VolumeSight),
+    /// It is on a server, which a look does not reach.
+    NotHere,
 }
 
 /// A volume to look at.
@@ -144,6 +146,7 @@ impl Memory {
                     continue;
                 }
                 Finding::Known(sight) => sight,
+                Finding::NotHere => continue,
             };
             if asked || self.volumes.get(name).is_none_or(|known| known.sight != sight) {
                 self.decided(name, sight);
@@ -159,7 +162,7 @@ impl Memory {
                 let mount = tree.mount_of(path).map(|mount| mount.id);
                 return Finding::At(Way { root: path.clone(), mount, drive: None });
             }
-            VolumeRoot::Server(_) => return Finding::Known(VolumeSight::Absent(Absence::OnServer)),
+            VolumeRoot::Server(_) => return Finding::NotHere,
             VolumeRoot::Drive(drive) => drive,
         };
         match sight_of_drive(drive, &self.devices, mounts, tree) {

@@ -2,7 +2,8 @@
 
 use crate::formats::wire::{Condition, Why};
 use crate::model::{
-    Configuration, End, Every, Obstacle, Place, Status, Sync, SyncName, SyncState, SyncStatus, VolumeName, upstreams,
+    BatteryRule, Configuration, End, Every, MeteredRule, Obstacle, Place, Status, Sync, SyncName, SyncState,
+    SyncStatus, VolumeName, upstreams,
 };
 
 /// Every condition of the first sync that this name means.
@@ -31,7 +32,7 @@ pub(super) fn why(asked: &SyncName, status: &Status, configuration: &Configurati
 }
 
 /// The subjects, in the order in which a person would check them.
-const SUBJECTS: [&str; 12] = [
+const SUBJECTS: [&str; 14] = [
     "enabled",
     "source volume",
     "source place",
@@ -42,6 +43,8 @@ const SUBJECTS: [&str; 12] = [
     "guard",
     "syncs before",
     "hours",
+    "connection",
+    "power",
     "pause",
     "last attempt",
 ];
@@ -71,6 +74,8 @@ fn subject(obstacle: &Obstacle) -> &'static str {
         Obstacle::Held(_) => "guard",
         Obstacle::UpstreamFailed { .. } => "syncs before",
         Obstacle::OutsideHours(_) => "hours",
+        Obstacle::Metered { .. } => "connection",
+        Obstacle::Battery { .. } => "power",
         Obstacle::Paused { .. } => "pause",
         Obstacle::BackingOff { .. } | Obstacle::LockTaken { .. } | Obstacle::ToolMissing { .. } => "last attempt",
     }
@@ -120,6 +125,15 @@ fn met_value(about: &str, sync: &Sync, status: &Status, configuration: &Configur
             if names.is_empty() { "none".into() } else { format!("{} did not fail", names.join(", ")) }
         }
         "hours" => sync.when.hours.map_or("any".into(), |hours| format!("within {hours}")),
+        "connection" => match sync.when.metered {
+            MeteredRule::Allow => "may be metered".into(),
+            MeteredRule::Avoid => "not metered, or not needed".into(),
+        },
+        "power" => match sync.when.battery {
+            BatteryRule::Any => "any".into(),
+            BatteryRule::Mains => "from the mains".into(),
+            BatteryRule::AtLeast(share) => format!("from the mains, or at least {share} % of the battery"),
+        },
         "pause" => "not paused".into(),
         _ => "nothing keeps it from being tried".into(),
     }

@@ -50,6 +50,7 @@ impl World {
                 },
                 path: match &state.sight {
                     VolumeSight::Present(present) => Some(present.root.clone()),
+                    VolumeSight::Reached(reached) => Some(reached.root.clone()),
                     VolumeSight::Absent(_)
                     | VolumeSight::Ambiguous { .. }
                     | VolumeSight::NotMounted { .. }

@@ -318,9 +318,11 @@ pub(super) fn gives_way(obstacle: &Obstacle, asked: Option<Urgency>) -> bool {
         Obstacle::BackingOff { .. } | Obstacle::LockTaken { .. } | Obstacle::ToolMissing { .. } => asked.is_some(),
         // A failed run may itself have filled the drive, with what only another run takes away; it is tried at the pace of failures.
         Obstacle::NoSpace { .. } => true,
-        Obstacle::OutsideHours(_) | Obstacle::Paused { .. } | Obstacle::UpstreamFailed { .. } => {
-            asked == Some(Urgency::Forced)
-        }
+        Obstacle::OutsideHours(_)
+        | Obstacle::Metered { .. }
+        | Obstacle::Battery { .. }
+        | Obstacle::Paused { .. }
+        | Obstacle::UpstreamFailed { .. } => asked == Some(Urgency::Forced),
         Obstacle::Disabled
         | Obstacle::VolumeAbsent { .. }
         | Obstacle::DirectoryMissing { .. }

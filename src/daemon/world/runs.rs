@@ -165,7 +165,7 @@ impl World {
             VolumeSight::Present(present) if ground.disk_seq.is_some() && present.disk_seq != ground.disk_seq => {
                 Some(format!("another medium is in drive `{volume}`"))
             }
-            VolumeSight::Present(_) => None,
+            VolumeSight::Present(_) | VolumeSight::Reached(_) => None,
             // Unknown is not down: what does not answer in time may only be slow.
             VolumeSight::Absent(Absence::Silent(_) | Absence::NotLookedAt) => None,
             VolumeSight::Absent(Absence::NotPlugged) => Some(format!("drive `{volume}` was pulled out")),

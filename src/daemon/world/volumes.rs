@@ -97,7 +97,10 @@ fn medium(sight: &VolumeSight) -> Option<Medium> {
     match sight {
         VolumeSight::NotMounted { disk_seq, .. } | VolumeSight::Locked { disk_seq, .. } => Some(Medium(*disk_seq)),
         VolumeSight::Present(present) => Some(Medium(present.disk_seq)),
-        VolumeSight::NotProven { .. } | VolumeSight::Absent(_) | VolumeSight::Ambiguous { .. } => None,
+        VolumeSight::NotProven { .. }
+        | VolumeSight::Absent(_)
+        | VolumeSight::Ambiguous { .. }
+        | VolumeSight::Reached(_) => None,
     }
 }
 
