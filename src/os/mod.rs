@@ -2,6 +2,7 @@
 
 pub mod addresses;
 pub mod btrfs;
+pub mod bus;
 pub mod clock;
 pub mod config_file;
 mod config_watch;
