@@ -10,6 +10,7 @@ pub mod keeper;
 pub mod observer;
 pub mod reader;
 pub mod reporter;
+pub mod senses;
 pub mod server;
 pub mod start;
 pub mod worker;

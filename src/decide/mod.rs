@@ -4,6 +4,7 @@ pub mod backoff;
 pub mod due;
 pub mod guard;
 pub mod judge;
+pub mod locations;
 pub mod obstacles;
 pub mod presence;
 pub mod queue;

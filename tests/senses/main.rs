@@ -12,3 +12,5 @@ mod mini;
 mod addresses;
 mod bus;
 mod ground;
+mod network_manager;
+mod whole;
