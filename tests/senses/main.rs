@@ -3,6 +3,7 @@
     clippy::disallowed_methods,
     clippy::unwrap_used,
     clippy::panic,
+    clippy::unused_self,
     reason = "a test starts programs and watches the clock, and fails by panicking"
 )]
 
@@ -13,4 +14,5 @@ mod addresses;
 mod bus;
 mod ground;
 mod network_manager;
+mod served;
 mod whole;
