@@ -177,6 +177,12 @@ impl Rig {
         .await;
     }
 
+    /// Whatever is told now is too much.
+    pub async fn hear_nothing(&mut self) {
+        let told = self.sensed.recv().await;
+        panic!("{told:?}");
+    }
+
     fn take(&mut self, sensed: Sensed) {
         match sensed {
             Sensed::Network(network) => {

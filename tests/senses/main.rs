@@ -13,6 +13,7 @@ mod mini;
 mod addresses;
 mod bus;
 mod ground;
+mod idle;
 mod network_manager;
 mod served;
 mod whole;

@@ -12,11 +12,11 @@ use crate::ground::{BUS, CONTENT, CURIOUS, PrivateBus, Rig, block_on, configurat
 use crate::mini::{eventually, host, sh};
 
 /// A running NetworkManager.
-struct Manager(Option<Child>);
+pub struct Manager(Option<Child>);
 
 impl Manager {
     /// It starts, and takes the cable `v0` into its care.
-    fn start() -> Self {
+    pub fn start() -> Self {
         fs::create_dir_all("/run/nm/connections").unwrap();
         let configuration = "[main]\nplugins=keyfile\ndns=none\ndhcp=internal\nno-auto-default=*\n\
             [keyfile]\npath=/run/nm/connections\n[connectivity]\nenabled=false\n[logging]\nlevel=WARN\n\
@@ -61,7 +61,7 @@ impl Drop for Manager {
     }
 }
 
-fn nmcli(arguments: &str) -> String {
+pub fn nmcli(arguments: &str) -> String {
     sh(&format!("DBUS_SYSTEM_BUS_ADDRESS={BUS} nmcli --wait 10 {arguments}"))
 }
 
@@ -70,7 +70,7 @@ fn tried(arguments: &str) -> bool {
     nmcli.args(arguments.split(' ')).env("DBUS_SYSTEM_BUS_ADDRESS", BUS).output().is_ok_and(|out| out.status.success())
 }
 
-fn add_dock() -> String {
+pub fn add_dock() -> String {
     nmcli(
         "connection add type ethernet con-name Dock ifname v0 autoconnect no ipv4.method manual ipv4.addresses 192.0.2.1/24 ipv6.method disabled",
     );
