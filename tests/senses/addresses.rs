@@ -51,6 +51,7 @@ fn links_and_addresses_come_and_go() {
             let sight =
                 heard(&mut ear, "an IPv6 address, once it is checked", |sight| own(sight, "v0").len() == 2).await;
             assert_eq!(own(&sight, "v0"), ["192.0.2.1/24", "2001:db8::1/64"]);
+            std::net::UdpSocket::bind("[2001:db8::1]:0").expect("it can be used");
 
             sh("ip addr del 192.0.2.1/24 dev v0");
             heard(&mut ear, "the address goes", |sight| own(sight, "v0") == ["2001:db8::1/64"]).await;

@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 use zbus::object_server::SignalEmitter;
 use zbus::{Connection, ObjectPath, OwnedFd, OwnedObjectPath, interface};
 
-use crate::ground::{BUS, CURIOUS, PrivateBus, Rig, block_on, on_bus, other_machine, plug_cable, soon};
+use crate::ground::{BUS, CONTENT, CURIOUS, PrivateBus, Rig, block_on, on_bus, other_machine, plug_cable, soon};
 use crate::mini::{eventually, host};
 
 const NOWHERE: &str = "/does/not/exist";
@@ -236,7 +236,7 @@ fn a_storm_of_signals_is_a_look_or_two() {
 
 // --- logind -----------------------------------------------------------------------------------------------------------
 
-/// It hands out locks, and gives the other end of each to the test.
+/// It hands out locks, and gives the other end of each to the test; if the test does not take them, it refuses.
 struct Login {
     locks: mpsc::Sender<(String, std::os::unix::net::UnixStream)>,
     preparing: bool,
@@ -244,10 +244,11 @@ struct Login {
 
 #[interface(name = "org.freedesktop.login1.Manager")]
 impl Login {
-    async fn inhibit(&self, what: String, who: String, why: String, mode: String) -> OwnedFd {
+    async fn inhibit(&self, what: String, who: String, why: String, mode: String) -> zbus::fdo::Result<OwnedFd> {
         let (ours, theirs) = std::os::unix::net::UnixStream::pair().unwrap();
-        self.locks.send((format!("{what} {who} {why} {mode}"), ours)).await.unwrap();
-        OwnedFd::from(std::os::fd::OwnedFd::from(theirs))
+        let given = self.locks.send((format!("{what} {who} {why} {mode}"), ours)).await;
+        given.map_err(|_| zbus::fdo::Error::AccessDenied("not for you".into()))?;
+        Ok(OwnedFd::from(std::os::fd::OwnedFd::from(theirs)))
     }
 
     #[zbus(property)]
@@ -335,6 +336,28 @@ fn a_logind_that_comes_back_is_asked_again() {
             let (_, third) = soon("a third", locks.recv()).await.unwrap();
             assert!(is_held(&third));
         });
+    });
+}
+
+#[test]
+fn a_logind_that_refuses_is_told_and_sleep_is_heard_all_the_same() {
+    host("served::a_logind_that_refuses_is_told_and_sleep_is_heard_all_the_same", || {
+        let bus = PrivateBus::start();
+        block_on(async {
+            let (served, locks) = login().await;
+            drop(locks);
+            let mut rig = Rig::start(CONTENT, Path::new(NOWHERE));
+            rig.until("what is missed", |rig| rig.degraded.contains_key("logind")).await;
+            let told = &rig.degraded["logind"];
+            assert!(told.starts_with("sleep does not wait for a running copy: could not ask logind: "), "{told}");
+            assert!(told.contains("not for you"), "{told}");
+            turn(&served, true).await;
+            rig.until("it goes to sleep", |rig| !rig.sleeps.is_empty()).await;
+            assert!(matches!(rig.sleeps.pop_front(), Some(Sleep::GoingToSleep { permit: None })));
+            turn(&served, false).await;
+            rig.until("it woke", |rig| matches!(rig.sleeps.front(), Some(Sleep::Woke))).await;
+        });
+        drop(bus);
     });
 }
 

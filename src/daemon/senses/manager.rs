@@ -30,8 +30,10 @@ pub(super) enum Manager {
     Unknown,
     /// It is there, and says this.
     Says(ManagerSight),
-    /// It is not there, with the reason.
+    /// It is not there, with the reason, and may never have been meant to be.
     Missing(String),
+    /// It was there and is gone, with the reason.
+    Gone(String),
     /// It is there and does not answer, with the reason.
     Silent(String),
 }
@@ -39,12 +41,12 @@ pub(super) enum Manager {
 /// Keeps up with NetworkManager for as long as somebody wants to know.
 pub(super) async fn follow(bus: Bus, to: watch::Sender<Manager>) -> Result<(), Unheard> {
     let mut service = network_manager::watch(bus);
-    let mut held_until = None;
+    let (mut held_until, mut seen) = (None, Seen::Never);
     loop {
-        let now = look(&mut service).await;
+        let now = look(&mut service, &mut seen).await;
         let settled = match &now {
             Manager::Says(sight) => sight.readiness == Readiness::Settled,
-            Manager::Unknown | Manager::Missing(_) | Manager::Silent(_) => false,
+            Manager::Unknown | Manager::Missing(_) | Manager::Gone(_) | Manager::Silent(_) => false,
         };
         // Most often it is back in a moment, and the network stays as it was.
         let known = matches!(*to.borrow(), Manager::Says(_));
@@ -62,7 +64,7 @@ pub(super) async fn follow(bus: Bus, to: watch::Sender<Manager>) -> Result<(), U
         let rest = match (&now, held_until.filter(|until| *until > Instant::now())) {
             (_, Some(until)) => Some(until),
             (Manager::Silent(_), None) => Some(Instant::now() + AGAIN),
-            (Manager::Unknown | Manager::Says(_) | Manager::Missing(_), None) => None,
+            (Manager::Unknown | Manager::Says(_) | Manager::Missing(_) | Manager::Gone(_), None) => None,
         };
         tokio::select! {
             changed = service.standing.changed() => changed?,
@@ -73,17 +75,31 @@ pub(super) async fn follow(bus: Bus, to: watch::Sender<Manager>) -> Result<(), U
     }
 }
 
-async fn look(service: &mut Service) -> Manager {
+/// Whether it was ever there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Seen {
+    Never,
+    Once,
+}
+
+async fn look(service: &mut Service, seen: &mut Seen) -> Manager {
     let standing = service.standing.borrow_and_update().clone();
-    match standing {
-        Standing::Unknown => Manager::Unknown,
-        Standing::Here(peer) => match timeout(PATIENCE, network_manager::look(&peer)).await {
-            Ok(Ok(sight)) => Manager::Says(sight),
-            Ok(Err(error)) => Manager::Silent(format!("could not {error}")),
-            Err(_) => Manager::Silent(format!("it says nothing within {} s", PATIENCE.as_secs())),
-        },
-        Standing::Absent(Absence::Unknown | Absence::Startable) => Manager::Missing("it does not run".into()),
-        Standing::NoBus(why) => Manager::Missing(format!("could not {why}")),
+    let why = match standing {
+        Standing::Unknown => return Manager::Unknown,
+        Standing::Here(peer) => {
+            *seen = Seen::Once;
+            return match timeout(PATIENCE, network_manager::look(&peer)).await {
+                Ok(Ok(sight)) => Manager::Says(sight),
+                Ok(Err(error)) => Manager::Silent(format!("could not {error}")),
+                Err(_) => Manager::Silent(format!("it says nothing within {} s", PATIENCE.as_secs())),
+            };
+        }
+        Standing::Absent(Absence::Unknown | Absence::Startable) => "it does not run".to_owned(),
+        Standing::NoBus(why) => format!("could not {why}"),
+    };
+    match seen {
+        Seen::Never => Manager::Missing(why),
+        Seen::Once => Manager::Gone(why),
     }
 }
 

@@ -174,21 +174,25 @@ fn sight(found: &AddressesSight, manager: &Manager) -> NetworkSight {
     network
 }
 
-/// What a person misses without NetworkManager. Where it was never meant to be, that is only what was asked of it.
+/// What a person misses without NetworkManager, and what can be done. Where it was never meant to be, that is only what
+/// was asked of it.
 fn manager_trouble(manager: &Manager, wishes: &BTreeSet<Wish>) -> Option<String> {
-    let (state, why) = match manager {
+    let (state, why, unmeant) = match manager {
         Manager::Unknown | Manager::Says(_) => return None,
-        Manager::Missing(why) => ("is not there", why),
-        Manager::Silent(why) => ("does not answer", why),
+        Manager::Missing(why) => ("is not there", why, true),
+        Manager::Gone(why) => ("is gone", why, false),
+        Manager::Silent(why) => ("does not answer", why, false),
     };
-    let places = wishes.contains(&Wish::Connections);
-    let metered = wishes.contains(&Wish::Metered) && matches!(manager, Manager::Silent(_));
-    let missing = match (places, metered) {
-        (true, _) => "locations are not recognised by `ssids` and `connections`, and nobody knows what is metered",
-        (false, true) => "nobody knows what is metered",
-        (false, false) => return None,
-    };
-    Some(format!("NetworkManager {state}: {why}; {missing}; `systemctl restart NetworkManager` may help"))
+    let places = "locations are not recognised by `ssids` and `connections`";
+    let mend = "start it, or recognise them by `gateways` and `subnets`";
+    if wishes.contains(&Wish::Connections) {
+        Some(format!("NetworkManager {state}: {why}; {places}, and nobody knows what is metered; {mend}"))
+    } else if wishes.contains(&Wish::Metered) && !unmeant {
+        let mend = "`systemctl restart NetworkManager` may help";
+        Some(format!("NetworkManager {state}: {why}; nobody knows what is metered; {mend}"))
+    } else {
+        None
+    }
 }
 
 #[cfg(test)]
@@ -203,9 +207,12 @@ mod tests {
         };
         let missing = || Manager::Missing("it does not run".into());
         let silent = || Manager::Silent("it says nothing".into());
+        let gone = || Manager::Gone("it does not run".into());
         check(missing(), &[], "nothing");
         check(missing(), &[Wish::Metered, Wish::Gateways, Wish::Battery], "nothing");
         check(missing(), &[Wish::Connections], "is not there: it does not run; locations are not recognised");
+        check(gone(), &[Wish::Battery], "nothing");
+        check(gone(), &[Wish::Metered], "is gone: it does not run; nobody knows what is metered");
         check(silent(), &[Wish::Gateways], "nothing");
         check(silent(), &[Wish::Metered], "does not answer: it says nothing; nobody knows what is metered");
         check(Manager::Unknown, &[Wish::Connections], "nothing");

@@ -1,10 +1,16 @@
 //! Sleep: the machine waits for us before, and is looked at afresh after.
 
+use std::time::Duration;
+
 use tokio::sync::{mpsc, watch};
+use tokio::time::sleep;
 
 use super::{Complaints, Sensed, Sleep, Unheard};
 use crate::os::bus::{Bus, Peer, Standing};
 use crate::os::logind::{self, Inhibitor, Turn};
+
+/// How long until a logind that refused is asked again.
+const AGAIN: Duration = Duration::from_mins(1);
 
 /// Tells of sleep.
 pub(super) async fn tell(bus: Bus, look_anew: watch::Sender<()>, to: mpsc::Sender<Sensed>) -> Result<(), Unheard> {
@@ -25,6 +31,10 @@ pub(super) async fn tell(bus: Bus, look_anew: watch::Sender<()>, to: mpsc::Sende
                 changed?;
                 let standing = service.standing.borrow_and_update().clone();
                 sleeper.meet(peer(&standing)).await?;
+            }
+            () = sleep(AGAIN), if sleeper.complaints.told.is_some() => {
+                let standing = service.standing.borrow().clone();
+                sleeper.ask_for_permit(peer(&standing)).await?;
             }
         }
     }
@@ -49,11 +59,13 @@ impl Sleeper {
     /// Another logind is there, or none: the lock of the one before is worth nothing, and a turn may have been missed.
     async fn meet(&mut self, peer: Option<&Peer>) -> Result<(), Unheard> {
         self.permit = None;
-        let Some(peer) = peer else { return Ok(()) };
-        match logind::last_turn(peer).await {
-            Ok(turn) if turn != self.turn => self.take(turn, Some(peer)).await,
-            Ok(_) | Err(_) => self.ask_for_permit(peer).await,
+        if let Some(logind) = peer
+            && let Ok(turn) = logind::last_turn(logind).await
+            && turn != self.turn
+        {
+            return self.take(turn, peer).await;
         }
+        self.ask_for_permit(peer).await
     }
 
     async fn take(&mut self, turn: Turn, peer: Option<&Peer>) -> Result<(), Unheard> {
@@ -66,26 +78,25 @@ impl Sleeper {
             Turn::ToWake => {
                 self.to.send(Sensed::Sleep(Sleep::Woke)).await?;
                 self.look_anew.send_replace(());
-                if let Some(peer) = peer {
-                    self.ask_for_permit(peer).await?;
-                }
+                self.ask_for_permit(peer).await?;
             }
         }
         Ok(())
     }
 
-    async fn ask_for_permit(&mut self, peer: &Peer) -> Result<(), Unheard> {
-        if self.permit.is_some() || self.turn == Turn::ToSleep {
-            return Ok(());
-        }
-        let trouble = match logind::inhibit(peer).await {
-            Ok(permit) => {
-                self.permit = Some(permit);
-                None
-            }
-            Err(error) => Some(format!(
-                "sleep does not wait for a running copy: could not {error}; the copy is cut off, and goes on after it"
-            )),
+    /// Has sleep wait for us from now on. Where there is no logind, nobody misses it.
+    async fn ask_for_permit(&mut self, peer: Option<&Peer>) -> Result<(), Unheard> {
+        let trouble = match peer {
+            Some(peer) if self.permit.is_none() && self.turn == Turn::ToWake => match logind::inhibit(peer).await {
+                Ok(permit) => {
+                    self.permit = Some(permit);
+                    None
+                }
+                Err(error) => Some(format!(
+                    "sleep does not wait for a running copy: could not {error}; the copy is cut off, and goes on after it"
+                )),
+            },
+            Some(_) | None => None,
         };
         self.complaints.tell(trouble).await
     }

@@ -166,7 +166,9 @@ impl Found {
             match attribute {
                 NeighbourAttribute::Destination(NeighbourAddress::Inet(found)) => address = Some(IpAddr::V4(*found)),
                 NeighbourAttribute::Destination(NeighbourAddress::Inet6(found)) => address = Some(IpAddr::V6(*found)),
-                NeighbourAttribute::LinkLayerAddress(bytes) => hardware = Some(hexadecimal(bytes)),
+                NeighbourAttribute::LinkLayerAddress(bytes) if !bytes.is_empty() => {
+                    hardware = Some(hexadecimal(bytes));
+                }
                 _ => {}
             }
         }
