@@ -82,7 +82,7 @@ all_tests() {
 }
 
 program_packages
-debian_packages blkid=util-linux mkfs.ext4=e2fsprogs udevadm=udev dbus-daemon=dbus-daemon ip=iproute2 nmcli=network-manager upower=upower \
+debian_packages blkid=util-linux mkfs.ext4=e2fsprogs udevadm=udev dbus-daemon=dbus-daemon dbus-send=dbus-bin ip=iproute2 nmcli=network-manager upower=upower \
     strace=strace shellcheck=shellcheck bindfs=bindfs \
     fusermount3=fuse3 pkill=procps setpriv=util-linux python3=python3 systemd-analyze=systemd
 

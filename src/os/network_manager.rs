@@ -63,8 +63,12 @@ pub struct ManagerError(#[from] zbus::Error);
 /// Begins to watch it. Each signal says that another look is owed.
 #[must_use]
 pub fn watch(bus: Bus) -> Service {
-    // One rule, so that nothing waits unread while another is being added.
-    let signals = &["path_namespace='/org/freedesktop/NetworkManager'"];
+    // Not all of them: on Wi-Fi it tells of the strength of the signal every few seconds.
+    let signals = &[
+        "interface='org.freedesktop.DBus.Properties',member='PropertiesChanged',arg0='org.freedesktop.NetworkManager.Device'",
+        "path_namespace='/org/freedesktop/NetworkManager/ActiveConnection'",
+        "path='/org/freedesktop/NetworkManager'",
+    ];
     Watched { bus, name: MANAGER, signals, deadline: DEADLINE }.watch()
 }
 

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use nbkp::model::LinkKind;
 use nbkp::os::addresses::{self, AddressesSight, Ear, Heard, Neighbours, RouteError};
 
-use crate::ground::{block_on, other_machine, plug_cable, soon};
+use crate::ground::{block_on, host_with, other_machine, plug_cable, soon};
 use crate::mini::{host, sh};
 
 /// Looks each time that something is heard, and only then, until this is so.
@@ -63,7 +63,7 @@ fn links_and_addresses_come_and_go() {
 
 #[test]
 fn a_tunnel_is_told_from_a_cable() {
-    host("addresses::a_tunnel_is_told_from_a_cable", || {
+    host_with(&["python3"], "addresses::a_tunnel_is_told_from_a_cable", || {
         block_on(async {
             other_machine();
             plug_cable("v0");

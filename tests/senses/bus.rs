@@ -4,8 +4,9 @@ use std::time::{Duration, Instant};
 
 use nbkp::os::bus::{Absence, Bus, Service, Standing, Watched};
 
-use crate::ground::{BUS, PrivateBus, block_on, on_bus, soon};
-use crate::mini::host;
+use crate::ground::{BUS, PrivateBus, block_on, host_with, on_bus, soon};
+
+const PROGRAMS: &[&str] = &["dbus-daemon"];
 
 const NAME: &str = "org.example.Nbkp";
 
@@ -35,7 +36,7 @@ async fn happen(connection: &zbus::Connection) {
 
 #[test]
 fn a_service_comes_speaks_and_goes() {
-    host("bus::a_service_comes_speaks_and_goes", || {
+    host_with(PROGRAMS, "bus::a_service_comes_speaks_and_goes", || {
         let bus = PrivateBus::start();
         block_on(async {
             let mut service = watched().watch();
@@ -58,7 +59,7 @@ fn a_service_comes_speaks_and_goes() {
 
 #[test]
 fn nothing_is_started_by_watching() {
-    host("bus::nothing_is_started_by_watching", || {
+    host_with(PROGRAMS, "bus::nothing_is_started_by_watching", || {
         std::fs::create_dir_all("/run/services").unwrap();
         let file = format!("[D-BUS Service]\nName={NAME}\nExec=/usr/bin/touch /run/started\nUser=root\n");
         std::fs::write(format!("/run/services/{NAME}.service"), file).unwrap();
@@ -83,7 +84,7 @@ fn nothing_is_started_by_watching() {
 
 #[test]
 fn a_bus_that_dies_is_found_again() {
-    host("bus::a_bus_that_dies_is_found_again", || {
+    host_with(PROGRAMS, "bus::a_bus_that_dies_is_found_again", || {
         block_on(async {
             let mut service = watched().watch();
             let Standing::NoBus(why) = stands(&mut service, "no bus").await else { panic!() };
@@ -106,7 +107,7 @@ fn a_bus_that_dies_is_found_again() {
 
 #[test]
 fn a_bus_that_stands_still_holds_nobody() {
-    host("bus::a_bus_that_stands_still_holds_nobody", || {
+    host_with(PROGRAMS, "bus::a_bus_that_stands_still_holds_nobody", || {
         let bus = PrivateBus::start();
         block_on(async {
             let mut service = watched().watch();
@@ -131,7 +132,7 @@ fn a_bus_that_stands_still_holds_nobody() {
 
 #[test]
 fn a_storm_of_signals_stops_neither_calls_nor_grows() {
-    host("bus::a_storm_of_signals_stops_neither_calls_nor_grows", || {
+    host_with(PROGRAMS, "bus::a_storm_of_signals_stops_neither_calls_nor_grows", || {
         let bus = PrivateBus::start();
         block_on(async {
             let mut service = watched().watch();

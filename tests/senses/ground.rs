@@ -15,12 +15,23 @@ use nbkp::os::bus::Bus;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
-use crate::mini::{eventually, sh};
+use crate::mini::{eventually, host, sh};
 
 /// Runs this to its end on a loop like the daemon's. What hangs fails.
 pub fn block_on<T>(what: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async { tokio::time::timeout(Duration::from_mins(1), what).await.unwrap() })
+}
+
+/// Runs a scenario on a mini host (see `mini`) that has these programs.
+pub fn host_with(programs: &[&str], test: &str, scenario: impl FnOnce()) {
+    let folders = ["/usr/bin", "/usr/sbin", "/bin", "/sbin", "/usr/lib/systemd", "/usr/libexec"];
+    let missing =
+        programs.iter().find(|program| !folders.iter().any(|folder| Path::new(folder).join(program).exists()));
+    let Some(program) = missing else { return host(test, scenario) };
+    let why = format!("{test} did not run: it needs `{program}`");
+    assert!(std::env::var_os("NBKP_REQUIRE_ALL").is_none(), "{why}");
+    println!("{why}");
 }
 
 /// Waits for something that must come soon.

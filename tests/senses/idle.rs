@@ -9,9 +9,11 @@ use nbkp::model::PowerSight;
 use nbkp::os::bus::{Bus, Standing};
 use nbkp::os::logind;
 
-use crate::ground::{BUS, CURIOUS, PrivateBus, Rig, block_on, other_machine, plug_cable, soon};
-use crate::mini::{eventually, host, sh};
+use crate::ground::{BUS, CURIOUS, PrivateBus, Rig, block_on, host_with, other_machine, plug_cable, soon};
+use crate::mini::{eventually, sh};
 use crate::network_manager::{Manager, add_dock, nmcli};
+
+const PROGRAMS: &[&str] = &["dbus-daemon", "dbus-send", "NetworkManager", "nmcli", "systemd-logind", "upowerd"];
 
 /// A program that serves something on the private bus.
 struct Daemon(Child);
@@ -45,7 +47,7 @@ impl Drop for Daemon {
 
 #[test]
 fn the_real_logind_gives_a_permit() {
-    host("idle::the_real_logind_gives_a_permit", || {
+    host_with(PROGRAMS, "idle::the_real_logind_gives_a_permit", || {
         let bus = PrivateBus::start();
         let login = Daemon::logind();
         block_on(async {
@@ -70,7 +72,7 @@ fn the_real_logind_gives_a_permit() {
 
 #[test]
 fn silence_costs_nothing() {
-    host("idle::silence_costs_nothing", || {
+    host_with(PROGRAMS, "idle::silence_costs_nothing", || {
         other_machine();
         plug_cable("v0");
         let bus = PrivateBus::start();

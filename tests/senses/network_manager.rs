@@ -8,8 +8,12 @@ use std::time::Duration;
 use nbkp::decide::locations;
 use nbkp::model::{Connectivity, Metered};
 
-use crate::ground::{BUS, CONTENT, CURIOUS, PrivateBus, Rig, block_on, configuration, other_machine, plug_cable};
-use crate::mini::{eventually, host, sh};
+use crate::ground::{
+    BUS, CONTENT, CURIOUS, PrivateBus, Rig, block_on, configuration, host_with, other_machine, plug_cable,
+};
+use crate::mini::{eventually, sh};
+
+const PROGRAMS: &[&str] = &["dbus-daemon", "NetworkManager", "nmcli"];
 
 /// A running NetworkManager.
 pub struct Manager(Option<Child>);
@@ -86,7 +90,7 @@ const NOWHERE: &str = "/does/not/exist";
 
 #[test]
 fn a_connection_is_known_by_its_name_and_metered_if_it_is() {
-    host("network_manager::a_connection_is_known_by_its_name_and_metered_if_it_is", || {
+    host_with(PROGRAMS, "network_manager::a_connection_is_known_by_its_name_and_metered_if_it_is", || {
         other_machine();
         plug_cable("v0");
         let bus = PrivateBus::start();
@@ -116,7 +120,7 @@ fn a_connection_is_known_by_its_name_and_metered_if_it_is() {
 
 #[test]
 fn one_that_is_killed_and_comes_back_moves_nobody() {
-    host("network_manager::one_that_is_killed_and_comes_back_moves_nobody", || {
+    host_with(PROGRAMS, "network_manager::one_that_is_killed_and_comes_back_moves_nobody", || {
         other_machine();
         plug_cable("v0");
         let bus = PrivateBus::start();
@@ -155,7 +159,7 @@ fn one_that_is_killed_and_comes_back_moves_nobody() {
 
 #[test]
 fn one_that_hangs_is_told_and_holds_nothing_up() {
-    host("network_manager::one_that_hangs_is_told_and_holds_nothing_up", || {
+    host_with(PROGRAMS, "network_manager::one_that_hangs_is_told_and_holds_nothing_up", || {
         other_machine();
         plug_cable("v0");
         let bus = PrivateBus::start();
@@ -187,7 +191,7 @@ fn one_that_hangs_is_told_and_holds_nothing_up() {
 
 #[test]
 fn a_bus_that_is_restarted_is_found_again() {
-    host("network_manager::a_bus_that_is_restarted_is_found_again", || {
+    host_with(PROGRAMS, "network_manager::a_bus_that_is_restarted_is_found_again", || {
         other_machine();
         plug_cable("v0");
         let mut bus = PrivateBus::start();

@@ -39,7 +39,8 @@ trait Battery {
 /// Begins to watch UPower. Each signal says that another look is owed.
 #[must_use]
 pub fn watch(bus: Bus) -> Service {
-    let signals = &["path_namespace='/org/freedesktop/UPower',interface='org.freedesktop.DBus.Properties'"];
+    // Neither a mouse nor a telephone.
+    let signals = &["path='/org/freedesktop/UPower'", "path='/org/freedesktop/UPower/devices/DisplayDevice'"];
     Watched { bus, name: "org.freedesktop.UPower", signals, deadline: DEADLINE }.watch()
 }
 
