@@ -245,6 +245,17 @@ fn a_storm_of_signals_is_a_look_or_two() {
             let looks = manager.get().await.looks.load(Ordering::Relaxed);
             println!("{looks} looks and {} sights", rig.networks - before);
             assert!(looks <= 3 && rig.networks - before <= 2, "{looks} looks");
+            // As a connection comes up: slowly, and with much to say.
+            for number in 0..40 {
+                manager.get_mut().await.connectivity = number % 5;
+                Manager::state_changed(manager.signal_emitter(), 70).await.unwrap();
+                rig.listen(Duration::from_millis(15)).await;
+            }
+            manager.get_mut().await.connectivity = 3;
+            Manager::state_changed(manager.signal_emitter(), 70).await.unwrap();
+            rig.until("the last word", |rig| rig.network.as_ref().unwrap().connectivity == Connectivity::Limited).await;
+            let more = manager.get().await.looks.load(Ordering::Relaxed) - looks;
+            assert!(more <= 2, "{more} looks");
         });
         drop(bus);
     });

@@ -58,7 +58,16 @@ fn the_kernel_alone_is_enough() {
             rig.until("the address", |rig| addresses(rig) == ["192.0.2.1"]).await;
             let known = |rig: &Rig| rig.network.as_ref().unwrap().gateways.contains("52:54:00:00:00:02");
             rig.until("the gateway, which nobody else talks to", known).await;
-            sh("ip route add 203.0.113.0/24 via 192.0.2.9");
+            // One that is switched on late, and that somebody else talks to.
+            sh("ip netns exec peer ip addr del 192.0.2.9/24 dev far-v0 && ip neigh flush dev v0");
+            sh("ip route replace default via 192.0.2.8");
+            rig.until("another, which is silent", |rig| rig.network.as_ref().unwrap().gateways.is_empty()).await;
+            rig.listen(Duration::from_millis(500)).await;
+            sh("ip netns exec peer ip addr add 192.0.2.8/24 dev far-v0");
+            let somebody = std::net::UdpSocket::bind("192.0.2.1:0").unwrap();
+            somebody.send_to(&[], "192.0.2.8:9").unwrap();
+            rig.until("it answers", known).await;
+            sh("ip route add 203.0.113.0/24 via 192.0.2.8");
             rig.until("other ways", |rig| rig.routes_changed > 0).await;
             sh("ip addr del 192.0.2.1/24 dev v0");
             rig.until("the address is gone", |rig| addresses(rig).is_empty()).await;
