@@ -132,6 +132,7 @@ fn one_that_is_killed_and_comes_back_moves_nobody() {
             rig.until("the connection", |rig| rig.connections() == ["Dock"]).await;
             let before = rig.networks;
             manager.go();
+            rig.listen(Duration::from_millis(500)).await;
             manager.come();
             eventually("it has taken it up again", || {
                 nmcli("-t -f NAME connection show --active").lines().any(|name| name == "Dock").then_some(())

@@ -45,6 +45,8 @@ fn the_kernel_alone_is_enough() {
         plug_cable("v0");
         sh("ip netns exec peer ip link set far-v0 address 52:54:00:00:00:02");
         sh("ip netns exec peer ip addr add 192.0.2.9/24 dev far-v0");
+        // What IPv6 says by itself must not be the hint that is waited for.
+        fs::write("/proc/sys/net/ipv6/conf/v0/disable_ipv6", "1").unwrap();
         block_on(async {
             let mut rig = Rig::start(CURIOUS, Path::new(NOWHERE));
             rig.until("the first sight", |rig| rig.network.is_some()).await;
