@@ -9,5 +9,6 @@ pub mod mountinfo;
 pub mod rsync;
 pub mod sentinel;
 pub mod similar;
+pub mod ssh;
 pub mod text;
 pub mod wire;

@@ -113,6 +113,14 @@ pub fn write_durably(
     directory.flush()
 }
 
+/// A file that is nowhere but in memory, to be read from its beginning: what a child is given as its input.
+pub fn in_memory(content: &[u8]) -> std::io::Result<OwnedFd> {
+    let mut file = File::from(rustix::fs::memfd_create("input", rustix::fs::MemfdFlags::CLOEXEC)?);
+    file.write_all(content)?;
+    file.rewind()?;
+    Ok(file.into())
+}
+
 /// Writes a hint: a file whose loss in a power cut costs time, never safety.
 pub fn write_hint(directory: &Directory, name: &str, content: &[u8]) -> Result<(), DirectoryError> {
     let fail = |cause| DirectoryError::Write(directory.path_of(name), cause);

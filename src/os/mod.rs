@@ -18,6 +18,7 @@ pub mod probe;
 pub mod process;
 pub mod service;
 pub mod socket;
+pub mod ssh;
 pub mod state_dir;
 mod sys;
 pub mod terminal;

@@ -53,6 +53,13 @@ impl Bell {
         let _full = rustix::io::write(&self.0, &1_u64.to_ne_bytes());
     }
 
+    /// Waits until it rings.
+    pub fn wait(&self) {
+        let mut fds = [PollFd::new(&self.0, PollFlags::IN)];
+        let _interrupted = patiently(&mut fds, None);
+        self.silence();
+    }
+
     fn silence(&self) {
         let _quiet = rustix::io::read(&self.0, &mut [0; 8]);
     }
@@ -152,6 +159,37 @@ pub fn session_environment() -> Vec<(String, OsString)> {
         .collect()
 }
 
+/// The variables that ssh needs: the agent of the user, no window that asks for a passphrase, and messages in no
+/// language, here and at the other end.
+#[must_use]
+pub fn ssh_environment() -> Vec<(String, OsString)> {
+    let agent = variable("SSH_AUTH_SOCK").map(|agent| ("SSH_AUTH_SOCK".to_owned(), agent));
+    let fixed = [("SSH_ASKPASS_REQUIRE", "never"), ("LC_ALL", "C")];
+    fixed.into_iter().map(|(name, value)| (name.to_owned(), value.into())).chain(agent).collect()
+}
+
+/// A moment after which something has lasted too long. It does not come nearer while the machine sleeps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Deadline(Duration);
+
+impl Deadline {
+    /// So long from now.
+    #[must_use]
+    pub fn after(length: Duration) -> Self {
+        Self(monotonic().saturating_add(length))
+    }
+
+    /// Whether it has passed.
+    #[must_use]
+    pub fn has_passed(self) -> bool {
+        self.left().is_zero()
+    }
+
+    fn left(self) -> Duration {
+        self.0.saturating_sub(monotonic())
+    }
+}
+
 /// Which stream of a child speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stream {
@@ -190,6 +228,7 @@ pub struct Running {
     output: Option<OwnedFd>,
     errors: Option<OwnedFd>,
     leftovers: Leftovers,
+    reminder: Option<Deadline>,
 }
 
 impl Running {
@@ -200,7 +239,7 @@ impl Running {
         let alive = group.ok_or(Errno::SRCH).and_then(|pid| pidfd_open(pid, PidfdFlags::empty()));
         let quiet = [&output, &errors].into_iter().flatten().try_for_each(|pipe| rustix::io::ioctl_fionbio(pipe, true));
         match alive.and_then(|alive| quiet.map(|()| alive)) {
-            Ok(alive) => Ok(Self { child, group, alive, output, errors, leftovers }),
+            Ok(alive) => Ok(Self { child, group, alive, output, errors, leftovers, reminder: None }),
             Err(cause) => {
                 let _gone = child.kill().and_then(|()| child.wait());
                 Err(ProcessError::Listen(cause))
@@ -208,8 +247,14 @@ impl Running {
         }
     }
 
+    /// Has the listener look up at this moment, too, and ask what is wanted.
+    #[must_use]
+    pub fn reminded(self, reminder: Deadline) -> Self {
+        Self { reminder: Some(reminder), ..self }
+    }
+
     /// Listens to both streams at once until the child and all that speaks for it have ended. `wanted` is asked
-    /// whenever the bell rings. A child that does not end when asked is killed ten seconds later.
+    /// whenever something is heard, the bell rings or the reminder comes. A child that does not end when asked is killed ten seconds later.
     pub fn listen(
         mut self,
         bell: &Bell,
@@ -233,8 +278,11 @@ impl Running {
             if left.is_some_and(|left| left.is_zero()) {
                 killed = self.kill_once(killed);
             }
+            // A reminder that has come is not waited for again.
+            let reminder = self.reminder.map(Deadline::left).filter(|left| !left.is_zero());
             // Once killed, nothing is left to do but to wait.
-            let ended = self.wait(bell, left.filter(|_| !killed))?;
+            let patience = [left, reminder].into_iter().flatten().min().filter(|_| !killed);
+            let ended = self.wait(bell, patience)?;
             self.drain(&mut heard);
             if ended == Waited::Ended {
                 break;

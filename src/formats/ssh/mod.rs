@@ -1,0 +1,7 @@
+//! ssh: its arguments, its complaints, and what is said to a shell at the other end.
+
+pub mod arguments;
+pub mod complaints;
+pub mod hops;
+pub mod quote;
+pub mod script;
