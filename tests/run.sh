@@ -47,7 +47,16 @@ dependencies() {
     "$deny" --all-features --locked check licenses bans sources
 }
 
-scripts() { shellcheck --external-sources tests/run.sh tests/bench/run.sh packaging/*.sh .ci/run; }
+scripts() {
+    local script status=0
+    shellcheck --external-sources tests/run.sh tests/bench/run.sh packaging/*.sh .ci/run || status=1
+    # Those for servers run behind what they have in common.
+    for script in src/formats/ssh/scripts/*.sh; do
+        [[ $script == */common.sh ]] && continue
+        cat src/formats/ssh/scripts/common.sh "$script" | shellcheck --shell=sh --severity=warning --exclude=SC2034 - || status=1
+    done
+    return $status
+}
 
 # The units are read with another program in place of ours, which is not installed here.
 units() {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 
-use crate::daemon::job::Job;
+use crate::daemon::job::{Job, RemoteEnd};
 use crate::model::{BlockDevice, Obstacle, RunRecord, Sync, SyncName, VolumeName, VolumeSight};
 
 /// A question or a command of a client. The state itself is not asked for: it is published as `Status`.
@@ -139,6 +139,10 @@ pub struct Prospect {
     pub source: VolumeSight,
     /// How its destination volume stands.
     pub destination: VolumeSight,
+    /// Its source on a server, if it is on one, whether or not it was reached.
+    pub source_server: Option<RemoteEnd>,
+    /// Its destination on a server, if it is on one, whether or not it was reached.
+    pub destination_server: Option<RemoteEnd>,
     /// What stands in the way of a run.
     pub obstacles: Vec<Obstacle>,
     /// The job of a run, if its two volumes are present (the ends themselves may still lack sentinels).

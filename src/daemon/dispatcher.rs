@@ -21,6 +21,7 @@ use crate::model::{
 };
 use crate::os::clock;
 use crate::os::ears::{BlockHint, Ears};
+use crate::os::ssh::SshPlace;
 
 /// In a storm of events a look is taken this often.
 const PACE_OF_LOOKS: Duration = Duration::from_millis(200);
@@ -86,6 +87,7 @@ pub struct Dispatcher {
     looking: Looking,
     watchdog: Option<Interval>,
     greeted: bool,
+    ssh: SshPlace,
 }
 
 /// The looks: at most one under way and one owed.
@@ -107,13 +109,13 @@ enum Course {
 }
 
 impl Dispatcher {
-    /// A dispatcher whose ears are open, if it has any.
+    /// A dispatcher whose ears are open, if it has any; `ssh` is where connections of its runs lie.
     #[must_use]
-    pub fn new(world: World, channels: Channels, reporter: Reporter, ears: Option<Ears>) -> Self {
+    pub fn new(world: World, channels: Channels, reporter: Reporter, ears: Option<Ears>, ssh: SshPlace) -> Self {
         let (to_news, news) = mpsc::channel(64);
         let watchdog = crate::os::service::watchdog_interval().map(tokio::time::interval);
         let (workers, looking) = (BTreeMap::new(), Looking::default());
-        Self { world, channels, reporter, ears, workers, news, to_news, looking, watchdog, greeted: false }
+        Self { world, channels, reporter, ears, workers, news, to_news, looking, watchdog, greeted: false, ssh }
     }
 
     /// Works until it is told to end and nothing runs any more.
@@ -241,7 +243,7 @@ impl Dispatcher {
             }
             Effect::Start(job) => {
                 let (run, sync) = (job.run.clone(), job.sync.name.clone());
-                match worker::start(*job, self.to_news.clone()) {
+                match worker::start(*job, self.ssh.clone(), self.to_news.clone()) {
                     Ok(worker) => {
                         self.workers.insert(sync, worker);
                     }

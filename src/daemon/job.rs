@@ -1,5 +1,6 @@
 //! What a worker is given, and what it says while it works.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use crate::model::{
@@ -23,9 +24,43 @@ pub struct Job {
     pub approved: Option<u64>,
 }
 
-/// One end of a job.
+/// One end of a job. Where both are on a server, it is one and the same, and rsync runs there.
 #[derive(Debug, Clone)]
-pub struct JobEnd {
+pub enum JobEnd {
+    /// It is on this machine.
+    Here(LocalEnd),
+    /// It is on a server.
+    There(RemoteEnd),
+}
+
+impl JobEnd {
+    /// The sequence number of its medium, for a drive of this machine that has one.
+    #[must_use]
+    pub fn medium(&self) -> Option<u64> {
+        match self {
+            Self::Here(end) => end.drive.as_ref()?.disk_seq,
+            Self::There(_) => None,
+        }
+    }
+
+    /// The root of its volume, as a person would write it: `host:path` for a server.
+    #[must_use]
+    pub fn shown(&self) -> PathBuf {
+        match self {
+            Self::Here(end) => end.root.clone(),
+            Self::There(end) => {
+                let host = end.routes.first().map_or("", |route| route.endpoint.host.as_str());
+                let mut shown = OsString::from(format!("{host}:"));
+                shown.push(&end.root);
+                shown.into()
+            }
+        }
+    }
+}
+
+/// An end of a job on this machine.
+#[derive(Debug, Clone)]
+pub struct LocalEnd {
     /// The root of the volume.
     pub root: PathBuf,
     /// The mount that the root must lie on.

@@ -19,6 +19,7 @@ use crate::os::ears::{Ears, EarsError};
 use crate::os::environment::{EnvironmentError, Paths};
 use crate::os::history::{History, Past};
 use crate::os::socket::{self, SocketError};
+use crate::os::ssh::SshPlace;
 use crate::os::state_dir::{StateDir, StateDirError};
 
 /// Why the daemon cannot go on.
@@ -80,7 +81,8 @@ async fn live(paths: &Paths) -> Result<(), Fatal> {
     foundation.tasks.spawn(server::serve(listener, foundation.doors.clone()));
     listen_for_signals(&mut foundation)?;
     let keeper = foundation.keeper;
-    let dispatcher = Dispatcher::new(foundation.world, foundation.channels, foundation.reporter, Some(ears));
+    let dispatcher =
+        Dispatcher::new(foundation.world, foundation.channels, foundation.reporter, Some(ears), foundation.ssh);
     let ended = dispatcher.run().await;
     foundation.tasks.abort_all();
     // The dispatcher is gone, so that the keeper writes what is left and ends.
@@ -98,6 +100,7 @@ pub(super) struct Foundation {
     pub(super) endings: mpsc::Sender<Ending>,
     pub(super) tasks: JoinSet<()>,
     pub(super) keeper: tokio::task::JoinHandle<()>,
+    pub(super) ssh: SshPlace,
 }
 
 /// Reads the configuration and the past, and starts the tasks around the dispatcher.
@@ -139,7 +142,9 @@ pub(super) fn lay(paths: &Paths, state: &StateDir, initiative: Initiative) -> Re
     let (status, shown) = watch::channel(Arc::new(world.status(&now)));
     let (configuration, in_force) = watch::channel(configuration);
     let (errands, orders) = mpsc::channel(16);
-    tasks.spawn(errands::run(orders, to_asks.clone()));
+    // The runtime directory, where the socket is, too.
+    let ssh = SshPlace::new(paths.socket.parent().unwrap_or(&paths.state_dir).to_owned());
+    tasks.spawn(errands::run(orders, to_asks.clone(), ssh.clone()));
     let (endings, to_end) = mpsc::channel(4);
     let channels = Channels {
         looks,
@@ -155,7 +160,7 @@ pub(super) fn lay(paths: &Paths, state: &StateDir, initiative: Initiative) -> Re
         endings: to_end,
     };
     let doors = Doors { asks: to_asks, status: shown, configuration: in_force, history, errands };
-    Ok(Foundation { world, channels, reporter, doors, endings, tasks, keeper })
+    Ok(Foundation { world, channels, reporter, doors, endings, tasks, keeper, ssh })
 }
 
 /// What history knows. Backups do not depend on it: trouble is shown, and the past is taken to be empty.

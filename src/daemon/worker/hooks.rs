@@ -113,8 +113,8 @@ fn environment(job: &Job, occasion: &Occasion<'_>) -> Vec<(String, OsString)> {
     add("NBKP_SYNC", job.sync.name.as_str().into());
     add("NBKP_RUN", job.run.as_str().into());
     add("NBKP_TRIGGER", job.trigger.as_str().into());
-    add("NBKP_SOURCE", job.source.root.join(job.sync.source.subdir.as_path()).into());
-    add("NBKP_DESTINATION", job.destination.root.join(job.sync.destination.subdir.as_path()).into());
+    add("NBKP_SOURCE", job.source.shown().join(job.sync.source.subdir.as_path()).into());
+    add("NBKP_DESTINATION", job.destination.shown().join(job.sync.destination.subdir.as_path()).into());
     if let Some(conclusion) = occasion.outcome {
         add("NBKP_OUTCOME", conclusion.outcome().as_str().into());
     }

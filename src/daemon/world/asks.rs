@@ -304,6 +304,8 @@ impl World {
             found.push(Prospect {
                 source: sight(&sync.source.volume),
                 destination: sight(&sync.destination.volume),
+                source_server: self.remote_end(sync, End::Source, &sync.source),
+                destination_server: self.remote_end(sync, End::Destination, &sync.destination),
                 obstacles: obstacles.cloned().collect(),
                 job: self.job(sync, run, Trigger::Request).map(Box::new),
                 sync: sync.clone(),

@@ -4,6 +4,7 @@
 //! Nothing here waits, so no decision is cancelled half-way.
 
 mod asks;
+mod jobs;
 mod memory;
 mod picture;
 mod plan;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::daemon::ask::RequestEnd;
-use crate::daemon::job::{DriveProof, Job, JobEnd, Layout};
+use crate::daemon::job::JobEnd;
 use crate::daemon::observer::Scope;
 use crate::daemon::world::memory::{Setback, SetbackReason};
 use crate::daemon::world::{Effect, Keep, Notice, World};
@@ -14,8 +14,7 @@ use crate::decide::backoff;
 use crate::decide::obstacles::asks_for_approval;
 use crate::model::{
     Absence, Conclusion, End, EndSight, Every, HoldReason, Interruption, MountId, Now, Obstacle, Outcome, Place,
-    Progress, Remedy, RunId, RunRecord, RunReport, SnapshotKind, Step, Sync, SyncName, Trigger, VolumeName, VolumeRoot,
-    VolumeSight,
+    Progress, Remedy, RunId, RunRecord, RunReport, Step, Sync, SyncName, Trigger, VolumeName, VolumeRoot, VolumeSight,
 };
 use crate::os::history::Entry;
 
@@ -38,55 +37,14 @@ pub(super) struct Run {
 
 /// What a run stands on.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Ground {
-    mount: MountId,
-    disk_seq: Option<u64>,
+enum Ground {
+    /// A mount of this machine.
+    Mount(MountId, Option<u64>),
+    /// A server: the run itself notices when it goes away.
+    Server,
 }
 
 impl World {
-    /// The job of a sync as things stand, if both its volumes are present.
-    pub(super) fn job(&self, sync: &Sync, run: RunId, trigger: Trigger) -> Option<Job> {
-        Some(Job {
-            run,
-            trigger,
-            source: self.job_end(sync, End::Source, &sync.source)?,
-            destination: self.job_end(sync, End::Destination, &sync.destination)?,
-            approved: self.ledger.approvals.get(&sync.name).copied(),
-            sync: sync.clone(),
-        })
-    }
-
-    fn job_end(&self, sync: &Sync, end: End, place: &Place) -> Option<JobEnd> {
-        let VolumeSight::Present(present) = &self.volumes.get(&place.volume)?.sight else { return None };
-        let drive = match (&self.configuration.volumes.get(&place.volume)?.root, present.device) {
-            (VolumeRoot::Drive(drive), Some(device)) => {
-                Some(DriveProof { uuid: drive.uuid.clone(), device, disk_seq: present.disk_seq })
-            }
-            (VolumeRoot::Drive(_) | VolumeRoot::Directory(_) | VolumeRoot::Server(_), _) => None,
-        };
-        let layout = match end {
-            End::Source if self.keeps_snapshots(place) => Layout::Snapshots,
-            End::Destination if sync.snapshots != SnapshotKind::None => Layout::Snapshots,
-            End::Source | End::Destination => Layout::Plain,
-        };
-        Some(JobEnd {
-            root: present.root.clone(),
-            mount: present.mount,
-            drive,
-            fs_type: present.fs_type.clone(),
-            access: present.access,
-            volume_id: self.ledger.volume_ids.get(&place.volume).cloned(),
-            end_id: self.ledger.end_ids.get(&(sync.name.clone(), end)).cloned(),
-            layout,
-        })
-    }
-
-    /// Whether a place is exactly the destination of a sync with snapshots.
-    fn keeps_snapshots(&self, place: &Place) -> bool {
-        let mut writers = self.configuration.syncs.values();
-        writers.any(|writer| writer.destination == *place && writer.snapshots != SnapshotKind::None)
-    }
-
     pub(super) fn new_run_id(&mut self, now: &Now) -> RunId {
         RunId::new(now.wall, self.dice.u16(..))
     }
@@ -96,8 +54,10 @@ impl World {
         let trigger = self.memory.get(name).and_then(|memory| memory.queued_by).unwrap_or(Trigger::Schedule);
         let Some(sync) = self.configuration.syncs.get(name) else { return };
         let Some(job) = self.job(sync, id.clone(), trigger) else { return };
-        let ground =
-            |end: &JobEnd| Ground { mount: end.mount, disk_seq: end.drive.as_ref().and_then(|drive| drive.disk_seq) };
+        let ground = |end: &JobEnd| match end {
+            JobEnd::Here(end) => Ground::Mount(end.mount, end.drive.as_ref().and_then(|drive| drive.disk_seq)),
+            JobEnd::There(_) => Ground::Server,
+        };
         let run = Run {
             id: id.clone(),
             trigger,
@@ -158,11 +118,12 @@ impl World {
 
     fn ground_is_gone(&self, place: &Place, ground: &Ground) -> Option<String> {
         let volume = &place.volume;
+        let Ground::Mount(mount, disk_seq) = ground else { return None };
         match &self.volumes.get(volume)?.sight {
-            VolumeSight::Present(present) if present.mount != ground.mount => {
+            VolumeSight::Present(present) if present.mount != *mount => {
                 Some(format!("volume `{volume}` is another mount now"))
             }
-            VolumeSight::Present(present) if ground.disk_seq.is_some() && present.disk_seq != ground.disk_seq => {
+            VolumeSight::Present(present) if disk_seq.is_some() && present.disk_seq != *disk_seq => {
                 Some(format!("another medium is in drive `{volume}`"))
             }
             VolumeSight::Present(_) | VolumeSight::Reached(_) => None,

@@ -62,9 +62,25 @@ pub enum Effect {
     Tell,
 }
 
+/// What lies between the two ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Passage<'a> {
+    /// Nothing: both are on the machine that rsync runs on.
+    None,
+    /// A network.
+    Network {
+        /// The command that leads to the other end, as rsync's `-e` reads it.
+        shell: &'a OsStr,
+        /// The command that is rsync at the other end, for the shell there.
+        server: &'a OsStr,
+    },
+}
+
 /// One call of rsync.
 #[derive(Debug, Clone)]
 pub struct Call<'a> {
+    /// What lies between the two ends.
+    pub passage: Passage<'a>,
     /// The user's settings.
     pub settings: &'a RsyncSettings,
     /// The user's filters.
@@ -98,6 +114,7 @@ pub fn arguments(call: &Call<'_>) -> Vec<OsString> {
         // Without a suffix rsync counts in KiB; 0 would mean no limit.
         arguments.push(format!("--bwlimit={}", (bandwidth / 1024).max(1)).into());
     }
+    passage(call, &mut arguments);
     comparison(call, &mut arguments);
     manner(call, &mut arguments);
     filters(call, &mut arguments);
@@ -113,6 +130,28 @@ pub fn arguments(call: &Call<'_>) -> Vec<OsString> {
     arguments.push(call.source.to_owned());
     arguments.push(call.destination.to_owned());
     arguments
+}
+
+/// A stuck process at the other end shows only by this: what keeps the connection alive does not notice it.
+const TIMEOUT: &str = "--timeout=40";
+
+fn passage(call: &Call<'_>, arguments: &mut Vec<OsString>) {
+    let Passage::Network { shell, server } = call.passage else { return };
+    let chosen = match &call.settings.options {
+        RsyncOptions::Default => &[],
+        RsyncOptions::Replaced(options) => options.as_slice(),
+    };
+    let mut own = chosen.iter().chain(&call.settings.extra_options);
+    if !own.any(|option| option.starts_with("--timeout")) {
+        arguments.push(TIMEOUT.into());
+    }
+    if call.settings.compress {
+        arguments.push("--compress".into());
+    }
+    arguments.extend(["-e".into(), shell.to_owned()]);
+    let mut path = OsString::from("--rsync-path=");
+    path.push(server);
+    arguments.push(path);
 }
 
 fn default_options(call: &Call<'_>) -> Vec<&'static str> {
@@ -235,6 +274,7 @@ mod tests {
         };
         change(&mut settings);
         let call = Call {
+            passage: Passage::None,
             settings: &settings,
             filters: &[Filter::Exclude("*.tmp".into()), Filter::Rule("H .git".into())],
             filter_file: Some(Path::new("/home/a/rules of mine")),
@@ -317,5 +357,42 @@ mod tests {
             assert!(!arguments.iter().any(|argument| argument.starts_with("--partial-dir")));
         }
         assert!(has(&chosen, "--dry-run") && has(&chosen, "--bwlimit=5120"));
+    }
+
+    #[test]
+    fn over_a_network_a_stuck_end_is_noticed_and_the_way_is_told() {
+        let mut settings = RsyncSettings {
+            compress: true,
+            checksum: false,
+            bandwidth: None,
+            options: RsyncOptions::Default,
+            extra_options: Vec::new(),
+        };
+        let called = |settings: &RsyncSettings| {
+            let passage = Passage::Network { shell: OsStr::new("ssh -S x"), server: OsStr::new("sh -c 'rsync'") };
+            let (source, destination) = (OsStr::new("/proc/self/fd/9/"), OsStr::new("nbkp:./"));
+            let (manner, comparison, effect) = (&Manner::InPlace, Comparison::Nanoseconds, Effect::Tell);
+            let (filters, filter_file, nested) = (&[][..], None, None);
+            let call = Call {
+                passage,
+                settings,
+                filters,
+                filter_file,
+                nested,
+                manner,
+                comparison,
+                effect,
+                source,
+                destination,
+            };
+            arguments(&call).into_iter().map(|argument| argument.into_string().unwrap()).collect::<Vec<_>>()
+        };
+        let arguments = called(&settings);
+        for wanted in ["--timeout=40", "--compress", "-e", "ssh -S x", "--rsync-path=sh -c 'rsync'", "nbkp:./"] {
+            assert!(has(&arguments, wanted), "{wanted} in {arguments:?}");
+        }
+        settings.extra_options = vec!["--timeout=300".into()];
+        let arguments = called(&settings);
+        assert!(has(&arguments, "--timeout=300") && !has(&arguments, "--timeout=40"), "{arguments:?}");
     }
 }

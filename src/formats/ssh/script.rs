@@ -52,10 +52,47 @@ impl Marks {
     }
 }
 
+macro_rules! whole {
+    ($file:literal) => {
+        concat!(include_str!("scripts/common.sh"), include_str!(concat!("scripts/", $file)))
+    };
+}
+
+/// Tells how one end of a sync stands.
+pub const LOOK: &str = whole!("look.sh");
+/// Proves an end and becomes rsync.
+pub const TRANSFER: &str = whole!("transfer.sh");
+/// Makes complete what was copied.
+pub const PUBLISH: &str = whole!("publish.sh");
+/// Notes what an unfinished copy is worth.
+pub const SETTLE: &str = whole!("settle.sh");
+/// Deletes snapshots and moves `latest`.
+pub const TIDY: &str = whole!("tidy.sh");
+/// Makes what an end needs.
+pub const PREPARE: &str = whole!("prepare.sh");
+
+/// The command line that runs a script with these arguments, and such that the caller adds, for the login shell there.
+#[must_use]
+pub fn line(script: &str, arguments: &[OsString], marks: &Marks) -> OsString {
+    let mut line = OsString::from(format!("env NBKP_CLIENT={} NBKP_RUN={} sh -c ", marks.client, marks.run));
+    let words = [OsStr::new(script), OsStr::new("nbkp")];
+    line.push(quote::line(words.into_iter().chain(arguments.iter().map(OsStr::new))));
+    line
+}
+
 /// The first line of an answer.
 const BEGIN: &str = "nbkp 1";
 /// How the last line of an answer begins; its exit code follows.
 const END: &str = "nbkp end ";
+
+/// The same without the lines that frame an answer, for a script that becomes a program with an output of its own.
+#[must_use]
+pub fn only(script: &str, arguments: &[OsString]) -> Vec<u8> {
+    let mut text = format!("nbkp_main() {{\n{script}\n}}\n{{\nnbkp_main ").into_bytes();
+    text.extend(quote::line(arguments.iter().map(OsStr::new)).into_vec());
+    text.extend(b"\n}\n");
+    text
+}
 
 /// What is written to the standard input of `sh`: the script with its arguments.
 #[must_use]
