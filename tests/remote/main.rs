@@ -1,7 +1,18 @@
 //! Runs to, from and on servers, against a real sshd on the loopback. They need root.
-#![expect(clippy::unwrap_used, reason = "a test that meets the unexpected fails")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::wildcard_enum_match_arm,
+    reason = "a test that meets the unexpected fails"
+)]
 
 mod connect;
+mod errands;
+mod faults;
+mod ground;
+mod kills;
+mod runs;
 mod sshd;
 
 /// Says why a test cannot run here; that is a failure where all must run.

@@ -51,14 +51,14 @@ impl Sshd {
         for key in ["host", "user", "stranger"] {
             sh(&format!("ssh-keygen -q -t ed25519 -N '' -f {here}/{key}"));
         }
-        sh(&format!("mkdir -p /run/sshd; cp {here}/user.pub {here}/admitted"));
+        sh(&format!("mkdir -p /run/sshd {here}/home; cp {here}/user.pub {here}/admitted"));
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         fs::write(
             place.path().join("config"),
             format!(
                 "Port {port}\nListenAddress 127.0.0.1\nHostKey {here}/host\nAuthorizedKeysFile {here}/admitted\n\
                  PidFile none\nStrictModes no\nUsePAM no\nPasswordAuthentication no\nKbdInteractiveAuthentication no\n\
-                 PermitRootLogin yes\nMaxSessions 20\nMaxStartups 100\n{lines}\n"
+                 PermitRootLogin yes\nMaxSessions 20\nMaxStartups 100\nSetEnv HOME={here}/home\n{lines}\n"
             ),
         )
         .unwrap();
@@ -87,18 +87,7 @@ impl Sshd {
     }
 
     pub fn endpoint(&self) -> Endpoint {
-        Endpoint {
-            name: "nas".parse().unwrap(),
-            host: "127.0.0.1".into(),
-            port: Some(self.port),
-            user: Some("root".into()),
-            key: Some(self.file("user")),
-            locations: Vec::new(),
-            proxy_jump: Vec::new(),
-            connect_timeout: Duration::from_secs(5),
-            known_hosts: Some(self.file("known")),
-            options: Vec::new(),
-        }
+        endpoint(self.port, self.file("user"), self.file("known"))
     }
 
     pub fn route(&self) -> Route {
@@ -122,6 +111,15 @@ impl Sshd {
         descendants(i32::try_from(self.child.id()).unwrap())
     }
 
+    /// Breaks all connections; what runs at the server notices by itself.
+    pub fn break_connections(&self) {
+        for pid in self.sessions() {
+            if fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name.trim() == "sshd") {
+                signal_one(pid, "KILL");
+            }
+        }
+    }
+
     pub fn signal_sessions(&self, signal: &str) {
         for pid in self.sessions() {
             signal_one(pid, signal);
@@ -134,6 +132,22 @@ impl Drop for Sshd {
         self.signal_sessions("KILL");
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+/// An endpoint on the loopback.
+pub fn endpoint(port: u16, key: PathBuf, known_hosts: PathBuf) -> Endpoint {
+    Endpoint {
+        name: "nas".parse().unwrap(),
+        host: "127.0.0.1".into(),
+        port: Some(port),
+        user: Some("root".into()),
+        key: Some(key),
+        locations: Vec::new(),
+        proxy_jump: Vec::new(),
+        connect_timeout: Duration::from_secs(5),
+        known_hosts: Some(known_hosts),
+        options: Vec::new(),
     }
 }
 
