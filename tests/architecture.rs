@@ -45,6 +45,7 @@ const CRATES: [(&str, &[&str]); 7] = [
             "tracing_subscriber",
             "udev",
             "zbus",
+            "zeroize",
         ],
     ),
     ("daemon", &["fastrand", "futures_util", "jiff", "thiserror", "tokio", "tokio_util", "tracing"]),
