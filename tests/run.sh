@@ -84,7 +84,8 @@ all_tests() {
 program_packages
 debian_packages blkid=util-linux mkfs.ext4=e2fsprogs udevadm=udev strace=strace shellcheck=shellcheck bindfs=bindfs \
     fusermount3=fuse3 pkill=procps setpriv=util-linux python3=python3 systemd-analyze=systemd dbus-daemon=dbus-daemon \
-    busctl=systemd udisksctl=udisks2 pkaction=polkitd ss=iproute2
+    busctl=systemd udisksctl=udisks2 pkaction=polkitd ss=iproute2 \
+    gnome-keyring-daemon=gnome-keyring secret-tool=libsecret-tools
 
 say "checks"
 check "formatting" cargo fmt --check

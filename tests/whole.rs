@@ -16,12 +16,18 @@
 
 // The gate makes clippy know that all of this is test code.
 #[cfg(test)]
+mod bus;
+#[cfg(test)]
 mod common;
+#[cfg(test)]
+#[path = "bus/storage.rs"]
+mod storage;
 #[cfg(test)]
 #[path = "whole"]
 mod scenarios {
     pub mod client;
     pub mod configuration;
+    pub mod drives;
     pub mod faults;
     pub mod ground;
     pub mod hostile;
@@ -84,6 +90,16 @@ scenarios! {
         a_second_daemon_is_refused
         a_clock_that_was_ahead_loses_nothing
         a_lost_state_directory_costs_only_statistics;
+    drives:
+        is_mounted_for_its_runs_and_let_go
+        mounted_by_the_desktop_it_stays
+        in_use_it_is_not_called_safe
+        what_a_killed_daemon_left_open_is_closed
+        what_is_missing_on_it_is_not_asked_again_and_again
+        without_the_right_it_waits
+        with_the_printed_rule_it_is_opened_and_no_other
+        a_person_mounts_and_ejects_it
+        pulled_out_in_mid_run_it_is_forgotten;
     hostile:
         the_wrong_drive_with_the_right_label_is_left_alone
         a_place_without_sentinel_is_left_alone

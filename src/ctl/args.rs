@@ -141,6 +141,21 @@ pub enum Conversation {
         /// The volume.
         volume: VolumeName,
     },
+    /// Unlocks and mounts a drive, for you: no run closes it behind itself.
+    Mount {
+        /// The volume.
+        volume: VolumeName,
+    },
+    /// Unmounts a drive and locks it; what runs on it is stopped.
+    Unmount {
+        /// The volume.
+        volume: VolumeName,
+    },
+    /// Unmounts, locks and powers off a drive, so that it can be pulled out.
+    Eject {
+        /// The volume.
+        volume: VolumeName,
+    },
     /// Accepts what a guard stopped; `diff` shows it before.
     Approve {
         /// The sync.
@@ -183,7 +198,11 @@ pub enum Conversation {
         syncs: Vec<SyncName>,
     },
     /// Shows the drives that are plugged in, and whose they are.
-    Drives,
+    Drives {
+        /// What else.
+        #[command(subcommand)]
+        command: Option<DrivesCommand>,
+    },
 }
 
 /// What to do with the configuration. It needs no daemon.
@@ -198,6 +217,20 @@ pub enum ConfigCommand {
     Show,
     /// Prints a JSON Schema of the configuration, for editors.
     Schema,
+}
+
+/// What else is to be known of drives.
+#[derive(Debug, Subcommand)]
+pub enum DrivesCommand {
+    /// Prints a rule for polkit that lets a user open the drives of the configuration, and no others.
+    Polkit {
+        /// The user; the one who asks, if it is left out.
+        #[arg(long, value_name = "NAME")]
+        user: Option<String>,
+        /// Also for drives that are built in, or that udisks takes for such.
+        #[arg(long)]
+        built_in: bool,
+    },
 }
 
 /// How to run.
@@ -249,11 +282,14 @@ impl Conversation {
             | Self::Resume
             | Self::Hold { .. }
             | Self::Release { .. }
+            | Self::Mount { .. }
+            | Self::Unmount { .. }
+            | Self::Eject { .. }
             | Self::Approve { .. }
             | Self::Diff { .. }
             | Self::History { .. }
             | Self::Snapshots { .. }
-            | Self::Drives => false,
+            | Self::Drives { .. } => false,
         }
     }
 
@@ -268,7 +304,7 @@ impl Conversation {
             | Self::Diff { .. }
             | Self::History { .. }
             | Self::Approve { .. }
-            | Self::Drives
+            | Self::Drives { .. }
             | Self::List => true,
             Self::Status { .. }
             | Self::Why { .. }
@@ -277,7 +313,10 @@ impl Conversation {
             | Self::Pause { .. }
             | Self::Resume
             | Self::Hold { .. }
-            | Self::Release { .. } => false,
+            | Self::Release { .. }
+            | Self::Mount { .. }
+            | Self::Unmount { .. }
+            | Self::Eject { .. } => false,
         }
     }
 }

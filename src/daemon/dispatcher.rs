@@ -2,6 +2,7 @@
 //! what follows. It never waits to send.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +12,8 @@ use tokio::time::{Instant, Interval};
 
 use crate::daemon::Fatal;
 use crate::daemon::ask::Ask;
-use crate::daemon::job::WorkerNews;
+use crate::daemon::drives;
+use crate::daemon::job::{DriveNews, WorkerNews};
 use crate::daemon::observer::{LookRequest, Observation, Occasion, Scope};
 use crate::daemon::reporter::Reporter;
 use crate::daemon::worker::{self, Worker};
@@ -53,6 +55,12 @@ pub struct Channels {
     pub configuration: watch::Sender<Arc<Configuration>>,
     /// Orders from outside to end.
     pub endings: mpsc::Receiver<Ending>,
+    /// Where it is written down what was opened.
+    pub state_dir: PathBuf,
+    /// To who listens to keyrings: whether somebody waits for one.
+    pub keyring_wanted: watch::Sender<bool>,
+    /// From who listens to keyrings: one came, or was unlocked.
+    pub keyring: mpsc::Receiver<()>,
 }
 
 /// How soon the configuration file is to be read.
@@ -83,6 +91,8 @@ pub struct Dispatcher {
     workers: BTreeMap<SyncName, Worker>,
     news: mpsc::Receiver<WorkerNews>,
     to_news: mpsc::Sender<WorkerNews>,
+    drive_news: mpsc::Receiver<DriveNews>,
+    to_drive_news: mpsc::Sender<DriveNews>,
     looking: Looking,
     watchdog: Option<Interval>,
     greeted: bool,
@@ -111,9 +121,23 @@ impl Dispatcher {
     #[must_use]
     pub fn new(world: World, channels: Channels, reporter: Reporter, ears: Option<Ears>) -> Self {
         let (to_news, news) = mpsc::channel(64);
+        let (to_drive_news, drive_news) = mpsc::channel(16);
         let watchdog = crate::os::service::watchdog_interval().map(tokio::time::interval);
         let (workers, looking) = (BTreeMap::new(), Looking::default());
-        Self { world, channels, reporter, ears, workers, news, to_news, looking, watchdog, greeted: false }
+        Self {
+            world,
+            channels,
+            reporter,
+            ears,
+            workers,
+            news,
+            to_news,
+            drive_news,
+            to_drive_news,
+            looking,
+            watchdog,
+            greeted: false,
+        }
     }
 
     /// Works until it is told to end and nothing runs any more.
@@ -149,6 +173,8 @@ impl Dispatcher {
                 Event::Looked(Box::new(observation), covered)
             }
             Some(news) = self.news.recv() => Event::News(news),
+            Some(news) = self.drive_news.recv() => Event::Drive(news),
+            Some(()) = channels.keyring.recv() => Event::KeyringChanged,
             Some(ask) = channels.asks.recv() => Event::Asked(ask),
             Some(read) = channels.configurations.recv() => Event::Configured(read),
             Some(ending) = channels.endings.recv() => match ending {
@@ -205,6 +231,8 @@ impl Dispatcher {
                 course = Course::End;
             }
         }
+        let waits = self.world.waits_for_keyring();
+        self.channels.keyring_wanted.send_if_modified(|wanted| std::mem::replace(wanted, waits) != waits);
         let status = self.world.status(&now);
         self.reporter.show(&status);
         self.channels.status.send_replace(Arc::new(status));
@@ -248,6 +276,7 @@ impl Dispatcher {
                     Err(error) => self.report_unstarted(run, sync, &error),
                 }
             }
+            Effect::Drive(order) => drives::start(*order, self.channels.state_dir.clone(), &self.to_drive_news),
             Effect::StopRun(sync, why) => {
                 if let Some(worker) = self.workers.get_mut(&sync) {
                     worker.stop(why);

@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 
 use crate::model::{
-    Access, DriveUuid, Interruption, MountId, Progress, Route, RunId, RunReport, SentinelId, Sync, SyncName, Trigger,
+    Access, CredentialProvider, Drive, DriveUuid, Interruption, Left, MountId, OpeningTrouble, Progress, Route, RunId,
+    RunReport, SentinelId, Sync, SyncName, Trigger, VolumeName, WhenDone,
 };
 
 /// Everything that a run needs to know. It was true when the last look was taken; the run proves it again.
@@ -77,6 +78,81 @@ pub struct DriveProof {
     pub device: (u32, u32),
     /// The sequence number of the medium.
     pub disk_seq: Option<u64>,
+}
+
+/// What is to be done with a drive.
+#[derive(Debug, Clone)]
+pub enum DriveOrder {
+    /// It is opened: unlocked if need be, and mounted.
+    Open(Opening),
+    /// It is closed.
+    Close(Closing),
+}
+
+/// A drive to be opened.
+#[derive(Debug, Clone)]
+pub struct Opening {
+    /// Its volume.
+    pub volume: VolumeName,
+    /// What the configuration says of it.
+    pub drive: Drive,
+    /// The number of the device that carries its UUID, major and minor.
+    pub device: (u32, u32),
+    /// The sequence number of the medium.
+    pub disk_seq: Option<u64>,
+    /// Where its passphrase comes from.
+    pub credentials: CredentialProvider,
+    /// Whom it is opened for.
+    pub sake: Sake,
+}
+
+/// Whom a drive is opened for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sake {
+    /// Runs: it is closed behind them.
+    Runs,
+    /// A person, who closes it.
+    Person,
+}
+
+/// A drive to be closed.
+#[derive(Debug, Clone)]
+pub struct Closing {
+    /// Its volume.
+    pub volume: VolumeName,
+    /// The number of its device, major and minor; `None` if that is known only from what was written down.
+    pub device: Option<(u32, u32)>,
+    /// What is done beside undoing what was done to open it.
+    pub then: WhenDone,
+    /// How it is expected to be.
+    pub expected: Expected,
+}
+
+/// How a drive is expected to be when it is closed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Expected {
+    /// Mounted: if it is not, somebody else has closed it.
+    Mounted,
+    /// In any state.
+    Anyhow,
+}
+
+/// What became of an order.
+#[derive(Debug, Clone)]
+pub enum DriveNews {
+    /// It is open, or it could not be opened.
+    Opened(VolumeName, Result<(), OpeningTrouble>),
+    /// It was closed, as far as it could be.
+    Closed(VolumeName, Left, Closer),
+}
+
+/// Who closed a drive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Closer {
+    /// We did.
+    Us,
+    /// Somebody else had done it before.
+    Another,
 }
 
 /// What a worker says.

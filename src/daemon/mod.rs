@@ -3,15 +3,18 @@
 pub mod alone;
 pub mod ask;
 pub mod dispatcher;
+pub mod drives;
 pub mod errand;
 pub mod errands;
 pub mod job;
 pub mod keeper;
+pub mod keyring;
 pub mod observer;
 pub mod reader;
 pub mod reporter;
 pub mod server;
 pub mod start;
+pub mod unlock;
 pub mod worker;
 pub mod world;
 

@@ -12,11 +12,12 @@ use crate::daemon::dispatcher::{Channels, Dispatcher, Ending, Reread};
 use crate::daemon::reporter::Reporter;
 use crate::daemon::server::{self, Doors};
 use crate::daemon::world::{Beginnings, Initiative, World};
-use crate::daemon::{errands, keeper, observer, reader};
-use crate::model::{Ledger, SyncName};
+use crate::daemon::{errands, keeper, keyring, observer, reader};
+use crate::model::{Held, Ledger, SyncName};
 use crate::os::clock;
 use crate::os::ears::{Ears, EarsError};
 use crate::os::environment::{EnvironmentError, Paths};
+use crate::os::held;
 use crate::os::history::{History, Past};
 use crate::os::socket::{self, SocketError};
 use crate::os::state_dir::{StateDir, StateDirError};
@@ -117,6 +118,7 @@ pub(super) fn lay(paths: &Paths, state: &StateDir, initiative: Initiative) -> Re
         config_file,
         configuration: Arc::clone(&configuration),
         ledger,
+        held: left_open(state, &mut troubles),
         past,
         seed: fastrand::u64(..),
     };
@@ -141,6 +143,9 @@ pub(super) fn lay(paths: &Paths, state: &StateDir, initiative: Initiative) -> Re
     let (errands, orders) = mpsc::channel(16);
     tasks.spawn(errands::run(orders, to_asks.clone()));
     let (endings, to_end) = mpsc::channel(4);
+    let (keyring_wanted, wanted) = watch::channel(false);
+    let (keyring_changes, keyring) = mpsc::channel(1);
+    tasks.spawn(keyring::run(wanted, keyring_changes));
     let channels = Channels {
         looks,
         looked,
@@ -153,9 +158,19 @@ pub(super) fn lay(paths: &Paths, state: &StateDir, initiative: Initiative) -> Re
         status,
         configuration,
         endings: to_end,
+        state_dir: state.path().to_owned(),
+        keyring_wanted,
+        keyring,
     };
     let doors = Doors { asks: to_asks, status: shown, configuration: in_force, history, errands };
     Ok(Foundation { world, channels, reporter, doors, endings, tasks, keeper })
+}
+
+/// What a dead daemon left open.
+fn left_open(state: &StateDir, troubles: &mut Vec<String>) -> Vec<Held> {
+    let (held, faults) = held::all(state.path());
+    troubles.extend(faults.iter().map(|fault| format!("could not {fault}")));
+    held
 }
 
 /// What history knows. Backups do not depend on it: trouble is shown, and the past is taken to be empty.

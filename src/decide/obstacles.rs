@@ -1,7 +1,7 @@
 //! All that stands in the way of a sync.
 
 use crate::model::{
-    Access, End, EndFault, EndSight, Ledger, Obstacle, Sync, SyncSight, VolumeName, VolumeRoot, VolumeSight,
+    Access, End, EndFault, EndSight, Ledger, Mounting, Obstacle, Sync, SyncSight, VolumeName, VolumeRoot, VolumeSight,
 };
 
 /// A volume as far as obstacles depend on it.
@@ -11,6 +11,8 @@ pub struct Standing<'a> {
     pub sight: &'a VolumeSight,
     /// Whether a person unmounted its drive since it was plugged in.
     pub custody: Custody,
+    /// How it is opened.
+    pub opening: &'a Mounting,
 }
 
 /// Whose a drive is at the moment.
@@ -67,12 +69,20 @@ fn of_volume(end: End, name: &VolumeName, standing: Standing<'_>, ledger: &Ledge
         VolumeSight::Ambiguous { devices } => {
             found.push(Obstacle::DuplicateUuid { volume: volume(), devices: devices.clone() });
         }
+        VolumeSight::NotMounted { .. } | VolumeSight::Locked { .. } if is_opened_by_us(standing) => {}
+        // Whoever lets an encrypted drive go may lock it, too.
+        VolumeSight::Locked { device, .. } if standing.custody == Custody::LetGo => {
+            found.push(Obstacle::NotMounted { end, volume: volume(), device: device.clone(), let_go: true });
+        }
         VolumeSight::NotMounted { device, .. } => {
             let let_go = standing.custody == Custody::LetGo;
             found.push(Obstacle::NotMounted { end, volume: volume(), device: device.clone(), let_go });
         }
         VolumeSight::Locked { device, .. } => {
             found.push(Obstacle::Locked { end, volume: volume(), device: device.clone() });
+        }
+        VolumeSight::NotEncrypted { device } => {
+            found.push(Obstacle::NotEncrypted { volume: volume(), device: device.clone() });
         }
         VolumeSight::NotProven { root, fault } => {
             found.push(Obstacle::Sentinel { end, path: root.join(".nbkp-vol"), fault: fault.clone() });
@@ -99,6 +109,17 @@ fn of_volume(end: End, name: &VolumeName, standing: Standing<'_>, ledger: &Ledge
     }
 }
 
+/// Whether a run opens this drive by itself, so that it is no obstacle that it is closed.
+#[must_use]
+pub fn is_opened_by_us(standing: Standing<'_>) -> bool {
+    let can_be_opened = match (standing.sight, standing.opening) {
+        (VolumeSight::NotMounted { .. }, Mounting::ForTheRun { .. }) => true,
+        (VolumeSight::Locked { .. }, Mounting::ForTheRun { passphrase }) => passphrase.is_some(),
+        (_, _) => false,
+    };
+    can_be_opened && standing.custody == Custody::Ours
+}
+
 fn of_access(name: &VolumeName, sight: &VolumeSight, found: &mut Vec<Obstacle>) {
     let (access, root) = match sight {
         VolumeSight::Present(present) => (present.access, &present.root),
@@ -107,6 +128,7 @@ fn of_access(name: &VolumeName, sight: &VolumeSight, found: &mut Vec<Obstacle>) 
         | VolumeSight::Ambiguous { .. }
         | VolumeSight::NotMounted { .. }
         | VolumeSight::Locked { .. }
+        | VolumeSight::NotEncrypted { .. }
         | VolumeSight::NotProven { .. } => return,
     };
     if access == Access::ReadOnly {

@@ -2,12 +2,15 @@
 
 pub mod config;
 pub mod duration;
+pub mod held;
 pub mod json;
 pub mod ledger;
 pub mod log;
 pub mod mountinfo;
+pub mod polkit;
 pub mod rsync;
 pub mod sentinel;
 pub mod similar;
 pub mod text;
+pub mod trouble;
 pub mod wire;

@@ -9,6 +9,7 @@ mod name;
 mod network;
 mod now;
 mod obstacle;
+mod opening;
 mod order;
 mod outcome;
 mod place;
@@ -29,6 +30,7 @@ pub use network::{
 };
 pub use now::{BootTime, Now};
 pub use obstacle::{End, Obstacle};
+pub use opening::{Closed, Held, HeldBy, Holder, Left, OpeningTrouble, Undo};
 pub use order::{first_cycle, upstreams};
 pub use outcome::{Conclusion, Failure, FailureKind, HoldReason, Interruption, Outcome, Remedy};
 pub use place::{Place, Subdir, SubdirError};

@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
-use super::{Absence, BatteryRule, Hardware, HoldReason, HostTrouble, Hours, SentinelFault, SyncName, VolumeName};
+use super::{
+    Absence, BatteryRule, Hardware, HoldReason, HostTrouble, Hours, OpeningTrouble, SentinelFault, SyncName, VolumeName,
+};
 
 /// One end of a sync.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -71,6 +73,22 @@ pub enum Obstacle {
         /// The volume.
         volume: VolumeName,
         /// Its device.
+        device: PathBuf,
+    },
+    /// A drive could not be opened; it is tried again by itself.
+    NotOpened {
+        /// Which end of the sync it is.
+        end: End,
+        /// The volume.
+        volume: VolumeName,
+        /// Why.
+        trouble: OpeningTrouble,
+    },
+    /// A drive that should be encrypted is not: the UUID of its container is that of a plain filesystem.
+    NotEncrypted {
+        /// The volume.
+        volume: VolumeName,
+        /// The device.
         device: PathBuf,
     },
     /// A sentinel does not prove a place.
@@ -199,6 +217,8 @@ impl Obstacle {
             Self::NotMounted { end: End::Destination, .. } => "destination-not-mounted",
             Self::Locked { end: End::Source, .. } => "source-not-mounted",
             Self::Locked { end: End::Destination, .. } => "destination-not-mounted",
+            Self::NotOpened { end, trouble, .. } => trouble.code(*end),
+            Self::NotEncrypted { .. } => "not-encrypted",
             Self::SentinelMismatch { .. } => "sentinel-mismatch",
             Self::Sentinel { end: End::Source, .. } => "source-sentinel-missing",
             Self::Sentinel { end: End::Destination, .. } => "destination-sentinel-missing",
@@ -244,8 +264,14 @@ impl Obstacle {
             Self::NotMounted { let_go: true, volume, .. } => {
                 format!("plug it in again, or run `nbkpctl release {volume}`")
             }
-            Self::NotMounted { device, .. } => format!("mount it: `udisksctl mount -b {}`", device.display()),
-            Self::Locked { device, .. } => format!("unlock it: `udisksctl unlock -b {}`", device.display()),
+            Self::NotMounted { volume, .. } => format!("mount it: `nbkpctl mount {volume}`"),
+            Self::Locked { device, .. } => {
+                format!("unlock it: `udisksctl unlock -b {}`; or set `mount = true` and `passphrase`", device.display())
+            }
+            Self::NotOpened { volume, trouble, .. } => trouble.hint(volume),
+            Self::NotEncrypted { .. } => {
+                "do not use it before you know why; if you meant it so, leave out `passphrase`".into()
+            }
             Self::SentinelMismatch { path, .. } => format!(
                 "this is another place than the one used before; if that is right, run `nbkpctl approve {sync}` after a look at {}",
                 path.display()
@@ -304,6 +330,10 @@ impl fmt::Display for Obstacle {
                 write!(f, "drive `{volume}` ({}) is plugged in but not mounted", device.display())
             }
             Self::Locked { volume, device, .. } => write!(f, "drive `{volume}` ({}) is locked", device.display()),
+            Self::NotOpened { volume, trouble, .. } => write!(f, "drive `{volume}` could not be opened: {trouble}"),
+            Self::NotEncrypted { volume, device } => {
+                write!(f, "drive `{volume}` should be encrypted, but {} is a plain filesystem", device.display())
+            }
             Self::Sentinel { end, path, fault } => match fault {
                 SentinelFault::Missing => {
                     write!(f, "{} is not proven: {} is missing", proven(*end, path), path.display())
@@ -316,8 +346,7 @@ impl fmt::Display for Obstacle {
                 write!(f, "the {end} is another one than before: {} carries another id", path.display())
             }
             Self::DuplicateUuid { volume, devices } => {
-                let names: Vec<_> = devices.iter().map(|d| d.display().to_string()).collect();
-                write!(f, "{} devices carry the UUID of drive `{volume}`: {}", names.len(), names.join(", "))
+                write!(f, "{} devices carry the UUID of drive `{volume}`: {}", devices.len(), listed(devices))
             }
             Self::DeviceUnknown { volume, hardware } => {
                 write!(f, "drive `{volume}` came on hardware that was never used for it: {hardware}")
@@ -344,6 +373,10 @@ impl fmt::Display for Obstacle {
             Self::ToolMissing { tool } => write!(f, "the program `{tool}` is missing"),
         }
     }
+}
+
+fn listed(devices: &[PathBuf]) -> String {
+    devices.iter().map(|device| device.display().to_string()).collect::<Vec<_>>().join(", ")
 }
 
 fn too_little_power(rule: BatteryRule, left: Option<u8>) -> String {

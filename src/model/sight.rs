@@ -117,6 +117,11 @@ pub enum VolumeSight {
         /// The sequence number of the medium.
         disk_seq: Option<u64>,
     },
+    /// Its drive should be encrypted, but its UUID is on a plain filesystem.
+    NotEncrypted {
+        /// The node.
+        device: PathBuf,
+    },
     /// Its root is there, but it is not proven to be the right one.
     NotProven {
         /// The root.

@@ -113,6 +113,18 @@ pub fn find_program(name: &str) -> Option<PathBuf> {
         .find(|path| is_executable(path))
 }
 
+/// A program of ours: the one that runs, its neighbour in the same directory, or the one in the `PATH`.
+#[must_use]
+pub fn own_program(name: &str) -> Option<PathBuf> {
+    let running = std::env::current_exe().ok();
+    if running.as_ref().is_some_and(|path| path.file_name() == Some(OsStr::new(name))) {
+        // It may have been replaced meanwhile: what runs is still there by this name.
+        return Some("/proc/self/exe".into());
+    }
+    let beside = running.map(|path| path.with_file_name(name)).filter(|path| is_executable(path));
+    beside.or_else(|| find_program(name))
+}
+
 fn is_executable(path: &Path) -> bool {
     path.is_file() && rustix::fs::access(path, rustix::fs::Access::EXEC_OK).is_ok()
 }

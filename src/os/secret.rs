@@ -46,6 +46,14 @@ impl fmt::Debug for Secret {
     }
 }
 
+/// Lets no other process of this user look into this one, and no core of it be written.
+pub fn keep_to_ourselves() {
+    // Whatever fails here, the process is short-lived.
+    let _dumpable = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
+    let none = rustix::process::Rlimit { current: Some(0), maximum: Some(0) };
+    let _core = rustix::process::setrlimit(rustix::process::Resource::Core, none);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -2,8 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-
-use super::mini::{eventually, sh};
+use std::time::{Duration, Instant};
 
 /// A bus that lets everybody do everything, as this machine's own would let root.
 const CONFIGURATION: &str = r#"<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
@@ -22,6 +21,16 @@ const CONFIGURATION: &str = r#"<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D
   </policy>
 </busconfig>
 "#;
+
+/// Waits until a condition holds.
+#[expect(clippy::disallowed_methods, reason = "the tests watch the time")]
+pub fn until(what: &str, condition: impl Fn() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while !condition() {
+        assert!(Instant::now() < deadline, "not within 30 s: {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
 
 /// A daemon that is killed with its test.
 pub struct Neighbour(pub Child);
@@ -59,39 +68,11 @@ pub fn bus(kind: &str, path: &str) -> Neighbour {
     std::fs::write(&file, CONFIGURATION.replace("KIND", kind).replace("SOCKET", path)).unwrap();
     let file = format!("--config-file={}", file.display());
     let started = Neighbour::start("/usr/bin/dbus-daemon", &[&file, "--nofork", "--nopidfile"], &[]);
-    eventually("the bus listens", || Path::new(path).exists().then_some(()));
+    until("the bus listens", || Path::new(path).exists());
     started
 }
 
 /// The system bus, where everybody looks for it: `/run` is that of the mini host.
 pub fn system_bus() -> Neighbour {
     bus("system", "/run/dbus/system_bus_socket")
-}
-
-/// Waits until somebody owns a name on the system bus.
-pub fn owned(name: &str) {
-    let call = "busctl --system --timeout=2 call org.freedesktop.DBus / org.freedesktop.DBus NameHasOwner s";
-    eventually(name, || (sh(&format!("{call} {name} || true")) == "b true").then_some(()));
-}
-
-/// The real polkitd, with these rules.
-pub fn polkit(rules: &str) -> Neighbour {
-    sh("mount -t tmpfs -o mode=755 tmpfs /etc/polkit-1/rules.d && mkdir -p /usr/share/polkit-1/rules.d");
-    std::fs::write("/etc/polkit-1/rules.d/50-nbkp.rules", rules).unwrap();
-    let started = Neighbour::start("/usr/lib/polkit-1/polkitd", &["--no-debug"], &[]);
-    owned("org.freedesktop.PolicyKit1");
-    started
-}
-
-/// The real udisksd. Mounts go below `/media`, which is private, too.
-pub fn udisks() -> Neighbour {
-    sh("mount -t tmpfs tmpfs /media; mkdir -p /var/lib/udisks2; mount -t tmpfs -o mode=700 tmpfs /var/lib/udisks2");
-    udisks_again()
-}
-
-/// Starts udisksd after it was killed.
-pub fn udisks_again() -> Neighbour {
-    let started = Neighbour::start("/usr/libexec/udisks2/udisksd", &["--no-debug"], &[]);
-    owned("org.freedesktop.UDisks2");
-    started
 }

@@ -7,7 +7,7 @@ use std::path::Path;
 use crate::daemon::ask::Prospect;
 use crate::formats::sentinel;
 use crate::formats::wire::PreparedSync;
-use crate::model::{Absence, End, Place, SentinelId, SnapshotKind, VolumeSight};
+use crate::model::{Absence, End, Obstacle, Place, SentinelId, SnapshotKind, VolumeSight};
 use crate::os::btrfs::{self, Role};
 use crate::os::directory::{Directory, DirectoryError, Done, Kind, Reach};
 use crate::os::files::{self, ReadError, Readers};
@@ -38,12 +38,12 @@ fn prepare_end(
         VolumeSight::NotProven { root, .. } => root,
         VolumeSight::Absent(absence) => return Err(away(place, absence)),
         VolumeSight::Reached(_) => return Err(format!("volume `{}` is on a server", place.volume)),
-        VolumeSight::NotMounted { device, .. } | VolumeSight::Locked { device, .. } => {
-            return Err(format!(
-                "volume `{}` is not mounted; mount it first: `udisksctl mount -b {}`",
-                place.volume,
-                device.display()
-            ));
+        VolumeSight::NotMounted { .. } | VolumeSight::Locked { .. } => {
+            return Err(format!("volume `{0}` is not mounted; mount it first: `nbkpctl mount {0}`", place.volume));
+        }
+        VolumeSight::NotEncrypted { device } => {
+            let (volume, device) = (place.volume.clone(), device.clone());
+            return Err(Obstacle::NotEncrypted { volume, device }.to_string());
         }
         VolumeSight::Ambiguous { devices } => {
             let names: Vec<_> = devices.iter().map(|device| device.display().to_string()).collect();

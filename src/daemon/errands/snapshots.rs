@@ -130,13 +130,14 @@ fn delete(prospect: &Prospect, opened: &Opened<'_>, victims: &[Victim]) -> Resul
         Obstacle::VolumeHeld { volume }
         | Obstacle::DeviceUnknown { volume, .. }
         | Obstacle::ReadOnly { volume, .. } => *volume == prospect.sync.destination.volume,
-        Obstacle::DuplicateUuid { .. } => true,
+        Obstacle::DuplicateUuid { .. } | Obstacle::NotEncrypted { .. } => true,
         Obstacle::Disabled
         | Obstacle::VolumeAbsent { .. }
         | Obstacle::DirectoryMissing { .. }
         | Obstacle::NoSnapshotYet { .. }
         | Obstacle::NotMounted { .. }
         | Obstacle::Locked { .. }
+        | Obstacle::NotOpened { .. }
         | Obstacle::OutsideHours(_)
         | Obstacle::Metered { .. }
         | Obstacle::Battery { .. }

@@ -171,6 +171,9 @@ impl Memory {
             DrivePresence::Locked { device } => {
                 Finding::Known(VolumeSight::Locked { device: device.node.clone(), disk_seq: device.disk_seq })
             }
+            DrivePresence::NotEncrypted { device } => {
+                Finding::Known(VolumeSight::NotEncrypted { device: device.node.clone() })
+            }
             DrivePresence::NotMounted { device } => {
                 Finding::Known(VolumeSight::NotMounted { device: device.node.clone(), disk_seq: device.disk_seq })
             }

@@ -17,7 +17,9 @@ use crate::model::{
 impl World {
     pub(super) fn asked(&mut self, ask: Ask, now: &Now, effects: &mut Vec<Effect>) {
         let scope = match &ask {
-            Ask::Scan { .. } | Ask::Prepared { .. } | Ask::Devices { .. } => Some(Scope::everything()),
+            Ask::Scan { .. } | Ask::Prepared { .. } | Ask::Devices { .. } | Ask::Mount { .. } | Ask::Unmount { .. } => {
+                Some(Scope::everything())
+            }
             Ask::Run { syncs, .. } | Ask::Prospects { syncs, .. } => Some(self.scope_of(syncs)),
             Ask::Approve { sync, .. } => Some(self.scope_of(std::slice::from_ref(sync))),
             Ask::Cancel { .. } | Ask::Pause { .. } | Ask::Resume { .. } | Ask::Hold { .. } | Ask::Release { .. } => {
@@ -79,6 +81,8 @@ impl World {
             }
             Ask::Hold { volume, answer } => self.hold(volume, answer, effects),
             Ask::Release { volume, answer } => drop(answer.send(self.release(&volume, effects))),
+            Ask::Mount { volume, answer } => self.mount(&volume, answer, effects),
+            Ask::Unmount { volume, then, answer } => self.unmount(volume, then, answer, effects),
             Ask::Approve { sync, answer } => drop(answer.send(self.approve(&sync, effects))),
             Ask::Prospects { syncs, answer } => drop(answer.send(self.prospects_of(&syncs, now))),
             Ask::Devices { answer } => drop(answer.send(self.devices.clone())),
@@ -204,7 +208,7 @@ impl World {
         Ok(())
     }
 
-    fn check_volume(&self, volume: &VolumeName) -> Result<(), Refusal> {
+    pub(super) fn check_volume(&self, volume: &VolumeName) -> Result<(), Refusal> {
         let known = &self.configuration.volumes;
         if known.contains_key(volume) {
             return Ok(());
@@ -301,10 +305,11 @@ impl World {
             let Some(sync) = self.configuration.syncs.get(&name) else { continue };
             let sight = |volume| self.volumes.get(volume).map_or(unseen.clone(), |state| state.sight.clone());
             let obstacles = self.plan.prospects.get(&name).into_iter().flat_map(super::plan::Prospect::obstacles);
+            let closed = sync.ends().into_iter().filter_map(|(end, place)| self.closed_drive(end, &place.volume));
             found.push(Prospect {
                 source: sight(&sync.source.volume),
                 destination: sight(&sync.destination.volume),
-                obstacles: obstacles.cloned().collect(),
+                obstacles: obstacles.cloned().chain(closed).collect(),
                 job: self.job(sync, run, Trigger::Request).map(Box::new),
                 sync: sync.clone(),
             });

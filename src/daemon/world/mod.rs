@@ -4,13 +4,16 @@
 //! Nothing here waits, so no decision is cancelled half-way.
 
 mod asks;
+mod drives;
 mod memory;
 mod picture;
 mod plan;
+mod refused;
 mod runs;
 #[cfg(test)]
 mod tests;
 mod volumes;
+mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -20,18 +23,20 @@ use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::daemon::ask::{Ask, Refusal, RequestEnd, Urgency};
-use crate::daemon::job::{Job, WorkerNews};
+use crate::daemon::job::{DriveNews, DriveOrder, Job, WorkerNews};
 use crate::daemon::observer::{Observation, Scope};
+use crate::decide::presence;
 use crate::model::{
-    BlockDevice, Configuration, Interruption, Ledger, Now, RunId, RunRecord, SyncName, SyncSight, Trigger, VolumeName,
-    VolumeRoot, upstreams,
+    BlockDevice, Configuration, Held, Interruption, Ledger, Left, Now, Obstacle, RunId, RunRecord, SyncName, SyncSight,
+    Trigger, VolumeName, VolumeRoot, upstreams,
 };
 use crate::os::history::{Entry, Past};
 
 use memory::SyncMemory;
 use plan::Plan;
 use runs::Run;
-use volumes::{Appearance, VolumeState};
+use volumes::{Appearance, Doing, VolumeState};
+use words::Words;
 
 /// What can happen. The set is closed: whatever the daemon reacts to is one of these.
 #[derive(Debug)]
@@ -48,6 +53,10 @@ pub enum Event {
     Deadline,
     /// The wall clock was set.
     ClockJumped,
+    /// An order about a drive was carried out.
+    Drive(DriveNews),
+    /// A keyring came, or was unlocked.
+    KeyringChanged,
     /// A neighbour works no longer, or again; the sentence says what is missing.
     Degraded(&'static str, Option<String>),
     /// A signal or the service manager asks the daemon to end.
@@ -63,6 +72,8 @@ pub enum Effect {
     Look(Scope),
     /// Start a run.
     Start(Box<Job>),
+    /// Open or close a drive.
+    Drive(Box<DriveOrder>),
     /// Stop a run.
     StopRun(SyncName, Interruption),
     /// Write something down.
@@ -111,6 +122,10 @@ pub enum Notice {
     ConfigurationRefused(String),
     /// A copy is older than `max-age`.
     Overdue(SyncName),
+    /// A drive could not be opened.
+    NotOpened(Box<Obstacle>, VolumeName),
+    /// How a drive was left behind.
+    Left(VolumeName, Left),
     /// A neighbour works no longer.
     Degraded(String),
 }
@@ -167,6 +182,10 @@ pub struct World {
     first_look: Option<Timestamp>,
     /// Questions that need a fresh look first: the one of this number.
     unanswered: Vec<(u64, Ask)>,
+    /// Whoever waits for a drive.
+    words: Words,
+    /// What is open, and which the configuration names no longer.
+    leftovers: Vec<VolumeName>,
     /// Whoever waits until nothing runs on a volume.
     awaiting_quiet: Vec<(VolumeName, oneshot::Sender<Result<(), Refusal>>)>,
     /// A source of numbers for run ids and jitter, so that the world itself stays without chance.
@@ -184,6 +203,8 @@ pub struct Beginnings {
     pub configuration: Arc<Configuration>,
     /// What people decided and what was seen before.
     pub ledger: Ledger,
+    /// The drives that a dead daemon left open.
+    pub held: Vec<Held>,
     /// What history knows of each sync.
     pub past: BTreeMap<SyncName, Past>,
     /// The seed of run ids and jitter.
@@ -194,7 +215,7 @@ impl World {
     /// A world that has not looked around yet.
     #[must_use]
     pub fn new(beginnings: Beginnings, now: &Now) -> Self {
-        let Beginnings { initiative, config_file, configuration, ledger, past, seed } = beginnings;
+        let Beginnings { initiative, config_file, configuration, ledger, held, past, seed } = beginnings;
         let memory = past.into_iter().map(|(name, past)| (name, SyncMemory::from_history(past))).collect();
         let mut world = Self {
             initiative,
@@ -216,10 +237,15 @@ impl World {
             looks: 0,
             first_look: None,
             unanswered: Vec::new(),
+            words: Words::default(),
+            leftovers: Vec::new(),
             awaiting_quiet: Vec::new(),
             dice: fastrand::Rng::with_seed(seed),
         };
         world.fit_to_configuration(now);
+        for held in held {
+            world.take_over(held);
+        }
         world
     }
 
@@ -242,6 +268,8 @@ impl World {
             }
             Event::News(WorkerNews::Ended(report)) => self.run_ended(&report, now, &mut effects),
             Event::Looked(observation, covered) => self.looked(*observation, covered, now, &mut effects),
+            Event::Drive(news) => self.drive_news(news, now, &mut effects),
+            Event::KeyringChanged => self.keyring_changed(),
             Event::Asked(ask) => self.asked(ask, now, &mut effects),
             Event::Configured(read) => self.configured(read, now, &mut effects),
             Event::Deadline => {}
@@ -252,7 +280,7 @@ impl World {
             Event::Stop | Event::Abandoned => self.stop(&mut effects),
         }
         self.replan(now, &mut effects);
-        if self.stage == Stage::Stopping && self.runs.is_empty() {
+        if self.stage == Stage::Stopping && self.runs.is_empty() && !self.drives_are_busy() {
             effects.push(Effect::Finish);
         }
         effects
@@ -274,11 +302,19 @@ impl World {
         for (name, sight) in volumes {
             let Some(state) = self.volumes.get_mut(&name).filter(|state| state.sight != sight) else { continue };
             let appeared = state.is_another_mount(&sight);
-            effects.extend(state.update(&name, sight, now).map(Effect::Tell));
-            self.forget_setbacks_on(&name, appeared);
+            let medium = match self.configuration.volumes.get(&name).map(|volume| &volume.root) {
+                Some(VolumeRoot::Drive(drive)) => presence::medium(drive, &devices),
+                Some(VolumeRoot::Directory(_) | VolumeRoot::Server(_)) | None => None,
+            };
+            let (doing, notice) = state.update(&name, sight, medium, now);
+            effects.extend(notice.map(Effect::Tell));
+            if doing == Doing::Theirs {
+                self.forget_setbacks_on(&name, appeared);
+            }
         }
         self.ends.extend(syncs.into_iter().filter(|(name, _)| self.configuration.syncs.contains_key(name)));
         self.devices = devices;
+        self.settle_drives(covered, now, effects);
         self.degraded("looks", (!degraded.is_empty()).then(|| degraded.join("; ")), effects);
         self.stop_runs_whose_ground_is_gone(effects);
         if self.stage == Stage::Starting {
@@ -309,7 +345,8 @@ impl World {
                 self.config_error = None;
                 if configuration != self.configuration {
                     self.upstreams = upstreams(&configuration.syncs);
-                    self.volumes.retain(|name, _| leads_to_the_same(&self.configuration, &configuration, name));
+                    let before = Arc::clone(&self.configuration);
+                    self.part_with(|name| !leads_to_the_same(&before, &configuration, name));
                     self.configuration = configuration;
                     self.fit_to_configuration(now);
                     self.look(Scope::everything(), effects);

@@ -55,6 +55,7 @@ impl World {
                     | VolumeSight::Ambiguous { .. }
                     | VolumeSight::NotMounted { .. }
                     | VolumeSight::Locked { .. }
+                    | VolumeSight::NotEncrypted { .. }
                     | VolumeSight::NotProven { .. } => None,
                 },
                 obstacles: obstacles::of_one_volume(

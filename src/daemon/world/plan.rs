@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::daemon::ask::Urgency;
+use crate::daemon::world::drives::Ground;
 use crate::daemon::world::{Effect, Initiative, Notice, Stage, World};
 use crate::decide::{due, due::Due, obstacles, queue};
 use crate::model::{
@@ -54,6 +55,7 @@ impl World {
         if self.stage == Stage::Working {
             self.start_what_may_start(now, effects);
         }
+        self.close_what_nobody_needs(now, effects);
         self.tell_what_is_overdue(now, effects);
         let alarm = if self.stage == Stage::Working { self.next_moment(now) } else { None };
         if alarm != self.plan.alarm {
@@ -101,7 +103,10 @@ impl World {
         match (source, destination) {
             (Some(source), Some(destination)) => {
                 let ends = self.ends.get(&sync.name);
-                obstacles::of_places(sync, source.standing(), destination.standing(), ends, &self.ledger)
+                let mut found =
+                    obstacles::of_places(sync, source.standing(), destination.standing(), ends, &self.ledger);
+                found.extend(self.unknown_hardware(sync));
+                found
             }
             // A configuration names only volumes that it holds.
             (None, _) | (_, None) => Vec::new(),
@@ -133,6 +138,7 @@ impl World {
                 found.extend(setback.obstacles(now.boot).into_iter().filter(|obstacle| !is_told(obstacle)));
             }
         }
+        found.extend(self.refusals(sync, now));
         found.extend(obstacles::of_conditions(sync, local));
         match self.ledger.pause {
             Some(Pause::Until(until)) => found.push(Obstacle::Paused { until: Some(until) }),
@@ -251,7 +257,9 @@ impl World {
             now.boot,
         );
         for name in starting {
-            self.start(&name, now, effects);
+            if self.opens_for(&name, effects) == Ground::Open {
+                self.start(&name, now, effects);
+            }
         }
     }
 
@@ -275,6 +283,7 @@ impl World {
         if let Some(Pause::Until(until)) = self.ledger.pause {
             moments.push(until);
         }
+        moments.extend(self.moments_of_drives(now).into_iter().filter_map(wall));
         for (name, prospect) in &self.plan.prospects {
             let (Some(sync), Some(memory)) = (self.configuration.syncs.get(name), self.memory.get(name)) else {
                 continue;
@@ -315,7 +324,10 @@ impl World {
 /// Whether an obstacle gives way: to a person's word, or to the pace of attempts. Proofs, guards and holds never do.
 pub(super) fn gives_way(obstacle: &Obstacle, asked: Option<Urgency>) -> bool {
     match obstacle {
-        Obstacle::BackingOff { .. } | Obstacle::LockTaken { .. } | Obstacle::ToolMissing { .. } => asked.is_some(),
+        Obstacle::BackingOff { .. }
+        | Obstacle::LockTaken { .. }
+        | Obstacle::ToolMissing { .. }
+        | Obstacle::NotOpened { .. } => asked.is_some(),
         // A failed run may itself have filled the drive, with what only another run takes away; it is tried at the pace of failures.
         Obstacle::NoSpace { .. } => true,
         Obstacle::OutsideHours(_)
@@ -329,6 +341,7 @@ pub(super) fn gives_way(obstacle: &Obstacle, asked: Option<Urgency>) -> bool {
         | Obstacle::NoSnapshotYet { .. }
         | Obstacle::NotMounted { .. }
         | Obstacle::Locked { .. }
+        | Obstacle::NotEncrypted { .. }
         | Obstacle::Sentinel { .. }
         | Obstacle::SentinelMismatch { .. }
         | Obstacle::DuplicateUuid { .. }

@@ -110,6 +110,8 @@ impl World {
             places: self.places(sync),
             stop: None,
         };
+        let sync = sync.clone();
+        self.mind_what_is_done_behind(&sync);
         self.runs.insert(name.clone(), run);
         self.plan.candidates.remove(name);
         self.plan.queue.retain(|queued| queued != name);
@@ -171,7 +173,9 @@ impl World {
             VolumeSight::Absent(Absence::NotPlugged) => Some(format!("drive `{volume}` was pulled out")),
             VolumeSight::NotMounted { .. } => Some(format!("drive `{volume}` was unmounted")),
             VolumeSight::Locked { .. } => Some(format!("drive `{volume}` was locked")),
-            VolumeSight::Absent(_) | VolumeSight::NotProven { .. } => Some(format!("volume `{volume}` went away")),
+            VolumeSight::Absent(_) | VolumeSight::NotProven { .. } | VolumeSight::NotEncrypted { .. } => {
+                Some(format!("volume `{volume}` went away"))
+            }
             VolumeSight::Ambiguous { .. } => Some(format!("a second device with the UUID of drive `{volume}` came")),
         }
     }
@@ -181,6 +185,7 @@ impl World {
         let Some(run) = self.runs.remove(&name) else { return };
         let record = record(&run, report, now);
         self.remember(&run, report, &record, now);
+        self.note_outcome(&run.sync, record.outcome);
         if record.outcome == Outcome::Ok {
             self.learn(&run, effects);
         }

@@ -12,7 +12,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::*;
 use crate::daemon::ask::Accepted;
-use crate::daemon::job::Job;
+use crate::daemon::job::{Closer, Job};
 use crate::daemon::observer::Occasion;
 use crate::formats::config::{self, Context};
 use crate::model::*;
@@ -49,6 +49,10 @@ struct Story {
     set_by: i64,
     seqs: u64,
     started: Vec<Job>,
+    drives: Vec<DriveOrder>,
+    devices: Vec<BlockDevice>,
+    /// What the next look finds that the world asks for.
+    next: Vec<(String, VolumeSight)>,
     stopped: Vec<(SyncName, Interruption)>,
     finished: bool,
     alarm: Option<Timestamp>,
@@ -74,12 +78,26 @@ impl Story {
             config_file: "/config.toml".into(),
             configuration: configuration(text),
             ledger: Ledger::default(),
+            held: Vec::new(),
             past,
             seed: 7,
         };
         let (started, stopped) = (Vec::new(), Vec::new());
         let world = World::new(beginnings, &now_at(0));
-        Self { world, second: 0, set_by: 0, seqs: 0, started, stopped, finished: false, alarm: None }
+        let (drives, devices, next) = (Vec::new(), Vec::new(), Vec::new());
+        Self {
+            world,
+            second: 0,
+            set_by: 0,
+            seqs: 0,
+            started,
+            drives,
+            devices,
+            next,
+            stopped,
+            finished: false,
+            alarm: None,
+        }
     }
 
     fn tell(&mut self, event: Event) {
@@ -93,11 +111,14 @@ impl Story {
                 Effect::Alarm(at) => self.alarm = at,
                 Effect::Finish => self.finished = true,
                 Effect::Look(_) => looks += 1,
+                Effect::Drive(order) => self.drives.push(*order),
                 Effect::Keep(_) | Effect::Tell(_) => {}
             }
         }
         if looks > 0 {
-            self.see(&[]);
+            let next = std::mem::take(&mut self.next);
+            let next: Vec<_> = next.iter().map(|(volume, sight)| (volume.as_str(), sight.clone())).collect();
+            self.see(&next);
         }
     }
 
@@ -114,7 +135,7 @@ impl Story {
             occasion: Occasion::Asked,
             volumes: volumes.iter().map(|(name, sight)| (name.parse().unwrap(), sight.clone())).collect(),
             syncs: syncs.map(|name| (name.clone(), sight.clone())).collect(),
-            devices: Vec::new(),
+            devices: self.devices.clone(),
             degraded: Vec::new(),
         };
         let asked = self.world.looks;
@@ -561,6 +582,7 @@ fn a_destination_that_moved_has_no_copy_yet() {
             config_file: "/config.toml".into(),
             configuration: configuration(&text),
             ledger: ledger.clone(),
+            held: Vec::new(),
             past: [(name("photos"), past.clone())].into(),
             seed: 7,
         };
@@ -753,4 +775,302 @@ proptest! {
             prop_assert_eq!(told, queued, "each accepted request has one end");
         }
     }
+}
+
+/// A drive that is opened for its runs, and another that is encrypted.
+const OPENED: &str = r#"
+    [daemon]
+    settle = "2s"
+    grace = "10s"
+    [volumes.laptop]
+    path = "/home/a"
+    [volumes.usb]
+    drive = "2d577679-a7b6-429d-8250-3d0d80e034df"
+    mount = true
+    when-done = "power-off"
+    [volumes.red]
+    drive = "00000000-a7b6-429d-8250-3d0d80e034df"
+    mount = true
+    passphrase = "red"
+    [defaults]
+    every = "1h"
+    [syncs.photos]
+    source = "laptop:Photos"
+    destination = "usb:photos"
+    [syncs.documents]
+    source = "laptop:Documents"
+    destination = "usb:documents"
+    [syncs.secrets]
+    source = "laptop:Secrets"
+    destination = "red:secrets"
+"#;
+
+const USB: &str = "2d577679-a7b6-429d-8250-3d0d80e034df";
+const RED: &str = "00000000-a7b6-429d-8250-3d0d80e034df";
+
+fn closed_sight(seq: u64) -> VolumeSight {
+    VolumeSight::NotMounted { device: "/dev/sdb1".into(), disk_seq: Some(seq) }
+}
+
+fn locked_sight(seq: u64) -> VolumeSight {
+    VolumeSight::Locked { device: "/dev/sdc1".into(), disk_seq: Some(seq) }
+}
+
+fn block_device(node: &str, uuid: &str, minor: u32, seq: u64, role: DeviceRole) -> BlockDevice {
+    BlockDevice {
+        node: node.into(),
+        links: Vec::new(),
+        number: (8, minor),
+        uuid: uuid.parse().unwrap(),
+        member: None,
+        role,
+        disk_seq: Some(seq),
+        hardware: None,
+        label: None,
+        size: 1 << 30,
+    }
+}
+
+impl Story {
+    fn with_closed_drive(text: &str) -> Self {
+        let mut story = Self::at_home(text);
+        story.devices = vec![block_device("/dev/sdb1", USB, 17, 1, DeviceRole::Filesystem("ext4".into()))];
+        story.see(&[("usb", closed_sight(1))]);
+        story
+    }
+
+    /// What was ordered since this was asked last.
+    fn orders(&mut self) -> Vec<String> {
+        let told = |order: DriveOrder| match order {
+            DriveOrder::Open(opening) => format!("open {} for {:?}", opening.volume, opening.sake),
+            DriveOrder::Close(closing) => format!("close {}: {:?}", closing.volume, closing.then),
+        };
+        std::mem::take(&mut self.drives).into_iter().map(told).collect()
+    }
+
+    fn opened(&mut self, volume: &str, sight: VolumeSight) {
+        self.next = vec![(volume.to_owned(), sight)];
+        self.tell(Event::Drive(DriveNews::Opened(volume.parse().unwrap(), Ok(()))));
+    }
+
+    fn not_opened(&mut self, volume: &str, trouble: OpeningTrouble) {
+        self.tell(Event::Drive(DriveNews::Opened(volume.parse().unwrap(), Err(trouble))));
+    }
+
+    fn closed(&mut self, volume: &str, left: Left, closer: Closer) {
+        self.tell(Event::Drive(DriveNews::Closed(volume.parse().unwrap(), left, closer)));
+    }
+}
+
+#[test]
+fn a_closed_drive_is_opened_for_all_its_runs_and_closed_behind_the_last() {
+    let mut story = Story::with_closed_drive(OPENED);
+    assert_eq!(story.codes("photos"), [""; 0]);
+    story.wait(9);
+    assert_eq!(story.orders(), [""; 0]);
+    story.wait(1);
+    assert_eq!(story.orders(), ["open usb for Runs"]);
+    assert!(story.running().is_empty());
+    // The mount is seen, and so is the run that it was for: without a new time of grace.
+    story.opened("usb", present("/media/usb", Some(1)));
+    assert_eq!(story.running(), ["documents"]);
+    story.end("documents", Conclusion::Ok);
+    assert_eq!((story.running(), story.orders()), (vec!["photos".to_owned()], vec![]));
+    story.end("photos", Conclusion::Ok);
+    assert_eq!(story.orders(), ["close usb: PowerOff"]);
+    story.next = vec![("usb".to_owned(), closed_sight(1))];
+    story.closed("usb", Left::Safe(Closed::PluggedIn), Closer::Us);
+    // What we unmounted was let go by nobody: it is opened again when it is due.
+    assert_eq!(story.codes("photos"), [""; 0]);
+    story.wait(3600);
+    assert_eq!(story.orders(), ["open usb for Runs"]);
+}
+
+#[test]
+fn behind_a_run_that_did_not_end_well_a_drive_is_put_back_and_no_further() {
+    let mut story =
+        Story::with_closed_drive(&OPENED.replace("[syncs.documents]", "[syncs.documents]\nenabled = false"));
+    story.wait(10);
+    story.opened("usb", present("/media/usb", Some(1)));
+    story.orders();
+    story.end("photos", failed());
+    assert_eq!(story.orders(), ["close usb: Leave"]);
+    story.wait(1);
+    story.next = vec![("usb".to_owned(), closed_sight(1))];
+    story.closed("usb", Left::Safe(Closed::PluggedIn), Closer::Us);
+    assert_eq!(story.codes("photos"), ["backing-off"], "what we do ourselves mends nothing");
+    story.wait(40);
+    assert_eq!(story.orders(), ["open usb for Runs"]);
+}
+
+#[test]
+fn what_shows_itself_only_on_the_open_drive_does_not_make_it_open_again_and_again() {
+    let mut story = Story::with_closed_drive(OPENED);
+    story.wait(10);
+    story.orders();
+    let root = PathBuf::from("/media/usb");
+    story.wait(1);
+    story.opened("usb", VolumeSight::NotProven { root, fault: SentinelFault::Missing });
+    assert_eq!(story.orders(), ["close usb: Leave"]);
+    story.wait(1);
+    story.next = vec![("usb".to_owned(), closed_sight(1))];
+    story.closed("usb", Left::Safe(Closed::PluggedIn), Closer::Us);
+    assert_eq!(story.codes("photos"), ["destination-sentinel-missing"]);
+    story.wait(3000);
+    assert_eq!(story.orders(), [""; 0]);
+    // Another drive, or the same plugged in again, is another matter.
+    story.see(&[("usb", absent())]);
+    story.devices[0].disk_seq = Some(2);
+    story.see(&[("usb", closed_sight(2))]);
+    story.wait(10);
+    assert_eq!(story.orders(), ["open usb for Runs"]);
+}
+
+#[test]
+fn a_locked_keyring_is_waited_for_and_picked_up() {
+    let mut story = Story::at_home(OPENED);
+    story.devices = vec![block_device("/dev/sdc1", RED, 33, 5, DeviceRole::Container)];
+    story.see(&[("red", locked_sight(5))]);
+    story.wait(10);
+    assert_eq!(story.orders(), ["open red for Runs"]);
+    story.not_opened("red", OpeningTrouble::KeyringLocked("red".parse().unwrap()));
+    assert_eq!(story.codes("secrets"), ["credential-locked"]);
+    assert!(story.world.waits_for_keyring());
+    // Nothing was done, and that is undone.
+    assert_eq!(story.orders(), ["close red: Leave"]);
+    story.closed("red", Left::AsFound, Closer::Us);
+    story.wait(100);
+    assert_eq!(story.orders(), [""; 0]);
+    story.tell(Event::KeyringChanged);
+    assert_eq!(story.orders(), ["open red for Runs"]);
+    // What is within has a number of its own; the medium is the one that was plugged in.
+    let clear = DeviceRole::Unlocked { container: RED.parse().unwrap(), filesystem: "ext4".into() };
+    story.devices.push(block_device("/dev/dm-0", "11111111-a7b6-429d-8250-3d0d80e034df", 0, 9, clear));
+    story.opened("red", present("/media/red", Some(9)));
+    assert_eq!(story.running(), ["secrets"]);
+}
+
+#[test]
+fn who_asks_for_a_drive_that_cannot_be_opened_is_told_so() {
+    let mut story = Story::at_home(OPENED);
+    story.devices = vec![block_device("/dev/sdc1", RED, 33, 5, DeviceRole::Container)];
+    story.see(&[("red", locked_sight(5))]);
+    let (accepted, mut ended) = story.ask_to_run("secrets", Urgency::Asked);
+    assert!(accepted[0].obstacles.is_empty());
+    assert_eq!(story.orders(), ["open red for Runs"]);
+    story.not_opened("red", OpeningTrouble::WrongSecret("red".parse().unwrap()));
+    let Ok(RequestEnd::Dropped { obstacles, .. }) = ended.try_recv() else { panic!("an end") };
+    assert_eq!(obstacles[0].code(), "credential-locked");
+    story.closed("red", Left::AsFound, Closer::Us);
+    story.wait(60);
+    assert_eq!(story.orders(), ["close red: Leave"], "nobody asks any more, so nothing is tried before its time");
+}
+
+#[test]
+fn who_locks_an_encrypted_drive_lets_it_go() {
+    let mut story = Story::at_home(OPENED);
+    let clear = DeviceRole::Unlocked { container: RED.parse().unwrap(), filesystem: "ext4".into() };
+    let container = block_device("/dev/sdc1", RED, 33, 5, DeviceRole::Container);
+    let within = block_device("/dev/dm-0", "11111111-a7b6-429d-8250-3d0d80e034df", 0, 9, clear);
+    story.devices = vec![container.clone(), within];
+    story.see(&[("red", present("/media/red", Some(9)))]);
+    story.devices = vec![container];
+    story.see(&[("red", locked_sight(5))]);
+    story.wait(60);
+    assert_eq!((story.orders(), story.codes("secrets")), (vec![], vec!["destination-not-mounted"]));
+}
+
+#[test]
+fn a_person_opens_and_closes_a_drive() {
+    let mut story = Story::with_closed_drive(OPENED);
+    let (answer, mut mounted) = oneshot::channel();
+    story.tell(Event::Asked(Ask::Mount { volume: "usb".parse().unwrap(), answer }));
+    assert_eq!(story.orders(), ["open usb for Person"]);
+    story.opened("usb", present("/media/usb", Some(1)));
+    assert_eq!(mounted.try_recv().unwrap(), Ok(PathBuf::from("/media/usb")));
+    story.wait(10);
+    assert_eq!(story.running(), ["documents"]);
+    let (answer, mut ejected) = oneshot::channel();
+    let then = WhenDone::PowerOff;
+    story.tell(Event::Asked(Ask::Unmount { volume: "usb".parse().unwrap(), then, answer }));
+    // What runs is stopped first.
+    assert_eq!(story.stopped, [(name("documents"), Interruption::DriveHeld)]);
+    assert_eq!(story.orders(), [""; 0]);
+    story.end("documents", Conclusion::Interrupted(Interruption::DriveHeld));
+    assert_eq!(story.orders(), ["close usb: PowerOff"]);
+    let left = Left::Safe(Closed::PluggedIn);
+    story.closed("usb", left.clone(), Closer::Us);
+    assert_eq!(ejected.try_recv().unwrap(), Ok(left));
+    story.see(&[("usb", closed_sight(1))]);
+    story.wait(3600);
+    assert_eq!((story.orders(), story.codes("photos")), (vec![], vec!["destination-not-mounted"]));
+}
+
+#[test]
+fn what_its_user_unmounted_meanwhile_is_let_go() {
+    let mut story = Story::with_closed_drive(OPENED);
+    story.wait(10);
+    story.opened("usb", present("/media/usb", Some(1)));
+    story.end("documents", Conclusion::Ok);
+    story.end("photos", Conclusion::Ok);
+    story.next = vec![("usb".to_owned(), closed_sight(1))];
+    story.closed("usb", Left::Safe(Closed::PluggedIn), Closer::Another);
+    assert_eq!(story.codes("photos"), ["destination-not-mounted"]);
+}
+
+#[test]
+fn a_drive_in_use_is_tried_again_and_told_once() {
+    let mut story = Story::with_closed_drive(OPENED);
+    story.wait(10);
+    story.opened("usb", present("/media/usb", Some(1)));
+    story.end("documents", Conclusion::Ok);
+    story.end("photos", Conclusion::Ok);
+    story.orders();
+    for _ in 0..3 {
+        story.closed("usb", Left::InUse(Vec::new()), Closer::Us);
+        assert_eq!(story.orders(), [""; 0]);
+        story.wait(900);
+        assert_eq!(story.orders(), ["close usb: PowerOff"]);
+    }
+}
+
+#[test]
+fn a_stop_closes_what_is_open_before_it_ends() {
+    let mut story = Story::with_closed_drive(OPENED);
+    story.wait(10);
+    story.opened("usb", present("/media/usb", Some(1)));
+    story.orders();
+    story.tell(Event::Stop);
+    story.end("documents", Conclusion::Interrupted(Interruption::Stopping));
+    assert_eq!(story.orders(), ["close usb: Leave"]);
+    assert!(!story.finished);
+    story.closed("usb", Left::Safe(Closed::PluggedIn), Closer::Us);
+    assert!(story.finished);
+}
+
+#[test]
+fn what_a_dead_daemon_left_open_is_closed() {
+    let held = |volume: &str, uuid: &str| Held {
+        volume: volume.parse().unwrap(),
+        uuid: uuid.parse().unwrap(),
+        device: (8, 17),
+        disk_seq: Some(1),
+        boot: None,
+        undo: Undo::Unmount,
+    };
+    let beginnings = Beginnings {
+        initiative: Initiative::Own,
+        config_file: "/config.toml".into(),
+        configuration: configuration(OPENED),
+        ledger: Ledger::default(),
+        // One as it is configured, one that goes by another UUID now, one that is configured no longer.
+        held: vec![held("usb", USB), held("red", USB), held("old", USB)],
+        past: BTreeMap::new(),
+        seed: 7,
+    };
+    let mut story = Story::new(OPENED);
+    story.world = World::new(beginnings, &now_at(0));
+    assert_eq!(story.orders(), [""; 0]);
+    story.see(&[("laptop", absent()), ("usb", present("/media/usb", Some(1))), ("red", absent())]);
+    assert_eq!(story.orders(), ["close usb: Leave", "close red: Leave", "close old: Leave"]);
 }

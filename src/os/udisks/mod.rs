@@ -134,8 +134,10 @@ impl Udisks {
                 Err(error) => {
                     let answer = judge(&error);
                     match answer.kind {
-                        // Somebody else does the same, or what was asked goes on: the next look tells.
-                        Kind::Passing | Kind::Unanswered if !late => done = Done::Changed,
+                        // Somebody else does the same: the next look tells, and it is theirs.
+                        Kind::Passing if !late => {}
+                        // What was asked may go on, and is ours.
+                        Kind::Unanswered if !late => done = Done::Changed,
                         Kind::Passing | Kind::Unanswered => return Err(UdisksError::Silent(what, answer.words)),
                         Kind::Absent => return Err(UdisksError::Absent(answer.words)),
                         Kind::NotAuthorized => return Err(UdisksError::NotAuthorized(what, answer.words)),

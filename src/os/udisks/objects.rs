@@ -55,6 +55,12 @@ impl Facts {
         self.filesystem.as_ref().map_or(&[], |filesystem| filesystem.points.as_slice())
     }
 
+    /// Whether it is in a LUKS container.
+    #[must_use]
+    pub fn is_encrypted(&self) -> bool {
+        self.container.is_some()
+    }
+
     /// Whether it is in a LUKS container that is closed.
     #[must_use]
     pub fn is_locked(&self) -> bool {

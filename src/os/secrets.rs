@@ -1,0 +1,269 @@
+//! Where passphrases come from: the desktop's Secret Service, a command, a file, the environment.
+//!
+//! Nothing here prompts. It is called in a process that ends right afterwards (see `daemon/unlock.rs`).
+
+use std::collections::HashMap;
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use rustix::fs::{Mode, OFlags, open};
+use zbus::message::Type;
+use zbus::{Connection, MatchRule, MessageStream, OwnedObjectPath, OwnedVariant, Variant};
+use zeroize::Zeroizing;
+
+use super::environment;
+use super::process::{self, Bell, Ended, Launch, Leftovers, Stream, Wanted};
+use super::secret::{LONGEST, Secret};
+use crate::model::{CredentialName, CredentialProvider};
+
+/// How long one call to the Secret Service may take.
+const CALL: Duration = Duration::from_secs(10);
+
+const SERVICE: &str = "org.freedesktop.secrets";
+const ROOT: &str = "/org/freedesktop/secrets";
+/// The attributes of our items: `secret-tool store --label=… service nbkp id NAME`.
+const ATTRIBUTES: (&str, &str) = ("service", "nbkp");
+
+/// Why there is no secret.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SecretError {
+    /// It is in a keyring that is locked.
+    #[error("read it from the keyring, which is locked")]
+    Locked,
+    /// There is no keyring.
+    #[error("find a keyring")]
+    Absent,
+    /// It is not there, or must not be used, for this reason.
+    #[error("get it: {0}")]
+    Missing(String),
+}
+
+fn missing(why: impl std::fmt::Display) -> SecretError {
+    SecretError::Missing(why.to_string())
+}
+
+/// Fetches a secret.
+pub fn fetch(provider: &CredentialProvider, name: &CredentialName) -> Result<Secret, SecretError> {
+    match provider {
+        CredentialProvider::SecretService => {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(missing)?;
+            runtime.block_on(from_service(name))
+        }
+        CredentialProvider::Command(command) => from_command(command, name),
+        CredentialProvider::File => from_file(name),
+        CredentialProvider::Environment => {
+            let (variable, value) = environment::credential(name);
+            let value = value.ok_or_else(|| missing(format!("the variable {variable} is not set")))?;
+            secret(Zeroizing::new(std::os::unix::ffi::OsStringExt::into_vec(value)), &variable)
+        }
+    }
+}
+
+fn secret(bytes: Zeroizing<Vec<u8>>, from: &str) -> Result<Secret, SecretError> {
+    Secret::new(bytes).ok_or_else(|| missing(format!("{from} holds nothing, or more than {LONGEST} bytes")))
+}
+
+/// Files that systemd hands over go first; what it hands over, it guards.
+fn from_file(name: &CredentialName) -> Result<Secret, SecretError> {
+    let handed = environment::credentials_directory().map(|place| place.join(name.as_str()));
+    if let Some(path) = handed.filter(|path| path.exists()) {
+        return read_file(&path, Guard::Systemd);
+    }
+    let place = environment::own_credentials().map_err(|error| missing(format!("could not {error}")))?;
+    read_file(&place.join(name.as_str()), Guard::Mode)
+}
+
+/// Who sees to it that nobody else reads a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Guard {
+    /// Its owner and mode.
+    Mode,
+    /// systemd.
+    Systemd,
+}
+
+fn read_file(path: &Path, guard: Guard) -> Result<Secret, SecretError> {
+    let shown = path.display();
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file = open(path, flags, Mode::empty()).map_err(|cause| missing(format!("{shown}: {cause}")))?;
+    let seen = rustix::fs::fstat(&file).map_err(|cause| missing(format!("{shown}: {cause}")))?;
+    if rustix::fs::FileType::from_raw_mode(seen.st_mode) != rustix::fs::FileType::RegularFile {
+        return Err(missing(format!("{shown} is not a regular file")));
+    }
+    if guard == Guard::Mode {
+        let ours = rustix::process::geteuid().as_raw();
+        if seen.st_uid != ours && seen.st_uid != 0 {
+            return Err(missing(format!("{shown} belongs to another user; make it yours")));
+        }
+        if seen.st_mode & 0o077 != 0 {
+            return Err(missing(format!("others may use {shown}; run `chmod 600 {shown}`")));
+        }
+    }
+    // Room for all of it, so that it does not move while it grows.
+    let mut bytes = Zeroizing::new(Vec::with_capacity(LONGEST + 2));
+    let most = u64::try_from(LONGEST + 2).unwrap_or(u64::MAX);
+    let read = File::from(file).take(most).read_to_end(&mut bytes);
+    read.map_err(|cause| missing(format!("{shown}: {cause}")))?;
+    secret(bytes, &shown.to_string())
+}
+
+fn from_command(command: &[String], name: &CredentialName) -> Result<Secret, SecretError> {
+    let words: Vec<String> = command.iter().map(|word| word.replace("{id}", name.as_str())).collect();
+    let Some((program, arguments)) = words.split_first() else { return Err(missing("the command is empty")) };
+    let path = process::find_program(program).ok_or_else(|| missing(format!("the program `{program}` is missing")))?;
+    let launch = Launch {
+        program: path,
+        arguments: arguments.iter().map(OsString::from).collect(),
+        environment: process::session_environment(),
+        input: None,
+        leftovers: Leftovers::Leave,
+    };
+    let mut bytes = Zeroizing::new(Vec::with_capacity(LONGEST + 2));
+    let mut complaint = Vec::new();
+    let heard = |stream: Stream, heard: &[u8]| {
+        let kept: &mut Vec<u8> = match stream {
+            Stream::Output => &mut bytes,
+            Stream::Errors => &mut complaint,
+        };
+        kept.extend(heard.iter().take((LONGEST + 2).saturating_sub(kept.len())));
+    };
+    let bell = Bell::new().map_err(missing)?;
+    let ended = process::start(launch, None).and_then(|running| running.listen(&bell, heard, || Wanted::GoOn));
+    match ended.map_err(|error| missing(format!("could not {error}")))? {
+        Ended::Code(0) => secret(bytes, &format!("what `{program}` prints")),
+        Ended::Code(code) => {
+            let complaint = String::from_utf8_lossy(&complaint);
+            let last: String = complaint.lines().last().unwrap_or_default().chars().take(200).collect();
+            Err(missing(format!("`{program}` ended with code {code}: {last}")))
+        }
+        Ended::Signal(signal) => Err(missing(format!("`{program}` was killed by signal {signal}"))),
+    }
+}
+
+/// What a secret is wrapped in: session, parameters, value, content type.
+type Wrapped = (OwnedObjectPath, Vec<u8>, Vec<u8>, String);
+
+async fn from_service(name: &CredentialName) -> Result<Secret, SecretError> {
+    let connection = session().await?;
+    if !owned(&connection).await? {
+        return Err(SecretError::Absent);
+    }
+    let attributes = HashMap::from([ATTRIBUTES, ("id", name.as_str())]);
+    let service = "org.freedesktop.Secret.Service";
+    let found: (Vec<OwnedObjectPath>, Vec<OwnedObjectPath>) =
+        call(&connection, ROOT, service, "SearchItems", &(attributes,)).await?;
+    let (unlocked, locked) = found;
+    let Some(item) = unlocked.first() else {
+        return Err(if !locked.is_empty() || any_locked(&connection).await? {
+            SecretError::Locked
+        } else {
+            missing("no keyring has an item with the attributes `service nbkp` and `id` of that name")
+        });
+    };
+    let plain = ("plain", Variant::from(""));
+    let (_, session): (OwnedVariant, OwnedObjectPath) = call(&connection, ROOT, service, "OpenSession", &plain).await?;
+    let (_, _, value, _) =
+        call::<_, (Wrapped,)>(&connection, item.as_str(), "org.freedesktop.Secret.Item", "GetSecret", &(session,))
+            .await?
+            .0;
+    secret(Zeroizing::new(value), "the item in the keyring")
+}
+
+async fn session() -> Result<Connection, SecretError> {
+    let connected = zbus::connection::Builder::session().method_timeout(CALL).build().await;
+    connected.map_err(|_| SecretError::Absent)
+}
+
+/// Whether there is a Secret Service. It is not started: one that the desktop has not started might ask questions.
+async fn owned(connection: &Connection) -> Result<bool, SecretError> {
+    let (bus, path) = ("org.freedesktop.DBus", "/org/freedesktop/DBus");
+    let reply = connection.call_method(Some(bus), path, Some(bus), "NameHasOwner", &(SERVICE,)).await;
+    let reply = reply.map_err(|_| SecretError::Absent)?;
+    reply.body().deserialize().map_err(|_| SecretError::Absent)
+}
+
+/// Whether a keyring is locked. Some services do not find items in one that is.
+async fn any_locked(connection: &Connection) -> Result<bool, SecretError> {
+    let properties = "org.freedesktop.DBus.Properties";
+    let asked = ("org.freedesktop.Secret.Service", "Collections");
+    let (collections,): (OwnedVariant,) = call(connection, ROOT, properties, "Get", &asked).await?;
+    for collection in Vec::<OwnedObjectPath>::try_from(collections).unwrap_or_default() {
+        let asked = ("org.freedesktop.Secret.Collection", "Locked");
+        let (locked,): (OwnedVariant,) = call(connection, collection.as_str(), properties, "Get", &asked).await?;
+        if bool::try_from(locked).unwrap_or(false) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+async fn call<B, R>(
+    connection: &Connection,
+    path: &str,
+    interface: &str,
+    method: &str,
+    body: &B,
+) -> Result<R, SecretError>
+where
+    B: zbus::export::serde::Serialize + zbus::DynamicType,
+    R: for<'d> zbus::wire::DynamicDeserialize<'d>,
+{
+    let reply = connection.call_method(Some(SERVICE), path, Some(interface), method, body).await;
+    let reply = reply.map_err(|error| {
+        if let zbus::Error::MethodError(name, ..) = &error
+            && name.as_str() == "org.freedesktop.Secret.Error.IsLocked"
+        {
+            return SecretError::Locked;
+        }
+        missing(format!("the keyring does not answer: {error}"))
+    })?;
+    reply.body().deserialize().map_err(|error| missing(format!("the keyring cannot be understood: {error}")))
+}
+
+/// Ears for keyrings.
+#[derive(Debug)]
+pub struct Listening {
+    _connection: Connection,
+    owner: MessageStream,
+    service: MessageStream,
+}
+
+impl Listening {
+    /// Listens on the session bus.
+    pub async fn start() -> Result<Self, SecretError> {
+        Self::over(session().await?).await
+    }
+
+    /// Listens on the bus at this address.
+    pub async fn at(address: &str) -> Result<Self, SecretError> {
+        let connected = zbus::connection::Builder::address(address).build().await;
+        Self::over(connected.map_err(|_| SecretError::Absent)?).await
+    }
+
+    async fn over(connection: Connection) -> Result<Self, SecretError> {
+        let absent = |_: zbus::Error| SecretError::Absent;
+        let rule = || MatchRule::builder().msg_type(Type::Signal);
+        let owner = rule().sender("org.freedesktop.DBus").member("NameOwnerChanged").arg(0, SERVICE);
+        let owner = owner.build().map_err(absent)?;
+        let service = rule().sender(SERVICE).path_namespace(ROOT).build().map_err(absent)?;
+        let owner = MessageStream::for_match_rule(owner, &connection, None).await.map_err(absent)?;
+        let service = MessageStream::for_match_rule(service, &connection, None).await.map_err(absent)?;
+        Ok(Self { _connection: connection, owner, service })
+    }
+
+    /// Waits until a keyring comes, is locked or unlocked, or changes in another way.
+    pub async fn changed(&mut self) -> Result<(), SecretError> {
+        let heard = tokio::select! {
+            heard = self.owner.next() => heard,
+            heard = self.service.next() => heard,
+        };
+        match heard {
+            Some(Ok(_)) => Ok(()),
+            Some(Err(_)) | None => Err(SecretError::Absent),
+        }
+    }
+}
