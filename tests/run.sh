@@ -85,7 +85,7 @@ program_packages
 debian_packages blkid=util-linux mkfs.ext4=e2fsprogs udevadm=udev strace=strace shellcheck=shellcheck bindfs=bindfs \
     fusermount3=fuse3 pkill=procps setpriv=util-linux python3=python3 systemd-analyze=systemd dbus-daemon=dbus-daemon \
     busctl=systemd udisksctl=udisks2 pkaction=polkitd ss=iproute2 \
-    gnome-keyring-daemon=gnome-keyring secret-tool=libsecret-tools
+    gnome-keyring-daemon=gnome-keyring secret-tool=libsecret-tools cryptsetup=cryptsetup-bin
 
 say "checks"
 check "formatting" cargo fmt --check

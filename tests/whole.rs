@@ -10,7 +10,7 @@
 //! | 4 what is shown as complete is complete | `faults::a_drive_that_loses_data_is_not_believed`, `kills::*`, `faults::two_daemons_share_one_destination` |
 //! | 5 no event is needed twice, none is lost for good, a storm costs bounded memory | `plug::already_in_at_start`, `plug::twice_quickly_runs_once`, `scale::a_storm_of_mounts`, `scale::a_storm_of_uevents` |
 //! | 6 never prompts, never hangs on a dead mount, never spins, idles without waking | `scale::a_dead_mount_stops_nothing_else`, `hostile::a_sentinel_that_is_a_pipe_stops_nothing`, `scale::idle_is_idle` |
-//! | 7 no secret reaches an argument list, an environment, a log or a core dump | `hostile::children_see_nothing_of_the_environment` (there are no secrets yet) |
+//! | 7 no secret reaches an argument list, an environment, a log or a core dump | `hostile::children_see_nothing_of_the_environment`, `drives::a_locked_keyring_is_waited_for_and_the_secret_shows_nowhere`, `tests/drives/secrets.rs` |
 //! | 8 whoever cannot read the files learns nothing and can make us do nothing | `hostile::another_user_is_turned_away`, `client::what_is_ours_is_private` |
 #![expect(clippy::disallowed_methods, reason = "tests start programs, read the environment and watch the time")]
 
@@ -19,6 +19,9 @@
 mod bus;
 #[cfg(test)]
 mod common;
+#[cfg(test)]
+#[path = "bus/keyring.rs"]
+mod keyring;
 #[cfg(test)]
 #[path = "bus/storage.rs"]
 mod storage;
@@ -99,6 +102,8 @@ scenarios! {
         without_the_right_it_waits
         with_the_printed_rule_it_is_opened_and_no_other
         a_person_mounts_and_ejects_it
+        a_locked_keyring_is_waited_for_and_the_secret_shows_nowhere
+        a_plain_filesystem_in_place_of_an_encrypted_one_is_refused
         pulled_out_in_mid_run_it_is_forgotten;
     hostile:
         the_wrong_drive_with_the_right_label_is_left_alone

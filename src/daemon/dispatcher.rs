@@ -17,7 +17,7 @@ use crate::daemon::job::{DriveNews, WorkerNews};
 use crate::daemon::observer::{LookRequest, Observation, Occasion, Scope};
 use crate::daemon::reporter::Reporter;
 use crate::daemon::worker::{self, Worker};
-use crate::daemon::world::{Effect, Event, Keep, World};
+use crate::daemon::world::{Effect, Event, Keep, Notice, World};
 use crate::model::{
     BootTime, Conclusion, Configuration, Failure, FailureKind, Figures, Progress, RunReport, Status, Step, SyncName,
 };
@@ -55,6 +55,8 @@ pub struct Channels {
     pub configuration: watch::Sender<Arc<Configuration>>,
     /// Orders from outside to end.
     pub endings: mpsc::Receiver<Ending>,
+    /// To who tells people on the desktop.
+    pub notices: mpsc::Sender<Notice>,
     /// Where it is written down what was opened.
     pub state_dir: PathBuf,
     /// To who listens to keyrings: whether somebody waits for one.
@@ -293,7 +295,11 @@ impl Dispatcher {
                     return self.take_in(Event::Degraded("alarm", Some(format!("could not {error}"))));
                 }
             }
-            Effect::Tell(notice) => self.reporter.tell(notice),
+            Effect::Tell(notice) => {
+                // What does not fit is in the journal, and in `status`.
+                let _full = self.channels.notices.try_send(notice.clone());
+                self.reporter.tell(notice);
+            }
             Effect::Finish => return Course::End,
         }
         Course::On

@@ -223,8 +223,15 @@ fn close_device(device: (u32, u32), undo: Undo, closing: &Closing) -> Result<(Le
     }
     match (closing.then, facts.power) {
         (WhenDone::PowerOff, Power::CanBeCut) => {
-            udisks.power_off(device)?;
-            Ok((Left::Safe(Closed::PoweredOff), closer))
+            let how = match udisks.power_off(device) {
+                Ok(_) => Closed::PoweredOff,
+                // Nothing of it is in use any more, which is what matters.
+                Err(error) => {
+                    tracing::warn!(nbkp.volume = %closing.volume, "could not {error}; the drive is closed all the same");
+                    Closed::PluggedIn
+                }
+            };
+            Ok((Left::Safe(how), closer))
         }
         (WhenDone::PowerOff, Power::Stays) | (WhenDone::Leave | WhenDone::Unmount | WhenDone::Lock, _) => {
             Ok((Left::Safe(Closed::PluggedIn), closer))

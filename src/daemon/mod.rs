@@ -9,6 +9,7 @@ pub mod errands;
 pub mod job;
 pub mod keeper;
 pub mod keyring;
+pub mod notifier;
 pub mod observer;
 pub mod reader;
 pub mod reporter;

@@ -168,11 +168,12 @@ fn write(notice: &Notice) {
             nbkp.sync = sync.as_str(),
             "{sync}: the last copy is older than max-age; `nbkpctl why {sync}` tells what it waits for"
         ),
-        Notice::NotOpened(obstacle, volume) => tracing::warn!(
+        Notice::NotOpened(trouble, volume) => tracing::warn!(
             message_id = message_id::NOT_OPENED,
             nbkp.volume = volume.as_str(),
-            "{}; it is tried again by itself",
-            text::printable(&obstacle.to_string())
+            "drive `{volume}` could not be opened: {}; it is tried again by itself ({})",
+            text::printable(&trouble.to_string()),
+            trouble.hint(volume)
         ),
         Notice::Left(volume, left) => tell_how_it_was_left(volume, left),
         Notice::Degraded(sentence) => tracing::warn!(message_id = message_id::DEGRADED, "{sentence}"),

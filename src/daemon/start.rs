@@ -12,7 +12,7 @@ use crate::daemon::dispatcher::{Channels, Dispatcher, Ending, Reread};
 use crate::daemon::reporter::Reporter;
 use crate::daemon::server::{self, Doors};
 use crate::daemon::world::{Beginnings, Initiative, World};
-use crate::daemon::{errands, keeper, keyring, observer, reader};
+use crate::daemon::{errands, keeper, keyring, notifier, observer, reader};
 use crate::model::{Held, Ledger, SyncName};
 use crate::os::clock;
 use crate::os::ears::{Ears, EarsError};
@@ -146,6 +146,10 @@ pub(super) fn lay(paths: &Paths, state: &StateDir, initiative: Initiative) -> Re
     let (keyring_wanted, wanted) = watch::channel(false);
     let (keyring_changes, keyring) = mpsc::channel(1);
     tasks.spawn(keyring::run(wanted, keyring_changes));
+    let (notices, to_tell) = mpsc::channel(64);
+    if initiative == Initiative::Own {
+        tasks.spawn(notifier::run(to_tell, shown.clone(), in_force.clone(), to_asks.clone()));
+    }
     let channels = Channels {
         looks,
         looked,
@@ -158,6 +162,7 @@ pub(super) fn lay(paths: &Paths, state: &StateDir, initiative: Initiative) -> Re
         status,
         configuration,
         endings: to_end,
+        notices,
         state_dir: state.path().to_owned(),
         keyring_wanted,
         keyring,

@@ -16,6 +16,7 @@ pub mod holders;
 pub mod journal;
 pub mod machine;
 pub mod mounts;
+pub mod notifications;
 pub mod probe;
 pub mod process;
 pub mod secret;

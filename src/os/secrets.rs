@@ -235,16 +235,7 @@ pub struct Listening {
 impl Listening {
     /// Listens on the session bus.
     pub async fn start() -> Result<Self, SecretError> {
-        Self::over(session().await?).await
-    }
-
-    /// Listens on the bus at this address.
-    pub async fn at(address: &str) -> Result<Self, SecretError> {
-        let connected = zbus::connection::Builder::address(address).build().await;
-        Self::over(connected.map_err(|_| SecretError::Absent)?).await
-    }
-
-    async fn over(connection: Connection) -> Result<Self, SecretError> {
+        let connection = session().await?;
         let absent = |_: zbus::Error| SecretError::Absent;
         let rule = || MatchRule::builder().msg_type(Type::Signal);
         let owner = rule().sender("org.freedesktop.DBus").member("NameOwnerChanged").arg(0, SERVICE);

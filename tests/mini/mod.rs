@@ -37,6 +37,8 @@ pub fn host(test: &str, scenario: impl FnOnce()) {
         .arg(std::env::current_exe().unwrap())
         .args(["--exact", test, "--nocapture", "--test-threads=1"])
         .env(INSIDE, "1")
+        // Where a session bus of the mini host would be.
+        .env("DBUS_SESSION_BUS_ADDRESS", "unix:path=/run/user-bus")
         .status()
         .unwrap();
     assert!(status.success(), "{test} failed on the mini host");

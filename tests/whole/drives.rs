@@ -3,13 +3,14 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::bus::{Neighbour, system_bus};
+use crate::bus::{Neighbour, bus, system_bus};
 use crate::common::config::Config;
 use crate::common::drive::Drive;
-use crate::common::drive::Filesystem::{Btrfs, Ext4};
+use crate::common::drive::Filesystem::{Btrfs, Ext4, Luks};
 use crate::common::folder::Folder;
 use crate::common::mini_host::{MiniHost, array};
 use crate::common::{attempt, eventually, run, text_of, throughout, until};
+use crate::keyring::keyring;
 use crate::storage::{polkit, polkit_again, udisks};
 
 /// The configuration of a drive that is mounted for its runs.
@@ -221,6 +222,60 @@ pub fn a_person_mounts_and_ejects_it(host: &MiniHost) {
     host.stopped_by("documents", "destination-not-mounted");
     host.ctl(&["run", "documents"]).says("was unmounted by its user");
     host.ctl(&["unmount", "usb"]).exits(0).says("safe to remove");
+}
+
+pub fn a_locked_keyring_is_waited_for_and_the_secret_shows_nowhere(host: &MiniHost) {
+    const CANARY: &str = "correct-horse-canary-staple";
+    const SESSION: &str = "/run/bus";
+    let (_bus, _udisks, _session) = (system_bus(), udisks(), bus("session", SESSION));
+    host.source("documents").fill(5);
+    let mut usb = host.drive("usb", Luks);
+    let config = opened(host, &usb, "lock").with("mount = true", "mount = true\npassphrase = \"usb\"");
+    host.configure(&config.sync("documents", "usb", "hard-link", ""));
+    let daemon = host.start();
+    usb.attach();
+    host.stopped_by("documents", "credential-locked");
+    host.ctl(&["why", "documents"]).says("no keyring is there");
+    assert_eq!(host.sync("documents")["state"], "waiting");
+
+    let mut keyring = unlocked(SESSION);
+    until("it is missed in the keyring", || host.ctl(&["why", "documents"]).said.contains("cannot be had"));
+    let on_session =
+        |line: &str| run("sh", &[&"-ec", &format!("export DBUS_SESSION_BUS_ADDRESS=unix:path={SESSION}; {line}")]);
+    on_session(&format!("printf %s {CANARY} | secret-tool store --label=nbkp service nbkp id usb"));
+    let service = "/org/freedesktop/secrets";
+    let lock = format!("org.freedesktop.Secret.Service Lock ao 1 {service}/collection/login");
+    on_session(&format!("busctl --user call org.freedesktop.secrets {service} {lock}"));
+    host.ctl(&["run", "documents", "--wait"]);
+    until("the keyring is locked", || host.ctl(&["why", "documents"]).said.contains("is locked"));
+
+    // Nobody does anything but unlock the keyring.
+    keyring.kill();
+    let _again = unlocked(SESSION);
+    until("udisks was handed the passphrase", || daemon.log().contains("could not unlock it: "));
+    until("that is told", || !host.obstacles("documents").contains(&"credential-locked".to_owned()));
+    let state = host.config_file().with_file_name("state-nbkpd");
+    let found = attempt("grep", &[&"-rl", &CANARY, &state, &host.config_file(), &"/run/udisksd.log"]);
+    assert_eq!((found.status.code(), daemon.log().contains(CANARY)), (Some(1), false), "{found:?}");
+}
+
+fn unlocked(session: &str) -> Neighbour {
+    keyring("the password of the login", session)
+}
+
+pub fn a_plain_filesystem_in_place_of_an_encrypted_one_is_refused(host: &MiniHost) {
+    let (_bus, _udisks) = (system_bus(), udisks());
+    host.source("documents").fill(5);
+    let mut usb = host.drive("usb", Ext4).prepared_for("documents");
+    let config = opened(host, &usb, "lock").with("mount = true", "mount = true\npassphrase = \"usb\"");
+    host.configure(&config.sync("documents", "usb", "hard-link", ""));
+    let _daemon = host.start();
+    usb.plug();
+    host.stopped_by("documents", "not-encrypted");
+    host.ctl(&["run", "documents"]).says("should be encrypted, but");
+    host.ctl(&["mount", "usb"]).exits(1).says("should be encrypted, but");
+    throughout("nothing is copied to it", Duration::from_secs(1), || host.history("documents").is_empty());
+    assert_eq!(usb.destination("documents").snapshots().len(), 0);
 }
 
 pub fn pulled_out_in_mid_run_it_is_forgotten(host: &MiniHost) {

@@ -27,8 +27,8 @@ use crate::daemon::job::{DriveNews, DriveOrder, Job, WorkerNews};
 use crate::daemon::observer::{Observation, Scope};
 use crate::decide::presence;
 use crate::model::{
-    BlockDevice, Configuration, Held, Interruption, Ledger, Left, Now, Obstacle, RunId, RunRecord, SyncName, SyncSight,
-    Trigger, VolumeName, VolumeRoot, upstreams,
+    BlockDevice, Configuration, Held, Interruption, Ledger, Left, Now, OpeningTrouble, RunId, RunRecord, SyncName,
+    SyncSight, Trigger, VolumeName, VolumeRoot, upstreams,
 };
 use crate::os::history::{Entry, Past};
 
@@ -123,7 +123,7 @@ pub enum Notice {
     /// A copy is older than `max-age`.
     Overdue(SyncName),
     /// A drive could not be opened.
-    NotOpened(Box<Obstacle>, VolumeName),
+    NotOpened(OpeningTrouble, VolumeName),
     /// How a drive was left behind.
     Left(VolumeName, Left),
     /// A neighbour works no longer.

@@ -40,13 +40,14 @@ impl World {
         state.refused = Some(Refused { trouble: trouble.clone(), until: now.boot.after(wait), tries });
         // Part of it may be done, and is undone by closing it.
         state.hand = Hand::Open(Expected::Anyhow);
-        let obstacle = Obstacle::NotOpened { end: End::Destination, volume: volume.clone(), trouble };
+        let told = trouble.clone();
+        let obstacle = Obstacle::NotOpened { end: End::Destination, volume: volume.clone(), trouble: told };
         self.answer_mounts(volume, &Err(Refusal::Failed(obstacle.to_string())));
         for name in self.users_of(volume) {
             self.drop_request(&name, std::slice::from_ref(&obstacle));
         }
         if is_news {
-            effects.push(Effect::Tell(Notice::NotOpened(Box::new(obstacle), volume.clone())));
+            effects.push(Effect::Tell(Notice::NotOpened(trouble, volume.clone())));
         }
     }
 

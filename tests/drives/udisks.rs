@@ -1,0 +1,212 @@
+//! Drives on a mini host with the real udisksd: mounted and let go, also when the desktop, a user or an end comes
+//! in between.
+
+use std::fs::File;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use nbkp::os::directory::Done;
+use nbkp::os::machine;
+use nbkp::os::udisks::{Power, Udisks, UdisksError};
+
+use crate::bus::system_bus;
+use crate::mini::{Stick, eventually, host, sh, uuid};
+use crate::storage::{polkit, udisks, udisks_again};
+
+const AS_USER: &str = "NBKP_TEST_NODE";
+
+fn number(node: &Path) -> (u32, u32) {
+    let device = std::fs::metadata(node).unwrap().rdev();
+    (rustix::fs::major(device), rustix::fs::minor(device))
+}
+
+fn stick(mkfs: &str) -> (tempfile::TempDir, Stick) {
+    let place = tempfile::tempdir().unwrap();
+    let stick = Stick::new(&place.path().join("image"), mkfs);
+    (place, stick)
+}
+
+/// The one place where it is mounted.
+fn point(ours: &Udisks, device: (u32, u32)) -> PathBuf {
+    let facts = ours.facts(device).unwrap();
+    let [point] = facts.mount_points() else { panic!("{facts:?}") };
+    point.clone()
+}
+
+/// What a file manager does meanwhile, whether or not it is the first.
+fn desktop(what: &'static str, node: &Path) -> std::thread::JoinHandle<String> {
+    let line = format!("udisksctl {what} -b {} 2>&1 || true", node.display());
+    std::thread::spawn(move || sh(&line))
+}
+
+#[test]
+fn a_drive_is_mounted_and_let_go() {
+    host("udisks::a_drive_is_mounted_and_let_go", || {
+        let (_bus, _udisks) = (system_bus(), udisks());
+        for mkfs in ["mkfs.ext4 -q", "mkfs.btrfs -q"] {
+            let (_place, mut stick) = stick(mkfs);
+            // It is asked for at once: udisks hears of it later than we do.
+            let device = number(&stick.plug());
+            let ours = Udisks::connect().unwrap();
+            assert_eq!(ours.mount(device).unwrap(), Done::Changed, "{mkfs}");
+            assert_eq!(ours.mount(device).unwrap(), Done::AlreadySo);
+            assert!(sh("cat /proc/self/mountinfo").contains(point(&ours, device).to_str().unwrap()));
+            let facts = ours.facts(device).unwrap();
+            assert_eq!((facts.is_locked(), facts.is_unlocked(), facts.power), (false, false, Power::Stays));
+            // There is nothing to lock, and nothing that could be powered off.
+            assert_eq!(ours.lock(device).unwrap(), Done::AlreadySo);
+            assert_eq!(ours.unmount(device).unwrap(), Done::Changed);
+            assert_eq!(ours.unmount(device).unwrap(), Done::AlreadySo);
+            assert_eq!(ours.power_off(device).unwrap(), Done::AlreadySo);
+            assert_eq!(ours.facts(device).unwrap().mount_points().len(), 0);
+            let ours_is_in = machine::device_state(device);
+            stick.pull();
+            // The number of a loop device may be another's at once.
+            eventually("it is gone", || {
+                let gone = matches!(ours.facts(device), Err(UdisksError::Gone(_)));
+                (gone || machine::device_state(device) != ours_is_in).then_some(())
+            });
+        }
+    });
+}
+
+#[test]
+fn what_others_mounted_is_already_so() {
+    host("udisks::what_others_mounted_is_already_so", || {
+        let (_bus, _udisks) = (system_bus(), udisks());
+        let (_place, mut stick) = stick("mkfs.ext4 -q");
+        let node = stick.plug();
+        let device = number(&node);
+        let ours = Udisks::connect().unwrap();
+        sh(&format!("mkdir /run/by-hand && mount {} /run/by-hand", node.display()));
+        eventually("udisks sees it", || (!ours.facts(device).unwrap().mount_points().is_empty()).then_some(()));
+        assert_eq!(ours.mount(device).unwrap(), Done::AlreadySo);
+        assert_eq!(point(&ours, device), Path::new("/run/by-hand"));
+        assert_eq!(ours.unmount(device).unwrap(), Done::Changed);
+        // The desktop wants the same at the same time: whoever comes second finds it so.
+        for _ in 0..8 {
+            let theirs = desktop("mount", &node);
+            ours.mount(device).unwrap();
+            theirs.join().unwrap();
+            assert!(!ours.facts(device).unwrap().mount_points().is_empty());
+            let theirs = desktop("unmount", &node);
+            ours.unmount(device).unwrap();
+            theirs.join().unwrap();
+        }
+    });
+}
+
+#[test]
+fn one_that_is_in_use_stays() {
+    host("udisks::one_that_is_in_use_stays", || {
+        let (_bus, _udisks) = (system_bus(), udisks());
+        let (_place, mut stick) = stick("mkfs.ext4 -q");
+        let device = number(&stick.plug());
+        let ours = Udisks::connect().unwrap();
+        ours.mount(device).unwrap();
+        let open = File::create(point(&ours, device).join("file")).unwrap();
+        let refused = ours.unmount(device).unwrap_err();
+        assert!(matches!(refused, UdisksError::Busy(..)), "{refused}");
+        drop(open);
+        assert_eq!(ours.unmount(device).unwrap(), Done::Changed);
+    });
+}
+
+#[test]
+fn fstab_says_where() {
+    host("udisks::fstab_says_where", || {
+        let (_bus, _udisks) = (system_bus(), udisks());
+        let (place, mut stick) = stick(&format!("mkfs.ext4 -q -U {}", uuid()));
+        let node = stick.plug();
+        let entry = format!("{} /run/from-fstab ext4 noauto,noatime 0 0\n", node.display());
+        let fstab = place.path().join("fstab");
+        std::fs::write(&fstab, entry).unwrap();
+        sh(&format!("mkdir /run/from-fstab && mount --bind {} /etc/fstab", fstab.display()));
+        let ours = Udisks::connect().unwrap();
+        assert_eq!(ours.mount(number(&node)).unwrap(), Done::Changed);
+        assert_eq!(point(&ours, number(&node)), Path::new("/run/from-fstab"));
+        ours.unmount(number(&node)).unwrap();
+    });
+}
+
+#[test]
+fn a_filesystem_that_cannot_be_mounted_says_why() {
+    host("udisks::a_filesystem_that_cannot_be_mounted_says_why", || {
+        let (_bus, _udisks) = (system_bus(), udisks());
+        let (_place, mut stick) = stick("mkfs.ext4 -q -b 4096");
+        // The size that it believes to have is larger than the device.
+        sh(&format!("truncate -s 60M {}", stick.image.display()));
+        let device = number(&stick.plug());
+        let refused = Udisks::connect().unwrap().mount(device).unwrap_err();
+        assert!(matches!(refused, UdisksError::Refused(..)), "{refused}");
+        assert!(refused.to_string().starts_with("mount it: Error mounting /dev/loop"), "{refused}");
+    });
+}
+
+#[test]
+fn an_end_of_udisks_in_between_is_survived() {
+    host("udisks::an_end_of_udisks_in_between_is_survived", || {
+        let (_bus, mut daemon) = (system_bus(), udisks());
+        let (_place, mut stick) = stick("mkfs.ext4 -q");
+        let device = number(&stick.plug());
+        let ours = Udisks::connect().unwrap();
+        ours.facts(device).unwrap();
+        // A stopped daemon answers nobody; killed in the middle of the call, it leaves the caller without an answer.
+        let pid = daemon.0.id();
+        sh(&format!("kill -STOP {pid}"));
+        let (asking, asked) = std::sync::mpsc::sync_channel(1);
+        let call = std::thread::spawn(move || {
+            asking.send(()).unwrap();
+            ours.mount(device)
+        });
+        asked.recv().unwrap();
+        eventually("the call waits", || {
+            let queued = sh("ss --unix --numeric --no-header state established | awk '$2 > 0 || $3 > 0' || true");
+            (!queued.is_empty()).then_some(())
+        });
+        daemon.kill();
+        let _again = udisks_again();
+        let answer = call.join().unwrap();
+        // It was gone for a moment, which is told, or it came back soon enough; both ways it is mounted next.
+        assert!(matches!(answer, Ok(_) | Err(UdisksError::Absent(_))), "{answer:?}");
+        let ours = Udisks::connect().unwrap();
+        ours.mount(device).unwrap();
+        assert!(!ours.facts(device).unwrap().mount_points().is_empty());
+    });
+}
+
+#[test]
+fn nobody_there_is_told_at_once() {
+    host("udisks::nobody_there_is_told_at_once", || {
+        let started = Instant::now();
+        assert!(matches!(Udisks::connect(), Err(UdisksError::Absent(_))));
+        let _bus = system_bus();
+        let ours = Udisks::connect().unwrap();
+        assert!(matches!(ours.mount((7, 0)), Err(UdisksError::Absent(_))));
+        assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
+    });
+}
+
+#[test]
+fn a_user_without_the_right_is_told_so() {
+    let name = "udisks::a_user_without_the_right_is_told_so";
+    if let Some(node) = std::env::var_os(AS_USER) {
+        let refused = Udisks::connect().unwrap().mount(number(Path::new(&node))).unwrap_err();
+        assert!(matches!(refused, UdisksError::NotAuthorized(..)), "{refused:?}");
+        println!("was refused");
+        return;
+    }
+    host(name, || {
+        let (_bus, _polkit, _udisks) = (system_bus(), polkit(""), udisks());
+        let (_place, mut stick) = stick("mkfs.ext4 -q");
+        let node = stick.plug();
+        // Nobody's copy of this program: where it was built, that user may not read.
+        sh(&format!("cp {} /run/test && chmod 755 /run/test", std::env::current_exe().unwrap().display()));
+        let said = sh(&format!(
+            "{AS_USER}={} setpriv --reuid 65534 --regid 65534 --clear-groups /run/test --exact {name} --nocapture",
+            node.display()
+        ));
+        assert!(said.contains("was refused"), "{said}");
+    });
+}
