@@ -97,6 +97,7 @@ scenarios! {
         is_mounted_for_its_runs_and_let_go
         mounted_by_the_desktop_it_stays
         in_use_it_is_not_called_safe
+        in_use_in_a_container_it_is_not_called_safe
         what_a_killed_daemon_left_open_is_closed
         what_is_missing_on_it_is_not_asked_again_and_again
         without_the_right_it_waits

@@ -12,7 +12,7 @@ use tokio::sync::mpsc::Sender;
 use crate::daemon::job::{Closer, Closing, DriveNews, DriveOrder, Expected, Opening, Sake};
 use crate::daemon::unlock;
 use crate::decide::presence::{DrivePresence, MountTree, sight_of_drive};
-use crate::model::{Closed, Held, Left, Mounting, OpeningTrouble, Undo, WhenDone};
+use crate::model::{Closed, Held, Holder, Left, Mounting, OpeningTrouble, Undo, WhenDone};
 use crate::os::directory::{Directory, Done};
 use crate::os::machine::{self, DeviceState};
 use crate::os::udisks::{Facts, Power, Udisks, UdisksError};
@@ -211,11 +211,16 @@ fn close_device(device: (u32, u32), undo: Undo, closing: &Closing) -> Result<(Le
             return Ok((Left::Stuck(format!("could not {error}: {cause}")), closer));
         }
     }
-    if let Some(holders) = patiently(|| udisks.unmount(device), || holders::of(points))? {
+    let filesystem = facts.in_mount_tables();
+    let users = || filesystem.as_ref().map(holders::of).unwrap_or_default();
+    if let Some(holders) = patiently(|| udisks.unmount(device), users)? {
+        return Ok((Left::InUse(holders), closer));
+    }
+    if let Some(holders) = filesystem.as_ref().and_then(still_in_use) {
         return Ok((Left::InUse(holders), closer));
     }
     let locks = undo == Undo::Lock || matches!(closing.then, WhenDone::Lock | WhenDone::PowerOff);
-    if locks && let Some(holders) = patiently(|| udisks.lock(device), Vec::new)? {
+    if locks && let Some(holders) = patiently(|| udisks.lock(device), users)? {
         return Ok((Left::InUse(holders), closer));
     }
     if !facts.others.is_empty() {
@@ -239,11 +244,27 @@ fn close_device(device: (u32, u32), undo: Undo, closing: &Closing) -> Result<(Le
     }
 }
 
+/// Whether what is unmounted here is in use elsewhere, as in a container: then it is not written to the drive to the
+/// end. The kernel itself needs a moment to be done with it.
+fn still_in_use(filesystem: &holders::Filesystem) -> Option<Vec<Holder>> {
+    let begun = clock::boot();
+    loop {
+        let users = holders::of(filesystem);
+        if users.is_empty() && !holders::is_alive(filesystem) {
+            return None;
+        }
+        if clock::boot().since(begun) > UNTIL_BUSY {
+            return Some(users);
+        }
+        sleep(PAUSE);
+    }
+}
+
 /// Tries for a while what others may be in the way of; if they stay, tells who they are.
-fn patiently<H>(
+fn patiently(
     act: impl Fn() -> Result<Done, UdisksError>,
-    who: impl Fn() -> Vec<H>,
-) -> Result<Option<Vec<H>>, UdisksError> {
+    who: impl Fn() -> Vec<Holder>,
+) -> Result<Option<Vec<Holder>>, UdisksError> {
     let begun = clock::boot();
     loop {
         match act() {

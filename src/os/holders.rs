@@ -13,12 +13,37 @@ use crate::model::{HeldBy, Holder, Mount};
 /// No more than this many are told.
 const MOST: usize = 8;
 
-/// The processes that use what is mounted at one of these points, as far as this user may see them.
+/// A filesystem, as mount tables know it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Filesystem {
+    /// The node of its device.
+    pub node: PathBuf,
+    /// The number of its device, major and minor. Filesystems over several devices have a number of their own.
+    pub number: (u32, u32),
+    /// Its UUID.
+    pub uuid: String,
+    /// Where it is mounted here.
+    pub points: Vec<PathBuf>,
+}
+
+/// Whether the kernel still works on a filesystem, though it may be mounted nowhere that can be seen: a process in a
+/// container may have a file of it open, whose mount went away with its directory. Those that are not in sysfs (FAT,
+/// exFAT, NTFS) are taken to be gone.
 #[must_use]
-pub fn of(points: &[PathBuf]) -> Vec<Holder> {
+pub fn is_alive(filesystem: &Filesystem) -> bool {
+    let (major, minor) = filesystem.number;
+    let device = fs::read_link(format!("/sys/dev/block/{major}:{minor}")).ok();
+    let name = device.as_deref().and_then(Path::file_name).unwrap_or_default();
+    let by_name = ["ext4", "xfs", "f2fs"].map(|kind| Path::new("/sys/fs").join(kind).join(name));
+    let by_uuid = Path::new("/sys/fs/btrfs").join(&filesystem.uuid);
+    !name.is_empty() && by_name.iter().chain([&by_uuid]).any(|path| path.exists())
+}
+
+/// The processes that use a filesystem, as far as this user may see them. One that is unmounted here may still be mounted
+/// in the namespace of a container.
+#[must_use]
+pub fn of(filesystem: &Filesystem) -> Vec<Holder> {
     let own = std::process::id();
-    let here = mounts_of(Path::new("/proc/self"));
-    let ours: Vec<&Mount> = here.iter().filter(|mount| points.contains(&mount.point)).collect();
     let namespace = fs::read_link("/proc/self/ns/mnt").ok();
     let mut pids: Vec<u32> = fs::read_dir("/proc")
         .into_iter()
@@ -29,14 +54,12 @@ pub fn of(points: &[PathBuf]) -> Vec<Holder> {
     pids.sort_unstable();
     let holder = |pid: u32| {
         let process = PathBuf::from(format!("/proc/{pid}"));
-        let elsewhere = fs::read_link(process.join("ns/mnt")).ok() != namespace;
-        let by = used(&process, points).map(HeldBy::Path).or_else(|| {
-            let theirs = if elsewhere { mounts_of(&process) } else { Vec::new() };
-            theirs
-                .iter()
-                .find(|mount| ours.iter().any(|our| is_same(our, mount)))
-                .map(|m| HeldBy::Namespace(m.point.clone()))
-        })?;
+        let theirs = fs::read_link(process.join("ns/mnt")).ok();
+        let elsewhere = || {
+            let table = if theirs.is_some() && theirs != namespace { mounts_of(&process) } else { Vec::new() };
+            table.into_iter().find(|mount| is_of(mount, filesystem)).map(|mount| HeldBy::Namespace(mount.point))
+        };
+        let by = used(&process, &filesystem.points).map(HeldBy::Path).or_else(elsewhere)?;
         let name = fs::read_to_string(process.join("comm")).unwrap_or_default();
         Some(Holder { pid, name: name.trim_end().replace(char::is_control, "\u{fffd}"), by })
     };
@@ -47,9 +70,8 @@ fn mounts_of(process: &Path) -> Vec<Mount> {
     fs::read(process.join("mountinfo")).map(|bytes| mountinfo::parse(&bytes)).unwrap_or_default()
 }
 
-/// Whether two mounts are of one filesystem.
-fn is_same(one: &Mount, other: &Mount) -> bool {
-    one.device == other.device && one.fs_type == other.fs_type
+fn is_of(mount: &Mount, filesystem: &Filesystem) -> bool {
+    mount.device == filesystem.number || (mount.device.0 == 0 && mount.source == filesystem.node)
 }
 
 /// The first thing below one of the points that a process uses.

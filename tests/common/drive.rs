@@ -62,21 +62,9 @@ impl Drive {
             Filesystem::Luks => {
                 let key = image.with_extension("key");
                 std::fs::write(&key, "another passphrase").unwrap();
-                run(
-                    "cryptsetup",
-                    &[
-                        &"luksFormat",
-                        &"--batch-mode",
-                        &"--type",
-                        &"luks2",
-                        &"--pbkdf",
-                        &"pbkdf2",
-                        &"--pbkdf-force-iterations",
-                        &"1000",
-                        &image,
-                        &key,
-                    ],
-                )
+                let format =
+                    "cryptsetup luksFormat --batch-mode --pbkdf pbkdf2 --pbkdf-force-iterations 1000 \"$0\" \"$1\"";
+                run("sh", &[&"-ec", &format, &image, &key])
             }
         };
         let uuid = run("blkid", &[&"-p", &"-s", &"UUID", &"-o", &"value", &image]);

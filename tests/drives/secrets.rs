@@ -2,7 +2,6 @@
 //! nobody can look into, and found nowhere else.
 
 use std::collections::HashMap;
-use std::io::Write;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -15,7 +14,7 @@ use zbus::{Connection, ObjectPath, OwnedObjectPath, OwnedVariant, interface};
 
 use crate::bus::{Neighbour, bus, system_bus};
 use crate::keyring::keyring;
-use crate::mini::{Stick, eventually, host, sh, uuid};
+use crate::mini::{Stick, host, sh, uuid};
 
 const CANARY: &str = "correct-horse-canary-staple";
 const SESSION: &str = "/run/user-bus";

@@ -6,11 +6,13 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use nbkp::model::{HeldBy, Holder};
 use nbkp::os::directory::Done;
+use nbkp::os::holders;
 use nbkp::os::machine;
 use nbkp::os::udisks::{Power, Udisks, UdisksError};
 
-use crate::bus::system_bus;
+use crate::bus::{Neighbour, system_bus};
 use crate::mini::{Stick, eventually, host, sh, uuid};
 use crate::storage::{polkit, udisks, udisks_again};
 
@@ -209,4 +211,64 @@ fn a_user_without_the_right_is_told_so() {
         ));
         assert!(said.contains("was refused"), "{said}");
     });
+}
+
+#[test]
+fn who_holds_a_filesystem_is_found() {
+    host("udisks::who_holds_a_filesystem_is_found", || {
+        let (_bus, _udisks) = (system_bus(), udisks());
+        for mkfs in ["mkfs.ext4 -q", "mkfs.btrfs -q"] {
+            let (_place, mut stick) = stick(mkfs);
+            let device = number(&stick.plug());
+            let ours = Udisks::connect().unwrap();
+            ours.mount(device).unwrap();
+            let inside = point(&ours, device);
+            let tables = || ours.facts(device).unwrap().in_mount_tables().unwrap();
+            let let_go = || eventually("it is let go", || (!holders::is_alive(&tables())).then_some(()));
+            assert_eq!((holders::of(&tables()), holders::is_alive(&tables())), (vec![], true));
+            let program = inside.join("program");
+            std::fs::copy("/bin/sleep", &program).unwrap();
+            let works_in_it = format!("cd {} && exec sleep 1000", inside.display());
+            let has_it_open = format!("exec sleep 1000 < {}", program.display());
+            let runs_from_it = format!("exec {} 1000", program.display());
+            for (line, held) in [(works_in_it, &inside), (has_it_open, &program), (runs_from_it, &program)] {
+                let mut holder = Neighbour::start("/bin/sh", &["-c", &line], &[]);
+                let (pid, by) = (holder.0.id(), HeldBy::Path(held.clone()));
+                let is_found = || holders::of(&tables()).iter().any(|found| found.pid == pid && found.by == by);
+                eventually("it is found", || is_found().then_some(()));
+                holder.kill();
+            }
+            ours.unmount(device).unwrap();
+            let_go();
+
+            // Mounted in a container, at a directory that stays.
+            let kept = format!("/run/kept-{}", mkfs.len());
+            sh(&format!("mkdir {kept} && mount {} {kept}", tables().node.display()));
+            let mut confined = container("sleep 1000");
+            eventually("udisks sees it", || (tables().points.len() == 1).then_some(()));
+            ours.unmount(device).unwrap();
+            let holder = Holder { pid: confined.0.id(), name: "sleep".into(), by: HeldBy::Namespace(kept.into()) };
+            assert_eq!((holders::of(&tables()), holders::is_alive(&tables())), (vec![holder], true), "{mkfs}");
+            confined.kill();
+            let_go();
+
+            // In a container whose mount goes with its directory, but not the file that is open there.
+            ours.mount(device).unwrap();
+            let open = format!("sleep 1000 < {}/program", point(&ours, device).display());
+            let mut confined = container(&open);
+            ours.unmount(device).unwrap();
+            assert!(holders::is_alive(&tables()), "{mkfs}");
+            confined.kill();
+            let_go();
+        }
+    });
+}
+
+/// A namespace of mounts in which nothing that is done here shows, with a process in it.
+fn container(line: &str) -> Neighbour {
+    let line = format!("exec {line}");
+    let started = Neighbour::start("/usr/bin/unshare", &["--mount", "--propagation=private", "sh", "-c", &line], &[]);
+    let comm = format!("/proc/{}/comm", started.0.id());
+    eventually("it is there", || (std::fs::read(&comm).unwrap() == b"sleep\n").then_some(()));
+    started
 }

@@ -108,6 +108,26 @@ pub fn in_use_it_is_not_called_safe(host: &MiniHost) {
     until("it is said to be safe", || daemon.log().contains("drive `usb` is closed; it is safe to remove"));
 }
 
+pub fn in_use_in_a_container_it_is_not_called_safe(host: &MiniHost) {
+    let (_bus, _udisks) = (system_bus(), udisks());
+    let mut usb = host.drive("usb", Ext4).prepared_for("documents");
+    host.configure(&opened(host, &usb, "unmount"));
+    let _daemon = host.start();
+    usb.attach();
+    until("it is mounted", || host.ctl(&["mount", "usb"]).code == Some(0));
+    std::fs::write(points(&usb)[0].join("file"), "x").unwrap();
+    // A namespace of mounts in which nothing that is done here shows.
+    let line = format!("exec sleep 1000 < {}/file", points(&usb)[0].display());
+    let unshare = ["--mount", "--propagation=private", "sh", "-c", &line];
+    let mut container = Neighbour::start("/usr/bin/unshare", &unshare, &[]);
+    let comm = format!("/proc/{}/comm", container.0.id());
+    until("the container is there", || text_of(&comm) == "sleep\n");
+    host.ctl(&["eject", "usb"]).exits(1).says("still in use").says("do not pull it out");
+    assert_eq!(points(&usb).len(), 0, "here it is unmounted all the same");
+    container.kill();
+    host.ctl(&["eject", "usb"]).exits(0).says("safe to remove");
+}
+
 pub fn what_a_killed_daemon_left_open_is_closed(host: &MiniHost) {
     let (_bus, _udisks) = (system_bus(), udisks());
     let source = host.source("documents");

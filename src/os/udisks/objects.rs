@@ -8,6 +8,8 @@ use std::path::PathBuf;
 use zbus::fdo::ManagedObjects;
 use zbus::{OwnedObjectPath, OwnedVariant};
 
+use crate::os::holders;
+
 const BLOCK: &str = "org.freedesktop.UDisks2.Block";
 pub(super) const FILESYSTEM: &str = "org.freedesktop.UDisks2.Filesystem";
 pub(super) const ENCRYPTED: &str = "org.freedesktop.UDisks2.Encrypted";
@@ -46,6 +48,9 @@ pub enum Power {
 pub(super) struct Filesystem {
     pub(super) object: OwnedObjectPath,
     pub(super) points: Vec<PathBuf>,
+    node: PathBuf,
+    number: (u32, u32),
+    uuid: String,
 }
 
 impl Facts {
@@ -53,6 +58,14 @@ impl Facts {
     #[must_use]
     pub fn mount_points(&self) -> &[PathBuf] {
         self.filesystem.as_ref().map_or(&[], |filesystem| filesystem.points.as_slice())
+    }
+
+    /// Its filesystem, as mount tables know it; `None` while it is locked up.
+    #[must_use]
+    pub fn in_mount_tables(&self) -> Option<holders::Filesystem> {
+        let Filesystem { points, node, number, uuid, .. } = self.filesystem.as_ref()?;
+        let (node, uuid, points) = (node.clone(), uuid.clone(), points.clone());
+        Some(holders::Filesystem { node, number: *number, uuid, points })
     }
 
     /// Whether it is in a LUKS container.
@@ -99,7 +112,11 @@ pub(super) fn facts(objects: &ManagedObjects, (major, minor): (u32, u32)) -> Opt
     let others = others.filter(|path| is_in_use(objects, path)).filter_map(|path| node(objects, path)).collect();
     let filesystem = object.and_then(|object| {
         let points = mount_points(interface(objects, &object, FILESYSTEM)?);
-        Some(Filesystem { object, points })
+        let block = interface(objects, &object, BLOCK)?;
+        let uuid = property::<String>(block, "IdUUID").unwrap_or_default();
+        let number = property::<u64>(block, "DeviceNumber")?;
+        let number = (rustix::fs::major(number), rustix::fs::minor(number));
+        Some(Filesystem { node: node(objects, &object)?, object, points, number, uuid })
     });
     let power = if can_power_off == Some(true) { Power::CanBeCut } else { Power::Stays };
     Some(Facts { container, clear_text, filesystem, drive, power, others })
@@ -156,4 +173,93 @@ fn node(objects: &ManagedObjects, path: &OwnedObjectPath) -> Option<PathBuf> {
 
 fn mount_points(filesystem: &Properties) -> Vec<PathBuf> {
     property::<Vec<Vec<u8>>>(filesystem, "MountPoints").unwrap_or_default().into_iter().map(path_of).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use zbus::ObjectPath;
+
+    use super::*;
+
+    fn path(path: &str) -> OwnedObjectPath {
+        ObjectPath::try_from(path.to_owned()).unwrap().into()
+    }
+
+    fn link_to(path: &str) -> OwnedVariant {
+        ObjectPath::try_from(path.to_owned()).unwrap().into()
+    }
+
+    fn bytes(text: &str) -> Vec<u8> {
+        text.bytes().chain([0]).collect()
+    }
+
+    /// A block device with this minor number, on the drive `/drive`, and more interfaces.
+    fn block(objects: &mut ManagedObjects, name: &str, minor: u32, backing: &str, more: &[(&str, Properties)]) {
+        let properties = Properties::from([
+            ("Device".to_owned(), zbus::Variant::from(bytes(&format!("/dev{name}"))).try_into().unwrap()),
+            ("DeviceNumber".to_owned(), rustix::fs::makedev(8, minor).into()),
+            ("CryptoBackingDevice".to_owned(), link_to(backing)),
+            ("Drive".to_owned(), link_to(if backing == NOTHING { "/drive" } else { NOTHING })),
+        ]);
+        let mut interfaces = HashMap::from([(BLOCK.try_into().unwrap(), properties)]);
+        interfaces.extend(more.iter().map(|(name, properties)| {
+            let copied = properties.iter().map(|(name, value)| (name.clone(), value.try_clone().unwrap()));
+            ((*name).try_into().unwrap(), copied.collect())
+        }));
+        objects.insert(path(name), interfaces);
+    }
+
+    fn mounted_at(points: &[&str]) -> Properties {
+        let points: Vec<Vec<u8>> = points.iter().map(|point| bytes(point)).collect();
+        HashMap::from([("MountPoints".to_owned(), zbus::Variant::from(points).try_into().unwrap())])
+    }
+
+    fn opened(clear: &str) -> Properties {
+        HashMap::from([("CleartextDevice".to_owned(), link_to(clear))])
+    }
+
+    /// A drive with a container in its first partition, and a filesystem in its second.
+    fn drive(clear: &str, second: &[&str]) -> ManagedObjects {
+        let mut objects = ManagedObjects::new();
+        let power = HashMap::from([("CanPowerOff".to_owned(), true.into())]);
+        objects.insert(path("/drive"), HashMap::from([(DRIVE.try_into().unwrap(), power)]));
+        block(&mut objects, "/sda", 0, NOTHING, &[]);
+        block(&mut objects, "/sda1", 1, NOTHING, &[(ENCRYPTED, opened(clear))]);
+        block(&mut objects, "/sda2", 2, NOTHING, &[(FILESYSTEM, mounted_at(second))]);
+        if clear != NOTHING {
+            block(&mut objects, clear, 9, "/sda1", &[(FILESYSTEM, mounted_at(&["/media/usb"]))]);
+        }
+        objects
+    }
+
+    #[test]
+    fn a_container_and_what_is_in_it_are_one() {
+        let locked = facts(&drive(NOTHING, &[]), (8, 1)).unwrap();
+        assert!(locked.is_locked() && !locked.is_unlocked() && locked.mount_points().is_empty());
+        let objects = drive("/dm0", &[]);
+        for device in [(8, 1), (8, 9)] {
+            let found = facts(&objects, device).unwrap();
+            assert!(found.is_unlocked() && !found.is_locked(), "{found:?}");
+            assert_eq!((found.mount_points(), found.power), (&[PathBuf::from("/media/usb")][..], Power::CanBeCut));
+            assert!(found.others.is_empty());
+            assert_eq!(found.in_mount_tables().unwrap().number, (8, 9));
+        }
+        assert_eq!(facts(&objects, (8, 3)), None);
+    }
+
+    #[test]
+    fn what_else_is_in_use_on_the_drive_is_known() {
+        assert_eq!(facts(&drive("/dm0", &["/media/b"]), (8, 1)).unwrap().others, [PathBuf::from("/dev/sda2")]);
+        // For the second partition, the container that is open is another's.
+        assert_eq!(facts(&drive("/dm0", &[]), (8, 2)).unwrap().others, [PathBuf::from("/dev/sda1")]);
+        assert!(facts(&drive(NOTHING, &["/media/b"]), (8, 2)).unwrap().others.is_empty());
+    }
+
+    #[test]
+    fn an_older_udisks_tells_of_the_device_within_only() {
+        let mut objects = drive("/dm0", &[]);
+        let container = objects.get_mut(&path("/sda1")).unwrap();
+        container.insert(ENCRYPTED.try_into().unwrap(), HashMap::new());
+        assert!(facts(&objects, (8, 1)).unwrap().is_unlocked());
+    }
 }
