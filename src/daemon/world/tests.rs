@@ -887,6 +887,24 @@ fn a_closed_drive_is_opened_for_all_its_runs_and_closed_behind_the_last() {
 }
 
 #[test]
+fn a_drive_stays_open_while_another_takes_its_turn() {
+    let text = OPENED.replace("passphrase = \"red\"", "").replace("[syncs.secrets]", "[syncs.files]");
+    let mut story = Story::with_closed_drive(&text);
+    story.see(&[("red", present("/media/red", Some(7)))]);
+    story.wait(12);
+    story.opened("usb", present("/media/usb", Some(1)));
+    story.orders();
+    assert_eq!(story.running(), ["documents"]);
+    story.end("documents", Conclusion::Ok);
+    // The other drive has its turn; `photos` still waits for this one.
+    assert_eq!((story.running(), story.orders()), (vec!["files".to_owned()], vec![]));
+    story.end("files", Conclusion::Ok);
+    assert_eq!((story.running(), story.orders()), (vec!["photos".to_owned()], vec![]));
+    story.end("photos", Conclusion::Ok);
+    assert_eq!(story.orders(), ["close usb: PowerOff"]);
+}
+
+#[test]
 fn behind_a_run_that_did_not_end_well_a_drive_is_put_back_and_no_further() {
     let mut story =
         Story::with_closed_drive(&OPENED.replace("[syncs.documents]", "[syncs.documents]\nenabled = false"));
