@@ -288,6 +288,13 @@ impl World {
         }
     }
 
+    /// Waits for no drive any more: whoever says twice that the daemon is to end means it. The next one closes them.
+    pub(super) fn leave_drives_open(&mut self) {
+        for state in self.volumes.values_mut() {
+            state.hand = Hand::Off;
+        }
+    }
+
     /// Takes over what a dead daemon left open: it is closed, unless the queue needs it.
     pub(super) fn take_over(&mut self, held: Held) {
         let root = self.configuration.volumes.get(&held.volume).map(|volume| &volume.root);

@@ -277,6 +277,10 @@ impl World {
                 self.look(Scope::everything(), &mut effects);
             }
             Event::Degraded(source, sentence) => self.degraded(source, sentence, &mut effects),
+            Event::Stop if self.stage == Stage::Stopping => {
+                self.leave_drives_open();
+                self.stop(&mut effects);
+            }
             Event::Stop | Event::Abandoned => self.stop(&mut effects),
         }
         self.replan(now, &mut effects);

@@ -1062,7 +1062,22 @@ fn a_stop_closes_what_is_open_before_it_ends() {
     story.end("documents", Conclusion::Interrupted(Interruption::Stopping));
     assert_eq!(story.orders(), ["close usb: Leave"]);
     assert!(!story.finished);
+    // Its client leaves, too: that is no reason to hurry.
+    story.tell(Event::Abandoned);
+    assert!(!story.finished);
     story.closed("usb", Left::Safe(Closed::PluggedIn), Closer::Us);
+    assert!(story.finished);
+}
+
+#[test]
+fn told_twice_to_stop_it_waits_for_no_drive() {
+    let mut story = Story::with_closed_drive(OPENED);
+    story.wait(10);
+    story.opened("usb", present("/media/usb", Some(1)));
+    story.tell(Event::Stop);
+    story.end("documents", Conclusion::Interrupted(Interruption::Stopping));
+    assert!(!story.finished, "the drive is being closed");
+    story.tell(Event::Stop);
     assert!(story.finished);
 }
 
