@@ -1,5 +1,6 @@
 //! Floor 2: translation. Text and bytes into nouns and back, pure; serde lives here only.
 
+pub mod announcement;
 pub mod config;
 pub mod duration;
 pub mod json;

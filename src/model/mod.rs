@@ -2,6 +2,7 @@
 //!
 //! An identifier is checked when it is made and never again; a variant holds exactly what is valid in that state.
 
+mod announcement;
 mod condition;
 mod configuration;
 mod ledger;
@@ -20,6 +21,7 @@ mod sync;
 mod transfer;
 mod volume;
 
+pub use announcement::{Announcement, Button, Deeds, Matter, Notification, Subject, Weight};
 pub use condition::{BatteryRule, Conditions, Hours, MeteredRule};
 pub use configuration::{Configuration, CredentialProvider, DaemonSettings, Endpoint, Group, Location, Notify, Route};
 pub use ledger::{Ledger, Pause};
