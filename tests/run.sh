@@ -83,7 +83,8 @@ all_tests() {
 
 program_packages
 debian_packages blkid=util-linux mkfs.ext4=e2fsprogs udevadm=udev strace=strace shellcheck=shellcheck bindfs=bindfs \
-    fusermount3=fuse3 pkill=procps setpriv=util-linux python3=python3 systemd-analyze=systemd
+    fusermount3=fuse3 pkill=procps setpriv=util-linux python3=python3 systemd-analyze=systemd dbus-daemon=dbus-daemon
+
 
 say "checks"
 check "formatting" cargo fmt --check

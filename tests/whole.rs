@@ -9,7 +9,7 @@
 //! | 3 a finished backup is never harmed by a later failed run | `faults::a_full_destination_harms_nothing`, `kills::*`, `faults::a_yanked_drive_interrupts_and_a_replug_goes_on` |
 //! | 4 what is shown as complete is complete | `faults::a_drive_that_loses_data_is_not_believed`, `kills::*`, `faults::two_daemons_share_one_destination` |
 //! | 5 no event is needed twice, none is lost for good, a storm costs bounded memory | `plug::already_in_at_start`, `plug::twice_quickly_runs_once`, `scale::a_storm_of_mounts`, `scale::a_storm_of_uevents` |
-//! | 6 never prompts, never hangs on a dead mount, never spins, idles without waking | `scale::a_dead_mount_stops_nothing_else`, `hostile::a_sentinel_that_is_a_pipe_stops_nothing`, `scale::idle_is_idle` |
+//! | 6 never prompts, never hangs on a dead mount, never spins, idles without waking | `scale::a_dead_mount_stops_nothing_else`, `hostile::a_sentinel_that_is_a_pipe_stops_nothing`, `scale::idle_is_idle`, `notices::nobody_has_to_show_anything` |
 //! | 7 no secret reaches an argument list, an environment, a log or a core dump | `hostile::children_see_nothing_of_the_environment` (there are no secrets yet) |
 //! | 8 whoever cannot read the files learns nothing and can make us do nothing | `hostile::another_user_is_turned_away`, `client::what_is_ours_is_private` |
 #![expect(clippy::disallowed_methods, reason = "tests start programs, read the environment and watch the time")]
@@ -26,6 +26,7 @@ mod scenarios {
     pub mod ground;
     pub mod hostile;
     pub mod kills;
+    pub mod notices;
     pub mod order;
     pub mod plug;
     pub mod scale;
@@ -116,6 +117,13 @@ scenarios! {
         says_when_nobody_answers
         what_is_ours_is_private
         demonstrates_itself;
+    notices:
+        a_start_can_be_held
+        a_failure_is_told_once_and_taken_back
+        one_notification_takes_the_place_of_the_other
+        without_buttons_the_command_is_named
+        what_is_not_wanted_asks_nobody
+        nobody_has_to_show_anything;
     scale:
         a_thousand_syncs
         a_storm_of_mounts

@@ -12,6 +12,7 @@ use tokio::time::{Instant, Interval};
 use crate::daemon::Fatal;
 use crate::daemon::ask::Ask;
 use crate::daemon::job::WorkerNews;
+use crate::daemon::notifier::Board;
 use crate::daemon::observer::{LookRequest, Observation, Occasion, Scope};
 use crate::daemon::reporter::Reporter;
 use crate::daemon::worker::{self, Worker};
@@ -47,6 +48,8 @@ pub struct Channels {
     pub configurations: mpsc::Receiver<Result<Arc<Configuration>, String>>,
     /// To the reader of the configuration file: it is to be read.
     pub read: mpsc::Sender<Reread>,
+    /// To the notifier.
+    pub board: Board,
     /// To all who show the state.
     pub status: watch::Sender<Arc<Status>>,
     /// To all who use the configuration.
@@ -265,6 +268,7 @@ impl Dispatcher {
                 }
             }
             Effect::Tell(notice) => self.reporter.tell(notice),
+            Effect::Announce(announcement) => self.channels.board.post(announcement),
             Effect::Finish => return Course::End,
         }
         Course::On

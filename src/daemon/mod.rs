@@ -7,6 +7,7 @@ pub mod errand;
 pub mod errands;
 pub mod job;
 pub mod keeper;
+pub mod notifier;
 pub mod observer;
 pub mod reader;
 pub mod reporter;

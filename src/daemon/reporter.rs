@@ -129,6 +129,7 @@ mod message_id {
     pub(super) const CONFIGURATION_REFUSED: &str = "6d0f7c2be0c24e3a9f5b1c7f0a9e1d0a";
     pub(super) const OVERDUE: &str = "6d0f7c2be0c24e3a9f5b1c7f0a9e1d0b";
     pub(super) const DEGRADED: &str = "6d0f7c2be0c24e3a9f5b1c7f0a9e1d0c";
+    pub(super) const SAFE_TO_REMOVE: &str = "6d0f7c2be0c24e3a9f5b1c7f0a9e1d0d";
 }
 
 fn write(notice: &Notice) {
@@ -164,6 +165,11 @@ fn write(notice: &Notice) {
             message_id = message_id::OVERDUE,
             nbkp.sync = sync.as_str(),
             "{sync}: the last copy is older than max-age; `nbkpctl why {sync}` tells what it waits for"
+        ),
+        Notice::SafeToRemove(volume) => tracing::info!(
+            message_id = message_id::SAFE_TO_REMOVE,
+            nbkp.volume = volume.as_str(),
+            "volume {volume} is safe to remove"
         ),
         Notice::Degraded(sentence) => tracing::warn!(message_id = message_id::DEGRADED, "{sentence}"),
     }

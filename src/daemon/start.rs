@@ -12,7 +12,7 @@ use crate::daemon::dispatcher::{Channels, Dispatcher, Ending, Reread};
 use crate::daemon::reporter::Reporter;
 use crate::daemon::server::{self, Doors};
 use crate::daemon::world::{Beginnings, Initiative, World};
-use crate::daemon::{errands, keeper, observer, reader};
+use crate::daemon::{errands, keeper, notifier, observer, reader};
 use crate::model::{Ledger, SyncName};
 use crate::os::clock;
 use crate::os::ears::{Ears, EarsError};
@@ -138,6 +138,8 @@ pub(super) fn lay(paths: &Paths, state: &StateDir, initiative: Initiative) -> Re
     let (to_asks, asks) = mpsc::channel(64);
     let (status, shown) = watch::channel(Arc::new(world.status(&now)));
     let (configuration, in_force) = watch::channel(configuration);
+    let (board, mail) = notifier::board();
+    tasks.spawn(notifier::run(mail, in_force.clone(), to_asks.clone()));
     let (errands, orders) = mpsc::channel(16);
     tasks.spawn(errands::run(orders, to_asks.clone()));
     let (endings, to_end) = mpsc::channel(4);
@@ -150,6 +152,7 @@ pub(super) fn lay(paths: &Paths, state: &StateDir, initiative: Initiative) -> Re
         keeping,
         configurations,
         read,
+        board,
         status,
         configuration,
         endings: to_end,

@@ -14,6 +14,7 @@ pub mod history;
 pub mod journal;
 pub mod machine;
 pub mod mounts;
+pub mod notifications;
 pub mod probe;
 pub mod process;
 pub mod service;

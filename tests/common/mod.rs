@@ -2,6 +2,7 @@
 
 pub mod config;
 pub mod daemon;
+pub mod desktop;
 pub mod drive;
 pub mod folder;
 pub mod harness;

@@ -3,6 +3,7 @@
 //! An event changes what is known; then the plan is made anew, whole, and what follows from it is returned as effects.
 //! Nothing here waits, so no decision is cancelled half-way.
 
+mod announcements;
 mod asks;
 mod memory;
 mod picture;
@@ -23,11 +24,12 @@ use crate::daemon::ask::{Ask, Refusal, RequestEnd, Urgency};
 use crate::daemon::job::{Job, WorkerNews};
 use crate::daemon::observer::{Observation, Scope};
 use crate::model::{
-    BlockDevice, Configuration, Interruption, Ledger, Now, RunId, RunRecord, SyncName, SyncSight, Trigger, VolumeName,
-    VolumeRoot, upstreams,
+    Announcement, BlockDevice, Configuration, Interruption, Ledger, Now, RunId, RunRecord, SyncName, SyncSight,
+    Trigger, VolumeName, VolumeRoot, upstreams,
 };
 use crate::os::history::{Entry, Past};
 
+use announcements::Told;
 use memory::SyncMemory;
 use plan::Plan;
 use runs::Run;
@@ -71,6 +73,8 @@ pub enum Effect {
     Alarm(Option<Timestamp>),
     /// Tell journal and service manager.
     Tell(Notice),
+    /// Tell the person at the desk.
+    Announce(Announcement),
     /// Nothing runs any more, and the daemon was asked to end.
     Finish,
 }
@@ -111,6 +115,8 @@ pub enum Notice {
     ConfigurationRefused(String),
     /// A copy is older than `max-age`.
     Overdue(SyncName),
+    /// A drive may be pulled out: everything is written, and nothing of it is in use any more.
+    SafeToRemove(VolumeName),
     /// A neighbour works no longer.
     Degraded(String),
 }
@@ -161,6 +167,7 @@ pub struct World {
     requests: BTreeMap<SyncName, Request>,
     runs: BTreeMap<SyncName, Run>,
     plan: Plan,
+    told: Told,
     /// How many looks were asked for.
     looks: u64,
     /// When the first look was taken.
@@ -213,6 +220,7 @@ impl World {
             requests: BTreeMap::new(),
             runs: BTreeMap::new(),
             plan: Plan::default(),
+            told: Told::default(),
             looks: 0,
             first_look: None,
             unanswered: Vec::new(),
@@ -252,6 +260,7 @@ impl World {
             Event::Stop | Event::Abandoned => self.stop(&mut effects),
         }
         self.replan(now, &mut effects);
+        self.announce_changes(now, &mut effects);
         if self.stage == Stage::Stopping && self.runs.is_empty() {
             effects.push(Effect::Finish);
         }

@@ -196,6 +196,7 @@ impl World {
                 let _ = end.try_send(RequestEnd::Ran(Box::new(record.clone())));
             }
         }
+        self.announce_end(&record, &report.conclusion, effects);
         self.look_behind(&name, record.outcome, effects);
         effects.push(Effect::Tell(Notice::RunEnded(Box::new(record.clone()))));
         effects.push(Effect::Keep(Keep::Run(Entry::Ended(Box::new(record)))));

@@ -33,6 +33,12 @@ impl VolumeState {
         Standing { sight: &self.sight, custody }
     }
 
+    /// Since when the drive has been plugged in, if it is; one that does not answer still is.
+    pub(super) fn plugged_in_since(&self) -> Option<BootTime> {
+        let silent = matches!(self.sight, VolumeSight::Absent(Absence::Silent(_)));
+        self.arrived.filter(|_| silent || medium(&self.sight).is_some())
+    }
+
     /// Takes a drive back that its user had let go.
     pub(super) fn take_back(&mut self) {
         self.let_go = None;
