@@ -83,8 +83,8 @@ all_tests() {
 
 program_packages
 debian_packages blkid=util-linux mkfs.ext4=e2fsprogs udevadm=udev strace=strace shellcheck=shellcheck bindfs=bindfs \
-    fusermount3=fuse3 pkill=procps setpriv=util-linux python3=python3 systemd-analyze=systemd dbus-daemon=dbus-daemon
-
+    fusermount3=fuse3 pkill=procps setpriv=util-linux python3=python3 systemd-analyze=systemd dbus-daemon=dbus-daemon \
+    duk=duktape pkcheck=polkitd udisksctl=udisks2
 
 say "checks"
 check "formatting" cargo fmt --check

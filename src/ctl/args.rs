@@ -183,7 +183,18 @@ pub enum Conversation {
         syncs: Vec<SyncName>,
     },
     /// Shows the drives that are plugged in, and whose they are.
-    Drives,
+    Drives {
+        /// Something else about them.
+        #[command(subcommand)]
+        about: Option<DrivesCommand>,
+    },
+}
+
+/// What to tell about drives. It needs no daemon.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Subcommand)]
+pub enum DrivesCommand {
+    /// Prints the polkit rule that lets nbkpd mount and unlock its drives while nobody is logged in.
+    Polkit,
 }
 
 /// What to do with the configuration. It needs no daemon.
@@ -253,7 +264,7 @@ impl Conversation {
             | Self::Diff { .. }
             | Self::History { .. }
             | Self::Snapshots { .. }
-            | Self::Drives => false,
+            | Self::Drives { .. } => false,
         }
     }
 
@@ -268,7 +279,7 @@ impl Conversation {
             | Self::Diff { .. }
             | Self::History { .. }
             | Self::Approve { .. }
-            | Self::Drives
+            | Self::Drives { .. }
             | Self::List => true,
             Self::Status { .. }
             | Self::Why { .. }
@@ -334,6 +345,8 @@ mod tests {
             "prune a --dry-run",
             "prepare a b",
             "drives",
+            "drives polkit",
+            "drives polkit --json",
             "config check",
             "config check x.toml",
             "config show",

@@ -5,6 +5,7 @@ pub mod due;
 pub mod guard;
 pub mod judge;
 pub mod obstacles;
+pub mod permission;
 pub mod presence;
 pub mod queue;
 pub mod retention;

@@ -7,6 +7,7 @@ pub mod json;
 pub mod ledger;
 pub mod log;
 pub mod mountinfo;
+pub mod polkit;
 pub mod rsync;
 pub mod sentinel;
 pub mod similar;

@@ -12,6 +12,7 @@ mod now;
 mod obstacle;
 mod order;
 mod outcome;
+mod permission;
 mod place;
 mod run;
 mod sight;
@@ -33,6 +34,7 @@ pub use now::{BootTime, Now};
 pub use obstacle::{End, Obstacle};
 pub use order::{first_cycle, upstreams};
 pub use outcome::{Conclusion, Failure, FailureKind, HoldReason, Interruption, Outcome, Remedy};
+pub use permission::{AccountName, AccountNameError, Action, Gap, Permission};
 pub use place::{Place, Subdir, SubdirError};
 pub use run::{Figures, Progress, RunId, RunRecord, RunReport, Step, Trigger};
 pub use sight::{

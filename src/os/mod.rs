@@ -1,5 +1,6 @@
 //! Floor 3: hands and ears. It alone touches the machine; one neighbour a file.
 
+pub mod account;
 pub mod btrfs;
 pub mod clock;
 pub mod config_file;
