@@ -72,8 +72,9 @@ pub async fn run(mut mail: Mail, configuration: watch::Receiver<Arc<Configuratio
                 }
             }
             reaction = wall.reaction() => match reaction {
-                Some(Reaction::Pressed(id, Button::Hold)) => hold(wall.subject(id), &asks).await,
-                Some(Reaction::Closed(id)) => wall.shown.retain(|_, shown| *shown != id),
+                // It goes with its button; what says so comes when another may have its number.
+                Some(Reaction::Pressed(id, Button::Hold)) => hold(wall.forget(id), &asks).await,
+                Some(Reaction::Closed(id)) => drop(wall.forget(id)),
                 None => wall = Wall::default(),
             },
         }
@@ -136,8 +137,9 @@ impl Wall {
         }
     }
 
-    fn subject(&self, id: NotificationId) -> Option<Subject> {
-        self.shown.iter().find(|(_, shown)| **shown == id).map(|(subject, _)| subject.clone())
+    /// What is shown no longer, and what it was about.
+    fn forget(&mut self, id: NotificationId) -> Option<Subject> {
+        self.shown.extract_if(.., |_, shown| *shown == id).next().map(|(subject, _)| subject)
     }
 }
 

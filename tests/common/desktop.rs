@@ -11,7 +11,7 @@ use std::thread::JoinHandle;
 use tokio::sync::mpsc;
 use zbus::OwnedVariant;
 
-use super::{eventually, until};
+use super::{eventually, run, until};
 
 const NAME: &str = "org.freedesktop.Notifications";
 const PATH: &str = "/org/freedesktop/Notifications";
@@ -39,6 +39,13 @@ impl SessionBus {
         let daemon = command.spawn().expect("dbus-daemon");
         until("the session bus is there", || socket.exists());
         Self { daemon, address: format!("unix:path={}", socket.display()) }
+    }
+
+    /// How many programs are connected to it.
+    pub fn guests(&self) -> usize {
+        let address = format!("--address={}", self.address);
+        let all = run("busctl", &[&address, &"list", &"--unique", &"--no-legend"]).lines().count();
+        all - 1 // busctl itself
     }
 
     /// A desktop with these capabilities, whose first notification gets this number.
