@@ -66,9 +66,13 @@ impl World {
         match conclusion {
             Conclusion::Ok => self.announce_success(record, effects),
             Conclusion::Failed(failure) => {
-                let arrivals = self.arrivals(name);
+                let mut arrivals = self.arrivals(name);
                 let mut kinds = match self.told.syncs.remove(name) {
-                    Some(SyncTold::Failed(kinds, before)) if before == arrivals => kinds,
+                    Some(SyncTold::Failed(kinds, before)) if !plugged_again(before, arrivals) => {
+                        // One that was pulled out meanwhile was not plugged in again yet.
+                        arrivals = [arrivals[0].or(before[0]), arrivals[1].or(before[1])];
+                        kinds
+                    }
                     Some(SyncTold::Failed(..) | SyncTold::Well | SyncTold::Held(_)) | None => BTreeSet::new(),
                 };
                 if kinds.insert(failure.kind) {
@@ -113,6 +117,7 @@ impl World {
         }
         let mut told = std::mem::take(&mut self.told);
         self.announce_what_waits_for_approval(&mut told, effects);
+        announce_what_is_safe_to_remove(&mut told, effects);
         self.announce_drives(&mut told, now, effects);
         self.announce_what_is_overdue(&mut told, now, effects);
         self.told = told;
@@ -159,14 +164,7 @@ impl World {
             let Some(arrived) = self.volumes.get(name).and_then(VolumeState::plugged_in_since) else { continue };
             let visit = told.drives.entry(name.clone()).or_insert_with(|| Visit::new(arrived));
             self.announce_start(name, visit, now, effects);
-            let safe = effects
-                .iter()
-                .any(|effect| matches!(effect, Effect::Tell(Notice::SafeToRemove(volume)) if volume == name));
-            let quiet = self.runs_on(name).is_empty() && self.waiting_on(name).next().is_none();
-            if safe {
-                visit.done_told = true;
-                announce(Subject::Drive(name.clone()), Matter::SafeToRemove(visit.deeds.clone()), effects);
-            } else if quiet && !visit.done_told && !visit.deeds.syncs.is_empty() {
+            if !visit.done_told && !visit.deeds.syncs.is_empty() && self.is_quiet(name) {
                 visit.done_told = true;
                 announce(Subject::Drive(name.clone()), Matter::Done(visit.deeds.clone()), effects);
             }
@@ -176,9 +174,13 @@ impl World {
     /// Tells what will start once the grace of a drive is over; and, when that is so no longer, takes it back.
     fn announce_start(&self, volume: &VolumeName, visit: &mut Visit, now: &Now, effects: &mut Vec<Effect>) {
         let grace_ends = visit.arrived.after(self.configuration.daemon.grace);
+        let is_over = grace_ends <= now.boot;
+        if visit.starting == Starting::Over || (visit.starting == Starting::NotTold && is_over) {
+            return;
+        }
         let subject = || Subject::Drive(volume.clone());
         let mut syncs = self.waiting_on(volume).filter(|(_, ready_at)| *ready_at > now.boot).peekable();
-        let waits = grace_ends > now.boot && syncs.peek().is_some();
+        let waits = !is_over && syncs.peek().is_some();
         match visit.starting {
             Starting::NotTold if waits => {
                 let (syncs, moments): (Vec<SyncName>, Vec<BootTime>) = syncs.map(|(n, at)| (n.clone(), at)).unzip();
@@ -234,6 +236,10 @@ impl World {
         }
     }
 
+    fn is_quiet(&self, volume: &VolumeName) -> bool {
+        self.runs_on(volume).is_empty() && self.waiting_on(volume).next().is_none()
+    }
+
     /// What is queued on a volume, and when it may start.
     fn waiting_on(&self, volume: &VolumeName) -> impl Iterator<Item = (&SyncName, BootTime)> {
         self.plan.candidates.iter().filter_map(|(name, candidate)| {
@@ -263,6 +269,27 @@ impl World {
 impl Visit {
     fn new(arrived: BootTime) -> Self {
         Self { arrived, starting: Starting::NotTold, deeds: Deeds::default(), done_told: false }
+    }
+}
+
+/// Whether one of the drives came anew.
+fn plugged_again(before: Arrivals, now: Arrivals) -> bool {
+    before.iter().zip(now).any(|(before, now)| now.is_some() && now != *before)
+}
+
+/// What the journal is told of drives that may be pulled out, the person at the desk is told, too. A drive that was
+/// powered off is gone already.
+fn announce_what_is_safe_to_remove(told: &mut Told, effects: &mut Vec<Effect>) {
+    let safe = |effect: &Effect| {
+        if let Effect::Tell(Notice::SafeToRemove(volume)) = effect { Some(volume.clone()) } else { None }
+    };
+    let volumes: Vec<VolumeName> = effects.iter().filter_map(safe).collect();
+    for volume in volumes {
+        let deeds = told.drives.get_mut(&volume).map_or_else(Deeds::default, |visit| {
+            visit.done_told = true;
+            visit.deeds.clone()
+        });
+        announce(Subject::Drive(volume), Matter::SafeToRemove(deeds), effects);
     }
 }
 

@@ -757,7 +757,11 @@ fn a_failure_is_told_anew_after_a_replug() {
     story.plug("usb");
     story.wait(10);
     story.end("photos", failed());
+    story.wait(60);
+    said(&mut story);
     story.unplug("usb");
+    story.end("photos", failed());
+    assert!(said(&mut story).is_empty(), "pulling it out mends nothing");
     story.plug("usb");
     story.wait(10);
     said(&mut story);
@@ -882,6 +886,12 @@ fn safe_to_remove_takes_the_place_of_done() {
     assert_eq!(*deeds, Deeds::default());
     story.end("photos", Conclusion::Ok);
     assert!(said(&mut story).is_empty(), "it would take back that the drive is safe to remove");
+    story.unplug("usb");
+    assert!(said(&mut story).is_empty(), "nor does its going");
+    // A drive that was powered off is gone before anybody can say so.
+    let mut effects = vec![Effect::Tell(Notice::SafeToRemove("usb".parse().unwrap()))];
+    story.world.announce_changes(&now_at(12), &mut effects);
+    assert!(matches!(effects.as_slice(), [_, Effect::Announce(Announcement { matter: Matter::SafeToRemove(_), .. })]));
 }
 
 /// What can happen in a random story.
