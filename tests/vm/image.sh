@@ -1,4 +1,3 @@
-# shellcheck shell=bash
 # Makes the guest once and keeps it: its packages, its disk, and the booted machine, each as long as nothing that it is
 # made of has changed. Sourced by `run`, behind `machine.sh`.
 
@@ -17,7 +16,7 @@ make_image() {
     [[ -s $cache/key ]] || ssh-keygen -q -t ed25519 -N '' -C guest -f "$cache/key"
     keep packages "${packages[*]}" unpacked_packages
     keep disk "$(stamp_of "$cache/packages.made" "$cache/key.pub" "$vm/guest-setup" "$vm/guest")" disk
-    keep settled "$(stamp_of "$cache/disk.made" "$vm/machine.sh") $(qemu-system-x86_64 --version)" settled_machine
+    keep settled "$(stamp_of "$cache/disk.made") $(qemu-system-x86_64 --version) $(declare -f begin_machine)" settled_machine
     exec 9>&-
 }
 

@@ -1,4 +1,3 @@
-# shellcheck shell=bash
 # One guest machine under software emulation: what a hand would do to it (plug, pull, put to sleep), and two ways in.
 # Sourced by `run`; $cache is where images are, $vm this directory. $machine is set while a guest runs.
 

@@ -1,4 +1,3 @@
-# shellcheck shell=bash
 # The words that scenarios are written in. Sourced by `run`, behind `machine.sh`.
 
 who=alice # whose daemon it is: alice's, or root's
@@ -50,7 +49,7 @@ history_says() { ctl history --json | jq --exit-status "$1"; }
 waits_for() { eventually 60 "status says: $1" status_says ".syncs[0] | .state == \"waiting\" and (.obstacles | any(.code == \"$1\"))"; }
 
 # copying PERCENT: the copy is under way, and so far.
-copying() { eventually 120 "the copy is under way" status_says ".running[0] | .step == \"copy\" and .percent >= $1"; }
+copying() { eventually 120 "the copy is under way, $1 % of it" status_says ".running[0] | .step == \"copy\" and .percent >= $1"; }
 
 # ended N OUTCOME [SECONDS]: the Nth run of all ends, and like this. Its record is in $record.
 ended() {
@@ -66,8 +65,18 @@ is_copied() { [[ -z $(as "$who" rsync -aX --checksum --delete --exclude '.nbkp*'
 
 # fingerprint DIRECTORY: changes with anything in it.
 fingerprint() { as "$who" tar --create --sort=name --file - --directory "$1" . | sha256sum; }
+unchanged() { [[ $(fingerprint "$1") == "$2" ]]; }
 
-snapshots() { as "$who" ls "$1/snapshots"; }
+# has_snapshots DIRECTORY COUNT: the destination has that many finished ones.
+has_snapshots() { [[ $(as "$who" ls "$1/snapshots" | wc -l) == "$2" ]]; }
+
+# journal_tells MATCH…: the daemon's journal has a message with all these fields.
+journal_tells() { [[ -n $(journal --lines=1 "$@") ]]; }
+journal() {
+    local of=(--user --user-unit nbkpd)
+    [[ $who == alice ]] || of=(--unit nbkpd)
+    as "$who" journalctl "${of[@]}" --quiet --output=cat "$@"
+}
 
 # --- what is done
 
@@ -110,19 +119,24 @@ stick() {
     root sh -ec 'echo "label: gpt
 type=linux" | sfdisk --quiet "$1"; udevadm settle' - "$(stick_at "$name")"
     case $kind in
-        btrfs) root mkfs.btrfs --quiet --force --label "$name" --uuid "$(uuid "$name")" "$partition" ;;
+        btrfs) quietly root mkfs.btrfs --force --label "$name" --uuid "$(uuid "$name")" "$partition" ;;
         ext4) root mkfs.ext4 -q -F -L "$name" -U "$(uuid "$name")" "$partition" ;;
         luks)
             root sh -ec 'printf "canary-$1" | cryptsetup luksFormat --batch-mode --uuid "$2" --pbkdf pbkdf2 \
                     --pbkdf-force-iterations 1000 "$3" -
                 printf "canary-$1" | cryptsetup open --key-file - "$3" new' - "$name" "$(uuid "$name")" "$partition"
-            root mkfs.btrfs --quiet --label "$name" /dev/mapper/new
+            quietly root mkfs.btrfs --label "$name" /dev/mapper/new
             partition=/dev/mapper/new
             ;;
     esac
     root sh -ec 'mount "$1" /mnt; chown alice: /mnt; umount /mnt' - "$partition"
     [[ $kind != luks ]] || root cryptsetup close new
     pull "$name"
+}
+
+quietly() {
+    local said
+    said=$("$@" 2>&1) || fail "this did not work: $*: $said"
 }
 
 # desktop COMMAND…: as a program of alice's desktop does it, from her service manager while she sits at the machine. That
@@ -143,6 +157,6 @@ take_out() {
 prepared() {
     plug "$1"
     mounted "$1"
-    alice nbkpctl prepare "$2" >/dev/null
+    quietly alice nbkpctl prepare "$2"
     take_out "$1"
 }
