@@ -47,7 +47,10 @@ dependencies() {
     "$deny" --all-features --locked check licenses bans sources
 }
 
-scripts() { shellcheck --external-sources tests/run.sh tests/bench/run.sh packaging/*.sh .ci/run; }
+scripts() {
+    shellcheck --external-sources tests/run.sh tests/bench/run.sh packaging/*.sh .ci/run \
+        tests/vm/{run,disk,guest-setup,*.sh,scenarios/*.sh,guest/usr/local/sbin/*}
+}
 
 # The units are read with another program in place of ours, which is not installed here.
 units() {

@@ -1,14 +1,15 @@
 # One guest machine under software emulation: what a hand would do to it (plug, pull, put to sleep), and two ways in.
 # Sourced by `run`; $cache is where images are, $vm this directory. $machine is set while a guest runs.
 
-# begin_machine DIRECTORY DISK [OPTION…]: starts qemu; DIRECTORY holds what belongs to this one machine.
+machine=
+
+# begin_machine DISK [OPTION…]: starts qemu; $machine is a directory for what belongs to it.
 #
 # `-cpu max` and HPET stay as they are: without HPET no timer ticks after a sleep. KVM is left out, since it is there on
 # few test machines, and a test that behaves differently with it would be two tests.
 begin_machine() {
-    machine=$1
-    local disk=$2
-    shift 2
+    local disk=$1
+    shift
     port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
     qemu-system-x86_64 -nodefaults -no-user-config -display none -daemonize -pidfile "$machine/pid" \
         -machine q35 -accel tcg,thread=multi -cpu max -smp 2 -m 1024 \
@@ -21,23 +22,51 @@ mitigations=off nokaslr random.trust_cpu=on systemd.show_status=0" \
         -serial file:"$machine/console" -qmp unix:"$machine/qmp",server=on,wait=off "$@"
 }
 
-# restore_machine DIRECTORY: a fresh guest, as it was when it had settled, with today's time.
+# settle: boots the guest once, waits until all is quiet, and writes memory and devices down. The drivers that the first
+# stick would load are there already, so that no scenario pays for them.
+settle() {
+    rm -f "$cache/settled.qcow2" "$cache/settled.state"
+    qemu-img create -q -f qcow2 -b "$cache/disk.img" -F raw "$cache/settled.qcow2"
+    trap end_machine EXIT
+    machine=$(mktemp -d "$cache/run.XXXXXX")
+    begin_machine "$cache/settled.qcow2"
+    reach 600
+    root sh -ec 'timeout 300 systemctl is-system-running --wait || systemctl --failed
+        modprobe -a usb-storage dm-crypt btrfs; udevadm settle; sync'
+    let_go
+    qmp stop
+    qmp migrate "{\"uri\": \"exec:cat >'$cache/settled.part'\"}"
+    local state=
+    until [[ $state == *'"completed"'* ]]; do
+        state=$(qmp query-migrate)
+        [[ $state != *'"failed"'* ]] || give_up "qemu could not write the machine down: $state"
+        sleep 0.2
+    done
+    mv "$cache/settled.part" "$cache/settled.state"
+}
+
+# A fresh guest, as it was when it had settled, with today's time.
 restore_machine() {
-    qemu-img create -q -f qcow2 -b "$cache/settled.qcow2" -F qcow2 "$1/disk.qcow2"
-    begin_machine "$1" "$1/disk.qcow2" -incoming "exec:cat '$cache/settled.state'"
+    trap end_machine EXIT
+    machine=$(mktemp -d "$cache/run.XXXXXX")
+    qemu-img create -q -f qcow2 -b "$cache/settled.qcow2" -F qcow2 "$machine/disk.qcow2"
+    begin_machine "$machine/disk.qcow2" -incoming "exec:cat '$cache/settled.state'"
     until [[ $(qmp query-status) != *'"inmigrate"'* ]]; do sleep 0.1; done
     qmp cont
     reach 120
     root date --set="@$(date +%s)" >/dev/null
 }
 
-# As if the power went.
+# As if the power went. What belongs to the machine goes with it.
 end_machine() {
     local pid
-    pid=$(cat "$machine/pid" 2>/dev/null) || return 0
-    let_go_of
-    kill "$pid" 2>/dev/null || true
-    while kill -0 "$pid" 2>/dev/null; do sleep 0.1; done
+    [[ -n $machine ]] || return 0
+    let_go
+    pid=$(cat "$machine/pid" 2>/dev/null) || true
+    if [[ -n $pid ]]; then
+        kill "$pid" 2>/dev/null || true
+        while kill -0 "$pid" 2>/dev/null; do sleep 0.1; done
+    fi
     rm -rf "$machine"
     machine=
 }
@@ -71,7 +100,7 @@ reach() {
     done
 }
 
-let_go_of() {
+let_go() {
     local user
     for user in root alice; do
         ssh "${ssh_options[@]}" -o ControlPath="$machine/to-$user" -O exit "$user@127.0.0.1" 2>/dev/null || true
@@ -99,10 +128,13 @@ pull() {
     qmp object-del "{\"id\": \"speed-$stick\"}"
 }
 
-# The guest goes to sleep (S3) as when its lid is closed, and sleeps for SECONDS.
+# sleep_for SECONDS [COMMAND…]: the guest goes to sleep (S3) as when its lid is closed; COMMAND runs while it sleeps.
 sleep_for() {
+    local seconds=$1
+    shift
     root systemctl suspend
     until [[ $(qmp query-status) == *'"suspended"'* ]]; do sleep 0.1; done
-    sleep "$1"
+    "$@"
+    sleep "$seconds"
     qmp system_wakeup
 }

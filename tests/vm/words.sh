@@ -13,13 +13,18 @@ note() {
 # fail TEXT: ends the scenario, and shows what the guest has to say about it.
 fail() {
     note "FAILED: $*"
+    show_guest
+    exit 1
+}
+
+show_guest() {
+    shown=yes
+    set +o errexit # one that says nothing does not silence the others
     {
         root journalctl --quiet --boot --output=short-precise --lines=60 --no-hostname
         ctl status
         ctl history
-        root dmesg | tail -n 12
     } </dev/null 2>&1 | sed 's/^/    | /'
-    exit 1
 }
 
 # holds TEXT COMMAND…: the command must succeed now.
@@ -60,15 +65,21 @@ ended() {
 }
 record_says() { jq --exit-status "$1" <<<"$record"; }
 
-# is_copied FROM TO: both hold the same, contents, owners, modes, times, devices and attributes.
-is_copied() { [[ -z $(as "$who" rsync -aX --checksum --delete --exclude '.nbkp*' --dry-run --itemize-changes "$1/" "$2/") ]]; }
+# is_copied FROM TO [OPTION…]: both hold the same: contents, owners, modes, times, devices and attributes.
+is_copied() {
+    local from=$1 to differences
+    to=$(root realpath --canonicalize-existing "$2") || return
+    shift 2
+    differences=$(root rsync -aX --checksum --delete --exclude '.nbkp*' --dry-run --itemize-changes "$@" "$from/" "$to/") || return
+    [[ -z $differences ]] || { note "differences: $differences" && return 1; }
+}
 
 # fingerprint DIRECTORY: changes with anything in it.
-fingerprint() { as "$who" tar --create --sort=name --file - --directory "$1" . | sha256sum; }
+fingerprint() { root tar --create --sort=name --file - --directory "$1" . | sha256sum; }
 unchanged() { [[ $(fingerprint "$1") == "$2" ]]; }
 
-# has_snapshots DIRECTORY COUNT: the destination has that many finished ones.
-has_snapshots() { [[ $(as "$who" ls "$1/snapshots" | wc -l) == "$2" ]]; }
+# has_snapshots DIRECTORY COUNT: the destination has that many, and nothing half.
+has_snapshots() { [[ $(root ls -A "$1/snapshots" | wc -l) == "$2" ]]; }
 
 # journal_tells MATCH…: the daemon's journal has a message with all these fields.
 journal_tells() { [[ -n $(journal --lines=1 "$@") ]]; }
@@ -87,9 +98,10 @@ configuration() { if [[ $who == root ]]; then echo /etc/nbkp/config.toml; else e
 # manager COMMAND…: the service manager that runs the daemon.
 manager() { if [[ $who == root ]]; then root systemctl "$@"; else alice systemctl --user "$@"; fi; }
 
-# unit PROPERTY: one property of the daemon's unit.
+# unit PROPERTY: one property of the daemon's unit. unit_says PROPERTY PATTERN: it is like this.
 unit() { manager show nbkpd --property "$1" --value; }
-unit_says() { [[ $(unit "$1") == $2 ]]; } # a pattern
+# shellcheck disable=SC2053
+unit_says() { [[ $(unit "$1") == $2 ]]; }
 
 start() {
     manager daemon-reload

@@ -1,5 +1,5 @@
-# An encrypted stick is plugged in: it is unlocked, mounted, written, locked and powered off without a hand, and only then
-# said to be safe to remove. Pulled out in the middle of a copy, it goes on the next time.
+# An encrypted stick is plugged in: it is unlocked, mounted, written, unmounted, locked and powered off without a hand, and
+# only then said to be safe to remove. When it is pulled out in the middle of a copy, nothing of it stays open.
 
 stick usb luks
 documents 50
@@ -19,27 +19,33 @@ destination = "usb:documents"
 snapshots = "btrfs"
 every = "0s"
 END
-alice sh -ec 'umask 077; mkdir -p .config/nbkp/credentials; printf canary-usb >.config/nbkp/credentials/usb'
+key=/home/alice/.config/nbkp/credentials/usb
+alice sh -ec 'umask 077; mkdir -p "${1%/*}"; printf canary-usb >"$1"' - "$key"
 
-# By hand once, to prepare it.
-plug usb
-unlocked() { alice sh -c 'printf canary-usb >key'; desktop udisksctl unlock --key-file /home/alice/key --block-device "$(stick_at usb)-part1"; }
-eventually 60 "alice unlocks it" unlocked
-eventually 60 "and mounts what is in it" desktop udisksctl mount --block-device /dev/disk/by-label/usb
+container=$(stick_at usb)-part1
+inside=/dev/disk/by-label/usb
+unlock() { desktop udisksctl unlock --key-file "$key" --block-device "$container"; }
+by_hand() {
+    plug usb
+    eventually 60 "alice unlocks it" unlock
+    eventually 60 "and mounts what is in it" desktop udisksctl mount --block-device "$inside"
+}
+by_hand
 quietly alice nbkpctl prepare documents
-desktop udisksctl unmount --block-device /dev/disk/by-label/usb >/dev/null
-desktop udisksctl lock --block-device "$(stick_at usb)-part1" >/dev/null
-desktop udisksctl power-off --block-device "$(stick_at usb)"
+quietly desktop udisksctl unmount --block-device "$inside"
+quietly desktop udisksctl lock --block-device "$container"
+quietly desktop udisksctl power-off --block-device "$(stick_at usb)"
 pull usb
-alice rm key
 start
 waits_for destination-volume-absent
 
-let_go() { root sh -c '! [ -b "$1" ] && ! grep -q "/usb " /proc/mounts && [ -z "$(dmsetup ls --target crypt 2>/dev/null)" ]' - "$(stick_at usb)"; }
+closed() { root sh -c '! grep -q "/usb " /proc/mounts && [ "$(ls /dev/mapper)" = control ]'; }
+powered_off() { root sh -c '! [ -e "$1" ]' - "$(stick_at usb)"; }
 plug usb
 ended 1 ok
-eventually 30 "it is unmounted, locked and powered off" let_go
-eventually 10 "and said to be safe to remove" sh -c 'true'
+eventually 30 "it is unmounted and locked" closed
+eventually 30 "and powered off" powered_off
+eventually 10 "and then said to be safe to remove" journal_tells --grep='safe to remove'
 pull usb
 waits_for destination-volume-absent
 
@@ -49,13 +55,15 @@ copying 30
 pull usb
 note "the stick is pulled out"
 ended 2 interrupted 60
-eventually 30 "nothing of it is left open" let_go
+eventually 30 "nothing of it is open any more" closed
 plug usb
 ended 3 ok
-eventually 30 "it is unmounted, locked and powered off" let_go
+eventually 30 "it is unmounted and locked" closed
+eventually 30 "and powered off" powered_off
 pull usb
 
-plug usb
-eventually 60 "alice looks at what is in it" unlocked
-holds "the passphrase is in no journal" root sh -c '! journalctl --quiet | grep -q canary-usb'
-holds "nor in the state" alice sh -c '! grep -rq canary-usb .local/state/nbkp'
+quietly manager stop nbkpd
+by_hand
+holds "the copy is like the source" is_copied /home/alice/Documents /media/alice/usb/documents/latest
+holds "the passphrase is in no journal" root sh -c '! journalctl --quiet | grep canary-usb'
+holds "nor in the state" alice sh -c '! grep -r canary-usb .local/state/nbkp'

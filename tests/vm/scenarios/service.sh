@@ -52,7 +52,8 @@ manager reload nbkpd
 holds "a reload keeps the process" unit_says ActiveState active
 holds "the journal tells that the configuration is in force" journal_tells MESSAGE_ID=6d0f7c2be0c24e3a9f5b1c7f0a9e1d09
 ended 3 ok
-holds "the copy is like the source" is_copied Documents /media/alice/usb/documents/latest
+holds "it went on where it had stopped" record_says '.bytes_transferred < 35 * 1024 * 1024'
+holds "the copy is like the source" is_copied /home/alice/Documents /media/alice/usb/documents/latest
 alice sh -c 'echo "[syncs.documents" >>"$1"' - "$(configuration)"
 manager reload nbkpd
 eventually 10 "a file with a mistake is refused, and status says so" status_says '.daemon.config_error != null'

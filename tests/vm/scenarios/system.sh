@@ -39,7 +39,7 @@ root sh -c 'echo news >/srv/data/letter-aa'
 holds "a second run is asked for, and goes well" ctl run data --wait
 holds "the first snapshot is pruned" root sh -c '! [ -e "$1" ]' - "$first"
 holds "there is one, like the source" is_copied /srv/data /mnt/usb/data/latest
-holds "nothing half is left" has_snapshots /mnt/usb/data 1
+holds "and nothing else" has_snapshots /mnt/usb/data 1
 holds "the journal tells it" journal_tells NBKP_SYNC=data NBKP_OUTCOME=ok
 
 holds "the daemon does not keep the stick from being unmounted" root umount /mnt/usb

@@ -40,9 +40,9 @@ holds "no rsync is left" root sh -c '! pgrep -x rsync'
 
 plug usb
 mounted usb
-holds "there is one finished snapshot, and nothing half" has_snapshots /media/alice/usb/documents 1
+holds "there is one finished snapshot" has_snapshots /media/alice/usb/documents 1
 holds "it is what it was" unchanged "$first" "$content"
 ended 3 ok
 holds "it went on where it had stopped" record_says '.bytes_transferred < 60 * 1024 * 1024'
-holds "the new snapshot is like the source" is_copied Documents /media/alice/usb/documents/latest
+holds "the new snapshot is like the source" is_copied /home/alice/Documents /media/alice/usb/documents/latest
 holds "the first one is what it was" unchanged "$first" "$content"
