@@ -1,5 +1,5 @@
 # A slow stick is pulled out in the middle of a copy. The run is interrupted, the finished snapshot stays what it was, and
-# when the stick is back, the copy goes on where it stopped.
+# when the stick is back, the copy goes on by itself where it stopped.
 
 stick usb btrfs
 documents 50
@@ -12,7 +12,6 @@ drive = "$(uuid usb)"
 source = "laptop:Documents"
 destination = "usb:documents"
 snapshots = "btrfs"
-every = "0s"
 END
 prepared usb documents
 start
@@ -27,6 +26,7 @@ big 80
 
 plug usb 4000000
 mounted usb
+eventually 30 "she asks for a copy before the hour is over" ctl run --strict documents
 copying 30
 root sync --file-system /media/alice/usb # btrfs would write its trees every half a minute only
 pull usb
