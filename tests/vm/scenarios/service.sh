@@ -58,15 +58,14 @@ eventually 30 "a file with a mistake is refused, and status says so" status_says
 eventually 30 "so does the unit" unit_says StatusText 'waiting; the configuration file has mistakes*'
 holds "the one before stays in force" status_says '.syncs[0].overdue_at != null'
 
-
 # The watchdog: with four seconds in place of sixty.
 alice sh -ec 'sed -i \$d "$1"; mkdir .config/systemd/user/nbkpd.service.d
     printf "[Service]\nWatchdogSec=4\n" >.config/systemd/user/nbkpd.service.d/watchdog.conf' - "$(configuration)"
 manager daemon-reload
 manager restart nbkpd
-heard_since() { [[ $(unit WatchdogTimestampMonotonic) != "$1" ]]; }
-eventually 30 "the watchdog hears from it" heard_since "$(unit WatchdogTimestampMonotonic)"
 process=$(unit MainPID)
+heard_since() { [[ $(unit WatchdogTimestampMonotonic) != "$1" && $(unit MainPID) == "$process" ]]; }
+eventually 30 "the watchdog hears from it" heard_since "$(unit WatchdogTimestampMonotonic)"
 holds "it is made to hang" alice kill -STOP "$process"
 eventually 60 "the watchdog ends it, and it is started again" unit_says NRestarts 1
 eventually 30 "it answers again" status_says ".daemon.pid != $process"
