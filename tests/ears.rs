@@ -31,6 +31,7 @@ fn presence() -> String {
         DrivePresence::NotPlugged => "not plugged".into(),
         DrivePresence::Ambiguous { devices } => format!("ambiguous {}", devices.len()),
         DrivePresence::Locked { .. } => "locked".into(),
+        DrivePresence::NotEncrypted { .. } => "not encrypted".into(),
         DrivePresence::NotMounted { .. } => "not mounted".into(),
         DrivePresence::Mounted { mount, .. } => format!("at {}", mount.point.display()),
     }

@@ -4,31 +4,43 @@
 //!
 //! | promise | kept by |
 //! |---|---|
-//! | 1 nothing is written outside the destination that was proven right | `hostile::links_on_a_drive_lead_nowhere`, `hostile::the_wrong_drive_with_the_right_label_is_left_alone`, `hostile::a_clone_is_refused`, `hostile::a_place_without_sentinel_is_left_alone` |
+//! | 1 nothing is written outside the destination that was proven right | `hostile::links_on_a_drive_lead_nowhere`, `hostile::the_wrong_drive_with_the_right_label_is_left_alone`, `hostile::a_clone_is_refused`, `hostile::a_place_without_sentinel_is_left_alone`, `servers::another_host_is_not_home` |
 //! | 2 an empty, unmounted, vanished or swapped source never empties a backup | `source::emptied_before_a_run_is_held`, `source::emptied_in_mid_run_never_reaches_the_backup`, `source::unmounted_is_not_empty`, `source::yanked_in_mid_run_interrupts` |
-//! | 3 a finished backup is never harmed by a later failed run | `faults::a_full_destination_harms_nothing`, `kills::*`, `faults::a_yanked_drive_interrupts_and_a_replug_goes_on` |
+//! | 3 a finished backup is never harmed by a later failed run | `faults::a_full_destination_harms_nothing`, `kills::*`, `faults::a_yanked_drive_interrupts_and_a_replug_goes_on`, `servers::left_in_mid_run_interrupts_and_goes_on`, `servers::a_killed_daemon_leaves_no_connection_and_goes_on` |
 //! | 4 what is shown as complete is complete | `faults::a_drive_that_loses_data_is_not_believed`, `kills::*`, `faults::two_daemons_share_one_destination` |
-//! | 5 no event is needed twice, none is lost for good, a storm costs bounded memory | `plug::already_in_at_start`, `plug::twice_quickly_runs_once`, `scale::a_storm_of_mounts`, `scale::a_storm_of_uevents` |
-//! | 6 never prompts, never hangs on a dead mount, never spins, idles without waking | `scale::a_dead_mount_stops_nothing_else`, `hostile::a_sentinel_that_is_a_pipe_stops_nothing`, `scale::idle_is_idle` |
-//! | 7 no secret reaches an argument list, an environment, a log or a core dump | `hostile::children_see_nothing_of_the_environment` (there are no secrets yet) |
+//! | 5 no event is needed twice, none is lost for good, a storm costs bounded memory | `plug::already_in_at_start`, `plug::twice_quickly_runs_once`, `scale::a_storm_of_mounts`, `scale::a_storm_of_uevents`, `servers::a_storm_of_addresses_costs_a_few_questions` |
+//! | 6 never prompts, never hangs on a dead mount, never spins, idles without waking | `scale::a_dead_mount_stops_nothing_else`, `hostile::a_sentinel_that_is_a_pipe_stops_nothing`, `scale::idle_is_idle`, `notices::nobody_has_to_show_anything`, `neighbours::without_a_bus_the_rest_works`, `servers::a_hundred_servers_out_of_reach_delay_no_drive`, `servers::a_server_that_falls_silent_in_mid_run_is_given_up` |
+//! | 7 no secret reaches an argument list, an environment, a log or a core dump | `hostile::children_see_nothing_of_the_environment`, `drives::a_locked_keyring_is_waited_for_and_the_secret_shows_nowhere`, `tests/drives/secrets.rs` |
 //! | 8 whoever cannot read the files learns nothing and can make us do nothing | `hostile::another_user_is_turned_away`, `client::what_is_ours_is_private` |
 #![expect(clippy::disallowed_methods, reason = "tests start programs, read the environment and watch the time")]
 
 // The gate makes clippy know that all of this is test code.
 #[cfg(test)]
+mod bus;
+#[cfg(test)]
 mod common;
+#[cfg(test)]
+#[path = "bus/keyring.rs"]
+mod keyring;
+#[cfg(test)]
+#[path = "bus/storage.rs"]
+mod storage;
 #[cfg(test)]
 #[path = "whole"]
 mod scenarios {
     pub mod client;
     pub mod configuration;
+    pub mod drives;
     pub mod faults;
     pub mod ground;
     pub mod hostile;
     pub mod kills;
+    pub mod neighbours;
+    pub mod notices;
     pub mod order;
     pub mod plug;
     pub mod scale;
+    pub mod servers;
     pub mod source;
 }
 
@@ -84,6 +96,19 @@ scenarios! {
         a_second_daemon_is_refused
         a_clock_that_was_ahead_loses_nothing
         a_lost_state_directory_costs_only_statistics;
+    drives:
+        is_mounted_for_its_runs_and_let_go
+        mounted_by_the_desktop_it_stays
+        in_use_it_is_not_called_safe
+        in_use_in_a_container_it_is_not_called_safe
+        what_a_killed_daemon_left_open_is_closed
+        what_is_missing_on_it_is_not_asked_again_and_again
+        without_the_right_it_waits
+        with_the_printed_rule_it_is_opened_and_no_other
+        a_person_mounts_and_ejects_it
+        a_locked_keyring_is_waited_for_and_the_secret_shows_nowhere
+        a_plain_filesystem_in_place_of_an_encrypted_one_is_refused
+        pulled_out_in_mid_run_it_is_forgotten;
     hostile:
         the_wrong_drive_with_the_right_label_is_left_alone
         a_place_without_sentinel_is_left_alone
@@ -102,6 +127,29 @@ scenarios! {
         a_chain_goes_in_order
         a_failure_stops_what_follows
         a_group_gets_one_copy_on_each_member;
+    servers:
+        is_copied_when_the_network_is_joined
+        left_in_mid_run_interrupts_and_goes_on
+        switched_off_in_mid_run_interrupts_and_goes_on
+        a_server_that_falls_silent_in_mid_run_is_given_up
+        the_way_home_is_taken_at_home_and_the_other_one_away
+        away_there_is_no_way
+        another_host_is_not_home
+        who_is_not_admitted_is_told_how
+        a_server_behind_another_is_reached_through_it
+        from_the_server_to_a_drive
+        a_chain_goes_through_the_server_to_a_drive_there
+        fifty_syncs_cost_one_connection
+        a_hundred_servers_out_of_reach_delay_no_drive
+        a_killed_daemon_leaves_no_connection_and_goes_on
+        prepares_shows_and_prunes_on_a_server
+        works_without_a_daemon
+        a_storm_of_addresses_costs_a_few_questions;
+    neighbours:
+        a_connection_is_home
+        without_a_bus_the_rest_works
+        a_metered_way_waits
+        sleep_in_mid_run_interrupts_and_goes_on;
     configuration:
         broken_and_mended
         changed_starts_what_became_possible
@@ -116,6 +164,13 @@ scenarios! {
         says_when_nobody_answers
         what_is_ours_is_private
         demonstrates_itself;
+    notices:
+        a_start_can_be_held
+        a_failure_is_told_once_and_taken_back
+        one_notification_takes_the_place_of_the_other
+        without_buttons_the_command_is_named
+        what_is_not_wanted_asks_nobody
+        nobody_has_to_show_anything;
     scale:
         a_thousand_syncs
         a_storm_of_mounts

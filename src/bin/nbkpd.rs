@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
-use nbkp::daemon::start;
+use nbkp::daemon::{start, unlock};
 use nbkp::os::environment::{self, PathOptions};
 use nbkp::os::journal::{self, Verbosity};
 
@@ -27,12 +27,23 @@ struct Arguments {
     /// Log only what a person should know some day
     #[arg(short, long)]
     quiet: bool,
+    #[command(subcommand)]
+    hidden: Option<Hidden>,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Hidden {
+    #[command(hide = true, about = "Unlocks one drive and ends; the daemon starts it")]
+    UnlockHelper { words: Vec<String> },
 }
 
 const SIGNALS: &str = "Ask it with nbkpctl. TERM ends it, HUP makes it read its configuration anew.";
 
 fn main() -> ExitCode {
-    let Arguments { config, socket, state_dir, verbose, quiet } = Arguments::parse();
+    let Arguments { config, socket, state_dir, verbose, quiet, hidden } = Arguments::parse();
+    if let Some(Hidden::UnlockHelper { words }) = hidden {
+        return ExitCode::from(unlock::obey(&words));
+    }
     journal::start(match (verbose, quiet) {
         (true, _) => Verbosity::Verbose,
         (false, true) => Verbosity::Quiet,

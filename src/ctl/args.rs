@@ -141,6 +141,21 @@ pub enum Conversation {
         /// The volume.
         volume: VolumeName,
     },
+    /// Unlocks and mounts a drive, for you: no run closes it behind itself.
+    Mount {
+        /// The volume.
+        volume: VolumeName,
+    },
+    /// Unmounts a drive and locks it; what runs on it is stopped.
+    Unmount {
+        /// The volume.
+        volume: VolumeName,
+    },
+    /// Unmounts, locks and powers off a drive, so that it can be pulled out.
+    Eject {
+        /// The volume.
+        volume: VolumeName,
+    },
     /// Accepts what a guard stopped; `diff` shows it before.
     Approve {
         /// The sync.
@@ -183,7 +198,18 @@ pub enum Conversation {
         syncs: Vec<SyncName>,
     },
     /// Shows the drives that are plugged in, and whose they are.
-    Drives,
+    Drives {
+        /// Something else about them.
+        #[command(subcommand)]
+        about: Option<DrivesCommand>,
+    },
+}
+
+/// What to tell about drives. It needs no daemon.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Subcommand)]
+pub enum DrivesCommand {
+    /// Prints the polkit rule that lets nbkpd mount and unlock its drives while nobody is logged in.
+    Polkit,
 }
 
 /// What to do with the configuration. It needs no daemon.
@@ -249,11 +275,14 @@ impl Conversation {
             | Self::Resume
             | Self::Hold { .. }
             | Self::Release { .. }
+            | Self::Mount { .. }
+            | Self::Unmount { .. }
+            | Self::Eject { .. }
             | Self::Approve { .. }
             | Self::Diff { .. }
             | Self::History { .. }
             | Self::Snapshots { .. }
-            | Self::Drives => false,
+            | Self::Drives { .. } => false,
         }
     }
 
@@ -268,7 +297,7 @@ impl Conversation {
             | Self::Diff { .. }
             | Self::History { .. }
             | Self::Approve { .. }
-            | Self::Drives
+            | Self::Drives { .. }
             | Self::List => true,
             Self::Status { .. }
             | Self::Why { .. }
@@ -277,7 +306,10 @@ impl Conversation {
             | Self::Pause { .. }
             | Self::Resume
             | Self::Hold { .. }
-            | Self::Release { .. } => false,
+            | Self::Release { .. }
+            | Self::Mount { .. }
+            | Self::Unmount { .. }
+            | Self::Eject { .. } => false,
         }
     }
 }
@@ -334,6 +366,8 @@ mod tests {
             "prune a --dry-run",
             "prepare a b",
             "drives",
+            "drives polkit",
+            "drives polkit --json",
             "config check",
             "config check x.toml",
             "config show",

@@ -108,6 +108,9 @@ fn patience(request: &Request) -> Option<Duration> {
         | Request::Approve { .. }
         | Request::Preview { .. }
         | Request::Hold { .. }
+        | Request::Mount { .. }
+        | Request::Unmount { .. }
+        | Request::Eject { .. }
         | Request::Diff { .. }
         | Request::History { .. }
         | Request::Snapshots { .. }

@@ -22,7 +22,7 @@ pub fn config(command: ConfigCommand, common: &Common, output: &mut Output) -> R
 }
 
 /// Where the configuration is. The other paths need not be known here.
-fn paths(common: &Common, file: Option<PathBuf>) -> Result<Paths, Problem> {
+pub(super) fn paths(common: &Common, file: Option<PathBuf>) -> Result<Paths, Problem> {
     let config = file.or_else(|| common.config.clone());
     let options = PathOptions { config, socket: Some(PathBuf::new()), state_dir: Some(PathBuf::new()) };
     Ok(environment::paths(&options)?)
@@ -70,7 +70,8 @@ fn show(paths: &Paths, output: &mut Output) -> Result<Exit, Problem> {
     Ok(Exit::Fine)
 }
 
-fn read(paths: &Paths) -> Result<Result<Configuration, Mistakes>, Problem> {
+/// Reads the configuration.
+pub(super) fn read(paths: &Paths) -> Result<Result<Configuration, Mistakes>, Problem> {
     let bytes = config_file::read(&paths.config)?;
     let context = Context { file: paths.config.clone(), home: paths.home.clone() };
     Ok(config::parse_bytes(&bytes, &context))

@@ -8,6 +8,7 @@ pub mod demo;
 mod orders;
 mod output;
 mod pages;
+mod polkit;
 mod previews;
 mod problem;
 mod render;
@@ -21,7 +22,7 @@ use std::process::ExitCode;
 use crate::formats::text::printable;
 use crate::formats::wire::Request;
 use crate::os::environment::{self, PathOptions, Paths};
-use args::{Arguments, Command, Common, Conversation};
+use args::{Arguments, Command, Common, Conversation, DrivesCommand};
 use client::Connection;
 use output::{Form, Output};
 use problem::{Exit, Problem};
@@ -62,6 +63,9 @@ fn obey(
         Command::Config(command) => config::config(command, &common, output),
         Command::Completions { shell } => pages::completions(shell, output),
         Command::Man { command } => pages::manual(command.as_deref(), output),
+        Command::Conversation(Conversation::Drives { about: Some(DrivesCommand::Polkit) }) => {
+            polkit::polkit(&common, output)
+        }
         Command::Conversation(command) => {
             let paths = paths(&common)?;
             let (connection, company) = connect(&command, &paths, output, alone)?;
@@ -139,6 +143,9 @@ fn converse(
         Conversation::Resume => orders::resume(connection, output),
         Conversation::Hold { volume } => orders::hold(connection, output, volume),
         Conversation::Release { volume } => orders::release(connection, output, volume),
+        Conversation::Mount { volume } => orders::mount(connection, output, volume),
+        Conversation::Unmount { volume } => orders::close(connection, output, &Request::Unmount { volume }),
+        Conversation::Eject { volume } => orders::close(connection, output, &Request::Eject { volume }),
         Conversation::Approve { sync } => orders::approve(connection, output, sync),
         Conversation::Diff { sync } => previews::diff(connection, output, sync),
         Conversation::History { sync, stats, limit } => {
@@ -149,6 +156,6 @@ fn converse(
             reports::prune(connection, output, syncs, if dry_run { Pruning::Pretended } else { Pruning::Real })
         }
         Conversation::Prepare { syncs } => reports::prepare(connection, output, syncs),
-        Conversation::Drives => reports::drives(connection, output),
+        Conversation::Drives { .. } => reports::drives(connection, output),
     }
 }

@@ -7,7 +7,7 @@ use crate::ctl::output::{Form, Output};
 use crate::ctl::problem::{Exit, Problem};
 use crate::formats::duration;
 use crate::formats::text::{listed, printable};
-use crate::formats::wire::{Approved, Cancelled, Reply, Request};
+use crate::formats::wire::{Approved, Cancelled, ClosedDrive, Mounted, Reply, Request};
 use crate::model::{SyncName, VolumeName};
 
 /// `cancel`.
@@ -47,6 +47,28 @@ pub fn hold(connection: &mut Connection, output: &mut Output, volume: VolumeName
 pub fn release(connection: &mut Connection, output: &mut Output, volume: VolumeName) -> Result<Exit, Problem> {
     let sentence = format!("`{volume}` is used again");
     order(connection, output, &Request::Release { volume }, |_| Ok(sentence))
+}
+
+/// `mount`.
+pub fn mount(connection: &mut Connection, output: &mut Output, volume: VolumeName) -> Result<Exit, Problem> {
+    let begin = format!("`{volume}` is mounted at");
+    let end = format!("`nbkpctl eject {volume}` closes it");
+    order(connection, output, &Request::Mount { volume }, |reply| {
+        let Mounted { path } = reply.decode()?;
+        Ok(format!("{begin} {}; {end}", printable(&path)))
+    })
+}
+
+/// `unmount` and `eject`.
+pub fn close(connection: &mut Connection, output: &mut Output, request: &Request) -> Result<Exit, Problem> {
+    let reply = connection.ask(request)?;
+    let ClosedDrive { safe_to_remove, message, .. } = reply.decode()?;
+    match output.form() {
+        Form::Json => output.print_json(&reply.parameters)?,
+        Form::Text if safe_to_remove => output.confirm(&printable(&message))?,
+        Form::Text => output.complain(&printable(&message)),
+    }
+    Ok(if safe_to_remove { Exit::Fine } else { Exit::Failed })
 }
 
 /// `approve`.

@@ -7,7 +7,8 @@ use tokio::net::UnixStream;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
-use crate::daemon::dispatcher::{Dispatcher, Ending};
+use crate::daemon::channels::Ending;
+use crate::daemon::dispatcher::Dispatcher;
 use crate::daemon::server;
 use crate::daemon::start::{Fatal, Foundation, lay};
 use crate::daemon::world::Initiative;
@@ -61,14 +62,14 @@ fn live(paths: &Paths, state: &StateDir, client: Pair, ready: &std::sync::mpsc::
 }
 
 async fn serve_one(foundation: Foundation, client: UnixStream) -> Result<(), Fatal> {
-    let Foundation { world, channels, reporter, doors, endings, mut tasks, keeper } = foundation;
+    let Foundation { world, channels, reporter, doors, endings, mut tasks, keeper, ssh } = foundation;
     listen_for_signals(endings.clone(), &mut tasks)?;
     tasks.spawn(async move {
         server::converse(client, doors).await;
         // The dispatcher may have ended before.
         let _ = endings.send(Ending::Abandoned).await;
     });
-    let ended = Dispatcher::new(world, channels, reporter, None).run().await;
+    let ended = Dispatcher::new(world, channels, reporter, None, ssh).run().await;
     tasks.abort_all();
     // What ended is written down before the process ends.
     let _ = keeper.await;

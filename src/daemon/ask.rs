@@ -1,11 +1,12 @@
 //! What clients ask of the dispatcher. Each question carries the way back for its answer.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 
-use crate::daemon::job::Job;
-use crate::model::{BlockDevice, Obstacle, RunRecord, Sync, SyncName, VolumeName, VolumeSight};
+use crate::daemon::job::{Job, RemoteEnd};
+use crate::model::{BlockDevice, Left, Obstacle, RunRecord, Sync, SyncName, VolumeName, VolumeSight, WhenDone};
 
 /// A question or a command of a client. The state itself is not asked for: it is published as `Status`.
 #[derive(Debug)]
@@ -58,6 +59,22 @@ pub enum Ask {
         volume: VolumeName,
         /// The way back.
         answer: oneshot::Sender<Result<(), Refusal>>,
+    },
+    /// Open a drive for a person, who closes it.
+    Mount {
+        /// The volume.
+        volume: VolumeName,
+        /// The way back: where it is mounted.
+        answer: oneshot::Sender<Result<PathBuf, Refusal>>,
+    },
+    /// Close a drive: what runs on it is stopped, and it stays alone until it is plugged in again.
+    Unmount {
+        /// The volume.
+        volume: VolumeName,
+        /// How far it is closed.
+        then: WhenDone,
+        /// The way back: how it was left.
+        answer: oneshot::Sender<Result<Left, Refusal>>,
     },
     /// Accept what a guard stopped, unknown hardware, or another sentinel id.
     Approve {
@@ -126,6 +143,8 @@ pub enum Refusal {
     UnknownSync(SyncName, Vec<SyncName>),
     /// No volume has this name; these are close.
     UnknownVolume(VolumeName, Vec<VolumeName>),
+    /// It cannot be done, for this reason.
+    Failed(String),
     /// The daemon is stopping.
     Stopping,
 }
@@ -139,6 +158,10 @@ pub struct Prospect {
     pub source: VolumeSight,
     /// How its destination volume stands.
     pub destination: VolumeSight,
+    /// Its source on a server, if it is on one, whether or not it was reached.
+    pub source_server: Option<RemoteEnd>,
+    /// Its destination on a server, if it is on one, whether or not it was reached.
+    pub destination_server: Option<RemoteEnd>,
     /// What stands in the way of a run.
     pub obstacles: Vec<Obstacle>,
     /// The job of a run, if its two volumes are present (the ends themselves may still lack sentinels).

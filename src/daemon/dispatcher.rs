@@ -6,72 +6,31 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc::{self, error::TrySendError};
-use tokio::sync::watch;
 use tokio::time::{Instant, Interval};
 
 use crate::daemon::Fatal;
-use crate::daemon::ask::Ask;
-use crate::daemon::job::WorkerNews;
-use crate::daemon::observer::{LookRequest, Observation, Occasion, Scope};
+use crate::daemon::channels::{Channels, Ending, Reread};
+use crate::daemon::drives;
+use crate::daemon::job::{DriveNews, WorkerNews};
+use crate::daemon::observer::{LookRequest, Occasion, Scope};
+use crate::daemon::prober::{ProbeOrder, ProbeReport};
 use crate::daemon::reporter::Reporter;
+use crate::daemon::senses::{Sensed, Sleep};
 use crate::daemon::worker::{self, Worker};
-use crate::daemon::world::{Effect, Event, Keep, World};
+use crate::daemon::world::{Effect, Event, World};
 use crate::model::{
-    BootTime, Conclusion, Configuration, Failure, FailureKind, Figures, Progress, RunReport, Status, Step, SyncName,
+    BootTime, Conclusion, Failure, FailureKind, Figures, Progress, RunReport, ServerSight, Step, SyncName,
 };
 use crate::os::clock;
 use crate::os::ears::{BlockHint, Ears};
+use crate::os::logind::Inhibitor;
+use crate::os::ssh::SshPlace;
 
 /// In a storm of events a look is taken this often.
 const PACE_OF_LOOKS: Duration = Duration::from_millis(200);
 
 /// So many looks may be taken at once before that: single events, and the handful that a plug-in makes, do not wait.
 const LOOKS_AT_ONCE: u32 = 32;
-
-/// The channels between the dispatcher and everybody else.
-#[derive(Debug)]
-pub struct Channels {
-    /// To the observer.
-    pub looks: mpsc::Sender<LookRequest>,
-    /// From the observer.
-    pub looked: mpsc::Receiver<Observation>,
-    /// From clients.
-    pub asks: mpsc::Receiver<Ask>,
-    /// To the keeper.
-    pub keep: mpsc::Sender<Keep>,
-    /// What of the past could not be read at the start, which stays true until the next.
-    pub lost: Option<String>,
-    /// From the keeper: what it cannot keep, and why.
-    pub keeping: watch::Receiver<Option<String>>,
-    /// From the reader of the configuration file.
-    pub configurations: mpsc::Receiver<Result<Arc<Configuration>, String>>,
-    /// To the reader of the configuration file: it is to be read.
-    pub read: mpsc::Sender<Reread>,
-    /// To all who show the state.
-    pub status: watch::Sender<Arc<Status>>,
-    /// To all who use the configuration.
-    pub configuration: watch::Sender<Arc<Configuration>>,
-    /// Orders from outside to end.
-    pub endings: mpsc::Receiver<Ending>,
-}
-
-/// How soon the configuration file is to be read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Reread {
-    /// Once it has been quiet for a moment: it was changed, and may still be being written.
-    WhenQuiet,
-    /// Now: a person asked.
-    Now,
-}
-
-/// An order to end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ending {
-    /// A signal.
-    Signal,
-    /// The one client has left.
-    Abandoned,
-}
 
 /// The dispatcher.
 #[derive(Debug)]
@@ -83,9 +42,14 @@ pub struct Dispatcher {
     workers: BTreeMap<SyncName, Worker>,
     news: mpsc::Receiver<WorkerNews>,
     to_news: mpsc::Sender<WorkerNews>,
+    drive_news: mpsc::Receiver<DriveNews>,
+    to_drive_news: mpsc::Sender<DriveNews>,
     looking: Looking,
     watchdog: Option<Interval>,
     greeted: bool,
+    /// Holds sleep back until it is dropped.
+    permit: Option<Inhibitor>,
+    ssh: SshPlace,
 }
 
 /// The looks: at most one under way and one owed.
@@ -107,13 +71,29 @@ enum Course {
 }
 
 impl Dispatcher {
-    /// A dispatcher whose ears are open, if it has any.
+    /// A dispatcher whose ears are open, if it has any; `ssh` is where connections of its runs lie.
     #[must_use]
-    pub fn new(world: World, channels: Channels, reporter: Reporter, ears: Option<Ears>) -> Self {
+    pub fn new(world: World, channels: Channels, reporter: Reporter, ears: Option<Ears>, ssh: SshPlace) -> Self {
         let (to_news, news) = mpsc::channel(64);
+        let (to_drive_news, drive_news) = mpsc::channel(16);
         let watchdog = crate::os::service::watchdog_interval().map(tokio::time::interval);
         let (workers, looking) = (BTreeMap::new(), Looking::default());
-        Self { world, channels, reporter, ears, workers, news, to_news, looking, watchdog, greeted: false }
+        Self {
+            world,
+            channels,
+            reporter,
+            ears,
+            workers,
+            news,
+            to_news,
+            drive_news,
+            to_drive_news,
+            looking,
+            watchdog,
+            greeted: false,
+            permit: None,
+            ssh,
+        }
     }
 
     /// Works until it is told to end and nothing runs any more.
@@ -149,6 +129,13 @@ impl Dispatcher {
                 Event::Looked(Box::new(observation), covered)
             }
             Some(news) = self.news.recv() => Event::News(news),
+            Some(report) = channels.answers.recv() => Event::Probed(Box::new(report)),
+            sensed = channels.sensed.recv() => {
+                let sensed = sensed.ok_or(Fatal::TaskEnded("senses"))?;
+                self.sensed(sensed)
+            }
+            Some(news) = self.drive_news.recv() => Event::Drive(news),
+            Some(()) = channels.keyring.recv() => Event::KeyringChanged,
             Some(ask) = channels.asks.recv() => Event::Asked(ask),
             Some(read) = channels.configurations.recv() => Event::Configured(read),
             Some(ending) = channels.endings.recv() => match ending {
@@ -184,6 +171,20 @@ impl Dispatcher {
         Ok(None)
     }
 
+    fn sensed(&mut self, sensed: Sensed) -> Event {
+        match sensed {
+            Sensed::Network(network) => Event::Network(Box::new(network)),
+            Sensed::RoutesChanged => Event::RoutesChanged,
+            Sensed::Power(power) => Event::Power(power),
+            Sensed::Sleep(Sleep::GoingToSleep { permit }) => {
+                self.permit = permit;
+                Event::GoingToSleep
+            }
+            Sensed::Sleep(Sleep::Woke) => Event::Woke,
+            Sensed::Degraded(source, sentence) => Event::Degraded(source, sentence),
+        }
+    }
+
     fn take_in(&mut self, event: Event) -> Course {
         if let Event::News(WorkerNews::Progress { sync, progress, .. }) = &event {
             self.show_progress(sync, *progress);
@@ -205,6 +206,8 @@ impl Dispatcher {
                 course = Course::End;
             }
         }
+        let waits = self.world.waits_for_keyring();
+        self.channels.keyring_wanted.send_if_modified(|wanted| std::mem::replace(wanted, waits) != waits);
         let status = self.world.status(&now);
         self.reporter.show(&status);
         self.channels.status.send_replace(Arc::new(status));
@@ -239,15 +242,20 @@ impl Dispatcher {
                 self.looking.asked += 1;
                 self.owe(scope);
             }
+            Effect::Probe(order) => return self.probe(*order),
+            // Full means that they will look anyway; that they ended shows by itself.
+            Effect::Sense => drop(self.channels.sense.try_send(())),
+            Effect::LetSleep => self.permit = None,
             Effect::Start(job) => {
                 let (run, sync) = (job.run.clone(), job.sync.name.clone());
-                match worker::start(*job, self.to_news.clone()) {
+                match worker::start(*job, self.ssh.clone(), self.to_news.clone()) {
                     Ok(worker) => {
                         self.workers.insert(sync, worker);
                     }
                     Err(error) => self.report_unstarted(run, sync, &error),
                 }
             }
+            Effect::Drive(order) => drives::start(*order, self.channels.state_dir.clone(), &self.to_drive_news),
             Effect::StopRun(sync, why) => {
                 if let Some(worker) = self.workers.get_mut(&sync) {
                     worker.stop(why);
@@ -265,9 +273,23 @@ impl Dispatcher {
                 }
             }
             Effect::Tell(notice) => self.reporter.tell(notice),
+            Effect::Announce(announcement) => self.channels.board.post(announcement),
             Effect::Finish => return Course::End,
         }
         Course::On
+    }
+
+    /// There is room for a question to every server, of which each has one at most. If it is not taken all the same, it
+    /// was asked in vain, and is asked again later.
+    fn probe(&mut self, order: ProbeOrder) -> Course {
+        match self.channels.inquiries.try_send(order) {
+            Ok(()) => Course::On,
+            Err(TrySendError::Full(order) | TrySendError::Closed(order)) => {
+                let ProbeOrder { configuration, probe, .. } = order;
+                let sight = ServerSight::OutOfReach(Vec::new());
+                self.take_in(Event::Probed(Box::new(ProbeReport { configuration, probe, sight })))
+            }
+        }
     }
 
     /// A run whose thread could not be started has failed like any other.

@@ -1,9 +1,11 @@
 //! What a worker is given, and what it says while it works.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use crate::model::{
-    Access, DriveUuid, Interruption, MountId, Progress, Route, RunId, RunReport, SentinelId, Sync, SyncName, Trigger,
+    Access, CredentialProvider, Drive, DriveUuid, Interruption, Left, MountId, OpeningTrouble, Progress, Route, RunId,
+    RunReport, SentinelId, Sync, SyncName, Trigger, VolumeName, WhenDone,
 };
 
 /// Everything that a run needs to know. It was true when the last look was taken; the run proves it again.
@@ -23,9 +25,43 @@ pub struct Job {
     pub approved: Option<u64>,
 }
 
-/// One end of a job.
+/// One end of a job. Where both are on a server, it is one and the same, and rsync runs there.
 #[derive(Debug, Clone)]
-pub struct JobEnd {
+pub enum JobEnd {
+    /// It is on this machine.
+    Here(LocalEnd),
+    /// It is on a server.
+    There(RemoteEnd),
+}
+
+impl JobEnd {
+    /// The sequence number of its medium, for a drive of this machine that has one.
+    #[must_use]
+    pub fn medium(&self) -> Option<u64> {
+        match self {
+            Self::Here(end) => end.drive.as_ref()?.disk_seq,
+            Self::There(_) => None,
+        }
+    }
+
+    /// The root of its volume, as a person would write it: `host:path` for a server.
+    #[must_use]
+    pub fn shown(&self) -> PathBuf {
+        match self {
+            Self::Here(end) => end.root.clone(),
+            Self::There(end) => {
+                let host = end.routes.first().map_or("", |route| route.endpoint.host.as_str());
+                let mut shown = OsString::from(format!("{host}:"));
+                shown.push(&end.root);
+                shown.into()
+            }
+        }
+    }
+}
+
+/// An end of a job on this machine.
+#[derive(Debug, Clone)]
+pub struct LocalEnd {
     /// The root of the volume.
     pub root: PathBuf,
     /// The mount that the root must lie on.
@@ -77,6 +113,81 @@ pub struct DriveProof {
     pub device: (u32, u32),
     /// The sequence number of the medium.
     pub disk_seq: Option<u64>,
+}
+
+/// What is to be done with a drive.
+#[derive(Debug, Clone)]
+pub enum DriveOrder {
+    /// It is opened: unlocked if need be, and mounted.
+    Open(Opening),
+    /// It is closed.
+    Close(Closing),
+}
+
+/// A drive to be opened.
+#[derive(Debug, Clone)]
+pub struct Opening {
+    /// Its volume.
+    pub volume: VolumeName,
+    /// What the configuration says of it.
+    pub drive: Drive,
+    /// The number of the device that carries its UUID, major and minor.
+    pub device: (u32, u32),
+    /// The sequence number of the medium.
+    pub disk_seq: Option<u64>,
+    /// Where its passphrase comes from.
+    pub credentials: CredentialProvider,
+    /// Whom it is opened for.
+    pub sake: Sake,
+}
+
+/// Whom a drive is opened for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sake {
+    /// Runs: it is closed behind them.
+    Runs,
+    /// A person, who closes it.
+    Person,
+}
+
+/// A drive to be closed.
+#[derive(Debug, Clone)]
+pub struct Closing {
+    /// Its volume.
+    pub volume: VolumeName,
+    /// The number of its device, major and minor; `None` if that is known only from what was written down.
+    pub device: Option<(u32, u32)>,
+    /// What is done beside undoing what was done to open it.
+    pub then: WhenDone,
+    /// How it is expected to be.
+    pub expected: Expected,
+}
+
+/// How a drive is expected to be when it is closed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Expected {
+    /// Mounted: if it is not, somebody else has closed it.
+    Mounted,
+    /// In any state.
+    Anyhow,
+}
+
+/// What became of an order.
+#[derive(Debug, Clone)]
+pub enum DriveNews {
+    /// It is open, or it could not be opened.
+    Opened(VolumeName, Result<(), OpeningTrouble>),
+    /// It was closed, as far as it could be.
+    Closed(VolumeName, Left, Closer),
+}
+
+/// Who closed a drive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Closer {
+    /// We did.
+    Us,
+    /// Somebody else had done it before.
+    Another,
 }
 
 /// What a worker says.

@@ -14,9 +14,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
-use crate::model::{
-    Absence, BlockDevice, Configuration, Mount, Place, SnapshotKind, SyncName, SyncSight, VolumeName, VolumeSight,
-};
+use crate::model::{Absence, BlockDevice, Configuration, Mount, SyncName, SyncSight, VolumeName, VolumeSight};
 use crate::os::disks::{self, DisksError};
 use crate::os::mounts::{self, MountsError};
 use crate::os::probe::{Probed, Surroundings, probe};
@@ -113,13 +111,6 @@ pub enum Occasion {
     Asked,
     /// A volume that was silent answers again.
     Belated,
-}
-
-/// The places that hold snapshots: who reads one of them, reads its `latest`.
-#[must_use]
-pub fn snapshot_destinations(configuration: &Configuration) -> BTreeSet<&Place> {
-    let keeping = configuration.syncs.values().filter(|sync| sync.snapshots != SnapshotKind::None);
-    keeping.map(|sync| &sync.destination).collect()
 }
 
 /// How long a volume may take to answer. A disk that slept needs some seconds, and is known once it runs.

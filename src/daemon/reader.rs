@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
-use crate::daemon::dispatcher::Reread;
+use crate::daemon::channels::Reread;
 use crate::formats::config::{self, Context};
 use crate::model::Configuration;
 use crate::os::config_file::{self, ConfigFileError};

@@ -8,7 +8,7 @@ use jiff::SignedDuration;
 
 use crate::daemon::world::Notice;
 use crate::formats::text;
-use crate::model::{Outcome, RunRecord, Status, Step};
+use crate::model::{Left, LocationName, Outcome, RunRecord, Status, Step, VolumeName};
 use crate::os::service::{self, Word};
 
 /// How long the last words may take.
@@ -129,6 +129,11 @@ mod message_id {
     pub(super) const CONFIGURATION_REFUSED: &str = "6d0f7c2be0c24e3a9f5b1c7f0a9e1d0a";
     pub(super) const OVERDUE: &str = "6d0f7c2be0c24e3a9f5b1c7f0a9e1d0b";
     pub(super) const DEGRADED: &str = "6d0f7c2be0c24e3a9f5b1c7f0a9e1d0c";
+    pub(super) const NOT_OPENED: &str = "6d0f7c2be0c24e3a9f5b1c7f0a9e1d0d";
+    pub(super) const LEFT: &str = "6d0f7c2be0c24e3a9f5b1c7f0a9e1d0e";
+    pub(super) const NOT_LEFT: &str = "6d0f7c2be0c24e3a9f5b1c7f0a9e1d0f";
+    pub(super) const LOCATED: &str = "6d0f7c2be0c24e3a9f5b1c7f0a9e1d10";
+    pub(super) const HOST_FAULT: &str = "6d0f7c2be0c24e3a9f5b1c7f0a9e1d11";
 }
 
 fn write(notice: &Notice) {
@@ -160,12 +165,45 @@ fn write(notice: &Notice) {
             message_id = message_id::CONFIGURATION_REFUSED,
             "the configuration file has mistakes, the one before stays in force: {mistakes}; `nbkpctl config check` shows them all"
         ),
+        Notice::Located(here) => {
+            let names: Vec<&str> = here.iter().map(LocationName::as_str).collect();
+            let where_to = if names.is_empty() { "nowhere that is known".to_owned() } else { names.join(", ") };
+            tracing::info!(message_id = message_id::LOCATED, nbkp.locations = names.join(" "), "location: {where_to}");
+        }
+        Notice::HostFault(fault) => tracing::warn!(
+            message_id = message_id::HOST_FAULT,
+            nbkp.host = fault.host.as_str(),
+            "{}; {}",
+            text::printable(&fault.to_string()),
+            text::printable(&fault.hint())
+        ),
         Notice::Overdue(sync) => tracing::warn!(
             message_id = message_id::OVERDUE,
             nbkp.sync = sync.as_str(),
             "{sync}: the last copy is older than max-age; `nbkpctl why {sync}` tells what it waits for"
         ),
+        Notice::NotOpened(trouble, volume) => tracing::warn!(
+            message_id = message_id::NOT_OPENED,
+            nbkp.volume = volume.as_str(),
+            "drive `{volume}` could not be opened: {}; it is tried again by itself ({})",
+            text::printable(&trouble.to_string()),
+            trouble.hint(volume)
+        ),
+        Notice::Left(volume, left) => tell_how_it_was_left(volume, left),
         Notice::Degraded(sentence) => tracing::warn!(message_id = message_id::DEGRADED, "{sentence}"),
+    }
+}
+
+fn tell_how_it_was_left(volume: &VolumeName, left: &Left) {
+    let Some(sentence) = left.sentence(volume) else { return };
+    let (volume, sentence) = (volume.as_str(), text::printable(&sentence));
+    match left {
+        Left::Safe(_) | Left::AsFound | Left::Gone => {
+            tracing::info!(message_id = message_id::LEFT, nbkp.volume = volume, "{sentence}");
+        }
+        Left::Shared(_) | Left::InUse(_) | Left::Stuck(_) => {
+            tracing::warn!(message_id = message_id::NOT_LEFT, nbkp.volume = volume, "{sentence}");
+        }
     }
 }
 

@@ -8,17 +8,23 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
-use crate::daemon::dispatcher::{Channels, Dispatcher, Ending, Reread};
+use crate::daemon::channels::{Channels, Ending, Reread};
+use crate::daemon::dispatcher::Dispatcher;
 use crate::daemon::reporter::Reporter;
+use crate::daemon::senses::{self, Surroundings};
 use crate::daemon::server::{self, Doors};
 use crate::daemon::world::{Beginnings, Initiative, World};
-use crate::daemon::{errands, keeper, observer, reader};
-use crate::model::{Ledger, SyncName};
+use crate::daemon::{errands, keeper, keyring, notifier, observer, prober, reader};
+use crate::model::{Configuration, Ledger, SyncName};
+use crate::os::bus::Bus;
 use crate::os::clock;
 use crate::os::ears::{Ears, EarsError};
 use crate::os::environment::{EnvironmentError, Paths};
+use crate::os::held;
 use crate::os::history::{History, Past};
+use crate::os::power;
 use crate::os::socket::{self, SocketError};
+use crate::os::ssh::SshPlace;
 use crate::os::state_dir::{StateDir, StateDirError};
 
 /// Why the daemon cannot go on.
@@ -80,7 +86,8 @@ async fn live(paths: &Paths) -> Result<(), Fatal> {
     foundation.tasks.spawn(server::serve(listener, foundation.doors.clone()));
     listen_for_signals(&mut foundation)?;
     let keeper = foundation.keeper;
-    let dispatcher = Dispatcher::new(foundation.world, foundation.channels, foundation.reporter, Some(ears));
+    let dispatcher =
+        Dispatcher::new(foundation.world, foundation.channels, foundation.reporter, Some(ears), foundation.ssh);
     let ended = dispatcher.run().await;
     foundation.tasks.abort_all();
     // The dispatcher is gone, so that the keeper writes what is left and ends.
@@ -98,6 +105,7 @@ pub(super) struct Foundation {
     pub(super) endings: mpsc::Sender<Ending>,
     pub(super) tasks: JoinSet<()>,
     pub(super) keeper: tokio::task::JoinHandle<()>,
+    pub(super) ssh: SshPlace,
 }
 
 /// Reads the configuration and the past, and starts the tasks around the dispatcher.
@@ -106,20 +114,7 @@ pub(super) fn lay(paths: &Paths, state: &StateDir, initiative: Initiative) -> Re
     let configuration = read.map_err(|unreadable| Fatal::Configuration(unreadable.report()))?;
     let now = clock::now();
     let mut troubles = Vec::new();
-    let ledger = state.ledger().unwrap_or_else(|error| {
-        troubles.push(format!("could not {error}; holds, pauses and approvals are forgotten: give them again"));
-        Ledger::default()
-    });
-    let past = remember(state, &mut troubles);
-    let config_file = paths.config.clone();
-    let beginnings = Beginnings {
-        initiative,
-        config_file,
-        configuration: Arc::clone(&configuration),
-        ledger,
-        past,
-        seed: fastrand::u64(..),
-    };
+    let beginnings = begin(paths, state, initiative, Arc::clone(&configuration), &mut troubles);
     let world = World::new(beginnings, &now);
     let reporter = Reporter::start().map_err(|error| Fatal::Machine("start a thread", error))?;
 
@@ -127,6 +122,12 @@ pub(super) fn lay(paths: &Paths, state: &StateDir, initiative: Initiative) -> Re
     let (looks, look_requests) = mpsc::channel(1);
     let (observations, looked) = mpsc::channel(4);
     tasks.spawn(observer::run(look_requests, observations));
+    let (inquiries, inquired) = mpsc::channel(4096);
+    let (reports, answers) = mpsc::channel(64);
+    let ssh = SshPlace::new(paths.runtime_dir());
+    tasks.spawn(prober::run(inquired, reports, ssh.clone()));
+    let (to_sensed, sensed) = mpsc::channel(16);
+    let (sense, again) = mpsc::channel(1);
     let (read, orders) = mpsc::channel(1);
     let (read_configurations, configurations) = mpsc::channel(1);
     tasks.spawn(reader::run(paths.config.clone(), paths.home.clone(), orders, read_configurations));
@@ -138,24 +139,67 @@ pub(super) fn lay(paths: &Paths, state: &StateDir, initiative: Initiative) -> Re
     let (to_asks, asks) = mpsc::channel(64);
     let (status, shown) = watch::channel(Arc::new(world.status(&now)));
     let (configuration, in_force) = watch::channel(configuration);
+    let surroundings =
+        Surroundings { bus: Bus::System, supplies: power::SUPPLIES.into(), configuration: in_force.clone(), again };
+    tasks.spawn(senses::run(surroundings, to_sensed));
+    let (board, mail) = notifier::board();
+    tasks.spawn(notifier::run(mail, in_force.clone(), to_asks.clone()));
     let (errands, orders) = mpsc::channel(16);
-    tasks.spawn(errands::run(orders, to_asks.clone()));
+    tasks.spawn(errands::run(orders, to_asks.clone(), ssh.clone()));
     let (endings, to_end) = mpsc::channel(4);
+    let (keyring_wanted, wanted) = watch::channel(false);
+    let (keyring_changes, keyring) = mpsc::channel(1);
+    tasks.spawn(keyring::run(wanted, keyring_changes));
     let channels = Channels {
         looks,
         looked,
+        inquiries,
+        answers,
+        sense,
+        sensed,
         asks,
         keep,
         lost,
         keeping,
         configurations,
         read,
+        board,
         status,
         configuration,
         endings: to_end,
+        state_dir: state.path().to_owned(),
+        keyring_wanted,
+        keyring,
     };
     let doors = Doors { asks: to_asks, status: shown, configuration: in_force, history, errands };
-    Ok(Foundation { world, channels, reporter, doors, endings, tasks, keeper })
+    Ok(Foundation { world, channels, reporter, doors, endings, tasks, keeper, ssh })
+}
+
+/// What is known at the start. What cannot be read is told as trouble.
+fn begin(
+    paths: &Paths,
+    state: &StateDir,
+    initiative: Initiative,
+    configuration: Arc<Configuration>,
+    troubles: &mut Vec<String>,
+) -> Beginnings {
+    let ledger = state.ledger().unwrap_or_else(|error| {
+        troubles.push(format!("could not {error}; holds, pauses and approvals are forgotten: give them again"));
+        Ledger::default()
+    });
+    let past = remember(state, troubles);
+    // What a dead daemon left open.
+    let (held, faults) = held::all(state.path());
+    troubles.extend(faults.iter().map(|fault| format!("could not {fault}")));
+    Beginnings {
+        initiative,
+        config_file: paths.config.clone(),
+        configuration,
+        ledger,
+        held,
+        past,
+        seed: fastrand::u64(..),
+    }
 }
 
 /// What history knows. Backups do not depend on it: trouble is shown, and the past is taken to be empty.

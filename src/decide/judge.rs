@@ -1,6 +1,6 @@
 //! What rsync's end means for the copy: its exit code alone is not enough.
 
-use crate::model::{Complaint, Complaints, FailureKind, Side, TransferEnd, Trouble};
+use crate::model::{Complaint, Complaints, FailureKind, Refused, Side, TransferEnd, Trouble};
 
 /// What a copy is worth.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,8 +13,21 @@ pub enum Verdict {
     SourceLost(String),
     /// rsync was asked to stop.
     Stopped,
+    /// The connection or the other end was lost.
+    Disconnected(String),
+    /// The other end did not let it begin.
+    Refused(Refused),
     /// It is not a copy.
     Failed(FailureKind, String),
+}
+
+/// Between which machines a copy goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Distance {
+    /// On this one.
+    Here,
+    /// Between this one and a server, or on a server.
+    Server,
 }
 
 /// So many directories may vanish in a live home directory. A source that is taken away loses more: rsync counts each
@@ -23,7 +36,10 @@ const FEW: u64 = 3;
 
 /// Judges the end of a copy. What the limit of deletions withheld is not judged here: that is the guard's.
 #[must_use]
-pub fn verdict(end: TransferEnd, complaints: &Complaints) -> Verdict {
+pub fn verdict(end: TransferEnd, complaints: &Complaints, distance: Distance) -> Verdict {
+    if let Some(refused) = &complaints.refused {
+        return Verdict::Refused(refused.clone());
+    }
     if complaints.vanished_directories > FEW {
         let count = complaints.vanished_directories;
         return Verdict::SourceLost(format!("{count} directories vanished while they were read"));
@@ -31,8 +47,12 @@ pub fn verdict(end: TransferEnd, complaints: &Complaints) -> Verdict {
     match end {
         TransferEnd::Complete | TransferEnd::Vanished | TransferEnd::DeletionLimit => complete(complaints),
         TransferEnd::Partial => partial(complaints),
+        TransferEnd::Stopped if distance == Distance::Server => {
+            Verdict::Disconnected("rsync was stopped at the other end".into())
+        }
         TransferEnd::Stopped => Verdict::Stopped,
         TransferEnd::FileError => grave(complaints, FailureKind::Io, "rsync could not read or write a file"),
+        TransferEnd::Connection(code) if distance == Distance::Server => disconnected(code, complaints),
         TransferEnd::Connection(code) => {
             let what = format!("rsync lost one of its processes or the connection (exit code {code})");
             grave(complaints, FailureKind::Resource, &what)
@@ -52,6 +72,21 @@ pub fn verdict(end: TransferEnd, complaints: &Complaints) -> Verdict {
         TransferEnd::Unknown(code) => {
             grave(complaints, FailureKind::Other, &format!("rsync ended with the unknown exit code {code}"))
         }
+    }
+}
+
+/// A server that went away is no failure, unless it said before what was wrong with its disk: a cause without a row,
+/// such as a connection that was reset, is the connection's own.
+fn disconnected(code: i32, complaints: &Complaints) -> Verdict {
+    let cause = complaints.gravest.as_ref().filter(|gravest| match gravest.trouble {
+        Trouble::NoSpace | Trouble::ReadOnly | Trouble::Io | Trouble::TooManyLinks => true,
+        Trouble::Permission | Trouble::Other | Trouble::Gone => false,
+    });
+    match (cause, &complaints.unknown) {
+        (Some(cause), _) => because(cause),
+        (None, _) if code == 30 || code == 35 => Verdict::Disconnected("the other end did not answer any more".into()),
+        (None, Some(line)) => Verdict::Disconnected(line.clone()),
+        (None, None) => Verdict::Disconnected(format!("rsync's exit code is {code}")),
     }
 }
 
@@ -114,6 +149,10 @@ fn because(complaint: &Complaint) -> Verdict {
 mod tests {
     use super::*;
 
+    fn verdict(end: TransferEnd, complaints: &Complaints) -> Verdict {
+        super::verdict(end, complaints, Distance::Here)
+    }
+
     fn complaint(side: Side, trouble: Trouble) -> Complaints {
         Complaints { gravest: Some(Complaint { side, trouble, text: "/the/file".into() }), ..Complaints::default() }
     }
@@ -172,5 +211,28 @@ mod tests {
         assert_eq!(verdict(TransferEnd::Stopped, &none), Verdict::Stopped);
         assert_eq!(verdict(TransferEnd::Complete, &none), Verdict::Good(Vec::new()));
         assert_eq!(verdict(TransferEnd::DeletionLimit, &none), Verdict::Good(Vec::new()));
+    }
+
+    #[test]
+    fn a_server_that_goes_away_is_no_failure_unless_its_disk_is_to_blame() {
+        let far =
+            |code, complaints: &Complaints| super::verdict(TransferEnd::Connection(code), complaints, Distance::Server);
+        for code in [10, 12, 30, 35, 255] {
+            assert!(matches!(far(code, &Complaints::default()), Verdict::Disconnected(_)), "{code}");
+            let reset = complaint(Side::Destination, Trouble::Other);
+            assert!(matches!(far(code, &reset), Verdict::Disconnected(_)), "{code}");
+            for trouble in [Trouble::NoSpace, Trouble::ReadOnly, Trouble::Io] {
+                let full = complaint(Side::Destination, trouble);
+                assert!(matches!(far(code, &full), Verdict::Failed(..)), "{code} {trouble:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_the_other_end_refused_counts_before_all_else() {
+        let mut complaints = complaint(Side::Destination, Trouble::NoSpace);
+        complaints.refused = Some(Refused::Taken("/lock".into()));
+        let found = super::verdict(TransferEnd::Connection(12), &complaints, Distance::Server);
+        assert_eq!(found, Verdict::Refused(Refused::Taken("/lock".into())));
     }
 }

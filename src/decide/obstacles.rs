@@ -1,7 +1,8 @@
 //! All that stands in the way of a sync.
 
 use crate::model::{
-    Access, End, EndFault, EndSight, Ledger, Obstacle, Sync, SyncSight, VolumeName, VolumeRoot, VolumeSight,
+    Access, BatteryRule, Conditions, End, EndFault, EndSight, Ledger, MeteredRule, Mounting, Obstacle, PowerSight,
+    Sync, SyncSight, VolumeName, VolumeRoot, VolumeSight,
 };
 
 /// A volume as far as obstacles depend on it.
@@ -11,6 +12,8 @@ pub struct Standing<'a> {
     pub sight: &'a VolumeSight,
     /// Whether a person unmounted its drive since it was plugged in.
     pub custody: Custody,
+    /// How it is opened.
+    pub opening: &'a Mounting,
 }
 
 /// Whose a drive is at the moment.
@@ -67,12 +70,20 @@ fn of_volume(end: End, name: &VolumeName, standing: Standing<'_>, ledger: &Ledge
         VolumeSight::Ambiguous { devices } => {
             found.push(Obstacle::DuplicateUuid { volume: volume(), devices: devices.clone() });
         }
+        VolumeSight::NotMounted { .. } | VolumeSight::Locked { .. } if is_opened_by_us(standing) => {}
+        // Whoever lets an encrypted drive go may lock it, too.
+        VolumeSight::Locked { device, .. } if standing.custody == Custody::LetGo => {
+            found.push(Obstacle::NotMounted { end, volume: volume(), device: device.clone(), let_go: true });
+        }
         VolumeSight::NotMounted { device, .. } => {
             let let_go = standing.custody == Custody::LetGo;
             found.push(Obstacle::NotMounted { end, volume: volume(), device: device.clone(), let_go });
         }
         VolumeSight::Locked { device, .. } => {
             found.push(Obstacle::Locked { end, volume: volume(), device: device.clone() });
+        }
+        VolumeSight::NotEncrypted { device } => {
+            found.push(Obstacle::NotEncrypted { volume: volume(), device: device.clone() });
         }
         VolumeSight::NotProven { root, fault } => {
             found.push(Obstacle::Sentinel { end, path: root.join(".nbkp-vol"), fault: fault.clone() });
@@ -99,6 +110,17 @@ fn of_volume(end: End, name: &VolumeName, standing: Standing<'_>, ledger: &Ledge
     }
 }
 
+/// Whether a run opens this drive by itself, so that it is no obstacle that it is closed.
+#[must_use]
+pub fn is_opened_by_us(standing: Standing<'_>) -> bool {
+    let can_be_opened = match (standing.sight, standing.opening) {
+        (VolumeSight::NotMounted { .. }, Mounting::ForTheRun { .. }) => true,
+        (VolumeSight::Locked { .. }, Mounting::ForTheRun { passphrase }) => passphrase.is_some(),
+        (_, _) => false,
+    };
+    can_be_opened && standing.custody == Custody::Ours
+}
+
 fn of_access(name: &VolumeName, sight: &VolumeSight, found: &mut Vec<Obstacle>) {
     let (access, root) = match sight {
         VolumeSight::Present(present) => (present.access, &present.root),
@@ -107,6 +129,7 @@ fn of_access(name: &VolumeName, sight: &VolumeSight, found: &mut Vec<Obstacle>) 
         | VolumeSight::Ambiguous { .. }
         | VolumeSight::NotMounted { .. }
         | VolumeSight::Locked { .. }
+        | VolumeSight::NotEncrypted { .. }
         | VolumeSight::NotProven { .. } => return,
     };
     if access == Access::ReadOnly {
@@ -126,11 +149,11 @@ fn of_end(sync: &Sync, end: End, sight: &EndSight, ledger: &Ledger, found: &mut 
                 found.push(Obstacle::SentinelMismatch { end, path: place.subdir.as_path().join(file) });
             }
         }
-        EndSight::Faulty(faults) => found.extend(faults.iter().map(|fault| of_fault(end, fault))),
+        EndSight::Faulty(faults) => found.extend(faults.iter().map(|fault| of_fault(sync, end, fault))),
     }
 }
 
-fn of_fault(end: End, fault: &EndFault) -> Obstacle {
+fn of_fault(sync: &Sync, end: End, fault: &EndFault) -> Obstacle {
     match fault {
         EndFault::NoDirectory(path, reason) => {
             Obstacle::DirectoryMissing { end, path: path.clone(), reason: reason.clone() }
@@ -144,15 +167,43 @@ fn of_fault(end: End, fault: &EndFault) -> Obstacle {
             Obstacle::NotBtrfs { path: path.clone(), found: "missing, or a plain directory".into() }
         }
         EndFault::NoSpace(path) => Obstacle::NoSpace { path: path.clone() },
+        EndFault::NoTool(tool) => {
+            // Only a server tells what is missing before a run.
+            Obstacle::ToolMissing { tool: tool.clone(), server: Some(sync.place(end).volume.clone()) }
+        }
     }
 }
 
-/// What the conditions of a sync say at this local time.
+/// What the conditions of a sync say at this local time, on this power, and where the way to this volume leaves through
+/// this metered interface.
 #[must_use]
-pub fn of_conditions(sync: &Sync, local: jiff::civil::Time) -> Vec<Obstacle> {
-    match sync.when.hours {
-        Some(hours) if !hours.contain(local) => vec![Obstacle::OutsideHours(hours)],
-        Some(_) | None => Vec::new(),
+pub fn of_conditions(
+    when: &Conditions,
+    local: jiff::civil::Time,
+    power: PowerSight,
+    metered: Option<(VolumeName, String)>,
+) -> Vec<Obstacle> {
+    let mut found = Vec::new();
+    if let Some(hours) = when.hours.filter(|hours| !hours.contain(local)) {
+        found.push(Obstacle::OutsideHours(hours));
+    }
+    if let Some((volume, interface)) = metered.filter(|_| when.metered == MeteredRule::Avoid) {
+        found.push(Obstacle::Metered { volume, interface });
+    }
+    if let PowerSight::Battery(left) = power
+        && !suffices(when.battery, left)
+    {
+        found.push(Obstacle::Battery { rule: when.battery, left });
+    }
+    found
+}
+
+/// Whether a battery with so much left is what a sync asks for.
+fn suffices(rule: BatteryRule, left: Option<u8>) -> bool {
+    match rule {
+        BatteryRule::Any => true,
+        BatteryRule::Mains => false,
+        BatteryRule::AtLeast(share) => left.is_some_and(|left| left >= share),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use crate::model::{BlockDevice, DeviceRole, Drive, DriveUuid, Hardware, Mount, MountId};
+use crate::model::{BlockDevice, DeviceRole, Drive, DriveUuid, Hardware, Mount, MountId, Mounting};
 
 /// The mounts of a table as a path sees them: a later mount at the same place, or at a directory above, hides what
 /// lies under it.
@@ -61,6 +61,11 @@ pub enum DrivePresence<'a> {
         /// The container.
         device: &'a BlockDevice,
     },
+    /// It should be encrypted, and is not.
+    NotEncrypted {
+        /// Its device.
+        device: &'a BlockDevice,
+    },
     /// It is plugged in, but mounted nowhere that can be reached.
     NotMounted {
         /// Its device.
@@ -103,8 +108,26 @@ pub fn sight_of_drive<'a>(
             let around = devices.iter().find(|d| d.role == DeviceRole::Container && d.uuid == *container);
             on_devices(&carriers, first, around.and_then(|d| d.hardware.as_ref()), mounts, tree)
         }
+        // Whoever knows the UUID can give it to a filesystem of their own, to be handed what belongs behind a lock.
+        DeviceRole::Filesystem(_) if is_encrypted(drive) => DrivePresence::NotEncrypted { device: first },
         DeviceRole::Filesystem(_) => on_devices(&carriers, first, None, mounts, tree),
         DeviceRole::Member => DrivePresence::NotPlugged,
+    }
+}
+
+/// Whether a drive is meant to be encrypted: it has a passphrase.
+fn is_encrypted(drive: &Drive) -> bool {
+    matches!(drive.mounting, Mounting::ForTheRun { passphrase: Some(_) })
+}
+
+/// The sequence number of the medium that a drive is on. What is in a LUKS container has one of its own, another one after
+/// each unlocking: the medium is that of the container.
+#[must_use]
+pub fn medium(drive: &Drive, devices: &[BlockDevice]) -> Option<u64> {
+    let carrier = devices.iter().find(|d| d.uuid == drive.uuid && d.role != DeviceRole::Member)?;
+    match container(carrier) {
+        Some(uuid) => devices.iter().find(|d| d.role == DeviceRole::Container && d.uuid == *uuid)?.disk_seq,
+        None => carrier.disk_seq,
     }
 }
 
@@ -171,7 +194,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::model::{Access, Mounting, WhenDone};
+    use crate::model::{Access, WhenDone};
 
     const OURS: &str = "2d577679-a7b6-429d-8250-3d0d80e034df";
     const INNER: &str = "11111111-a7b6-429d-8250-3d0d80e034df";
@@ -227,6 +250,7 @@ mod tests {
             DrivePresence::NotPlugged => "not plugged".into(),
             DrivePresence::Ambiguous { devices } => format!("ambiguous {}", devices.len()),
             DrivePresence::Locked { device } => format!("locked {}", device.node.display()),
+            DrivePresence::NotEncrypted { device } => format!("not encrypted {}", device.node.display()),
             DrivePresence::NotMounted { device } => format!("not mounted {}", device.node.display()),
             DrivePresence::Mounted { device, hardware, mount } => format!(
                 "{} at {} on {}",
@@ -308,6 +332,34 @@ mod tests {
     }
 
     #[test]
+    fn a_plain_filesystem_with_the_uuid_of_a_container_is_none() {
+        let encrypted = Mounting::ForTheRun { passphrase: Some("usb".parse().unwrap()) };
+        let wanted = Drive { mounting: encrypted, ..drive(OURS) };
+        let plain = [ext4("/dev/sda1", 1, OURS)];
+        let table = [root(), mount(2, 1, (8, 1), "ext4", "x", "/mnt")];
+        assert_eq!(check(&wanted, &plain, &table), "not encrypted /dev/sda1");
+        assert_eq!(check(&drive(OURS), &plain, &table), "/dev/sda1 at /mnt on serial-1");
+        let container = [device("/dev/sda1", 1, OURS, DeviceRole::Container)];
+        assert_eq!(check(&wanted, &container, &table), "locked /dev/sda1");
+        // By the UUID of what is within, too.
+        let wanted = Drive { uuid: INNER.parse().unwrap(), ..wanted };
+        assert_eq!(check(&wanted, &[ext4("/dev/sda1", 1, INNER)], &table), "not encrypted /dev/sda1");
+    }
+
+    #[test]
+    fn the_medium_is_that_of_the_container() {
+        let around = device("/dev/sda1", 1, OURS, DeviceRole::Container);
+        let role = DeviceRole::Unlocked { container: OURS.parse().unwrap(), filesystem: "ext4".into() };
+        let clear = device("/dev/dm-0", 7, INNER, role);
+        let devices = [around, clear];
+        for uuid in [OURS, INNER] {
+            assert_eq!(medium(&drive(uuid), &devices), Some(1), "{uuid}");
+        }
+        assert_eq!(medium(&drive(OURS), &[ext4("/dev/sda1", 4, OURS)]), Some(4));
+        assert_eq!(medium(&drive(OURS), &[]), None);
+    }
+
+    #[test]
     fn the_whole_filesystem_goes_before_a_part_and_the_first_before_later_ones() {
         let devices = [ext4("/dev/sda1", 1, OURS)];
         let part = Mount { root: "/sub".into(), ..mount(2, 1, (8, 1), "ext4", "x", "/part") };
@@ -370,7 +422,10 @@ mod tests {
                 DrivePresence::NotMounted { .. } => {
                     prop_assert!(table.iter().all(|mount| mount.device != (8, 1) || !tree.shows(mount)));
                 }
-                other @ (DrivePresence::NotPlugged | DrivePresence::Ambiguous { .. } | DrivePresence::Locked { .. }) => prop_assert!(false, "{:?}", other),
+                other @ (DrivePresence::NotPlugged
+                | DrivePresence::Ambiguous { .. }
+                | DrivePresence::NotEncrypted { .. }
+                | DrivePresence::Locked { .. }) => prop_assert!(false, "{:?}", other),
             }
         }
 

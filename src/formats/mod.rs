@@ -1,13 +1,18 @@
 //! Floor 2: translation. Text and bytes into nouns and back, pure; serde lives here only.
 
+pub mod announcement;
 pub mod config;
 pub mod duration;
+pub mod held;
 pub mod json;
 pub mod ledger;
 pub mod log;
 pub mod mountinfo;
+pub mod polkit;
 pub mod rsync;
 pub mod sentinel;
 pub mod similar;
+pub mod ssh;
 pub mod text;
+pub mod trouble;
 pub mod wire;

@@ -1,10 +1,10 @@
 //! A whole, valid configuration.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{EndpointName, GroupName, LocationName, Sync, SyncName, Volume, VolumeName};
+use super::{EndpointName, GroupName, LocationName, Place, SnapshotKind, Sync, SyncName, Volume, VolumeName};
 
 /// A whole, valid configuration: every name in it resolves, no two destinations overlap, no dependency is cyclic.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -97,6 +97,13 @@ pub struct Route {
 }
 
 impl Configuration {
+    /// The places that hold snapshots: who reads one of them, reads its `latest`.
+    #[must_use]
+    pub fn snapshot_destinations(&self) -> BTreeSet<&Place> {
+        let keeping = self.syncs.values().filter(|sync| sync.snapshots != SnapshotKind::None);
+        keeping.map(|sync| &sync.destination).collect()
+    }
+
     /// The way to an endpoint. A hop that has hops of its own is reached through them.
     #[must_use]
     pub fn route(&self, name: &EndpointName) -> Option<Route> {

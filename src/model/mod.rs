@@ -2,6 +2,7 @@
 //!
 //! An identifier is checked when it is made and never again; a variant holds exactly what is valid in that state.
 
+mod announcement;
 mod condition;
 mod configuration;
 mod ledger;
@@ -9,9 +10,12 @@ mod name;
 mod network;
 mod now;
 mod obstacle;
+mod opening;
 mod order;
 mod outcome;
+mod permission;
 mod place;
+mod probe;
 mod run;
 mod sight;
 mod snapshot;
@@ -20,6 +24,7 @@ mod sync;
 mod transfer;
 mod volume;
 
+pub use announcement::{Announcement, Button, Deeds, Matter, Notification, Subject, Weight};
 pub use condition::{BatteryRule, Conditions, Hours, MeteredRule};
 pub use configuration::{Configuration, CredentialProvider, DaemonSettings, Endpoint, Group, Location, Notify, Route};
 pub use ledger::{Ledger, Pause};
@@ -28,10 +33,13 @@ pub use network::{
     ActiveConnection, Connectivity, HostFault, HostTrouble, Link, LinkKind, Metered, NetworkSight, PowerSight,
 };
 pub use now::{BootTime, Now};
-pub use obstacle::{End, Obstacle};
+pub use obstacle::Obstacle;
+pub use opening::{Closed, Held, HeldBy, Holder, Left, OpeningTrouble, Undo};
 pub use order::{first_cycle, upstreams};
 pub use outcome::{Conclusion, Failure, FailureKind, HoldReason, Interruption, Outcome, Remedy};
-pub use place::{Place, Subdir, SubdirError};
+pub use permission::{AccountName, AccountNameError, Action, Gap, Permission};
+pub use place::{End, Place, Subdir, SubdirError};
+pub use probe::{EndKind, EndProbe, RemoteProbe, ServerProbe, ServerSight};
 pub use run::{Figures, Progress, RunId, RunRecord, RunReport, Step, Trigger};
 pub use sight::{
     Absence, Access, BlockDevice, DeviceRole, EndFault, EndSight, Hardware, Mount, MountId, PresentVolume,
@@ -42,5 +50,5 @@ pub use status::{DaemonState, Freshness, RunningNow, Status, SyncState, SyncStat
 pub use sync::{
     Every, Filter, Guard, HookCommand, Hooks, Keep, KeepRules, RsyncOptions, RsyncSettings, SnapshotKind, Sync,
 };
-pub use transfer::{Complaint, Complaints, Side, TransferEnd, Trouble};
-pub use volume::{Drive, DriveUuid, DriveUuidError, Mounting, Server, Volume, VolumeRoot, WhenDone};
+pub use transfer::{Complaint, Complaints, Refused, Side, TransferEnd, Trouble};
+pub use volume::{Drive, DriveUuid, DriveUuidError, Mounting, Server, ServerKey, Volume, VolumeRoot, WhenDone};

@@ -108,6 +108,8 @@ pub enum HostTrouble {
     NoName,
     /// No way leads to it.
     NoRoute,
+    /// A captive portal stands between us and the internet, and the way leads through it.
+    Portal,
     /// It takes no connection at that port.
     Refused,
     /// It does not answer, or not in time.
@@ -130,6 +132,7 @@ impl fmt::Display for HostFault {
         match &self.trouble {
             HostTrouble::NoName => write!(f, "the name `{host}` leads to no address"),
             HostTrouble::NoRoute => write!(f, "no way leads to `{host}`"),
+            HostTrouble::Portal => write!(f, "a captive portal stands before `{host}`"),
             HostTrouble::Refused => match self.port {
                 Some(port) => write!(f, "`{host}` takes no connection at port {port}"),
                 None => write!(f, "`{host}` takes no ssh connection"),
@@ -162,6 +165,7 @@ impl HostFault {
                 format!("correct `host`, or wait for the network; `getent hosts {}` asks", self.host)
             }
             HostTrouble::NoRoute => "join a network that leads there; it is tried again by itself".into(),
+            HostTrouble::Portal => "log in to the network with a browser".into(),
             HostTrouble::Refused => format!("start the ssh server there, or correct `port`; `{by_hand}` tries it"),
             HostTrouble::Silent => format!("switch it on; it is tried again by itself, and `{by_hand}` tries it now"),
             HostTrouble::UnknownKey => format!("connect once by hand and accept its key: `{by_hand}`"),
@@ -189,6 +193,7 @@ impl HostFault {
             }
             HostTrouble::NoName
             | HostTrouble::NoRoute
+            | HostTrouble::Portal
             | HostTrouble::Refused
             | HostTrouble::Silent
             | HostTrouble::Broken(_) => false,

@@ -5,25 +5,10 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
-use super::{Absence, BatteryRule, Hardware, HoldReason, HostTrouble, Hours, SentinelFault, SyncName, VolumeName};
-
-/// One end of a sync.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum End {
-    /// Where it reads.
-    Source,
-    /// Where it writes.
-    Destination,
-}
-
-impl fmt::Display for End {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Source => "source",
-            Self::Destination => "destination",
-        })
-    }
-}
+use super::{
+    Absence, BatteryRule, End, Hardware, HoldReason, HostTrouble, Hours, OpeningTrouble, SentinelFault, SyncName,
+    VolumeName,
+};
 
 /// One reason why a sync cannot run now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,6 +56,22 @@ pub enum Obstacle {
         /// The volume.
         volume: VolumeName,
         /// Its device.
+        device: PathBuf,
+    },
+    /// A drive could not be opened; it is tried again by itself.
+    NotOpened {
+        /// Which end of the sync it is.
+        end: End,
+        /// The volume.
+        volume: VolumeName,
+        /// Why.
+        trouble: OpeningTrouble,
+    },
+    /// A drive that should be encrypted is not: the UUID of its container is that of a plain filesystem.
+    NotEncrypted {
+        /// The volume.
+        volume: VolumeName,
+        /// The device.
         device: PathBuf,
     },
     /// A sentinel does not prove a place.
@@ -171,6 +172,8 @@ pub enum Obstacle {
     ToolMissing {
         /// Its name.
         tool: String,
+        /// The volume on the server where it is missing; none if it is missing here.
+        server: Option<VolumeName>,
     },
 }
 
@@ -186,6 +189,7 @@ impl Obstacle {
                 HostTrouble::NoShell(_) => "tool-missing",
                 HostTrouble::NoName
                 | HostTrouble::NoRoute
+                | HostTrouble::Portal
                 | HostTrouble::Refused
                 | HostTrouble::Silent
                 | HostTrouble::Broken(_) => "host-unreachable",
@@ -199,6 +203,8 @@ impl Obstacle {
             Self::NotMounted { end: End::Destination, .. } => "destination-not-mounted",
             Self::Locked { end: End::Source, .. } => "source-not-mounted",
             Self::Locked { end: End::Destination, .. } => "destination-not-mounted",
+            Self::NotOpened { end, trouble, .. } => trouble.code(*end),
+            Self::NotEncrypted { .. } => "not-encrypted",
             Self::SentinelMismatch { .. } => "sentinel-mismatch",
             Self::Sentinel { end: End::Source, .. } => "source-sentinel-missing",
             Self::Sentinel { end: End::Destination, .. } => "destination-sentinel-missing",
@@ -244,8 +250,14 @@ impl Obstacle {
             Self::NotMounted { let_go: true, volume, .. } => {
                 format!("plug it in again, or run `nbkpctl release {volume}`")
             }
-            Self::NotMounted { device, .. } => format!("mount it: `udisksctl mount -b {}`", device.display()),
-            Self::Locked { device, .. } => format!("unlock it: `udisksctl unlock -b {}`", device.display()),
+            Self::NotMounted { volume, .. } => format!("mount it: `nbkpctl mount {volume}`"),
+            Self::Locked { device, .. } => {
+                format!("unlock it: `udisksctl unlock -b {}`; or set `mount = true` and `passphrase`", device.display())
+            }
+            Self::NotOpened { volume, trouble, .. } => trouble.hint(volume),
+            Self::NotEncrypted { .. } => {
+                "do not use it before you know why; if you meant it so, leave out `passphrase`".into()
+            }
             Self::SentinelMismatch { path, .. } => format!(
                 "this is another place than the one used before; if that is right, run `nbkpctl approve {sync}` after a look at {}",
                 path.display()
@@ -271,7 +283,10 @@ impl Obstacle {
             Self::Paused { .. } => "run `nbkpctl resume`".into(),
             Self::BackingOff { .. } => format!("wait, or run `nbkpctl run {sync}`"),
             Self::LockTaken { .. } => "wait until the other run has ended; it is tried again by itself".into(),
-            Self::ToolMissing { tool } => format!("install it: `apt install {tool}`"),
+            Self::ToolMissing { tool, server } => {
+                let there = if server.is_some() { " there" } else { "" };
+                format!("install it{there}: `apt install {}`", package(tool))
+            }
         }
     }
 }
@@ -304,6 +319,10 @@ impl fmt::Display for Obstacle {
                 write!(f, "drive `{volume}` ({}) is plugged in but not mounted", device.display())
             }
             Self::Locked { volume, device, .. } => write!(f, "drive `{volume}` ({}) is locked", device.display()),
+            Self::NotOpened { volume, trouble, .. } => write!(f, "drive `{volume}` could not be opened: {trouble}"),
+            Self::NotEncrypted { volume, device } => {
+                write!(f, "drive `{volume}` should be encrypted, but {} is a plain filesystem", device.display())
+            }
             Self::Sentinel { end, path, fault } => match fault {
                 SentinelFault::Missing => {
                     write!(f, "{} is not proven: {} is missing", proven(*end, path), path.display())
@@ -316,8 +335,7 @@ impl fmt::Display for Obstacle {
                 write!(f, "the {end} is another one than before: {} carries another id", path.display())
             }
             Self::DuplicateUuid { volume, devices } => {
-                let names: Vec<_> = devices.iter().map(|d| d.display().to_string()).collect();
-                write!(f, "{} devices carry the UUID of drive `{volume}`: {}", names.len(), names.join(", "))
+                write!(f, "{} devices carry the UUID of drive `{volume}`: {}", devices.len(), listed(devices))
             }
             Self::DeviceUnknown { volume, hardware } => {
                 write!(f, "drive `{volume}` came on hardware that was never used for it: {hardware}")
@@ -341,9 +359,29 @@ impl fmt::Display for Obstacle {
             Self::LockTaken { path } => {
                 write!(f, "another process works at the destination: {} is taken", path.display())
             }
-            Self::ToolMissing { tool } => write!(f, "the program `{tool}` is missing"),
+            Self::ToolMissing { tool, server } => {
+                write!(f, "the program `{tool}` is missing{}", on_server(server.as_ref()))
+            }
         }
     }
+}
+
+fn on_server(volume: Option<&VolumeName>) -> String {
+    volume.map(|volume| format!(" on the server of `{volume}`")).unwrap_or_default()
+}
+
+/// The Debian package that brings a program.
+fn package(tool: &str) -> &str {
+    match tool {
+        "flock" => "util-linux",
+        "btrfs" => "btrfs-progs",
+        "timeout" => "coreutils",
+        _ => tool,
+    }
+}
+
+fn listed(devices: &[PathBuf]) -> String {
+    devices.iter().map(|device| device.display().to_string()).collect::<Vec<_>>().join(", ")
 }
 
 fn too_little_power(rule: BatteryRule, left: Option<u8>) -> String {
@@ -369,6 +407,16 @@ mod tests {
             |end, path: &str| Obstacle::Sentinel { end, path: path.into(), fault: SentinelFault::Missing }.to_string();
         assert_eq!(text(End::Source, "/a/.nbkp-src"), "the source is not proven: /a/.nbkp-src is missing");
         assert_eq!(text(End::Destination, "/b/.nbkp-vol"), "the volume is not proven: /b/.nbkp-vol is missing");
+    }
+
+    #[test]
+    fn a_missing_program_is_told_with_its_place_and_package() {
+        let (sync, volume): (SyncName, VolumeName) = ("mail".parse().unwrap(), "nas".parse().unwrap());
+        let there = Obstacle::ToolMissing { tool: "flock".into(), server: Some(volume) };
+        assert_eq!(there.to_string(), "the program `flock` is missing on the server of `nas`");
+        assert_eq!(there.hint(&sync), "install it there: `apt install util-linux`");
+        let here = Obstacle::ToolMissing { tool: "rsync".into(), server: None };
+        assert_eq!(here.hint(&sync), "install it: `apt install rsync`");
     }
 
     #[test]

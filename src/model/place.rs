@@ -95,3 +95,21 @@ impl fmt::Display for Place {
         write!(f, "{}:{}", self.volume, self.subdir.as_path().display())
     }
 }
+
+/// One end of a sync.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum End {
+    /// Where it reads.
+    Source,
+    /// Where it writes.
+    Destination,
+}
+
+impl fmt::Display for End {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Source => "source",
+            Self::Destination => "destination",
+        })
+    }
+}

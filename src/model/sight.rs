@@ -117,6 +117,11 @@ pub enum VolumeSight {
         /// The sequence number of the medium.
         disk_seq: Option<u64>,
     },
+    /// Its drive should be encrypted, but its UUID is on a plain filesystem.
+    NotEncrypted {
+        /// The node.
+        device: PathBuf,
+    },
     /// Its root is there, but it is not proven to be the right one.
     NotProven {
         /// The root.
@@ -128,6 +133,23 @@ pub enum VolumeSight {
     Present(PresentVolume),
     /// It is on a server that was reached, and proven.
     Reached(ReachedVolume),
+}
+
+impl VolumeSight {
+    /// The id that the sentinel of its root carries, if it is there and proven: none for an empty sentinel.
+    #[must_use]
+    pub fn proven_id(&self) -> Option<Option<&SentinelId>> {
+        match self {
+            Self::Present(present) => Some(present.id.as_ref()),
+            Self::Reached(reached) => Some(reached.id.as_ref()),
+            Self::Absent(_)
+            | Self::Ambiguous { .. }
+            | Self::NotMounted { .. }
+            | Self::Locked { .. }
+            | Self::NotEncrypted { .. }
+            | Self::NotProven { .. } => None,
+        }
+    }
 }
 
 /// Why a volume is not within reach.
@@ -243,4 +265,6 @@ pub enum EndFault {
     NoStaging(PathBuf),
     /// The destination has no bytes or no inodes left.
     NoSpace(PathBuf),
+    /// A program is missing on the server.
+    NoTool(String),
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 
-use super::{Obstacle, Progress, RunId, RunRecord, SyncName, VolumeName};
+use super::{LocationName, Obstacle, Progress, RunId, RunRecord, SyncName, VolumeName};
 
 /// The state of everything at one moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,6 +19,12 @@ pub struct Status {
     pub config_error: Option<String>,
     /// Neighbours that do not work, as sentences.
     pub degraded: Vec<String>,
+    /// The locations that are recognised, by name.
+    pub locations: Vec<LocationName>,
+    /// Whether there is a network; `None` if that is not known.
+    pub online: Option<bool>,
+    /// Whether one of the ways out is metered; `None` if that is not known.
+    pub metered: Option<bool>,
     /// The volumes, by name.
     pub volumes: Vec<VolumeStatus>,
     /// The syncs, by name.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{Conditions, Place, SyncName};
+use super::{Conditions, End, Place, SyncName, VolumeName};
 
 /// A one-way copy. A sync to a group appears as one of these for each member.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,6 +39,33 @@ pub struct Sync {
     pub guard: Guard,
     /// Commands around a run.
     pub hooks: Hooks,
+}
+
+impl Sync {
+    /// Where one end of it lies.
+    #[must_use]
+    pub fn place(&self, end: End) -> &Place {
+        match end {
+            End::Source => &self.source,
+            End::Destination => &self.destination,
+        }
+    }
+
+    /// Both its ends; one, if both are on one volume.
+    #[must_use]
+    pub fn ends(&self) -> Vec<(End, &Place)> {
+        if self.source.volume == self.destination.volume {
+            vec![(End::Destination, &self.destination)]
+        } else {
+            vec![(End::Source, &self.source), (End::Destination, &self.destination)]
+        }
+    }
+
+    /// Whether it reads or writes a volume.
+    #[must_use]
+    pub fn uses(&self, volume: &VolumeName) -> bool {
+        self.source.volume == *volume || self.destination.volume == *volume
+    }
 }
 
 /// How history is kept at a destination.

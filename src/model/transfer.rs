@@ -68,6 +68,21 @@ pub struct Complaint {
     pub text: String,
 }
 
+/// Why the other end did not let rsync begin, as our own words there tell.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refused {
+    /// Another process holds this lock.
+    Taken(String),
+    /// A place is not the proven one any more.
+    Lost(String),
+    /// Another run has written there since.
+    Superseded(String),
+    /// This program is missing there.
+    NoTool(String),
+    /// Something could not be done there.
+    Failed(String),
+}
+
 /// All complaints of one rsync, counted.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Complaints {
@@ -89,6 +104,8 @@ pub struct Complaints {
     pub kept_directories: u64,
     /// Entries that could not be replaced by something of another kind because that needs a deletion.
     pub in_the_way: u64,
+    /// Why the other end did not let it begin.
+    pub refused: Option<Refused>,
     /// The first line that no row here knows.
     pub unknown: Option<String>,
 }

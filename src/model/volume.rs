@@ -73,6 +73,25 @@ pub struct Server {
     pub drive: Option<Drive>,
 }
 
+impl Server {
+    /// What tells it from other servers.
+    #[must_use]
+    pub fn key(&self) -> ServerKey {
+        ServerKey(self.endpoints.clone())
+    }
+}
+
+/// A server, told by the ways to it: volumes that list the same endpoints are on one server, and looked at together.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ServerKey(pub Vec<EndpointName>);
+
+impl fmt::Display for ServerKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<&str> = self.0.iter().map(EndpointName::as_str).collect();
+        f.write_str(&names.join(", "))
+    }
+}
+
 /// Why a text is not the UUID of a filesystem.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DriveUuidError;

@@ -29,12 +29,20 @@ pub enum ConfineError {
 ///
 /// The process sees it for this thread only, so each run has a thread of its own. It also sets `no_new_privs`.
 pub fn confine_writes(root: BorrowedFd<'_>) -> Result<Confinement, ConfineError> {
+    confine(Some(root))
+}
+
+/// The same for who writes nowhere on this machine: only `/dev/null` is left.
+pub fn confine_to_nothing() -> Result<Confinement, ConfineError> {
+    confine(None)
+}
+
+fn confine(root: Option<BorrowedFd<'_>>) -> Result<Confinement, ConfineError> {
     let writing = writing();
-    let mut rules = Ruleset::default()
-        .set_compatibility(CompatLevel::BestEffort)
-        .handle_access(writing)?
-        .create()?
-        .add_rule(PathBeneath::new(root, writing))?;
+    let mut rules = Ruleset::default().set_compatibility(CompatLevel::BestEffort).handle_access(writing)?.create()?;
+    if let Some(root) = root {
+        rules = rules.add_rule(PathBeneath::new(root, writing))?;
+    }
     if let Ok(null) = PathFd::new("/dev/null") {
         rules = rules.add_rule(PathBeneath::new(null, AccessFs::WriteFile | AccessFs::Truncate))?;
     }

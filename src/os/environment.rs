@@ -5,6 +5,8 @@ use std::env;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use crate::model::CredentialName;
+
 /// Paths that were given on the command line.
 #[derive(Debug, Clone, Default)]
 pub struct PathOptions {
@@ -27,6 +29,14 @@ pub struct Paths {
     pub state_dir: PathBuf,
     /// The home directory, for `~`.
     pub home: PathBuf,
+}
+
+impl Paths {
+    /// Where sockets and other things lie that do not outlive the daemon: beside the control socket.
+    #[must_use]
+    pub fn runtime_dir(&self) -> PathBuf {
+        self.socket.parent().map_or_else(|| "/".into(), PathBuf::from)
+    }
 }
 
 /// Why a path is not known.
@@ -96,6 +106,54 @@ pub fn journal_stream() -> Option<String> {
 #[must_use]
 pub fn no_colour() -> bool {
     variable("NO_COLOR").is_some() || env::var("TERM").is_ok_and(|term| term == "dumb")
+}
+
+/// Where files with secrets are kept: one for each credential, by its name.
+pub fn own_credentials() -> Result<PathBuf, EnvironmentError> {
+    let owner = if is_root() { Owner::System } else { Owner::User };
+    credentials_of(owner, variable)
+}
+
+fn credentials_of(owner: Owner, variable: impl Fn(&str) -> Option<OsString>) -> Result<PathBuf, EnvironmentError> {
+    if owner == Owner::System {
+        return Ok("/etc/nbkp/credentials".into());
+    }
+    let base = variable("XDG_CONFIG_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
+    let base = base.or_else(|| variable("HOME").map(|home| PathBuf::from(home).join(".config")));
+    base.map(|base| base.join("nbkp/credentials")).ok_or(EnvironmentError::NoHome("--config"))
+}
+
+/// Where systemd has put what it hands over (`LoadCredential=`, systemd.exec(5)).
+#[must_use]
+pub fn credentials_directory() -> Option<PathBuf> {
+    variable("CREDENTIALS_DIRECTORY").map(PathBuf::from).filter(|path| path.is_absolute())
+}
+
+/// The variable that holds a credential, `NBKP_CREDENTIAL_USB` for `usb`, and its value.
+#[must_use]
+pub fn credential(name: &CredentialName) -> (String, Option<OsString>) {
+    let plain = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' };
+    let word = format!("NBKP_CREDENTIAL_{}", name.as_str().chars().map(plain).collect::<String>());
+    let value = variable(&word);
+    (word, value)
+}
+
+/// What the process that unlocks needs to reach buses and secrets, beside what every child gets.
+#[must_use]
+pub fn for_unlocking(name: &CredentialName) -> Vec<(String, OsString)> {
+    let (own, value) = credential(name);
+    let names = [
+        "DBUS_SYSTEM_BUS_ADDRESS",
+        "DBUS_SESSION_BUS_ADDRESS",
+        "XDG_RUNTIME_DIR",
+        "XDG_CONFIG_HOME",
+        "CREDENTIALS_DIRECTORY",
+        "DISPLAY",
+        "WAYLAND_DISPLAY",
+        "LANG",
+    ];
+    let shared = names.into_iter().filter_map(|name| Some((name.to_owned(), variable(name)?)));
+    shared.chain(value.map(|value| (own, value))).collect()
 }
 
 /// `PATH`, for children.

@@ -4,6 +4,8 @@ use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::os::fd::OwnedFd;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use rustix::fs::{FlockOperation, Mode, OFlags, ResolveFlags, Timespec, Timestamps, openat2};
 use rustix::io::Errno;
@@ -113,6 +115,26 @@ pub fn write_durably(
     directory.flush()
 }
 
+/// Replaces a file that need not outlive the machine, at one stroke for whoever reads it or writes the same meanwhile.
+pub fn write_at_once(directory: &Directory, name: &str, content: &[u8]) -> Result<(), DirectoryError> {
+    static WRITTEN: AtomicU64 = AtomicU64::new(0);
+    let number = WRITTEN.fetch_add(1, Ordering::Relaxed);
+    let temporary = format!(".{name}.{}-{number}", std::process::id());
+    let fail = |cause| DirectoryError::Write(directory.path_of(name), cause);
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL;
+    let mut file = open_for(Readers::Owner, directory, OsStr::new(&temporary), flags).map_err(fail)?;
+    file.write_all(content).map_err(|e| fail(errno(&e)))?;
+    directory.rename_over(&temporary, name)
+}
+
+/// A file that is nowhere but in memory, to be read from its beginning: what a child is given as its input.
+pub fn in_memory(content: &[u8]) -> std::io::Result<OwnedFd> {
+    let mut file = File::from(rustix::fs::memfd_create("input", rustix::fs::MemfdFlags::CLOEXEC)?);
+    file.write_all(content)?;
+    file.rewind()?;
+    Ok(file.into())
+}
+
 /// Writes a hint: a file whose loss in a power cut costs time, never safety.
 pub fn write_hint(directory: &Directory, name: &str, content: &[u8]) -> Result<(), DirectoryError> {
     let fail = |cause| DirectoryError::Write(directory.path_of(name), cause);
@@ -156,8 +178,12 @@ pub enum Hold {
     Together,
 }
 
-/// Takes a lock without waiting; `None` if another holds it. It is held until the descriptor and all copies of it,
-/// those that children inherited included, are closed.
+/// How long a lock may still be held by nobody: what another thread forks has a copy of each descriptor until it becomes
+/// another program.
+const FORKING: Duration = Duration::from_millis(500);
+
+/// Takes a lock; `None` if another holds it, which takes a moment to be sure of. It is held until the descriptor and all
+/// copies of it, those that children inherited included, are closed.
 pub fn lock(directory: &Directory, name: &str, hold: Hold) -> Result<Option<OwnedFd>, DirectoryError> {
     let fail = |cause| DirectoryError::Lock(directory.path_of(name), cause);
     let (flags, operation) = match hold {
@@ -165,10 +191,17 @@ pub fn lock(directory: &Directory, name: &str, hold: Hold) -> Result<Option<Owne
         Hold::Together => (OFlags::RDONLY, FlockOperation::NonBlockingLockShared),
     };
     let file = open(directory, OsStr::new(name), flags).map_err(fail)?;
-    match rustix::fs::flock(&file, operation) {
-        Ok(()) => Ok(Some(file.into())),
-        Err(Errno::WOULDBLOCK) => Ok(None),
-        Err(cause) => Err(fail(cause)),
+    let (pause, mut waited) = (Duration::from_millis(10), Duration::ZERO);
+    loop {
+        match rustix::fs::flock(&file, operation) {
+            Ok(()) => return Ok(Some(file.into())),
+            Err(Errno::WOULDBLOCK) if waited < FORKING => {
+                std::thread::sleep(pause);
+                waited += pause;
+            }
+            Err(Errno::WOULDBLOCK) => return Ok(None),
+            Err(cause) => return Err(fail(cause)),
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! What the kernel says of this machine: its boot, its name, its block devices.
 
 use std::fs;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::path::PathBuf;
 
 /// What identifies this boot; `None` where `/proc` does not tell.
@@ -8,6 +9,16 @@ use std::path::PathBuf;
 pub fn boot_id() -> Option<String> {
     let id = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
     Some(id.trim().to_owned())
+}
+
+/// A number that tells this machine and user from others, and that nothing can be learnt from; the same after a
+/// restart. Two machines of the same name and image, without an id of their own, have the same.
+#[must_use]
+pub fn fingerprint() -> u64 {
+    let id = ["/etc/machine-id", "/var/lib/dbus/machine-id"].iter().find_map(|path| fs::read_to_string(path).ok());
+    let mut hasher = DefaultHasher::new();
+    ("nbkp", id, host_name(), rustix::process::geteuid().as_raw()).hash(&mut hasher);
+    hasher.finish()
 }
 
 /// The name of this machine.

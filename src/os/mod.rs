@@ -1,6 +1,9 @@
 //! Floor 3: hands and ears. It alone touches the machine; one neighbour a file.
 
+pub mod account;
+pub mod addresses;
 pub mod btrfs;
+pub mod bus;
 pub mod clock;
 pub mod config_file;
 mod config_watch;
@@ -10,15 +13,27 @@ pub mod disks;
 pub mod ears;
 pub mod environment;
 pub mod files;
+pub mod held;
 pub mod history;
+pub mod holders;
+pub mod hosts;
 pub mod journal;
+pub mod logind;
 pub mod machine;
 pub mod mounts;
+pub mod network_manager;
+pub mod notifications;
+pub mod power;
 pub mod probe;
 pub mod process;
+pub mod programs;
+pub mod secret;
+pub mod secrets;
 pub mod service;
 pub mod socket;
+pub mod ssh;
 pub mod state_dir;
 mod sys;
 pub mod terminal;
 pub mod tree;
+pub mod udisks;

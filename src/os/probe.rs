@@ -19,8 +19,8 @@ use rustix::io::Errno;
 use crate::decide::presence::MountTree;
 use crate::formats::sentinel;
 use crate::model::{
-    Absence, Access, EndFault, EndSight, Hardware, Mount, MountId, PresentVolume, SentinelFault, SentinelId,
-    SnapshotKind, SnapshotName, Subdir, SyncName, VolumeSight,
+    Absence, Access, EndFault, EndKind, EndProbe, EndSight, Hardware, Mount, MountId, PresentVolume, SentinelFault,
+    SentinelId, SnapshotKind, SnapshotName, VolumeSight,
 };
 
 /// A volume to look at, and the ends of syncs on it.
@@ -45,28 +45,6 @@ pub struct DriveMount {
     pub disk_seq: Option<u64>,
     /// The hardware.
     pub hardware: Option<Hardware>,
-}
-
-/// An end of a sync to look at.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct EndProbe {
-    /// The sync.
-    pub sync: SyncName,
-    /// The directory below the root of the volume.
-    pub subdir: Subdir,
-    /// What must be there.
-    pub kind: EndKind,
-}
-
-/// What must be at the end of a sync.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum EndKind {
-    /// The files themselves, with `.nbkp-src`.
-    Source,
-    /// A destination with snapshots, of which the latest is read, with `.nbkp-src` beside them.
-    SourceOfSnapshots,
-    /// A destination that keeps history in this way, with `.nbkp-dst`.
-    Destination(SnapshotKind),
 }
 
 /// What was found of a volume.

@@ -1,9 +1,9 @@
 //! Children: started with a cleared environment and a process group of their own, listened to, and ended.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -13,11 +13,10 @@ use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 use rustix::time::{ClockId, clock_gettime};
 
 use super::directory::Directory;
+use super::programs;
 
 /// How long a child may take to end once it was asked to.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// Where programs are looked for if the environment does not tell.
-const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// Why a child could not be used.
 #[derive(Debug, thiserror::Error)]
@@ -51,6 +50,13 @@ impl Bell {
     /// Rings. It never waits: a bell that is full is ringing already.
     pub fn ring(&self) {
         let _full = rustix::io::write(&self.0, &1_u64.to_ne_bytes());
+    }
+
+    /// Waits until it rings.
+    pub fn wait(&self) {
+        let mut fds = [PollFd::new(&self.0, PollFlags::IN)];
+        let _interrupted = patiently(&mut fds, None);
+        self.silence();
     }
 
     fn silence(&self) {
@@ -100,39 +106,13 @@ pub struct Launch {
     pub leftovers: Leftovers,
 }
 
-/// The program of this name in the `PATH`, or the path itself if it is absolute.
-#[must_use]
-pub fn find_program(name: &str) -> Option<PathBuf> {
-    if name.starts_with('/') {
-        return Some(PathBuf::from(name)).filter(|path| is_executable(path));
-    }
-    let path = variable("PATH").unwrap_or_else(|| OsString::from(PATH));
-    std::env::split_paths(&path)
-        .filter(|place| place.is_absolute())
-        .map(|place| place.join(name))
-        .find(|path| is_executable(path))
-}
-
-fn is_executable(path: &Path) -> bool {
-    path.is_file() && rustix::fs::access(path, rustix::fs::Access::EXEC_OK).is_ok()
-}
-
-#[expect(clippy::disallowed_methods, reason = "what children inherit of the environment is decided in this file")]
-fn variable(name: &str) -> Option<OsString> {
-    std::env::var_os(name)
-}
-
 /// Starts a child in `directory`, reached by descriptor, or where the daemon itself is.
 pub fn start(launch: Launch, directory: Option<&Directory>) -> Result<Running, ProcessError> {
     #[expect(clippy::disallowed_methods, reason = "this file starts the children")]
     let mut command = Command::new(&launch.program);
     command.args(&launch.arguments).env_clear().process_group(0).stdout(Stdio::piped()).stderr(Stdio::piped());
-    command.env("PATH", variable("PATH").unwrap_or_else(|| OsString::from(PATH)));
-    for name in ["HOME", "USER", "LOGNAME"] {
-        if let Some(value) = variable(name) {
-            command.env(name, value);
-        }
-    }
+    command.env("PATH", programs::search_path());
+    command.envs(programs::account_environment());
     command.envs(launch.environment);
     command.stdin(launch.input.map_or_else(Stdio::null, Stdio::from));
     if let Some(directory) = directory {
@@ -143,13 +123,26 @@ pub fn start(launch: Launch, directory: Option<&Directory>) -> Result<Running, P
     Running::new(child, launch.leftovers)
 }
 
-/// The variables that a command of the user needs to reach the desktop.
-#[must_use]
-pub fn session_environment() -> Vec<(String, OsString)> {
-    ["XDG_RUNTIME_DIR", "DBUS_SESSION_BUS_ADDRESS", "DISPLAY", "WAYLAND_DISPLAY", "LANG", "SHELL"]
-        .into_iter()
-        .filter_map(|name| variable(name).map(|value| (name.to_owned(), value)))
-        .collect()
+/// A moment after which something has lasted too long. It does not come nearer while the machine sleeps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Deadline(Duration);
+
+impl Deadline {
+    /// So long from now.
+    #[must_use]
+    pub fn after(length: Duration) -> Self {
+        Self(monotonic().saturating_add(length))
+    }
+
+    /// Whether it has passed.
+    #[must_use]
+    pub fn has_passed(self) -> bool {
+        self.left().is_zero()
+    }
+
+    fn left(self) -> Duration {
+        self.0.saturating_sub(monotonic())
+    }
 }
 
 /// Which stream of a child speaks.
@@ -190,6 +183,7 @@ pub struct Running {
     output: Option<OwnedFd>,
     errors: Option<OwnedFd>,
     leftovers: Leftovers,
+    reminder: Option<Deadline>,
 }
 
 impl Running {
@@ -200,7 +194,7 @@ impl Running {
         let alive = group.ok_or(Errno::SRCH).and_then(|pid| pidfd_open(pid, PidfdFlags::empty()));
         let quiet = [&output, &errors].into_iter().flatten().try_for_each(|pipe| rustix::io::ioctl_fionbio(pipe, true));
         match alive.and_then(|alive| quiet.map(|()| alive)) {
-            Ok(alive) => Ok(Self { child, group, alive, output, errors, leftovers }),
+            Ok(alive) => Ok(Self { child, group, alive, output, errors, leftovers, reminder: None }),
             Err(cause) => {
                 let _gone = child.kill().and_then(|()| child.wait());
                 Err(ProcessError::Listen(cause))
@@ -208,8 +202,14 @@ impl Running {
         }
     }
 
+    /// Has the listener look up at this moment, too, and ask what is wanted.
+    #[must_use]
+    pub fn reminded(self, reminder: Deadline) -> Self {
+        Self { reminder: Some(reminder), ..self }
+    }
+
     /// Listens to both streams at once until the child and all that speaks for it have ended. `wanted` is asked
-    /// whenever the bell rings. A child that does not end when asked is killed ten seconds later.
+    /// whenever something is heard, the bell rings or the reminder comes. A child that does not end when asked is killed ten seconds later.
     pub fn listen(
         mut self,
         bell: &Bell,
@@ -233,8 +233,11 @@ impl Running {
             if left.is_some_and(|left| left.is_zero()) {
                 killed = self.kill_once(killed);
             }
+            // A reminder that has come is not waited for again.
+            let reminder = self.reminder.map(Deadline::left).filter(|left| !left.is_zero());
             // Once killed, nothing is left to do but to wait.
-            let ended = self.wait(bell, left.filter(|_| !killed))?;
+            let patience = [left, reminder].into_iter().flatten().min().filter(|_| !killed);
+            let ended = self.wait(bell, patience)?;
             self.drain(&mut heard);
             if ended == Waited::Ended {
                 break;
@@ -340,12 +343,6 @@ fn monotonic() -> Duration {
     Duration::new(u64::try_from(now.tv_sec).unwrap_or_default(), u32::try_from(now.tv_nsec).unwrap_or_default())
 }
 
-/// The name of a program without its directories, for messages.
-#[must_use]
-pub fn base_name(program: &Path) -> String {
-    program.file_name().unwrap_or(OsStr::new("?")).to_string_lossy().into_owned()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -414,12 +411,5 @@ mod tests {
         told.recv().unwrap();
         ringer.ring();
         assert_eq!(thread.join().unwrap(), Ended::Signal(9));
-    }
-
-    #[test]
-    fn programs_are_found_in_the_path() {
-        assert!(find_program("sh").is_some_and(|path| path.is_absolute()));
-        assert_eq!(find_program("/bin/sh"), Some(PathBuf::from("/bin/sh")));
-        assert_eq!(find_program("no-such-program"), None);
     }
 }

@@ -1,8 +1,9 @@
-//! The system calls that no safe wrapper offers: the ioctls of btrfs. The only unsafe code of the program.
+//! The system calls that no safe wrapper offers: the ioctls of btrfs, and keeping memory out of swap. The only unsafe
+//! code of the program.
 //!
 //! The structures are those of `linux/btrfs.h`; their sizes are part of the request numbers, so that a mistake in one
 //! is refused by the kernel (ENOTTY) instead of being misread, and a test holds them.
-#![expect(unsafe_code, reason = "btrfs has no safe interface; each use says why it is sound")]
+#![expect(unsafe_code, reason = "these calls have no safe interface; each use says why it is sound")]
 
 use std::ffi::OsStr;
 use std::os::fd::{AsFd, AsRawFd};
@@ -137,6 +138,13 @@ pub fn facts(subvolume: impl AsFd) -> Result<SubvolumeFacts, Errno> {
     // hold any bit pattern.
     result(unsafe { get_subvol_info(subvolume.as_fd().as_raw_fd(), &raw mut information) })?;
     Ok(SubvolumeFacts { uuid: information.uuid, parent_uuid: information.parent_uuid })
+}
+
+/// Keeps these bytes out of swap until the process ends (mlock(2)).
+pub fn keep_in_memory(bytes: &[u8]) -> Result<(), Errno> {
+    let start = bytes.as_ptr().cast_mut().cast();
+    // SAFETY: the range is borrowed and thus mapped for the length of the call, which reads and writes nothing of it.
+    unsafe { rustix::mm::mlock(start, bytes.len()) }
 }
 
 /// Whether a subvolume is read-only.

@@ -4,6 +4,8 @@
 
 #[path = "measure.rs"]
 mod measure;
+#[path = "servers.rs"]
+mod servers;
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -51,6 +53,8 @@ pub fn all(host: &MiniHost) {
     nothing_to_do(host, &effort, &table);
     a_small_edit_in_a_big_file(host, &effort, &table);
     a_burst_of_mounts(host, &table);
+    servers::address_to_question(host, &effort, &table);
+    servers::nothing_to_do_there(host, &effort, &table);
     idle(host, &effort, &table);
     table.end();
 }
@@ -112,12 +116,16 @@ fn evaluation(host: &MiniHost, table: &Table) {
     daemon.stop();
 }
 
-/// A copy of rsync of our own, so that nobody else's is heard.
 fn own_rsync(host: &MiniHost) -> PathBuf {
-    let program = host.root.join("bin/rsync");
+    own_program(host, "rsync")
+}
+
+/// A copy of a program of our own, so that nobody else's is heard.
+fn own_program(host: &MiniHost, name: &str) -> PathBuf {
+    let program = host.root.join("bin").join(name);
     if !program.exists() {
         std::fs::create_dir_all(program.parent().unwrap()).unwrap();
-        let system = run("sh", &[&"-c", &"command -v rsync"]);
+        let system = run("sh", &[&"-c", &format!("command -v {name}")]);
         std::fs::copy(system, &program).unwrap();
     }
     program

@@ -70,8 +70,19 @@ fn missing() -> Option<String> {
     if !rustix::process::geteuid().is_root() {
         return Some("it takes root (namespaces, loop devices, mounts)".into());
     }
-    let tools =
-        ["unshare", "losetup", "mkfs.btrfs", "mkfs.ext4", "btrfs", "udevadm", "rsync", "ip", "python3", "strace"];
+    let tools = [
+        "unshare",
+        "losetup",
+        "mkfs.btrfs",
+        "mkfs.ext4",
+        "btrfs",
+        "udevadm",
+        "rsync",
+        "ip",
+        "python3",
+        "strace",
+        "/usr/sbin/sshd",
+    ];
     for tool in tools {
         if !attempt("sh", &[&"-c", &"command -v \"$0\"", &tool]).status.success() {
             return Some(format!("the program `{tool}` is missing (`tests/run.sh` installs it)"));

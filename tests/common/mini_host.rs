@@ -13,6 +13,7 @@ use super::config::Config;
 use super::daemon::{Daemon, Wrapping};
 use super::drive::{Drive, Filesystem};
 use super::folder::{Folder, noise};
+use super::server::Server;
 use super::{attempt, eventually, run, until};
 
 /// The machine of one scenario.
@@ -79,6 +80,11 @@ impl MiniHost {
     pub fn drive_of(&self, label: &str, filesystem: Filesystem, mebibytes: u64) -> Drive {
         let image = self.root.join(format!("{label}-{}.img", self.next()));
         Drive::make(&self.root, &image, label, filesystem, mebibytes, self.user)
+    }
+
+    /// A new server behind a cable of its own, switched on; this machine has no address there yet.
+    pub fn server(&self, name: &str) -> Server {
+        Server::new(&self.root, name, u8::try_from(self.next() + 1).unwrap())
     }
 
     /// A drive of which half the free space is rotten: it takes data and loses it later, without a word to who wrote it.

@@ -2,11 +2,14 @@
 
 pub mod config;
 pub mod daemon;
+pub mod desktop;
 pub mod drive;
 pub mod folder;
 pub mod harness;
 pub mod journal;
 pub mod mini_host;
+pub mod server;
+pub mod system_bus;
 
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
@@ -81,6 +84,15 @@ impl<T: AsRef<std::ffi::OsStr>> AsArgument for T {
     fn os(&self) -> &std::ffi::OsStr {
         self.as_ref()
     }
+}
+
+/// Words as arguments.
+pub fn arguments<'a>(words: &'a [&'a str]) -> Vec<&'a dyn AsArgument> {
+    let mut arguments: Vec<&dyn AsArgument> = Vec::with_capacity(words.len());
+    for word in words {
+        arguments.push(word);
+    }
+    arguments
 }
 
 /// A file as text; empty if there is none.

@@ -13,8 +13,8 @@ use nbkp::daemon::world::Keep;
 use nbkp::formats::config::{Context, parse};
 use nbkp::formats::wire::{Prepared, PreviewEnd, Pruned, Snapshots};
 use nbkp::model::{
-    Absence, Configuration, DaemonState, End, Figures, Freshness, Obstacle, Outcome, Progress, RunRecord, RunningNow,
-    Status, Step, SyncName, SyncState, SyncStatus, Trigger, VolumeStatus,
+    Absence, Closed, Configuration, DaemonState, End, Figures, Freshness, Left, Obstacle, Outcome, Progress, RunRecord,
+    RunningNow, Status, Step, SyncName, SyncState, SyncStatus, Trigger, VolumeStatus,
 };
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -203,6 +203,9 @@ pub fn status() -> Status {
         user: Some(documents()),
     };
     Status {
+        locations: Vec::new(),
+        online: None,
+        metered: None,
         state: DaemonState::Idle,
         started: "2026-11-22T17:00:00Z".parse().unwrap(),
         config: "/c.toml".into(),
@@ -238,6 +241,8 @@ pub fn satisfy(ask: Ask) {
             answer.send(()).is_err()
         }
         Ask::Hold { answer, .. } | Ask::Release { answer, .. } => answer.send(Ok(())).is_err(),
+        Ask::Mount { answer, .. } => answer.send(Ok("/media/usb".into())).is_err(),
+        Ask::Unmount { answer, .. } => answer.send(Ok(Left::Safe(Closed::PoweredOff))).is_err(),
         Ask::Approve { answer, .. } => answer.send(Ok(vec!["the drive".into()])).is_err(),
         Ask::Cancel { answer, .. } => answer.send(Ok(vec![documents()])).is_err(),
         Ask::Devices { answer } => answer.send(vec![]).is_err(),

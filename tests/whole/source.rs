@@ -32,7 +32,7 @@ pub fn emptied_in_mid_run_never_reaches_the_backup(host: &MiniHost) {
     source.fill(400);
     let mut usb = host.drive("usb", Btrfs).prepared_for("documents");
     host.configure(&host.config().drive(&usb).sync("documents", "usb", "btrfs", ""));
-    let _daemon = host.start();
+    let daemon = host.start();
     usb.plug();
     host.run_ends("documents", 1, "ok");
     let copy = usb.destination("documents");
@@ -41,6 +41,7 @@ pub fn emptied_in_mid_run_never_reaches_the_backup(host: &MiniHost) {
     // Sorts before the rest, so that rsync is busy with it when the rest goes.
     source.write_big("a-big-file", 16, 1);
     host.configure(&host.config().drive(&usb).sync("documents", "usb", "btrfs", "rsync = { bandwidth = \"3M\" }"));
+    until("the bandwidth is known", || daemon.log().contains("the configuration is in force"));
     host.ctl(&["run", "documents"]).exits(0);
     host.copies("documents", 1 << 20);
     source.empty(Sentinels::Go);

@@ -8,7 +8,7 @@ use nbkp::model::{
     Conclusion, End, FailureKind, Interruption, Obstacle, SentinelFault, SentinelId, SnapshotKind, Step,
 };
 
-use crate::rig::{Drive, Ground, Thin, begin, end, finish, hook, names, run, sh, until_copied};
+use crate::rig::{Drive, Ground, Thin, begin, end, finish, hook, local, local_of, names, run, sh, until_copied};
 
 fn skipped(ground: &Ground) -> Vec<&'static str> {
     let before = names(&ground.destination);
@@ -46,7 +46,7 @@ fn nothing_is_touched_without_every_sentinel() {
 #[test]
 fn another_id_is_another_place() {
     let mut ground = Ground::new(SnapshotKind::None);
-    ground.job.destination.end_id = Some(SentinelId("0f5e1d2c".into()));
+    local(&mut ground.job.destination).end_id = Some(SentinelId("0f5e1d2c".into()));
     assert_eq!(skipped(&ground), ["sentinel-mismatch"]);
     fs::write(ground.destination.join(".nbkp-dst"), "id = \"0f5e1d2c\"\n").unwrap();
     assert_eq!(ground.run().conclusion, Conclusion::Ok);
@@ -124,7 +124,7 @@ fn a_source_unmounted_after_the_proof_empties_nothing() {
     for lazily in ["umount -l", "umount -l {} && touch {}/.nbkp-vol && mkdir {}/files && touch {}/files/.nbkp-src; :"] {
         let drive = Drive::ext4(16);
         let mut ground = Ground::new(SnapshotKind::None);
-        sh(&format!("cp -a {}/. {}", ground.job.source.root.display(), drive.root.display()));
+        sh(&format!("cp -a {}/. {}", local_of(&ground.job.source).root.display(), drive.root.display()));
         fs::write(drive.root.join("files/a"), "1").unwrap();
         ground.job.source = end(&drive.root);
         assert_eq!(ground.run().conclusion, Conclusion::Ok);
@@ -173,7 +173,7 @@ fn a_drive_pulled_out_is_an_interruption_though_rsync_is_content() {
         (Drive::btrfs(), SnapshotKind::Btrfs),
     ] {
         let mut ground = Ground::on(&drive, kind);
-        ground.job.destination.drive = Some(drive.proof());
+        local(&mut ground.job.destination).drive = Some(drive.proof());
         ground.write("a", vec![1; 100_000]);
         assert_eq!(ground.run().conclusion, Conclusion::Ok, "{kind:?}");
         ground.write("b", vec![2; 100_000]);
@@ -230,10 +230,10 @@ fn another_medium_in_the_drive_is_not_touched() {
     let mut ground = Ground::on(&drive, SnapshotKind::None);
     let mut proof = drive.proof();
     proof.disk_seq = proof.disk_seq.map(|number| number + 1);
-    ground.job.destination.drive = Some(proof);
+    local(&mut ground.job.destination).drive = Some(proof);
     assert_eq!(skipped(&ground), ["destination-volume-absent"]);
     ground.job.destination = end(ground.place.path());
-    ground.job.destination.root = drive.root.clone();
+    local(&mut ground.job.destination).root = drive.root.clone();
     assert_eq!(skipped(&ground), ["destination-volume-absent"]);
 }
 
@@ -243,7 +243,7 @@ fn a_chain_reads_the_newest_snapshot_and_nothing_half_done() {
     first.write("a", "1");
     let mut second = Ground::new(SnapshotKind::None);
     second.job.source = end(&first.place.path().join("to"));
-    second.job.source.layout = Layout::Snapshots;
+    local(&mut second.job.source).layout = Layout::Snapshots;
     second.job.sync.source.subdir = "copies".parse().unwrap();
     fs::write(first.destination.join(".nbkp-src"), "").unwrap();
     let early = run(second.job.clone());
@@ -334,7 +334,7 @@ fn a_drive_mounted_inside_the_other_end_is_neither_copied_into_itself_nor_delete
     }
     let drive = Drive::ext4(16);
     let mut ground = Ground::new(SnapshotKind::None);
-    sh(&format!("cp -a {}/. {}", ground.job.source.root.display(), drive.root.display()));
+    sh(&format!("cp -a {}/. {}", local_of(&ground.job.source).root.display(), drive.root.display()));
     fs::write(drive.root.join("files/only"), "x").unwrap();
     let below = ground.destination.join("usb");
     fs::create_dir(&below).unwrap();

@@ -9,7 +9,7 @@ use std::time::Duration;
 use nbkp::model::{Conclusion, Keep, KeepRules, Obstacle, SnapshotKind};
 use nbkp::os::clock;
 
-use crate::rig::{Drive, Ground, job, names, run, sh};
+use crate::rig::{Drive, Ground, job, local_of, names, run, sh};
 
 const CHILD: &str = "NBKP_TEST_CHILD";
 
@@ -38,8 +38,8 @@ fn child_of(ground: &Ground, wrapper: &[&str], program: &Path) -> Command {
     command.args(&wrapper[1..]).arg(program);
     let order = format!(
         "{}\n{}\n{:?}",
-        ground.job.source.root.display(),
-        ground.job.destination.root.display(),
+        local_of(&ground.job.source).root.display(),
+        local_of(&ground.job.destination).root.display(),
         ground.job.sync.snapshots
     );
     command.args(["--exact", "kills::child", "--nocapture", "--test-threads=1"]).env(CHILD, order);
@@ -50,7 +50,7 @@ fn child_of(ground: &Ground, wrapper: &[&str], program: &Path) -> Command {
 pub fn run_as_nobody(ground: &Ground) -> String {
     // The program itself may lie where only root can go.
     let program = ground.place.path().join("program");
-    let (place, root) = (ground.place.path().display(), ground.job.destination.root.display());
+    let (place, root) = (ground.place.path().display(), local_of(&ground.job.destination).root.display());
     fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
     sh(&format!("chmod a+rx {place} $(dirname {root}) {}", program.display()));
     let wrapper = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"];

@@ -9,6 +9,7 @@ use nbkp::daemon::worker::prune::{PruneError, prune_at, victims};
 use nbkp::daemon::worker::snapshots_at;
 use nbkp::model::{Conclusion, Interruption, Keep, KeepRules, SnapshotKind, Standing};
 use nbkp::os::directory::Directory;
+use nbkp::os::ssh::SshPlace;
 
 use crate::rig::{Ground, begin, finish, names, sh, until_copied};
 
@@ -170,14 +171,14 @@ fn a_preview_tells_what_a_run_would_do_and_does_nothing() {
         for number in 0..20 {
             ground.write(&format!("f{number}"), "x");
         }
-        let first = preview(&ground.job).unwrap();
+        let first = preview(&ground.job, &SshPlace::new("/nowhere".into())).unwrap();
         let copies = first.changes.iter().filter(|change| matches!(change, Change::Copy(item) if item.name != "./"));
         assert_eq!((copies.count(), first.hold), (20, None), "{kind:?}: {:?}", first.changes);
         assert_eq!(names(&ground.destination), [".nbkp-dst"]);
         assert_eq!(ground.run().conclusion, Conclusion::Ok);
         sh(&format!("cd {}; rm f1*; echo new > new", ground.source.display()));
         let before = sh(&format!("find {} | sort", ground.destination.display()));
-        let second = preview(&ground.job).unwrap();
+        let second = preview(&ground.job, &SshPlace::new("/nowhere".into())).unwrap();
         assert!(
             second
                 .changes
@@ -195,7 +196,7 @@ fn a_preview_tells_what_a_run_would_do_and_does_nothing() {
     }
     let ground = Ground::new(SnapshotKind::None);
     fs::remove_file(ground.source.join(".nbkp-src")).unwrap();
-    assert!(matches!(preview(&ground.job), Err(Conclusion::Skipped(_))));
+    assert!(matches!(preview(&ground.job, &SshPlace::new("/nowhere".into())), Err(Conclusion::Skipped(_))));
 }
 
 #[test]

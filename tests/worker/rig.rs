@@ -4,12 +4,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use nbkp::daemon::job::{DriveProof, Job, JobEnd, Layout, WorkerNews};
+use nbkp::daemon::job::{DriveProof, Job, JobEnd, Layout, LocalEnd, WorkerNews};
 use nbkp::daemon::worker::{self, Worker};
 use nbkp::model::{
     Access, BatteryRule, Conditions, Every, Guard, HookCommand, Hooks, Keep, MeteredRule, Place, Progress,
     RsyncOptions, RsyncSettings, RunId, RunReport, SnapshotKind, Step, Sync, Trigger,
 };
+use nbkp::os::ssh::SshPlace;
 use nbkp::os::{clock, directory::Directory, machine};
 use tokio::sync::mpsc::{Receiver, channel};
 
@@ -184,7 +185,7 @@ pub fn names(directory: &Path) -> Vec<String> {
 
 pub fn end(root: &Path) -> JobEnd {
     let identity = Directory::open_root(root).unwrap().identity().unwrap();
-    JobEnd {
+    JobEnd::Here(LocalEnd {
         root: root.to_owned(),
         mount: identity.mount,
         drive: None,
@@ -193,6 +194,22 @@ pub fn end(root: &Path) -> JobEnd {
         volume_id: None,
         end_id: None,
         layout: Layout::Plain,
+    })
+}
+
+/// An end of a job that is on this machine, to be changed.
+pub fn local(end: &mut JobEnd) -> &mut LocalEnd {
+    match end {
+        JobEnd::Here(end) => end,
+        JobEnd::There(_) => panic!("it is on a server"),
+    }
+}
+
+/// The same, as it is.
+pub fn local_of(end: &JobEnd) -> &LocalEnd {
+    match end {
+        JobEnd::Here(end) => end,
+        JobEnd::There(_) => panic!("it is on a server"),
     }
 }
 
@@ -238,7 +255,7 @@ pub fn hook(script: &str) -> HookCommand {
 
 pub fn begin(job: Job) -> (Worker, Receiver<WorkerNews>) {
     let (news, receiver) = channel(1024);
-    (worker::start(job, news).unwrap(), receiver)
+    (worker::start(job, SshPlace::new("/nowhere".into()), news).unwrap(), receiver)
 }
 
 /// Waits for the end, which must come exactly once.

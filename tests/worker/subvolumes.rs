@@ -4,7 +4,7 @@ use std::fs;
 
 use nbkp::model::{Conclusion, Keep, KeepRules, Obstacle, SnapshotKind};
 
-use crate::rig::{Drive, Ground, names, sh};
+use crate::rig::{Drive, Ground, local, names, sh};
 
 #[test]
 fn snapshots_are_read_only_complete_and_pruned() {
@@ -13,7 +13,7 @@ fn snapshots_are_read_only_complete_and_pruned() {
     }
     let drive = Drive::btrfs();
     let mut ground = Ground::on(&drive, SnapshotKind::Btrfs);
-    ground.job.destination.drive = Some(drive.proof());
+    local(&mut ground.job.destination).drive = Some(drive.proof());
     ground.job.sync.keep = Keep::Rules(KeepRules { last: 2, ..KeepRules::default() });
     let mut made = Vec::new();
     for content in ["1", "22", "333"] {

@@ -15,15 +15,16 @@ use crate::formats::wire::{
     DiffSummary, Prepared, PreviewEnd, PreviewLine, PreviewLineKind, Pruned, Snapshots, SyncProblem,
 };
 use crate::model::{Conclusion, Obstacle, SnapshotKind, SyncName};
+use crate::os::ssh::SshPlace;
 
 /// Runs errands until nobody can order any more.
-pub async fn run(mut orders: mpsc::Receiver<ErrandOrder>, asks: mpsc::Sender<Ask>) {
+pub async fn run(mut orders: mpsc::Receiver<ErrandOrder>, asks: mpsc::Sender<Ask>, ssh: SshPlace) {
     let mut under_way = JoinSet::new();
     loop {
         tokio::select! {
             order = orders.recv() => match order {
                 Some(order) => {
-                    under_way.spawn(go(order, asks.clone()));
+                    under_way.spawn(go(order, asks.clone(), ssh.clone()));
                 }
                 None => return,
             },
@@ -32,7 +33,7 @@ pub async fn run(mut orders: mpsc::Receiver<ErrandOrder>, asks: mpsc::Sender<Ask
     }
 }
 
-async fn go(order: ErrandOrder, asks: mpsc::Sender<Ask>) {
+async fn go(order: ErrandOrder, asks: mpsc::Sender<Ask>, ssh: SshPlace) {
     let ErrandOrder { errand, news, place: _place } = order;
     let result = match prospects(&errand, &asks).await {
         Ok(prospects) => {
@@ -40,7 +41,7 @@ async fn go(order: ErrandOrder, asks: mpsc::Sender<Ask>) {
                 Errand::Prepare(_) => prospects.iter().map(|prospect| prospect.sync.name.clone()).collect(),
                 Errand::Preview(_) | Errand::Snapshots(_) | Errand::Prune(..) => Vec::new(),
             };
-            let result = on_a_thread(errand, prospects, news.clone()).await;
+            let result = on_a_thread(errand, prospects, news.clone(), ssh).await;
             if !prepared.is_empty() {
                 let (answer, answered) = oneshot::channel();
                 // What was prepared is there, whether or not the daemon is still up to look at it.
@@ -64,16 +65,22 @@ async fn prospects(errand: &Errand, asks: &mpsc::Sender<Ask>) -> Result<Vec<Pros
     answered.await.map_err(|_| Refusal::Stopping)?
 }
 
-async fn on_a_thread(errand: Errand, prospects: Vec<Prospect>, news: mpsc::Sender<ErrandNews>) -> ErrandResult {
+async fn on_a_thread(
+    errand: Errand,
+    prospects: Vec<Prospect>,
+    news: mpsc::Sender<ErrandNews>,
+    ssh: SshPlace,
+) -> ErrandResult {
     let (done, result) = oneshot::channel();
     let thread = std::thread::Builder::new().name("errand".into()).spawn(move || {
         let result = match errand {
             Errand::Prepare(_) => {
-                ErrandResult::Prepared(Prepared { syncs: prospects.iter().map(prepare::prepare).collect() })
+                let prepare = |prospect| prepare::prepare(prospect, &ssh);
+                ErrandResult::Prepared(Prepared { syncs: prospects.iter().map(prepare).collect() })
             }
-            Errand::Preview(_) => ErrandResult::Previewed(previewed(&prospects, &news)),
-            Errand::Snapshots(_) => ErrandResult::Snapshots(listed(&prospects)),
-            Errand::Prune(_, pruning) => ErrandResult::Pruned(pruned(prospects, pruning)),
+            Errand::Preview(_) => ErrandResult::Previewed(previewed(&prospects, &news, &ssh)),
+            Errand::Snapshots(_) => ErrandResult::Snapshots(listed(&prospects, &ssh)),
+            Errand::Prune(_, pruning) => ErrandResult::Pruned(pruned(prospects, pruning, &ssh)),
         };
         let _ = done.send(result);
     });
@@ -104,7 +111,7 @@ fn problem(prospect: &Prospect, message: String) -> SyncProblem {
     SyncProblem { sync: prospect.sync.name.to_string(), message }
 }
 
-fn previewed(prospects: &[Prospect], news: &mpsc::Sender<ErrandNews>) -> PreviewEnd {
+fn previewed(prospects: &[Prospect], news: &mpsc::Sender<ErrandNews>, ssh: &SshPlace) -> PreviewEnd {
     let mut end = PreviewEnd { syncs: Vec::new(), problems: Vec::new() };
     for prospect in prospects {
         let name = &prospect.sync.name;
@@ -112,7 +119,7 @@ fn previewed(prospects: &[Prospect], news: &mpsc::Sender<ErrandNews>) -> Preview
             end.problems.push(problem(prospect, sentences(&prospect.obstacles, name)));
             continue;
         };
-        match preview::preview(job) {
+        match preview::preview(job, ssh) {
             Ok(found) => {
                 for line in lines(prospect, &found) {
                     // A client that has left needs no lines.
@@ -171,10 +178,10 @@ fn summary(prospect: &Prospect, found: &Preview) -> DiffSummary {
     sums
 }
 
-fn listed(prospects: &[Prospect]) -> Snapshots {
+fn listed(prospects: &[Prospect], ssh: &SshPlace) -> Snapshots {
     let mut listed = Snapshots { snapshots: Vec::new(), problems: Vec::new() };
     for prospect in prospects {
-        match snapshots::list(prospect) {
+        match snapshots::list(prospect, ssh) {
             Ok(entries) => listed.snapshots.extend(entries),
             Err(message) => listed.problems.push(problem(prospect, message)),
         }
@@ -183,13 +190,14 @@ fn listed(prospects: &[Prospect]) -> Snapshots {
 }
 
 /// Each destination is pruned on a thread of its own, which confines itself to it for good.
-fn pruned(prospects: Vec<Prospect>, pruning: Pruning) -> Pruned {
+fn pruned(prospects: Vec<Prospect>, pruning: Pruning, ssh: &SshPlace) -> Pruned {
     let mut sum = Pruned { pruned: Vec::new(), problems: Vec::new() };
     for prospect in prospects {
         let sync = prospect.sync.name.to_string();
+        let ssh = ssh.clone();
         let thread = std::thread::Builder::new()
             .name(format!("prune-{sync}"))
-            .spawn(move || snapshots::prune(&prospect, pruning))
+            .spawn(move || snapshots::prune(&prospect, pruning, &ssh))
             .and_then(|thread| thread.join().map_err(|_| std::io::Error::other("its thread ended unexpectedly")));
         match thread {
             Ok((pruned, problems)) => {

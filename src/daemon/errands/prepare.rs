@@ -4,26 +4,56 @@ use std::ffi::OsStr;
 use std::io;
 use std::path::Path;
 
+use super::sentence;
 use crate::daemon::ask::Prospect;
+use crate::daemon::job::RemoteEnd;
+use crate::daemon::worker::server::errands;
 use crate::formats::sentinel;
 use crate::formats::wire::PreparedSync;
-use crate::model::{Absence, End, Place, SentinelId, SnapshotKind, VolumeSight};
+use crate::model::{Absence, End, Obstacle, Place, SentinelId, SnapshotKind, VolumeSight};
 use crate::os::btrfs::{self, Role};
 use crate::os::directory::{Directory, DirectoryError, Done, Kind, Reach};
 use crate::os::files::{self, ReadError, Readers};
+use crate::os::ssh::SshPlace;
 
 /// What is made at both ends of a sync; what is there already is left as it is.
-pub(super) fn prepare(prospect: &Prospect) -> PreparedSync {
+pub(super) fn prepare(prospect: &Prospect, ssh: &SshPlace) -> PreparedSync {
     let sync = &prospect.sync;
     let mut report = PreparedSync { sync: sync.name.to_string(), ..PreparedSync::default() };
-    for (end, place, sight) in
-        [(End::Source, &sync.source, &prospect.source), (End::Destination, &sync.destination, &prospect.destination)]
-    {
-        if let Err(problem) = prepare_end(prospect, end, place, sight, &mut report) {
+    for (end, place, sight, server) in [
+        (End::Source, &sync.source, &prospect.source, &prospect.source_server),
+        (End::Destination, &sync.destination, &prospect.destination, &prospect.destination_server),
+    ] {
+        let done = match server {
+            Some(server) => prepare_there(prospect, (server, end), ssh, &mut report),
+            None => prepare_end(prospect, end, place, sight, &mut report),
+        };
+        if let Err(problem) = done {
             report.problems.push(problem);
         }
     }
     report
+}
+
+/// The same at a server. It is asked whatever the last look saw: a person waits for it.
+fn prepare_there(
+    prospect: &Prospect,
+    end: (&RemoteEnd, End),
+    ssh: &SshPlace,
+    report: &mut PreparedSync,
+) -> Result<(), String> {
+    let name = &prospect.sync.name;
+    let made = errands::prepare(&prospect.sync, end, (&new_id(), &new_id()), ssh)
+        .map_err(|conclusion| sentence(&conclusion, name))?;
+    report.made.extend(made.made);
+    report.already.extend(made.already);
+    if let Some(count) = made.holds {
+        let place = &prospect.sync.destination;
+        report.already.push(format!(
+            "{place} holds {count} entries; the first run makes it equal to the source, so look with `nbkpctl diff {name}` first"
+        ));
+    }
+    made.problem.map_or(Ok(()), Err)
 }
 
 fn prepare_end(
@@ -38,12 +68,12 @@ fn prepare_end(
         VolumeSight::NotProven { root, .. } => root,
         VolumeSight::Absent(absence) => return Err(away(place, absence)),
         VolumeSight::Reached(_) => return Err(format!("volume `{}` is on a server", place.volume)),
-        VolumeSight::NotMounted { device, .. } | VolumeSight::Locked { device, .. } => {
-            return Err(format!(
-                "volume `{}` is not mounted; mount it first: `udisksctl mount -b {}`",
-                place.volume,
-                device.display()
-            ));
+        VolumeSight::NotMounted { .. } | VolumeSight::Locked { .. } => {
+            return Err(format!("volume `{0}` is not mounted; mount it first: `nbkpctl mount {0}`", place.volume));
+        }
+        VolumeSight::NotEncrypted { device } => {
+            let (volume, device) = (place.volume.clone(), device.clone());
+            return Err(Obstacle::NotEncrypted { volume, device }.to_string());
         }
         VolumeSight::Ambiguous { devices } => {
             let names: Vec<_> = devices.iter().map(|device| device.display().to_string()).collect();

@@ -3,29 +3,42 @@
 use std::os::fd::AsFd as _;
 use std::path::Path;
 
-use super::sentences;
+use super::{sentence, sentences};
 use crate::daemon::ask::Prospect;
 use crate::daemon::errand::Pruning;
+use crate::daemon::job::RemoteEnd;
 use crate::daemon::worker::prune::{PruneError, Victim, prune_at, victims};
+use crate::daemon::worker::server::errands::Far;
 use crate::daemon::worker::snapshots_at;
 use crate::decide::retention::{self, Candidate, Verdict};
 use crate::formats::sentinel;
 use crate::formats::wire::{PrunedSnapshot, SnapshotEntry};
-use crate::model::{End, Keep, Obstacle, PresentVolume, SnapshotKind, Standing, VolumeSight};
+use crate::model::{Conclusion, End, Keep, Obstacle, PresentVolume, SnapshotKind, Standing, VolumeSight};
 use crate::os::clock;
 use crate::os::confine::confine_writes;
 use crate::os::directory::{Directory, DirectoryError, Reach};
 use crate::os::files;
 use crate::os::machine::{self, DeviceState};
+use crate::os::ssh::SshPlace;
 
 /// The snapshots of a sync with the rules that keep them; none where it keeps no snapshots.
-pub(super) fn list(prospect: &Prospect) -> Result<Vec<SnapshotEntry>, String> {
+pub(super) fn list(prospect: &Prospect, ssh: &SshPlace) -> Result<Vec<SnapshotEntry>, String> {
     if prospect.sync.snapshots == SnapshotKind::None {
         return Ok(Vec::new());
     }
+    if let Some(server) = &prospect.destination_server {
+        let far = Far::open(&prospect.sync, server, ssh);
+        let far = far.map_err(|conclusion| sentence(&conclusion, &prospect.sync.name))?;
+        return Ok(entries(prospect, &far.snapshots(), |name| far.shown(name)));
+    }
     let Opened { directory, finished, .. } = read(prospect)?;
+    let path = |name: &str| directory.path_of("snapshots").join(name).display().to_string();
+    Ok(entries(prospect, &finished, path))
+}
+
+fn entries(prospect: &Prospect, finished: &[Candidate], path: impl Fn(&str) -> String) -> Vec<SnapshotEntry> {
     let now = clock::now();
-    let decisions = retention::plan(&finished, prospect.sync.keep, &now.zone, now.wall);
+    let decisions = retention::plan(finished, prospect.sync.keep, &now.zone, now.wall);
     let entry = |decision: &retention::Decision| {
         let name = decision.name.to_string();
         let keep = match &decision.verdict {
@@ -35,7 +48,7 @@ pub(super) fn list(prospect: &Prospect) -> Result<Vec<SnapshotEntry>, String> {
         let standing = finished.iter().find(|snapshot| snapshot.name == decision.name).map(|found| found.standing);
         SnapshotEntry {
             sync: prospect.sync.name.to_string(),
-            path: directory.path_of("snapshots").join(&name).display().to_string(),
+            path: path(&name),
             name,
             keep,
             standing: match standing {
@@ -45,7 +58,7 @@ pub(super) fn list(prospect: &Prospect) -> Result<Vec<SnapshotEntry>, String> {
             },
         }
     };
-    Ok(decisions.iter().map(entry).collect())
+    decisions.iter().map(entry).collect()
 }
 
 /// A destination with its snapshots.
@@ -91,9 +104,15 @@ fn prove(opened: &Opened<'_>) -> Result<(), String> {
 }
 
 /// Deletes the snapshots that no rule wants, or only tells which they are. Also returns what could not be done.
-pub(super) fn prune(prospect: &Prospect, pruning: Pruning) -> (Vec<PrunedSnapshot>, Vec<String>) {
+pub(super) fn prune(prospect: &Prospect, pruning: Pruning, ssh: &SshPlace) -> (Vec<PrunedSnapshot>, Vec<String>) {
     if prospect.sync.snapshots == SnapshotKind::None || prospect.sync.keep == Keep::All {
         return (Vec::new(), Vec::new());
+    }
+    if let Some(server) = &prospect.destination_server {
+        return match prune_there(prospect, pruning, server, ssh) {
+            Ok(done) => done,
+            Err(message) => (Vec::new(), vec![message]),
+        };
     }
     let opened = match read(prospect) {
         Ok(read) => read,
@@ -122,21 +141,68 @@ pub(super) fn prune(prospect: &Prospect, pruning: Pruning) -> (Vec<PrunedSnapsho
     }
 }
 
+/// The same at a server.
+fn prune_there(
+    prospect: &Prospect,
+    pruning: Pruning,
+    server: &RemoteEnd,
+    ssh: &SshPlace,
+) -> Result<(Vec<PrunedSnapshot>, Vec<String>), String> {
+    let told = |conclusion: Conclusion| sentence(&conclusion, &prospect.sync.name);
+    let mut far = Far::open(&prospect.sync, server, ssh).map_err(told)?;
+    let victims = victims(&far.snapshots(), prospect.sync.keep, &clock::now());
+    let mut warnings = Vec::new();
+    if pruning == Pruning::Real {
+        forbidden(prospect)?;
+        let names: Vec<_> = victims.iter().map(|victim| victim.name).collect();
+        warnings = far.delete(&names).map_err(told)?;
+    }
+    // A name that a warning tells of is still there.
+    let gone = |name: &str| pruning == Pruning::Real && !warnings.iter().any(|warning| warning.contains(name));
+    let entry = |victim: Victim| {
+        let name = victim.name.to_string();
+        PrunedSnapshot {
+            sync: prospect.sync.name.to_string(),
+            path: far.shown(&name),
+            removed: gone(&name),
+            reason: victim.reason,
+            name,
+        }
+    };
+    Ok((victims.into_iter().map(entry).collect(), warnings.clone()))
+}
+
 /// Deletes the victims at a destination that proves itself. The thread that does it is confined to it for good.
 fn delete(prospect: &Prospect, opened: &Opened<'_>, victims: &[Victim]) -> Result<Vec<String>, String> {
-    let name = &prospect.sync.name;
+    forbidden(prospect)?;
+    prove(opened)?;
+    confine_writes(opened.directory.as_fd()).map_err(|error| format!("could not {error}"))?;
+    prune_at(&opened.directory, victims, &prospect.sync.name).map_err(|error| match error {
+        PruneError::Taken(path) => {
+            format!(
+                "another process works at the destination: {} is taken; try again when it has ended",
+                path.display()
+            )
+        }
+        PruneError::Directory(error) => told(&error),
+    })
+}
+
+/// What forbids that anything is deleted at the destination.
+fn forbidden(prospect: &Prospect) -> Result<(), String> {
     let forbids = |obstacle: &&Obstacle| match obstacle {
         Obstacle::Sentinel { end, .. } | Obstacle::SentinelMismatch { end, .. } => *end == End::Destination,
         Obstacle::VolumeHeld { volume }
         | Obstacle::DeviceUnknown { volume, .. }
         | Obstacle::ReadOnly { volume, .. } => *volume == prospect.sync.destination.volume,
-        Obstacle::DuplicateUuid { .. } => true,
+        Obstacle::DuplicateUuid { .. } | Obstacle::NotEncrypted { .. } => true,
         Obstacle::Disabled
         | Obstacle::VolumeAbsent { .. }
         | Obstacle::DirectoryMissing { .. }
         | Obstacle::NoSnapshotYet { .. }
         | Obstacle::NotMounted { .. }
         | Obstacle::Locked { .. }
+        | Obstacle::NotOpened { .. }
         | Obstacle::OutsideHours(_)
         | Obstacle::Metered { .. }
         | Obstacle::Battery { .. }
@@ -150,20 +216,7 @@ fn delete(prospect: &Prospect, opened: &Opened<'_>, victims: &[Victim]) -> Resul
         | Obstacle::ToolMissing { .. } => false,
     };
     let forbidding: Vec<Obstacle> = prospect.obstacles.iter().filter(forbids).cloned().collect();
-    if !forbidding.is_empty() {
-        return Err(sentences(&forbidding, name));
-    }
-    prove(opened)?;
-    confine_writes(opened.directory.as_fd()).map_err(|error| format!("could not {error}"))?;
-    prune_at(&opened.directory, victims, name).map_err(|error| match error {
-        PruneError::Taken(path) => {
-            format!(
-                "another process works at the destination: {} is taken; try again when it has ended",
-                path.display()
-            )
-        }
-        PruneError::Directory(error) => told(&error),
-    })
+    if forbidding.is_empty() { Ok(()) } else { Err(sentences(&forbidding, &prospect.sync.name)) }
 }
 
 fn told(error: &DirectoryError) -> String {
@@ -221,9 +274,20 @@ mod tests {
     fn pruned(present: &PresentVolume) -> (usize, Vec<String>) {
         let destination = VolumeSight::Present(present.clone());
         let source = destination.clone();
-        let prospect = Prospect { sync: sync(), source, destination, obstacles: Vec::new(), job: None };
+        let prospect = Prospect {
+            sync: sync(),
+            source,
+            destination,
+            source_server: None,
+            destination_server: None,
+            obstacles: Vec::new(),
+            job: None,
+        };
         // On a thread of its own, since it confines itself.
-        let (gone, problems) = std::thread::spawn(move || prune(&prospect, Pruning::Real)).join().unwrap();
+        let (gone, problems) =
+            std::thread::spawn(move || prune(&prospect, Pruning::Real, &SshPlace::new("/nowhere".into())))
+                .join()
+                .unwrap();
         (gone.iter().filter(|snapshot| snapshot.removed).count(), problems)
     }
 

@@ -6,13 +6,13 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::{LookRequest, Observation, Occasion, Part, Scope, snapshot_destinations};
+use super::{LookRequest, Observation, Occasion, Part, Scope};
 use crate::decide::presence::{DrivePresence, MountTree, sight_of_drive};
 use crate::model::{
-    Absence, BlockDevice, Configuration, EndSight, Mount, MountId, SyncName, SyncSight, VolumeName, VolumeRoot,
-    VolumeSight,
+    Absence, BlockDevice, Configuration, EndKind, EndProbe, EndSight, Mount, MountId, SyncName, SyncSight, VolumeName,
+    VolumeRoot, VolumeSight,
 };
-use crate::os::probe::{DriveMount, EndKind, EndProbe, Probed, VolumeProbe};
+use crate::os::probe::{DriveMount, Probed, VolumeProbe};
 
 /// What is known of all volumes and syncs of a configuration.
 #[derive(Debug, Default)]
@@ -171,6 +171,9 @@ impl Memory {
             DrivePresence::Locked { device } => {
                 Finding::Known(VolumeSight::Locked { device: device.node.clone(), disk_seq: device.disk_seq })
             }
+            DrivePresence::NotEncrypted { device } => {
+                Finding::Known(VolumeSight::NotEncrypted { device: device.node.clone() })
+            }
             DrivePresence::NotMounted { device } => {
                 Finding::Known(VolumeSight::NotMounted { device: device.node.clone(), disk_seq: device.disk_seq })
             }
@@ -321,7 +324,7 @@ fn by_id(mounts: &[Mount]) -> BTreeMap<MountId, &Mount> {
 }
 
 fn ends(configuration: &Configuration) -> BTreeMap<VolumeName, Vec<Arc<EndProbe>>> {
-    let with_snapshots = snapshot_destinations(configuration);
+    let with_snapshots = configuration.snapshot_destinations();
     let mut ends: BTreeMap<VolumeName, Vec<Arc<EndProbe>>> = BTreeMap::new();
     for sync in configuration.syncs.values() {
         let kind = if with_snapshots.contains(&sync.source) { EndKind::SourceOfSnapshots } else { EndKind::Source };

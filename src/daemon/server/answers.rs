@@ -14,10 +14,11 @@ use crate::daemon::server::wire::{Gone, Line};
 use crate::daemon::server::{Doors, history, runs, why};
 use crate::formats::similar::closest;
 use crate::formats::wire::{
-    Approved, CallError, Cancelled, DESCRIPTION, Done, Drives, Flow, INTERFACE, InterfaceDescription, Listing, Mode,
-    Parameters, Request, SERVICE_DESCRIPTION, SERVICE_INTERFACE, ServiceInfo, StatusReply, reply_frame,
+    Approved, CallError, Cancelled, ClosedDrive, DESCRIPTION, Done, Drives, Flow, INTERFACE, InterfaceDescription,
+    Listing, Mode, Mounted, Parameters, Request, SERVICE_DESCRIPTION, SERVICE_INTERFACE, ServiceInfo, StatusReply,
+    reply_frame,
 };
-use crate::model::{Status, SyncName};
+use crate::model::{Status, SyncName, VolumeName, WhenDone};
 
 /// How often a client that watches is told of changes at the most.
 pub(super) const PACE: Duration = Duration::from_millis(250);
@@ -60,6 +61,12 @@ pub(super) async fn answer(
         Request::Resume => done(doors, line, |answer| Ask::Resume { answer }).await,
         Request::Hold { volume } => done_if_accepted(doors, line, |answer| Ask::Hold { volume, answer }).await,
         Request::Release { volume } => done_if_accepted(doors, line, |answer| Ask::Release { volume, answer }).await,
+        Request::Mount { volume } => {
+            let mounted = ask(doors, |answer| Ask::Mount { volume, answer }).await.and_then(accepted);
+            reply(line, mounted.map(|path| Mounted { path: path.to_string_lossy().into_owned() })).await
+        }
+        Request::Unmount { volume } => close(volume, WhenDone::Lock, doors, line).await,
+        Request::Eject { volume } => close(volume, WhenDone::PowerOff, doors, line).await,
         Request::Cancel { syncs } => {
             let cancelled = ask(doors, |answer| Ask::Cancel { syncs, answer }).await.and_then(accepted);
             let names = |names: Vec<SyncName>| names.iter().map(ToString::to_string).collect();
@@ -94,6 +101,12 @@ async fn done_if_accepted(
 ) -> Result<(), Gone> {
     let answered = ask(doors, word).await.and_then(accepted).map(|()| Done {});
     reply(line, answered).await
+}
+
+async fn close(volume: VolumeName, then: WhenDone, doors: &Doors, line: &mut Line) -> Result<(), Gone> {
+    let name = volume.clone();
+    let left = ask(doors, |answer| Ask::Unmount { volume, then, answer }).await.and_then(accepted);
+    reply(line, left.map(|left| ClosedDrive::new(&name, &left))).await
 }
 
 fn service_info() -> ServiceInfo {
@@ -190,6 +203,7 @@ pub(super) fn call_error(refusal: Refusal) -> CallError {
             volume: volume.to_string(),
             similar: similar.iter().map(ToString::to_string).collect(),
         },
+        Refusal::Failed(message) => CallError::Failed { message },
         Refusal::Stopping => CallError::Stopping,
     }
 }

@@ -54,10 +54,13 @@ fn subject(obstacle: &Obstacle) -> &'static str {
         Obstacle::Disabled => "enabled",
         Obstacle::VolumeAbsent { end: End::Source, .. }
         | Obstacle::NotMounted { end: End::Source, .. }
+        | Obstacle::NotOpened { end: End::Source, .. }
         | Obstacle::Locked { end: End::Source, .. } => "source volume",
         Obstacle::VolumeAbsent { end: End::Destination, .. }
         | Obstacle::NotMounted { end: End::Destination, .. }
         | Obstacle::Locked { end: End::Destination, .. }
+        | Obstacle::NotOpened { end: End::Destination, .. }
+        | Obstacle::NotEncrypted { .. }
         | Obstacle::DuplicateUuid { .. }
         | Obstacle::ReadOnly { .. } => "destination volume",
         Obstacle::DirectoryMissing { end: End::Source, .. }

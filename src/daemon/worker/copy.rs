@@ -1,24 +1,22 @@
 //! The copy: rsync, called once or twice, listened to, and judged.
 
-use std::ffi::{OsStr, OsString};
-use std::os::fd::OwnedFd;
-use std::path::{Path, PathBuf};
-
 use super::marker::Earlier;
 use super::news::Telling;
+use super::server;
 use super::stop::Stops;
 use super::trouble::{failure, of_process};
+use super::way::{Copying, Way, launch};
 use crate::decide::guard::{self, Deletions};
 use crate::decide::judge::{self, Verdict};
-use crate::formats::rsync::arguments::{Call, Comparison, Effect, Manner, Unfinished, arguments};
+use crate::formats::rsync::arguments::{Comparison, Effect, Manner, Unfinished};
 use crate::formats::rsync::complaints::Listener;
 use crate::formats::rsync::exit;
 use crate::formats::rsync::output::{Lines, Said, Tally, said};
-use crate::model::{Complaints, Conclusion, FailureKind, Figures, Interruption, Mount, Step, Sync, TransferEnd};
+use crate::model::{Complaints, Conclusion, End, FailureKind, Figures, Interruption, Mount, Step, TransferEnd};
 use crate::os::directory::Directory;
 use crate::os::files::Granularity;
 use crate::os::mounts;
-use crate::os::process::{self, Ended, Launch, Leftovers, Passed, Stream, Wanted};
+use crate::os::process::{self, Ended, Stream, Wanted};
 
 /// How a copy is made. There is one way, rsync; another one would be another variant.
 #[derive(Debug)]
@@ -80,26 +78,6 @@ pub(super) struct Copied {
     pub(super) remarks: Vec<String>,
 }
 
-/// All that a copy needs.
-pub(super) struct Copying<'a> {
-    /// rsync itself.
-    pub(super) rsync: &'a Path,
-    /// The sync.
-    pub(super) sync: &'a Sync,
-    /// The deletions that a person approved.
-    pub(super) approved: Option<u64>,
-    /// What is read.
-    pub(super) source: &'a Directory,
-    /// Where the destination of the sync lies inside that, if it does.
-    pub(super) nested: Option<&'a Path>,
-    /// What is written.
-    pub(super) destination: &'a Directory,
-    /// What of it: `./`, all of it, but for a look at what is not there yet.
-    pub(super) into: &'a str,
-    /// The lock, which rsync inherits as its standard input: if it outlives us, the lock does too. None to look only.
-    pub(super) lock: Option<&'a OwnedFd>,
-}
-
 /// Copies. Whatever happens, `figures` counts what was done.
 pub(super) fn copy(
     copying: &Copying<'_>,
@@ -108,7 +86,7 @@ pub(super) fn copy(
     telling: &Telling,
     figures: &mut Figures,
 ) -> Result<Copied, Conclusion> {
-    let submounts = Submounts::below(copying.source);
+    let submounts = copying.way.source().map(Submounts::below);
     let hear = &mut |said: &Said| {
         if let Said::Progress(progress) = said {
             telling.progress(*progress);
@@ -121,10 +99,10 @@ pub(super) fn copy(
     let pass = call(copying, plan, first, stops, hear)?;
     add(figures, &pass);
     let mut copied = Copied::default();
-    worth(&pass, &mut copied)?;
+    worth(copying, &pass, &mut copied)?;
     copied.created = pass.tally.created;
     copied.regular_files = pass.tally.regular_files;
-    submounts.still_there(copying.source)?;
+    still_there(submounts.as_ref(), copying)?;
     if plan.restraint == Restraint::CopyFirst && (pass.complaints.withheld > 0 || pass.complaints.in_the_way > 0) {
         let limit = allowed(copying, plan, &pass, stops, hear)?;
         let second = call(copying, plan, Effect::Copy(limit), stops, hear)?;
@@ -134,8 +112,8 @@ pub(super) fn copy(
             let deletions = second.tally.figures.deletions.saturating_add(second.complaints.withheld);
             return Err(held(copying, deletions, before(&pass, deletions)));
         }
-        worth(&second, &mut copied)?;
-        submounts.still_there(copying.source)?;
+        worth(copying, &second, &mut copied)?;
+        still_there(submounts.as_ref(), copying)?;
     }
     copied.figures = *figures;
     Ok(copied)
@@ -160,7 +138,7 @@ fn allowed(
         return Ok(limit(high));
     }
     let told = call(copying, plan, Effect::Tell, stops, hear)?;
-    worth(&told, &mut Copied::default())?;
+    worth(copying, &told, &mut Copied::default())?;
     let exact = seen(told.tally.deleted_items);
     match guard::hold(guard, exact, copying.approved) {
         Some(reason) => Err(Conclusion::Held(reason)),
@@ -193,23 +171,52 @@ fn add(figures: &mut Figures, pass: &Pass) {
     figures.vanished = figures.vanished.max(vanished);
 }
 
+fn still_there(submounts: Option<&Submounts>, copying: &Copying<'_>) -> Result<(), Conclusion> {
+    match (submounts, copying.way.source()) {
+        (Some(submounts), Some(source)) => submounts.still_there(source),
+        _ => Ok(()),
+    }
+}
+
 /// Judges a call and adds what it is worth.
-fn worth(pass: &Pass, copied: &mut Copied) -> Result<(), Conclusion> {
-    match judge::verdict(pass.end, &pass.complaints) {
-        Verdict::Good(remarks) => {
+fn worth(copying: &Copying<'_>, pass: &Pass, copied: &mut Copied) -> Result<(), Conclusion> {
+    match judged(&copying.way, pass)? {
+        Good::Whole(remarks) => {
             if copied.remarks.is_empty() {
                 copied.remarks = remarks;
             }
-            Ok(())
         }
-        Verdict::Partial(missing) => {
-            copied.missing = missing;
-            Ok(())
-        }
-        Verdict::SourceLost(what) => Err(Conclusion::Interrupted(Interruption::SourceLost(what))),
-        Verdict::Stopped => Err(failure(Step::Copy, FailureKind::Resource, "rsync was stopped by another program")),
-        Verdict::Failed(kind, detail) => Err(failure(Step::Copy, kind, detail)),
+        Good::Partial(missing) => copied.missing = missing,
     }
+    Ok(())
+}
+
+/// What a copy that counts has to be told of.
+pub(super) enum Good {
+    /// What a person may want to know.
+    Whole(Vec<String>),
+    /// What is missing.
+    Partial(Vec<String>),
+}
+
+/// Judges a call; one that does not count says how the run ends.
+pub(super) fn judged(way: &Way<'_>, pass: &Pass) -> Result<Good, Conclusion> {
+    Err(match judge::verdict(pass.end, &pass.complaints, way.distance()) {
+        Verdict::Good(remarks) => return Ok(Good::Whole(remarks)),
+        Verdict::Partial(missing) => return Ok(Good::Partial(missing)),
+        Verdict::SourceLost(what) => Conclusion::Interrupted(Interruption::SourceLost(what)),
+        Verdict::Disconnected(what) => Conclusion::Interrupted(Interruption::Network(what)),
+        Verdict::Refused(why) => {
+            let (host, reading) = match way {
+                Way::Pull(far, _) => (far.server.host(), End::Source),
+                Way::Push(_, far) | Way::There(far) => (far.server.host(), End::Destination),
+                Way::Here(..) => ("this machine", End::Destination),
+            };
+            server::refused(host, &why, reading)
+        }
+        Verdict::Stopped => failure(Step::Copy, FailureKind::Resource, "rsync was stopped by another program"),
+        Verdict::Failed(kind, detail) => failure(Step::Copy, kind, detail),
+    })
 }
 
 /// One call of rsync, done.
@@ -230,17 +237,13 @@ pub(super) fn call(
     stops.check()?;
     let starting =
         |cause: std::io::Error| failure(Step::Copy, FailureKind::Resource, format!("could not start rsync: {cause}"));
-    let source = Passed::new(copying.source).map_err(starting)?;
-    let launch = Launch {
-        program: PathBuf::from(copying.rsync),
-        arguments: words(copying, plan, effect, &source.operand(), OsStr::new(copying.into)),
-        // Its messages are read as they are in no language.
-        environment: vec![("LC_ALL".to_owned(), OsString::from("C"))],
-        input: copying.lock.map(OwnedFd::try_clone).transpose().map_err(starting)?,
-        leftovers: Leftovers::End,
+    let (launch, passed) = launch(copying, plan, effect).map_err(starting)?;
+    let inside = match &copying.way {
+        Way::Here(_, target) | Way::Pull(_, target) => Some(target.directory),
+        Way::Push(..) | Way::There(_) => None,
     };
-    let running = process::start(launch, Some(copying.destination));
-    drop(source);
+    let running = process::start(launch, inside);
+    drop(passed);
     let running = running.map_err(|error| of_process(Step::Copy, &error))?;
     let (mut tally, mut listener) = (Tally::default(), Listener::default());
     let (mut output, mut errors) = (Lines::default(), Lines::default());
@@ -268,27 +271,6 @@ pub(super) fn call(
         Ended::Signal(signal) => TransferEnd::Killed(signal),
     };
     Ok(Pass { end, tally, complaints: listener.complaints().clone() })
-}
-
-/// The arguments of a call between these operands.
-pub(super) fn words(
-    copying: &Copying<'_>,
-    plan: &CopyPlan,
-    effect: Effect,
-    source: &OsStr,
-    destination: &OsStr,
-) -> Vec<OsString> {
-    arguments(&Call {
-        settings: &copying.sync.rsync,
-        filters: &copying.sync.filters,
-        filter_file: copying.sync.filter_file.as_deref(),
-        nested: copying.nested,
-        manner: &plan.manner,
-        comparison: plan.comparison,
-        effect,
-        source,
-        destination,
-    })
 }
 
 /// The filesystems that are mounted below the source. One that goes away during the copy leaves an empty directory,

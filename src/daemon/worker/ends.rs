@@ -3,24 +3,32 @@
 //! The look that made the job is old by now. What is proven here is what is used, and it is proven again before
 //! anything is promoted.
 
+use std::ffi::OsString;
 use std::os::fd::OwnedFd;
 use std::path::{Component, Path, PathBuf};
 
-use crate::daemon::job::{Job, JobEnd, Layout};
-use crate::daemon::worker::trouble::words;
+use super::server::{FarSource, Server, transfer};
+use super::stop::Stops;
+use super::trouble::words;
+use super::way::{Far, Target, Way, slash};
+use crate::daemon::job::{Job, JobEnd, Layout, LocalEnd};
 use crate::formats::sentinel;
 use crate::model::{
-    Absence, Access, End, Obstacle, SentinelFault, SentinelId, SnapshotKind, SnapshotName, Subdir, VolumeName,
+    Absence, Access, Conclusion, End, Interruption, Obstacle, Place, SentinelFault, SentinelId, SnapshotKind,
+    SnapshotName,
 };
 use crate::os::btrfs::{self, Role};
 use crate::os::directory::{Directory, DirectoryError, Identity, Reach};
 use crate::os::files::{self, Hold, ReadError};
 use crate::os::machine::{self, DeviceState};
+use crate::os::ssh::SshPlace;
 
 /// The directory in a destination that holds what is ours.
 pub(super) const OWN: &str = ".nbkp";
 /// The lock in it.
 pub(super) const LOCK: &str = "lock";
+/// Which run wrote there last.
+pub(super) const WRITER: &str = "writer";
 /// The writable subvolume of a destination with btrfs snapshots.
 pub(super) const STAGING: &str = "staging";
 /// The directory of the finished copies.
@@ -37,37 +45,100 @@ pub(super) struct Pinned {
     identity: Identity,
 }
 
-/// Both ends, pinned.
+/// What is read, if it is on this machine.
 #[derive(Debug)]
-pub(super) struct Ends {
+pub(super) struct HereSource {
     /// Where the source proved itself.
-    source: Pinned,
+    pinned: Pinned,
     /// What is copied: the source itself, or the snapshot that its `latest` named.
     pub(super) data: Directory,
     /// Keeps the snapshot that is read from being pruned.
     _reading: Option<OwnedFd>,
+}
+
+/// What is read.
+#[derive(Debug)]
+pub(super) enum Source {
+    /// A directory of this machine.
+    Here(Box<HereSource>),
+    /// A directory of a server, with the connection to it.
+    There(Box<(Server, FarSource)>),
+}
+
+/// Both ends, pinned.
+#[derive(Debug)]
+pub(super) struct Ends {
+    /// What is read.
+    pub(super) source: Source,
     /// Where the copy goes.
     pub(super) destination: Pinned,
     /// Where that lies inside what is copied, relative to it, if it does: a drive may be mounted anywhere.
     pub(super) nested: Option<PathBuf>,
 }
 
-/// Opens and proves both ends; all that stands in the way of either is told.
-pub(super) fn prove(job: &Job) -> Result<Ends, Vec<Obstacle>> {
-    let source = pin(job, End::Source).and_then(|pinned| readable(job, pinned));
-    let destination = pin(job, End::Destination).and_then(|pinned| writable(job, pinned));
-    match (source, destination) {
-        (Ok((source, data, reading)), Ok(destination)) => {
-            if inside(&destination.directory, &data).is_some() {
-                let reason = "it is a part of the destination, where the copy would write over it".into();
-                let (end, path) = (End::Source, data.path().to_owned());
-                return Err(vec![Obstacle::DirectoryMissing { end, path, reason }]);
+impl Ends {
+    /// The way to what is written of the destination.
+    pub(super) fn way<'a>(&'a self, target: Target<'a>) -> Way<'a> {
+        match &self.source {
+            Source::Here(source) => Way::Here(&source.data, target),
+            Source::There(source) => {
+                let (server, far) = source.as_ref();
+                Way::Pull(Far { server, words: transfer(Some(far), None), into: "./" }, target)
             }
-            let nested = inside(&data, &destination.directory);
-            Ok(Ends { source, data, _reading: reading, destination, nested })
         }
-        (source, destination) => Err(source.err().into_iter().chain(destination.err()).collect()),
     }
+}
+
+impl Ends {
+    /// What is read, as a person would write it.
+    pub(super) fn shown_source(&self) -> OsString {
+        match &self.source {
+            Source::Here(source) => slash(source.data.path()),
+            Source::There(source) => {
+                let (server, far) = source.as_ref();
+                server.shown(&far.at)
+            }
+        }
+    }
+}
+
+/// Opens and proves both ends of a copy to this machine; all that stands in the way of either is told. A server is
+/// connected to if the source is there, and not before the destination is proven.
+pub(super) fn prove(
+    job: &Job,
+    destination: &LocalEnd,
+    place: &SshPlace,
+    stops: &mut Stops,
+) -> Result<Ends, Conclusion> {
+    let destination = pin(job, destination, End::Destination).and_then(|pinned| writable(job, destination, pinned));
+    match &job.source {
+        JobEnd::There(end) => {
+            let destination = destination.map_err(|obstacle| Conclusion::Skipped(vec![obstacle]))?;
+            let server = Server::connect(job, (end, End::Source), place, stops)?;
+            let far = FarSource::prove(&server, job, end, stops)?;
+            Ok(Ends { source: Source::There(Box::new((server, far))), destination, nested: None })
+        }
+        JobEnd::Here(end) => match (prove_source(job, end), destination) {
+            (Ok(source), Ok(destination)) => {
+                if inside(&destination.directory, &source.data).is_some() {
+                    let reason = "it is a part of the destination, where the copy would write over it".into();
+                    let (end, path) = (End::Source, source.data.path().to_owned());
+                    return Err(Conclusion::Skipped(vec![Obstacle::DirectoryMissing { end, path, reason }]));
+                }
+                let nested = inside(&source.data, &destination.directory);
+                Ok(Ends { source: Source::Here(Box::new(source)), destination, nested })
+            }
+            (source, destination) => {
+                Err(Conclusion::Skipped(source.err().into_iter().chain(destination.err()).collect()))
+            }
+        },
+    }
+}
+
+/// Opens and proves a source on this machine.
+pub(super) fn prove_source(job: &Job, end: &LocalEnd) -> Result<HereSource, Obstacle> {
+    let pinned = pin(job, end, End::Source)?;
+    readable(end, pinned)
 }
 
 /// Where the second lies inside the first, if it does and is not the same.
@@ -77,29 +148,42 @@ fn inside(outer: &Directory, inner: &Directory) -> Option<PathBuf> {
     (!below.as_os_str().is_empty()).then(|| below.to_owned())
 }
 
-/// Proves one end again, both by its path and against what was pinned. Says what is wrong.
-pub(super) fn prove_again(job: &Job, ends: &Ends, end: End) -> Result<(), String> {
-    let pinned = match end {
-        End::Source => &ends.source,
-        End::Destination => &ends.destination,
-    };
-    let now = pin(job, end).map_err(|obstacle| obstacle.to_string())?;
+/// Proves one end again.
+pub(super) fn prove_again(job: &Job, ends: &Ends, end: End, stops: &mut Stops) -> Result<(), Conclusion> {
+    match (end, &ends.source, &job.source, &job.destination) {
+        (End::Source, Source::Here(source), JobEnd::Here(wanted), _) => source.prove_again(job, wanted),
+        (End::Source, Source::There(source), JobEnd::There(wanted), _) => {
+            let (server, far) = source.as_ref();
+            far.prove_again(server, job, wanted, stops)
+        }
+        (End::Destination, _, _, JobEnd::Here(wanted)) => {
+            let lost = |what| Conclusion::Interrupted(Interruption::DestinationLost(what));
+            pinned_again(job, wanted, &ends.destination, end).map_err(lost)
+        }
+        (End::Source | End::Destination, ..) => Ok(()),
+    }
+}
+
+impl HereSource {
+    /// Proves it again.
+    pub(super) fn prove_again(&self, job: &Job, end: &LocalEnd) -> Result<(), Conclusion> {
+        let lost = |what| Conclusion::Interrupted(Interruption::SourceLost(what));
+        pinned_again(job, end, &self.pinned, End::Source).map_err(lost)
+    }
+}
+
+/// Both by its path and against what was pinned. Says what is wrong.
+fn pinned_again(job: &Job, wanted: &LocalEnd, pinned: &Pinned, end: End) -> Result<(), String> {
+    let now = pin(job, wanted, end).map_err(|obstacle| obstacle.to_string())?;
     if now.root != pinned.root || now.identity != pinned.identity {
         return Err(format!("{} is another directory than before", pinned.directory.path().display()));
     }
     // The path may lead to the right place while the pinned directory was emptied by other means.
-    check_sentinel(&pinned.directory, end, side(job, end).0).map_err(|obstacle| obstacle.to_string())
+    check_sentinel(&pinned.directory, end, wanted).map_err(|obstacle| obstacle.to_string())
 }
 
-fn side(job: &Job, end: End) -> (&JobEnd, &Subdir, &VolumeName) {
-    match end {
-        End::Source => (&job.source, &job.sync.source.subdir, &job.sync.source.volume),
-        End::Destination => (&job.destination, &job.sync.destination.subdir, &job.sync.destination.volume),
-    }
-}
-
-fn pin(job: &Job, end: End) -> Result<Pinned, Obstacle> {
-    let (wanted, subdir, volume) = side(job, end);
+fn pin(job: &Job, wanted: &LocalEnd, end: End) -> Result<Pinned, Obstacle> {
+    let Place { volume, subdir } = job.sync.place(end);
     let absent = |absence| Obstacle::VolumeAbsent { end, volume: volume.clone(), absence };
     if let Some(drive) = &wanted.drive {
         match machine::device_state(drive.device) {
@@ -146,7 +230,7 @@ fn pin(job: &Job, end: End) -> Result<Pinned, Obstacle> {
     Ok(Pinned { directory, root: identity, identity: pinned })
 }
 
-fn check_sentinel(directory: &Directory, end: End, wanted: &JobEnd) -> Result<(), Obstacle> {
+fn check_sentinel(directory: &Directory, end: End, wanted: &LocalEnd) -> Result<(), Obstacle> {
     let name = match end {
         End::Source => ".nbkp-src",
         End::Destination => ".nbkp-dst",
@@ -174,15 +258,15 @@ fn sentinel(directory: &Directory, name: &str, end: End, id: Option<&SentinelId>
 
 /// What is read at the source. A destination with snapshots is read through its `latest`, resolved once; readers share
 /// its lock, so that nobody prunes what they read.
-fn readable(job: &Job, pinned: Pinned) -> Result<(Pinned, Directory, Option<OwnedFd>), Obstacle> {
+fn readable(end: &LocalEnd, pinned: Pinned) -> Result<HereSource, Obstacle> {
     let missing =
         |path: &Path, reason: String| Obstacle::DirectoryMissing { end: End::Source, path: path.into(), reason };
     let directory = &pinned.directory;
-    match job.source.layout {
+    match end.layout {
         Layout::Plain => {
             let data = directory.open_below(Path::new(""), Reach::AnyMount);
             let data = data.map_err(|error| missing(directory.path(), words(error.cause())))?;
-            Ok((pinned, data, None))
+            Ok(HereSource { pinned, data, _reading: None })
         }
         Layout::Snapshots => {
             let reading = read_lock(directory)?;
@@ -200,7 +284,7 @@ fn readable(job: &Job, pinned: Pinned) -> Result<(Pinned, Directory, Option<Owne
             }
             let data = directory.open_below(&below, Reach::SameMount);
             let data = data.map_err(|error| missing(&directory.path_of(&below), words(error.cause())))?;
-            Ok((pinned, data, reading))
+            Ok(HereSource { pinned, data, _reading: reading })
         }
     }
 }
@@ -226,12 +310,9 @@ pub(super) fn named_snapshot(target: &Path) -> Option<SnapshotName> {
     }
 }
 
-fn writable(job: &Job, pinned: Pinned) -> Result<Pinned, Obstacle> {
-    if job.destination.access == Access::ReadOnly {
-        return Err(Obstacle::ReadOnly {
-            volume: job.sync.destination.volume.clone(),
-            root: job.destination.root.clone(),
-        });
+fn writable(job: &Job, end: &LocalEnd, pinned: Pinned) -> Result<Pinned, Obstacle> {
+    if end.access == Access::ReadOnly {
+        return Err(Obstacle::ReadOnly { volume: job.sync.destination.volume.clone(), root: end.root.clone() });
     }
     match job.sync.snapshots {
         SnapshotKind::None | SnapshotKind::HardLink => Ok(pinned),
@@ -242,7 +323,7 @@ fn writable(job: &Job, pinned: Pinned) -> Result<Pinned, Obstacle> {
                 Ok(staging) => match btrfs::role(&staging) {
                     Ok(Role::Subvolume) => return Ok(pinned),
                     Ok(Role::Directory) => "it is an ordinary directory".into(),
-                    Ok(Role::Foreign) => format!("it is on {}", job.destination.fs_type),
+                    Ok(Role::Foreign) => format!("it is on {}", end.fs_type),
                     Err(error) => words(error.cause()),
                 },
             };

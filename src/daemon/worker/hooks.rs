@@ -12,6 +12,7 @@ use crate::daemon::job::Job;
 use crate::formats::rsync::output::Lines;
 use crate::model::{Conclusion, FailureKind, HookCommand, Hooks, SnapshotName, Step};
 use crate::os::process::{self, Ended, Launch, Leftovers, ProcessError, Running, Stream};
+use crate::os::programs;
 
 /// The thread that starts hooks; none if the sync has none.
 pub(super) struct Starter(Option<Counter>);
@@ -70,7 +71,7 @@ pub(super) fn run(
 ) -> Result<(), Conclusion> {
     let say = |what: String| failure(occasion.step, FailureKind::Hook, what);
     let name = format!("the hook `{}` ({})", occasion.hook, command.program);
-    let Some(program) = process::find_program(&command.program) else {
+    let Some(program) = programs::find_program(&command.program) else {
         return Err(say(format!("{name} was not found")));
     };
     let launch = Launch {
@@ -107,14 +108,14 @@ pub(super) fn run(
 }
 
 fn environment(job: &Job, occasion: &Occasion<'_>) -> Vec<(String, OsString)> {
-    let mut variables = process::session_environment();
+    let mut variables = programs::session_environment();
     let mut add = |name: &str, value: OsString| variables.push((name.to_owned(), value));
     add("NBKP_HOOK", occasion.hook.into());
     add("NBKP_SYNC", job.sync.name.as_str().into());
     add("NBKP_RUN", job.run.as_str().into());
     add("NBKP_TRIGGER", job.trigger.as_str().into());
-    add("NBKP_SOURCE", job.source.root.join(job.sync.source.subdir.as_path()).into());
-    add("NBKP_DESTINATION", job.destination.root.join(job.sync.destination.subdir.as_path()).into());
+    add("NBKP_SOURCE", job.source.shown().join(job.sync.source.subdir.as_path()).into());
+    add("NBKP_DESTINATION", job.destination.shown().join(job.sync.destination.subdir.as_path()).into());
     if let Some(conclusion) = occasion.outcome {
         add("NBKP_OUTCOME", conclusion.outcome().as_str().into());
     }

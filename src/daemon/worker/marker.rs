@@ -36,37 +36,73 @@ const FLUSHED: &str = "flushed\n";
 const DOUBTFUL: &str = "doubtful\n";
 const DAMAGED: &str = "damaged\n";
 
+/// The name of the note.
+pub(super) fn name(kind: SnapshotKind) -> &'static str {
+    match kind {
+        SnapshotKind::Btrfs => "staging.dirty",
+        SnapshotKind::None | SnapshotKind::HardLink => "unfinished",
+    }
+}
+
+/// What tells this boot, place and medium from another.
+pub(super) fn text(boot: &str, device: (u32, u32), medium: Option<u64>) -> String {
+    let medium = medium.map(|number| number.to_string()).unwrap_or_default();
+    format!("{boot} {}:{} {medium}\n", device.0, device.1)
+}
+
+/// What an earlier copy left that noted this, where a copy now would note `text`.
+pub(super) fn earlier(found: &[u8], text: &str) -> Earlier {
+    if found == FLUSHED.as_bytes() || found == text.as_bytes() {
+        Earlier::Trusted
+    } else if found == DAMAGED.as_bytes() {
+        Earlier::Damaged
+    } else {
+        Earlier::Doubtful
+    }
+}
+
+/// What is noted while a copy is under way. While content is compared the doubt stays.
+pub(super) fn while_copying(earlier: Earlier, text: &str) -> &str {
+    match earlier {
+        Earlier::Nothing | Earlier::Trusted => text,
+        Earlier::Doubtful => DOUBTFUL,
+        Earlier::Damaged => DAMAGED,
+    }
+}
+
+/// What is noted of a copy at a server that was not finished, once what it wrote is flushed; empty for what stands there.
+pub(super) fn afterwards(earlier: Earlier, conclusion: &Conclusion) -> &'static str {
+    match (conclusion, earlier) {
+        (Conclusion::Failed(failure), _) if failure.at == Step::Flush => DOUBTFUL,
+        (Conclusion::Failed(failure), Earlier::Doubtful)
+            if failure.at == Step::Copy && failure.kind == FailureKind::Io =>
+        {
+            DAMAGED
+        }
+        (_, Earlier::Nothing | Earlier::Trusted) => FLUSHED,
+        (_, Earlier::Doubtful | Earlier::Damaged) => "",
+    }
+}
+
 impl<'a> Marker<'a> {
     /// The note of a destination. `medium` tells this mount of this medium from another.
     pub(super) fn new(own: &'a Directory, kind: SnapshotKind, place: Identity, medium: Option<u64>) -> Self {
-        let name = match kind {
-            SnapshotKind::Btrfs => "staging.dirty",
-            SnapshotKind::None | SnapshotKind::HardLink => "unfinished",
-        };
-        let boot = machine::boot_id().unwrap_or_default();
-        let medium = medium.map(|number| number.to_string()).unwrap_or_default();
-        let text = format!("{boot} {}:{} {medium}\n", place.device.0, place.device.1);
-        Self { own, name, text }
+        let text = text(&machine::boot_id().unwrap_or_default(), place.device, medium);
+        Self { own, name: name(kind), text }
     }
 
     /// What an earlier copy left.
     pub(super) fn earlier(&self) -> Earlier {
         match files::read_small(self.own, self.name, 4096) {
             Err(files::ReadError::Missing) => Earlier::Nothing,
-            Ok(text) if text == FLUSHED.as_bytes() || text == self.text.as_bytes() => Earlier::Trusted,
-            Ok(text) if text == DAMAGED.as_bytes() => Earlier::Damaged,
-            Ok(_) | Err(_) => Earlier::Doubtful,
+            Ok(found) => earlier(&found, &self.text),
+            Err(_) => Earlier::Doubtful,
         }
     }
 
-    /// Notes that a copy is under way. While content is compared the doubt stays.
+    /// Notes that a copy is under way.
     pub(super) fn set(&self, earlier: Earlier) -> Result<(), Conclusion> {
-        let text = match earlier {
-            Earlier::Nothing | Earlier::Trusted => &self.text,
-            Earlier::Doubtful => DOUBTFUL,
-            Earlier::Damaged => DAMAGED,
-        };
-        self.write(text).map_err(|error| of_directory(Step::Copy, &error))
+        self.write(while_copying(earlier, &self.text)).map_err(|error| of_directory(Step::Copy, &error))
     }
 
     /// Notes what a copy that was not finished is worth to the next. Once it is on the device, a pulled plug takes nothing

@@ -6,21 +6,26 @@
 mod commit;
 mod copy;
 mod course;
+mod ending;
 mod ends;
 mod hooks;
+mod linking;
 mod marker;
 mod news;
 pub mod preview;
 pub mod prune;
 mod record;
+pub mod server;
 pub mod shelf;
 mod stop;
 mod trouble;
+mod way;
 
 use tokio::sync::mpsc::Sender;
 
 use crate::daemon::job::{Job, WorkerNews};
 use crate::model::Interruption;
+use crate::os::ssh::SshPlace;
 
 pub use shelf::snapshots_at;
 
@@ -38,14 +43,14 @@ impl Worker {
     }
 }
 
-/// Starts a run. Exactly one `WorkerNews::Ended` follows, when nothing of the run is left.
-pub fn start(job: Job, news: Sender<WorkerNews>) -> std::io::Result<Worker> {
+/// Starts a run; what belongs to its connections lies at `place`. Exactly one `WorkerNews::Ended` follows, when nothing of the run is left.
+pub fn start(job: Job, place: SshPlace, news: Sender<WorkerNews>) -> std::io::Result<Worker> {
     let (teller, stops) = stop::pair()?;
     std::thread::Builder::new()
         .name(format!("run-{}", job.sync.name))
         .spawn(move || {
             let telling = news::Telling::new(&job, news);
-            course::run(&job, stops, telling);
+            course::run(&job, &place, stops, telling);
         })
         .map(|_detached| Worker { teller })
 }

@@ -2,23 +2,26 @@
 
 use std::ffi::OsString;
 use std::os::fd::AsFd;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use super::copy::{self, Copying, Pass};
+use super::copy::{self, Good, Pass};
+use super::course::rsync_here;
 use super::ends::{self, Ends, STAGING};
 use super::marker::Earlier;
+use super::server;
 use super::shelf::Shelf;
-use super::stop;
+use super::stop::{self, Stops};
 use super::trouble::{failure, of_directory};
-use crate::daemon::job::Job;
+use super::way::{self, Copying, Target};
+use crate::daemon::job::{Job, JobEnd};
 use crate::decide::guard::{self, Deletions};
-use crate::decide::judge::{self, Verdict};
 use crate::formats::rsync::arguments::{Effect, Manner, Unfinished};
 use crate::formats::rsync::output::{Item, Said};
-use crate::model::{Conclusion, FailureKind, Figures, HoldReason, Interruption, Obstacle, SnapshotKind, Step};
+use crate::model::{Conclusion, FailureKind, Figures, HoldReason, SnapshotKind, Step};
 use crate::os::directory::{Directory, Reach};
 use crate::os::files::Granularity;
-use crate::os::{clock, confine, process};
+use crate::os::ssh::SshPlace;
+use crate::os::{clock, confine};
 
 /// So many changes are listed; more are only counted.
 const LISTED: usize = 100_000;
@@ -51,29 +54,51 @@ pub enum Change {
 
 /// Finds out what a run of this job would do. It may take as long as rsync takes to look at both trees. A job that
 /// cannot run ends as a run of it would.
-pub fn preview(job: &Job) -> Result<Preview, Conclusion> {
+pub fn preview(job: &Job, place: &SshPlace) -> Result<Preview, Conclusion> {
     // On a thread of its own, since it confines itself, and for good.
-    let looked = std::thread::scope(|scope| scope.spawn(|| look(job)).join());
+    let looked = std::thread::scope(|scope| scope.spawn(|| look(job, place)).join());
     looked.unwrap_or_else(|_| Err(failure(Step::Copy, FailureKind::Other, "the look ended without a result")))
 }
 
-fn look(job: &Job) -> Result<Preview, Conclusion> {
-    let ends = ends::prove(job).map_err(Conclusion::Skipped)?;
-    let missing = Obstacle::ToolMissing { tool: "rsync".into() };
-    let rsync = process::find_program("rsync").ok_or(Conclusion::Skipped(vec![missing]))?;
-    confine::confine_writes(ends.destination.directory.as_fd())
-        .map_err(|error| failure(Step::Prove, FailureKind::Other, format!("could not {error}")))?;
-    let (against, into) = compared(job, &ends)?;
-    let copying = Copying {
-        rsync: &rsync,
-        sync: &job.sync,
-        approved: job.approved,
-        source: &ends.data,
-        nested: ends.nested.as_deref(),
-        destination: &against,
-        into,
-        lock: None,
-    };
+fn look(job: &Job, place: &SshPlace) -> Result<Preview, Conclusion> {
+    // A look is not called off: whoever asked for it may leave.
+    let (_teller, mut stops) = stop::pair()
+        .map_err(|cause| failure(Step::Copy, FailureKind::Resource, format!("could not start: {cause}")))?;
+    match &job.destination {
+        JobEnd::Here(end) => {
+            let ends = ends::prove(job, end, place, &mut stops)?;
+            let rsync = rsync_here()?;
+            confined(confine::confine_writes(ends.destination.directory.as_fd()))?;
+            let (against, into) = compared(job, &ends)?;
+            let copying = Copying {
+                rsync: &rsync,
+                sync: &job.sync,
+                approved: job.approved,
+                way: ends.way(Target { directory: &against, into, lock: None }),
+                nested: ends.nested.as_deref(),
+            };
+            let shown = (ends.shown_source(), way::slash(&against.path().join(into)));
+            told(job, &copying, &shown, &mut stops)
+        }
+        JobEnd::There(end) => {
+            let view = server::View::open(job, end, place, &mut stops)?;
+            confined(confine::confine_to_nothing())?;
+            told(job, &view.copying(job), &view.shown(), &mut stops)
+        }
+    }
+}
+
+fn confined(done: Result<confine::Confinement, confine::ConfineError>) -> Result<(), Conclusion> {
+    done.map(drop).map_err(|error| failure(Step::Prove, FailureKind::Other, format!("could not {error}")))
+}
+
+/// Has rsync tell what it would do; `shown` is what is read and written, as a person writes it.
+fn told(
+    job: &Job,
+    copying: &Copying<'_>,
+    (source, destination): &(OsString, OsString),
+    stops: &mut Stops,
+) -> Result<Preview, Conclusion> {
     let manner = match job.sync.snapshots {
         SnapshotKind::None | SnapshotKind::HardLink => Manner::Replace(Unfinished::None),
         SnapshotKind::Btrfs => Manner::InPlace,
@@ -88,19 +113,12 @@ fn look(job: &Job) -> Result<Preview, Conclusion> {
         };
         if changes.len() < LISTED { changes.push(change) } else { unlisted = unlisted.saturating_add(1) }
     };
-    let (_teller, mut stops) = stop::pair()
-        .map_err(|cause| failure(Step::Copy, FailureKind::Resource, format!("could not start: {cause}")))?;
-    let pass = copy::call(&copying, &plan, Effect::Tell, &mut stops, &mut hear)?;
-    let warnings = match judge::verdict(pass.end, &pass.complaints) {
-        Verdict::Good(warnings) | Verdict::Partial(warnings) => warnings,
-        Verdict::SourceLost(what) => return Err(Conclusion::Interrupted(Interruption::SourceLost(what))),
-        Verdict::Stopped => return Err(failure(Step::Copy, FailureKind::Resource, "rsync was stopped")),
-        Verdict::Failed(kind, detail) => return Err(failure(Step::Copy, kind, detail)),
+    let pass = copy::call(copying, &plan, Effect::Tell, stops, &mut hear)?;
+    let warnings = match copy::judged(&copying.way, &pass)? {
+        Good::Whole(warnings) | Good::Partial(warnings) => warnings,
     };
-    let slash = |path: &Path| path.components().collect::<PathBuf>().join("").into_os_string();
-    let (source, destination) = (slash(ends.data.path()), slash(&against.path().join(into)));
-    let mut command: Vec<OsString> = vec![rsync.clone().into_os_string()];
-    command.extend(copy::words(&copying, &plan, Effect::Tell, &source, &destination));
+    let mut command: Vec<OsString> = vec![copying.rsync.as_os_str().to_owned()];
+    command.extend(way::shown(copying, &plan, Effect::Tell, source, destination));
     Ok(Preview { command, changes, unlisted, figures: figures(&pass), hold: hold(job, &pass), warnings })
 }
 

@@ -7,7 +7,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::daemon::ask::{Accepted, Ask, Prospect, Refusal, RequestEnd, Urgency};
 use crate::daemon::observer::Scope;
 use crate::daemon::world::plan::gives_way;
-use crate::daemon::world::{Effect, Request, Stage, World};
+use crate::daemon::world::{Asked, Effect, Request, Stage, Unanswered, World};
 use crate::formats::similar::closest;
 use crate::model::{
     Absence, End, EndSight, HoldReason, Interruption, Now, Obstacle, Pause, Place, Sync, SyncName, Trigger, VolumeName,
@@ -16,21 +16,43 @@ use crate::model::{
 
 impl World {
     pub(super) fn asked(&mut self, ask: Ask, now: &Now, effects: &mut Vec<Effect>) {
+        if matches!(ask, Ask::Scan { .. }) {
+            effects.push(Effect::Sense);
+        }
         let scope = match &ask {
-            Ask::Scan { .. } | Ask::Prepared { .. } | Ask::Devices { .. } => Some(Scope::everything()),
-            Ask::Run { syncs, .. } | Ask::Prospects { syncs, .. } => Some(self.scope_of(syncs)),
-            Ask::Approve { sync, .. } => Some(self.scope_of(std::slice::from_ref(sync))),
+            Ask::Scan { .. } => Some((Scope::everything(), Asked::All)),
+            Ask::Devices { .. } | Ask::Mount { .. } | Ask::Unmount { .. } => {
+                Some((Scope::everything(), Asked::Of(Vec::new())))
+            }
+            Ask::Prepared { syncs, .. } => Some((Scope::everything(), self.servers_asked_for(syncs))),
+            Ask::Run { syncs, .. } | Ask::Prospects { syncs, .. } => {
+                Some((self.scope_of(syncs), self.servers_asked_for(syncs)))
+            }
+            Ask::Approve { sync, .. } => {
+                let syncs = std::slice::from_ref(sync);
+                Some((self.scope_of(syncs), self.servers_asked_for(syncs)))
+            }
             Ask::Cancel { .. } | Ask::Pause { .. } | Ask::Resume { .. } | Ask::Hold { .. } | Ask::Release { .. } => {
                 None
             }
         };
         match scope {
             // What a person just did must count: their question is answered from a fresh look.
-            Some(scope) if self.stage != Stage::Stopping => {
-                let number = self.look(scope, effects);
-                self.unanswered.push((number, ask));
+            Some((scope, servers)) if self.stage != Stage::Stopping => {
+                let look = self.look(scope, effects);
+                let servers = self.ask_servers(&servers, now, effects);
+                self.unanswered.push(Unanswered { look, servers, ask });
             }
             Some(_) | None => self.answer(ask, now, effects),
+        }
+    }
+
+    /// Servers take their time to answer, or to be given up: they are waited for only where somebody named a sync that
+    /// leads there, or where nothing is known of them yet.
+    fn servers_asked_for(&self, asked: &[SyncName]) -> Asked {
+        match self.resolve(asked) {
+            Ok(names) if !asked.is_empty() => Asked::Of(names.into_iter().collect()),
+            Ok(_) | Err(_) => Asked::Unknown,
         }
     }
 
@@ -41,15 +63,16 @@ impl World {
         }
     }
 
-    pub(super) fn answer_what_waited_for(&mut self, covered: u64, now: &Now, effects: &mut Vec<Effect>) {
+    pub(super) fn answer_what_waited_for(&mut self, now: &Now, effects: &mut Vec<Effect>) {
         let waiting = std::mem::take(&mut self.unanswered);
-        let (ready, waiting) = waiting.into_iter().partition(|(number, _)| *number <= covered);
+        let is_ready = |one: &Unanswered| one.look <= self.looks_taken && self.reach.answered(&one.servers);
+        let (ready, waiting): (Vec<_>, Vec<_>) = waiting.into_iter().partition(is_ready);
         self.unanswered = waiting;
         if !ready.is_empty() {
             // The answers tell how things stand after this look.
             self.replan(now, effects);
         }
-        for (_, ask) in ready {
+        for Unanswered { ask, .. } in ready {
             self.answer(ask, now, effects);
         }
     }
@@ -79,6 +102,8 @@ impl World {
             }
             Ask::Hold { volume, answer } => self.hold(volume, answer, effects),
             Ask::Release { volume, answer } => drop(answer.send(self.release(&volume, effects))),
+            Ask::Mount { volume, answer } => self.mount(&volume, answer, effects),
+            Ask::Unmount { volume, then, answer } => self.unmount(volume, then, answer, effects),
             Ask::Approve { sync, answer } => drop(answer.send(self.approve(&sync, effects))),
             Ask::Prospects { syncs, answer } => drop(answer.send(self.prospects_of(&syncs, now))),
             Ask::Devices { answer } => drop(answer.send(self.devices.clone())),
@@ -204,7 +229,7 @@ impl World {
         Ok(())
     }
 
-    fn check_volume(&self, volume: &VolumeName) -> Result<(), Refusal> {
+    pub(super) fn check_volume(&self, volume: &VolumeName) -> Result<(), Refusal> {
         let known = &self.configuration.volumes;
         if known.contains_key(volume) {
             return Ok(());
@@ -255,8 +280,8 @@ impl World {
 
     /// Takes the ids that the sentinels of a place carry now for the right ones.
     fn accept_ids(&mut self, sync: &SyncName, end: End, place: &Place) {
-        if let Some(VolumeSight::Present(present)) = self.volumes.get(&place.volume).map(|state| &state.sight) {
-            match &present.id {
+        if let Some(id) = self.volumes.get(&place.volume).and_then(|state| state.sight.proven_id()) {
+            match id {
                 Some(id) => self.ledger.volume_ids.insert(place.volume.clone(), id.clone()),
                 None => self.ledger.volume_ids.remove(&place.volume),
             };
@@ -301,10 +326,13 @@ impl World {
             let Some(sync) = self.configuration.syncs.get(&name) else { continue };
             let sight = |volume| self.volumes.get(volume).map_or(unseen.clone(), |state| state.sight.clone());
             let obstacles = self.plan.prospects.get(&name).into_iter().flat_map(super::plan::Prospect::obstacles);
+            let closed = sync.ends().into_iter().filter_map(|(end, place)| self.closed_drive(end, &place.volume));
             found.push(Prospect {
                 source: sight(&sync.source.volume),
                 destination: sight(&sync.destination.volume),
-                obstacles: obstacles.cloned().collect(),
+                source_server: self.remote_end(sync, End::Source, &sync.source),
+                destination_server: self.remote_end(sync, End::Destination, &sync.destination),
+                obstacles: obstacles.cloned().chain(closed).collect(),
                 job: self.job(sync, run, Trigger::Request).map(Box::new),
                 sync: sync.clone(),
             });

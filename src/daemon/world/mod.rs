@@ -3,14 +3,24 @@
 //! An event changes what is known; then the plan is made anew, whole, and what follows from it is returned as effects.
 //! Nothing here waits, so no decision is cancelled half-way.
 
+mod announcements;
 mod asks;
+mod drives;
+mod events;
+mod jobs;
+mod leftovers;
+mod lessons;
 mod memory;
 mod picture;
 mod plan;
+mod reach;
+mod refused;
 mod runs;
+mod sleep;
 #[cfg(test)]
 mod tests;
 mod volumes;
+mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -20,100 +30,26 @@ use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::daemon::ask::{Ask, Refusal, RequestEnd, Urgency};
-use crate::daemon::job::{Job, WorkerNews};
+use crate::daemon::job::WorkerNews;
 use crate::daemon::observer::{Observation, Scope};
+use crate::decide::presence;
 use crate::model::{
-    BlockDevice, Configuration, Interruption, Ledger, Now, RunId, RunRecord, SyncName, SyncSight, Trigger, VolumeName,
-    VolumeRoot, upstreams,
+    BlockDevice, Configuration, Held, Interruption, Ledger, Now, PowerSight, SyncName, SyncSight, VolumeName,
+    VolumeRoot, VolumeSight, upstreams,
 };
-use crate::os::history::{Entry, Past};
+use crate::os::history::Past;
 
+pub use events::{Effect, Event, Keep, Notice};
+
+use announcements::Told;
+use leftovers::Leftover;
 use memory::SyncMemory;
 use plan::Plan;
+use reach::{Asked, Awaited, Reach};
 use runs::Run;
-use volumes::{Appearance, VolumeState};
-
-/// What can happen. The set is closed: whatever the daemon reacts to is one of these.
-#[derive(Debug)]
-pub enum Event {
-    /// A look was taken; it covers this many of the looks that the world has asked for since it began.
-    Looked(Box<Observation>, u64),
-    /// A worker says something.
-    News(WorkerNews),
-    /// A client asks something.
-    Asked(Ask),
-    /// The configuration file was read anew.
-    Configured(Result<Arc<Configuration>, String>),
-    /// The alarm went off.
-    Deadline,
-    /// The wall clock was set.
-    ClockJumped,
-    /// A neighbour works no longer, or again; the sentence says what is missing.
-    Degraded(&'static str, Option<String>),
-    /// A signal or the service manager asks the daemon to end.
-    Stop,
-    /// The client for whom the daemon's work is done without a daemon has left.
-    Abandoned,
-}
-
-/// What is to be done about an event.
-#[derive(Debug)]
-pub enum Effect {
-    /// Look at this.
-    Look(Scope),
-    /// Start a run.
-    Start(Box<Job>),
-    /// Stop a run.
-    StopRun(SyncName, Interruption),
-    /// Write something down.
-    Keep(Keep),
-    /// Wake at this moment; never, if there is none.
-    Alarm(Option<Timestamp>),
-    /// Tell journal and service manager.
-    Tell(Notice),
-    /// Nothing runs any more, and the daemon was asked to end.
-    Finish,
-}
-
-/// What is to be written down.
-#[derive(Debug, Clone)]
-pub enum Keep {
-    /// A run began or ended.
-    Run(Entry),
-    /// People decided something, or something was seen for the first time.
-    Ledger(Box<Ledger>),
-}
-
-/// What is worth a line in the journal.
-#[derive(Debug, Clone)]
-pub enum Notice {
-    /// A run begins.
-    RunStarted {
-        /// The run.
-        run: RunId,
-        /// Its sync.
-        sync: SyncName,
-        /// What made it start.
-        trigger: Trigger,
-    },
-    /// A run ended.
-    RunEnded(Box<RunRecord>),
-    /// A volume came within reach.
-    VolumeCame(VolumeName, PathBuf),
-    /// A volume went out of reach.
-    VolumeWent(VolumeName),
-    /// The configuration was read anew.
-    ConfigurationInForce {
-        /// How many syncs it holds.
-        syncs: usize,
-    },
-    /// The configuration file has mistakes; the old one stays in force.
-    ConfigurationRefused(String),
-    /// A copy is older than `max-age`.
-    Overdue(SyncName),
-    /// A neighbour works no longer.
-    Degraded(String),
-}
+use sleep::Sleep;
+use volumes::{Appearance, Doing, VolumeState};
+use words::Words;
 
 /// Whether the daemon starts runs by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -142,6 +78,14 @@ struct Request {
     ends: Vec<mpsc::Sender<RequestEnd>>,
 }
 
+/// A question of a client that is answered once the look of this number is taken, and these servers were asked.
+#[derive(Debug)]
+struct Unanswered {
+    look: u64,
+    servers: Awaited,
+    ask: Ask,
+}
+
 /// All that the daemon knows.
 #[derive(Debug)]
 pub struct World {
@@ -155,18 +99,27 @@ pub struct World {
     degraded: BTreeMap<&'static str, String>,
     ledger: Ledger,
     volumes: BTreeMap<VolumeName, VolumeState>,
+    reach: Reach,
+    power: PowerSight,
+    sleep: Sleep,
     ends: BTreeMap<SyncName, SyncSight>,
     devices: Vec<BlockDevice>,
     memory: BTreeMap<SyncName, SyncMemory>,
     requests: BTreeMap<SyncName, Request>,
     runs: BTreeMap<SyncName, Run>,
     plan: Plan,
-    /// How many looks were asked for.
+    told: Told,
+    /// How many looks were asked for, and how many of them were taken.
     looks: u64,
+    looks_taken: u64,
     /// When the first look was taken.
     first_look: Option<Timestamp>,
-    /// Questions that need a fresh look first: the one of this number.
-    unanswered: Vec<(u64, Ask)>,
+    /// Questions that need a fresh look first.
+    unanswered: Vec<Unanswered>,
+    /// Whoever waits for a drive.
+    words: Words,
+    /// What is open, and which the configuration names no longer.
+    leftovers: Vec<Leftover>,
     /// Whoever waits until nothing runs on a volume.
     awaiting_quiet: Vec<(VolumeName, oneshot::Sender<Result<(), Refusal>>)>,
     /// A source of numbers for run ids and jitter, so that the world itself stays without chance.
@@ -184,6 +137,8 @@ pub struct Beginnings {
     pub configuration: Arc<Configuration>,
     /// What people decided and what was seen before.
     pub ledger: Ledger,
+    /// The drives that a dead daemon left open.
+    pub held: Vec<Held>,
     /// What history knows of each sync.
     pub past: BTreeMap<SyncName, Past>,
     /// The seed of run ids and jitter.
@@ -194,7 +149,7 @@ impl World {
     /// A world that has not looked around yet.
     #[must_use]
     pub fn new(beginnings: Beginnings, now: &Now) -> Self {
-        let Beginnings { initiative, config_file, configuration, ledger, past, seed } = beginnings;
+        let Beginnings { initiative, config_file, configuration, ledger, held, past, seed } = beginnings;
         let memory = past.into_iter().map(|(name, past)| (name, SyncMemory::from_history(past))).collect();
         let mut world = Self {
             initiative,
@@ -207,19 +162,29 @@ impl World {
             degraded: BTreeMap::new(),
             ledger,
             volumes: BTreeMap::new(),
+            reach: Reach::default(),
+            power: PowerSight::default(),
+            sleep: Sleep::default(),
             ends: BTreeMap::new(),
             devices: Vec::new(),
             memory,
             requests: BTreeMap::new(),
             runs: BTreeMap::new(),
             plan: Plan::default(),
+            told: Told::default(),
             looks: 0,
+            looks_taken: 0,
             first_look: None,
             unanswered: Vec::new(),
+            words: Words::default(),
+            leftovers: Vec::new(),
             awaiting_quiet: Vec::new(),
             dice: fastrand::Rng::with_seed(seed),
         };
         world.fit_to_configuration(now);
+        for held in held {
+            world.take_over(held);
+        }
         world
     }
 
@@ -242,6 +207,14 @@ impl World {
             }
             Event::News(WorkerNews::Ended(report)) => self.run_ended(&report, now, &mut effects),
             Event::Looked(observation, covered) => self.looked(*observation, covered, now, &mut effects),
+            Event::Probed(report) => self.probed(*report, now, &mut effects),
+            Event::Network(network) => self.network_seen(*network, now, &mut effects),
+            Event::RoutesChanged => self.routes_changed(now, &mut effects),
+            Event::Power(power) => self.power = power,
+            Event::GoingToSleep => self.go_to_sleep(now, &mut effects),
+            Event::Woke => self.wake(now, &mut effects),
+            Event::Drive(news) => self.drive_news(news, now, &mut effects),
+            Event::KeyringChanged => self.keyring_changed(now),
             Event::Asked(ask) => self.asked(ask, now, &mut effects),
             Event::Configured(read) => self.configured(read, now, &mut effects),
             Event::Deadline => {}
@@ -249,10 +222,19 @@ impl World {
                 self.look(Scope::everything(), &mut effects);
             }
             Event::Degraded(source, sentence) => self.degraded(source, sentence, &mut effects),
+            Event::Stop if self.stage == Stage::Stopping => {
+                self.leave_drives_open();
+                self.stop(&mut effects);
+            }
             Event::Stop | Event::Abandoned => self.stop(&mut effects),
         }
+        // Behind each event: one that comes at the very moment of the alarm sets it anew, and it does not go off.
+        self.wake_if_nobody_slept(now, &mut effects);
+        self.ask_servers_again(now, &mut effects);
         self.replan(now, &mut effects);
-        if self.stage == Stage::Stopping && self.runs.is_empty() {
+        self.let_sleep(&mut effects);
+        self.announce_changes(now, &mut effects);
+        if self.stage == Stage::Stopping && self.runs.is_empty() && !self.drives_are_busy() {
             effects.push(Effect::Finish);
         }
         effects
@@ -272,20 +254,43 @@ impl World {
             return;
         }
         for (name, sight) in volumes {
-            let Some(state) = self.volumes.get_mut(&name).filter(|state| state.sight != sight) else { continue };
-            let appeared = state.is_another_mount(&sight);
-            effects.extend(state.update(&name, sight, now).map(Effect::Tell));
-            self.forget_setbacks_on(&name, appeared);
+            let medium = match self.configuration.volumes.get(&name).map(|volume| &volume.root) {
+                Some(VolumeRoot::Drive(drive)) => presence::medium(drive, &devices),
+                Some(VolumeRoot::Directory(_) | VolumeRoot::Server(_)) | None => None,
+            };
+            self.volume_stands(&name, sight, medium, now, effects);
         }
-        self.ends.extend(syncs.into_iter().filter(|(name, _)| self.configuration.syncs.contains_key(name)));
+        for (name, sight) in syncs {
+            self.local_ends_stand(&name, sight);
+        }
         self.devices = devices;
+        self.settle_drives(covered, now, effects);
         self.degraded("looks", (!degraded.is_empty()).then(|| degraded.join("; ")), effects);
         self.stop_runs_whose_ground_is_gone(effects);
         if self.stage == Stage::Starting {
             self.stage = Stage::Working;
             self.first_look = Some(now.wall);
         }
-        self.answer_what_waited_for(covered, now, effects);
+        self.looks_taken = self.looks_taken.max(covered);
+        self.answer_what_waited_for(now, effects);
+    }
+
+    /// A volume stands so now; for a drive with the sequence number of the medium, if that is known.
+    fn volume_stands(
+        &mut self,
+        name: &VolumeName,
+        sight: VolumeSight,
+        medium: Option<u64>,
+        now: &Now,
+        effects: &mut Vec<Effect>,
+    ) {
+        let Some(state) = self.volumes.get_mut(name).filter(|state| state.sight != sight) else { return };
+        let appeared = state.is_another_mount(&sight);
+        let (doing, notice) = state.update(name, sight, medium, now);
+        effects.extend(notice.map(Effect::Tell));
+        if doing == Doing::Theirs {
+            self.forget_setbacks_on(name, appeared);
+        }
     }
 
     /// What set a sync back may be gone with the change of one of its volumes; and one that went and came between two
@@ -309,10 +314,13 @@ impl World {
                 self.config_error = None;
                 if configuration != self.configuration {
                     self.upstreams = upstreams(&configuration.syncs);
-                    self.volumes.retain(|name, _| leads_to_the_same(&self.configuration, &configuration, name));
+                    let before = Arc::clone(&self.configuration);
+                    self.part_with(|name| !leads_to_the_same(&before, &configuration, name));
                     self.configuration = configuration;
                     self.fit_to_configuration(now);
+                    self.refuse_words_of_others(&before);
                     self.look(Scope::everything(), effects);
+                    self.ask_servers(&Asked::All, now, effects);
                 }
                 let syncs = self.configuration.syncs.len();
                 effects.push(Effect::Tell(Notice::ConfigurationInForce { syncs }));
@@ -334,6 +342,7 @@ impl World {
                 state.settle_for(volume);
             }
         }
+        self.fit_servers_to_configuration();
         // What was seen may have been seen elsewhere: nothing starts before the look that this brings about.
         self.ends.clear();
         for name in configuration.syncs.keys() {

@@ -1,10 +1,10 @@
 //! The picture of everything that people and programs are shown.
 
 use crate::daemon::world::World;
-use crate::decide::{due, obstacles};
+use crate::decide::{due, locations, obstacles};
 use crate::model::{
-    DaemonState, End, Now, Obstacle, RunningNow, Status, Sync, SyncName, SyncState, SyncStatus, VolumeName, VolumeRoot,
-    VolumeSight, VolumeStatus,
+    DaemonState, End, Metered, NetworkSight, Now, Obstacle, RunningNow, Status, Sync, SyncName, SyncState, SyncStatus,
+    VolumeName, VolumeRoot, VolumeSight, VolumeStatus,
 };
 
 impl World {
@@ -30,6 +30,9 @@ impl World {
             config: self.config_file.clone(),
             config_error: self.config_error.clone(),
             degraded: self.degraded.values().cloned().collect(),
+            locations: self.reach.locations().iter().cloned().collect(),
+            online: self.reach.network().map(locations::is_online),
+            metered: self.reach.network().and_then(metered),
             volumes: self.volume_statuses(),
             syncs: self.configuration.syncs.values().map(|sync| self.sync_status(sync, now)).collect(),
             queue: self.plan.queue.clone(),
@@ -55,6 +58,7 @@ impl World {
                     | VolumeSight::Ambiguous { .. }
                     | VolumeSight::NotMounted { .. }
                     | VolumeSight::Locked { .. }
+                    | VolumeSight::NotEncrypted { .. }
                     | VolumeSight::NotProven { .. } => None,
                 },
                 obstacles: obstacles::of_one_volume(
@@ -109,5 +113,17 @@ impl World {
             overdue_at: due::overdue_at(last_success, sync.max_age),
             starts_at: self.starts_at(&sync.name, now),
         }
+    }
+}
+
+/// Whether one of the ways out is metered; unknown if none is known to be, and of one it is not known.
+fn metered(network: &NetworkSight) -> Option<bool> {
+    let mut kinds = network.links.values().map(|link| link.metered);
+    if kinds.clone().any(|metered| metered == Metered::Yes) {
+        Some(true)
+    } else if !network.links.is_empty() && kinds.all(|metered| metered == Metered::No) {
+        Some(false)
+    } else {
+        None
     }
 }

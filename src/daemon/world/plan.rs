@@ -2,14 +2,17 @@
 //! after every event, and never edited.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
 use crate::daemon::ask::Urgency;
+use crate::daemon::world::drives::Readiness;
 use crate::daemon::world::{Effect, Initiative, Notice, Stage, World};
 use crate::decide::{due, due::Due, obstacles, queue};
 use crate::model::{
-    BootTime, Every, Freshness, Hours, Now, Obstacle, Outcome, Pause, Sync, SyncName, Trigger, VolumeRoot,
+    BootTime, Every, Freshness, Hours, Now, Obstacle, Outcome, Pause, Sync, SyncName, Trigger, VolumeName, VolumeRoot,
+    VolumeSight,
 };
 
 /// The plan.
@@ -51,9 +54,10 @@ impl World {
         self.drop_requests_that_became_impossible();
         self.plan.candidates = self.candidates(now);
         self.plan.queue = queue::order(&self.plan.candidates, &self.upstreams);
-        if self.stage == Stage::Working {
+        if self.stage == Stage::Working && !self.sleep.is_near() {
             self.start_what_may_start(now, effects);
         }
+        self.close_what_nobody_needs(now, effects);
         self.tell_what_is_overdue(now, effects);
         let alarm = if self.stage == Stage::Working { self.next_moment(now) } else { None };
         if alarm != self.plan.alarm {
@@ -101,7 +105,10 @@ impl World {
         match (source, destination) {
             (Some(source), Some(destination)) => {
                 let ends = self.ends.get(&sync.name);
-                obstacles::of_places(sync, source.standing(), destination.standing(), ends, &self.ledger)
+                let mut found =
+                    obstacles::of_places(sync, source.standing(), destination.standing(), ends, &self.ledger);
+                found.extend(self.unknown_hardware(sync));
+                found
             }
             // A configuration names only volumes that it holds.
             (None, _) | (_, None) => Vec::new(),
@@ -133,7 +140,8 @@ impl World {
                 found.extend(setback.obstacles(now.boot).into_iter().filter(|obstacle| !is_told(obstacle)));
             }
         }
-        found.extend(obstacles::of_conditions(sync, local));
+        found.extend(self.refusals(sync, now));
+        found.extend(obstacles::of_conditions(&sync.when, local, self.power, self.metered_way(sync)));
         match self.ledger.pause {
             Some(Pause::Until(until)) => found.push(Obstacle::Paused { until: Some(until) }),
             Some(Pause::UntilResumed) => found.push(Obstacle::Paused { until: None }),
@@ -171,7 +179,19 @@ impl World {
         }
     }
 
+    /// The volume of a sync on a server to which the way is metered, and the interface.
+    fn metered_way(&self, sync: &Sync) -> Option<(VolumeName, String)> {
+        [&sync.source.volume, &sync.destination.volume].into_iter().find_map(|volume| {
+            let VolumeSight::Reached(reached) = &self.volumes.get(volume)?.sight else { return None };
+            let interface = reached.interface.as_ref().filter(|interface| self.reach.is_metered(interface))?;
+            Some((volume.clone(), interface.clone()))
+        })
+    }
+
     fn ready_at(&self, sync: &Sync) -> BootTime {
+        if self.awaits_server(sync) {
+            return BootTime(Duration::MAX);
+        }
         let daemon = &self.configuration.daemon;
         let volumes = [&sync.source.volume, &sync.destination.volume];
         let settled = volumes.iter().filter_map(|name| self.volumes.get(*name)).map(|state| {
@@ -179,7 +199,7 @@ impl World {
             let graced = state.arrived.map_or(settled, |arrived| arrived.after(daemon.grace));
             settled.max(graced)
         });
-        settled.max().unwrap_or_default()
+        settled.max().unwrap_or_default().max(self.sleep.settled(daemon.settle))
     }
 
     fn candidates(&mut self, now: &Now) -> BTreeMap<SyncName, queue::Candidate> {
@@ -190,6 +210,8 @@ impl World {
             let possible = prospect.obstacles().all(|obstacle| gives_way(obstacle, asked));
             // A sync that was just written into the configuration was not looked at yet.
             let possible = possible && self.ends.contains_key(name);
+            let possible =
+                possible && self.configuration.syncs.get(name).is_some_and(|sync| self.remote_ends_are_seen(sync));
             let is_candidate = wanted && possible && !self.runs.contains_key(name) && self.stage != Stage::Stopping;
             let trigger = is_candidate.then(|| self.trigger(name, prospect, asked.is_some(), now));
             let sync = self.configuration.syncs.get(name);
@@ -220,16 +242,20 @@ impl World {
     /// What puts a sync into the queue.
     fn trigger(&self, name: &SyncName, prospect: &Prospect, asked: bool, now: &Now) -> Trigger {
         let came_now = self.memory.get(name).is_some_and(|memory| memory.in_reach_since == Some(now.wall));
-        let on_drive = self.configuration.syncs.get(name).is_some_and(|sync| {
-            let volumes = [&sync.source.volume, &sync.destination.volume];
-            let mut roots = volumes.iter().filter_map(|volume| self.configuration.volumes.get(*volume));
-            roots.any(|volume| matches!(volume.root, VolumeRoot::Drive(_)))
-        });
+        let leads_to = |is_one: fn(&VolumeRoot) -> bool| {
+            self.configuration.syncs.get(name).is_some_and(|sync| {
+                let volumes = [&sync.source.volume, &sync.destination.volume];
+                let mut roots = volumes.iter().filter_map(|volume| self.configuration.volumes.get(*volume));
+                roots.any(|volume| is_one(&volume.root))
+            })
+        };
         if asked {
             Trigger::Request
         } else if self.first_look == Some(now.wall) {
             Trigger::Start
-        } else if came_now && on_drive {
+        } else if came_now && leads_to(|root| matches!(root, VolumeRoot::Server(_))) {
+            Trigger::Network
+        } else if came_now && leads_to(|root| matches!(root, VolumeRoot::Drive(_))) {
             Trigger::Drive
         } else if came_now {
             Trigger::Mount
@@ -251,7 +277,9 @@ impl World {
             now.boot,
         );
         for name in starting {
-            self.start(&name, now, effects);
+            if self.opens_for(&name, effects) == Readiness::Ready {
+                self.start(&name, now, effects);
+            }
         }
     }
 
@@ -275,6 +303,9 @@ impl World {
         if let Some(Pause::Until(until)) = self.ledger.pause {
             moments.push(until);
         }
+        moments.extend(self.next_question(now));
+        moments.extend(self.sleep.forgotten().and_then(wall));
+        moments.extend(self.moments_of_drives(now).into_iter().filter_map(wall));
         for (name, prospect) in &self.plan.prospects {
             let (Some(sync), Some(memory)) = (self.configuration.syncs.get(name), self.memory.get(name)) else {
                 continue;
@@ -315,7 +346,10 @@ impl World {
 /// Whether an obstacle gives way: to a person's word, or to the pace of attempts. Proofs, guards and holds never do.
 pub(super) fn gives_way(obstacle: &Obstacle, asked: Option<Urgency>) -> bool {
     match obstacle {
-        Obstacle::BackingOff { .. } | Obstacle::LockTaken { .. } | Obstacle::ToolMissing { .. } => asked.is_some(),
+        Obstacle::BackingOff { .. }
+        | Obstacle::LockTaken { .. }
+        | Obstacle::ToolMissing { .. }
+        | Obstacle::NotOpened { .. } => asked.is_some(),
         // A failed run may itself have filled the drive, with what only another run takes away; it is tried at the pace of failures.
         Obstacle::NoSpace { .. } => true,
         Obstacle::OutsideHours(_)
@@ -329,6 +363,7 @@ pub(super) fn gives_way(obstacle: &Obstacle, asked: Option<Urgency>) -> bool {
         | Obstacle::NoSnapshotYet { .. }
         | Obstacle::NotMounted { .. }
         | Obstacle::Locked { .. }
+        | Obstacle::NotEncrypted { .. }
         | Obstacle::Sentinel { .. }
         | Obstacle::SentinelMismatch { .. }
         | Obstacle::DuplicateUuid { .. }

@@ -1,21 +1,19 @@
 //! Runs, from their start to what is remembered of them.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use jiff::Timestamp;
 
 use crate::daemon::ask::RequestEnd;
-use crate::daemon::job::{DriveProof, Job, JobEnd, Layout};
+use crate::daemon::job::JobEnd;
 use crate::daemon::observer::Scope;
-use crate::daemon::world::memory::{Setback, SetbackReason};
+use crate::daemon::world::reach::Asked;
 use crate::daemon::world::{Effect, Keep, Notice, World};
-use crate::decide::backoff;
 use crate::decide::obstacles::asks_for_approval;
+use crate::decide::reach;
 use crate::model::{
-    Absence, Conclusion, End, EndSight, Every, HoldReason, Interruption, MountId, Now, Obstacle, Outcome, Place,
-    Progress, Remedy, RunId, RunRecord, RunReport, SnapshotKind, Step, Sync, SyncName, Trigger, VolumeName, VolumeRoot,
-    VolumeSight,
+    Absence, Conclusion, HoldReason, Interruption, MountId, Now, Obstacle, Outcome, Place, Progress, RunId, RunRecord,
+    RunReport, Step, Sync, SyncName, Trigger, VolumeName, VolumeRoot, VolumeSight,
 };
 use crate::os::history::Entry;
 
@@ -31,62 +29,21 @@ pub(super) struct Run {
     destination: Ground,
     pub(super) sync: Sync,
     /// Between which places it copies.
-    places: String,
+    pub(super) places: String,
     /// Whether it was told to stop.
     stop: Option<Interruption>,
 }
 
 /// What a run stands on.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Ground {
-    mount: MountId,
-    disk_seq: Option<u64>,
+enum Ground {
+    /// A mount of this machine.
+    Mount(MountId, Option<u64>),
+    /// A server: the run itself notices when it goes away.
+    Server,
 }
 
 impl World {
-    /// The job of a sync as things stand, if both its volumes are present.
-    pub(super) fn job(&self, sync: &Sync, run: RunId, trigger: Trigger) -> Option<Job> {
-        Some(Job {
-            run,
-            trigger,
-            source: self.job_end(sync, End::Source, &sync.source)?,
-            destination: self.job_end(sync, End::Destination, &sync.destination)?,
-            approved: self.ledger.approvals.get(&sync.name).copied(),
-            sync: sync.clone(),
-        })
-    }
-
-    fn job_end(&self, sync: &Sync, end: End, place: &Place) -> Option<JobEnd> {
-        let VolumeSight::Present(present) = &self.volumes.get(&place.volume)?.sight else { return None };
-        let drive = match (&self.configuration.volumes.get(&place.volume)?.root, present.device) {
-            (VolumeRoot::Drive(drive), Some(device)) => {
-                Some(DriveProof { uuid: drive.uuid.clone(), device, disk_seq: present.disk_seq })
-            }
-            (VolumeRoot::Drive(_) | VolumeRoot::Directory(_) | VolumeRoot::Server(_), _) => None,
-        };
-        let layout = match end {
-            End::Source if self.keeps_snapshots(place) => Layout::Snapshots,
-            End::Destination if sync.snapshots != SnapshotKind::None => Layout::Snapshots,
-            End::Source | End::Destination => Layout::Plain,
-        };
-        Some(JobEnd {
-            root: present.root.clone(),
-            mount: present.mount,
-            drive,
-            fs_type: present.fs_type.clone(),
-            access: present.access,
-            volume_id: self.ledger.volume_ids.get(&place.volume).cloned(),
-            end_id: self.ledger.end_ids.get(&(sync.name.clone(), end)).cloned(),
-            layout,
-        })
-    }
-
-    /// Whether a place is exactly the destination of a sync with snapshots.
-    fn keeps_snapshots(&self, place: &Place) -> bool {
-        let mut writers = self.configuration.syncs.values();
-        writers.any(|writer| writer.destination == *place && writer.snapshots != SnapshotKind::None)
-    }
-
     pub(super) fn new_run_id(&mut self, now: &Now) -> RunId {
         RunId::new(now.wall, self.dice.u16(..))
     }
@@ -96,8 +53,10 @@ impl World {
         let trigger = self.memory.get(name).and_then(|memory| memory.queued_by).unwrap_or(Trigger::Schedule);
         let Some(sync) = self.configuration.syncs.get(name) else { return };
         let Some(job) = self.job(sync, id.clone(), trigger) else { return };
-        let ground =
-            |end: &JobEnd| Ground { mount: end.mount, disk_seq: end.drive.as_ref().and_then(|drive| drive.disk_seq) };
+        let ground = |end: &JobEnd| match end {
+            JobEnd::Here(end) => Ground::Mount(end.mount, end.drive.as_ref().and_then(|drive| drive.disk_seq)),
+            JobEnd::There(_) => Ground::Server,
+        };
         let run = Run {
             id: id.clone(),
             trigger,
@@ -110,6 +69,8 @@ impl World {
             places: self.places(sync),
             stop: None,
         };
+        let sync = sync.clone();
+        self.mind_what_is_done_behind(&sync);
         self.runs.insert(name.clone(), run);
         self.plan.candidates.remove(name);
         self.plan.queue.retain(|queued| queued != name);
@@ -145,9 +106,12 @@ impl World {
             .iter()
             .filter_map(|(name, run)| {
                 let gone = |place: &Place, ground: &Ground| self.ground_is_gone(place, ground);
+                let cut_off = |place: &Place| self.is_cut_off(place);
                 let why = gone(&run.sync.source, &run.source)
                     .map(Interruption::SourceLost)
-                    .or_else(|| gone(&run.sync.destination, &run.destination).map(Interruption::DestinationLost))?;
+                    .or_else(|| gone(&run.sync.destination, &run.destination).map(Interruption::DestinationLost))
+                    .or_else(|| cut_off(&run.sync.source).map(Interruption::Network))
+                    .or_else(|| cut_off(&run.sync.destination).map(Interruption::Network))?;
                 Some((name.clone(), why))
             })
             .collect();
@@ -156,13 +120,30 @@ impl World {
         }
     }
 
+    /// Whether no way leads to the server of a place any more. Otherwise the run notices by itself: a server that does
+    /// not answer a question may answer a connection that is up.
+    fn is_cut_off(&self, place: &Place) -> Option<String> {
+        match &self.volumes.get(&place.volume)?.sight {
+            VolumeSight::Absent(Absence::Host(fault)) if reach::cuts_off(fault) => Some(fault.to_string()),
+            VolumeSight::Absent(_)
+            | VolumeSight::Ambiguous { .. }
+            | VolumeSight::NotMounted { .. }
+            | VolumeSight::Locked { .. }
+            | VolumeSight::NotEncrypted { .. }
+            | VolumeSight::NotProven { .. }
+            | VolumeSight::Present(_)
+            | VolumeSight::Reached(_) => None,
+        }
+    }
+
     fn ground_is_gone(&self, place: &Place, ground: &Ground) -> Option<String> {
         let volume = &place.volume;
+        let Ground::Mount(mount, disk_seq) = ground else { return None };
         match &self.volumes.get(volume)?.sight {
-            VolumeSight::Present(present) if present.mount != ground.mount => {
+            VolumeSight::Present(present) if present.mount != *mount => {
                 Some(format!("volume `{volume}` is another mount now"))
             }
-            VolumeSight::Present(present) if ground.disk_seq.is_some() && present.disk_seq != ground.disk_seq => {
+            VolumeSight::Present(present) if disk_seq.is_some() && present.disk_seq != *disk_seq => {
                 Some(format!("another medium is in drive `{volume}`"))
             }
             VolumeSight::Present(_) | VolumeSight::Reached(_) => None,
@@ -171,7 +152,9 @@ impl World {
             VolumeSight::Absent(Absence::NotPlugged) => Some(format!("drive `{volume}` was pulled out")),
             VolumeSight::NotMounted { .. } => Some(format!("drive `{volume}` was unmounted")),
             VolumeSight::Locked { .. } => Some(format!("drive `{volume}` was locked")),
-            VolumeSight::Absent(_) | VolumeSight::NotProven { .. } => Some(format!("volume `{volume}` went away")),
+            VolumeSight::Absent(_) | VolumeSight::NotProven { .. } | VolumeSight::NotEncrypted { .. } => {
+                Some(format!("volume `{volume}` went away"))
+            }
             VolumeSight::Ambiguous { .. } => Some(format!("a second device with the UUID of drive `{volume}` came")),
         }
     }
@@ -181,6 +164,7 @@ impl World {
         let Some(run) = self.runs.remove(&name) else { return };
         let record = record(&run, report, now);
         self.remember(&run, report, &record, now);
+        self.note_outcome(&run.sync, record.outcome);
         if record.outcome == Outcome::Ok {
             self.learn(&run, effects);
         }
@@ -196,104 +180,11 @@ impl World {
                 let _ = end.try_send(RequestEnd::Ran(Box::new(record.clone())));
             }
         }
-        self.look_behind(&name, record.outcome, effects);
+        self.announce_end(&record, &report.conclusion, effects);
+        self.look_behind(&name, record.outcome, now, effects);
         effects.push(Effect::Tell(Notice::RunEnded(Box::new(record.clone()))));
         effects.push(Effect::Keep(Keep::Run(Entry::Ended(Box::new(record)))));
         self.answer_whoever_waits_for_quiet();
-    }
-
-    fn remember(&mut self, run: &Run, report: &RunReport, record: &RunRecord, now: &Now) {
-        let jitter = self.dice.u16(..);
-        let memory = self.memory.entry(report.sync.clone()).or_default();
-        memory.queued_by = None;
-        let setback = |wait: Duration, reason| {
-            let until_wall = now.wall.checked_add(wait).unwrap_or(now.wall);
-            Some(Setback { until: now.boot.after(wait), until_wall, reason })
-        };
-        let sentence = || record.error.clone().unwrap_or_default();
-        memory.setback = match &report.conclusion {
-            Conclusion::Ok => {
-                memory.failures = 0;
-                memory.last_success = Some(record.finished);
-                // Where the clock was set back meanwhile, this appearance would lie ahead of every success.
-                memory.in_reach_since = memory.in_reach_since.map(|since| since.min(record.finished));
-                None
-            }
-            // Held until a person approves; nothing is tried meanwhile.
-            Conclusion::Held(_) => None,
-            Conclusion::Skipped(obstacles) => {
-                memory.skips = memory.skips.saturating_add(1);
-                setback(backoff::wait_for_obstacle(memory.skips), SetbackReason::Found(obstacles.clone()))
-            }
-            Conclusion::Interrupted(Interruption::Cancelled) => {
-                let wait = pause_after_cancelling(run.sync.every);
-                setback(wait, SetbackReason::Failed(sentence()))
-            }
-            // What went away comes back by itself, and goes on at once; unless it keeps going away while it seems to
-            // be there, which must not become a busy loop.
-            Conclusion::Interrupted(_) => {
-                memory.failures = memory.failures.saturating_add(1);
-                let wait = backoff::wait(memory.failures, Remedy::TryAgain, jitter);
-                (memory.failures > 2).then(|| setback(wait, SetbackReason::Failed(sentence()))).flatten()
-            }
-            Conclusion::Failed(failure) => {
-                memory.failures = memory.failures.saturating_add(1);
-                let wait = backoff::wait(memory.failures, failure.kind.remedy(), jitter);
-                setback(wait, SetbackReason::Failed(sentence()))
-            }
-        };
-        // A run that found that it could not be is no attempt: the one before it still tells how things are.
-        if record.outcome != Outcome::Skipped {
-            memory.skips = 0;
-            memory.last_run = Some(record.clone());
-        } else if memory.last_run.is_none() {
-            memory.last_run = Some(record.clone());
-        }
-    }
-
-    /// Takes a sync out of the queue on a person's word, until it would be due again.
-    pub(super) fn set_aside(&mut self, name: &SyncName, now: &Now) {
-        let (Some(sync), Some(memory)) = (self.configuration.syncs.get(name), self.memory.get_mut(name)) else {
-            return;
-        };
-        let wait = pause_after_cancelling(sync.every);
-        memory.setback = Some(Setback {
-            until: now.boot.after(wait),
-            until_wall: now.wall.checked_add(wait).unwrap_or(now.wall),
-            reason: SetbackReason::Failed(Interruption::Cancelled.to_string()),
-        });
-    }
-
-    /// Learns the ids of sentinels that were seen for the first time, and ends an approval that was used.
-    fn learn(&mut self, run: &Run, effects: &mut Vec<Effect>) {
-        let sync = &run.sync;
-        let mut changed = self.ledger.approvals.remove(&sync.name).is_some();
-        if self.ledger.copied.get(&sync.name) != Some(&run.places) {
-            self.ledger.copied.insert(sync.name.clone(), run.places.clone());
-            changed = true;
-        }
-        for place in [&sync.source, &sync.destination] {
-            if let Some(VolumeSight::Present(present)) = self.volumes.get(&place.volume).map(|state| &state.sight)
-                && let Some(id) = &present.id
-                && !self.ledger.volume_ids.contains_key(&place.volume)
-            {
-                self.ledger.volume_ids.insert(place.volume.clone(), id.clone());
-                changed = true;
-            }
-        }
-        if let Some(ends) = self.ends.get(&sync.name) {
-            for (end, sight) in [(End::Source, &ends.source), (End::Destination, &ends.destination)] {
-                if let EndSight::Ready { id: Some(id) } = sight
-                    && !self.ledger.end_ids.contains_key(&(sync.name.clone(), end))
-                {
-                    self.ledger.end_ids.insert((sync.name.clone(), end), id.clone());
-                    changed = true;
-                }
-            }
-        }
-        if changed {
-            self.keep_ledger(effects);
-        }
     }
 
     /// Between which places a sync copies, whatever their volumes are called.
@@ -324,13 +215,14 @@ impl World {
 
     /// Looks again at what a run may have changed: its own places if it did not end well, and the syncs that read what
     /// it wrote.
-    fn look_behind(&mut self, name: &SyncName, outcome: Outcome, effects: &mut Vec<Effect>) {
+    fn look_behind(&mut self, name: &SyncName, outcome: Outcome, now: &Now, effects: &mut Vec<Effect>) {
         let readers = self.upstreams.iter().filter(|(_, upstreams)| upstreams.contains(name)).map(|(reader, _)| reader);
         let mut again: BTreeSet<SyncName> = readers.cloned().collect();
         if outcome != Outcome::Ok {
             again.insert(name.clone());
         }
         if !again.is_empty() {
+            self.ask_servers(&Asked::Of(again.iter().cloned().collect()), now, effects);
             self.look(Scope::syncs(again), effects);
         }
     }
@@ -342,14 +234,6 @@ impl World {
     /// Whether a person has to approve something before a sync can run.
     pub(super) fn is_held(&self, name: &SyncName) -> bool {
         self.plan.prospects.get(name).is_some_and(|prospect| prospect.obstacles().any(asks_for_approval))
-    }
-}
-
-/// How long a sync rests that a person cancelled.
-fn pause_after_cancelling(every: Every) -> Duration {
-    match every {
-        Every::Interval(interval) => interval.min(backoff::LONGEST),
-        Every::Appearance => backoff::LONGEST,
     }
 }
 

@@ -1,5 +1,7 @@
 //! Stories: the world is shown events and virtual time, and the test plays observer, workers and clients.
 
+mod servers;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -12,8 +14,9 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::*;
 use crate::daemon::ask::Accepted;
-use crate::daemon::job::Job;
+use crate::daemon::job::{Closer, DriveNews, DriveOrder, Job};
 use crate::daemon::observer::Occasion;
+use crate::daemon::prober::ProbeOrder;
 use crate::formats::config::{self, Context};
 use crate::model::*;
 
@@ -49,9 +52,18 @@ struct Story {
     set_by: i64,
     seqs: u64,
     started: Vec<Job>,
+    drives: Vec<DriveOrder>,
+    devices: Vec<BlockDevice>,
+    /// What the next look finds that the world asks for.
+    next: Vec<(String, VolumeSight)>,
     stopped: Vec<(SyncName, Interruption)>,
     finished: bool,
+    /// Questions to servers, and whether the machine was let sleep.
+    asked: Vec<ProbeOrder>,
+    asleep: bool,
+    notices: Vec<Notice>,
     alarm: Option<Timestamp>,
+    announced: Vec<Announcement>,
 }
 
 fn name(text: &str) -> SyncName {
@@ -74,12 +86,30 @@ impl Story {
             config_file: "/config.toml".into(),
             configuration: configuration(text),
             ledger: Ledger::default(),
+            held: Vec::new(),
             past,
             seed: 7,
         };
         let (started, stopped) = (Vec::new(), Vec::new());
         let world = World::new(beginnings, &now_at(0));
-        Self { world, second: 0, set_by: 0, seqs: 0, started, stopped, finished: false, alarm: None }
+        let (drives, devices, next) = (Vec::new(), Vec::new(), Vec::new());
+        Self {
+            world,
+            second: 0,
+            set_by: 0,
+            seqs: 0,
+            started,
+            drives,
+            devices,
+            next,
+            stopped,
+            finished: false,
+            asked: Vec::new(),
+            asleep: false,
+            notices: Vec::new(),
+            alarm: None,
+            announced: Vec::new(),
+        }
     }
 
     fn tell(&mut self, event: Event) {
@@ -93,11 +123,19 @@ impl Story {
                 Effect::Alarm(at) => self.alarm = at,
                 Effect::Finish => self.finished = true,
                 Effect::Look(_) => looks += 1,
-                Effect::Keep(_) | Effect::Tell(_) => {}
+                Effect::Drive(order) => self.drives.push(*order),
+                Effect::Probe(order) => self.asked.push(*order),
+                Effect::LetSleep => self.asleep = true,
+                Effect::Sense => {}
+                Effect::Tell(notice) => self.notices.push(notice),
+                Effect::Announce(announcement) => self.announced.push(announcement),
+                Effect::Keep(_) => {}
             }
         }
         if looks > 0 {
-            self.see(&[]);
+            let next = std::mem::take(&mut self.next);
+            let next: Vec<_> = next.iter().map(|(volume, sight)| (volume.as_str(), sight.clone())).collect();
+            self.see(&next);
         }
     }
 
@@ -114,7 +152,7 @@ impl Story {
             occasion: Occasion::Asked,
             volumes: volumes.iter().map(|(name, sight)| (name.parse().unwrap(), sight.clone())).collect(),
             syncs: syncs.map(|name| (name.clone(), sight.clone())).collect(),
-            devices: Vec::new(),
+            devices: self.devices.clone(),
             degraded: Vec::new(),
         };
         let asked = self.world.looks;
@@ -561,6 +599,7 @@ fn a_destination_that_moved_has_no_copy_yet() {
             config_file: "/config.toml".into(),
             configuration: configuration(&text),
             ledger: ledger.clone(),
+            held: Vec::new(),
             past: [(name("photos"), past.clone())].into(),
             seed: 7,
         };
@@ -617,6 +656,269 @@ fn told_to_stop_it_stops_what_runs_and_then_ends() {
     assert!(!story.finished);
     story.end("photos", Conclusion::Interrupted(Interruption::Stopping));
     assert!(story.finished && story.running().is_empty());
+}
+
+/// What was announced since the last time, each with its subject.
+fn said(story: &mut Story) -> Vec<String> {
+    let said = std::mem::take(&mut story.announced);
+    let names = |syncs: &[SyncName]| syncs.iter().map(SyncName::as_str).collect::<Vec<_>>().join("+");
+    said.iter()
+        .map(|Announcement { subject, matter }| {
+            let subject = match subject {
+                Subject::Sync(sync) => format!("sync {sync}"),
+                Subject::Drive(volume) => format!("drive {volume}"),
+                Subject::Overdue(volume) => format!("overdue at {volume}"),
+            };
+            let matter = match matter {
+                Matter::Starting { syncs, after } => format!("{} in {} s", names(syncs), after.as_secs()),
+                Matter::OnHold => "on hold".to_owned(),
+                Matter::Done(deeds) => format!("done {}", names(&deeds.syncs)),
+                Matter::SafeToRemove(deeds) => format!("safe {}", names(&deeds.syncs)),
+                Matter::Failed(failure) => format!("failed {}", failure.kind.as_str()),
+                Matter::Held(obstacles) => obstacles.iter().map(Obstacle::code).collect::<Vec<_>>().join("+"),
+                Matter::Overdue { syncs, age, .. } => format!("{} for {} h", names(syncs), age.as_secs() / 3600),
+                Matter::Withdrawn => "withdrawn".to_owned(),
+            };
+            format!("{subject}: {matter}")
+        })
+        .collect()
+}
+
+fn failed_by(kind: FailureKind) -> Conclusion {
+    Conclusion::Failed(Failure { at: Step::Copy, kind, detail: "could not write a".into() })
+}
+
+#[test]
+fn a_drive_is_told_of_once_for_each_plug_in() {
+    let mut story = Story::at_home(&HOUSE.replace("every = \"1h\"", "every = \"1m\""));
+    story.plug("usb");
+    assert_eq!(said(&mut story), ["drive usb: photos in 10 s"]);
+    story.wait(10);
+    assert_eq!(said(&mut story), ["drive usb: withdrawn"]);
+    story.end("photos", Conclusion::Ok);
+    assert_eq!(said(&mut story), ["drive usb: done photos"]);
+    for _ in 0..5 {
+        story.wait(60);
+        story.end("photos", Conclusion::Ok);
+    }
+    assert!(said(&mut story).is_empty(), "it stays in, and nothing is new");
+    story.unplug("usb");
+    story.wait(60);
+    story.plug("usb");
+    assert_eq!(said(&mut story), ["drive usb: photos in 10 s"]);
+    story.unplug("usb");
+    assert_eq!(said(&mut story), ["drive usb: withdrawn"]);
+    // A replug that no look saw go is another plug-in.
+    story.plug("usb");
+    story.wait(1);
+    story.plug("usb");
+    assert_eq!(said(&mut story), ["drive usb: photos in 10 s", "drive usb: withdrawn", "drive usb: photos in 10 s"]);
+}
+
+#[test]
+fn a_drive_is_done_when_all_of_it_is() {
+    let mut story = Story::at_home(HOUSE);
+    story.plug("usb");
+    story.plug("red");
+    assert_eq!(said(&mut story), ["drive usb: photos in 10 s", "drive red: documents+onward in 10 s"]);
+    story.wait(10);
+    said(&mut story);
+    story.end("documents", Conclusion::Ok);
+    story.end("photos", Conclusion::Ok);
+    assert!(said(&mut story).is_empty(), "`onward` reads the one and writes the other");
+    story.end("onward", Conclusion::Ok);
+    assert_eq!(said(&mut story), ["drive red: done documents+onward", "drive usb: done photos"]);
+}
+
+#[test]
+fn without_a_grace_nothing_is_told_of_a_start() {
+    let mut story = Story::at_home(&HOUSE.replace("grace = \"10s\"", "grace = \"0s\""));
+    story.plug("usb");
+    story.wait(2);
+    story.end("photos", Conclusion::Ok);
+    assert_eq!(said(&mut story), ["drive usb: done photos"]);
+}
+
+#[test]
+fn a_hold_within_the_grace_is_confirmed_where_the_start_was_told() {
+    let mut story = Story::at_home(HOUSE);
+    story.plug("usb");
+    story.wait(3);
+    said(&mut story);
+    let (answer, _answered) = oneshot::channel();
+    story.tell(Event::Asked(Ask::Hold { volume: "usb".parse().unwrap(), answer }));
+    assert_eq!(said(&mut story), ["drive usb: on hold"]);
+    story.wait(60);
+    assert!(story.started.is_empty() && said(&mut story).is_empty());
+}
+
+#[test]
+fn a_failure_is_told_once_and_again_when_its_remedy_changes() {
+    let mut story = Story::at_home(HOUSE);
+    story.plug("usb");
+    story.wait(10);
+    said(&mut story);
+    for _ in 0..50 {
+        story.end("photos", failed());
+        story.wait(4000);
+    }
+    assert_eq!(said(&mut story), ["sync photos: failed io"]);
+    for kind in [FailureKind::NoSpace, FailureKind::Io, FailureKind::NoSpace] {
+        story.end("photos", failed_by(kind));
+        story.wait(4000);
+    }
+    assert_eq!(said(&mut story), ["sync photos: failed no-space"]);
+    story.end("photos", Conclusion::Interrupted(Interruption::Suspend));
+    story.wait(4000);
+    assert!(said(&mut story).is_empty(), "it goes on by itself");
+    story.end("photos", Conclusion::Ok);
+    assert_eq!(said(&mut story), ["sync photos: withdrawn", "drive usb: done photos"]);
+    story.wait(3600);
+    story.end("photos", failed());
+    assert_eq!(said(&mut story), ["sync photos: failed io"], "it was well in between");
+}
+
+#[test]
+fn a_failure_is_told_anew_after_a_replug() {
+    let mut story = Story::at_home(HOUSE);
+    story.plug("usb");
+    story.wait(10);
+    story.end("photos", failed());
+    story.wait(60);
+    said(&mut story);
+    story.unplug("usb");
+    story.end("photos", failed());
+    assert!(said(&mut story).is_empty(), "pulling it out mends nothing");
+    story.plug("usb");
+    story.wait(10);
+    said(&mut story);
+    story.end("photos", failed());
+    assert_eq!(said(&mut story), ["sync photos: failed io"]);
+}
+
+#[test]
+fn what_needs_approval_is_told_until_it_has_it() {
+    let mut story = Story::at_home(HOUSE);
+    story.plug("usb");
+    story.wait(10);
+    said(&mut story);
+    story.end("photos", held());
+    assert_eq!(said(&mut story), ["sync photos: held"]);
+    story.wait(100_000);
+    story.unplug("usb");
+    story.plug("usb");
+    story.wait(100);
+    assert!(said(&mut story).is_empty());
+    let (answer, _answered) = oneshot::channel();
+    story.tell(Event::Asked(Ask::Approve { sync: name("photos"), answer }));
+    assert_eq!(said(&mut story), ["sync photos: withdrawn"]);
+
+    // Hardware that was never used is asked about at each plug-in, and no longer once it is gone.
+    let VolumeSight::Present(mut stick) = present("/media/red", Some(90)) else { unreachable!() };
+    stick.hardware = Some(Hardware("serial 1234".into()));
+    story.see(&[("red", VolumeSight::Present(stick))]);
+    let told = said(&mut story);
+    assert!(told.contains(&"sync documents: device-unknown".to_owned()), "{told:?}");
+    story.unplug("red");
+    assert!(said(&mut story).contains(&"sync documents: withdrawn".to_owned()));
+}
+
+#[test]
+fn what_waits_for_a_person_is_told_again_by_the_next_daemon() {
+    let record = RunRecord {
+        run: "20261122T110000.000Z-0001".parse().unwrap(),
+        sync: name("photos"),
+        trigger: Trigger::Drive,
+        started: now_at(0).wall,
+        finished: now_at(0).wall,
+        outcome: Outcome::Held,
+        figures: Figures::default(),
+        snapshot: None,
+        error: None,
+        hold: Some(HoldReason::Deletions { deletions: 60, before: 100, allowed_percent: 25 }),
+        warnings: Vec::new(),
+    };
+    let past = Past { last_run: Some(record), ..Past::default() };
+    let mut story = Story::with_past(HOUSE, [(name("photos"), past)].into());
+    story.tell(Event::Deadline);
+    assert!(said(&mut story).is_empty(), "nothing was looked at yet");
+    story.see(&[("laptop", present("/home/a", None)), ("usb", absent()), ("red", absent())]);
+    assert_eq!(said(&mut story), ["sync photos: held"]);
+    story.tell(Event::Configured(Ok(configuration(&HOUSE.replace("syncs.photos", "syncs.pictures")))));
+    assert_eq!(said(&mut story), ["sync photos: withdrawn"]);
+}
+
+#[test]
+fn what_is_overdue_is_told_together_and_not_while_it_is_made_good() {
+    let text = HOUSE.replace("every = \"1h\"", "every = \"1h\"\nmax-age = \"2h\"");
+    let ago =
+        |hours| Past { last_success: Some(now_at(0).wall - SignedDuration::from_hours(hours)), ..Past::default() };
+    let past = || [(name("photos"), ago(3)), (name("documents"), ago(5)), (name("onward"), ago(4))].into();
+    let mut story = Story::with_past(&text, past());
+    story.see(&[("laptop", present("/home/a", None)), ("usb", absent()), ("red", absent())]);
+    assert_eq!(said(&mut story), ["overdue at red: documents+onward for 5 h", "overdue at usb: photos for 3 h"]);
+    story.wait(100_000);
+    assert!(said(&mut story).is_empty());
+    story.plug("usb");
+    story.wait(10);
+    story.end("photos", Conclusion::Ok);
+    let told = said(&mut story);
+    assert_eq!(told.iter().filter(|said| *said == "overdue at usb: withdrawn").count(), 1, "{told:?}");
+
+    // A drive that is in when the daemon starts is copied to anyway.
+    let mut story = Story::with_past(&text, past());
+    story.see(&[("laptop", present("/home/a", None)), ("usb", present("/media/usb", Some(1))), ("red", absent())]);
+    assert!(!said(&mut story).iter().any(|said| said.starts_with("overdue at usb")));
+    story.wait(10);
+    story.end("photos", failed());
+    let told = said(&mut story);
+    assert!(told.contains(&"overdue at usb: photos for 3 h".to_owned()), "{told:?}");
+}
+
+#[test]
+fn what_is_on_no_drive_is_told_when_it_becomes_well() {
+    let text = HOUSE.replace("destination = \"usb:photos\"", "destination = \"disk:photos\"")
+        + "\n[volumes.disk]\npath = \"/srv\"\n";
+    let mut story = Story::new(&text.replace("source = \"usb:photos\"", "source = \"disk:photos\""));
+    let disk = present("/srv", None);
+    story.see(&[("laptop", present("/home/a", None)), ("disk", disk), ("usb", absent()), ("red", absent())]);
+    story.wait(10);
+    story.end("photos", Conclusion::Ok);
+    assert_eq!(said(&mut story), ["sync photos: done photos"]);
+    story.wait(3600);
+    story.end("photos", Conclusion::Ok);
+    story.wait(3600);
+    story.end("photos", failed());
+    assert_eq!(said(&mut story), ["sync photos: failed io"]);
+    story.wait(100);
+    story.end("photos", Conclusion::Ok);
+    assert_eq!(said(&mut story), ["sync photos: done photos"]);
+}
+
+#[test]
+fn safe_to_remove_takes_the_place_of_done() {
+    let mut story = Story::at_home(HOUSE);
+    story.plug("usb");
+    story.wait(10);
+    said(&mut story);
+    let volume: VolumeName = "usb".parse().unwrap();
+    let mut effects = vec![Effect::Tell(Notice::Left(volume, Left::Safe(Closed::PluggedIn)))];
+    story.world.announce_changes(&now_at(11), &mut effects);
+    let announced: Vec<_> = effects.iter().filter(|effect| matches!(effect, Effect::Announce(_))).collect();
+    let [Effect::Announce(Announcement { subject: Subject::Drive(_), matter: Matter::SafeToRemove(deeds) })] =
+        announced.as_slice()
+    else {
+        panic!("{announced:?}")
+    };
+    assert_eq!(*deeds, Deeds::default());
+    story.end("photos", Conclusion::Ok);
+    assert!(said(&mut story).is_empty(), "it would take back that the drive is safe to remove");
+    story.unplug("usb");
+    assert!(said(&mut story).is_empty(), "nor does its going");
+    // A drive that was powered off is gone before anybody can say so.
+    let mut effects = vec![Effect::Tell(Notice::Left("usb".parse().unwrap(), Left::Safe(Closed::PluggedIn)))];
+    story.world.announce_changes(&now_at(12), &mut effects);
+    assert!(matches!(effects.as_slice(), [_, Effect::Announce(Announcement { matter: Matter::SafeToRemove(_), .. })]));
 }
 
 /// What can happen in a random story.
@@ -702,12 +1004,20 @@ proptest! {
         let mut story = Story::at_home(&text);
         let mut owed = Vec::new();
         let mut successes: BTreeMap<String, i64> = BTreeMap::new();
+        let mut told: BTreeMap<Subject, Matter> = BTreeMap::new();
         for happening in &happenings {
             let (before, paused) = (story.started.len(), story.world.ledger.pause.is_some());
             let ending = if let Happening::End(run, 0 | 1) = happening { story.running().get(*run).cloned() } else { None };
             happen(&mut story, happening, &mut owed);
             successes.extend(ending.map(|sync| (sync, story.second)));
 
+            if matches!(happening, Happening::Plug(_)) {
+                told.clear();
+            }
+            for Announcement { subject, matter } in std::mem::take(&mut story.announced) {
+                let before = told.insert(subject.clone(), matter.clone());
+                prop_assert_ne!(before, Some(matter), "{:?} was told the same twice", subject);
+            }
             prop_assert!(story.world.runs.len() <= parallel);
             let used: Vec<_> = story.world.runs.values().flat_map(|run| run.resources.iter()).collect();
             prop_assert_eq!(used.iter().collect::<BTreeSet<_>>().len(), used.len(), "a drive is used twice");
@@ -753,4 +1063,450 @@ proptest! {
             prop_assert_eq!(told, queued, "each accepted request has one end");
         }
     }
+}
+
+/// A drive that is opened for its runs, and another that is encrypted.
+const OPENED: &str = r#"
+    [daemon]
+    settle = "2s"
+    grace = "10s"
+    [volumes.laptop]
+    path = "/home/a"
+    [volumes.usb]
+    drive = "2d577679-a7b6-429d-8250-3d0d80e034df"
+    mount = true
+    when-done = "power-off"
+    [volumes.red]
+    drive = "00000000-a7b6-429d-8250-3d0d80e034df"
+    mount = true
+    passphrase = "red"
+    [defaults]
+    every = "1h"
+    [syncs.photos]
+    source = "laptop:Photos"
+    destination = "usb:photos"
+    [syncs.documents]
+    source = "laptop:Documents"
+    destination = "usb:documents"
+    [syncs.secrets]
+    source = "laptop:Secrets"
+    destination = "red:secrets"
+"#;
+
+const USB: &str = "2d577679-a7b6-429d-8250-3d0d80e034df";
+const RED: &str = "00000000-a7b6-429d-8250-3d0d80e034df";
+const OTHER: &str = "11111111-a7b6-429d-8250-3d0d80e034df";
+
+fn closed_sight(seq: u64) -> VolumeSight {
+    VolumeSight::NotMounted { device: "/dev/sdb1".into(), disk_seq: Some(seq) }
+}
+
+fn locked_sight(seq: u64) -> VolumeSight {
+    VolumeSight::Locked { device: "/dev/sdc1".into(), disk_seq: Some(seq) }
+}
+
+fn block_device(node: &str, uuid: &str, minor: u32, seq: u64, role: DeviceRole) -> BlockDevice {
+    BlockDevice {
+        node: node.into(),
+        links: Vec::new(),
+        number: (8, minor),
+        uuid: uuid.parse().unwrap(),
+        member: None,
+        role,
+        disk_seq: Some(seq),
+        hardware: None,
+        label: None,
+        size: 1 << 30,
+    }
+}
+
+impl Story {
+    fn with_closed_drive(text: &str) -> Self {
+        let mut story = Self::at_home(text);
+        story.devices = vec![block_device("/dev/sdb1", USB, 17, 1, DeviceRole::Filesystem("ext4".into()))];
+        story.see(&[("usb", closed_sight(1))]);
+        story
+    }
+
+    /// What was ordered since this was asked last.
+    fn orders(&mut self) -> Vec<String> {
+        let told = |order: DriveOrder| match order {
+            DriveOrder::Open(opening) => format!("open {} for {:?}", opening.volume, opening.sake),
+            DriveOrder::Close(closing) => format!("close {}: {:?}", closing.volume, closing.then),
+        };
+        std::mem::take(&mut self.drives).into_iter().map(told).collect()
+    }
+
+    fn opened(&mut self, volume: &str, sight: VolumeSight) {
+        self.next = vec![(volume.to_owned(), sight)];
+        self.tell(Event::Drive(DriveNews::Opened(volume.parse().unwrap(), Ok(()))));
+    }
+
+    fn not_opened(&mut self, volume: &str, trouble: OpeningTrouble) {
+        self.tell(Event::Drive(DriveNews::Opened(volume.parse().unwrap(), Err(trouble))));
+    }
+
+    fn closed(&mut self, volume: &str, left: Left, closer: Closer) {
+        self.tell(Event::Drive(DriveNews::Closed(volume.parse().unwrap(), left, closer)));
+    }
+}
+
+#[test]
+fn a_closed_drive_is_opened_for_all_its_runs_and_closed_behind_the_last() {
+    let mut story = Story::with_closed_drive(OPENED);
+    assert_eq!(story.codes("photos"), [""; 0]);
+    story.wait(9);
+    assert_eq!(story.orders(), [""; 0]);
+    story.wait(1);
+    assert_eq!(story.orders(), ["open usb for Runs"]);
+    assert!(story.running().is_empty());
+    // The mount is seen, and so is the run that it was for: without a new time of grace.
+    story.opened("usb", present("/media/usb", Some(1)));
+    assert_eq!(story.running(), ["documents"]);
+    story.end("documents", Conclusion::Ok);
+    assert_eq!((story.running(), story.orders()), (vec!["photos".to_owned()], vec![]));
+    story.end("photos", Conclusion::Ok);
+    assert_eq!(story.orders(), ["close usb: PowerOff"]);
+    story.next = vec![("usb".to_owned(), closed_sight(1))];
+    story.closed("usb", Left::Safe(Closed::PluggedIn), Closer::Us);
+    // What we unmounted was let go by nobody: it is opened again when it is due.
+    assert_eq!(story.codes("photos"), [""; 0]);
+    story.wait(3600);
+    assert_eq!(story.orders(), ["open usb for Runs"]);
+}
+
+#[test]
+fn a_drive_stays_open_while_another_takes_its_turn() {
+    let text = OPENED.replace("passphrase = \"red\"", "").replace("[syncs.secrets]", "[syncs.files]");
+    let mut story = Story::with_closed_drive(&text);
+    story.see(&[("red", present("/media/red", Some(7)))]);
+    story.wait(12);
+    story.opened("usb", present("/media/usb", Some(1)));
+    story.orders();
+    assert_eq!(story.running(), ["documents"]);
+    story.end("documents", Conclusion::Ok);
+    // The other drive has its turn; `photos` still waits for this one.
+    assert_eq!((story.running(), story.orders()), (vec!["files".to_owned()], vec![]));
+    story.end("files", Conclusion::Ok);
+    assert_eq!((story.running(), story.orders()), (vec!["photos".to_owned()], vec![]));
+    story.end("photos", Conclusion::Ok);
+    assert_eq!(story.orders(), ["close usb: PowerOff"]);
+}
+
+#[test]
+fn behind_a_run_that_did_not_end_well_a_drive_is_put_back_and_no_further() {
+    let mut story =
+        Story::with_closed_drive(&OPENED.replace("[syncs.documents]", "[syncs.documents]\nenabled = false"));
+    story.wait(10);
+    story.opened("usb", present("/media/usb", Some(1)));
+    story.orders();
+    story.end("photos", failed());
+    assert_eq!(story.orders(), ["close usb: Leave"]);
+    story.wait(1);
+    story.next = vec![("usb".to_owned(), closed_sight(1))];
+    story.closed("usb", Left::Safe(Closed::PluggedIn), Closer::Us);
+    assert_eq!(story.codes("photos"), ["backing-off"], "what we do ourselves mends nothing");
+    story.wait(40);
+    assert_eq!(story.orders(), ["open usb for Runs"]);
+}
+
+#[test]
+fn what_shows_itself_only_on_the_open_drive_does_not_make_it_open_again_and_again() {
+    let mut story = Story::with_closed_drive(OPENED);
+    story.wait(10);
+    story.orders();
+    let root = PathBuf::from("/media/usb");
+    story.wait(1);
+    story.opened("usb", VolumeSight::NotProven { root, fault: SentinelFault::Missing });
+    assert_eq!(story.orders(), ["close usb: Leave"]);
+    story.wait(1);
+    story.next = vec![("usb".to_owned(), closed_sight(1))];
+    story.closed("usb", Left::Safe(Closed::PluggedIn), Closer::Us);
+    assert_eq!(story.codes("photos"), ["destination-sentinel-missing"]);
+    story.wait(3000);
+    assert_eq!(story.orders(), [""; 0]);
+    // Another drive, or the same plugged in again, is another matter.
+    story.see(&[("usb", absent())]);
+    story.devices[0].disk_seq = Some(2);
+    story.see(&[("usb", closed_sight(2))]);
+    story.wait(10);
+    assert_eq!(story.orders(), ["open usb for Runs"]);
+}
+
+#[test]
+fn a_locked_keyring_is_waited_for_and_picked_up() {
+    let mut story = Story::at_home(OPENED);
+    story.devices = vec![block_device("/dev/sdc1", RED, 33, 5, DeviceRole::Container)];
+    story.see(&[("red", locked_sight(5))]);
+    story.wait(10);
+    assert_eq!(story.orders(), ["open red for Runs"]);
+    story.not_opened("red", OpeningTrouble::KeyringLocked("red".parse().unwrap()));
+    assert_eq!(story.codes("secrets"), ["credential-locked"]);
+    assert!(story.world.waits_for_keyring());
+    // Nothing was done, and that is undone.
+    assert_eq!(story.orders(), ["close red: Leave"]);
+    story.closed("red", Left::AsFound, Closer::Us);
+    story.wait(100);
+    assert_eq!(story.orders(), [""; 0]);
+    story.tell(Event::KeyringChanged);
+    assert_eq!(story.orders(), ["open red for Runs"]);
+    // What is within has a number of its own; the medium is the one that was plugged in.
+    let clear = DeviceRole::Unlocked { container: RED.parse().unwrap(), filesystem: "ext4".into() };
+    story.devices.push(block_device("/dev/dm-0", "11111111-a7b6-429d-8250-3d0d80e034df", 0, 9, clear));
+    story.opened("red", present("/media/red", Some(9)));
+    assert_eq!(story.running(), ["secrets"]);
+}
+
+#[test]
+fn who_asks_for_a_drive_that_cannot_be_opened_is_told_so() {
+    let mut story = Story::at_home(OPENED);
+    story.devices = vec![block_device("/dev/sdc1", RED, 33, 5, DeviceRole::Container)];
+    story.see(&[("red", locked_sight(5))]);
+    let (accepted, mut ended) = story.ask_to_run("secrets", Urgency::Asked);
+    assert!(accepted[0].obstacles.is_empty());
+    assert_eq!(story.orders(), ["open red for Runs"]);
+    story.not_opened("red", OpeningTrouble::WrongSecret("red".parse().unwrap()));
+    let Ok(RequestEnd::Dropped { obstacles, .. }) = ended.try_recv() else { panic!("an end") };
+    assert_eq!(obstacles[0].code(), "credential-locked");
+    story.closed("red", Left::AsFound, Closer::Us);
+    story.wait(60);
+    assert_eq!(story.orders(), ["close red: Leave"], "nobody asks any more, so nothing is tried before its time");
+}
+
+#[test]
+fn who_locks_an_encrypted_drive_lets_it_go() {
+    let mut story = Story::at_home(OPENED);
+    let clear = DeviceRole::Unlocked { container: RED.parse().unwrap(), filesystem: "ext4".into() };
+    let container = block_device("/dev/sdc1", RED, 33, 5, DeviceRole::Container);
+    let within = block_device("/dev/dm-0", "11111111-a7b6-429d-8250-3d0d80e034df", 0, 9, clear);
+    story.devices = vec![container.clone(), within];
+    story.see(&[("red", present("/media/red", Some(9)))]);
+    story.devices = vec![container];
+    story.see(&[("red", locked_sight(5))]);
+    story.wait(60);
+    assert_eq!((story.orders(), story.codes("secrets")), (vec![], vec!["destination-not-mounted"]));
+}
+
+#[test]
+fn a_person_opens_and_closes_a_drive() {
+    let mut story = Story::with_closed_drive(OPENED);
+    let (answer, mut mounted) = oneshot::channel();
+    story.tell(Event::Asked(Ask::Mount { volume: "usb".parse().unwrap(), answer }));
+    assert_eq!(story.orders(), ["open usb for Person"]);
+    story.opened("usb", present("/media/usb", Some(1)));
+    assert_eq!(mounted.try_recv().unwrap(), Ok(PathBuf::from("/media/usb")));
+    story.wait(10);
+    assert_eq!(story.running(), ["documents"]);
+    let (answer, mut ejected) = oneshot::channel();
+    let then = WhenDone::PowerOff;
+    story.tell(Event::Asked(Ask::Unmount { volume: "usb".parse().unwrap(), then, answer }));
+    // What runs is stopped first.
+    assert_eq!(story.stopped, [(name("documents"), Interruption::DriveHeld)]);
+    assert_eq!(story.orders(), [""; 0]);
+    story.end("documents", Conclusion::Interrupted(Interruption::DriveHeld));
+    assert_eq!(story.orders(), ["close usb: PowerOff"]);
+    let left = Left::Safe(Closed::PluggedIn);
+    story.closed("usb", left.clone(), Closer::Us);
+    assert_eq!(ejected.try_recv().unwrap(), Ok(left));
+    story.see(&[("usb", closed_sight(1))]);
+    story.wait(3600);
+    assert_eq!((story.orders(), story.codes("photos")), (vec![], vec!["destination-not-mounted"]));
+}
+
+#[test]
+fn what_its_user_unmounted_meanwhile_is_let_go() {
+    let mut story = Story::with_closed_drive(OPENED);
+    story.wait(10);
+    story.opened("usb", present("/media/usb", Some(1)));
+    story.end("documents", Conclusion::Ok);
+    story.end("photos", Conclusion::Ok);
+    story.next = vec![("usb".to_owned(), closed_sight(1))];
+    story.closed("usb", Left::Safe(Closed::PluggedIn), Closer::Another);
+    assert_eq!(story.codes("photos"), ["destination-not-mounted"]);
+}
+
+#[test]
+fn a_drive_in_use_is_tried_again_and_told_once() {
+    let mut story = Story::with_closed_drive(OPENED);
+    story.wait(10);
+    story.opened("usb", present("/media/usb", Some(1)));
+    story.end("documents", Conclusion::Ok);
+    story.end("photos", Conclusion::Ok);
+    story.orders();
+    for _ in 0..3 {
+        story.closed("usb", Left::InUse(Vec::new()), Closer::Us);
+        assert_eq!(story.orders(), [""; 0]);
+        story.wait(900);
+        assert_eq!(story.orders(), ["close usb: PowerOff"]);
+    }
+}
+
+#[test]
+fn a_stop_closes_what_is_open_before_it_ends() {
+    let mut story = Story::with_closed_drive(OPENED);
+    story.wait(10);
+    story.opened("usb", present("/media/usb", Some(1)));
+    story.orders();
+    story.tell(Event::Stop);
+    story.end("documents", Conclusion::Interrupted(Interruption::Stopping));
+    assert_eq!(story.orders(), ["close usb: Leave"]);
+    assert!(!story.finished);
+    // Its client leaves, too: that is no reason to hurry.
+    story.tell(Event::Abandoned);
+    assert!(!story.finished);
+    story.closed("usb", Left::Safe(Closed::PluggedIn), Closer::Us);
+    assert!(story.finished);
+}
+
+#[test]
+fn told_twice_to_stop_it_waits_for_no_drive() {
+    let mut story = Story::with_closed_drive(OPENED);
+    story.wait(10);
+    story.opened("usb", present("/media/usb", Some(1)));
+    story.tell(Event::Stop);
+    story.end("documents", Conclusion::Interrupted(Interruption::Stopping));
+    assert!(!story.finished, "the drive is being closed");
+    story.tell(Event::Stop);
+    assert!(story.finished);
+}
+
+#[test]
+fn what_a_dead_daemon_left_open_is_closed() {
+    let held = |volume: &str, uuid: &str| Held {
+        volume: volume.parse().unwrap(),
+        uuid: uuid.parse().unwrap(),
+        device: (8, 17),
+        disk_seq: Some(1),
+        boot: None,
+        undo: Undo::Unmount,
+    };
+    let beginnings = Beginnings {
+        initiative: Initiative::Own,
+        config_file: "/config.toml".into(),
+        configuration: configuration(OPENED),
+        ledger: Ledger::default(),
+        // One as it is configured, one that goes by another UUID now, one that is configured no longer.
+        held: vec![held("usb", USB), held("red", OTHER), held("old", OTHER)],
+        past: BTreeMap::new(),
+        seed: 7,
+    };
+    let mut story = Story::new(OPENED);
+    story.world = World::new(beginnings, &now_at(0));
+    assert_eq!(story.orders(), [""; 0]);
+    story.see(&[("laptop", absent()), ("usb", present("/media/usb", Some(1))), ("red", absent())]);
+    assert_eq!(story.orders(), ["close usb: Leave", "close red: Leave", "close old: Leave"]);
+}
+
+#[test]
+fn which_of_two_drives_with_one_uuid_is_closed_is_not_guessed() {
+    let mut story = Story::with_closed_drive(OPENED);
+    story.wait(10);
+    story.opened("usb", present("/media/usb", Some(1)));
+    assert_eq!(story.running(), ["documents"]);
+    story.orders();
+    story.devices.insert(0, block_device("/dev/sda1", USB, 1, 2, DeviceRole::Filesystem("ext4".into())));
+    story.see(&[("usb", VolumeSight::Ambiguous { devices: vec!["/dev/sda1".into(), "/dev/sdb1".into()] })]);
+    story.end("documents", Conclusion::Interrupted(Interruption::DestinationLost("a second one came".into())));
+    let Some(DriveOrder::Close(closing)) = story.drives.pop() else { panic!("it is closed") };
+    assert_eq!(closing.device, None, "what was written down tells");
+}
+
+/// The drive `usb`, called `stick`.
+fn renamed() -> Arc<Configuration> {
+    configuration(&OPENED.replace("[volumes.usb]", "[volumes.stick]").replace("usb:", "stick:"))
+}
+
+#[test]
+fn a_drive_that_is_renamed_in_mid_run_is_closed_behind_the_run() {
+    let mut story = Story::with_closed_drive(OPENED);
+    story.wait(10);
+    story.opened("usb", present("/media/usb", Some(1)));
+    assert_eq!(story.running(), ["documents"]);
+    story.orders();
+    story.tell(Event::Configured(Ok(renamed())));
+    story.wait(60);
+    assert_eq!((story.running(), story.orders()), (vec!["documents".to_owned()], vec![]));
+    story.end("documents", Conclusion::Ok);
+    assert_eq!(story.orders(), ["close usb: Leave"]);
+    for wait in [30, 60] {
+        story.closed("usb", Left::InUse(Vec::new()), Closer::Us);
+        story.wait(wait - 1);
+        assert_eq!(story.orders(), [""; 0]);
+        story.wait(1);
+        assert_eq!(story.orders(), ["close usb: Leave"]);
+    }
+    story.closed("usb", Left::Safe(Closed::PluggedIn), Closer::Us);
+    story.wait(3600);
+    assert_eq!(story.orders(), [""; 0]);
+}
+
+#[test]
+fn what_is_closed_by_its_old_name_was_not_let_go_by_its_new_one() {
+    let mut story = Story::with_closed_drive(OPENED);
+    story.wait(10);
+    story.opened("usb", present("/media/usb", Some(1)));
+    story.orders();
+    story.next = vec![("stick".to_owned(), present("/media/usb", Some(1)))];
+    story.tell(Event::Configured(Ok(renamed())));
+    story.end("documents", Conclusion::Interrupted(Interruption::Cancelled));
+    assert_eq!(story.orders(), ["close usb: Leave"]);
+    story.see(&[("stick", closed_sight(1))]);
+    story.closed("usb", Left::Safe(Closed::PluggedIn), Closer::Us);
+    assert_eq!(story.codes("photos"), [""; 0]);
+    story.wait(60);
+    assert_eq!(story.orders(), ["open stick for Runs"]);
+}
+
+#[test]
+fn what_is_opened_while_it_is_renamed_is_closed() {
+    let mut story = Story::with_closed_drive(OPENED);
+    let (answer, mut mounted) = oneshot::channel();
+    story.tell(Event::Asked(Ask::Mount { volume: "usb".parse().unwrap(), answer }));
+    assert_eq!(story.orders(), ["open usb for Person"]);
+    story.tell(Event::Configured(Ok(renamed())));
+    assert!(matches!(mounted.try_recv().unwrap(), Err(Refusal::UnknownVolume(..))));
+    assert_eq!(story.orders(), [""; 0]);
+    story.tell(Event::Drive(DriveNews::Opened("usb".parse().unwrap(), Ok(()))));
+    assert_eq!(story.orders(), ["close usb: Leave"]);
+    story.tell(Event::Stop);
+    assert!(!story.finished, "it is being closed");
+    story.closed("usb", Left::Gone, Closer::Us);
+    assert!(story.finished);
+}
+
+#[test]
+fn who_waits_for_a_drive_that_is_configured_no_longer_is_told_so() {
+    let another = configuration(&OPENED.replace(USB, OTHER));
+    for (configuration, is_known) in [(renamed(), false), (another, true)] {
+        let mut story = Story::with_closed_drive(OPENED);
+        story.wait(10);
+        story.opened("usb", present("/media/usb", Some(1)));
+        assert_eq!(story.running(), ["documents"]);
+        let (answer, mut ejected) = oneshot::channel();
+        let then = WhenDone::PowerOff;
+        story.tell(Event::Asked(Ask::Unmount { volume: "usb".parse().unwrap(), then, answer }));
+        assert!(ejected.try_recv().is_err(), "the run is being stopped");
+        story.tell(Event::Configured(Ok(configuration)));
+        let refusal = ejected.try_recv().unwrap().unwrap_err();
+        let kinds = (matches!(refusal, Refusal::UnknownVolume(..)), matches!(refusal, Refusal::Failed(_)));
+        assert_eq!(kinds, (!is_known, is_known), "{refusal:?}");
+    }
+}
+
+#[test]
+fn a_keyring_that_stays_locked_is_tried_at_each_change_and_told_of_once() {
+    let mut story = Story::at_home(OPENED);
+    story.devices = vec![block_device("/dev/sdc1", RED, 33, 5, DeviceRole::Container)];
+    story.see(&[("red", locked_sight(5))]);
+    story.wait(10);
+    for _ in 0..3 {
+        assert_eq!(story.orders(), ["open red for Runs"]);
+        story.not_opened("red", OpeningTrouble::KeyringLocked("red".parse().unwrap()));
+        assert_eq!(story.orders(), ["close red: Leave"]);
+        story.closed("red", Left::AsFound, Closer::Us);
+        story.tell(Event::KeyringChanged);
+    }
+    assert!(story.world.waits_for_keyring());
+    let told = story.notices.iter().filter(|notice| matches!(notice, Notice::NotOpened(..))).count();
+    assert_eq!(told, 1);
 }

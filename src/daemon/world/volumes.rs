@@ -1,8 +1,12 @@
 //! What is remembered of a volume: how it stands, since when, and whether its user let it go.
 
+use std::path::PathBuf;
+
 use crate::daemon::world::Notice;
+use crate::daemon::world::drives::Hand;
+use crate::daemon::world::refused::Refused;
 use crate::decide::obstacles::{Custody, Standing};
-use crate::model::{Absence, BootTime, Now, Volume, VolumeName, VolumeRoot, VolumeSight};
+use crate::model::{Absence, BootTime, Mounting, Now, Outcome, Volume, VolumeName, VolumeRoot, VolumeSight};
 
 #[derive(Debug)]
 pub(super) struct VolumeState {
@@ -13,16 +17,43 @@ pub(super) struct VolumeState {
     pub(super) arrived: Option<BootTime>,
     /// The medium that a person unmounted, until another is plugged in.
     let_go: Option<Medium>,
+    /// The medium that is in.
+    medium: Option<Medium>,
+    /// How the configuration has it opened.
+    opening: Mounting,
+    /// What is being done with it.
+    pub(super) hand: Hand,
+    /// How often it was tried to close it.
+    pub(super) tries: u32,
+    /// That it could not be opened.
+    pub(super) refused: Option<Refused>,
+    /// How the last run on it ended since it was opened.
+    pub(super) last_outcome: Option<Outcome>,
 }
 
 impl VolumeState {
     pub(super) fn new(now: &Now) -> Self {
-        Self { sight: VolumeSight::Absent(Absence::NotLookedAt), changed: now.boot, arrived: None, let_go: None }
+        Self {
+            sight: VolumeSight::Absent(Absence::NotLookedAt),
+            changed: now.boot,
+            arrived: None,
+            let_go: None,
+            medium: None,
+            opening: Mounting::Elsewhere,
+            hand: Hand::Off,
+            tries: 0,
+            refused: None,
+            last_outcome: None,
+        }
     }
 
-    /// Forgets a drive's past where the volume is no drive (any more).
+    /// Fits it to what the configuration says now, and forgets a drive's past where the volume is no drive (any more).
     pub(super) fn settle_for(&mut self, volume: &Volume) {
-        if !matches!(volume.root, VolumeRoot::Drive(_)) {
+        self.refused = None;
+        if let VolumeRoot::Drive(drive) = &volume.root {
+            self.opening = drive.mounting.clone();
+        } else {
+            self.opening = Mounting::Elsewhere;
             self.arrived = None;
             self.let_go = None;
         }
@@ -30,7 +61,18 @@ impl VolumeState {
 
     pub(super) fn standing(&self) -> Standing<'_> {
         let custody = if self.let_go.is_some() { Custody::LetGo } else { Custody::Ours };
-        Standing { sight: &self.sight, custody }
+        Standing { sight: &self.sight, custody, opening: &self.opening }
+    }
+
+    /// Lets a drive go, as its user wants it.
+    pub(super) fn let_go(&mut self) {
+        self.let_go = self.medium;
+    }
+
+    /// Since when the drive has been plugged in, if it is; one that does not answer still is.
+    pub(super) fn plugged_in_since(&self) -> Option<BootTime> {
+        let silent = matches!(self.sight, VolumeSight::Absent(Absence::Silent(_)));
+        self.arrived.filter(|_| silent || self.medium.is_some())
     }
 
     /// Takes a drive back that its user had let go.
@@ -50,36 +92,79 @@ impl VolumeState {
         }
     }
 
-    /// Takes in a new sight, and says what is worth telling.
-    pub(super) fn update(&mut self, name: &VolumeName, sight: VolumeSight, now: &Now) -> Option<Notice> {
+    /// Takes in a new sight, and says whose doing it is and what is worth telling. `disk_seq` is the number of the medium that the drive is
+    /// on, as far as the devices tell it.
+    pub(super) fn update(
+        &mut self,
+        name: &VolumeName,
+        sight: VolumeSight,
+        disk_seq: Option<u64>,
+        now: &Now,
+    ) -> (Doing, Option<Notice>) {
         if sight == self.sight {
-            return None;
+            return (Doing::Theirs, None);
         }
-        let (before, after) = (medium(&self.sight), medium(&sight));
+        let before = self.medium;
+        let after = match (medium(&sight), disk_seq) {
+            (Some(medium), _) => Some(Medium(disk_seq.or(medium.0))),
+            // What is not proven is on the medium all the same.
+            (None, Some(_)) if matches!(sight, VolumeSight::NotProven { .. }) => Some(Medium(disk_seq)),
+            (None, _) => None,
+        };
+        let is_ours = self.hand.is_on() && before == after;
         let was_used = matches!(self.sight, VolumeSight::Present(_));
-        if let Some(medium) = after {
+        if let Some(medium) = after
+            && !is_ours
+        {
             if before != Some(medium) {
                 self.arrived = Some(now.boot);
+                self.refused = None;
             }
-            if was_used && before == Some(medium) && matches!(sight, VolumeSight::NotMounted { .. }) {
+            let is_closed = matches!(sight, VolumeSight::NotMounted { .. } | VolumeSight::Locked { .. });
+            if was_used && before == Some(medium) && is_closed {
                 self.let_go = Some(medium);
             }
         }
+        self.medium = after;
         // What does not answer may still be in; only what is known to be out, or another medium, ends the custody.
         let silent = matches!(sight, VolumeSight::Absent(Absence::Silent(_)));
         if !silent && self.let_go.is_some() && self.let_go != after {
             self.let_go = None;
         }
-        let notice = match (&self.sight, &sight) {
-            (VolumeSight::Present(_), VolumeSight::Present(_)) => None,
-            (_, VolumeSight::Present(present)) => Some(Notice::VolumeCame(name.clone(), present.root.clone())),
-            (VolumeSight::Present(_), _) => Some(Notice::VolumeWent(name.clone())),
-            (_, _) => None,
+        let notice = match (root(&self.sight), root(&sight)) {
+            (None, Some(root)) => Some(Notice::VolumeCame(name.clone(), root.clone())),
+            (Some(_), None) => Some(Notice::VolumeWent(name.clone())),
+            (Some(_), Some(_)) | (None, None) => None,
         };
         self.sight = sight;
+        if is_ours {
+            return (Doing::Ours, notice);
+        }
         self.changed = now.boot;
-        notice
+        (Doing::Theirs, notice)
     }
+}
+
+/// The root of a volume that is there and proven.
+fn root(sight: &VolumeSight) -> Option<&PathBuf> {
+    match sight {
+        VolumeSight::Present(present) => Some(&present.root),
+        VolumeSight::Reached(reached) => Some(&reached.root),
+        VolumeSight::Absent(_)
+        | VolumeSight::Ambiguous { .. }
+        | VolumeSight::NotMounted { .. }
+        | VolumeSight::Locked { .. }
+        | VolumeSight::NotEncrypted { .. }
+        | VolumeSight::NotProven { .. } => None,
+    }
+}
+
+/// Who brought a change about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Doing {
+    /// We did, by opening or closing the drive: it mends nothing.
+    Ours,
+    Theirs,
 }
 
 /// Whether a volume has come within reach anew without having been seen to go.
@@ -96,10 +181,12 @@ struct Medium(Option<u64>);
 fn medium(sight: &VolumeSight) -> Option<Medium> {
     match sight {
         VolumeSight::NotMounted { disk_seq, .. } | VolumeSight::Locked { disk_seq, .. } => Some(Medium(*disk_seq)),
-        VolumeSight::Present(present) => Some(Medium(present.disk_seq)),
+        // A directory was not plugged in, and is not waited for.
+        VolumeSight::Present(present) => present.device.map(|_| Medium(present.disk_seq)),
         VolumeSight::NotProven { .. }
         | VolumeSight::Absent(_)
         | VolumeSight::Ambiguous { .. }
+        | VolumeSight::NotEncrypted { .. }
         | VolumeSight::Reached(_) => None,
     }
 }
@@ -141,7 +228,7 @@ mod tests {
         let name = "usb".parse().expect("a name");
         let mut state = VolumeState::new(&now(0));
         for (second, sight) in (1..).zip(sights) {
-            state.update(&name, sight.clone(), &now(second));
+            state.update(&name, sight.clone(), None, &now(second));
         }
         state.standing().custody
     }
@@ -161,11 +248,11 @@ mod tests {
     fn a_plug_in_is_an_arrival_and_a_mount_is_none() {
         let name = "usb".parse().expect("a name");
         let mut state = VolumeState::new(&now(0));
-        state.update(&name, unmounted(1), &now(1));
-        state.update(&name, mounted(1, 40), &now(5));
+        state.update(&name, unmounted(1), None, &now(1));
+        state.update(&name, mounted(1, 40), None, &now(5));
         assert_eq!(state.arrived, Some(BootTime(Duration::from_secs(1))));
         assert_eq!(state.changed, BootTime(Duration::from_secs(5)));
-        state.update(&name, mounted(2, 41), &now(9));
+        state.update(&name, mounted(2, 41), None, &now(9));
         assert_eq!(state.arrived, Some(BootTime(Duration::from_secs(9))));
     }
 }

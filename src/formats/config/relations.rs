@@ -45,6 +45,14 @@ pub(super) fn check(
             let help = "choose a destination that is neither inside its source nor around it";
             reading.mistake(spans.destination.clone(), Problem::new(message).help(help));
         }
+        if let Some((from, to)) = two_servers(sync, volumes, &servers) {
+            let message =
+                format!("the sync `{}` would copy from one server to another: `{from}` and `{to}`", sync.name);
+            let help = format!(
+                "rsync cannot; copy through this machine: one sync from `{from}` to a local volume, and one from there to `{to}`"
+            );
+            reading.mistake(spans.destination.clone(), Problem::new(message).help(help));
+        }
         destinations.push((destination, sync, spans));
     }
     destinations.sort_by(|(a, x, _), (b, y, _)| (a, &x.name).cmp(&(b, &y.name)));
@@ -66,6 +74,20 @@ pub(super) fn check(
         }
     }
     circle(reading, syncs);
+}
+
+/// The volumes of a sync, if they are on two servers.
+fn two_servers<'a>(
+    sync: &'a Sync,
+    volumes: &BTreeMap<VolumeName, Volume>,
+    servers: &BTreeMap<&EndpointName, &EndpointName>,
+) -> Option<(&'a VolumeName, &'a VolumeName)> {
+    let server = |volume: &VolumeName| match &volumes.get(volume)?.root {
+        VolumeRoot::Server(server) => servers.get(server.endpoints.first()?),
+        VolumeRoot::Directory(_) | VolumeRoot::Drive(_) => None,
+    };
+    let (from, to) = (&sync.source.volume, &sync.destination.volume);
+    (server(from)? != server(to)?).then_some((from, to))
 }
 
 fn overlap(a: &(Ground, PathBuf), b: &(Ground, PathBuf)) -> bool {

@@ -387,6 +387,19 @@ fn a_file_that_is_not_toml_says_where() {
 }
 
 #[test]
+fn two_servers_are_refused_and_one_server_is_not() {
+    let network = "[ssh-endpoints.a]\nhost = 'a'\n[ssh-endpoints.a-far]\nextends = 'a'\nhost = 'a.example.org'\n\
+                   [ssh-endpoints.b]\nhost = 'b'\n\
+                   [volumes.one]\nssh = ['a', 'a-far']\npath = '/one'\n[volumes.two]\nssh = ['a-far']\npath = '/two'\n\
+                   [volumes.other]\nssh = ['b']\npath = '/one'\n";
+    let sync = |to: &str| format!("{network}[syncs.x]\nsource = 'one:x'\ndestination = '{to}:x'\n");
+    assert_eq!(mistakes(&sync("two")), Vec::<String>::new());
+    let found = mistakes(&sync("other"));
+    assert_eq!(found.len(), 1, "{found:#?}");
+    assert!(found[0].contains("from one server to another") && found[0].contains("through this machine"), "{found:#?}");
+}
+
+#[test]
 fn what_is_shown_is_read_back_as_the_same() {
     for text in ["", EVERYTHING, &with("[syncs.a]\nsource = 'laptop:a'\ndestination = 'offsite'\n")] {
         let configuration = read(text);

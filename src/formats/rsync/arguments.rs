@@ -11,6 +11,10 @@ use crate::model::{Filter, RsyncOptions, RsyncSettings};
 
 /// Where rsync keeps what it could not finish.
 const PARTIAL: &str = ".rsync-partial";
+/// How a directory is named from which unchanged files are linked. rsync works in the new directory, wherever it is. A
+/// relative path would do for all but one thing: the 3.2.7 of Debian 12 does not continue a file from below a path with
+/// `..` in it unless that is absolute (it copies the whole file twice).
+const WHERE_IT_WORKS: &str = "--link-dest=/proc/self/cwd/";
 /// Names of ours that are neither copied nor deleted, wherever they are.
 const SENTINELS: [&str; 3] = [".nbkp-vol", ".nbkp-src", ".nbkp-dst"];
 
@@ -62,9 +66,25 @@ pub enum Effect {
     Tell,
 }
 
+/// What lies between the two ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Passage<'a> {
+    /// Nothing: both are on the machine that rsync runs on.
+    None,
+    /// A network.
+    Network {
+        /// The command that leads to the other end, as rsync's `-e` reads it.
+        shell: &'a OsStr,
+        /// The command that is rsync at the other end, for the shell there.
+        server: &'a OsStr,
+    },
+}
+
 /// One call of rsync.
 #[derive(Debug, Clone)]
 pub struct Call<'a> {
+    /// What lies between the two ends.
+    pub passage: Passage<'a>,
     /// The user's settings.
     pub settings: &'a RsyncSettings,
     /// The user's filters.
@@ -98,6 +118,7 @@ pub fn arguments(call: &Call<'_>) -> Vec<OsString> {
         // Without a suffix rsync counts in KiB; 0 would mean no limit.
         arguments.push(format!("--bwlimit={}", (bandwidth / 1024).max(1)).into());
     }
+    passage(call, &mut arguments);
     comparison(call, &mut arguments);
     manner(call, &mut arguments);
     filters(call, &mut arguments);
@@ -113,6 +134,46 @@ pub fn arguments(call: &Call<'_>) -> Vec<OsString> {
     arguments.push(call.source.to_owned());
     arguments.push(call.destination.to_owned());
     arguments
+}
+
+/// A stuck process at the other end shows only by this: what keeps the connection alive does not notice it.
+const TIMEOUT: &str = "--timeout=40";
+
+/// The same where contents are compared: rsync says nothing while it reads a file for that, however large it is.
+const TIMEOUT_FOR_CONTENT: &str = "--timeout=21600";
+
+fn passage(call: &Call<'_>, arguments: &mut Vec<OsString>) {
+    let Passage::Network { shell, server } = call.passage else { return };
+    if !own_options(call).any(|option| option.starts_with("--timeout")) {
+        arguments.push(if compares_content(call) { TIMEOUT_FOR_CONTENT } else { TIMEOUT }.into());
+    }
+    if call.settings.compress {
+        arguments.push("--compress".into());
+    }
+    arguments.extend(["-e".into(), shell.to_owned()]);
+    let mut path = OsString::from("--rsync-path=");
+    path.push(server);
+    arguments.push(path);
+}
+
+/// The options that a person chose.
+fn own_options<'c>(call: &'c Call<'_>) -> impl Iterator<Item = &'c String> {
+    let chosen = match &call.settings.options {
+        RsyncOptions::Default => &[],
+        RsyncOptions::Replaced(options) => options.as_slice(),
+    };
+    chosen.iter().chain(&call.settings.extra_options)
+}
+
+fn compares_content(call: &Call<'_>) -> bool {
+    call.settings.checksum
+        || call.comparison == Comparison::Content
+        || own_options(call).any(|option| option == "--checksum" || is_short(option, 'c'))
+}
+
+/// Whether an option such as `-avc` holds this letter.
+fn is_short(option: &str, letter: char) -> bool {
+    option.strip_prefix('-').is_some_and(|letters| !letters.starts_with('-') && letters.contains(letter))
 }
 
 fn default_options(call: &Call<'_>) -> Vec<&'static str> {
@@ -154,7 +215,7 @@ fn manner(call: &Call<'_>, arguments: &mut Vec<OsString>) {
             arguments.push("--partial".into());
             arguments.push("--no-inplace".into());
             for base in bases {
-                let mut option = OsString::from("--link-dest=");
+                let mut option = OsString::from(WHERE_IT_WORKS);
                 option.push(base);
                 arguments.push(option);
             }
@@ -235,6 +296,7 @@ mod tests {
         };
         change(&mut settings);
         let call = Call {
+            passage: Passage::None,
             settings: &settings,
             filters: &[Filter::Exclude("*.tmp".into()), Filter::Rule("H .git".into())],
             filter_file: Some(Path::new("/home/a/rules of mine")),
@@ -302,7 +364,8 @@ mod tests {
         assert!(!has(&arguments, "--inplace") && has(&arguments, "--no-inplace") && has(&arguments, "--partial"));
         assert!(!arguments.iter().any(|argument| argument.starts_with("--partial-dir")));
         let bases: Vec<_> = arguments.iter().filter(|argument| argument.starts_with("--link-dest")).collect();
-        assert_eq!(bases, ["--link-dest=../.stale-x", "--link-dest=../2026-11-22T17:30:00.000Z"]);
+        let here = "--link-dest=/proc/self/cwd/..";
+        assert_eq!(bases, [&format!("{here}/.stale-x"), &format!("{here}/2026-11-22T17:30:00.000Z")]);
     }
 
     #[test]
@@ -317,5 +380,47 @@ mod tests {
             assert!(!arguments.iter().any(|argument| argument.starts_with("--partial-dir")));
         }
         assert!(has(&chosen, "--dry-run") && has(&chosen, "--bwlimit=5120"));
+    }
+
+    #[test]
+    fn over_a_network_a_stuck_end_is_noticed_and_the_way_is_told() {
+        let mut settings = RsyncSettings {
+            compress: true,
+            checksum: false,
+            bandwidth: None,
+            options: RsyncOptions::Default,
+            extra_options: Vec::new(),
+        };
+        let called = |settings: &RsyncSettings| {
+            let passage = Passage::Network { shell: OsStr::new("ssh -S x"), server: OsStr::new("sh -c 'rsync'") };
+            let (source, destination) = (OsStr::new("/proc/self/fd/9/"), OsStr::new("nbkp:./"));
+            let (manner, comparison, effect) = (&Manner::InPlace, Comparison::Nanoseconds, Effect::Tell);
+            let (filters, filter_file, nested) = (&[][..], None, None);
+            let call = Call {
+                passage,
+                settings,
+                filters,
+                filter_file,
+                nested,
+                manner,
+                comparison,
+                effect,
+                source,
+                destination,
+            };
+            arguments(&call).into_iter().map(|argument| argument.into_string().unwrap()).collect::<Vec<_>>()
+        };
+        let arguments = called(&settings);
+        for wanted in ["--timeout=40", "--compress", "-e", "ssh -S x", "--rsync-path=sh -c 'rsync'", "nbkp:./"] {
+            assert!(has(&arguments, wanted), "{wanted} in {arguments:?}");
+        }
+        settings.checksum = true;
+        let patient = called(&settings);
+        assert!(has(&patient, "--timeout=21600") && !has(&patient, "--timeout=40"), "{patient:?}");
+        (settings.checksum, settings.extra_options) = (false, vec!["-Hc".into()]);
+        assert!(has(&called(&settings), "--timeout=21600"));
+        settings.extra_options = vec!["--timeout=300".into()];
+        let arguments = called(&settings);
+        assert!(has(&arguments, "--timeout=300") && !has(&arguments, "--timeout=40"), "{arguments:?}");
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use crate::model::{Complaint, Complaints, Side, Trouble};
+use crate::model::{Complaint, Complaints, Refused, Side, Trouble};
 
 /// How many lines are kept for people.
 const KEPT: usize = 200;
@@ -45,7 +45,9 @@ impl Listener {
 
     fn count(&mut self, text: &str) {
         let complaints = &mut self.complaints;
-        if text.starts_with("file has vanished: ") {
+        if let Some(refused) = text.strip_prefix("nbkp: ").and_then(refused) {
+            complaints.refused.get_or_insert(refused);
+        } else if text.starts_with("file has vanished: ") {
             complaints.vanished_files = complaints.vanished_files.saturating_add(1);
         } else if text.starts_with("directory has vanished: ") {
             complaints.vanished_directories = complaints.vanished_directories.saturating_add(1);
@@ -78,6 +80,20 @@ impl Listener {
             complaints.gravest = Some(Complaint { side, trouble, text: text.to_owned() });
         }
     }
+}
+
+/// What our own words at the other end say: `transfer.sh` writes them before it becomes rsync.
+fn refused(text: &str) -> Option<Refused> {
+    let (word, what) = text.split_once(' ')?;
+    let what = what.to_owned();
+    Some(match word {
+        "taken" => Refused::Taken(what),
+        "lost" => Refused::Lost(what),
+        "superseded" => Refused::Superseded(what),
+        "tool" => Refused::NoTool(what),
+        "failed" => Refused::Failed(what),
+        _ => return None,
+    })
 }
 
 /// The line for people: control characters of hostile names are shown, not obeyed.
@@ -182,6 +198,19 @@ mod tests {
         assert_eq!((complaints.vanished_files, complaints.vanished_directories), (2, 1));
         assert_eq!((complaints.withheld, complaints.in_the_way), (5, 1));
         assert_eq!(heard(&["rsync: --nosuch: unknown option"]).unknown.unwrap(), "rsync: --nosuch: unknown option");
+    }
+
+    #[test]
+    fn what_the_other_end_refuses_is_told_by_its_first_word() {
+        let complaints = heard(&[
+            "nbkp: taken /srv/documents/.nbkp/lock",
+            "rsync: connection unexpectedly closed (0 bytes received so far) [sender]",
+            "rsync error: error in rsync protocol data stream (code 12) at io.c(232) [sender=3.2.7]",
+        ]);
+        assert_eq!(complaints.refused, Some(Refused::Taken("/srv/documents/.nbkp/lock".into())));
+        let lost = heard(&["nbkp: lost /srv/.nbkp-vol is missing", "nbkp: taken x"]);
+        assert_eq!(lost.refused, Some(Refused::Lost("/srv/.nbkp-vol is missing".into())));
+        assert_eq!(heard(&["nbkp: nonsense x", "nbkp:"]).refused, None);
     }
 
     #[test]

@@ -19,9 +19,9 @@ pub use listing::{DriveEntry, Drives, GroupEntry, Listing, SyncEntry, VolumeEntr
 pub use moment::Moment;
 pub use request::{METHODS, Request};
 pub use results::{
-    AcceptedSync, Approved, Cancelled, Condition, DiffSummary, Done, History, InterfaceDescription, Prepared,
-    PreparedSync, PreviewEnd, PreviewLine, PreviewLineKind, Pruned, PrunedSnapshot, RunEnd, RunProgress, ServiceInfo,
-    SnapshotEntry, Snapshots, SyncProblem, SyncTally, WholePreview, Why,
+    AcceptedSync, Approved, Cancelled, ClosedDrive, Condition, DiffSummary, Done, History, InterfaceDescription,
+    Mounted, Prepared, PreparedSync, PreviewEnd, PreviewLine, PreviewLineKind, Pruned, PrunedSnapshot, RunEnd,
+    RunProgress, ServiceInfo, SnapshotEntry, Snapshots, SyncProblem, SyncTally, WholePreview, Why,
 };
 pub use status::{
     DaemonInfo, Network, ObstacleEntry, RunEntry, RunningEntry, StatusReply, SyncStatusEntry, VolumeStatusEntry,

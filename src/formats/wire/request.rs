@@ -10,7 +10,7 @@ use super::{Call, CallError, Mode};
 use crate::model::{SyncName, VolumeName};
 
 /// Every method that is served.
-pub const METHODS: [&str; 21] = [
+pub const METHODS: [&str; 24] = [
     "org.varlink.service.GetInfo",
     "org.varlink.service.GetInterfaceDescription",
     "org.nbkp.Daemon.Status",
@@ -24,6 +24,9 @@ pub const METHODS: [&str; 21] = [
     "org.nbkp.Daemon.Resume",
     "org.nbkp.Daemon.Hold",
     "org.nbkp.Daemon.Release",
+    "org.nbkp.Daemon.Mount",
+    "org.nbkp.Daemon.Unmount",
+    "org.nbkp.Daemon.Eject",
     "org.nbkp.Daemon.Approve",
     "org.nbkp.Daemon.Diff",
     "org.nbkp.Daemon.History",
@@ -89,6 +92,21 @@ pub enum Request {
     },
     /// End a hold.
     Release {
+        /// The volume.
+        volume: VolumeName,
+    },
+    /// Open a drive for a person.
+    Mount {
+        /// The volume.
+        volume: VolumeName,
+    },
+    /// Close a drive: unmount it, and lock it if it is encrypted.
+    Unmount {
+        /// The volume.
+        volume: VolumeName,
+    },
+    /// Close a drive and power it off.
+    Eject {
         /// The volume.
         volume: VolumeName,
     },
@@ -221,6 +239,9 @@ impl Request {
             "Resume" => Self::Resume,
             "Hold" => Self::Hold { volume: parameters.name("volume")? },
             "Release" => Self::Release { volume: parameters.name("volume")? },
+            "Mount" => Self::Mount { volume: parameters.name("volume")? },
+            "Unmount" => Self::Unmount { volume: parameters.name("volume")? },
+            "Eject" => Self::Eject { volume: parameters.name("volume")? },
             "Approve" => Self::Approve { sync: parameters.name("sync")? },
             "Diff" => Self::Diff { sync: parameters.name("sync")? },
             "History" => Self::History {
@@ -256,6 +277,9 @@ impl Request {
             Self::Resume => "Resume",
             Self::Hold { .. } => "Hold",
             Self::Release { .. } => "Release",
+            Self::Mount { .. } => "Mount",
+            Self::Unmount { .. } => "Unmount",
+            Self::Eject { .. } => "Eject",
             Self::Approve { .. } => "Approve",
             Self::Diff { .. } => "Diff",
             Self::History { .. } => "History",
@@ -283,7 +307,11 @@ impl Request {
             Self::Prune { syncs, dry_run } => json!({ "syncs": syncs_of(syncs), "dry_run": dry_run }),
             Self::Why { sync } | Self::Approve { sync } | Self::Diff { sync } => json!({ "sync": sync.as_str() }),
             Self::Pause { length } => json!({ "seconds": length.map(|length| length.as_secs()) }),
-            Self::Hold { volume } | Self::Release { volume } => json!({ "volume": volume.as_str() }),
+            Self::Hold { volume }
+            | Self::Release { volume }
+            | Self::Mount { volume }
+            | Self::Unmount { volume }
+            | Self::Eject { volume } => json!({ "volume": volume.as_str() }),
             Self::History { sync, limit, stats } => {
                 json!({ "sync": sync.as_ref().map(SyncName::as_str), "limit": limit, "stats": stats })
             }
@@ -301,6 +329,9 @@ impl Request {
             | Self::Resume
             | Self::Hold { .. }
             | Self::Release { .. }
+            | Self::Mount { .. }
+            | Self::Unmount { .. }
+            | Self::Eject { .. }
             | Self::Approve { .. }
             | Self::Diff { .. }
             | Self::History { .. }
@@ -341,7 +372,10 @@ mod tests {
             Request::Pause { length: Some(Duration::from_hours(2)) },
             Request::Resume,
             Request::Hold { volume: volume.clone() },
-            Request::Release { volume },
+            Request::Release { volume: volume.clone() },
+            Request::Mount { volume: volume.clone() },
+            Request::Unmount { volume: volume.clone() },
+            Request::Eject { volume },
             Request::Approve { sync: sync.clone() },
             Request::Diff { sync: sync.clone() },
             Request::History { sync: Some(sync), limit: 7, stats: true },

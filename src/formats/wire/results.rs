@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Moment, ObstacleEntry, RunEntry, RunningEntry};
+use crate::model::{Closed, Left, VolumeName};
 
 /// `GetInfo`: who serves here.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -120,6 +121,43 @@ pub struct Cancelled {
 pub struct Approved {
     /// What was accepted, as sentences; empty if nothing was held.
     pub approved: Vec<String>,
+}
+
+/// `Mount`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mounted {
+    /// Where the drive is mounted.
+    pub path: String,
+}
+
+/// `Unmount` and `Eject`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClosedDrive {
+    /// Whether nothing of the drive is in use any more.
+    pub safe_to_remove: bool,
+    /// Whether it is powered off.
+    pub powered_off: bool,
+    /// How it was left, as a sentence.
+    pub message: String,
+}
+
+impl ClosedDrive {
+    /// How this volume was left.
+    #[must_use]
+    pub fn new(volume: &VolumeName, left: &Left) -> Self {
+        let (safe_to_remove, powered_off) = match left {
+            Left::Safe(Closed::PoweredOff) => (true, true),
+            Left::Safe(Closed::PluggedIn) | Left::Gone => (true, false),
+            Left::AsFound | Left::Shared(_) | Left::InUse(_) | Left::Stuck(_) => (false, false),
+        };
+        let message = left.sentence(volume).unwrap_or_else(|| match left {
+            Left::Gone => format!("drive `{volume}` is not plugged in any more"),
+            Left::AsFound | Left::Safe(_) | Left::Shared(_) | Left::InUse(_) | Left::Stuck(_) => {
+                format!("drive `{volume}` stays as it was")
+            }
+        });
+        Self { safe_to_remove, powered_off, message }
+    }
 }
 
 /// `Preview`, line by line.

@@ -1,0 +1,75 @@
+//! The channels between the dispatcher and everybody else.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, watch};
+
+use crate::daemon::ask::Ask;
+use crate::daemon::notifier::Board;
+use crate::daemon::observer::{LookRequest, Observation};
+use crate::daemon::prober::{ProbeOrder, ProbeReport};
+use crate::daemon::senses::Sensed;
+use crate::daemon::world::Keep;
+use crate::model::{Configuration, Status};
+
+/// The dispatcher's ends of them.
+#[derive(Debug)]
+pub struct Channels {
+    /// To the observer.
+    pub looks: mpsc::Sender<LookRequest>,
+    /// From the observer.
+    pub looked: mpsc::Receiver<Observation>,
+    /// To the prober.
+    pub inquiries: mpsc::Sender<ProbeOrder>,
+    /// From the prober.
+    pub answers: mpsc::Receiver<ProbeReport>,
+    /// To the senses: they are to look again. One order that waits is enough.
+    pub sense: mpsc::Sender<()>,
+    /// From the senses.
+    pub sensed: mpsc::Receiver<Sensed>,
+    /// From clients.
+    pub asks: mpsc::Receiver<Ask>,
+    /// To the keeper.
+    pub keep: mpsc::Sender<Keep>,
+    /// What of the past could not be read at the start, which stays true until the next.
+    pub lost: Option<String>,
+    /// From the keeper: what it cannot keep, and why.
+    pub keeping: watch::Receiver<Option<String>>,
+    /// From the reader of the configuration file.
+    pub configurations: mpsc::Receiver<Result<Arc<Configuration>, String>>,
+    /// To the reader of the configuration file: it is to be read.
+    pub read: mpsc::Sender<Reread>,
+    /// To the notifier.
+    pub board: Board,
+    /// To all who show the state.
+    pub status: watch::Sender<Arc<Status>>,
+    /// To all who use the configuration.
+    pub configuration: watch::Sender<Arc<Configuration>>,
+    /// Orders from outside to end.
+    pub endings: mpsc::Receiver<Ending>,
+    /// Where it is written down what was opened.
+    pub state_dir: PathBuf,
+    /// To who listens to keyrings: whether somebody waits for one.
+    pub keyring_wanted: watch::Sender<bool>,
+    /// From who listens to keyrings: one came, or was unlocked.
+    pub keyring: mpsc::Receiver<()>,
+}
+
+/// How soon the configuration file is to be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reread {
+    /// Once it has been quiet for a moment: it was changed, and may still be being written.
+    WhenQuiet,
+    /// Now: a person asked.
+    Now,
+}
+
+/// An order to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// A signal.
+    Signal,
+    /// The one client has left.
+    Abandoned,
+}

@@ -1,0 +1,96 @@
+//! The power supply. It is watched only while a sync waits for it.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+use tokio::time::{sleep, timeout};
+
+use super::{Sensed, Unheard};
+use crate::decide::locations::{Wish, wishes};
+use crate::model::{Configuration, PowerSight};
+use crate::os::bus::{Bus, Service, Standing};
+use crate::os::power;
+
+/// How long the first sight waits for UPower.
+const FIRST: Duration = Duration::from_secs(5);
+
+/// How often the kernel is asked where nobody tells of changes: without UPower, on a machine with a battery.
+const EVERY: Duration = Duration::from_mins(1);
+
+/// Where it is learnt.
+#[derive(Debug)]
+pub(super) struct Source {
+    /// Where UPower is.
+    pub bus: Bus,
+    /// Where the kernel tells of power supplies.
+    pub supplies: PathBuf,
+}
+
+/// Tells of the power supply.
+pub(super) async fn tell(
+    source: Source,
+    mut configuration: watch::Receiver<Arc<Configuration>>,
+    mut anew: watch::Receiver<()>,
+    to: mpsc::Sender<Sensed>,
+) -> Result<(), Unheard> {
+    let wished = |configuration: &Arc<Configuration>| wishes(configuration).contains(&Wish::Battery);
+    loop {
+        configuration.wait_for(wished).await?;
+        let mut upower = power::watch(source.bus.clone());
+        let _ = timeout(FIRST, upower.standing.wait_for(|standing| !matches!(standing, Standing::Unknown))).await;
+        let mut told = None;
+        while wished(&configuration.borrow_and_update()) {
+            let (sight, teller) = look(&mut upower, &source.supplies).await;
+            if told != Some(sight) {
+                to.send(Sensed::Power(sight)).await?;
+                told = Some(sight);
+            }
+            let pause = match (teller, sight) {
+                (Teller::Upower, _) | (Teller::Kernel, PowerSight::Unknown) => None,
+                (Teller::Kernel, PowerSight::Mains | PowerSight::Battery(_)) => Some(EVERY),
+            };
+            tokio::select! {
+                changed = upower.standing.changed() => changed?,
+                // A few properties change together; one look is enough for all that wait.
+                Some(_) = upower.signals.recv() => while upower.signals.try_recv().is_ok() {},
+                changed = configuration.changed() => changed?,
+                changed = anew.changed() => {
+                    changed?;
+                    told = None;
+                }
+                () = rest(pause) => {}
+            }
+        }
+    }
+}
+
+/// Who told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Teller {
+    /// It tells of changes, too.
+    Upower,
+    /// It does not.
+    Kernel,
+}
+
+async fn look(upower: &mut Service, supplies: &std::path::Path) -> (PowerSight, Teller) {
+    let standing = upower.standing.borrow_and_update().clone();
+    if let Standing::Here(peer) = standing
+        && let Ok(sight) = power::ask(&peer).await
+    {
+        return (sight, Teller::Upower);
+    }
+    // A battery may take its time to answer.
+    let supplies = supplies.to_owned();
+    let read = tokio::task::spawn_blocking(move || power::read(&supplies)).await;
+    (read.unwrap_or_default(), Teller::Kernel)
+}
+
+async fn rest(pause: Option<Duration>) {
+    match pause {
+        Some(pause) => sleep(pause).await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,168 @@
+//! The ways that a copy goes: on this machine, to a server, from one, and on one; and how rsync is started for each.
+
+use std::ffi::{OsStr, OsString};
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+
+use super::copy::CopyPlan;
+use super::server::Server;
+use crate::decide::judge::Distance;
+use crate::formats::rsync::arguments::{Call, Effect, Passage, arguments};
+use crate::formats::ssh::arguments::SHARED_HOST;
+use crate::formats::ssh::script;
+use crate::model::Sync;
+use crate::os::directory::Directory;
+use crate::os::files;
+use crate::os::process::{Launch, Leftovers, Passed};
+
+/// All that a copy needs.
+pub(super) struct Copying<'a> {
+    /// rsync itself, as it is shown to people if it runs at a server.
+    pub(super) rsync: &'a Path,
+    /// The sync.
+    pub(super) sync: &'a Sync,
+    /// The deletions that a person approved.
+    pub(super) approved: Option<u64>,
+    /// Between which places.
+    pub(super) way: Way<'a>,
+    /// Where the destination of the sync lies inside what is read, if it does.
+    pub(super) nested: Option<&'a Path>,
+}
+
+/// Between which places a copy goes.
+pub(super) enum Way<'a> {
+    /// From this machine to itself.
+    Here(&'a Directory, Target<'a>),
+    /// From this machine to a server.
+    Push(&'a Directory, Far<'a>),
+    /// From a server to this machine.
+    Pull(Far<'a>, Target<'a>),
+    /// On a server, where rsync runs.
+    There(Far<'a>),
+}
+
+/// What is written on this machine.
+pub(super) struct Target<'a> {
+    /// The directory.
+    pub(super) directory: &'a Directory,
+    /// What of it: `./`, all of it, but for a look at what is not there yet.
+    pub(super) into: &'a str,
+    /// The lock, which rsync inherits as its standard input: if it outlives us, the lock does too. None to look only.
+    pub(super) lock: Option<&'a OwnedFd>,
+}
+
+/// What is read or written at a server.
+pub(super) struct Far<'a> {
+    /// The connection.
+    pub(super) server: &'a Server,
+    /// The words of `transfer.sh`.
+    pub(super) words: Vec<OsString>,
+    /// What of the place is written: `./`, all of it, but for a look at what is not there yet.
+    pub(super) into: &'a str,
+}
+
+impl Way<'_> {
+    /// What is read, if it is on this machine.
+    pub(super) fn source(&self) -> Option<&Directory> {
+        match self {
+            Self::Here(source, _) | Self::Push(source, _) => Some(source),
+            Self::Pull(..) | Self::There(_) => None,
+        }
+    }
+
+    fn far(&self) -> Option<&Far<'_>> {
+        match self {
+            Self::Here(..) => None,
+            Self::Push(_, far) | Self::Pull(far, _) | Self::There(far) => Some(far),
+        }
+    }
+
+    /// Between which machines it goes.
+    pub(super) fn distance(&self) -> Distance {
+        if self.far().is_some() { Distance::Server } else { Distance::Here }
+    }
+}
+
+/// A path with a slash at its end.
+pub(super) fn slash(path: &Path) -> OsString {
+    path.components().collect::<PathBuf>().join("").into_os_string()
+}
+
+/// The call as it is started, and the source that it inherits.
+pub(super) fn launch(
+    copying: &Copying<'_>,
+    plan: &CopyPlan,
+    effect: Effect,
+) -> std::io::Result<(Launch, Option<Passed>)> {
+    let source = copying.way.source().map(Passed::new).transpose()?;
+    let remote = OsString::from(format!("{SHARED_HOST}:./"));
+    let here = source.as_ref().map(Passed::operand).unwrap_or_default();
+    let (program, arguments, input) = match &copying.way {
+        Way::Here(_, target) => {
+            let arguments = words(copying, plan, effect, &here, OsStr::new(target.into));
+            (copying.rsync.to_owned(), arguments, target.lock.map(OwnedFd::try_clone).transpose()?)
+        }
+        Way::Push(_, far) => {
+            let into = OsString::from(format!("{SHARED_HOST}:{}", far.into));
+            (copying.rsync.to_owned(), words(copying, plan, effect, &here, &into), None)
+        }
+        Way::Pull(_, target) => {
+            let arguments = words(copying, plan, effect, &remote, OsStr::new(target.into));
+            (copying.rsync.to_owned(), arguments, target.lock.map(OwnedFd::try_clone).transpose()?)
+        }
+        Way::There(far) => {
+            let mut all = far.words.clone();
+            // What `transfer.sh` opened as its seventh descriptor is the source.
+            all.extend(words(copying, plan, effect, OsStr::new("/proc/self/fd/7/"), OsStr::new(far.into)));
+            let (ssh, arguments) = far.server.shell();
+            (ssh, arguments, Some(files::in_memory(&script::only(script::TRANSFER, &all))?))
+        }
+    };
+    // Its messages are read as they are in no language.
+    let environment = vec![("LC_ALL".to_owned(), OsString::from("C"))];
+    Ok((Launch { program, arguments, environment, input, leftovers: Leftovers::End }, source))
+}
+
+/// The arguments of a call as a person would write them: between these operands.
+pub(super) fn shown(
+    copying: &Copying<'_>,
+    plan: &CopyPlan,
+    effect: Effect,
+    source: &OsStr,
+    destination: &OsStr,
+) -> Vec<OsString> {
+    between(copying, plan, (effect, Passage::None), source, destination)
+}
+
+fn words(copying: &Copying<'_>, plan: &CopyPlan, effect: Effect, source: &OsStr, destination: &OsStr) -> Vec<OsString> {
+    let through = match &copying.way {
+        Way::Here(..) | Way::There(_) => None,
+        Way::Push(_, far) | Way::Pull(far, _) => Some((far.server.remote_shell(), far.server.rsync_path(&far.words))),
+    };
+    let passage = match &through {
+        None => Passage::None,
+        Some((shell, server)) => Passage::Network { shell, server },
+    };
+    between(copying, plan, (effect, passage), source, destination)
+}
+
+fn between(
+    copying: &Copying<'_>,
+    plan: &CopyPlan,
+    (effect, passage): (Effect, Passage<'_>),
+    source: &OsStr,
+    destination: &OsStr,
+) -> Vec<OsString> {
+    arguments(&Call {
+        passage,
+        settings: &copying.sync.rsync,
+        filters: &copying.sync.filters,
+        filter_file: copying.sync.filter_file.as_deref(),
+        nested: copying.nested,
+        manner: &plan.manner,
+        comparison: plan.comparison,
+        effect,
+        source,
+        destination,
+    })
+}

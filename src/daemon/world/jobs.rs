@@ -1,0 +1,86 @@
+//! Jobs: what a run of a sync is given, as things stand.
+
+use crate::daemon::job::{DriveProof, Job, JobEnd, Layout, LocalEnd, RemoteEnd};
+use crate::daemon::world::World;
+use crate::model::{End, Place, RunId, SnapshotKind, Sync, Trigger, VolumeRoot, VolumeSight};
+
+impl World {
+    /// The job of a sync as things stand, if both its volumes are present.
+    pub(super) fn job(&self, sync: &Sync, run: RunId, trigger: Trigger) -> Option<Job> {
+        Some(Job {
+            run,
+            trigger,
+            source: self.job_end(sync, End::Source, &sync.source)?,
+            destination: self.job_end(sync, End::Destination, &sync.destination)?,
+            approved: self.ledger.approvals.get(&sync.name).copied(),
+            sync: sync.clone(),
+        })
+    }
+
+    fn job_end(&self, sync: &Sync, end: End, place: &Place) -> Option<JobEnd> {
+        let present = match &self.volumes.get(&place.volume)?.sight {
+            VolumeSight::Present(present) => present,
+            VolumeSight::Reached(_) => return self.remote_end(sync, end, place).map(JobEnd::There),
+            VolumeSight::Absent(_)
+            | VolumeSight::Ambiguous { .. }
+            | VolumeSight::NotMounted { .. }
+            | VolumeSight::Locked { .. }
+            | VolumeSight::NotEncrypted { .. }
+            | VolumeSight::NotProven { .. } => return None,
+        };
+        let drive = match (&self.configuration.volumes.get(&place.volume)?.root, present.device) {
+            (VolumeRoot::Drive(drive), Some(device)) => {
+                Some(DriveProof { uuid: drive.uuid.clone(), device, disk_seq: present.disk_seq })
+            }
+            (VolumeRoot::Drive(_) | VolumeRoot::Directory(_) | VolumeRoot::Server(_), _) => None,
+        };
+        Some(JobEnd::Here(LocalEnd {
+            root: present.root.clone(),
+            mount: present.mount,
+            drive,
+            fs_type: present.fs_type.clone(),
+            access: present.access,
+            volume_id: self.ledger.volume_ids.get(&place.volume).cloned(),
+            end_id: self.ledger.end_ids.get(&(sync.name.clone(), end)).cloned(),
+            layout: self.layout(sync, end, place),
+        }))
+    }
+
+    /// The end of a sync on a server, also where it is not proven to be the right one; none while no way leads there, or
+    /// while nobody knows where its drive is.
+    pub(super) fn remote_end(&self, sync: &Sync, end: End, place: &Place) -> Option<RemoteEnd> {
+        let VolumeRoot::Server(server) = &self.configuration.volumes.get(&place.volume)?.root else { return None };
+        let (reached_by, root) = match &self.volumes.get(&place.volume)?.sight {
+            VolumeSight::Reached(reached) => (Some(&reached.endpoint), reached.root.clone()),
+            VolumeSight::NotProven { root, .. } => (None, root.clone()),
+            VolumeSight::Absent(_)
+            | VolumeSight::Ambiguous { .. }
+            | VolumeSight::NotMounted { .. }
+            | VolumeSight::Locked { .. }
+            | VolumeSight::NotEncrypted { .. }
+            | VolumeSight::Present(_) => (None, Some(server.path.clone()).filter(|_| server.drive.is_none())?),
+        };
+        let routes = Some(self.routes_to(&place.volume, reached_by)).filter(|routes| !routes.is_empty())?;
+        Some(RemoteEnd {
+            routes,
+            root,
+            volume_id: self.ledger.volume_ids.get(&place.volume).cloned(),
+            end_id: self.ledger.end_ids.get(&(sync.name.clone(), end)).cloned(),
+            layout: self.layout(sync, end, place),
+        })
+    }
+
+    fn layout(&self, sync: &Sync, end: End, place: &Place) -> Layout {
+        match end {
+            End::Source if self.keeps_snapshots(place) => Layout::Snapshots,
+            End::Destination if sync.snapshots != SnapshotKind::None => Layout::Snapshots,
+            End::Source | End::Destination => Layout::Plain,
+        }
+    }
+
+    /// Whether a place is exactly the destination of a sync with snapshots.
+    fn keeps_snapshots(&self, place: &Place) -> bool {
+        let mut writers = self.configuration.syncs.values();
+        writers.any(|writer| writer.destination == *place && writer.snapshots != SnapshotKind::None)
+    }
+}

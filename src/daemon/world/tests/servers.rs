@@ -1,0 +1,425 @@
+//! Stories of servers, networks, power and sleep.
+
+use std::fmt::Write as _;
+
+use super::*;
+use crate::daemon::job::JobEnd;
+use crate::daemon::prober::ProbeReport;
+
+/// A laptop that is copied to a server at home, or from anywhere over another way; and a drive.
+const TRAVELLER: &str = r#"
+    [daemon]
+    settle = "2s"
+    grace = "10s"
+    [locations.home]
+    subnets = ["192.168.7.0/24"]
+    [ssh-endpoints.lan]
+    host = "nas.local"
+    locations = ["home"]
+    [ssh-endpoints.wan]
+    host = "nas.example.org"
+    [volumes.laptop]
+    path = "/home/a"
+    [volumes.usb]
+    drive = "2d577679-a7b6-429d-8250-3d0d80e034df"
+    [volumes.nas]
+    ssh = ["lan", "wan"]
+    path = "/srv"
+    [volumes.attic]
+    ssh = ["lan"]
+    path = "/attic"
+    [syncs.photos]
+    source = "laptop:Photos"
+    destination = "nas:photos"
+    [syncs.documents]
+    source = "laptop:Documents"
+    destination = "usb:documents"
+    [syncs.attic]
+    source = "laptop:Documents"
+    destination = "attic:documents"
+"#;
+
+fn network(address: Option<&str>) -> NetworkSight {
+    let link = |address: &str| Link {
+        addresses: [(address.parse().unwrap(), 24)].into(),
+        kind: LinkKind::Direct,
+        metered: Metered::No,
+    };
+    NetworkSight {
+        links: address.map(|address| ("eth0".into(), link(address))).into_iter().collect(),
+        ..Default::default()
+    }
+}
+
+fn at_home() -> NetworkSight {
+    network(Some("192.168.7.20"))
+}
+
+fn elsewhere() -> NetworkSight {
+    network(Some("10.1.1.5"))
+}
+
+fn metered() -> NetworkSight {
+    let mut network = at_home();
+    network.links.values_mut().for_each(|link| link.metered = Metered::Yes);
+    network
+}
+
+fn fault(trouble: HostTrouble) -> HostFault {
+    HostFault { host: "nas.local".into(), port: None, user: None, trouble }
+}
+
+impl Story {
+    /// A machine whose directories are there and whose drive is not, in this network.
+    fn travelling(network: NetworkSight) -> Self {
+        let mut story = Self::new(TRAVELLER);
+        story.see(&[("laptop", present("/home/a", None)), ("usb", absent())]);
+        story.join(network);
+        story
+    }
+
+    fn join(&mut self, network: NetworkSight) {
+        self.tell(Event::Network(Box::new(network)));
+    }
+
+    /// The servers that were asked and have not answered, each by its first way.
+    fn questions(&self) -> Vec<String> {
+        self.asked.iter().map(|order| order.probe.routes[0].endpoint.name.to_string()).collect()
+    }
+
+    fn take_question(&mut self, volume: &str) -> ProbeOrder {
+        let of = |order: &ProbeOrder| order.probe.volumes.iter().any(|probe| probe.volume.as_str() == volume);
+        let place = self.asked.iter().position(of).expect("the server was asked");
+        self.asked.remove(place)
+    }
+
+    fn answer(&mut self, volume: &str, sight: impl Fn(&ProbeOrder) -> ServerSight) {
+        let order = self.take_question(volume);
+        let sight = sight(&order);
+        let ProbeOrder { configuration, probe, .. } = order;
+        self.tell(Event::Probed(Box::new(ProbeReport { configuration, probe, sight })));
+    }
+
+    /// The server of this volume answers, and all that is asked for is there.
+    fn reaches(&mut self, volume: &str) {
+        self.answer(volume, |order| {
+            let reached = ReachedVolume {
+                endpoint: order.probe.routes[0].endpoint.name.clone(),
+                interface: Some("eth0".into()),
+                root: "/srv".into(),
+                access: Access::ReadWrite,
+                fs_type: "btrfs".into(),
+                id: None,
+            };
+            let ready = |volume: &RemoteProbe| volume.ends.iter().map(|_| EndSight::Ready { id: None }).collect();
+            let volumes = order.probe.volumes.iter();
+            ServerSight::Reached(volumes.map(|volume| (VolumeSight::Reached(reached.clone()), ready(volume))).collect())
+        });
+    }
+
+    fn fails_to_reach(&mut self, volume: &str, trouble: &HostTrouble) {
+        self.answer(volume, |_| ServerSight::OutOfReach(vec![fault(trouble.clone())]));
+    }
+
+    fn host_faults(&self) -> usize {
+        self.notices.iter().filter(|notice| matches!(notice, Notice::HostFault(_))).count()
+    }
+}
+
+fn lost() -> Conclusion {
+    Conclusion::Interrupted(Interruption::Network("the server does not answer any more".into()))
+}
+
+#[test]
+fn nobody_is_asked_before_the_network_is_known_and_then_each_server_once() {
+    let mut story = Story::new(TRAVELLER);
+    story.see(&[("laptop", present("/home/a", None)), ("usb", absent())]);
+    assert!(story.asked.is_empty());
+    assert_eq!(story.codes("photos"), ["destination-volume-absent"]);
+    story.wait(1);
+    story.join(at_home());
+    assert_eq!(story.questions(), ["lan", "lan"]);
+    story.reaches("nas");
+    assert_eq!(story.status_of("photos").state, SyncState::Queued);
+    story.wait(2);
+    assert_eq!(story.running(), ["photos"]);
+    assert_eq!(story.started[0].trigger, Trigger::Network);
+}
+
+#[test]
+fn a_way_that_is_not_meant_for_here_is_not_tried() {
+    let mut story = Story::travelling(elsewhere());
+    assert_eq!(story.questions(), ["wan"]);
+    assert_eq!(story.codes("attic"), ["wrong-location"]);
+    assert!(story.world.status(&now_at(0)).locations.is_empty());
+    story.reaches("nas");
+    story.join(at_home());
+    assert_eq!(story.questions(), ["lan", "lan"]);
+    assert_eq!(story.world.status(&now_at(0)).locations.len(), 1);
+}
+
+#[test]
+fn a_run_takes_first_the_way_by_which_the_server_was_reached() {
+    let mut story = Story::travelling(at_home());
+    story.answer("nas", |order| {
+        let wan = &order.probe.routes[1].endpoint.name;
+        let root = "/srv".into();
+        let reached = ReachedVolume {
+            endpoint: wan.clone(),
+            interface: None,
+            root,
+            access: Access::ReadWrite,
+            fs_type: "ext4".into(),
+            id: None,
+        };
+        ServerSight::Reached(vec![(VolumeSight::Reached(reached), vec![EndSight::Ready { id: None }])])
+    });
+    story.wait(2);
+    let JobEnd::There(end) = &story.started[0].destination else { panic!("{:?}", story.started[0].destination) };
+    let ways: Vec<_> = end.routes.iter().map(|route| route.endpoint.name.as_str()).collect();
+    assert_eq!(ways, ["wan", "lan"]);
+}
+
+#[test]
+fn changes_while_a_question_is_under_way_make_one_more() {
+    let mut story = Story::travelling(at_home());
+    for _ in 0..100 {
+        story.tell(Event::RoutesChanged);
+    }
+    assert_eq!(story.asked.len(), 2, "one for each server");
+    story.reaches("nas");
+    assert_eq!(story.asked.len(), 2, "the one that is owed");
+    assert!(story.running().is_empty());
+    story.wait(5);
+    assert!(story.running().is_empty(), "what is known is old, and the answer is on its way");
+    story.reaches("nas");
+    assert_eq!(story.asked.len(), 1);
+    story.wait(2);
+    assert_eq!(story.running(), ["photos"]);
+}
+
+#[test]
+fn an_answer_to_an_old_configuration_counts_for_nothing() {
+    let mut story = Story::travelling(at_home());
+    let text = TRAVELLER.replace("nas:photos", "nas:pictures");
+    story.tell(Event::Configured(Ok(configuration(&text))));
+    story.reaches("nas");
+    story.wait(5);
+    assert!(story.running().is_empty());
+    assert_eq!(story.asked.len(), 2);
+    story.reaches("nas");
+    story.wait(2);
+    assert_eq!(story.started[0].sync.destination.subdir.as_path(), std::path::Path::new("pictures"));
+}
+
+#[test]
+fn a_server_that_is_off_is_asked_again_ever_more_seldom_until_the_network_changes() {
+    let mut story = Story::travelling(elsewhere());
+    story.fails_to_reach("nas", &HostTrouble::Silent);
+    assert_eq!(story.codes("photos"), ["host-unreachable"]);
+    let mut waits = Vec::new();
+    for _ in 0..12 {
+        let before = story.second;
+        while story.asked.is_empty() {
+            story.wait(1);
+        }
+        waits.push(story.second - before);
+        story.fails_to_reach("nas", &HostTrouble::Silent);
+    }
+    assert!((11..=15).contains(&waits[0]), "{waits:?}");
+    assert!(waits.iter().all(|wait| *wait <= 1800) && waits[11] > 1300, "{waits:?}");
+    story.tell(Event::RoutesChanged);
+    assert_eq!(story.asked.len(), 1, "at once");
+    story.reaches("nas");
+    story.wait(2);
+    assert_eq!(story.running(), ["photos"]);
+}
+
+#[test]
+fn another_host_at_the_same_address_is_not_home_and_said_once() {
+    let mut story = Story::travelling(at_home());
+    story.fails_to_reach("nas", &HostTrouble::OtherKey);
+    assert_eq!(story.codes("photos"), ["host-key-mismatch"]);
+    assert_eq!(story.host_faults(), 1);
+    for _ in 0..5 {
+        story.tell(Event::RoutesChanged);
+        story.fails_to_reach("nas", &HostTrouble::OtherKey);
+    }
+    assert_eq!(story.host_faults(), 1);
+    story.tell(Event::RoutesChanged);
+    story.reaches("nas");
+    story.tell(Event::RoutesChanged);
+    story.fails_to_reach("nas", &HostTrouble::OtherKey);
+    assert_eq!(story.host_faults(), 2, "it was home in between");
+}
+
+#[test]
+fn a_metered_way_is_not_taken_unless_somebody_insists() {
+    let mut story = Story::travelling(metered());
+    story.reaches("nas");
+    story.wait(5);
+    assert_eq!(story.codes("photos"), ["metered"]);
+    assert!(story.running().is_empty());
+    // A metered connection is nothing to a drive.
+    story.plug("usb");
+    story.wait(10);
+    assert_eq!(story.running(), ["documents"]);
+    story.end("documents", Conclusion::Ok);
+    let (answer, _answered) = oneshot::channel();
+    let (ends, _ended) = mpsc::channel(16);
+    let syncs = vec![name("photos")];
+    story.tell(Event::Asked(Ask::Run { syncs, urgency: Urgency::Forced, answer, ends }));
+    story.reaches("nas");
+    assert_eq!(story.running(), ["photos"]);
+    story.end("photos", Conclusion::Ok);
+    story.join(at_home());
+    assert!(story.codes("photos").is_empty());
+}
+
+#[test]
+fn the_battery_decides_where_it_is_asked() {
+    let with = |rule: &str| {
+        TRAVELLER
+            .replace("[defaults]", "")
+            .replace("[syncs.photos]", &format!("[syncs.photos]\nwhen = {{ battery = \"{rule}\" }}"))
+    };
+    let mut story = Story::new(&with("50%"));
+    story.see(&[("laptop", present("/home/a", None)), ("usb", absent())]);
+    story.join(at_home());
+    story.reaches("nas");
+    story.tell(Event::Power(PowerSight::Battery(Some(49))));
+    assert_eq!(story.codes("photos"), ["battery"]);
+    story.tell(Event::Power(PowerSight::Battery(Some(50))));
+    assert!(story.codes("photos").is_empty());
+    story.tell(Event::Power(PowerSight::Battery(None)));
+    assert_eq!(story.codes("photos"), ["battery"]);
+    story.tell(Event::Power(PowerSight::Unknown));
+    assert!(story.codes("photos").is_empty());
+}
+
+#[test]
+fn a_broken_connection_is_tried_again_soon_and_is_no_failure_right_after_a_join() {
+    let mut story = Story::travelling(at_home());
+    story.reaches("nas");
+    story.wait(2);
+    for _ in 0..4 {
+        assert_eq!(story.running(), ["photos"]);
+        story.end("photos", lost());
+        assert_eq!(story.world.memory[&name("photos")].failures, 0);
+        assert_eq!(story.codes("photos"), ["backing-off"]);
+        story.reaches("nas");
+        story.wait(40);
+    }
+    assert_eq!(story.running(), ["photos"]);
+    story.wait(400);
+    story.end("photos", lost());
+    assert_eq!(story.world.memory[&name("photos")].failures, 1, "the network has long been up");
+}
+
+#[test]
+fn a_run_without_a_way_to_its_server_is_stopped_and_goes_on_when_the_way_is_back() {
+    let mut story = Story::travelling(at_home());
+    story.reaches("nas");
+    story.wait(2);
+    story.join(network(None));
+    story.fails_to_reach("nas", &HostTrouble::Silent);
+    assert!(story.stopped.is_empty(), "it may answer a connection that is up");
+    story.tell(Event::RoutesChanged);
+    story.fails_to_reach("nas", &HostTrouble::NoRoute);
+    assert!(matches!(&story.stopped[..], [(_, Interruption::Network(_))]), "{:?}", story.stopped);
+    story.end("photos", lost());
+    story.fails_to_reach("nas", &HostTrouble::NoRoute);
+    assert_eq!(story.codes("photos")[0], "host-unreachable");
+    story.join(at_home());
+    story.reaches("nas");
+    story.wait(2);
+    assert_eq!(story.running(), ["photos"]);
+}
+
+#[test]
+fn servers_out_of_reach_never_delay_a_local_copy() {
+    let mut text = TRAVELLER.to_owned();
+    for number in 0..100 {
+        write!(
+            text,
+            "[ssh-endpoints.e{number}]\nhost = \"h{number}\"\n[volumes.v{number}]\nssh = [\"e{number}\"]\npath = \"/x\"\n\
+             [syncs.s{number}]\nsource = \"laptop:d{number}\"\ndestination = \"v{number}:d\"\n"
+        )
+        .unwrap();
+    }
+    let mut story = Story::new(&text);
+    story.see(&[("laptop", present("/home/a", None)), ("usb", absent())]);
+    story.join(elsewhere());
+    assert_eq!(story.asked.len(), 101);
+    // None of them ever answers.
+    story.plug("usb");
+    story.wait(10);
+    assert_eq!(story.running(), ["documents"]);
+}
+
+#[test]
+fn whoever_asks_for_a_sync_is_answered_once_its_server_was_asked() {
+    let mut story = Story::travelling(elsewhere());
+    story.fails_to_reach("nas", &HostTrouble::Silent);
+    let (answer, mut answered) = oneshot::channel();
+    let (ends, mut ended) = mpsc::channel(16);
+    let syncs = vec![name("photos")];
+    story.tell(Event::Asked(Ask::Run { syncs, urgency: Urgency::Asked, answer, ends }));
+    assert!(answered.try_recv().is_err(), "the server was switched on meanwhile, for all that is known");
+    story.reaches("nas");
+    assert!(answered.try_recv().unwrap().unwrap()[0].obstacles.is_empty());
+    assert_eq!(story.running(), ["photos"]);
+    assert_eq!(story.started[0].trigger, Trigger::Request);
+    story.end("photos", Conclusion::Ok);
+    assert!(matches!(ended.try_recv(), Ok(RequestEnd::Ran(_))));
+}
+
+#[test]
+fn sleep_stops_what_runs_and_waking_goes_on_with_it_after_a_moment() {
+    let mut story = Story::travelling(at_home());
+    story.reaches("nas");
+    story.wait(2);
+    story.tell(Event::GoingToSleep);
+    assert_eq!(story.stopped, [(name("photos"), Interruption::Suspend)]);
+    assert!(!story.asleep, "what runs comes to its end first");
+    story.end("photos", Conclusion::Interrupted(Interruption::Suspend));
+    assert!(story.asleep);
+    story.plug("usb");
+    story.wait(20);
+    assert!(story.running().is_empty(), "nothing starts while the machine is about to sleep");
+    story.asked.clear();
+    story.tell(Event::Woke);
+    assert!(story.running().is_empty());
+    story.wait(2);
+    assert_eq!(story.running(), ["documents"]);
+}
+
+#[test]
+fn however_often_the_machine_sleeps_a_run_goes_on_when_it_wakes() {
+    let mut story = Story::travelling(at_home());
+    story.reaches("nas");
+    story.wait(2);
+    for _ in 0..6 {
+        assert_eq!(story.running(), ["photos"]);
+        story.tell(Event::GoingToSleep);
+        story.end("photos", Conclusion::Interrupted(Interruption::Suspend));
+        story.tell(Event::Woke);
+        // It was asked behind the run, too.
+        story.reaches("nas");
+        story.reaches("nas");
+        story.wait(2);
+    }
+    assert_eq!(story.running(), ["photos"]);
+}
+
+#[test]
+fn a_sleep_that_does_not_come_is_forgotten() {
+    let mut story = Story::travelling(elsewhere());
+    story.tell(Event::GoingToSleep);
+    assert!(story.asleep, "nothing ran");
+    story.plug("usb");
+    story.wait(59);
+    assert!(story.running().is_empty());
+    story.wait(10);
+    assert_eq!(story.running(), ["documents"]);
+}

@@ -1,0 +1,267 @@
+//! Announcements in words, short and plain, for a desktop.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use crate::formats::text;
+use crate::model::{
+    Announcement, Button, Deeds, Failure, Matter, Notification, Obstacle, Remedy, Subject, SyncName, VolumeName, Weight,
+};
+
+/// The most characters of a message that comes from elsewhere; the journal has the rest.
+const LONGEST: usize = 300;
+
+/// Whether notifications can have buttons.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Buttons {
+    /// They can.
+    Shown,
+    /// They cannot, so that the sentence names the command instead.
+    Left,
+}
+
+/// The announcement in words; `None` for one that only takes back what was said before.
+#[must_use]
+pub fn notification(announcement: &Announcement, buttons: Buttons) -> Option<Notification> {
+    let Announcement { subject, matter } = announcement;
+    let plain = |summary: String, body: String, weight| Some(Notification { summary, body, weight, button: None });
+    match matter {
+        Matter::Starting { syncs, after } => Some(starting(subject, syncs, *after, buttons)),
+        Matter::OnHold => {
+            let body = format!("Nothing starts on it. `nbkpctl release {}` ends the hold.", name(subject));
+            plain(format!("{} is on hold", title(subject)), body, Weight::Passing(None))
+        }
+        Matter::Done(deeds) => plain(format!("{}: done", title(subject)), done(deeds), Weight::Passing(None)),
+        Matter::SafeToRemove(deeds) => {
+            let body = if deeds.syncs.is_empty() { "Everything is written.".to_owned() } else { done(deeds) };
+            plain(format!("{} is safe to remove", title(subject)), body, Weight::Passing(None))
+        }
+        Matter::Failed(failure) => {
+            plain(format!("{} failed", title(subject)), failed(failure, name(subject)), Weight::Standing)
+        }
+        Matter::Held(obstacles) => {
+            let sentences: Vec<_> = obstacles.iter().map(|obstacle| waits(obstacle, subject)).collect();
+            plain(format!("{} needs your approval", title(subject)), sentences.join("\n"), Weight::Pressing)
+        }
+        Matter::Overdue { syncs, age, waits_for } => {
+            let copies = if syncs.len() == 1 { "its last copy is" } else { "the oldest copy is" };
+            let mut body = format!("{}: {copies} {} old.", names(syncs), text::span(*age));
+            if let Some(obstacle) = waits_for {
+                body.push('\n');
+                body.push_str(&waits(obstacle, &Subject::Sync(syncs.first()?.clone())));
+            }
+            plain(format!("{} is overdue", title(subject)), body, Weight::Pressing)
+        }
+        Matter::Withdrawn => None,
+    }
+}
+
+/// The text as a server shows it that takes `<b>` and `&amp;` for markup.
+#[must_use]
+pub fn without_markup(text: &str) -> Cow<'_, str> {
+    if !text.contains(['&', '<', '>']) {
+        return Cow::Borrowed(text);
+    }
+    Cow::Owned(text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;"))
+}
+
+fn starting(subject: &Subject, syncs: &[SyncName], after: Duration, buttons: Buttons) -> Notification {
+    let (button, way_out) = match buttons {
+        Buttons::Shown => (Some(Button::Hold), String::new()),
+        Buttons::Left => (None, format!(" `nbkpctl hold {}` keeps hands off it.", name(subject))),
+    };
+    Notification {
+        // Nobody counts what is left of a second.
+        summary: format!("{}: backup starts in {}", title(subject), text::span(after + Duration::from_millis(999))),
+        body: format!("{} will be copied.{way_out}", names(syncs)),
+        weight: Weight::Passing(Some(after)),
+        button,
+    }
+}
+
+fn done(deeds: &Deeds) -> String {
+    let syncs = names(&deeds.syncs);
+    match deeds.files {
+        0 => format!("{syncs}: nothing had changed."),
+        files => format!("{syncs}: {}, {} copied.", text::count(files, "file"), text::size(deeds.bytes)),
+    }
+}
+
+fn failed(failure: &Failure, sync: &str) -> String {
+    let (what, advice) = (sentence(&failure.detail), sentence(failure.kind.advice()));
+    let afterwards = match failure.kind.remedy() {
+        Remedy::TryAgain => "It is tried again by itself.".to_owned(),
+        Remedy::WaitForChange => "It goes on by itself then.".to_owned(),
+        Remedy::AskPerson => format!("Then: `nbkpctl run {sync}`."),
+    };
+    format!("{what}\n{advice} {afterwards}")
+}
+
+/// What stands in the way, and what to do about it.
+fn waits(obstacle: &Obstacle, subject: &Subject) -> String {
+    let what = sentence(&obstacle.to_string());
+    match subject {
+        Subject::Sync(sync) => format!("{what} {}", sentence(&obstacle.hint(sync))),
+        Subject::Drive(_) | Subject::Overdue(_) => what,
+    }
+}
+
+/// A fragment as a sentence. It may hold the names of strangers' files, so it is made harmless, and cut.
+fn sentence(fragment: &str) -> String {
+    let harmless = text::printable(fragment);
+    let mut rest = harmless.chars();
+    let mut shown: String = rest.by_ref().take(1).flat_map(char::to_uppercase).collect();
+    shown.extend(rest.by_ref().take(LONGEST));
+    shown.push(if rest.next().is_some() { '…' } else { '.' });
+    shown
+}
+
+fn title(subject: &Subject) -> String {
+    match subject {
+        Subject::Sync(sync) => format!("Backup {sync}"),
+        Subject::Drive(volume) => format!("Drive {volume}"),
+        Subject::Overdue(volume) => format!("Backup to {volume}"),
+    }
+}
+
+fn name(subject: &Subject) -> &str {
+    match subject {
+        Subject::Sync(sync) => sync.as_str(),
+        Subject::Drive(volume) | Subject::Overdue(volume) => VolumeName::as_str(volume),
+    }
+}
+
+/// At most a few names: a notification is no list.
+fn names(syncs: &[SyncName]) -> String {
+    const SHOWN: usize = 5;
+    let shown: Vec<&str> = syncs.iter().take(SHOWN).map(SyncName::as_str).collect();
+    match syncs.len().saturating_sub(SHOWN) {
+        0 => shown.join(", "),
+        more => format!("{} and {more} more", shown.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::model::{Absence, End, FailureKind, HoldReason, Step};
+
+    fn syncs(names: &[&str]) -> Vec<SyncName> {
+        names.iter().map(|name| name.parse().unwrap()).collect()
+    }
+
+    fn shown(subject: Subject, matter: Matter) -> Notification {
+        notification(&Announcement { subject, matter }, Buttons::Shown).unwrap()
+    }
+
+    fn drive() -> Subject {
+        Subject::Drive("usb".parse().unwrap())
+    }
+
+    fn sync() -> Subject {
+        Subject::Sync("documents".parse().unwrap())
+    }
+
+    fn failure(kind: FailureKind, detail: &str) -> Matter {
+        Matter::Failed(Failure { at: Step::Copy, kind, detail: detail.to_owned() })
+    }
+
+    #[test]
+    fn a_start_can_be_held_by_a_button_or_by_a_command() {
+        let matter = Matter::Starting { syncs: syncs(&["documents", "photos"]), after: Duration::from_millis(9_944) };
+        let with = shown(drive(), matter.clone());
+        assert_eq!(with.summary, "Drive usb: backup starts in 10 s");
+        assert_eq!(with.body, "documents, photos will be copied.");
+        assert_eq!(
+            (with.button, with.weight),
+            (Some(Button::Hold), Weight::Passing(Some(Duration::from_millis(9_944))))
+        );
+        let without = notification(&Announcement { subject: drive(), matter }, Buttons::Left).unwrap();
+        assert_eq!(without.body, "documents, photos will be copied. `nbkpctl hold usb` keeps hands off it.");
+        assert_eq!(without.button, None);
+    }
+
+    #[test]
+    fn what_was_done_is_told_with_figures() {
+        let deeds = Deeds { syncs: syncs(&["documents"]), files: 41, bytes: 3 << 20 };
+        let done = shown(drive(), Matter::Done(deeds.clone()));
+        assert_eq!(
+            (done.summary.as_str(), done.body.as_str()),
+            ("Drive usb: done", "documents: 41 files, 3.0 MiB copied.")
+        );
+        let none = Deeds { files: 0, ..deeds.clone() };
+        assert_eq!(shown(sync(), Matter::Done(none)).body, "documents: nothing had changed.");
+        let safe = shown(drive(), Matter::SafeToRemove(deeds));
+        assert_eq!(safe.summary, "Drive usb is safe to remove");
+        assert_eq!(safe.body, "documents: 41 files, 3.0 MiB copied.");
+        assert_eq!(shown(drive(), Matter::SafeToRemove(Deeds::default())).body, "Everything is written.");
+        let many = Deeds { syncs: syncs(&["a", "b", "c", "d", "e", "f", "g"]), files: 1, bytes: 1 };
+        assert_eq!(shown(drive(), Matter::Done(many)).body, "a, b, c, d, e and 2 more: 1 file, 1 B copied.");
+    }
+
+    #[test]
+    fn a_failure_says_what_to_do() {
+        let body = |kind| shown(sync(), failure(kind, "could not write /media/usb/a")).body;
+        assert_eq!(
+            body(FailureKind::NoSpace),
+            "Could not write /media/usb/a.\nMake room on the destination, or keep fewer snapshots. It goes on by itself then."
+        );
+        assert!(
+            body(FailureKind::Io).ends_with("`dmesg` tells more. It is tried again by itself."),
+            "{}",
+            body(FailureKind::Io)
+        );
+        assert!(body(FailureKind::Permission).ends_with("Then: `nbkpctl run documents`."));
+    }
+
+    #[test]
+    fn what_needs_a_person_is_pressing() {
+        let reason = HoldReason::Deletions { deletions: 60, before: 100, allowed_percent: 25 };
+        let held = shown(sync(), Matter::Held(vec![Obstacle::Held(reason)]));
+        assert_eq!((held.summary.as_str(), held.weight), ("Backup documents needs your approval", Weight::Pressing));
+        assert!(
+            held.body.ends_with("Look with `nbkpctl diff documents`, then `nbkpctl approve documents`."),
+            "{held:?}"
+        );
+        let volume: VolumeName = "usb".parse().unwrap();
+        let absent =
+            Obstacle::VolumeAbsent { end: End::Destination, volume: volume.clone(), absence: Absence::NotPlugged };
+        let matter = Matter::Overdue {
+            syncs: syncs(&["documents"]),
+            age: Duration::from_hours(24 * 9),
+            waits_for: Some(absent),
+        };
+        let overdue = shown(Subject::Overdue(volume), matter);
+        assert_eq!((overdue.summary.as_str(), overdue.weight), ("Backup to usb is overdue", Weight::Pressing));
+        assert_eq!(overdue.body, "documents: its last copy is 9 days old.\nDrive `usb` is not plugged in. Plug it in.");
+    }
+
+    #[test]
+    fn names_of_strangers_do_no_harm() {
+        let detail = "could not read \u{1b}[31m<img src=x>&amp;\u{202e}gpj\n";
+        let shown = shown(sync(), failure(FailureKind::Io, detail));
+        assert!(
+            shown.body.starts_with("Could not read \\u{1b}[31m<img src=x>&amp;\\u{202e}gpj\\n.\n"),
+            "{}",
+            shown.body
+        );
+        let escaped = without_markup(&shown.body);
+        assert!(escaped.contains("&lt;img src=x&gt;&amp;amp;"), "{escaped}");
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_a_name_holds_the_body_is_short_plain_and_without_markup(detail in any::<String>()) {
+            let shown = shown(sync(), failure(FailureKind::Other, &detail));
+            prop_assert!(shown.body.chars().count() < LONGEST + 200);
+            prop_assert_eq!(shown.body.matches('\n').count(), 1, "a line break of a stranger");
+            prop_assert!(!shown.body.chars().any(|c| c.is_control() && c != '\n'));
+            let escaped = without_markup(&shown.body);
+            prop_assert!(!escaped.contains(['<', '>']));
+            let back = escaped.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&");
+            prop_assert_eq!(back, shown.body);
+        }
+    }
+}

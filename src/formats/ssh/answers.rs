@@ -1,0 +1,231 @@
+//! What our scripts answer: lines of a word and a text. What a server says is believed to be about itself and no more:
+//! names that are not ours have no place in it, and a line that is not known is passed over.
+
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt as _;
+use std::path::PathBuf;
+
+use crate::model::{FailureKind, SnapshotName};
+
+/// How one end of a sync stands at a server, as `look.sh` tells it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Look {
+    /// Where the root of the volume really is.
+    pub root: Option<PathBuf>,
+    /// Where the directory of the sync really is.
+    pub at: Option<PathBuf>,
+    /// The text of `.nbkp-vol`, without line feeds at its end.
+    pub volume: Vec<u8>,
+    /// The text of `.nbkp-src` or `.nbkp-dst`, the same.
+    pub end: Vec<u8>,
+    /// The programs that are missing.
+    pub missing_tools: Vec<String>,
+    /// What `staging` is: `subvolume`, `directory`, `foreign`, `missing` or `other`.
+    pub staging: Option<String>,
+    /// What became of a time with nanoseconds that a file was given.
+    pub kept_time: Option<String>,
+    /// The boot of the server.
+    pub boot: String,
+    /// The number of the device, as `stat(2)` has it.
+    pub device: u64,
+    /// The sequence number of its medium, or that of the mount where the kernel does not number media.
+    pub medium: Option<u64>,
+    /// What is free, in KiB.
+    pub free: Option<u64>,
+    /// What an earlier copy left noted.
+    pub marker: Option<Vec<u8>>,
+    /// Where `latest` points.
+    pub latest: Option<PathBuf>,
+    /// Whether there is a directory of snapshots, and what it holds.
+    pub shelf: Option<Shelf>,
+    /// What the log says of snapshots.
+    pub log: Vec<u8>,
+    /// What stands in the way, as the last word.
+    pub obstacle: Option<Word>,
+}
+
+/// The directory of snapshots.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Shelf {
+    /// The complete ones, oldest first.
+    pub complete: Vec<SnapshotName>,
+    /// The unfinished ones, by what comes behind their prefix, oldest first.
+    pub in_progress: Vec<String>,
+    /// Those that serve as a basis, the same.
+    pub stale: Vec<String>,
+    /// What is being deleted, by whole name.
+    pub trash: Vec<String>,
+}
+
+/// Why a script ended where it did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Word {
+    /// One of the words of `say`.
+    pub word: String,
+    /// What about.
+    pub text: String,
+}
+
+/// The lines of an answer, each split at its first blank.
+pub fn lines(answer: &[u8]) -> impl Iterator<Item = (&str, &[u8])> {
+    answer.split(|byte| *byte == b'\n').filter_map(|line| {
+        let end = line.iter().position(|byte| *byte == b' ').unwrap_or(line.len());
+        let (word, rest) = line.split_at_checked(end)?;
+        Some((std::str::from_utf8(word).ok()?, rest.strip_prefix(b" ").unwrap_or_default()))
+    })
+}
+
+/// The text for people.
+#[must_use]
+pub fn shown(text: &[u8]) -> String {
+    let text = String::from_utf8_lossy(text);
+    text.chars().take(1000).map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
+}
+
+const OBSTACLES: [&str; 12] = [
+    "no-root",
+    "no-directory",
+    "missing",
+    "unreadable",
+    "odd",
+    "read-only",
+    "taken",
+    "impostor",
+    "lost",
+    "superseded",
+    "failed",
+    "refused",
+];
+
+/// The word by which a script ended, if it did not come to its end.
+#[must_use]
+pub fn last_word(answer: &[u8]) -> Option<Word> {
+    let mut words = lines(answer).filter(|(word, _)| OBSTACLES.contains(word));
+    words.next().map(|(word, text)| Word { word: word.to_owned(), text: shown(text) })
+}
+
+/// Reads the answer of `look.sh`.
+#[must_use]
+pub fn look(answer: &[u8]) -> Look {
+    let path = |text: &[u8]| Some(PathBuf::from(OsString::from_vec(text.to_vec()))).filter(|path| path.is_absolute());
+    let number = |text: &[u8]| std::str::from_utf8(text).ok()?.trim().parse::<u64>().ok();
+    let mut look = Look { obstacle: last_word(answer), ..Look::default() };
+    let add = |to: &mut Vec<u8>, text: &[u8]| {
+        to.extend_from_slice(text);
+        to.push(b'\n');
+    };
+    for (word, text) in lines(answer) {
+        match word {
+            "root" => look.root = path(text),
+            "at" => look.at = path(text),
+            "volume" => add(&mut look.volume, text),
+            "end" => add(&mut look.end, text),
+            "tool" => look.missing_tools.push(shown(text)),
+            "staging" => look.staging = Some(shown(text)),
+            "kept" => look.kept_time = Some(shown(text)),
+            "boot" => look.boot = shown(text),
+            "device" => look.device = number(text).unwrap_or_default(),
+            "medium" => look.medium = number(text),
+            "free" => look.free = number(text),
+            "marker" => add(look.marker.get_or_insert_default(), text),
+            "latest" => look.latest = Some(PathBuf::from(OsString::from_vec(text.to_vec()))),
+            "shelf" => drop(look.shelf.get_or_insert_default()),
+            "entry" => look.shelf.get_or_insert_default().add(&shown(text)),
+            "other" if text.starts_with(b".trash-") => {
+                look.shelf.get_or_insert_default().trash.push(shown(text));
+            }
+            "log" => add(&mut look.log, text),
+            _ => {}
+        }
+    }
+    for text in [&mut look.volume, &mut look.end] {
+        text.truncate(text.iter().rposition(|byte| *byte != b'\n').map_or(0, |last| last.saturating_add(1)));
+    }
+    if let Some(shelf) = &mut look.shelf {
+        shelf.complete.sort_unstable();
+        for names in [&mut shelf.in_progress, &mut shelf.stale] {
+            names.sort_unstable();
+        }
+    }
+    look
+}
+
+impl Shelf {
+    fn add(&mut self, name: &str) {
+        let whole = || name.to_owned();
+        if name.starts_with(".trash-") {
+            self.trash.push(whole());
+        } else if let Some(made) = name.strip_prefix(".inprogress-") {
+            self.in_progress.push(made.to_owned());
+        } else if let Some(made) = name.strip_prefix(".stale-") {
+            self.stale.push(made.to_owned());
+        } else if let Ok(name) = name.parse() {
+            self.complete.push(name);
+        }
+    }
+}
+
+/// What sort of failure these words of a program are, as the C library writes them in its own language.
+#[must_use]
+pub fn kind(words: &str) -> FailureKind {
+    const ROWS: [(&str, FailureKind); 9] = [
+        ("No space left on device", FailureKind::NoSpace),
+        ("Disk quota exceeded", FailureKind::NoSpace),
+        ("Read-only file system", FailureKind::ReadOnly),
+        ("Input/output error", FailureKind::Io),
+        ("Structure needs cleaning", FailureKind::Io),
+        ("Permission denied", FailureKind::Permission),
+        ("Operation not permitted", FailureKind::Permission),
+        ("is no regular file", FailureKind::Hostile),
+        ("not the mv of", FailureKind::ToolMissing),
+    ];
+    ROWS.iter().find(|(row, _)| words.contains(row)).map_or(FailureKind::Other, |(_, kind)| *kind)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_look_is_read_line_by_line() {
+        let answer =
+            b"root /srv\nvolume id = \"a\"\n\nat /srv/my documents\nend \n\nstaging subvolume\nboot b\ndevice 42\nmedium 7\n\
+            marker flushed\n\nlatest snapshots/2026-11-22T17:30:00.000Z\nshelf\nentry 2026-11-22T17:30:00.000Z\n\
+            entry 2026-11-21T17:30:00.000Z\nentry .stale-2026-11-23T17:30:00.000Z\nentry lost+found\nother .trash-x\n\
+            entry 2026-13-40T17:30:00.000Z\nlog {}\nnonsense\n";
+        let look = look(answer);
+        assert_eq!(look.at, Some("/srv/my documents".into()));
+        assert_eq!((look.volume.as_slice(), look.end.as_slice()), (&b"id = \"a\""[..], &b""[..]));
+        assert_eq!((look.device, look.boot.as_str(), look.obstacle), (42, "b", None));
+        assert_eq!(look.medium, Some(7));
+        assert_eq!(look.marker, Some(b"flushed\n".to_vec()));
+        let shelf = look.shelf.unwrap();
+        let names: Vec<_> = shelf.complete.iter().map(ToString::to_string).collect();
+        assert_eq!(names, ["2026-11-21T17:30:00.000Z", "2026-11-22T17:30:00.000Z"]);
+        assert_eq!((shelf.stale.len(), shelf.trash, shelf.in_progress.len()), (1, vec![".trash-x".to_owned()], 0));
+        assert_eq!(look.log, b"{}\n");
+    }
+
+    #[test]
+    fn a_medium_that_is_not_numbered_is_unknown() {
+        for answer in [&b"device 42\n"[..], b"device 42\nmedium \n", b"device 42\nmedium x\n"] {
+            assert_eq!(look(answer).medium, None);
+        }
+    }
+
+    #[test]
+    fn the_word_that_ended_a_script_is_safe_to_show() {
+        let word = last_word(b"root /srv\nmissing .nbkp-vol\x1b[2J\n").unwrap();
+        assert_eq!(word.word, "missing");
+        assert!(!word.text.contains('\x1b'));
+        assert_eq!(last_word(b"root /srv\n"), None);
+    }
+
+    #[test]
+    fn words_of_programs_have_their_remedy() {
+        assert_eq!(kind("mkdir: cannot create directory 'x': No space left on device"), FailureKind::NoSpace);
+        assert_eq!(kind("ln: Read-only file system"), FailureKind::ReadOnly);
+        assert_eq!(kind("sync: error syncing '.': Input/output error"), FailureKind::Io);
+        assert_eq!(kind("whatever"), FailureKind::Other);
+    }
+}

@@ -1,0 +1,10 @@
+//! ssh: its arguments, its complaints, and what is said to a shell at the other end.
+
+pub mod answers;
+pub mod arguments;
+pub mod complaints;
+pub mod hops;
+pub mod probe;
+pub mod quote;
+pub mod script;
+pub mod settings;

@@ -1,0 +1,205 @@
+//! What is said to a POSIX shell at the other end, and how its answer is read.
+//!
+//! A script and its arguments go to the standard input of `sh`: the remote login shell, which may be anything, reads
+//! constant words. Only what becomes rsync, whose standard input is the copy, stands on its command line, quoted word by
+//! word ([`line()`]). A script is a function, called in a block of its own, so that half of all this does nothing. Its
+//! answer begins and ends with a line of ours: what comes before is a login shell that talks, and an answer without its
+//! end is a connection that broke.
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStringExt as _;
+
+use super::quote;
+
+/// The command that reads a script. The variables mark its processes as ours, so that a later run knows those that a
+/// broken connection left behind.
+#[must_use]
+pub fn command(marks: Option<&Marks>) -> OsString {
+    match marks {
+        None => "exec sh -s".into(),
+        Some(Marks { client, run }) => format!("exec env NBKP_CLIENT={client} NBKP_RUN={run} sh -s").into(),
+    }
+}
+
+/// What marks the processes of a run at the other end, for all to see.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Marks {
+    client: String,
+    run: String,
+}
+
+impl Marks {
+    /// The marks of a run; letters, digits, `-`, `.`, `_` and `@` stay, anything else becomes `_`.
+    #[must_use]
+    pub fn new(client: &str, run: &str) -> Self {
+        let plain = |text: &str| {
+            let safe = |c: char| if c.is_ascii_alphanumeric() || "-._@".contains(c) { c } else { '_' };
+            text.chars().map(safe).collect::<String>()
+        };
+        // The colon at the end keeps one from being the beginning of another.
+        Self { client: format!("{}:", plain(client)), run: format!("{}:", plain(run)) }
+    }
+
+    /// Whose processes they are.
+    #[must_use]
+    pub fn client(&self) -> &str {
+        &self.client
+    }
+
+    /// Of which run they are.
+    #[must_use]
+    pub fn run(&self) -> &str {
+        &self.run
+    }
+}
+
+macro_rules! whole {
+    ($file:literal) => {
+        concat!(include_str!("scripts/common.sh"), include_str!(concat!("scripts/", $file)))
+    };
+}
+
+/// Tells how one end of a sync stands.
+pub const LOOK: &str = whole!("look.sh");
+/// Proves an end and becomes rsync.
+pub const TRANSFER: &str = whole!("transfer.sh");
+/// Makes complete what was copied.
+pub const PUBLISH: &str = whole!("publish.sh");
+/// Notes what an unfinished copy is worth.
+pub const SETTLE: &str = whole!("settle.sh");
+/// Deletes snapshots and moves `latest`.
+pub const TIDY: &str = whole!("tidy.sh");
+/// Makes what an end needs.
+pub const PREPARE: &str = whole!("prepare.sh");
+
+/// The command line that runs a script with these arguments, and such that the caller adds, for the login shell there.
+#[must_use]
+pub fn line(script: &str, arguments: &[OsString], marks: &Marks) -> OsString {
+    let mut line = OsString::from(format!("env NBKP_CLIENT={} NBKP_RUN={} sh -c ", marks.client, marks.run));
+    let words = [OsStr::new(script), OsStr::new("nbkp")];
+    line.push(quote::line(words.into_iter().chain(arguments.iter().map(OsStr::new))));
+    line
+}
+
+/// The first line of an answer.
+const BEGIN: &str = "nbkp 1";
+/// How the last line of an answer begins; its exit code follows.
+const END: &str = "nbkp end ";
+
+/// The same without the lines that frame an answer, for a script that becomes a program with an output of its own.
+#[must_use]
+pub fn only(script: &str, arguments: &[OsString]) -> Vec<u8> {
+    let mut text = format!("nbkp_main() {{\n{script}\n}}\n{{\nnbkp_main ").into_bytes();
+    text.extend(quote::line(arguments.iter().map(OsStr::new)).into_vec());
+    text.extend(b"\n}\n");
+    text
+}
+
+/// What is written to the standard input of `sh`: the script with its arguments.
+#[must_use]
+pub fn text(script: &str, arguments: &[OsString]) -> Vec<u8> {
+    let mut text = format!(
+        "nbkp_main() {{\n{script}\n}}\n{{\necho '{BEGIN}'\ntrap 'printf \"\\n{END}%s\\n\" \"$?\"' EXIT\nnbkp_main "
+    )
+    .into_bytes();
+    text.extend(quote::line(arguments.iter().map(OsStr::new)).into_vec());
+    text.extend(b"\n}\n");
+    text
+}
+
+/// What came back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// The script ran to its end, with this exit code, and said this.
+    Whole(i32, Vec<u8>),
+    /// It said this, and then no more.
+    Broken(Vec<u8>),
+    /// Something else speaks there; its first words.
+    Talking(String),
+    /// Nothing was said.
+    Silent,
+}
+
+/// Reads what came from the standard output of a script.
+#[must_use]
+pub fn answer(output: &[u8]) -> Answer {
+    let Some(body) = output.strip_prefix(BEGIN.as_bytes()).and_then(|rest| rest.strip_prefix(b"\n")) else {
+        let words: String = String::from_utf8_lossy(output).chars().take(200).collect();
+        let words = words.trim().replace(char::is_control, " ");
+        return if words.is_empty() || BEGIN.starts_with(&words) { Answer::Silent } else { Answer::Talking(words) };
+    };
+    let whole = body.strip_suffix(b"\n").and_then(|body| {
+        // The line feed before the last line is ours, too: a script need not end its own.
+        let end = body.iter().rposition(|byte| *byte == b'\n')?;
+        let (said, last) = body.split_at_checked(end)?;
+        let code = std::str::from_utf8(last).ok()?.trim_start_matches('\n').strip_prefix(END)?.parse().ok()?;
+        Some(Answer::Whole(code, said.to_vec()))
+    });
+    whole.unwrap_or_else(|| Answer::Broken(body.to_vec()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+    use std::process::{Command, Stdio};
+
+    use super::*;
+
+    #[expect(clippy::disallowed_methods, reason = "the test asks a real shell")]
+    fn said(shell: &[&str], input: &[u8]) -> Vec<u8> {
+        let mut child = Command::new(shell[0])
+            .args(&shell[1..])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            // Half a word is no command.
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        child.stdin.take().unwrap().write_all(input).unwrap();
+        child.wait_with_output().unwrap().stdout
+    }
+
+    #[test]
+    fn a_script_gets_its_arguments_and_tells_its_end() {
+        let arguments: Vec<OsString> = ["$(touch pwned)", "a\nb", "-rf"].map(OsString::from).to_vec();
+        let script = "printf '%s|' \"$@\"; echo; exit 3";
+        for shell in [&["sh", "-s"][..], &["bash", "-s"]] {
+            let output = said(shell, &text(script, &arguments));
+            assert_eq!(answer(&output), Answer::Whole(3, b"$(touch pwned)|a\nb|-rf|\n".to_vec()), "{shell:?}");
+        }
+        assert_eq!(answer(&said(&["sh", "-s"], &text("true", &[]))), Answer::Whole(0, Vec::new()));
+        assert_eq!(answer(&said(&["sh", "-s"], &text("printf x", &[]))), Answer::Whole(0, b"x".to_vec()));
+    }
+
+    #[test]
+    fn half_a_script_does_nothing() {
+        let whole = text("echo done; echo more", &["x".into()]);
+        // The last two bytes end the block.
+        for cut in 0..whole.len() - 2 {
+            let output = said(&["sh", "-s"], &whole[..cut]);
+            assert!(!String::from_utf8_lossy(&output).contains("done"), "{cut}");
+        }
+    }
+
+    #[test]
+    fn an_answer_that_is_not_whole_is_known() {
+        assert_eq!(answer(b"nbkp 1\na\n\nnbkp end 0\n"), Answer::Whole(0, b"a\n".to_vec()));
+        assert_eq!(answer(b"nbkp 1\na\nnbkp end 7\n"), Answer::Whole(7, b"a".to_vec()));
+        for broken in [&b"nbkp 1\n"[..], b"nbkp 1\na\n", b"nbkp 1\na\nnbkp end 0", b"nbkp 1\na\nnbkp end x\n"] {
+            assert!(matches!(answer(broken), Answer::Broken(_)), "{broken:?}");
+        }
+        for silent in [&b""[..], b"\n", b"nbkp"] {
+            assert_eq!(answer(silent), Answer::Silent);
+        }
+        let talking = answer(b"Welcome!\x1b[2J\nnbkp 1\nnbkp end 0\n");
+        assert!(matches!(&talking, Answer::Talking(words) if words.starts_with("Welcome!") && !words.contains('\x1b')));
+    }
+
+    #[test]
+    fn marks_are_words_that_no_shell_reads_otherwise() {
+        let marks = Marks::new("host;rm/documents@blue", "20261122T173000.123Z-9f3a");
+        assert_eq!((marks.client(), marks.run()), ("host_rm_documents@blue:", "20261122T173000.123Z-9f3a:"));
+        let command = command(Some(&marks));
+        assert_eq!(command, "exec env NBKP_CLIENT=host_rm_documents@blue: NBKP_RUN=20261122T173000.123Z-9f3a: sh -s");
+    }
+}

@@ -1,0 +1,62 @@
+# What all scripts begin with. They run in the shell of a server, which may be dash, busybox or another POSIX shell.
+unset CDPATH
+LC_ALL=C
+PATH=$PATH:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+export LC_ALL PATH
+
+# say WORD TEXT: tells that this script ends here, and why. A script that serves as rsync's server speaks on standard
+# error, where nothing else can pass for it.
+say() {
+    if [ -n "$serving" ]; then
+        printf 'nbkp: %s %s\n' "$1" "$2" >&2
+    else
+        printf '%s %s\n' "$1" "$2"
+    fi
+    exit 1
+}
+
+# below DIRECTORY: goes into a directory below this one, through no link.
+below() {
+    [ -n "$1" ] || return 0
+    above=${PWD%/}
+    cd -P -- "./$1" 2>/dev/null || return 1
+    [ "$PWD" = "$above/$1" ]
+}
+
+# sentinel FILE TEXT: makes sure that a sentinel is the one that was seen.
+sentinel() {
+    [ ! -h "$1" ] && [ -f "$1" ] || say lost "$PWD/$1 is missing"
+    [ "$(head -c 4097 -- "$1")" = "$2" ] || say lost "$PWD/$1 is another one than before"
+}
+
+# enter ROOT ITS-SENTINEL DIRECTORY FILE ITS-TEXT: goes to one end of a sync and proves it.
+enter() {
+    cd -P -- "$1" 2>/dev/null || say lost "$1 is not there"
+    sentinel .nbkp-vol "$2"
+    below "$3" || say lost "$1/$3 is not there"
+    sentinel "$4" "$5"
+}
+
+# own FILE: whether a file of ours in .nbkp can be used: it is none yet, or a regular one.
+own() {
+    [ ! -h .nbkp ] && [ -d .nbkp ] && [ ! -h ".nbkp/$1" ] && { [ ! -e ".nbkp/$1" ] || [ -f ".nbkp/$1" ]; }
+}
+
+# lock: takes the lock of a destination for as long as this shell and its children live.
+lock() {
+    own lock || say lost "$PWD/.nbkp/lock is no regular file"
+    exec 9<>.nbkp/lock
+    flock -n 9 || say taken "$PWD/.nbkp/lock"
+}
+
+# ours TOKEN: makes sure that nobody else has written here since this run began.
+ours() {
+    own writer && [ "$(head -c 256 .nbkp/writer 2>/dev/null)" = "$1" ] ||
+        say superseded "another run has written to $PWD since this one began"
+}
+
+# tried COMMAND…: does something and tells what went wrong with it, in one line.
+tried() {
+    why=$("$@" 2>&1) && return
+    say failed "$1: $(printf %s "$why" | tr '\n\t' '  ' | head -c 500)"
+}

@@ -1,0 +1,169 @@
+# look WHAT ROOT DIRECTORY KIND RUN CLIENT OWN-MARKER VOLUME-ID END-ID: tells how one end of a sync stands. WHAT is `read` for a source,
+# `list` for a destination that is only looked at, `write` for one that is about to be written: its lock is tried, what a
+# broken connection of ours left running there is ended, and the run's token is left.
+what=$1 root=$2 directory=$3 kind=$4 run=$5 client=$6 marker=$7 volume=$8 id=$9 serving=
+
+# show WORD FILE MOST: a small file, line by line.
+show() {
+    if [ -h "$2" ] || { [ -e "$2" ] && [ ! -f "$2" ]; }; then
+        say odd "$2"
+    fi
+    [ -e "$2" ] || say missing "$2"
+    [ -r "$2" ] || say unreadable "$2"
+    head -c "$3" -- "$2" | sed "s/^/$1 /"
+    echo
+}
+
+# expected FILE ID: whether a sentinel is like one of ours and has this id, if one is known. Nothing is touched where it
+# is not; what is wrong with it is told by who reads it.
+expected() {
+    grep -qvE '^[[:space:]]*(#.*|[A-Za-z0-9_-]+[[:space:]]*=.*)?$' "$1" && return 1
+    [ -z "$2" ] || grep -qF "\"$2\"" "$1"
+}
+
+# medium: the number by which the kernel tells the medium below this directory from the one before, or else the number
+# of the mount. Nothing where neither is known.
+medium() {
+    mounted=$(sed -n 's/^mnt_id:[[:space:]]*//p' /proc/self/fdinfo/0 2>/dev/null <.)
+    told=$(grep "^$mounted " /proc/self/mountinfo 2>/dev/null)
+    case $told in
+        *' - btrfs '*)
+            # Its own number is that of no device.
+            disk=${told##* - btrfs }
+            disk=$(readlink -f "${disk%% *}")
+            disk=/sys/class/block/${disk##*/}
+            ;;
+        *)
+            disk=${told#* * }
+            disk=/sys/dev/block/${disk%% *}
+            ;;
+    esac
+    # A partition has no number of its own; that of its disk is one directory up.
+    cat "$disk/diskseq" 2>/dev/null || cat "$disk/../diskseq" 2>/dev/null || printf %s "$mounted"
+}
+
+# Ends what an earlier run of ours left behind and holds this lock.
+end_our_own() {
+    for signal in TERM KILL; do
+        for file in $(grep -lF "NBKP_CLIENT=$client" /proc/[0-9]*/environ 2>/dev/null); do
+            process=${file%/environ}
+            if ! grep -qF "NBKP_RUN=$run" "$file" 2>/dev/null &&
+                find "$process/fd" -lname "$PWD/.nbkp/lock" 2>/dev/null | grep -q .; then
+                kill -s "$signal" "${process#/proc/}" 2>/dev/null
+            fi
+        done
+        for _ in 1 2 3 4 5; do
+            flock -n 9 && return 0
+            sleep 1
+        done
+    done
+    return 1
+}
+
+if ! cd -P -- "$root" 2>/dev/null; then
+    [ -d "$root" ] && say unreadable "$root"
+    say no-root "$root"
+fi
+printf 'root %s\n' "$PWD"
+show volume .nbkp-vol 4097
+sure=1
+expected .nbkp-vol "$volume" || sure=
+mount=$(stat -c %m . 2>/dev/null)
+if ! below "$directory"; then
+    [ -d "$root/$directory" ] && say no-directory "$root/$directory: a symbolic link is in the way, or it may not be entered"
+    say no-directory "$root/$directory: it does not exist"
+fi
+printf 'at %s\n' "$PWD"
+case $what in
+    read)
+        show end .nbkp-src 4097
+        if [ "$kind" != none ]; then
+            printf 'latest %s\n' "$(readlink latest 2>/dev/null)"
+        fi
+        for tool in rsync timeout; do
+            command -v "$tool" >/dev/null || printf 'tool %s\n' "$tool"
+        done
+        exit 0
+        ;;
+esac
+show end .nbkp-dst 4097
+expected .nbkp-dst "$id" || sure=
+[ -n "$sure" ] || exit 0
+[ "$mount" = "$(stat -c %m . 2>/dev/null)" ] || say no-directory "$PWD: another filesystem is mounted there"
+if [ "$kind" = btrfs ]; then
+    staging=missing
+    if [ -h staging ] || { [ -e staging ] && [ ! -d staging ]; }; then
+        staging=other
+    elif [ -d staging ]; then
+        case $(stat -c %i staging)/$(stat -f -c %T staging) in
+            256/btrfs) staging=subvolume ;;
+            */btrfs) staging=directory ;;
+            *) staging=foreign ;;
+        esac
+    fi
+    printf 'staging %s\n' "$staging"
+fi
+if [ "$what" = write ]; then
+    [ -w . ] || say read-only "$PWD"
+    need='rsync flock timeout'
+    [ "$kind" != btrfs ] || need="$need btrfs"
+    lacking=
+    for tool in $need; do
+        command -v "$tool" >/dev/null || { printf 'tool %s\n' "$tool" && lacking=1; }
+    done
+    [ -z "$lacking" ] || exit 0
+    [ "$kind" != btrfs ] || [ "$staging" = subvolume ] || exit 0
+    [ -e .nbkp ] || tried mkdir .nbkp
+    own lock || say odd .nbkp/lock
+    own writer || say odd .nbkp/writer
+    if [ -e .nbkp/lock ] && [ ! -w .nbkp/lock ]; then
+        say failed "$PWD/.nbkp/lock: Permission denied"
+    fi
+    exec 9<>.nbkp/lock
+    flock -n 9 || end_our_own || say taken "$PWD/.nbkp/lock"
+    tried sh -c 'printf "%s\n" "$1" >.nbkp/.writer.new' sh "$run"
+    mv -fT .nbkp/.writer.new .nbkp/writer 2>/dev/null || say failed "mv -T: this is not the mv of coreutils or busybox"
+    touch -d '2001-09-09 01:46:41.123456789' .nbkp/lock 2>/dev/null && stat -c 'kept %y' .nbkp/lock
+    printf 'boot %s\n' "$(cat /proc/sys/kernel/random/boot_id 2>/dev/null)"
+    printf 'device %s\n' "$(stat -c %d .)"
+    printf 'medium %s\n' "$(medium)"
+    printf 'free %s\n' "$(df -Pk . | { read -r _ && read -r _ _ _ free _ && printf %s "$free"; })"
+    if [ -e ".nbkp/$marker" ]; then
+        own "$marker" || say odd ".nbkp/$marker"
+        show marker ".nbkp/$marker" 4096
+    fi
+fi
+[ "$kind" != none ] || exit 0
+for name in snapshots latest; do
+    if [ -e "$name" ] || [ -h "$name" ]; then
+        case $name in
+            snapshots) { [ -d "$name" ] && [ ! -h "$name" ]; } || say impostor "$PWD/$name" ;;
+            latest) [ -h "$name" ] || say impostor "$PWD/$name" ;;
+        esac
+    fi
+done
+printf 'latest %s\n' "$(readlink latest 2>/dev/null)"
+[ ! -h .latest-new ] || echo leftover
+if [ -d snapshots ]; then
+    echo shelf
+    # Names that no run of ours gives are passed over.
+    for path in snapshots/* snapshots/.inprogress-* snapshots/.stale-* snapshots/.trash-*; do
+        name=${path#snapshots/}
+        case $name in
+            *[!A-Za-z0-9.:_-]*) continue ;;
+        esac
+        if [ -h "$path" ]; then
+            printf 'other %s\n' "$name"
+        elif [ -d "$path" ]; then
+            printf 'entry %s\n' "$name"
+        elif [ -e "$path" ]; then
+            printf 'other %s\n' "$name"
+        fi
+    done
+fi
+if own log.jsonl && [ -r .nbkp/log.jsonl ]; then
+    # What is said of snapshots that are not good, and of the newest ones.
+    grep -F '"snapshot":"' .nbkp/log.jsonl | grep -vF '"standing":"good"' | tail -n 5000 | sed 's/^/log /'
+    grep -F '"snapshot":"' .nbkp/log.jsonl | tail -n 20 | sed 's/^/log /'
+fi
+exit 0

@@ -1,0 +1,75 @@
+# prepare ROOT DIRECTORY END KIND VOLUME-ID END-ID: makes what one end of a sync needs; what is there stays as it is. END is
+# `src` or `dst`.
+serving=
+root=$1 directory=$2 end=$3 kind=$4 volume=$5 id=$6
+
+made() { printf 'made %s\n' "$1"; }
+already() { printf 'already %s\n' "$1"; }
+
+# make_sentinel NAME ID: one that is there is told, for us to read.
+make_sentinel() {
+    if [ -h "$1" ] || { [ -e "$1" ] && [ ! -f "$1" ]; }; then
+        say failed "$PWD/$1 is no regular file; look at it, and remove it if it is not yours"
+    elif [ -e "$1" ]; then
+        head -c 4097 -- "$1" | sed "s/^/found /"
+        echo
+        already "$PWD/$1"
+    else
+        tried sh -c 'printf "id = \"%s\"\n" "$1" >"$2.new"' sh "$2" "$1"
+        tried sync "$1.new"
+        tried mv -nT "$1.new" "$1"
+        tried sync .
+        made "the sentinel $PWD/$1"
+    fi
+}
+
+cd -P -- "$root" 2>/dev/null || say failed "$root does not exist there or may not be entered; create it, or correct \`path\`"
+make_sentinel .nbkp-vol "$volume"
+rest=$directory
+while [ -n "$rest" ]; do
+    name=${rest%%/*}
+    rest=${rest#"$name"}
+    rest=${rest#/}
+    if [ ! -e "./$name" ] && [ ! -h "./$name" ]; then
+        tried mkdir "./$name"
+        made "the directory $PWD/$name"
+    fi
+    below "$name" || say failed "$PWD/$name: a symbolic link is in the way, or it may not be entered"
+done
+if [ "$end" = src ]; then
+    make_sentinel .nbkp-src "$id"
+    exit 0
+fi
+if [ "$kind" = none ] && [ ! -e .nbkp-dst ]; then
+    count=$(find . -mindepth 1 -maxdepth 1 ! -name '.nbkp*' -exec printf x \; | wc -c)
+    [ "$count" -eq 0 ] || printf 'holds %s\n' "$count"
+fi
+if [ "$kind" = btrfs ]; then
+    if [ ! -e staging ] && [ ! -h staging ]; then
+        command -v btrfs >/dev/null || say failed 'btrfs: the program is missing there; install it: `apt install btrfs-progs`'
+        why=$(btrfs subvolume create staging 2>&1) ||
+            say failed "staging: $(printf %s "$why" | tr '\n\t' '  ' | head -c 300); \`snapshots = \"btrfs\"\` needs a btrfs filesystem, \`\"hard-link\"\` does not"
+        made "the subvolume $PWD/staging"
+    elif [ ! -h staging ] && [ -d staging ] && [ "$(stat -c %i staging)/$(stat -f -c %T staging)" = 256/btrfs ]; then
+        already "$PWD/staging"
+    else
+        say failed "$PWD/staging is no subvolume; move it away and try again"
+    fi
+fi
+if [ "$kind" != none ]; then
+    if [ ! -e snapshots ] && [ ! -h snapshots ]; then
+        tried mkdir snapshots
+        made "the directory $PWD/snapshots"
+    elif [ ! -h snapshots ] && [ -d snapshots ]; then
+        already "$PWD/snapshots"
+    else
+        say failed "$PWD/snapshots is not a directory; look at it, and remove it if it is not yours"
+    fi
+    if [ ! -e latest ] && [ ! -h latest ]; then
+        tried ln -s /dev/null latest
+        made "the link $PWD/latest"
+    fi
+fi
+# The sentinel comes last: it says that all else is there.
+make_sentinel .nbkp-dst "$id"
+exit 0

@@ -1,0 +1,132 @@
+# Looks at volumes and at the ends of syncs on a server, all in one go, and changes nothing.
+#
+# Arguments, any number of times: volume PATH UUID, followed by its ends: end KIND SUBDIRECTORY.
+# Answers are words that end in a zero byte, as many for each question as formats/ssh/probe.rs reads.
+set -u
+LC_ALL=C
+export LC_ALL
+
+say() { printf '%s\0' "$@"; }
+
+# The whole output of a command, line feeds at its end included: names may have some.
+last_feed_kept() { "$@" && printf x; }
+
+# sentinel FILE: two words, how it is and what it says.
+sentinel() {
+    if [ -h "$1" ]; then
+        say unusable 'it is a symbolic link'
+    elif [ ! -e "$1" ]; then
+        say missing ''
+    elif [ ! -f "$1" ]; then
+        say unusable 'it is not a regular file'
+    elif [ ! -r "$1" ]; then
+        say unusable 'permission denied'
+    elif [ ! -s "$1" ]; then
+        say fine ''
+    elif [ "$(wc -c <"$1")" -gt 4096 ]; then
+        say unusable 'it is longer than 4096 bytes'
+    else
+        say fine "$(cat <"$1")"
+    fi
+}
+
+# why DIRECTORY: why it cannot be entered, in words.
+why() {
+    if [ -d "$1" ]; then say 'permission denied'
+    elif [ -e "$1" ]; then say 'it is not a directory'
+    else say 'it does not exist'; fi
+}
+
+fs_type() { stat -f -c %T . 2>/dev/null || printf unknown; }
+
+# Where the drive with this UUID is mounted, or the clear-text device inside it.
+mount_point() {
+    device=$(readlink -f "/dev/disk/by-uuid/$1") && [ -b "$device" ] || return 1
+    for part in "$device" $(lsblk -nrpo NAME "$device" 2>/dev/null); do
+        findmnt -fnlo TARGET -S "$part" 2>/dev/null && return
+    done
+    return 2
+}
+
+# volume PATH UUID: goes there. Five words: how it is, its root or the device or why not, whether it can be written, the
+# type of its filesystem, and two more for its sentinel if it is there.
+volume() {
+    root=$1
+    if [ -n "$2" ]; then
+        point=$(mount_point "$2")
+        case $? in
+            0) root=$point${1:+/$1} ;;
+            1) say unplugged '' '' ''; return 1 ;;
+            *) say unmounted "/dev/disk/by-uuid/$2" '' ''; return 1 ;;
+        esac
+    fi
+    if ! cd -P -- "${root:-.}" 2>/dev/null; then
+        say absent "$root"; why "$root"; say ''
+        return 1
+    fi
+    here=$(last_feed_kept pwd -P)
+    here=${here%?x}
+    if [ -w . ]; then access=writable; else access=read-only; fi
+    say there "$here" "$access" "$(fs_type)"
+    sentinel .nbkp-vol
+}
+
+# end KIND SUBDIRECTORY: three words (how the directory is, and its sentinel), then what else stands in the way, then an
+# empty word. Below the root of a volume no link is followed.
+end() {
+    below=${here%/}/$2
+    below=${below%/}
+    if ! cd -P -- "${below:-/}" 2>/dev/null; then
+        say absent; why "$below"; say '' ''
+        return
+    fi
+    now=$(last_feed_kept pwd -P)
+    if [ "${now%?x}" != "${below:-/}" ]; then
+        say absent 'a symbolic link is on the way, which is not followed' '' ''
+        return
+    fi
+    say there
+    case $1 in source | latest) sentinel .nbkp-src ;; *) sentinel .nbkp-dst ;; esac
+    case $1 in
+        source) ;;
+        latest)
+            target=$(readlink latest)
+            [ -d "$target" ] && [ ! -h "$target" ] || target=
+            say latest "$target"
+            ;;
+        *)
+            left=$(df -P . 2>/dev/null | { read -r _ && read -r _ _ _ left _ && printf %s "$left"; })
+            [ "$left" != 0 ] || say full
+            if [ "$1" = btrfs ]; then
+                if [ "$(fs_type)" != btrfs ]; then
+                    say "not-btrfs $(fs_type)"
+                elif [ -h staging ] || [ "$(stat -c %i staging 2>/dev/null)" != 256 ]; then
+                    say no-staging
+                fi
+                command -v btrfs >/dev/null || say tool btrfs
+            fi
+            command -v flock >/dev/null || say tool flock
+            ;;
+    esac
+    command -v rsync >/dev/null || say tool rsync
+    say ''
+}
+
+unset CDPATH
+PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
+say nbkp-look-1
+home=$PWD
+while [ $# -gt 0 ]; do
+    case $1 in
+        volume)
+            cd -- "$home" || exit
+            seen=no
+            volume "$2" "$3" && seen=yes
+            ;;
+        end)
+            if [ "$seen" = yes ]; then end "$2" "$3"; else say unseen '' '' ''; fi
+            ;;
+    esac
+    shift 3
+done
+say 'done'

@@ -1,0 +1,97 @@
+# tidy ROOT ITS-SENTINEL DIRECTORY ITS-SENTINEL TOKEN, then pairs of a verb and a name: `discard` deletes a snapshot, whole
+# or not, `stale` makes an unfinished one the basis of the next, `latest` points the link there. Any of it may be cut
+# short and done again. An empty token stands for a person's order.
+serving=
+enter "$1" "$2" "$3" .nbkp-dst "$4"
+lock
+[ -z "$5" ] || ours "$5"
+shift 5
+
+# sweep PATH: deletes a tree, but nothing of what is mounted in it.
+sweep() {
+    if rm -f --one-file-system 2>/dev/null; then
+        rm -rf --one-file-system "$1"
+    elif [ "$(find "$1" -type d -exec stat -c %d {} + | sort -u | wc -l)" -eq 1 ]; then
+        # The rm of BusyBox has no such option, and its find no -xdev that goes with -depth.
+        rm -rf "$1"
+    else
+        echo "$1: another filesystem is mounted in it" >&2
+        return 1
+    fi
+}
+
+# uproot PATH: the same. Where directories do not let their owner, it takes the right first: a backup keeps modes such as
+# 0555.
+uproot() {
+    sweep "$1" 2>/dev/null && return
+    find "$1" -xdev -type d ! -perm -700 -exec chmod u+rwx {} \; 2>/dev/null
+    sweep "$1"
+}
+
+# destroy NAME: deletes an entry of the shelf, a subvolume or a tree.
+destroy() {
+    if [ -h "snapshots/$1" ] || [ ! -d "snapshots/$1" ]; then
+        rm -f "snapshots/$1"
+    elif [ "$(stat -c %i "snapshots/$1")/$(stat -f -c %T "snapshots/$1")" = 256/btrfs ]; then
+        btrfs subvolume delete "snapshots/$1" >/dev/null 2>&1 && return
+        # Its owner must make it writable first, and may then still have to empty it.
+        btrfs property set -ts "snapshots/$1" ro false
+        btrfs subvolume delete "snapshots/$1" >/dev/null 2>&1 || uproot "snapshots/$1"
+    else
+        uproot "snapshots/$1"
+    fi
+}
+
+# discard NAME: puts an entry out of sight at one stroke, and then deletes it.
+discard() {
+    [ -e "snapshots/$1" ] || [ -h "snapshots/$1" ] || return 0
+    case $1 in
+        .trash-*) trash=$1 ;;
+        *)
+            trash=.trash-${1#.}
+            if [ -e "snapshots/$trash" ]; then
+                destroy "$trash" || return 1
+            fi
+            mv -nT "snapshots/$1" "snapshots/$trash" || return 1
+            [ ! -e "snapshots/$1" ] || return 1
+            sync snapshots
+            ;;
+    esac
+    destroy "$trash"
+}
+
+while [ $# -ge 2 ]; do
+    verb=$1 name=$2
+    shift 2
+    case $name in
+        *[!A-Za-z0-9.:_-]* | '' | . | .. | -*) say failed "$name: it is no name of ours" ;;
+    esac
+    case $verb in
+        discard)
+            case $name in
+                [0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]T[0-9][0-9]:[0-9][0-9]:[0-9][0-9].[0-9][0-9][0-9]Z) ;;
+                .inprogress-* | .stale-* | .trash-*) ;;
+                *) say failed "$name: it is no name of ours" ;;
+            esac
+            if why=$(discard "$name" 2>&1); then
+                printf 'gone %s\n' "$name"
+            else
+                printf 'warn %s was not deleted: %s\n' "$name" "$(printf %s "$why" | tr '\n\t' '  ' | head -c 300)"
+            fi
+            ;;
+        stale)
+            tried mv -nT "snapshots/.inprogress-$name" "snapshots/.stale-$name"
+            ;;
+        latest)
+            rm -f .latest-new
+            [ "$name" = none ] && target=/dev/null || target=snapshots/$name
+            tried ln -s "$target" .latest-new
+            tried mv -fT .latest-new latest
+            tried sync .
+            ;;
+        shelf)
+            [ -d snapshots ] || tried mkdir snapshots
+            ;;
+    esac
+done
+exit 0

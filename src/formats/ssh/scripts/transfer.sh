@@ -1,0 +1,35 @@
+# transfer SECONDS, five words for a source, nine for a destination, then rsync's arguments: proves what of both is here,
+# and becomes rsync. A source: ROOT ITS-SENTINEL DIRECTORY ITS-SENTINEL DATA. A destination: ROOT ITS-SENTINEL DIRECTORY
+# ITS-SENTINEL PLACE MAKE TOKEN MARKER TEXT. An empty root is not here; an empty token only looks.
+serving=1
+most=$1
+command -v rsync >/dev/null || say tool rsync
+if [ -n "$2" ]; then
+    enter "$2" "$3" "$4" .nbkp-src "$5"
+    if [ -n "$6" ]; then
+        # Nobody prunes what is read.
+        if own lock && [ -r .nbkp/lock ] && command -v flock >/dev/null; then
+            exec 8<.nbkp/lock
+            flock -n -s 8 || say taken "$PWD/.nbkp/lock"
+        fi
+        below "$6" || say lost "$PWD/$6 is not there"
+    fi
+    exec 7<.
+fi
+if [ -n "$7" ]; then
+    cd / || exit 1
+    enter "$7" "$8" "$9" .nbkp-dst "${10}"
+    if [ -n "${13}" ]; then
+        lock
+        ours "${13}"
+        own "${14}" || say lost "$PWD/.nbkp/${14} is no regular file"
+        tried sh -c 'printf %s "$2" >"$1"' sh ".nbkp/${14}" "${15}"
+        if [ -n "${12}" ]; then
+            [ -d snapshots ] || tried mkdir snapshots
+            [ -d "${11}" ] || tried mkdir "${11}"
+        fi
+    fi
+    below "${11}" || say lost "$PWD/${11} is not there"
+fi
+shift 15
+exec timeout -k 5 "$most" rsync "$@"

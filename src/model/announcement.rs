@@ -1,0 +1,139 @@
+//! What a person at the desk is told.
+
+use std::time::Duration;
+
+use super::{Failure, Notify, Obstacle, SyncName, VolumeName};
+
+/// Something to tell, and what it is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Announcement {
+    /// What it is about.
+    pub subject: Subject,
+    /// What there is to say.
+    pub matter: Matter,
+}
+
+/// What an announcement is about. Each subject has one notification at the most: a newer one takes its place.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Subject {
+    /// A sync.
+    Sync(SyncName),
+    /// A drive, for as long as it is plugged in.
+    Drive(VolumeName),
+    /// What is overdue at a destination.
+    Overdue(VolumeName),
+}
+
+/// What there is to say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Matter {
+    /// These syncs start by themselves after this time, unless the drive is held.
+    Starting {
+        /// The syncs.
+        syncs: Vec<SyncName>,
+        /// The time until the first of them starts.
+        after: Duration,
+    },
+    /// A hold lies on the drive.
+    OnHold,
+    /// All that was to be done is done.
+    Done(Deeds),
+    /// The drive may be pulled out: everything is written, and nothing of it is in use.
+    SafeToRemove(Deeds),
+    /// A run failed.
+    Failed(Failure),
+    /// A person has to approve something before a run can start; never empty.
+    Held(Vec<Obstacle>),
+    /// The last copies of these syncs are older than their `max-age`.
+    Overdue {
+        /// The syncs.
+        syncs: Vec<SyncName>,
+        /// The age of the oldest copy.
+        age: Duration,
+        /// What they wait for.
+        waits_for: Option<Obstacle>,
+    },
+    /// What was said before is so no longer.
+    Withdrawn,
+}
+
+/// What was copied.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Deeds {
+    /// The syncs.
+    pub syncs: Vec<SyncName>,
+    /// How many files.
+    pub files: u64,
+    /// How many bytes.
+    pub bytes: u64,
+}
+
+impl Notify {
+    /// Whether a person who chose this wants to be told.
+    #[must_use]
+    pub fn wants(self, matter: &Matter) -> bool {
+        match matter {
+            Matter::Starting { .. } | Matter::OnHold | Matter::Done(_) | Matter::SafeToRemove(_) => self == Self::All,
+            Matter::Failed(_) | Matter::Held(_) | Matter::Overdue { .. } => self != Self::None,
+            Matter::Withdrawn => false,
+        }
+    }
+}
+
+/// An announcement as a desktop shows it. The texts are plain: what a server would take for markup is not escaped.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Notification {
+    /// One line.
+    pub summary: String,
+    /// Some sentences.
+    pub body: String,
+    /// How much it matters.
+    pub weight: Weight,
+    /// What a person can press.
+    pub button: Option<Button>,
+}
+
+/// How much a notification matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Weight {
+    /// Good to know; it need not be kept. It tells nothing any more after this time, if there is one.
+    Passing(Option<Duration>),
+    /// It should be read some day.
+    Standing,
+    /// It should be seen.
+    Pressing,
+}
+
+/// What a person can press.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Button {
+    /// Keep hands off the drive.
+    Hold,
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::model::{FailureKind, HoldReason, Step};
+
+    use super::*;
+
+    #[test]
+    fn each_choice_tells_what_it_says() {
+        let deletions = HoldReason::Deletions { deletions: 6, before: 10, allowed_percent: 25 };
+        let failure = Failure { at: Step::Copy, kind: FailureKind::Io, detail: String::new() };
+        let news = [
+            Matter::Starting { syncs: Vec::new(), after: Duration::from_secs(10) },
+            Matter::OnHold,
+            Matter::Done(Deeds::default()),
+            Matter::SafeToRemove(Deeds::default()),
+        ];
+        let problems = [
+            Matter::Failed(failure),
+            Matter::Held(vec![Obstacle::Held(deletions)]),
+            Matter::Overdue { syncs: Vec::new(), age: Duration::ZERO, waits_for: None },
+        ];
+        assert!(news.iter().all(|matter| Notify::All.wants(matter) && !Notify::Problems.wants(matter)));
+        assert!(problems.iter().all(|matter| Notify::All.wants(matter) && Notify::Problems.wants(matter)));
+        assert!(!news.iter().chain(&problems).any(|matter| Notify::None.wants(matter)));
+    }
+}

@@ -1,0 +1,186 @@
+//! Drives that are opened for a run and closed behind it.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use super::{CredentialName, DriveUuid, End, VolumeName};
+
+/// Why a drive could not be opened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OpeningTrouble {
+    /// The keyring that keeps its passphrase is locked.
+    KeyringLocked(CredentialName),
+    /// There is no keyring, or it is not there yet.
+    KeyringAbsent(CredentialName),
+    /// Its passphrase was not found, or must not be used, for this reason.
+    NoSecret(CredentialName, String),
+    /// Its passphrase opens nothing.
+    WrongSecret(CredentialName),
+    /// polkit does not let this user do this.
+    NotAuthorized(String),
+    /// udisks2 cannot be reached, for this reason.
+    NoUdisks(String),
+    /// Something else.
+    Other(String),
+}
+
+impl OpeningTrouble {
+    /// The code of the contract, at this end of a sync.
+    #[must_use]
+    pub fn code(&self, end: End) -> &'static str {
+        match (self, end) {
+            (Self::KeyringLocked(_) | Self::KeyringAbsent(_) | Self::NoSecret(..) | Self::WrongSecret(_), _) => {
+                "credential-locked"
+            }
+            (Self::NotAuthorized(_), _) => "not-authorized",
+            (Self::NoUdisks(_), _) => "tool-missing",
+            (Self::Other(_), End::Source) => "source-not-mounted",
+            (Self::Other(_), End::Destination) => "destination-not-mounted",
+        }
+    }
+
+    /// What a person can do about it.
+    #[must_use]
+    pub fn hint(&self, volume: &VolumeName) -> String {
+        match self {
+            Self::KeyringLocked(_) => "unlock your keyring; it goes on by itself".into(),
+            Self::KeyringAbsent(_) => "log in to your desktop, or choose another `provider` in [credentials]".into(),
+            Self::NoSecret(name, _) => format!(
+                "store it: `secret-tool store --label='nbkp {name}' service nbkp id {name}`, or as `provider` in [credentials] says"
+            ),
+            Self::WrongSecret(name) => format!(
+                "store the right one: `secret-tool store --label='nbkp {name}' service nbkp id {name}`, or as `provider` in [credentials] says"
+            ),
+            Self::NotAuthorized(_) => "install the rule that `nbkpctl drives polkit` prints".into(),
+            Self::NoUdisks(_) => "install it: `apt install udisks2`; or leave out `mount = true`".into(),
+            Self::Other(_) => format!("`nbkpctl mount {volume}` tries it again; `journalctl -u udisks2` tells more"),
+        }
+    }
+}
+
+impl fmt::Display for OpeningTrouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::KeyringLocked(name) => write!(f, "the keyring that keeps its passphrase `{name}` is locked"),
+            Self::KeyringAbsent(name) => write!(f, "no keyring is there that could keep its passphrase `{name}`"),
+            Self::NoSecret(name, why) => write!(f, "its passphrase `{name}` cannot be had: {why}"),
+            Self::WrongSecret(name) => write!(f, "its passphrase `{name}` does not open it"),
+            Self::NotAuthorized(what) => f.write_str(what),
+            Self::NoUdisks(why) | Self::Other(why) => write!(f, "could not {why}"),
+        }
+    }
+}
+
+/// A process that keeps a drive from being let go.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Holder {
+    /// Its id.
+    pub pid: u32,
+    /// Its name, as the kernel knows it.
+    pub name: String,
+    /// By what it holds it.
+    pub by: HeldBy,
+}
+
+/// By what a process holds a drive.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum HeldBy {
+    /// It has this open, runs it, maps it or works in it.
+    Path(PathBuf),
+    /// The drive is mounted there in its own namespace of mounts, as in a container or a sandbox.
+    Namespace(PathBuf),
+}
+
+impl fmt::Display for Holder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (name, pid) = (&self.name, self.pid);
+        match &self.by {
+            HeldBy::Path(path) => write!(f, "{name} (process {pid}) uses {}", path.display()),
+            HeldBy::Namespace(path) => {
+                write!(f, "{name} (process {pid}) has it mounted at {} in a namespace of its own", path.display())
+            }
+        }
+    }
+}
+
+/// How a drive was left behind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Left {
+    /// As it was found: others had opened it, and it stays with them.
+    AsFound,
+    /// Nothing of it is mounted or unlocked any more; it can be pulled out.
+    Safe(Closed),
+    /// It is closed, but these other parts of the same drive are in use.
+    Shared(Vec<PathBuf>),
+    /// It is still in use; by whom, as far as that can be seen.
+    InUse(Vec<Holder>),
+    /// It could not be closed, for this reason.
+    Stuck(String),
+    /// It is not plugged in any more.
+    Gone,
+}
+
+/// How a drive was closed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Closed {
+    /// It is unmounted, and locked if it is encrypted.
+    PluggedIn,
+    /// It is powered off as well.
+    PoweredOff,
+}
+
+impl Left {
+    /// What a person is told; `None` if there is nothing to tell.
+    #[must_use]
+    pub fn sentence(&self, volume: &VolumeName) -> Option<String> {
+        match self {
+            Self::AsFound | Self::Gone => None,
+            Self::Safe(Closed::PluggedIn) => Some(format!("drive `{volume}` is closed; it is safe to remove")),
+            Self::Safe(Closed::PoweredOff) => Some(format!("drive `{volume}` is powered off; it is safe to remove")),
+            Self::Shared(others) => {
+                let others: Vec<_> = others.iter().map(|node| node.display().to_string()).collect();
+                Some(format!(
+                    "drive `{volume}` is closed, but other parts of it are in use: {}; do not pull it out yet",
+                    others.join(", ")
+                ))
+            }
+            Self::InUse(holders) if holders.is_empty() => {
+                Some(format!("drive `{volume}` is still in use; do not pull it out"))
+            }
+            Self::InUse(holders) => {
+                let holders: Vec<_> = holders.iter().map(ToString::to_string).collect();
+                Some(format!("drive `{volume}` is still in use: {}; do not pull it out", holders.join(", ")))
+            }
+            Self::Stuck(why) => Some(format!("drive `{volume}` could not be closed: {why}; do not pull it out")),
+        }
+    }
+}
+
+/// What was changed of a drive to open it, or was about to be. It is written down before the first change, so that
+/// what a dead daemon left open is closed by the next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Held {
+    /// The volume.
+    pub volume: VolumeName,
+    /// Its UUID.
+    pub uuid: DriveUuid,
+    /// The number of the device that carries it, major and minor.
+    pub device: (u32, u32),
+    /// The sequence number of the medium.
+    pub disk_seq: Option<u64>,
+    /// The boot in which this happened; with another, nothing of it is left.
+    pub boot: Option<String>,
+    /// What is undone.
+    pub undo: Undo,
+}
+
+/// What is undone of an opening.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Undo {
+    /// Nothing: others opened it.
+    Nothing,
+    /// It is unmounted.
+    Unmount,
+    /// It is unmounted and locked.
+    Lock,
+}

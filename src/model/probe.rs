@@ -1,0 +1,62 @@
+//! What is looked for: the ends of syncs on a volume, here or on a server.
+
+use std::path::PathBuf;
+
+use super::{
+    DriveUuid, EndSight, HostFault, Route, ServerKey, SnapshotKind, Subdir, SyncName, VolumeName, VolumeSight,
+};
+
+/// An end of a sync to look at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EndProbe {
+    /// The sync.
+    pub sync: SyncName,
+    /// The directory below the root of the volume.
+    pub subdir: Subdir,
+    /// What must be there.
+    pub kind: EndKind,
+}
+
+/// What must be at the end of a sync.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EndKind {
+    /// The files themselves, with `.nbkp-src`.
+    Source,
+    /// A destination with snapshots, of which the latest is read, with `.nbkp-src` beside them.
+    SourceOfSnapshots,
+    /// A destination that keeps history in this way, with `.nbkp-dst`.
+    Destination(SnapshotKind),
+}
+
+/// A server to look at, with all that lies on it: one question for all.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServerProbe {
+    /// The server.
+    pub server: ServerKey,
+    /// The ways to it from here, best first; the first that leads there is taken.
+    pub routes: Vec<Route>,
+    /// The volumes on it.
+    pub volumes: Vec<RemoteProbe>,
+}
+
+/// A volume on a server to look at, and the ends of syncs on it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RemoteProbe {
+    /// The volume.
+    pub volume: VolumeName,
+    /// Its root: absolute, relative to the home directory of the remote user, or to the root of the drive.
+    pub path: PathBuf,
+    /// The drive on the server that holds it.
+    pub drive: Option<DriveUuid>,
+    /// The ends to look at.
+    pub ends: Vec<EndProbe>,
+}
+
+/// What was found on a server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ServerSight {
+    /// It was reached, and its volumes stand so; the ends in the order of the probe.
+    Reached(Vec<(VolumeSight, Vec<EndSight>)>),
+    /// None of the ways led there: what was wrong with each.
+    OutOfReach(Vec<HostFault>),
+}

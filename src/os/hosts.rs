@@ -1,0 +1,103 @@
+//! Hosts: where ssh would go for a way to a server, and which addresses that has. Both are asked of other programs, which
+//! can be ended: a name may take its time, or hang for as long as a name server does.
+
+use std::ffi::OsString;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use super::process::{self, Bell, Deadline, Ended, Launch, Leftovers, Stream, Wanted};
+use super::programs;
+use crate::formats::ssh::arguments::{Purpose, connection};
+use crate::formats::ssh::settings::{self, Connects};
+use crate::model::{HostTrouble, Route};
+
+/// How long ssh and the system may take to tell.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// The most that is kept of what they say, in bytes.
+const MOST: usize = 256 << 10;
+
+/// Where a way to a server begins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Whereabouts {
+    /// At this host.
+    At {
+        /// Its name, as it is looked up.
+        host: String,
+        /// Its addresses, the preferred one first; never empty.
+        addresses: Vec<IpAddr>,
+    },
+    /// Somewhere that only ssh knows: another program connects it.
+    Unknown,
+}
+
+/// Where a way to a server begins: at its first hop, if it has any. It may wait for as long as a name server does, but not
+/// longer than ten seconds.
+pub fn whereabouts(route: &Route) -> Result<Whereabouts, HostTrouble> {
+    let nearest = route.hops.first().unwrap_or(&route.endpoint);
+    let nearest = Route { endpoint: nearest.clone(), hops: Vec::new() };
+    let mut arguments: Vec<OsString> = vec!["-G".into()];
+    arguments.extend(connection(&nearest, None, Purpose::Alone));
+    let told = run("ssh", arguments, programs::ssh_environment())?;
+    let host = match settings::read(&told) {
+        Some(Connects::To(host)) => host,
+        // What is wrong with it, ssh says when it is called in earnest.
+        Some(Connects::Otherwise) | None => return Ok(Whereabouts::Unknown),
+    };
+    if let Ok(address) = host.parse() {
+        return Ok(Whereabouts::At { host, addresses: vec![address] });
+    }
+    // The system's own way, so that `/etc/hosts`, mDNS and the like count as they do for ssh.
+    let told = run("getent", vec!["ahosts".into(), "--".into(), host.clone().into()], Vec::new())?;
+    let addresses = addresses(&told);
+    if addresses.is_empty() { Err(HostTrouble::NoName) } else { Ok(Whereabouts::At { host, addresses }) }
+}
+
+/// The addresses in the output of `getent ahosts` (getent(1)), each once, in their order.
+fn addresses(told: &[u8]) -> Vec<IpAddr> {
+    let mut found: Vec<IpAddr> = Vec::new();
+    for line in String::from_utf8_lossy(told).lines() {
+        let first = line.split_ascii_whitespace().next().unwrap_or_default();
+        // Without the zone of a link-local address: the route to it is asked for by itself.
+        let address = first.split('%').next().and_then(|text| text.parse().ok());
+        found.extend(address.filter(|address| !found.contains(address)));
+    }
+    found
+}
+
+/// Runs a program that only tells something, and returns what it said.
+fn run(name: &str, arguments: Vec<OsString>, environment: Vec<(String, OsString)>) -> Result<Vec<u8>, HostTrouble> {
+    let broken = |what: String| HostTrouble::Broken(what);
+    let program = programs::find_program(name)
+        .ok_or_else(|| broken(format!("the program `{name}` is missing on this machine")))?;
+    let launch = Launch { program, arguments, environment, input: None, leftovers: Leftovers::End };
+    let running = process::start(launch, None).map_err(|error| broken(format!("could not {error}")))?;
+    let deadline = Deadline::after(PATIENCE);
+    let bell = Bell::new().map_err(|error| broken(error.to_string()))?;
+    let mut output = Vec::new();
+    let hear = |stream: Stream, bytes: &[u8]| {
+        if stream == Stream::Output && output.len() < MOST {
+            output.extend_from_slice(bytes);
+        }
+    };
+    let wanted = || if deadline.has_passed() { Wanted::Kill } else { Wanted::GoOn };
+    let ended = running.reminded(deadline).listen(&bell, hear, wanted);
+    match ended.map_err(|error| broken(format!("could not {error}")))? {
+        // Also what ends badly may have told something: getent ends with 2 for a name that leads nowhere.
+        Ended::Code(_) => Ok(output),
+        Ended::Signal(_) if name == "getent" => Err(HostTrouble::NoName),
+        Ended::Signal(_) => Err(HostTrouble::Silent),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_read_once_each() {
+        let told = b"192.168.7.2     STREAM nas.local\n192.168.7.2     DGRAM\nfe80::1%eth0 STREAM\n2001:db8::1 RAW\n";
+        let found: Vec<String> = addresses(told).iter().map(ToString::to_string).collect();
+        assert_eq!(found, ["192.168.7.2", "fe80::1", "2001:db8::1"]);
+        assert!(addresses(b"").is_empty());
+    }
+}

@@ -1,0 +1,84 @@
+//! Programs: where they are found, and what they inherit of the environment.
+
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+
+/// Where programs are looked for if the environment does not tell.
+const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// The program of this name in the `PATH`, or the path itself if it is absolute.
+#[must_use]
+pub fn find_program(name: &str) -> Option<PathBuf> {
+    if name.starts_with('/') {
+        return Some(PathBuf::from(name)).filter(|path| is_executable(path));
+    }
+    let path = search_path();
+    std::env::split_paths(&path)
+        .filter(|place| place.is_absolute())
+        .map(|place| place.join(name))
+        .find(|path| is_executable(path))
+}
+
+/// A program of ours: the one that runs, its neighbour in the same directory, or the one in the `PATH`.
+#[must_use]
+pub fn own_program(name: &str) -> Option<PathBuf> {
+    let running = std::env::current_exe().ok();
+    if running.as_ref().is_some_and(|path| path.file_name() == Some(OsStr::new(name))) {
+        // It may have been replaced meanwhile: what runs is still there by this name.
+        return Some("/proc/self/exe".into());
+    }
+    let beside = running.map(|path| path.with_file_name(name)).filter(|path| is_executable(path));
+    beside.or_else(|| find_program(name))
+}
+
+fn is_executable(path: &Path) -> bool {
+    path.is_file() && rustix::fs::access(path, rustix::fs::Access::EXEC_OK).is_ok()
+}
+
+/// Where children look for programs.
+#[must_use]
+pub(super) fn search_path() -> OsString {
+    variable("PATH").unwrap_or_else(|| OsString::from(PATH))
+}
+
+/// The variables that say whose child it is.
+#[must_use]
+pub(super) fn account_environment() -> Vec<(String, OsString)> {
+    inherited(&["HOME", "USER", "LOGNAME"])
+}
+
+/// The variables that a command of the user needs to reach the desktop.
+#[must_use]
+pub fn session_environment() -> Vec<(String, OsString)> {
+    inherited(&["XDG_RUNTIME_DIR", "DBUS_SESSION_BUS_ADDRESS", "DISPLAY", "WAYLAND_DISPLAY", "LANG", "SHELL"])
+}
+
+/// The variables that ssh needs: the agent of the user, no window that asks for a passphrase, and messages in no
+/// language, here and at the other end.
+#[must_use]
+pub fn ssh_environment() -> Vec<(String, OsString)> {
+    let agent = inherited(&["SSH_AUTH_SOCK"]);
+    let fixed = [("SSH_ASKPASS_REQUIRE", "never"), ("LC_ALL", "C")];
+    fixed.into_iter().map(|(name, value)| (name.to_owned(), value.into())).chain(agent).collect()
+}
+
+fn inherited(names: &[&str]) -> Vec<(String, OsString)> {
+    names.iter().filter_map(|name| variable(name).map(|value| ((*name).to_owned(), value))).collect()
+}
+
+#[expect(clippy::disallowed_methods, reason = "what children inherit of the environment is decided in this file")]
+fn variable(name: &str) -> Option<OsString> {
+    std::env::var_os(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn programs_are_found_in_the_path() {
+        assert!(find_program("sh").is_some_and(|path| path.is_absolute()));
+        assert_eq!(find_program("/bin/sh"), Some(PathBuf::from("/bin/sh")));
+        assert_eq!(find_program("no-such-program"), None);
+    }
+}

@@ -1,0 +1,28 @@
+//! Runs to, from and on servers, against a real sshd on the loopback. They need root.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::wildcard_enum_match_arm,
+    reason = "a test that meets the unexpected fails"
+)]
+
+mod connect;
+mod errands;
+mod faults;
+mod ground;
+mod kills;
+mod runs;
+mod sshd;
+
+/// Says why a test cannot run here; that is a failure where all must run.
+#[expect(clippy::disallowed_methods, reason = "the test reads what its caller demands")]
+fn needs_root() -> bool {
+    let sshd = std::path::Path::new("/usr/sbin/sshd").exists();
+    if rustix::process::geteuid().is_root() && sshd {
+        return true;
+    }
+    assert!(std::env::var_os("NBKP_REQUIRE_ALL").is_none(), "this test needs root and sshd");
+    eprintln!("skipped: this test needs root and sshd (`apt install openssh-server`)");
+    false
+}

@@ -1,0 +1,255 @@
+//! Runs that go well, in each direction and with each kind of snapshots.
+
+use std::fs;
+
+use nbkp::daemon::job::{JobEnd, Layout};
+use nbkp::model::{Conclusion, Guard, Keep, KeepRules, SnapshotKind};
+
+use crate::ground::{At, Drive, Ground, here, names, remote};
+use crate::needs_root;
+use crate::sshd::{Sshd, sh};
+
+const WAYS: [(At, At); 3] = [(At::Here, At::Server), (At::Server, At::Here), (At::Server, At::Server)];
+
+#[test]
+fn a_mirror_is_made_and_made_equal_in_each_direction() {
+    if !needs_root() {
+        return;
+    }
+    for (from, to) in WAYS {
+        let mut ground = Ground::new(from, to, SnapshotKind::None);
+        for number in 0..30 {
+            ground.write(format!("some/file {number}"), format!("{number}"));
+        }
+        let report = ground.run();
+        assert_eq!(report.conclusion, Conclusion::Ok, "{report:?}");
+        assert_eq!((report.figures.files_transferred, report.warnings), (30, Vec::new()));
+        assert_eq!(ground.difference(&ground.destination), "");
+        fs::remove_file(ground.source.join("some/file 3")).unwrap();
+        ground.write("some/file 4", "changed");
+        let report = ground.run();
+        assert_eq!((report.conclusion, report.figures.deletions), (Conclusion::Ok, 1));
+        assert_eq!(ground.difference(&ground.destination), "");
+        assert_eq!(names(&ground.destination.join(".nbkp")), own_files(&ground.job.destination));
+        let log = fs::read_to_string(ground.destination.join(".nbkp/log.jsonl")).unwrap();
+        assert_eq!(log.lines().count(), 2, "{log}");
+    }
+}
+
+/// What of ours lies at a destination after a run: a token only where one over the network wrote.
+fn own_files(destination: &JobEnd) -> &'static [&'static str] {
+    match destination {
+        JobEnd::Here(_) => &["lock", "log.jsonl"],
+        JobEnd::There(_) => &["lock", "log.jsonl", "writer"],
+    }
+}
+
+/// Three runs: the second with one change and one deletion, the third with nothing to do.
+fn keep_snapshots(ground: &mut Ground, shown: &dyn Fn(&Ground, &str) -> std::path::PathBuf) {
+    for number in 0..30 {
+        ground.write(format!("some/file {number}"), format!("{number}"));
+    }
+    let first = ground.run();
+    assert_eq!((&first.conclusion, &first.warnings), (&Conclusion::Ok, &Vec::new()), "{first:?}");
+    let first = first.snapshot.unwrap().to_string();
+    assert_eq!(ground.difference(&shown(ground, &first)), "");
+    fs::remove_file(ground.source.join("some/file 3")).unwrap();
+    ground.write("some/file 4", "changed");
+    let second = ground.run();
+    assert_eq!((&second.conclusion, &second.warnings), (&Conclusion::Ok, &Vec::new()), "{second:?}");
+    assert_eq!(second.figures.deletions, 1);
+    let second = second.snapshot.unwrap().to_string();
+    assert_eq!(ground.difference(&shown(ground, &second)), "");
+    assert_eq!(fs::read_to_string(shown(ground, &first).join("some/file 4")).unwrap(), "4");
+    let third = ground.run();
+    assert_eq!((&third.conclusion, third.figures.files_transferred), (&Conclusion::Ok, 0), "{third:?}");
+    let third = third.snapshot.unwrap().to_string();
+    assert_eq!(ground.snapshots(), [first, second.clone(), third.clone()]);
+    assert_eq!(
+        fs::read_link(ground.destination.join("latest")).unwrap(),
+        std::path::Path::new("snapshots").join(&third)
+    );
+    let hidden: Vec<_> =
+        names(&ground.destination.join("snapshots")).into_iter().filter(|name| name.starts_with('.')).collect();
+    assert_eq!(hidden, Vec::<String>::new());
+    assert_eq!(names(&ground.destination.join(".nbkp")), own_files(&ground.job.destination));
+    // Nothing of a local run is missing: one made here goes on with what was made there.
+    ground.job.sync.keep = Keep::Rules(KeepRules { last: 1, ..KeepRules::default() });
+    let last = ground.run();
+    assert_eq!((&last.conclusion, &last.warnings), (&Conclusion::Ok, &Vec::new()), "{last:?}");
+    assert_eq!(ground.snapshots(), [last.snapshot.unwrap().to_string()]);
+}
+
+#[test]
+fn hard_link_snapshots_are_kept_and_pruned_in_each_direction() {
+    if !needs_root() {
+        return;
+    }
+    for (from, to) in WAYS {
+        let mut ground = Ground::new(from, to, SnapshotKind::HardLink);
+        keep_snapshots(&mut ground, &|ground, name| ground.destination.join("snapshots").join(name));
+    }
+}
+
+#[test]
+fn btrfs_snapshots_are_kept_and_pruned_in_each_direction() {
+    if !needs_root() {
+        return;
+    }
+    for (from, to) in WAYS {
+        let drive = Drive::new("mkfs.btrfs -q", 256);
+        let place = tempfile::tempdir().unwrap();
+        let mut ground = Ground::onto(Sshd::new(), place, (from, to), &drive.root, SnapshotKind::Btrfs);
+        keep_snapshots(&mut ground, &|ground, name| ground.destination.join("snapshots").join(name));
+        let newest = ground.destination.join("latest");
+        assert!(fs::write(newest.join("new"), "x").is_err(), "a snapshot can be written");
+        // A small change in a big file costs a small transfer.
+        ground.write("big", vec![7; 8 << 20]);
+        assert_eq!(ground.run().conclusion, Conclusion::Ok);
+        sh(&format!("printf x | dd of={}/big bs=1 seek=5000000 conv=notrunc status=none", ground.source.display()));
+        let report = ground.run();
+        assert_eq!(report.conclusion, Conclusion::Ok);
+        assert!(report.figures.bytes_transferred < 1 << 20, "{report:?}");
+    }
+}
+
+#[test]
+fn what_is_in_too_many_deletions_is_held_until_approved() {
+    if !needs_root() {
+        return;
+    }
+    let kinds = [SnapshotKind::None, SnapshotKind::HardLink];
+    for ((from, to), kind) in WAYS.into_iter().flat_map(|way| kinds.map(|kind| (way, kind))) {
+        let mut ground = Ground::new(from, to, kind);
+        for number in 0..40 {
+            ground.write(format!("file {number}"), "x");
+        }
+        assert_eq!(ground.run().conclusion, Conclusion::Ok);
+        let copy =
+            if kind == SnapshotKind::None { ground.destination.clone() } else { ground.destination.join("latest") };
+        let finished = ground.snapshots();
+        for number in 0..20 {
+            fs::remove_file(ground.source.join(format!("file {number}"))).unwrap();
+        }
+        let held = ground.run().conclusion;
+        assert!(matches!(held, Conclusion::Held(_)), "{held:?}");
+        assert!(copy.join("file 3").exists());
+        assert_eq!(ground.snapshots(), finished);
+        ground.job.approved = Some(20);
+        let report = ground.run();
+        assert_eq!((report.conclusion, report.figures.deletions), (Conclusion::Ok, 20));
+        assert_eq!(ground.difference(&copy), "");
+        // Nobody means to back up nothing.
+        ground.job.approved = None;
+        ground.job.sync.guard = Guard::Off;
+        sh(&format!("rm -r {}/file*", ground.source.display()));
+        assert!(matches!(ground.run().conclusion, Conclusion::Held(_)));
+    }
+}
+
+#[test]
+fn a_destination_with_snapshots_is_read_by_its_latest() {
+    if !needs_root() {
+        return;
+    }
+    let mut first = Ground::new(At::Here, At::Server, SnapshotKind::HardLink);
+    first.write("file", "x");
+    let mut second = Ground::new(At::Server, At::Here, SnapshotKind::None);
+    // The source of the second is the destination of the first.
+    let end = remote(&mut second.job.source);
+    end.routes = vec![first.server.route()];
+    end.root = first.destination.parent().unwrap().to_owned();
+    end.layout = Layout::Snapshots;
+    second.job.sync.source.subdir = "copies".parse().unwrap();
+    fs::write(first.destination.join(".nbkp-src"), "").unwrap();
+    let nothing = second.run().conclusion;
+    assert!(matches!(&nothing, Conclusion::Skipped(obstacles) if obstacles[0].code() == "source-sentinel-missing"));
+    assert_eq!(first.run().conclusion, Conclusion::Ok);
+    assert_eq!(second.run().conclusion, Conclusion::Ok);
+    assert_eq!(first.difference(&second.destination), "");
+}
+
+#[test]
+fn hostile_names_stay_names() {
+    if !needs_root() {
+        return;
+    }
+    let names: [&[u8]; 9] = [
+        b"a b",
+        b"$(touch pwned)",
+        b"`touch pwned`",
+        b"it's \"quoted\" \\ here",
+        b"-rf",
+        b"new\nline",
+        b"non-utf8 \xff\xfe",
+        b"; touch pwned #",
+        b"*?[a]",
+    ];
+    for ((from, to), kind) in WAYS.into_iter().zip([SnapshotKind::HardLink, SnapshotKind::None, SnapshotKind::HardLink])
+    {
+        let outer = tempfile::tempdir().unwrap();
+        let hostile = outer.path().join("it's $(touch pwned) `touch pwned` \"x\" \\ ; touch pwned #");
+        fs::create_dir(&hostile).unwrap();
+        let place = tempfile::tempdir_in(&hostile).unwrap();
+        let root = place.path().join("-to & fro");
+        fs::create_dir(&root).unwrap();
+        let mut ground = Ground::onto(Sshd::new(), place, (from, to), &root, kind);
+        for name in names {
+            ground.write([name, b"/", name].concat(), "x");
+        }
+        ground.job.sync.destination.subdir = "copies".parse().unwrap();
+        for _ in 0..2 {
+            let report = ground.run();
+            assert_eq!((&report.conclusion, &report.warnings), (&Conclusion::Ok, &Vec::new()), "{report:?}");
+        }
+        let (source, copy) = (ground.source.clone(), ground.destination.clone());
+        let copy = if kind == SnapshotKind::None { copy } else { copy.join("latest/") };
+        let listed = |place: &std::path::Path| {
+            let mut all: Vec<_> = walk(place).into_iter().filter(|name| !name.starts_with(b".nbkp")).collect();
+            all.sort();
+            all
+        };
+        assert_eq!(listed(&source), listed(&copy));
+        let pwned =
+            sh(&format!("find {} /root -xdev -maxdepth 8 -name pwned 2>/dev/null || true", outer.path().display()));
+        assert_eq!(pwned, "");
+    }
+}
+
+/// The names of all below a directory.
+fn walk(place: &std::path::Path) -> Vec<Vec<u8>> {
+    use std::os::unix::ffi::OsStrExt as _;
+    let mut all = Vec::new();
+    for entry in fs::read_dir(place).unwrap() {
+        let entry = entry.unwrap();
+        let name = entry.file_name().as_bytes().to_vec();
+        if entry.file_type().unwrap().is_dir() && !name.starts_with(b".nbkp") {
+            all.extend(walk(&entry.path()).into_iter().map(|below| [&name[..], b"/", &below].concat()));
+        }
+        all.push(name);
+    }
+    all
+}
+
+#[test]
+fn a_run_on_this_machine_is_told_to_one_over_the_network() {
+    if !needs_root() {
+        return;
+    }
+    let mut ground = Ground::new(At::Here, At::Server, SnapshotKind::HardLink);
+    ground.write("file", "x");
+    assert_eq!(ground.run().conclusion, Conclusion::Ok);
+    let writer = ground.destination.join(".nbkp/writer");
+    let first = fs::read_to_string(&writer).unwrap();
+    // What was made over the network goes on here, and the other way round.
+    let there = std::mem::replace(&mut ground.job.destination, here(ground.destination.parent().unwrap()));
+    let report = ground.run();
+    assert_eq!((&report.conclusion, &report.warnings), (&Conclusion::Ok, &Vec::new()));
+    assert_ne!(fs::read_to_string(&writer).unwrap(), first);
+    ground.job.destination = there;
+    let report = ground.run();
+    assert_eq!((&report.conclusion, &report.warnings), (&Conclusion::Ok, &Vec::new()));
+    assert_eq!(ground.snapshots().len(), 3);
+    let inodes = sh(&format!("stat -c %i {}/snapshots/*/file | sort -u | wc -l", ground.destination.display()));
+    assert_eq!(inodes, "1", "a file that did not change is not shared");
+}

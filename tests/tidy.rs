@@ -1,0 +1,118 @@
+//! The script that deletes snapshots at a server, run by real shells with the tools that servers have. They need root, to
+//! become an account that is not root.
+#![expect(clippy::disallowed_methods, clippy::unwrap_used, reason = "a test starts programs, and fails by panicking")]
+
+use std::ffi::OsString;
+use std::fs::{self, Permissions};
+use std::io::Write as _;
+use std::os::unix::fs::{PermissionsExt as _, chown};
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use nbkp::formats::ssh::script::{self, Answer};
+
+const NAME: &str = "2026-11-22T17:30:00.000Z";
+const USUAL: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
+const ANOTHER: [&str; 4] = ["/usr/bin/setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"];
+
+/// Makes a destination with a snapshot that keeps modes which do not let its owner, and a link out of it.
+const GROUND: &str = r#"
+    mkdir -p .nbkp victim "snapshots/$1/mod/deep" "snapshots/$1/locked" "snapshots/$1/mounted"
+    : >.nbkp-vol
+    : >.nbkp-dst
+    : >victim/kept
+    cd "snapshots/$1"
+    : >mod/deep/file
+    : >locked/file
+    ln -s ../../../victim mod/link
+    chmod 0555 ../../victim mod/deep mod .
+    chmod 0000 locked
+"#;
+
+/// Runs the words behind the first with something mounted in the snapshot, and looks whether it is still there.
+const MOUNTED: &str = r#"
+    mount -t tmpfs none "snapshots/$1/mounted"
+    : >"snapshots/$1/mounted/kept"
+    name=$1
+    shift
+    "$@"
+    [ -e "snapshots/.trash-$name/mounted/kept" ]
+"#;
+
+fn is_root() -> bool {
+    if rustix::process::geteuid().is_root() {
+        return true;
+    }
+    assert!(std::env::var_os("NBKP_REQUIRE_ALL").is_none(), "becoming another user needs root");
+    eprintln!("skipped: becoming another user needs root");
+    false
+}
+
+/// A shell of a server, with the place where its tools are found, and a destination of that other account.
+fn with_each_server(scenario: impl Fn(&[&str], &str, &Path)) {
+    let tools = tempfile::tempdir().unwrap();
+    fs::set_permissions(tools.path(), Permissions::from_mode(0o755)).unwrap();
+    assert!(Command::new("busybox").args(["--install", "-s"]).arg(tools.path()).status().unwrap().success());
+    let small = format!("{}:{USUAL}", tools.path().display());
+    let servers: [(&[&str], &str); 3] =
+        [(&["dash", "-s"], USUAL), (&["bash", "--posix", "-s"], USUAL), (&["busybox", "sh", "-s"], &small)];
+    for (shell, path) in servers {
+        let place = tempfile::tempdir().unwrap();
+        let home = place.path().canonicalize().unwrap();
+        chown(&home, Some(65534), Some(65534)).unwrap();
+        let made = output(&[&ANOTHER[..], &["sh", "-c", GROUND, "sh", NAME]].concat(), USUAL, &home, b"");
+        assert!(made.status.success(), "{made:?}");
+        scenario(shell, path, &home);
+    }
+}
+
+fn output(words: &[&str], path: &str, home: &Path, input: &[u8]) -> Output {
+    let (program, arguments) = words.split_first().unwrap();
+    let mut child = Command::new(program)
+        .args(arguments)
+        .env("PATH", path)
+        .current_dir(home)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(input).unwrap();
+    child.wait_with_output().unwrap()
+}
+
+/// What is said to a shell to delete the snapshot.
+fn discarding(home: &Path) -> Vec<u8> {
+    let words = ["", "", "", "", "discard", NAME].map(OsString::from);
+    script::text(script::TIDY, &[&[OsString::from(home)][..], &words].concat())
+}
+
+#[test]
+fn a_snapshot_goes_whose_modes_do_not_let_its_owner() {
+    if !is_root() {
+        return;
+    }
+    with_each_server(|shell, path, home| {
+        let said = output(&[&ANOTHER[..], shell].concat(), path, home, &discarding(home));
+        let gone = Answer::Whole(0, format!("gone {NAME}\n").into_bytes());
+        assert_eq!(script::answer(&said.stdout), gone, "{shell:?}: {said:?}");
+        assert_eq!(fs::read_dir(home.join("snapshots")).unwrap().count(), 0, "{shell:?}");
+        assert!(home.join("victim/kept").exists(), "{shell:?}");
+        assert_eq!(fs::metadata(home.join("victim")).unwrap().permissions().mode() & 0o777, 0o555, "{shell:?}");
+    });
+}
+
+#[test]
+fn what_is_mounted_in_a_snapshot_stays() {
+    if !is_root() {
+        return;
+    }
+    with_each_server(|shell, path, home| {
+        let within = ["/usr/bin/unshare", "--mount", "/bin/sh", "-c", MOUNTED, "sh", NAME];
+        let said = output(&[&within[..], shell].concat(), path, home, &discarding(home));
+        assert!(said.status.success(), "{shell:?}: {said:?}");
+        let Answer::Whole(0, told) = script::answer(&said.stdout) else { panic!("{shell:?}: {said:?}") };
+        let told = String::from_utf8_lossy(&told).into_owned();
+        assert!(told.starts_with(&format!("warn {NAME} was not deleted: ")), "{shell:?}: {told}");
+    });
+}
