@@ -149,7 +149,8 @@ scenarios! {
         a_connection_is_home
         without_a_bus_the_rest_works
         a_metered_way_waits
-        sleep_in_mid_run_interrupts_and_goes_on;
+        sleep_in_mid_run_interrupts_and_goes_on
+        a_long_copy_keeps_the_machine_awake;
     configuration:
         broken_and_mended
         changed_starts_what_became_possible

@@ -9,7 +9,7 @@ use crate::daemon::ask::Ask;
 use crate::daemon::notifier::Board;
 use crate::daemon::observer::{LookRequest, Observation};
 use crate::daemon::prober::{ProbeOrder, ProbeReport};
-use crate::daemon::senses::Sensed;
+use crate::daemon::senses::{Activity, Sensed};
 use crate::daemon::world::Keep;
 use crate::model::{Configuration, Status};
 
@@ -26,6 +26,8 @@ pub struct Channels {
     pub answers: mpsc::Receiver<ProbeReport>,
     /// To the senses: they are to look again. One order that waits is enough.
     pub sense: mpsc::Sender<()>,
+    /// To the senses: what is under way.
+    pub activity: watch::Sender<Activity>,
     /// From the senses.
     pub sensed: mpsc::Receiver<Sensed>,
     /// From clients.

@@ -206,6 +206,8 @@ impl Dispatcher {
                 course = Course::End;
             }
         }
+        let activity = self.world.activity(&now);
+        self.channels.activity.send_if_modified(|known| std::mem::replace(known, activity) != activity);
         let waits = self.world.waits_for_keyring();
         self.channels.keyring_wanted.send_if_modified(|wanted| std::mem::replace(wanted, waits) != waits);
         let status = self.world.status(&now);

@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 use crate::daemon::channels::{Channels, Ending, Reread};
 use crate::daemon::dispatcher::Dispatcher;
 use crate::daemon::reporter::Reporter;
-use crate::daemon::senses::{self, Surroundings};
+use crate::daemon::senses::{self, Activity, Surroundings};
 use crate::daemon::server::{self, Doors};
 use crate::daemon::world::{Beginnings, Initiative, World};
 use crate::daemon::{errands, keeper, keyring, notifier, observer, prober, reader};
@@ -139,8 +139,14 @@ pub(super) fn lay(paths: &Paths, state: &StateDir, initiative: Initiative) -> Re
     let (to_asks, asks) = mpsc::channel(64);
     let (status, shown) = watch::channel(Arc::new(world.status(&now)));
     let (configuration, in_force) = watch::channel(configuration);
-    let surroundings =
-        Surroundings { bus: Bus::System, supplies: power::SUPPLIES.into(), configuration: in_force.clone(), again };
+    let (activity, seen) = watch::channel(Activity::default());
+    let surroundings = Surroundings {
+        bus: Bus::System,
+        supplies: power::SUPPLIES.into(),
+        configuration: in_force.clone(),
+        activity: seen,
+        again,
+    };
     tasks.spawn(senses::run(surroundings, to_sensed));
     let (board, mail) = notifier::board();
     tasks.spawn(notifier::run(mail, in_force.clone(), to_asks.clone()));
@@ -156,6 +162,7 @@ pub(super) fn lay(paths: &Paths, state: &StateDir, initiative: Initiative) -> Re
         inquiries,
         answers,
         sense,
+        activity,
         sensed,
         asks,
         keep,

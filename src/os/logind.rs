@@ -1,5 +1,5 @@
-//! logind: it tells before the machine sleeps and after it woke, and waits a moment for us (`systemd-logind`'s
-//! inhibitor locks).
+//! logind: it tells before the machine sleeps and after it woke, waits a moment for us, and does not take the machine for
+//! idle while we copy (`systemd-logind`'s inhibitor locks).
 
 use std::time::Duration;
 
@@ -10,15 +10,35 @@ use super::bus::{Bus, Peer, Service, Watched};
 /// How long it may take to answer one question.
 const DEADLINE: Duration = Duration::from_secs(5);
 
-/// Why sleep does not wait for us.
+/// Why logind does not do what it was asked for.
 #[derive(Debug, thiserror::Error)]
 #[error("ask logind: {0}")]
 pub struct LogindError(#[from] zbus::Error);
 
-/// Holds off sleep while it lives, for as long as logind waits (`InhibitDelayMaxSec`, 5 s if nothing else is set).
+/// Holds off what it was taken for while it lives.
 #[derive(Debug)]
 pub struct Inhibitor {
     _lock: OwnedFd,
+}
+
+/// What is held off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HeldOff {
+    /// Sleep, for as long as logind waits (`InhibitDelayMaxSec`, 5 s if nothing else is set).
+    Sleep,
+    /// What happens to a machine that nobody uses (`IdleAction`), for as long as we like. Who closes the lid or asks for
+    /// sleep gets it all the same.
+    Idleness,
+}
+
+impl HeldOff {
+    /// The kind of the lock, the reason that people are shown, and the mode.
+    fn words(self) -> (&'static str, &'static str, &'static str) {
+        match self {
+            Self::Sleep => ("sleep", "finish or stop the running backup cleanly", "delay"),
+            Self::Idleness => ("idle", "a backup is being made", "block"),
+        }
+    }
 }
 
 /// What the machine is about to do.
@@ -58,10 +78,10 @@ pub async fn last_turn(peer: &Peer) -> Result<Turn, LogindError> {
     Ok(if manager(peer).await?.preparing_for_sleep().await? { Turn::ToSleep } else { Turn::ToWake })
 }
 
-/// Has sleep wait for us.
-pub async fn inhibit(peer: &Peer) -> Result<Inhibitor, LogindError> {
-    let why = "finish or stop the running backup cleanly";
-    let lock = manager(peer).await?.inhibit("sleep", "Nomad Backup", why, "delay").await?;
+/// Has this held off from now on.
+pub async fn inhibit(peer: &Peer, what: HeldOff) -> Result<Inhibitor, LogindError> {
+    let (kind, why, mode) = what.words();
+    let lock = manager(peer).await?.inhibit(kind, "Nomad Backup", why, mode).await?;
     Ok(Inhibitor { _lock: lock })
 }
 

@@ -149,6 +149,7 @@ impl Drop for NetworkManager {
 /// Somebody in the place of logind who lets a machine say that it goes to sleep: one for tests cannot.
 pub struct Login {
     locks: Receiver<UnixStream>,
+    vigils: Receiver<UnixStream>,
     orders: mpsc::Sender<bool>,
     thread: Option<JoinHandle<()>>,
 }
@@ -158,20 +159,27 @@ impl Login {
     pub fn start() -> Self {
         assert!(Path::new(SOCKET).exists(), "start the system bus first");
         let (taken, locks) = sync_channel(16);
+        let (begun, vigils) = sync_channel(16);
         let (orders, ordered) = mpsc::channel(4);
         let (ready, is_ready) = sync_channel(1);
         let thread = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-            runtime.block_on(serve(taken, ready, ordered));
+            runtime.block_on(serve(Manager { taken, begun, preparing: false }, ready, ordered));
         });
         is_ready.recv().unwrap();
-        Self { locks, orders, thread: Some(thread) }
+        Self { locks, vigils, orders, thread: Some(thread) }
     }
 
     /// Waits until somebody holds sleep back, and gives what tells whether they still do.
     #[track_caller]
     pub fn lock(&self) -> Lock {
         Lock(self.locks.recv_timeout(super::PATIENCE).expect("somebody holds sleep back"))
+    }
+
+    /// Waits until somebody wants the machine not to be taken for idle, likewise.
+    #[track_caller]
+    pub fn vigil(&self) -> Lock {
+        Lock(self.vigils.recv_timeout(super::PATIENCE).expect("somebody keeps the machine awake"))
     }
 
     /// Announces that the machine goes to sleep.
@@ -193,7 +201,7 @@ impl Drop for Login {
     }
 }
 
-/// A lock that holds sleep back.
+/// A lock that holds sleep or idleness back.
 pub struct Lock(UnixStream);
 
 impl Lock {
@@ -207,15 +215,20 @@ impl Lock {
 
 struct Manager {
     taken: SyncSender<UnixStream>,
+    begun: SyncSender<UnixStream>,
     preparing: bool,
 }
 
 #[zbus::interface(name = "org.freedesktop.login1.Manager")]
 impl Manager {
     fn inhibit(&self, what: &str, who: &str, why: &str, mode: &str) -> zbus::OwnedFd {
-        assert!(what == "sleep" && mode == "delay" && !who.is_empty() && !why.is_empty(), "{what} {who} {why} {mode}");
         let (ours, theirs) = UnixStream::pair().unwrap();
-        self.taken.send(ours).unwrap();
+        match (what, mode) {
+            ("sleep", "delay") => self.taken.send(ours).unwrap(),
+            ("idle", "block") => self.begun.send(ours).unwrap(),
+            _ => panic!("{what} {mode}"),
+        }
+        assert!(!who.is_empty() && !why.is_empty(), "people are told who it is and why");
         zbus::OwnedFd::from(std::os::fd::OwnedFd::from(theirs))
     }
 
@@ -228,11 +241,11 @@ impl Manager {
     async fn prepare_for_sleep(emitter: &zbus::object_server::SignalEmitter<'_>, start: bool) -> zbus::Result<()>;
 }
 
-async fn serve(taken: SyncSender<UnixStream>, ready: SyncSender<()>, mut orders: mpsc::Receiver<bool>) {
+async fn serve(manager: Manager, ready: SyncSender<()>, mut orders: mpsc::Receiver<bool>) {
     const PATH: &str = "/org/freedesktop/login1";
     let address = format!("unix:path={SOCKET}");
     let builder = zbus::connection::Builder::address(address.as_str());
-    let builder = builder.serve_at(PATH, Manager { taken, preparing: false }).name("org.freedesktop.login1");
+    let builder = builder.serve_at(PATH, manager).name("org.freedesktop.login1");
     let connection = builder.build().await.unwrap();
     ready.send(()).unwrap();
     while let Some(start) = orders.recv().await {

@@ -8,7 +8,7 @@ use std::process::{Child, Command};
 use std::sync::Arc;
 use std::time::Duration;
 
-use nbkp::daemon::senses::{self, Sensed, Sleep, Surroundings};
+use nbkp::daemon::senses::{self, Activity, Sensed, Sleep, Surroundings};
 use nbkp::formats::config::{Context, parse_bytes};
 use nbkp::model::{Configuration, NetworkSight, PowerSight};
 use nbkp::os::bus::Bus;
@@ -112,6 +112,7 @@ pub struct Rig {
     sensed: mpsc::Receiver<Sensed>,
     pub again: mpsc::Sender<()>,
     pub configuration: watch::Sender<Arc<Configuration>>,
+    pub activity: watch::Sender<Activity>,
     /// What was told last, of each kind.
     pub network: Option<NetworkSight>,
     pub power: Option<PowerSight>,
@@ -153,17 +154,31 @@ pub fn configuration(text: &str) -> Arc<Configuration> {
 impl Rig {
     pub fn start(text: &str, supplies: &Path) -> Self {
         let (configuration, in_force) = watch::channel(configuration(text));
+        let (activity, under_way) = watch::channel(Activity::Rest);
         let (again, orders) = mpsc::channel(1);
         let (to_dispatcher, sensed) = mpsc::channel(4);
         let surroundings = Surroundings {
             bus: Bus::At(BUS.into()),
             supplies: supplies.to_owned(),
             configuration: in_force,
+            activity: under_way,
             again: orders,
         };
         let task = tokio::spawn(senses::run(surroundings, to_dispatcher));
         let (network, power, degraded, sleeps) = Default::default();
-        Self { sensed, again, configuration, network, power, degraded, networks: 0, routes_changed: 0, sleeps, task }
+        Self {
+            sensed,
+            again,
+            configuration,
+            activity,
+            network,
+            power,
+            degraded,
+            networks: 0,
+            routes_changed: 0,
+            sleeps,
+            task,
+        }
     }
 
     /// Takes what is sensed until this is so.

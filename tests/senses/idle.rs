@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use nbkp::model::PowerSight;
 use nbkp::os::bus::{Bus, Standing};
-use nbkp::os::logind;
+use nbkp::os::logind::{self, HeldOff};
 
 use crate::ground::{BUS, CURIOUS, PrivateBus, Rig, block_on, host_with, other_machine, plug_cable, soon};
 use crate::mini::{eventually, sh};
@@ -46,8 +46,8 @@ impl Drop for Daemon {
 }
 
 #[test]
-fn the_real_logind_gives_a_permit() {
-    host_with(PROGRAMS, "idle::the_real_logind_gives_a_permit", || {
+fn the_real_logind_gives_its_locks() {
+    host_with(PROGRAMS, "idle::the_real_logind_gives_its_locks", || {
         let bus = PrivateBus::start();
         let login = Daemon::logind();
         block_on(async {
@@ -55,14 +55,18 @@ fn the_real_logind_gives_a_permit() {
             let here = service.standing.wait_for(|standing| matches!(standing, Standing::Here(_)));
             let Standing::Here(peer) = soon("it is there", here).await.unwrap().clone() else { panic!() };
             assert_eq!(logind::last_turn(&peer).await.unwrap(), logind::Turn::ToWake);
-            let permit = logind::inhibit(&peer).await.unwrap();
+            let permit = logind::inhibit(&peer, HeldOff::Sleep).await.unwrap();
+            let vigil = logind::inhibit(&peer, HeldOff::Idleness).await.unwrap();
             let list = format!(
                 "dbus-send --bus={BUS} --print-reply --dest=org.freedesktop.login1 /org/freedesktop/login1 org.freedesktop.login1.Manager.ListInhibitors"
             );
             let listed = sh(&list);
-            for word in ["\"sleep\"", "\"Nomad Backup\"", "\"delay\""] {
+            for word in ["\"sleep\"", "\"Nomad Backup\"", "\"delay\"", "\"idle\"", "\"block\""] {
                 assert!(listed.contains(word), "{listed}");
             }
+            drop(vigil);
+            eventually("it may be idle", || (!sh(&list).contains("\"idle\"")).then_some(()));
+            assert!(sh(&list).contains("\"sleep\""), "the one lock is not the other");
             drop(permit);
             eventually("it is given back", || (!sh(&list).contains("Nomad Backup")).then_some(()));
         });

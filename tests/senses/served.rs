@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use nbkp::daemon::senses::Sleep;
+use nbkp::daemon::senses::{Activity, Sleep};
 use nbkp::model::{Connectivity, Metered, PowerSight};
 use nbkp::os::bus::{Bus, Standing};
 use nbkp::os::network_manager;
@@ -343,6 +343,12 @@ fn is_held(lock: impl AsFd) -> bool {
     !fds[0].revents().contains(PollFlags::HUP)
 }
 
+async fn given_back(lock: impl AsFd) {
+    while is_held(&lock) {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
 #[test]
 fn sleep_waits_for_the_permit_and_waking_is_a_fresh_look() {
     host_with(PROGRAMS, "served::sleep_waits_for_the_permit_and_waking_is_a_fresh_look", || {
@@ -418,6 +424,49 @@ fn a_logind_that_refuses_is_told_and_sleep_is_heard_all_the_same() {
             rig.until("it woke", |rig| matches!(rig.sleeps.front(), Some(Sleep::Woke))).await;
         });
         drop(bus);
+    });
+}
+
+#[test]
+fn the_machine_is_kept_awake_while_it_is_wanted() {
+    host_with(PROGRAMS, "served::the_machine_is_kept_awake_while_it_is_wanted", || {
+        let mut bus = PrivateBus::start();
+        block_on(async {
+            let (served, mut locks) = login().await;
+            let mut rig = Rig::start(CONTENT, Path::new(NOWHERE));
+            let (_, _sleep) = soon("the lock against sleep", locks.recv()).await.unwrap();
+            rig.activity.send_replace(Activity::Runs);
+            rig.until("the power supply is looked at", |rig| rig.power == Some(PowerSight::Unknown)).await;
+            rig.activity.send_replace(Activity::RunsAwake);
+            let (asked, vigil) = soon("the lock against idleness", locks.recv()).await.unwrap();
+            assert_eq!(asked, "idle Nomad Backup a backup is being made block");
+            assert!(is_held(&vigil));
+            rig.activity.send_replace(Activity::Runs);
+            soon("it is given back on battery", given_back(&vigil)).await;
+
+            // Another logind in mid-run is asked anew; one that refuses is told of.
+            rig.activity.send_replace(Activity::RunsAwake);
+            let (_, _vigil) = soon("the lock", locks.recv()).await.unwrap();
+            served.close().await.unwrap();
+            let (_served, mut locks) = login().await;
+            let (first, _kept) = soon("a lock", locks.recv()).await.unwrap();
+            let (second, kept) = soon("another", locks.recv()).await.unwrap();
+            assert!(first.starts_with("sleep ") && second.starts_with("idle "), "{first} {second}");
+            assert!(is_held(&kept));
+            drop(locks);
+            rig.activity.send_replace(Activity::Rest);
+            soon("it is given back at the end", given_back(&kept)).await;
+            rig.activity.send_replace(Activity::RunsAwake);
+            rig.until("what is missed", |rig| rig.degraded.contains_key("logind")).await;
+            let told = &rig.degraded["logind"];
+            assert!(
+                told.starts_with("the machine may fall asleep while a copy runs: could not ask logind: "),
+                "{told}"
+            );
+            rig.activity.send_replace(Activity::Rest);
+            rig.until("nothing is missed any more", |rig| !rig.degraded.contains_key("logind")).await;
+        });
+        bus.go();
     });
 }
 

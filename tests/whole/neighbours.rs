@@ -114,3 +114,21 @@ pub fn sleep_in_mid_run_interrupts_and_goes_on(host: &MiniHost) {
     assert!(record["bytes_transferred"].as_u64().unwrap() < 30 << 20, "it goes on where it stopped: {record}");
     assert!(login.lock().is_held(), "the next sleep is held back again");
 }
+
+pub fn a_long_copy_keeps_the_machine_awake(host: &MiniHost) {
+    let source = host.source("documents");
+    source.write_big("film", 64, 7);
+    let mut usb = host.drive("usb", Ext4).prepared_for("documents");
+    let slow = "rsync = { bandwidth = \"1M\" }";
+    host.configure(&host.config().drive(&usb).sync("documents", "usb", "none", slow));
+    let _bus = SystemBus::start();
+    let login = Login::start();
+    let _daemon = host.start();
+    usb.plug();
+    host.copies("documents", 1 << 20);
+    let vigil = login.vigil();
+    assert!(vigil.is_held());
+    host.ctl(&["cancel", "documents"]).exits(0);
+    until("it may be idle", || !vigil.is_held());
+    assert_eq!(host.status()["daemon"]["degraded"], serde_json::json!([]));
+}

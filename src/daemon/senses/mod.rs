@@ -27,7 +27,7 @@ pub enum Sensed {
     Network(NetworkSight),
     /// The network is as it was told, but other ways lead through it: routes, rules, or a link that went and came.
     RoutesChanged,
-    /// How the power supply is now. It is told only while a sync waits for power.
+    /// How the power supply is now. It is told only while a sync waits for power, or a run is under way.
     Power(PowerSight),
     /// The machine goes to sleep or has woken.
     Sleep(Sleep),
@@ -48,6 +48,18 @@ pub enum Sleep {
     Woke,
 }
 
+/// What is under way, as far as the senses have to know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Activity {
+    /// No run.
+    #[default]
+    Rest,
+    /// Runs, on battery: the machine may sleep when it likes.
+    Runs,
+    /// Runs, for which the machine is to stay awake if nobody sends it to sleep.
+    RunsAwake,
+}
+
 /// What the senses need.
 #[derive(Debug)]
 pub struct Surroundings {
@@ -57,20 +69,23 @@ pub struct Surroundings {
     pub supplies: PathBuf,
     /// The configuration in force: what nobody asked for is not complained about, and costs nothing.
     pub configuration: watch::Receiver<Arc<Configuration>>,
+    /// What is under way.
+    pub activity: watch::Receiver<Activity>,
     /// Orders to look at everything again and to tell it even if it is the same. One that waits is enough.
     pub again: mpsc::Receiver<()>,
 }
 
 /// Senses until the dispatcher is gone.
 pub async fn run(surroundings: Surroundings, to_dispatcher: mpsc::Sender<Sensed>) {
-    let Surroundings { bus, supplies, configuration, mut again } = surroundings;
+    let Surroundings { bus, supplies, configuration, activity, mut again } = surroundings;
     let (look_anew, anew) = watch::channel(());
     let (to_manager, manager) = watch::channel(manager::Manager::Unknown);
     let mut tasks = JoinSet::new();
     tasks.spawn(manager::follow(bus.clone(), to_manager));
     tasks.spawn(network::tell(configuration.clone(), manager, anew.clone(), to_dispatcher.clone()));
-    tasks.spawn(sleep::tell(bus.clone(), look_anew.clone(), to_dispatcher.clone()));
-    tasks.spawn(power::tell(power::Source { bus, supplies }, configuration, anew, to_dispatcher.clone()));
+    tasks.spawn(sleep::tell(bus.clone(), activity.clone(), look_anew.clone(), to_dispatcher.clone()));
+    let wanted = power::Wanted { configuration, activity };
+    tasks.spawn(power::tell(power::Source { bus, supplies }, wanted, anew, to_dispatcher.clone()));
     loop {
         tokio::select! {
             Some(()) = again.recv() => {

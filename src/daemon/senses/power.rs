@@ -1,4 +1,4 @@
-//! The power supply. It is watched only while a sync waits for it.
+//! The power supply. It is watched only while a sync waits for it, or a run is under way.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{sleep, timeout};
 
-use super::{Sensed, Unheard};
+use super::{Activity, Sensed, Unheard};
 use crate::decide::locations::{Wish, wishes};
 use crate::model::{Configuration, PowerSight};
 use crate::os::bus::{Bus, Service, Standing};
@@ -28,20 +28,44 @@ pub(super) struct Source {
     pub supplies: PathBuf,
 }
 
+/// What it is watched for.
+#[derive(Debug)]
+pub(super) struct Wanted {
+    /// A sync may wait for power.
+    pub configuration: watch::Receiver<Arc<Configuration>>,
+    /// What runs may keep the machine awake.
+    pub activity: watch::Receiver<Activity>,
+}
+
+impl Wanted {
+    fn is_wanted(&mut self) -> bool {
+        let runs = *self.activity.borrow_and_update() != Activity::Rest;
+        wishes(&self.configuration.borrow_and_update()).contains(&Wish::Battery) || runs
+    }
+
+    async fn changed(&mut self) -> Result<(), Unheard> {
+        tokio::select! {
+            changed = self.configuration.changed() => Ok(changed?),
+            changed = self.activity.changed() => Ok(changed?),
+        }
+    }
+}
+
 /// Tells of the power supply.
 pub(super) async fn tell(
     source: Source,
-    mut configuration: watch::Receiver<Arc<Configuration>>,
+    mut wanted: Wanted,
     mut anew: watch::Receiver<()>,
     to: mpsc::Sender<Sensed>,
 ) -> Result<(), Unheard> {
-    let wished = |configuration: &Arc<Configuration>| wishes(configuration).contains(&Wish::Battery);
     loop {
-        configuration.wait_for(wished).await?;
+        while !wanted.is_wanted() {
+            wanted.changed().await?;
+        }
         let mut upower = power::watch(source.bus.clone());
         let _ = timeout(FIRST, upower.standing.wait_for(|standing| !matches!(standing, Standing::Unknown))).await;
         let mut told = None;
-        while wished(&configuration.borrow_and_update()) {
+        while wanted.is_wanted() {
             let (sight, teller) = look(&mut upower, &source.supplies).await;
             if told != Some(sight) {
                 to.send(Sensed::Power(sight)).await?;
@@ -55,7 +79,7 @@ pub(super) async fn tell(
                 changed = upower.standing.changed() => changed?,
                 // A few properties change together; one look is enough for all that wait.
                 Some(_) = upower.signals.recv() => while upower.signals.try_recv().is_ok() {},
-                changed = configuration.changed() => changed?,
+                changed = wanted.changed() => changed?,
                 changed = anew.changed() => {
                     changed?;
                     told = None;

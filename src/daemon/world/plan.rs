@@ -59,6 +59,7 @@ impl World {
         }
         self.close_what_nobody_needs(now, effects);
         self.tell_what_is_overdue(now, effects);
+        self.note_labour(now);
         let alarm = if self.stage == Stage::Working { self.next_moment(now) } else { None };
         if alarm != self.plan.alarm {
             self.plan.alarm = alarm;
@@ -304,7 +305,8 @@ impl World {
             moments.push(until);
         }
         moments.extend(self.next_question(now));
-        moments.extend(self.sleep.forgotten().and_then(wall));
+        let of_sleep = [self.sleep.forgotten(), self.sleep.long_at_work()];
+        moments.extend(of_sleep.into_iter().flatten().filter_map(wall));
         moments.extend(self.moments_of_drives(now).into_iter().filter_map(wall));
         for (name, prospect) in &self.plan.prospects {
             let (Some(sync), Some(memory)) = (self.configuration.syncs.get(name), self.memory.get(name)) else {

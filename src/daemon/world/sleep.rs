@@ -1,14 +1,20 @@
-//! Sleep: what runs is stopped before it and goes on after it, and nothing starts in between or right behind it.
+//! Sleep: what runs is stopped before it and goes on after it, and nothing starts in between or right behind it. While
+//! something runs for long, the machine is not to fall asleep by itself.
 
 use std::time::Duration;
 
 use crate::daemon::observer::Scope;
+use crate::daemon::senses::Activity;
 use crate::daemon::world::reach::Asked;
 use crate::daemon::world::{Effect, World};
-use crate::model::{BootTime, Interruption, Now};
+use crate::model::{BootTime, Interruption, Now, PowerSight};
 
 /// A sleep that was announced and did not come is forgotten after this long.
 const PATIENCE: Duration = Duration::from_mins(1);
+
+/// Runs that are over after so long keep no machine awake: it is idle for minutes before it falls asleep, and asking
+/// the bus costs more than a small copy.
+const LONG: Duration = Duration::from_secs(10);
 
 /// How the machine stands to sleep.
 #[derive(Debug, Default)]
@@ -19,6 +25,8 @@ pub(super) struct Sleep {
     waits: Waits,
     /// When it last woke.
     woke: Option<BootTime>,
+    /// Since when something has been running without a break.
+    busy: Option<BootTime>,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -43,9 +51,29 @@ impl Sleep {
     pub(super) fn forgotten(&self) -> Option<BootTime> {
         self.announced.map(|announced| announced.after(PATIENCE))
     }
+
+    /// When what runs has been running for long.
+    pub(super) fn long_at_work(&self) -> Option<BootTime> {
+        self.busy.map(|busy| busy.after(LONG))
+    }
 }
 
 impl World {
+    /// What is under way, once it takes long. A machine of whose battery nobody knows has its power from the mains.
+    #[must_use]
+    pub fn activity(&self, now: &Now) -> Activity {
+        match self.power {
+            _ if self.sleep.long_at_work().is_none_or(|at| at > now.boot) => Activity::Rest,
+            PowerSight::Battery(_) => Activity::Runs,
+            PowerSight::Mains | PowerSight::Unknown => Activity::RunsAwake,
+        }
+    }
+
+    /// Notes whether something runs, behind each event.
+    pub(super) fn note_labour(&mut self, now: &Now) {
+        self.sleep.busy = if self.runs.is_empty() { None } else { self.sleep.busy.or(Some(now.boot)) };
+    }
+
     pub(super) fn go_to_sleep(&mut self, now: &Now, effects: &mut Vec<Effect>) {
         self.sleep.announced = Some(now.boot);
         self.sleep.waits = Waits::Yes;

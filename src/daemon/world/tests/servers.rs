@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use super::*;
 use crate::daemon::job::JobEnd;
 use crate::daemon::prober::ProbeReport;
+use crate::daemon::senses::Activity;
 
 /// A laptop that is copied to a server at home, or from anywhere over another way; and a drive.
 const TRAVELLER: &str = r#"
@@ -274,6 +275,27 @@ fn a_metered_way_is_not_taken_unless_somebody_insists() {
     story.end("photos", Conclusion::Ok);
     story.join(at_home());
     assert!(story.codes("photos").is_empty());
+}
+
+#[test]
+fn only_what_takes_long_keeps_the_machine_awake_and_no_battery_is_emptied_for_it() {
+    let mut story = Story::travelling(at_home());
+    let activity = |story: &Story| story.world.activity(&now_at(story.second));
+    assert_eq!(activity(&story), Activity::Rest);
+    story.reaches("nas");
+    story.wait(2);
+    assert_eq!(story.running(), ["photos"]);
+    story.wait(9);
+    assert_eq!(activity(&story), Activity::Rest, "it may be over at once");
+    assert_eq!(story.alarm.map(|at| at.duration_since(now_at(story.second).wall).as_secs()), Some(1));
+    story.wait(1);
+    assert_eq!(activity(&story), Activity::RunsAwake);
+    story.tell(Event::Power(PowerSight::Battery(Some(90))));
+    assert_eq!(activity(&story), Activity::Runs);
+    story.tell(Event::Power(PowerSight::Mains));
+    assert_eq!(activity(&story), Activity::RunsAwake);
+    story.end("photos", Conclusion::Ok);
+    assert_eq!(activity(&story), Activity::Rest);
 }
 
 #[test]
