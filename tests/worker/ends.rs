@@ -185,6 +185,7 @@ fn a_drive_pulled_out_is_an_interruption_though_rsync_is_content() {
             "{kind:?}: {report:?}"
         );
         assert_eq!(report.snapshot, None);
+        assert!(report.warnings.is_empty(), "that it is gone says it all: {:?}", report.warnings);
     }
 }
 
