@@ -27,7 +27,7 @@ fn found() -> Vec<BlockDevice> {
 fn presence() -> String {
     let drive = Drive { uuid: uuid().parse().unwrap(), mounting: Mounting::Elsewhere, when_done: WhenDone::Leave };
     let (devices, mounts) = (disks::enumerate().unwrap(), mounts::read().unwrap());
-    match sight_of_drive(&drive, &devices, &mounts, &MountTree::new(&mounts)) {
+    match sight_of_drive(&drive, None, &devices, &mounts, &MountTree::new(&mounts)) {
         DrivePresence::NotPlugged => "not plugged".into(),
         DrivePresence::Ambiguous { devices } => format!("ambiguous {}", devices.len()),
         DrivePresence::Locked { .. } => "locked".into(),

@@ -97,7 +97,7 @@ impl Eyes {
     fn look(&mut self, scope: Scope) -> Observation {
         let configuration = Arc::clone(&self.configuration);
         self.runtime.block_on(async {
-            self.requests.send(LookRequest { configuration, scope }).await.unwrap();
+            self.requests.send(LookRequest { configuration, containers: Arc::default(), scope }).await.unwrap();
             let observation = self.answers.recv().await.unwrap();
             assert_eq!(observation.occasion, Occasion::Asked);
             observation

@@ -1,12 +1,15 @@
 //! What clients ask of the dispatcher. Each question carries the way back for its answer.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 
 use crate::daemon::job::{Job, RemoteEnd};
-use crate::model::{BlockDevice, Left, Obstacle, RunRecord, Sync, SyncName, VolumeName, VolumeSight, WhenDone};
+use crate::model::{
+    BlockDevice, Containers, Left, Obstacle, RunRecord, Sync, SyncName, VolumeName, VolumeSight, WhenDone,
+};
 
 /// A question or a command of a client. The state itself is not asked for: it is published as `Status`.
 #[derive(Debug)]
@@ -90,10 +93,10 @@ pub enum Ask {
         /// The way back.
         answer: oneshot::Sender<Result<Vec<Prospect>, Refusal>>,
     },
-    /// The devices that are plugged in.
+    /// The devices that are plugged in, and in which containers lie the filesystems that drives are named by.
     Devices {
         /// The way back.
-        answer: oneshot::Sender<Vec<BlockDevice>>,
+        answer: oneshot::Sender<(Vec<BlockDevice>, Arc<Containers>)>,
     },
     /// An errand (prepare) changed sentinels: look again, and learn these.
     Prepared {

@@ -323,9 +323,9 @@ impl Dispatcher {
         let scope = std::mem::take(&mut looking.owed);
         looking.under_way = Some(looking.asked);
         looking.paid_at = looking.paid_at.max(now).after(PACE_OF_LOOKS);
-        let configuration = Arc::clone(self.world.configuration());
+        let (configuration, containers) = (Arc::clone(self.world.configuration()), Arc::clone(self.world.containers()));
         // One look is under way at most, so that there is always room; a closed channel shows as an ended task.
-        let _ = self.channels.looks.try_send(LookRequest { configuration, scope });
+        let _ = self.channels.looks.try_send(LookRequest { configuration, containers, scope });
     }
 }
 

@@ -144,7 +144,8 @@ fn wait_until_seen(opening: &Opening) -> Result<(), OpeningTrouble> {
         let (Ok(devices), Ok(table)) = (disks::enumerate(), mounts::read()) else {
             return Err(OpeningTrouble::Other("see drives and mounts".into()));
         };
-        if let DrivePresence::Mounted { .. } = sight_of_drive(&opening.drive, &devices, &table, &MountTree::new(&table))
+        if let DrivePresence::Mounted { .. } =
+            sight_of_drive(&opening.drive, None, &devices, &table, &MountTree::new(&table))
         {
             return Ok(());
         }

@@ -14,7 +14,9 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
-use crate::model::{Absence, BlockDevice, Configuration, Mount, SyncName, SyncSight, VolumeName, VolumeSight};
+use crate::model::{
+    Absence, BlockDevice, Configuration, Containers, Mount, SyncName, SyncSight, VolumeName, VolumeSight,
+};
 use crate::os::disks::{self, DisksError};
 use crate::os::mounts::{self, MountsError};
 use crate::os::probe::{Probed, Surroundings, probe};
@@ -25,6 +27,8 @@ use memory::{Memory, Task};
 pub struct LookRequest {
     /// What there is to look at.
     pub configuration: Arc<Configuration>,
+    /// The LUKS containers in which the filesystems lay that drives are named by.
+    pub containers: Arc<Containers>,
     /// What may have changed.
     pub scope: Scope,
 }
@@ -127,8 +131,8 @@ pub async fn run(mut requests: mpsc::Receiver<LookRequest>, answers: mpsc::Sende
                 None => return,
             },
             Some((volume, task)) = answering.recv() => match observer.memory.answers_again(&volume, &task) {
-                Some(configuration) => {
-                    let request = LookRequest { configuration, scope: Scope::volume(volume) };
+                Some((configuration, containers)) => {
+                    let request = LookRequest { configuration, containers, scope: Scope::volume(volume) };
                     observer.look(&request, Occasion::Belated).await
                 }
                 None => continue,

@@ -82,22 +82,26 @@ pub enum DrivePresence<'a> {
     },
 }
 
-/// How a drive stands. A mount that lingers after its device is gone counts for nothing.
+/// How a drive stands. A mount that lingers after its device is gone counts for nothing. `container` is the LUKS container
+/// in which its filesystem lay before.
 #[must_use]
 pub fn sight_of_drive<'a>(
     drive: &Drive,
+    container: Option<&DriveUuid>,
     devices: &'a [BlockDevice],
     mounts: &'a [Mount],
     tree: &MountTree<'a>,
 ) -> DrivePresence<'a> {
     let carriers: Vec<_> = devices.iter().filter(|d| d.uuid == drive.uuid && d.role != DeviceRole::Member).collect();
-    let Some(first) = carriers.first().copied() else { return DrivePresence::NotPlugged };
+    let Some(first) = carriers.first().copied() else {
+        return container.map_or(DrivePresence::NotPlugged, |container| behind_its_lock(container, devices));
+    };
     if !are_one(&carriers) {
         return ambiguous(&carriers);
     }
     match &first.role {
         DeviceRole::Container => {
-            let inside: Vec<_> = devices.iter().filter(|d| container(d) == Some(&drive.uuid)).collect();
+            let inside: Vec<_> = devices.iter().filter(|d| container_around(d) == Some(&drive.uuid)).collect();
             let Some(clear) = inside.first().copied() else { return DrivePresence::Locked { device: first } };
             if !are_one(&inside) {
                 return ambiguous(&inside);
@@ -125,9 +129,26 @@ fn is_encrypted(drive: &Drive) -> bool {
 #[must_use]
 pub fn medium(drive: &Drive, devices: &[BlockDevice]) -> Option<u64> {
     let carrier = devices.iter().find(|d| d.uuid == drive.uuid && d.role != DeviceRole::Member)?;
-    match container(carrier) {
+    match container_around(carrier) {
         Some(uuid) => devices.iter().find(|d| d.role == DeviceRole::Container && d.uuid == *uuid)?.disk_seq,
         None => carrier.disk_seq,
+    }
+}
+
+/// The LUKS container in which the filesystem lies that a drive is named by, if it lies in one that is open.
+#[must_use]
+pub fn container_of<'a>(drive: &Drive, devices: &'a [BlockDevice]) -> Option<&'a DriveUuid> {
+    devices.iter().filter(|device| device.uuid == drive.uuid).find_map(container_around)
+}
+
+/// How a drive stands of which nothing is to be seen but perhaps its container. One that is open holds something else now.
+fn behind_its_lock<'a>(container: &DriveUuid, devices: &'a [BlockDevice]) -> DrivePresence<'a> {
+    let is_it = |d: &&BlockDevice| d.role == DeviceRole::Container && d.uuid == *container;
+    let containers: Vec<_> = devices.iter().filter(is_it).collect();
+    match containers.as_slice() {
+        [device] if devices.iter().all(|d| container_around(d) != Some(container)) => DrivePresence::Locked { device },
+        [] | [_] => DrivePresence::NotPlugged,
+        [_, _, ..] => ambiguous(&containers),
     }
 }
 
@@ -182,7 +203,7 @@ fn filesystem(device: &BlockDevice) -> Option<&String> {
     }
 }
 
-fn container(device: &BlockDevice) -> Option<&DriveUuid> {
+fn container_around(device: &BlockDevice) -> Option<&DriveUuid> {
     match &device.role {
         DeviceRole::Unlocked { container, .. } => Some(container),
         DeviceRole::Filesystem(_) | DeviceRole::Container | DeviceRole::Member => None,
@@ -246,7 +267,16 @@ mod tests {
 
     /// One word for how the drive stands, with the point where it is mounted.
     fn check(drive: &Drive, devices: &[BlockDevice], mounts: &[Mount]) -> String {
-        match sight_of_drive(drive, devices, mounts, &MountTree::new(mounts)) {
+        check_knowing(None, drive, devices, mounts)
+    }
+
+    fn check_knowing(
+        container: Option<&DriveUuid>,
+        drive: &Drive,
+        devices: &[BlockDevice],
+        mounts: &[Mount],
+    ) -> String {
+        match sight_of_drive(drive, container, devices, mounts, &MountTree::new(mounts)) {
             DrivePresence::NotPlugged => "not plugged".into(),
             DrivePresence::Ambiguous { devices } => format!("ambiguous {}", devices.len()),
             DrivePresence::Locked { device } => format!("locked {}", device.node.display()),
@@ -332,6 +362,25 @@ mod tests {
     }
 
     #[test]
+    fn what_is_behind_a_lock_is_known_by_the_container_it_lay_in() {
+        let container: DriveUuid = OURS.parse().unwrap();
+        let check = |devices: &[BlockDevice]| check_knowing(Some(&container), &drive(INNER), devices, &[root()]);
+        let around = || device("/dev/sda1", 1, OURS, DeviceRole::Container);
+        let clear = |uuid| {
+            let role = DeviceRole::Unlocked { container: OURS.parse().unwrap(), filesystem: "ext4".into() };
+            device("/dev/dm-0", 9, uuid, role)
+        };
+        assert_eq!(check(&[around()]), "locked /dev/sda1");
+        assert_eq!(check(&[around(), clear(INNER)]), "not mounted /dev/dm-0");
+        assert_eq!(check(&[around(), clear("22222222-a7b6-429d-8250-3d0d80e034df")]), "not plugged");
+        assert_eq!(check(&[around(), device("/dev/sdb1", 2, OURS, DeviceRole::Container)]), "ambiguous 2");
+        assert_eq!(check(&[ext4("/dev/sda1", 1, OURS)]), "not plugged", "it is no container any more");
+        assert_eq!(check(&[]), "not plugged");
+        assert_eq!(container_of(&drive(INNER), &[around(), clear(INNER)]), Some(&container));
+        assert_eq!(container_of(&drive(OURS), &[around(), clear(INNER)]), None);
+    }
+
+    #[test]
     fn a_plain_filesystem_with_the_uuid_of_a_container_is_none() {
         let encrypted = Mounting::ForTheRun { passphrase: Some("usb".parse().unwrap()) };
         let wanted = Drive { mounting: encrypted, ..drive(OURS) };
@@ -414,7 +463,7 @@ mod tests {
         fn a_drive_is_mounted_only_where_its_point_leads_to_it(table in tables()) {
             let devices = [ext4("/dev/sda1", 1, OURS)];
             let tree = MountTree::new(&table);
-            match sight_of_drive(&drive(OURS), &devices, &table, &tree) {
+            match sight_of_drive(&drive(OURS), None, &devices, &table, &tree) {
                 DrivePresence::Mounted { mount, .. } => {
                     prop_assert_eq!(mount.device, (8, 1));
                     prop_assert_eq!(tree.mount_of(&mount.point).map(|top| top.id), Some(mount.id));
@@ -437,7 +486,7 @@ mod tests {
 
         #[test]
         fn without_a_device_there_is_no_drive(table in tables()) {
-            let sight = sight_of_drive(&drive(OURS), &[], &table, &MountTree::new(&table));
+            let sight = sight_of_drive(&drive(OURS), None, &[], &table, &MountTree::new(&table));
             prop_assert_eq!(sight, DrivePresence::NotPlugged);
         }
     }

@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::str::FromStr;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::model::{End, Hardware, Ledger, Pause, SentinelId, SyncName, VolumeName};
+use crate::model::{DriveUuid, End, Hardware, Ledger, Pause, SentinelId, SyncName, VolumeName};
 
 /// The version that is written, and the newest that is read.
 const VERSION: u32 = 1;
@@ -36,6 +37,7 @@ struct Versioned {
 struct File {
     version: u32,
     hardware: BTreeMap<String, BTreeSet<String>>,
+    containers: BTreeMap<String, String>,
     volume_ids: BTreeMap<String, String>,
     end_ids: Vec<EndId>,
     holds: BTreeSet<String>,
@@ -77,6 +79,8 @@ pub fn parse(bytes: &[u8]) -> Result<Ledger, LedgerError> {
     for (name, hardware) in file.hardware {
         ledger.hardware.insert(volume(&name)?, hardware.into_iter().map(Hardware).collect());
     }
+    let pairs = file.containers.iter().map(|(filesystem, container)| Ok((drive(filesystem)?, drive(container)?)));
+    ledger.containers = Arc::new(pairs.collect::<Result<_, LedgerError>>()?);
     for (name, id) in file.volume_ids {
         ledger.volume_ids.insert(volume(&name)?, SentinelId(id));
     }
@@ -112,6 +116,10 @@ fn volume(name: &str) -> Result<VolumeName, LedgerError> {
     read(name, "no name of a volume")
 }
 
+fn drive(uuid: &str) -> Result<DriveUuid, LedgerError> {
+    read(uuid, "no UUID of a drive")
+}
+
 fn sync(name: &str) -> Result<SyncName, LedgerError> {
     read(name, "no name of a sync")
 }
@@ -123,6 +131,9 @@ pub fn write(ledger: &Ledger) -> Vec<u8> {
         version: VERSION,
         hardware: (ledger.hardware.iter())
             .map(|(name, hardware)| (name.to_string(), hardware.iter().map(ToString::to_string).collect()))
+            .collect(),
+        containers: (ledger.containers.iter())
+            .map(|(filesystem, container)| (filesystem.to_string(), container.to_string()))
             .collect(),
         volume_ids: ledger.volume_ids.iter().map(|(name, id)| (name.to_string(), id.0.clone())).collect(),
         end_ids: (ledger.end_ids.iter())
@@ -158,6 +169,7 @@ mod tests {
         let documents: SyncName = "documents@usb".parse().unwrap();
         Ledger {
             hardware: BTreeMap::from([(usb.clone(), hardware)]),
+            containers: Arc::new(BTreeMap::from([("5e3f-1a2b".parse().unwrap(), "2d577679-a7b6".parse().unwrap())])),
             volume_ids: BTreeMap::from([(usb.clone(), SentinelId("1".to_owned()))]),
             end_ids: BTreeMap::from([
                 ((documents.clone(), End::Source), SentinelId("2".to_owned())),

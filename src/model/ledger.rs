@@ -1,16 +1,22 @@
 //! What people decided and what was seen once, as far as it must outlive the daemon.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::{End, Hardware, SentinelId, SyncName, VolumeName};
+use super::{DriveUuid, End, Hardware, SentinelId, SyncName, VolumeName};
+
+/// In which LUKS containers filesystems lie: their UUIDs, by those of the filesystems.
+pub type Containers = BTreeMap<DriveUuid, DriveUuid>;
 
 /// What people decided and what was seen once. Losing it costs questions (`device-unknown`), never safety.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Ledger {
     /// The hardware that each drive was used on.
     pub hardware: BTreeMap<VolumeName, BTreeSet<Hardware>>,
+    /// The LUKS containers in which the filesystems lay that drives are named by.
+    pub containers: Arc<Containers>,
     /// The ids that the sentinels of volumes carried.
     pub volume_ids: BTreeMap<VolumeName, SentinelId>,
     /// The ids that the sentinels of the ends of syncs carried.

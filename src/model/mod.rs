@@ -27,7 +27,7 @@ mod volume;
 pub use announcement::{Announcement, Button, Deeds, Matter, Notification, Subject, Weight};
 pub use condition::{BatteryRule, Conditions, Hours, MeteredRule};
 pub use configuration::{Configuration, CredentialProvider, DaemonSettings, Endpoint, Group, Location, Notify, Route};
-pub use ledger::{Ledger, Pause};
+pub use ledger::{Containers, Ledger, Pause};
 pub use name::{CredentialName, EndpointName, GroupName, LocationName, NameError, SyncName, VolumeName};
 pub use network::{
     ActiveConnection, Connectivity, HostFault, HostTrouble, Link, LinkKind, Metered, NetworkSight, PowerSight,

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use super::{LookRequest, Observation, Occasion, Part, Scope};
 use crate::decide::presence::{DrivePresence, MountTree, sight_of_drive};
 use crate::model::{
-    Absence, BlockDevice, Configuration, EndKind, EndProbe, EndSight, Mount, MountId, SyncName, SyncSight, VolumeName,
-    VolumeRoot, VolumeSight,
+    Absence, BlockDevice, Configuration, Containers, EndKind, EndProbe, EndSight, Mount, MountId, SyncName, SyncSight,
+    VolumeName, VolumeRoot, VolumeSight,
 };
 use crate::os::probe::{DriveMount, Probed, VolumeProbe};
 
@@ -20,6 +20,7 @@ pub(super) struct Memory {
     configuration: Option<Arc<Configuration>>,
     /// The ends of syncs, by their volumes.
     ends: BTreeMap<VolumeName, Vec<Arc<EndProbe>>>,
+    containers: Arc<Containers>,
     devices: Vec<BlockDevice>,
     devices_fault: Option<String>,
     mounts: Arc<Vec<Mount>>,
@@ -76,6 +77,7 @@ impl Memory {
         self.fresh_volumes.clear();
         self.fresh_syncs.clear();
         self.changed.clear();
+        self.containers = Arc::clone(&request.containers);
         if self.configuration.as_ref().is_some_and(|known| Arc::ptr_eq(known, &request.configuration)) {
             return;
         }
@@ -165,7 +167,7 @@ impl Memory {
             VolumeRoot::Server(_) => return Finding::NotHere,
             VolumeRoot::Drive(drive) => drive,
         };
-        match sight_of_drive(drive, &self.devices, mounts, tree) {
+        match sight_of_drive(drive, self.containers.get(&drive.uuid), &self.devices, mounts, tree) {
             DrivePresence::NotPlugged => Finding::Known(VolumeSight::Absent(Absence::NotPlugged)),
             DrivePresence::Ambiguous { devices } => Finding::Known(VolumeSight::Ambiguous { devices }),
             DrivePresence::Locked { device } => {
@@ -254,12 +256,16 @@ impl Memory {
     }
 
     /// A volume that was silent answers. What it said then is old, so it is looked at again, with this configuration.
-    pub(super) fn answers_again(&mut self, name: &VolumeName, task: &Task) -> Option<Arc<Configuration>> {
+    pub(super) fn answers_again(
+        &mut self,
+        name: &VolumeName,
+        task: &Task,
+    ) -> Option<(Arc<Configuration>, Arc<Containers>)> {
         if self.silent.get(name) != Some(&task.way) {
             return None;
         }
         self.silent.remove(name);
-        self.configuration.clone()
+        Some((self.configuration.clone()?, Arc::clone(&self.containers)))
     }
 
     fn learn(&mut self, name: &VolumeName, known: Known) {
@@ -334,4 +340,54 @@ fn ends(configuration: &Configuration) -> BTreeMap<VolumeName, Vec<Arc<EndProbe>
         }
     }
     ends
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::formats::config::{self, Context};
+    use crate::model::DeviceRole;
+
+    const INSIDE: &str = "11111111-a7b6-429d-8250-3d0d80e034df";
+    const AROUND: &str = "2d577679-a7b6-429d-8250-3d0d80e034df";
+
+    #[test]
+    fn a_container_that_comes_and_goes_is_told_though_what_is_in_it_never_shows() {
+        let text = format!(
+            "[volumes.usb]\ndrive = \"{INSIDE}\"\n[volumes.a]\npath = \"/a\"\n[syncs.s]\nsource = \"a\"\ndestination = \"usb\""
+        );
+        let context = Context { file: "/config.toml".into(), home: "/home/a".into() };
+        let containers = [(INSIDE.parse().unwrap(), AROUND.parse().unwrap())].into();
+        let request = LookRequest {
+            configuration: Arc::new(config::parse(&text, &context).unwrap()),
+            containers: Arc::new(containers),
+            scope: Scope::blocks(),
+        };
+        let usb: VolumeName = "usb".parse().unwrap();
+        let mut memory = Memory::default();
+        let mut look = |devices: Vec<BlockDevice>| {
+            memory.begin(&request);
+            memory.gathered(Ok::<_, io::Error>(Vec::new()), Ok::<_, io::Error>(devices));
+            memory.tasks(&request.scope);
+            memory.observation(&request, Occasion::Asked).volumes.remove(&usb)
+        };
+        let container = BlockDevice {
+            node: "/dev/sda1".into(),
+            links: Vec::new(),
+            number: (8, 1),
+            uuid: AROUND.parse().unwrap(),
+            member: None,
+            role: DeviceRole::Container,
+            disk_seq: Some(5),
+            hardware: None,
+            label: None,
+            size: 1 << 30,
+        };
+        let absent = Some(VolumeSight::Absent(Absence::NotPlugged));
+        let locked = Some(VolumeSight::Locked { device: "/dev/sda1".into(), disk_seq: Some(5) });
+        assert_eq!(look(vec![]), absent);
+        assert_eq!(look(vec![container.clone()]), locked);
+        assert_eq!(look(vec![container]), None, "nothing changed");
+        assert_eq!(look(vec![]), absent);
+    }
 }

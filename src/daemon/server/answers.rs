@@ -49,7 +49,7 @@ pub(super) async fn answer(
         Request::Drives => {
             let devices = ask(doors, |answer| Ask::Devices { answer }).await;
             let configuration = Arc::clone(&doors.configuration.borrow());
-            reply(line, devices.map(|devices| Drives::new(&devices, &configuration))).await
+            reply(line, devices.map(|(devices, containers)| Drives::new(&devices, &containers, &configuration))).await
         }
         Request::Run { syncs, force } => runs::run(syncs, force, doors, line).await,
         Request::History { sync, limit, stats } => {

@@ -1,5 +1,7 @@
 //! What clients ask.
 
+use std::sync::Arc;
+
 use std::collections::BTreeSet;
 
 use tokio::sync::{mpsc, oneshot};
@@ -106,7 +108,7 @@ impl World {
             Ask::Unmount { volume, then, answer } => self.unmount(volume, then, answer, effects),
             Ask::Approve { sync, answer } => drop(answer.send(self.approve(&sync, effects))),
             Ask::Prospects { syncs, answer } => drop(answer.send(self.prospects_of(&syncs, now))),
-            Ask::Devices { answer } => drop(answer.send(self.devices.clone())),
+            Ask::Devices { answer } => drop(answer.send((self.devices.clone(), Arc::clone(&self.ledger.containers)))),
         }
     }
 

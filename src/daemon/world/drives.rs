@@ -103,9 +103,15 @@ impl World {
     /// its UUID, since nobody knows which is meant; the members of one filesystem are one drive.
     pub(super) fn carrier(&self, volume: &VolumeName) -> Option<((u32, u32), Option<u64>)> {
         let VolumeRoot::Drive(drive) = &self.configuration.volumes.get(volume)?.root else { return None };
-        let found = presence::sight_of_drive(drive, &self.devices, &[], &MountTree::new(&[]));
-        if let DrivePresence::Ambiguous { .. } = found {
-            return None;
+        let container = self.ledger.containers.get(&drive.uuid);
+        match presence::sight_of_drive(drive, container, &self.devices, &[], &MountTree::new(&[])) {
+            DrivePresence::Ambiguous { .. } => return None,
+            // Perhaps only its container is there.
+            DrivePresence::Locked { device } => return Some((device.number, device.disk_seq)),
+            DrivePresence::NotPlugged
+            | DrivePresence::NotEncrypted { .. }
+            | DrivePresence::NotMounted { .. }
+            | DrivePresence::Mounted { .. } => {}
         }
         let is_carrier = |found: &&BlockDevice| found.uuid == drive.uuid && found.role != DeviceRole::Member;
         match (self.devices.iter().find(is_carrier), &self.volumes.get(volume)?.sight) {

@@ -5,6 +5,7 @@
 
 mod announcements;
 mod asks;
+mod containers;
 mod drives;
 mod events;
 mod jobs;
@@ -34,8 +35,8 @@ use crate::daemon::job::WorkerNews;
 use crate::daemon::observer::{Observation, Scope};
 use crate::decide::presence;
 use crate::model::{
-    BlockDevice, Configuration, Held, Interruption, Ledger, Now, PowerSight, SyncName, SyncSight, VolumeName,
-    VolumeRoot, VolumeSight, upstreams,
+    BlockDevice, Configuration, Containers, Held, Interruption, Ledger, Now, PowerSight, SyncName, SyncSight,
+    VolumeName, VolumeRoot, VolumeSight, upstreams,
 };
 use crate::os::history::Past;
 
@@ -194,6 +195,12 @@ impl World {
         &self.configuration
     }
 
+    /// The LUKS containers in which the filesystems lay that drives are named by: each look is told.
+    #[must_use]
+    pub fn containers(&self) -> &Arc<Containers> {
+        &self.ledger.containers
+    }
+
     /// Takes in what happened, and answers with what is to be done.
     pub fn step(&mut self, event: Event, now: &Now) -> Vec<Effect> {
         let mut effects = Vec::new();
@@ -264,6 +271,7 @@ impl World {
             self.local_ends_stand(&name, sight);
         }
         self.devices = devices;
+        self.learn_containers(effects);
         self.settle_drives(covered, now, effects);
         self.degraded("looks", (!degraded.is_empty()).then(|| degraded.join("; ")), effects);
         self.stop_runs_whose_ground_is_gone(effects);

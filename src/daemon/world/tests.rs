@@ -1510,3 +1510,44 @@ fn a_keyring_that_stays_locked_is_tried_at_each_change_and_told_of_once() {
     let told = story.notices.iter().filter(|notice| matches!(notice, Notice::NotOpened(..))).count();
     assert_eq!(told, 1);
 }
+
+#[test]
+fn a_drive_named_by_what_is_in_its_container_is_known_by_the_container_once_it_was_open() {
+    let container = || block_device("/dev/sdc1", OTHER, 33, 5, DeviceRole::Container);
+    let role = DeviceRole::Unlocked { container: OTHER.parse().unwrap(), filesystem: "ext4".into() };
+    let inside = || block_device("/dev/dm-0", RED, 40, 9, role.clone());
+    let mut story = Story::at_home(OPENED);
+    story.devices = vec![container()];
+    story.see(&[("red", absent())]);
+    assert_eq!(story.codes("secrets"), ["destination-volume-absent"], "nobody knows yet what is in it");
+    // What is not proven to be the drive teaches nothing.
+    story.devices = vec![container(), inside()];
+    let fault = SentinelFault::Missing;
+    story.see(&[("red", VolumeSight::NotProven { root: "/media/red".into(), fault })]);
+    assert!(story.world.ledger.containers.is_empty());
+    story.see(&[("red", present("/media/red", Some(5)))]);
+    story.wait(12);
+    assert_eq!(story.running(), ["secrets"]);
+    story.end("secrets", Conclusion::Ok);
+    // Its user pulls it out. When it is in again, it is opened by its container.
+    story.devices = vec![];
+    story.see(&[("red", absent())]);
+    story.orders();
+    story.wait(3600);
+    story.devices = vec![container()];
+    story.see(&[("red", locked_sight(5))]);
+    assert_eq!(story.codes("secrets"), [""; 0]);
+    story.wait(12);
+    let Some(DriveOrder::Open(opening)) = story.drives.pop() else { panic!("{:?}", story.drives) };
+    assert_eq!((opening.device, opening.disk_seq), ((8, 33), Some(5)));
+    story.devices = vec![container(), inside()];
+    story.opened("red", present("/media/red", Some(5)));
+    assert_eq!(story.running(), ["secrets"]);
+    story.end("secrets", Conclusion::Ok);
+    assert_eq!(story.orders(), ["close red: Leave"]);
+    // What we locked is closed, and let go by nobody.
+    story.devices = vec![container()];
+    story.next = vec![("red".to_owned(), locked_sight(5))];
+    story.closed("red", Left::Safe(Closed::PluggedIn), Closer::Us);
+    assert_eq!(story.codes("secrets"), [""; 0]);
+}

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{BlockDevice, Configuration, DeviceRole, SnapshotKind, Volume, VolumeRoot};
+use crate::model::{BlockDevice, Configuration, Containers, DeviceRole, SnapshotKind, Volume, VolumeRoot};
 
 /// What the configuration holds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -125,9 +125,10 @@ pub struct DriveEntry {
 }
 
 impl Drives {
-    /// The devices, with the volumes that a configuration makes of them.
+    /// The devices, with the volumes that a configuration makes of them; `containers` tells in which containers lie the
+    /// filesystems that drives are named by.
     #[must_use]
-    pub fn new(devices: &[BlockDevice], configuration: &Configuration) -> Self {
+    pub fn new(devices: &[BlockDevice], containers: &Containers, configuration: &Configuration) -> Self {
         let drives = devices.iter().map(|device| {
             let filesystem = match &device.role {
                 DeviceRole::Filesystem(kind) | DeviceRole::Unlocked { filesystem: kind, .. } => kind.clone(),
@@ -135,7 +136,9 @@ impl Drives {
                 DeviceRole::Member => "member".to_owned(),
             };
             let is_it = |volume: &&Volume| match &volume.root {
-                VolumeRoot::Drive(drive) => drive.uuid == device.uuid,
+                VolumeRoot::Drive(drive) => {
+                    drive.uuid == device.uuid || containers.get(&drive.uuid) == Some(&device.uuid)
+                }
                 VolumeRoot::Directory(_) | VolumeRoot::Server(_) => false,
             };
             DriveEntry {
