@@ -1,6 +1,7 @@
 //! The state of everything, as it is shown.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
@@ -75,7 +76,7 @@ pub struct SyncStatus {
     /// When its last success ended.
     pub last_success: Option<Timestamp>,
     /// Its last run.
-    pub last_run: Option<RunRecord>,
+    pub last_run: Option<Arc<RunRecord>>,
     /// When the next copy is wanted.
     pub next_due: Option<Timestamp>,
     /// When it will be overdue.

@@ -187,7 +187,7 @@ pub fn sync_status(name: &str, state: SyncState, obstacles: Vec<Obstacle>) -> Sy
         freshness: Freshness::Fresh,
         obstacles,
         last_success: Some(record().finished),
-        last_run: Some(record()),
+        last_run: Some(Arc::new(record())),
         next_due: None,
         overdue_at: None,
         starts_at: None,

@@ -8,7 +8,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::daemon::ask::{Accepted, Ask, Prospect, Refusal, RequestEnd, Urgency};
 use crate::daemon::observer::Scope;
-use crate::daemon::world::plan::gives_way;
+use crate::daemon::world::candidates::gives_way;
 use crate::daemon::world::{Asked, Effect, Request, Stage, Unanswered, World};
 use crate::formats::similar::closest;
 use crate::model::{

@@ -6,7 +6,7 @@ use crate::daemon::world::drives::{Hand, until_again};
 use crate::daemon::world::runs::Run;
 use crate::daemon::world::{Effect, Notice, Stage, World};
 use crate::decide::obstacles;
-use crate::model::{Drive, Held, Left, Mounting, Now, VolumeName, VolumeRoot, WhenDone};
+use crate::model::{Configuration, Drive, Held, Left, Mounting, Now, VolumeName, VolumeRoot, WhenDone};
 
 /// A drive that is left over.
 #[derive(Debug)]
@@ -139,5 +139,13 @@ impl World {
         if !failed || tries == 1 {
             effects.extend(left.sentence(volume).map(|_| Effect::Tell(Notice::Left(volume.clone(), left.clone()))));
         }
+    }
+}
+
+/// Whether a volume is where it was: what was seen of another place tells nothing of the one that has its name now.
+pub(super) fn leads_to_the_same(before: &Configuration, after: &Configuration, name: &VolumeName) -> bool {
+    match (before.volumes.get(name).map(|volume| &volume.root), after.volumes.get(name).map(|volume| &volume.root)) {
+        (Some(VolumeRoot::Drive(before)), Some(VolumeRoot::Drive(after))) => before.uuid == after.uuid,
+        (before, after) => before == after,
     }
 }

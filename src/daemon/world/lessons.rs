@@ -1,5 +1,6 @@
 //! What is remembered and learnt of a run that ended.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::daemon::world::memory::{Setback, SetbackReason};
@@ -70,9 +71,9 @@ impl World {
             if !matches!(report.conclusion, Conclusion::Interrupted(Interruption::Network(_))) {
                 memory.skips = 0;
             }
-            memory.last_run = Some(record.clone());
+            memory.last_run = Some(Arc::new(record.clone()));
         } else if memory.last_run.is_none() {
-            memory.last_run = Some(record.clone());
+            memory.last_run = Some(Arc::new(record.clone()));
         }
     }
 

@@ -1,5 +1,7 @@
 //! What is remembered of a sync: its past, and what set it back.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 
 use crate::model::{BootTime, Obstacle, RunRecord, Trigger};
@@ -8,7 +10,7 @@ use crate::os::history::Past;
 /// What is remembered of a sync.
 #[derive(Debug, Default)]
 pub(super) struct SyncMemory {
-    pub(super) last_run: Option<RunRecord>,
+    pub(super) last_run: Option<Arc<RunRecord>>,
     pub(super) last_success: Option<Timestamp>,
     pub(super) failures: u32,
     /// How many runs in a row found that they could not be.
@@ -48,7 +50,12 @@ impl SyncMemory {
     }
 
     pub(super) fn from_history(past: Past) -> Self {
-        Self { last_run: past.last_run, last_success: past.last_success, failures: past.failures, ..Self::default() }
+        Self {
+            last_run: past.last_run.map(Arc::new),
+            last_success: past.last_success,
+            failures: past.failures,
+            ..Self::default()
+        }
     }
 }
 

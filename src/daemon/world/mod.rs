@@ -5,6 +5,7 @@
 
 mod announcements;
 mod asks;
+mod candidates;
 mod containers;
 mod drives;
 mod events;
@@ -43,7 +44,7 @@ use crate::os::history::Past;
 pub use events::{Effect, Event, Keep, Notice};
 
 use announcements::Told;
-use leftovers::Leftover;
+use leftovers::{Leftover, leads_to_the_same};
 use memory::SyncMemory;
 use plan::Plan;
 use reach::{Asked, Awaited, Reach};
@@ -388,13 +389,5 @@ impl World {
         for name in requested {
             self.drop_request(&name, &[]);
         }
-    }
-}
-
-/// Whether a volume is where it was: what was seen of another place tells nothing of the one that has its name now.
-fn leads_to_the_same(before: &Configuration, after: &Configuration, name: &VolumeName) -> bool {
-    match (before.volumes.get(name).map(|volume| &volume.root), after.volumes.get(name).map(|volume| &volume.root)) {
-        (Some(VolumeRoot::Drive(before)), Some(VolumeRoot::Drive(after))) => before.uuid == after.uuid,
-        (before, after) => before == after,
     }
 }

@@ -1,6 +1,9 @@
 //! The picture of everything that people and programs are shown.
 
+use std::collections::BTreeMap;
+
 use crate::daemon::world::World;
+use crate::daemon::world::plan::Prospect;
 use crate::decide::{due, locations, obstacles};
 use crate::model::{
     DaemonState, End, Metered, NetworkSight, Now, Obstacle, RunningNow, Status, Sync, SyncName, SyncState, SyncStatus,
@@ -41,61 +44,60 @@ impl World {
     }
 
     fn volume_statuses(&self) -> Vec<VolumeStatus> {
+        let uses = self.uses();
         let all = self.configuration.volumes.values();
         let known = all.filter_map(|volume| Some((volume, self.volumes.get(&volume.name)?)));
         known
-            .map(|(volume, state)| VolumeStatus {
-                name: volume.name.clone(),
-                kind: match volume.root {
-                    VolumeRoot::Directory(_) => "directory",
-                    VolumeRoot::Drive(_) => "drive",
-                    VolumeRoot::Server(_) => "server",
-                },
-                path: match &state.sight {
-                    VolumeSight::Present(present) => Some(present.root.clone()),
-                    VolumeSight::Reached(reached) => Some(reached.root.clone()),
-                    VolumeSight::Absent(_)
-                    | VolumeSight::Ambiguous { .. }
-                    | VolumeSight::NotMounted { .. }
-                    | VolumeSight::Locked { .. }
-                    | VolumeSight::NotEncrypted { .. }
-                    | VolumeSight::NotProven { .. } => None,
-                },
-                obstacles: obstacles::of_one_volume(
-                    self.main_end(&volume.name),
-                    &volume.name,
-                    state.standing(),
-                    &self.ledger,
-                ),
-                user: self.user_of(&volume.name),
+            .map(|(volume, state)| {
+                let known_use = uses.get(&volume.name);
+                let end = known_use.map_or(End::Source, |it| it.end);
+                VolumeStatus {
+                    name: volume.name.clone(),
+                    kind: match volume.root {
+                        VolumeRoot::Directory(_) => "directory",
+                        VolumeRoot::Drive(_) => "drive",
+                        VolumeRoot::Server(_) => "server",
+                    },
+                    path: match &state.sight {
+                        VolumeSight::Present(present) => Some(present.root.clone()),
+                        VolumeSight::Reached(reached) => Some(reached.root.clone()),
+                        VolumeSight::Absent(_)
+                        | VolumeSight::Ambiguous { .. }
+                        | VolumeSight::NotMounted { .. }
+                        | VolumeSight::Locked { .. }
+                        | VolumeSight::NotEncrypted { .. }
+                        | VolumeSight::NotProven { .. } => None,
+                    },
+                    obstacles: obstacles::of_one_volume(end, &volume.name, state.standing(), &self.ledger),
+                    user: known_use.map(|it| it.by.clone()),
+                }
             })
             .collect()
     }
 
-    /// The end at which a volume is used: the destination, if it is ever that.
-    fn main_end(&self, volume: &VolumeName) -> End {
-        let written = self.configuration.syncs.values().any(|sync| sync.destination.volume == *volume);
-        if written { End::Destination } else { End::Source }
-    }
-
-    fn user_of(&self, volume: &VolumeName) -> Option<SyncName> {
-        let uses = |sync: &&Sync| sync.destination.volume == *volume || sync.source.volume == *volume;
-        self.configuration.syncs.values().find(uses).map(|sync| sync.name.clone())
+    /// How volumes are used: at which end, a destination if it is ever that, and by which sync, the first.
+    fn uses(&self) -> BTreeMap<&VolumeName, Use<'_>> {
+        let mut uses: BTreeMap<&VolumeName, Use<'_>> = BTreeMap::new();
+        for sync in self.configuration.syncs.values() {
+            uses.entry(&sync.source.volume).or_insert(Use { end: End::Source, by: &sync.name });
+            uses.entry(&sync.destination.volume).or_insert(Use { end: End::Destination, by: &sync.name }).end =
+                End::Destination;
+        }
+        uses
     }
 
     fn sync_status(&self, sync: &Sync, now: &Now) -> SyncStatus {
         let prospect = self.plan.prospects.get(&sync.name);
         let memory = self.memory.get(&sync.name);
         let last_success = memory.and_then(|memory| memory.last_success);
-        let obstacles: Vec<Obstacle> =
-            prospect.into_iter().flat_map(super::plan::Prospect::obstacles).cloned().collect();
+        let obstacles: Vec<Obstacle> = prospect.into_iter().flat_map(Prospect::obstacles).cloned().collect();
         let state = if self.runs.contains_key(&sync.name) {
             SyncState::Running
         } else if !sync.enabled {
             SyncState::Disabled
         } else if self.plan.candidates.contains_key(&sync.name) {
             SyncState::Queued
-        } else if self.is_held(&sync.name) {
+        } else if prospect.is_some_and(Prospect::is_held) {
             SyncState::Held
         } else if obstacles.is_empty() {
             SyncState::Idle
@@ -109,11 +111,17 @@ impl World {
             obstacles,
             last_success,
             last_run: memory.and_then(|memory| memory.last_run.clone()),
-            next_due: self.next_due(sync, now),
+            next_due: prospect.and_then(|prospect| prospect.next_due(now)),
             overdue_at: due::overdue_at(last_success, sync.max_age),
             starts_at: self.starts_at(&sync.name, now),
         }
     }
+}
+
+/// How a volume is used.
+struct Use<'a> {
+    end: End,
+    by: &'a SyncName,
 }
 
 /// Whether one of the ways out is metered; unknown if none is known to be, and of one it is not known.

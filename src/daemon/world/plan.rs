@@ -2,17 +2,18 @@
 //! after every event, and never edited.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::daemon::ask::Urgency;
 use crate::daemon::world::drives::Readiness;
+use crate::daemon::world::memory::SyncMemory;
 use crate::daemon::world::{Effect, Initiative, Notice, Stage, World};
+use crate::decide::obstacles::asks_for_approval;
 use crate::decide::{due, due::Due, obstacles, queue};
 use crate::model::{
-    BootTime, Every, Freshness, Hours, Now, Obstacle, Outcome, Pause, Sync, SyncName, Trigger, VolumeName, VolumeRoot,
-    VolumeSight,
+    BootTime, Freshness, Hours, Now, Obstacle, Outcome, Pause, Sync, SyncName, VolumeName, VolumeSight,
 };
 
 /// The plan.
@@ -36,11 +37,29 @@ pub(super) struct Prospect {
     pub(super) due: Due,
     /// Before this moment it does not start by itself.
     pub(super) ready_at: BootTime,
+    /// How its last run ended.
+    last_outcome: Option<Outcome>,
+    /// When it is or was overdue.
+    pub(super) overdue_at: Option<Timestamp>,
 }
 
 impl Prospect {
     pub(super) fn obstacles(&self) -> impl Iterator<Item = &Obstacle> {
         self.places.iter().chain(&self.rest)
+    }
+
+    /// When a copy is wanted next, if time alone brings that about.
+    pub(super) fn next_due(&self, now: &Now) -> Option<Timestamp> {
+        match self.due {
+            Due::Now(_) => Some(now.wall),
+            Due::At(at) => Some(at),
+            Due::NextAppearance => None,
+        }
+    }
+
+    /// Whether a person has to approve something before it can run.
+    pub(super) fn is_held(&self) -> bool {
+        self.obstacles().any(asks_for_approval)
     }
 }
 
@@ -76,29 +95,32 @@ impl World {
         }
     }
 
+    /// There may be thousands, after each event: what needs a search in a map is done once for each.
     fn prospects(&mut self, now: &Now) -> BTreeMap<SyncName, Prospect> {
-        let configuration = std::sync::Arc::clone(&self.configuration);
+        let configuration = Arc::clone(&self.configuration);
         let local = now.wall.to_zoned(now.zone.clone()).time();
-        let mut prospects = BTreeMap::new();
-        for sync in configuration.syncs.values() {
-            let places = self.obstacles_of_places(sync);
-            let memory = self.memory.entry(sync.name.clone()).or_default();
-            if !places.is_empty() {
-                memory.in_reach_since = None;
-            } else if memory.in_reach_since.is_none() {
-                memory.in_reach_since = Some(now.wall);
-            }
-            let past = due::Past {
-                last_success: memory.last_success,
-                last_outcome: memory.last_run.as_ref().map(|run| run.outcome),
-                in_reach_since: memory.in_reach_since,
-            };
-            let due = due::due(sync.every, past, now.wall);
-            let rest = self.rest_of_obstacles(sync, &places, local, now);
-            let ready_at = self.ready_at(sync);
-            prospects.insert(sync.name.clone(), Prospect { places, rest, due, ready_at });
+        let syncs = configuration.syncs.values();
+        syncs.map(|sync| (sync.name.clone(), self.prospect(sync, local, now))).collect()
+    }
+
+    fn prospect(&mut self, sync: &Sync, local: jiff::civil::Time, now: &Now) -> Prospect {
+        let places = self.obstacles_of_places(sync);
+        if let Some(memory) = self.memory.get_mut(&sync.name) {
+            memory.in_reach_since = places.is_empty().then(|| memory.in_reach_since.unwrap_or(now.wall));
         }
-        prospects
+        let memory = self.memory.get(&sync.name);
+        let last_run = memory.and_then(|memory| memory.last_run.as_ref());
+        let (last_success, last_outcome) =
+            (memory.and_then(|memory| memory.last_success), last_run.map(|run| run.outcome));
+        let in_reach_since = memory.and_then(|memory| memory.in_reach_since);
+        Prospect {
+            due: due::due(sync.every, due::Past { last_success, last_outcome, in_reach_since }, now.wall),
+            rest: self.rest_of_obstacles(sync, memory, &places, local, now),
+            places,
+            ready_at: self.ready_at(sync),
+            last_outcome,
+            overdue_at: due::overdue_at(last_success, sync.max_age),
+        }
     }
 
     fn obstacles_of_places(&self, sync: &Sync) -> Vec<Obstacle> {
@@ -119,6 +141,7 @@ impl World {
     fn rest_of_obstacles(
         &self,
         sync: &Sync,
+        memory: Option<&SyncMemory>,
         places: &[Obstacle],
         local: jiff::civil::Time,
         now: &Now,
@@ -127,7 +150,7 @@ impl World {
         if !sync.enabled {
             found.push(Obstacle::Disabled);
         }
-        if let Some(memory) = self.memory.get(&sync.name) {
+        if let Some(memory) = memory {
             if let Some(last) = &memory.last_run
                 && last.outcome == Outcome::Held
                 && let Some(reason) = &last.hold
@@ -155,9 +178,8 @@ impl World {
     fn add_failed_upstreams(&self, prospects: &mut BTreeMap<SyncName, Prospect>) {
         let stale: Vec<&SyncName> = prospects
             .iter()
-            .filter(|(name, prospect)| {
-                let last = self.memory.get(*name).and_then(|memory| memory.last_run.as_ref());
-                let failed = last.is_some_and(|run| match run.outcome {
+            .filter(|(_, prospect)| {
+                let failed = prospect.last_outcome.is_some_and(|outcome| match outcome {
                     Outcome::Failed | Outcome::Held | Outcome::Interrupted => true,
                     Outcome::Ok | Outcome::Skipped => false,
                 });
@@ -203,70 +225,6 @@ impl World {
         settled.max().unwrap_or_default().max(self.sleep.settled(daemon.settle))
     }
 
-    fn candidates(&mut self, now: &Now) -> BTreeMap<SyncName, queue::Candidate> {
-        let mut candidates = BTreeMap::new();
-        for (name, prospect) in &self.plan.prospects {
-            let asked = self.requests.get(name).map(|request| request.urgency);
-            let wanted = asked.is_some() || (self.initiative == Initiative::Own && matches!(prospect.due, Due::Now(_)));
-            let possible = prospect.obstacles().all(|obstacle| gives_way(obstacle, asked));
-            // A sync that was just written into the configuration was not looked at yet.
-            let possible = possible && self.ends.contains_key(name);
-            let possible =
-                possible && self.configuration.syncs.get(name).is_some_and(|sync| self.remote_ends_are_seen(sync));
-            let is_candidate = wanted && possible && !self.runs.contains_key(name) && self.stage != Stage::Stopping;
-            let trigger = is_candidate.then(|| self.trigger(name, prospect, asked.is_some(), now));
-            let sync = self.configuration.syncs.get(name);
-            let resources = sync.map(|sync| self.resources(sync)).unwrap_or_default();
-            let Some(memory) = self.memory.get_mut(name) else { continue };
-            if !self.runs.contains_key(name) {
-                memory.queued_by = match (trigger, memory.queued_by) {
-                    (Some(Trigger::Request), _) => Some(Trigger::Request),
-                    (Some(trigger), before) => before.or(Some(trigger)),
-                    (None, _) => None,
-                };
-            }
-            if is_candidate {
-                let ready_at = if asked.is_some() { BootTime::default() } else { prospect.ready_at };
-                let last_success = memory.last_success;
-                candidates.insert(name.clone(), queue::Candidate { last_success, ready_at, resources });
-            }
-        }
-        candidates
-    }
-
-    pub(super) fn resources(&self, sync: &Sync) -> std::collections::BTreeSet<String> {
-        let volumes = [&sync.source.volume, &sync.destination.volume];
-        let known = volumes.iter().filter_map(|name| self.configuration.volumes.get(*name));
-        known.flat_map(|volume| obstacles::exclusive_resources(&volume.root)).collect()
-    }
-
-    /// What puts a sync into the queue.
-    fn trigger(&self, name: &SyncName, prospect: &Prospect, asked: bool, now: &Now) -> Trigger {
-        let came_now = self.memory.get(name).is_some_and(|memory| memory.in_reach_since == Some(now.wall));
-        let leads_to = |is_one: fn(&VolumeRoot) -> bool| {
-            self.configuration.syncs.get(name).is_some_and(|sync| {
-                let volumes = [&sync.source.volume, &sync.destination.volume];
-                let mut roots = volumes.iter().filter_map(|volume| self.configuration.volumes.get(*volume));
-                roots.any(|volume| is_one(&volume.root))
-            })
-        };
-        if asked {
-            Trigger::Request
-        } else if self.first_look == Some(now.wall) {
-            Trigger::Start
-        } else if came_now && leads_to(|root| matches!(root, VolumeRoot::Server(_))) {
-            Trigger::Network
-        } else if came_now && leads_to(|root| matches!(root, VolumeRoot::Drive(_))) {
-            Trigger::Drive
-        } else if came_now {
-            Trigger::Mount
-        } else if prospect.due == Due::Now(due::Want::Unfinished) {
-            Trigger::Retry
-        } else {
-            Trigger::Schedule
-        }
-    }
-
     fn start_what_may_start(&mut self, now: &Now, effects: &mut Vec<Effect>) {
         let running = self.runs.iter().map(|(name, run)| (name.clone(), run.resources.clone())).collect();
         let starting = queue::startable(
@@ -309,16 +267,14 @@ impl World {
         moments.extend(of_sleep.into_iter().flatten().filter_map(wall));
         moments.extend(self.moments_of_drives(now).into_iter().filter_map(wall));
         for (name, prospect) in &self.plan.prospects {
+            let is_out = prospect.rest.contains(&Obstacle::Disabled) || self.runs.contains_key(name);
+            moments.extend(prospect.overdue_at.filter(|_| !is_out));
+            if is_out || !prospect.places.is_empty() || self.initiative == Initiative::OnRequest {
+                continue;
+            }
             let (Some(sync), Some(memory)) = (self.configuration.syncs.get(name), self.memory.get(name)) else {
                 continue;
             };
-            if !sync.enabled || self.runs.contains_key(name) {
-                continue;
-            }
-            moments.extend(due::overdue_at(memory.last_success, sync.max_age));
-            if !prospect.places.is_empty() || self.initiative == Initiative::OnRequest {
-                continue;
-            }
             moments.extend(memory.setback.as_ref().and_then(|setback| wall(setback.until)));
             match (prospect.due, sync.when.hours) {
                 (Due::At(at), _) => moments.push(at),
@@ -333,47 +289,6 @@ impl World {
     pub(super) fn starts_at(&self, name: &SyncName, now: &Now) -> Option<Timestamp> {
         let candidate = self.plan.candidates.get(name).filter(|candidate| candidate.ready_at > now.boot)?;
         now.wall.checked_add(candidate.ready_at.since(now.boot)).ok()
-    }
-
-    /// Whether a sync waits for nothing but its next appearance or its next due time.
-    pub(super) fn next_due(&self, sync: &Sync, now: &Now) -> Option<Timestamp> {
-        match (self.plan.prospects.get(&sync.name).map(|prospect| prospect.due), sync.every) {
-            (Some(Due::Now(_)), _) => Some(now.wall),
-            (Some(Due::At(at)), _) => Some(at),
-            (Some(Due::NextAppearance) | None, Every::Appearance | Every::Interval(_)) => None,
-        }
-    }
-}
-
-/// Whether an obstacle gives way: to a person's word, or to the pace of attempts. Proofs, guards and holds never do.
-pub(super) fn gives_way(obstacle: &Obstacle, asked: Option<Urgency>) -> bool {
-    match obstacle {
-        Obstacle::BackingOff { .. }
-        | Obstacle::LockTaken { .. }
-        | Obstacle::ToolMissing { .. }
-        | Obstacle::NotOpened { .. } => asked.is_some(),
-        // A failed run may itself have filled the drive, with what only another run takes away; it is tried at the pace of failures.
-        Obstacle::NoSpace { .. } => true,
-        Obstacle::OutsideHours(_)
-        | Obstacle::Metered { .. }
-        | Obstacle::Battery { .. }
-        | Obstacle::Paused { .. }
-        | Obstacle::UpstreamFailed { .. } => asked == Some(Urgency::Forced),
-        Obstacle::Disabled
-        | Obstacle::VolumeAbsent { .. }
-        | Obstacle::DirectoryMissing { .. }
-        | Obstacle::NoSnapshotYet { .. }
-        | Obstacle::NotMounted { .. }
-        | Obstacle::Locked { .. }
-        | Obstacle::NotEncrypted { .. }
-        | Obstacle::Sentinel { .. }
-        | Obstacle::SentinelMismatch { .. }
-        | Obstacle::DuplicateUuid { .. }
-        | Obstacle::DeviceUnknown { .. }
-        | Obstacle::ReadOnly { .. }
-        | Obstacle::NotBtrfs { .. }
-        | Obstacle::Held(_)
-        | Obstacle::VolumeHeld { .. } => false,
     }
 }
 

@@ -9,7 +9,6 @@ use crate::daemon::job::JobEnd;
 use crate::daemon::observer::Scope;
 use crate::daemon::world::reach::Asked;
 use crate::daemon::world::{Effect, Keep, Notice, World};
-use crate::decide::obstacles::asks_for_approval;
 use crate::decide::reach;
 use crate::model::{
     Absence, Conclusion, HoldReason, Interruption, MountId, Now, Obstacle, Outcome, Place, Progress, RunId, RunRecord,
@@ -229,11 +228,6 @@ impl World {
 
     pub(super) fn keep_ledger(&self, effects: &mut Vec<Effect>) {
         effects.push(Effect::Keep(Keep::Ledger(Box::new(self.ledger.clone()))));
-    }
-
-    /// Whether a person has to approve something before a sync can run.
-    pub(super) fn is_held(&self, name: &SyncName) -> bool {
-        self.plan.prospects.get(name).is_some_and(|prospect| prospect.obstacles().any(asks_for_approval))
     }
 }
 

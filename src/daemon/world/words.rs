@@ -7,8 +7,9 @@ use tokio::sync::oneshot;
 use crate::daemon::ask::Refusal;
 use crate::daemon::job::Sake;
 use crate::daemon::world::drives::Hand;
+use crate::daemon::world::leftovers::leads_to_the_same;
 use crate::daemon::world::volumes::VolumeState;
-use crate::daemon::world::{Effect, Stage, World, leads_to_the_same};
+use crate::daemon::world::{Effect, Stage, World};
 use crate::decide::obstacles;
 use crate::model::{Configuration, End, Interruption, Left, Obstacle, VolumeName, VolumeRoot, VolumeSight, WhenDone};
 

@@ -262,7 +262,7 @@ fn sync(sync: &SyncStatus) -> SyncStatusEntry {
         freshness: sync.freshness.as_str().to_owned(),
         obstacles: sync.obstacles.iter().map(|obstacle| ObstacleEntry::new(obstacle, &sync.name)).collect(),
         last_success: sync.last_success.map(Moment),
-        last_run: sync.last_run.as_ref().map(RunEntry::of_sync),
+        last_run: sync.last_run.as_deref().map(RunEntry::of_sync),
         next_due: sync.next_due.map(Moment),
         overdue_at: sync.overdue_at.map(Moment),
         starts_at: sync.starts_at.map(Moment),

@@ -1,0 +1,114 @@
+//! Candidates: the syncs that are wanted and possible, and what put them into the queue.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::daemon::ask::Urgency;
+use crate::daemon::world::plan::Prospect;
+use crate::daemon::world::{Initiative, Stage, World};
+use crate::decide::{due, due::Due, obstacles, queue};
+use crate::model::{BootTime, Now, Obstacle, Sync, SyncName, Trigger, VolumeRoot};
+
+impl World {
+    pub(super) fn candidates(&mut self, now: &Now) -> BTreeMap<SyncName, queue::Candidate> {
+        let candidates: BTreeMap<SyncName, (Trigger, queue::Candidate)> =
+            if self.stage == Stage::Stopping { BTreeMap::new() } else { self.wanted_and_possible(now).collect() };
+        for (name, memory) in &mut self.memory {
+            if self.runs.contains_key(name) {
+                continue;
+            }
+            memory.queued_by = match (candidates.get(name).map(|(trigger, _)| *trigger), memory.queued_by) {
+                (Some(Trigger::Request), _) => Some(Trigger::Request),
+                (Some(trigger), before) => before.or(Some(trigger)),
+                (None, _) => None,
+            };
+        }
+        candidates.into_iter().map(|(name, (_, candidate))| (name, candidate)).collect()
+    }
+
+    fn wanted_and_possible(&self, now: &Now) -> impl Iterator<Item = (SyncName, (Trigger, queue::Candidate))> {
+        self.plan.prospects.iter().filter_map(|(name, prospect)| {
+            let asked = self.requests.get(name).map(|request| request.urgency);
+            let is_due = self.initiative == Initiative::Own && matches!(prospect.due, Due::Now(_));
+            let gives_way = |obstacle| gives_way(obstacle, asked);
+            if (asked.is_none() && !is_due) || !prospect.obstacles().all(gives_way) || self.runs.contains_key(name) {
+                return None;
+            }
+            let sync = self.configuration.syncs.get(name)?;
+            // A sync that was just written into the configuration was not looked at yet.
+            if !self.ends.contains_key(name) || !self.remote_ends_are_seen(sync) {
+                return None;
+            }
+            let candidate = queue::Candidate {
+                last_success: self.memory.get(name)?.last_success,
+                ready_at: if asked.is_some() { BootTime::default() } else { prospect.ready_at },
+                resources: self.resources(sync),
+            };
+            Some((name.clone(), (self.trigger(name, prospect, asked.is_some(), now), candidate)))
+        })
+    }
+
+    pub(super) fn resources(&self, sync: &Sync) -> BTreeSet<String> {
+        let volumes = [&sync.source.volume, &sync.destination.volume];
+        let known = volumes.iter().filter_map(|name| self.configuration.volumes.get(*name));
+        known.flat_map(|volume| obstacles::exclusive_resources(&volume.root)).collect()
+    }
+
+    /// What puts a sync into the queue.
+    fn trigger(&self, name: &SyncName, prospect: &Prospect, asked: bool, now: &Now) -> Trigger {
+        let came_now = self.memory.get(name).is_some_and(|memory| memory.in_reach_since == Some(now.wall));
+        let leads_to = |is_one: fn(&VolumeRoot) -> bool| {
+            self.configuration.syncs.get(name).is_some_and(|sync| {
+                let volumes = [&sync.source.volume, &sync.destination.volume];
+                let mut roots = volumes.iter().filter_map(|volume| self.configuration.volumes.get(*volume));
+                roots.any(|volume| is_one(&volume.root))
+            })
+        };
+        if asked {
+            Trigger::Request
+        } else if self.first_look == Some(now.wall) {
+            Trigger::Start
+        } else if came_now && leads_to(|root| matches!(root, VolumeRoot::Server(_))) {
+            Trigger::Network
+        } else if came_now && leads_to(|root| matches!(root, VolumeRoot::Drive(_))) {
+            Trigger::Drive
+        } else if came_now {
+            Trigger::Mount
+        } else if prospect.due == Due::Now(due::Want::Unfinished) {
+            Trigger::Retry
+        } else {
+            Trigger::Schedule
+        }
+    }
+}
+
+/// Whether an obstacle gives way: to a person's word, or to the pace of attempts. Proofs, guards and holds never do.
+pub(super) fn gives_way(obstacle: &Obstacle, asked: Option<Urgency>) -> bool {
+    match obstacle {
+        Obstacle::BackingOff { .. }
+        | Obstacle::LockTaken { .. }
+        | Obstacle::ToolMissing { .. }
+        | Obstacle::NotOpened { .. } => asked.is_some(),
+        // A failed run may itself have filled the drive, with what only another run takes away; it is tried at the pace of failures.
+        Obstacle::NoSpace { .. } => true,
+        Obstacle::OutsideHours(_)
+        | Obstacle::Metered { .. }
+        | Obstacle::Battery { .. }
+        | Obstacle::Paused { .. }
+        | Obstacle::UpstreamFailed { .. } => asked == Some(Urgency::Forced),
+        Obstacle::Disabled
+        | Obstacle::VolumeAbsent { .. }
+        | Obstacle::DirectoryMissing { .. }
+        | Obstacle::NoSnapshotYet { .. }
+        | Obstacle::NotMounted { .. }
+        | Obstacle::Locked { .. }
+        | Obstacle::NotEncrypted { .. }
+        | Obstacle::Sentinel { .. }
+        | Obstacle::SentinelMismatch { .. }
+        | Obstacle::DuplicateUuid { .. }
+        | Obstacle::DeviceUnknown { .. }
+        | Obstacle::ReadOnly { .. }
+        | Obstacle::NotBtrfs { .. }
+        | Obstacle::Held(_)
+        | Obstacle::VolumeHeld { .. } => false,
+    }
+}
