@@ -6,6 +6,8 @@ use std::process::{Command, Stdio};
 use std::sync::mpsc::sync_channel;
 use std::time::{Duration, Instant};
 
+use rustix::process::Signal;
+
 use super::measure::{ExecEar, Table, median, milliseconds, wall};
 use super::{Effort, own_program};
 use crate::common::mini_host::MiniHost;
@@ -31,6 +33,8 @@ pub fn address_to_question(host: &MiniHost, effort: &Effort, table: &Table) {
         nas.leave();
         host.ctl(&["scan", "-q"]).exits(0);
 
+        // Else it would ask a server that leaves at once, and wait for it.
+        daemon.signal(Signal::STOP);
         let mut monitor = Command::new("ip").args(["-o", "monitor", "address"]).stdout(Stdio::piped()).spawn().unwrap();
         let lines = BufReader::new(monitor.stdout.take().unwrap()).lines();
         let (tell, told) = sync_channel(1024);
@@ -41,7 +45,6 @@ pub fn address_to_question(host: &MiniHost, effort: &Effort, table: &Table) {
             nas.leave();
             told.recv_timeout(Duration::from_millis(100)).is_ok()
         });
-        host.ctl(&["scan", "-q"]).exits(0);
         while told.recv_timeout(Duration::from_millis(100)).is_ok() {}
         let moment = Instant::now();
         nas.join();
@@ -50,6 +53,7 @@ pub fn address_to_question(host: &MiniHost, effort: &Effort, table: &Table) {
         let _ = monitor.kill();
         let _ = monitor.wait();
         nas.leave();
+        daemon.signal(Signal::CONT);
         host.ctl(&["scan", "-q"]).exits(0);
     }
     table.difference("address to the first question to its server", "ms", median(ours), median(theirs), 20.0);
@@ -60,18 +64,18 @@ pub fn address_to_question(host: &MiniHost, effort: &Effort, table: &Table) {
 pub fn nothing_to_do_there(host: &MiniHost, effort: &Effort, table: &Table) {
     let nas = host.server("far");
     nas.join();
-    let source = host.source("large");
+    let source = host.source("wide");
     source.fill(effort.files);
-    let there = nas.root.join("large");
+    let there = nas.root.join("wide");
     std::fs::create_dir(&there).unwrap();
     std::fs::write(there.join(".nbkp-dst"), "").unwrap();
-    host.configure(&host.config().server(&nas).sync("large", "far", "none", "every = \"52w\""));
+    host.configure(&host.config().server(&nas).sync("wide", "far", "none", "every = \"52w\""));
     let daemon = host.start();
-    host.run_ends("large", 1, "ok");
+    host.run_ends("wide", 1, "ok");
     let mut ratios = Vec::new();
     let mut references = Vec::new();
     for _ in 0..effort.pairs {
-        let our = wall(|| drop(host.ctl(&["run", "large", "--wait", "-q"]).exits(0)));
+        let our = wall(|| drop(host.ctl(&["run", "wide", "--wait", "-q"]).exits(0)));
         let connection = wall(|| assert!(ssh(&nas).arg("true").status().unwrap().success()));
         let shell: Vec<String> = words(&ssh(&nas));
         let mut rsync = Command::new("rsync");
