@@ -3,18 +3,13 @@
 
 use std::ffi::OsString;
 use std::net::IpAddr;
-use std::time::Duration;
 
-use super::process::{self, Bell, Deadline, Ended, Launch, Leftovers, Stream, Wanted};
+use super::process::Ended;
 use super::programs;
+use super::telling::told;
 use crate::formats::ssh::arguments::{Purpose, connection};
 use crate::formats::ssh::settings::{self, Connects};
 use crate::model::{HostTrouble, Route};
-
-/// How long ssh and the system may take to tell.
-const PATIENCE: Duration = Duration::from_secs(5);
-/// The most that is kept of what they say, in bytes.
-const MOST: usize = 256 << 10;
 
 /// Where a way to a server begins.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,23 +64,11 @@ fn run(name: &str, arguments: Vec<OsString>, environment: Vec<(String, OsString)
     let broken = |what: String| HostTrouble::Broken(what);
     let program = programs::find_program(name)
         .ok_or_else(|| broken(format!("the program `{name}` is missing on this machine")))?;
-    let launch = Launch { program, arguments, environment, input: None, leftovers: Leftovers::End };
-    let running = process::start(launch, None).map_err(|error| broken(format!("could not {error}")))?;
-    let deadline = Deadline::after(PATIENCE);
-    let bell = Bell::new().map_err(|error| broken(error.to_string()))?;
-    let mut output = Vec::new();
-    let hear = |stream: Stream, bytes: &[u8]| {
-        if stream == Stream::Output && output.len() < MOST {
-            output.extend_from_slice(bytes);
-        }
-    };
-    let wanted = || if deadline.has_passed() { Wanted::Kill } else { Wanted::GoOn };
-    let ended = running.reminded(deadline).listen(&bell, hear, wanted);
-    match ended.map_err(|error| broken(format!("could not {error}")))? {
+    match told(program, arguments, environment).map_err(broken)? {
         // Also what ends badly may have told something: getent ends with 2 for a name that leads nowhere.
-        Ended::Code(_) => Ok(output),
-        Ended::Signal(_) if name == "getent" => Err(HostTrouble::NoName),
-        Ended::Signal(_) => Err(HostTrouble::Silent),
+        (Ended::Code(_), output) => Ok(output),
+        (Ended::Signal(_), _) if name == "getent" => Err(HostTrouble::NoName),
+        (Ended::Signal(_), _) => Err(HostTrouble::Silent),
     }
 }
 

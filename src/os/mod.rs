@@ -34,6 +34,7 @@ pub mod socket;
 pub mod ssh;
 pub mod state_dir;
 mod sys;
+pub mod telling;
 pub mod terminal;
 pub mod tree;
 pub mod udisks;

@@ -1,0 +1,65 @@
+//! Programs that only tell something: they are started, heard, and ended if they take too long.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::process::{self, Bell, Deadline, Ended, Launch, Leftovers, Stream, Wanted};
+
+/// How long they may take to tell.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// The most that is kept of what they say, in bytes.
+const MOST: usize = 256 << 10;
+
+/// Runs a program, and returns how it ended and what it said on standard output; or why not, as a sentence fragment.
+pub fn told(
+    program: PathBuf,
+    arguments: Vec<OsString>,
+    environment: Vec<(String, OsString)>,
+) -> Result<(Ended, Vec<u8>), String> {
+    told_within(PATIENCE, program, arguments, environment)
+}
+
+fn told_within(
+    patience: Duration,
+    program: PathBuf,
+    arguments: Vec<OsString>,
+    environment: Vec<(String, OsString)>,
+) -> Result<(Ended, Vec<u8>), String> {
+    let launch = Launch { program, arguments, environment, input: None, leftovers: Leftovers::End };
+    let running = process::start(launch, None).map_err(|error| format!("could not {error}"))?;
+    let deadline = Deadline::after(patience);
+    let bell = Bell::new().map_err(|error| error.to_string())?;
+    let mut output = Vec::new();
+    let hear = |stream: Stream, bytes: &[u8]| {
+        if stream == Stream::Output && output.len() < MOST {
+            output.extend_from_slice(bytes);
+        }
+    };
+    let wanted = || if deadline.has_passed() { Wanted::Kill } else { Wanted::GoOn };
+    let ended = running.reminded(deadline).listen(&bell, hear, wanted);
+    ended.map(|ended| (ended, output)).map_err(|error| format!("could not {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::os::programs;
+
+    fn shell(patience: Duration, line: &str) -> Result<(Ended, Vec<u8>), String> {
+        told_within(patience, programs::find_program("sh").unwrap(), vec!["-c".into(), line.into()], Vec::new())
+    }
+
+    #[test]
+    fn what_is_said_and_how_it_ended_are_told() {
+        assert_eq!(shell(PATIENCE, "echo out; echo err >&2; exit 3"), Ok((Ended::Code(3), b"out\n".to_vec())));
+        assert!(
+            told("/no/such/program".into(), Vec::new(), Vec::new()).unwrap_err().starts_with("could not start /no")
+        );
+    }
+
+    #[test]
+    fn one_that_says_nothing_is_ended() {
+        assert_eq!(shell(Duration::from_millis(50), "exec sleep 600"), Ok((Ended::Signal(9), Vec::new())));
+    }
+}
