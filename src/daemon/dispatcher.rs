@@ -98,8 +98,9 @@ impl Dispatcher {
 
     /// Works until it is told to end and nothing runs any more.
     pub async fn run(mut self) -> Result<(), Fatal> {
-        for sentence in self.ears.as_mut().map(|ears| std::mem::take(&mut ears.degraded)).unwrap_or_default() {
-            self.take_in(Event::Degraded("ears", Some(sentence)));
+        let deaf = self.ears.as_mut().map(|ears| std::mem::take(&mut ears.degraded)).unwrap_or_default();
+        if !deaf.is_empty() {
+            self.take_in(Event::Degraded("ears", Some(deaf.join("; "))));
         }
         if let Some(lost) = self.channels.lost.take() {
             self.take_in(Event::Degraded("past", Some(lost)));

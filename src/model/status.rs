@@ -1,5 +1,6 @@
 //! The state of everything, as it is shown.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -19,7 +20,7 @@ pub struct Status {
     /// Why the newest version of the configuration file is not in force.
     pub config_error: Option<String>,
     /// Neighbours that do not work, as sentences.
-    pub degraded: Vec<String>,
+    pub degraded: BTreeMap<&'static str, String>,
     /// The locations that are recognised, by name.
     pub locations: Vec<LocationName>,
     /// Whether there is a network; `None` if that is not known.

@@ -1,6 +1,7 @@
 //! A server on a socket of its own, and clients that know nothing of our code. The test plays the dispatcher and those
 //! who run errands, at the other end of the channels.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -210,7 +211,7 @@ pub fn status() -> Status {
         started: "2026-11-22T17:00:00Z".parse().unwrap(),
         config: "/c.toml".into(),
         config_error: None,
-        degraded: vec![],
+        degraded: BTreeMap::new(),
         volumes: vec![volume("laptop", Some("/home/a"), vec![]), volume("usb", None, vec![absent()])],
         syncs: vec![
             sync_status("documents", SyncState::Waiting, vec![absent()]),

@@ -32,7 +32,7 @@ impl World {
             started: self.started,
             config: self.config_file.clone(),
             config_error: self.config_error.clone(),
-            degraded: self.degraded.values().cloned().collect(),
+            degraded: self.degraded.clone(),
             locations: self.reach.locations().iter().cloned().collect(),
             online: self.reach.network().map(locations::is_online),
             metered: self.reach.network().and_then(metered),

@@ -216,7 +216,7 @@ impl StatusReply {
                 },
                 config: status.config.display().to_string(),
                 config_error: status.config_error.clone(),
-                degraded: status.degraded.clone(),
+                degraded: status.degraded.values().cloned().collect(),
             },
             locations: status.locations.iter().map(ToString::to_string).collect(),
             network: Network { online: status.online, metered: status.metered },
