@@ -71,7 +71,10 @@ impl Udisks {
     pub fn connect() -> Result<Self, UdisksError> {
         let absent = |cause: &dyn std::fmt::Display| UdisksError::Absent(cause.to_string());
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| absent(&e))?;
-        let connection = runtime.block_on(zbus::connection::Builder::system().method_timeout(CALL).build());
+        let connecting = zbus::connection::Builder::system().method_timeout(CALL).build();
+        // A bus that hangs takes the connection and says nothing.
+        let connection = runtime.block_on(async { tokio::time::timeout(CALL, connecting).await });
+        let connection = connection.map_err(|_| UdisksError::Absent("the bus does not answer".into()))?;
         Ok(Self { connection: connection.map_err(|e| absent(&e))?, runtime })
     }
 
