@@ -3,8 +3,10 @@
 //! An identifier is checked when it is made and never again; a variant holds exactly what is valid in that state.
 
 mod announcement;
+mod checkup;
 mod condition;
 mod configuration;
+mod finding;
 mod ledger;
 mod name;
 mod network;
@@ -25,8 +27,13 @@ mod transfer;
 mod volume;
 
 pub use announcement::{Announcement, Button, Deeds, Matter, Notification, Subject, Weight};
+pub use checkup::{
+    BarePoint, Container, DrivePlace, DriveSight, FileInForce, FileKind, FileSight, FstabLine, Guarded, Lingering,
+    Locks, MountView, Owner, PolkitSight, ProgramVersion, Room, SecretSight, ServiceSight, Trial,
+};
 pub use condition::{BatteryRule, Conditions, Hours, MeteredRule};
 pub use configuration::{Configuration, CredentialProvider, DaemonSettings, Endpoint, Group, Location, Notify, Route};
+pub use finding::{Area, Examined, Finding, Flaw, Severity, Verdict};
 pub use ledger::{Containers, Ledger, Pause};
 pub use name::{CredentialName, EndpointName, GroupName, LocationName, NameError, SyncName, VolumeName};
 pub use network::{

@@ -1,0 +1,27 @@
+//! What was seen of the machine, judged: what a person could mend, and how.
+//!
+//! Each function takes what was seen of one thing and gives how it stands. What is said was seen; what could not be seen
+//! is said to be so.
+
+pub mod credentials;
+pub mod daemon;
+pub mod drives;
+pub mod neighbours;
+pub mod state;
+pub mod syncs;
+#[cfg(test)]
+mod tests;
+pub mod tools;
+pub mod volumes;
+
+use crate::model::{Area, Examined, Flaw};
+
+/// Something was asked and has not answered in time.
+#[must_use]
+pub fn unanswered(area: Area, subject: &str, seconds: u64) -> Examined {
+    let finding = Flaw::NoAnswer.warning(
+        format!("nothing is known of it: there was no answer within {seconds} s"),
+        "check what does not answer (a dead mount, bus or disk: `dmesg` may tell), then run `nbkpctl doctor` again",
+    );
+    area.examined(subject, finding)
+}

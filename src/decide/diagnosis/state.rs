@@ -1,0 +1,87 @@
+//! What the daemon keeps: the state directory, the history, the clock that both depend on.
+
+use std::path::Path;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::model::{Area, Examined, FileSight, Flaw, Room, Status, Verdict};
+
+/// Less room than this, in bytes, is hardly any: the history of a busy year takes some megabytes.
+const HARDLY_ANY: u64 = 16 << 20;
+
+/// So many inodes are needed for what is written anew beside the old.
+const FEW: u64 = 16;
+
+/// How far the clock may be behind what was recorded: another daemon may have written a moment ago.
+const BEHIND: Duration = Duration::from_mins(2);
+
+/// The state directory: whose it is, whether it takes what is written, and how much room is left.
+#[must_use]
+pub fn directory(path: &Path, sight: &FileSight, written: &Result<(), String>, room: Option<Room>) -> Examined {
+    let shown = path.display();
+    let mut findings = Vec::new();
+    if let FileSight::There(guarded) = sight {
+        if guarded.is_open_to_others() {
+            findings.push(Flaw::StateExposed.error(
+                format!("others may write to {shown}, where it is kept which drives are trusted; nbkpd will not start"),
+                format!("make it yours alone: `chown $(id -u) {shown} && chmod 700 {shown}`"),
+            ));
+        } else if guarded.is_readable_to_others() {
+            findings.push(Flaw::StateExposed.warning(
+                format!("others may look into {shown}, where the history of your backups lies"),
+                format!("run `chmod 700 {shown}`"),
+            ));
+        }
+    }
+    match (written, room) {
+        (Err(why), _) => findings.push(Flaw::StateUnusable.error(
+            format!("nothing can be written to {shown}: {why}; history is lost, and nbkpd may not start again"),
+            format!("make room there, or make it writable (`findmnt -T {shown}` shows its filesystem)"),
+        )),
+        (Ok(()), Some(room)) if room.bytes < HARDLY_ANY || room.inodes.is_some_and(|inodes| inodes < FEW) => {
+            let what = if room.bytes < HARDLY_ANY { "room" } else { "inodes" };
+            findings.push(Flaw::StateFull.warning(
+                format!("hardly any {what} is left on the filesystem of {shown}"),
+                format!("make room there (`df -h {shown}`, `df -i {shown}`)"),
+            ));
+        }
+        (Ok(()), _) => {}
+    }
+    Area::State
+        .examined("directory", Verdict::of(findings, || format!("{shown} is yours alone and takes what is written")))
+}
+
+/// The history, as SQLite checks it; `None` if there is none yet.
+#[must_use]
+pub fn history(path: &Path, checked: Option<&Result<(), String>>) -> Examined {
+    match checked {
+        None => Area::State.well("history", "none is kept yet"),
+        Some(Ok(())) => Area::State.well("history", "SQLite finds no fault in it"),
+        Some(Err(why)) => Area::State.examined(
+            "history",
+            Flaw::HistoryBroken.warning(
+                format!("{} is damaged: {why}; what is due may be judged wrongly", path.display()),
+                format!("put it aside and restart nbkpd, which begins a new one: `mv {0} {0}.old`", path.display()),
+            ),
+        ),
+    }
+}
+
+/// The clock, beside the newest run that was recorded.
+#[must_use]
+pub fn clock(status: &Status, now: Timestamp) -> Examined {
+    let latest = status.syncs.iter().filter_map(|sync| sync.last_run.as_ref().map(|run| run.finished)).max();
+    let behind = latest.filter(|latest| now.checked_add(BEHIND).is_ok_and(|limit| *latest > limit));
+    match behind {
+        None => Area::State.well("clock", "it is not behind what was recorded"),
+        Some(latest) => Area::State.examined(
+            "clock",
+            Flaw::ClockBehind.warning(
+                format!("it is {now:.0}, which is before the end of the last recorded run, {latest:.0}"),
+                "set the clock (`timedatectl set-ntp true`); if it was ahead before and is right now, run \
+                 `nbkpctl run` once",
+            ),
+        ),
+    }
+}

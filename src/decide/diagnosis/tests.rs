@@ -1,0 +1,516 @@
+//! What is seen, and what is said of it.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{credentials, daemon, drives, neighbours, state, syncs, tools, unanswered, volumes};
+use crate::model::{
+    Absence, Area, BarePoint, BatteryRule, Conditions, Configuration, Container, CredentialProvider, DaemonSettings,
+    DaemonState, Drive, DrivePlace, DriveSight, End, Every, Examined, FileInForce, FileKind, FileSight, Flaw,
+    Freshness, Guard, Guarded, Hooks, HostFault, HostTrouble, Keep, Lingering, Locks, MeteredRule, MountView, Mounting,
+    Notify, Obstacle, OpeningTrouble, Outcome, Owner, Place, PolkitSight, ProgramVersion, Room, RsyncOptions,
+    RsyncSettings, RunRecord, SecretSight, SentinelFault, ServiceSight, SnapshotKind, Status, Sync, SyncName,
+    SyncState, SyncStatus, Trial, Trigger, Volume, VolumeName, VolumeRoot, VolumeStatus, WhenDone,
+};
+
+const NOW: &str = "2026-11-22T17:30:00Z";
+
+/// Severity and code of each finding, and whether each has a remedy that says something.
+fn found(examined: &Examined) -> Vec<String> {
+    let findings = examined.verdict.findings();
+    for finding in findings {
+        assert!(!finding.fix.is_empty() && !finding.message.is_empty(), "{finding:?}");
+        assert!(!finding.message.ends_with('.') && !finding.fix.ends_with('.'), "a fragment: {finding:?}");
+    }
+    findings.iter().map(|finding| format!("{} {}", finding.severity.as_str(), finding.code)).collect()
+}
+
+/// What is said of it, findings and remedies, or what was seen.
+fn words(examined: &Examined) -> String {
+    format!("{:?}", examined.verdict)
+}
+
+fn file(owner: Owner, mode: u32) -> FileSight {
+    FileSight::There(Guarded { kind: FileKind::Other, owner, mode })
+}
+
+fn directory(mode: u32) -> FileSight {
+    FileSight::There(Guarded { kind: FileKind::Directory, owner: Owner::Us, mode })
+}
+
+fn name(text: &str) -> VolumeName {
+    text.parse().unwrap()
+}
+
+fn sync_name(text: &str) -> SyncName {
+    text.parse().unwrap()
+}
+
+fn sync(text: &str, enabled: bool) -> Sync {
+    let place = |volume: &str| Place { volume: name(volume), subdir: "".parse().unwrap() };
+    Sync {
+        name: sync_name(text),
+        source: place("laptop"),
+        destination: place("usb"),
+        enabled,
+        snapshots: SnapshotKind::None,
+        keep: Keep::All,
+        every: Every::Interval(Duration::from_hours(1)),
+        max_age: None,
+        after: std::collections::BTreeSet::new(),
+        filters: Vec::new(),
+        filter_file: None,
+        rsync: RsyncSettings {
+            compress: false,
+            checksum: false,
+            bandwidth: None,
+            options: RsyncOptions::Default,
+            extra_options: Vec::new(),
+        },
+        when: Conditions { metered: MeteredRule::Avoid, battery: BatteryRule::Any, hours: None },
+        guard: Guard::Off,
+        hooks: Hooks::default(),
+    }
+}
+
+fn configuration(syncs: &[Sync]) -> Configuration {
+    let uuid = "2d577679-a7b6-429d-8250-3d0d80e034df".parse().unwrap();
+    let drive = Drive { uuid, mounting: Mounting::Elsewhere, when_done: WhenDone::Leave };
+    let roots = [("laptop", VolumeRoot::Directory("/home/a".into())), ("usb", VolumeRoot::Drive(drive))];
+    let seconds = Duration::from_secs;
+    Configuration {
+        daemon: DaemonSettings { max_parallel: 1, settle: seconds(2), grace: seconds(10), notify: Notify::None },
+        locations: BTreeMap::new(),
+        endpoints: BTreeMap::new(),
+        volumes: roots.map(|(text, root)| (name(text), Volume { name: name(text), root })).into(),
+        groups: BTreeMap::new(),
+        credentials: CredentialProvider::SecretService,
+        syncs: syncs.iter().map(|sync| (sync.name.clone(), sync.clone())).collect(),
+    }
+}
+
+fn status(volumes: Vec<VolumeStatus>, syncs: Vec<SyncStatus>) -> Status {
+    Status {
+        state: DaemonState::Idle,
+        started: NOW.parse().unwrap(),
+        config: "/c.toml".into(),
+        config_error: None,
+        degraded: BTreeMap::new(),
+        locations: Vec::new(),
+        online: None,
+        metered: None,
+        volumes,
+        syncs,
+        queue: Vec::new(),
+        running: Vec::new(),
+    }
+}
+
+fn volume_status(obstacles: Vec<Obstacle>) -> VolumeStatus {
+    VolumeStatus { name: name("usb"), kind: "drive", path: None, obstacles, user: Some(sync_name("mail")) }
+}
+
+fn sync_status(obstacles: Vec<Obstacle>, freshness: Freshness) -> SyncStatus {
+    SyncStatus {
+        name: sync_name("mail"),
+        state: SyncState::Waiting,
+        freshness,
+        obstacles,
+        last_success: None,
+        last_run: None,
+        next_due: None,
+        overdue_at: None,
+        starts_at: None,
+    }
+}
+
+fn run(outcome: Outcome, finished: &str) -> RunRecord {
+    RunRecord {
+        run: "r1".parse().unwrap(),
+        sync: sync_name("mail"),
+        trigger: Trigger::Schedule,
+        started: NOW.parse().unwrap(),
+        finished: finished.parse().unwrap(),
+        outcome,
+        figures: crate::model::Figures::default(),
+        snapshot: None,
+        error: Some("no space is left (make room)".into()),
+        hold: None,
+        warnings: Vec::new(),
+    }
+}
+
+fn absent(absence: Absence) -> Obstacle {
+    Obstacle::VolumeAbsent { end: End::Destination, volume: name("usb"), absence }
+}
+
+fn host(trouble: HostTrouble) -> Obstacle {
+    absent(Absence::Host(HostFault { host: "nas".into(), port: None, user: None, trouble }))
+}
+
+// --- the daemon -----------------------------------------------------------------------------------------------------
+
+#[test]
+fn who_can_change_the_configuration_can_run_commands() {
+    let check = |itself: &FileSight, around: &FileSight, says: &FileInForce| {
+        found(&daemon::configuration(Path::new("/c/c.toml"), (itself, around), says, "systemctl reload nbkpd"))
+    };
+    let (ours, around) = (file(Owner::Us, 0o600), directory(0o700));
+    assert!(check(&ours, &around, &FileInForce::Same).is_empty());
+    assert!(check(&file(Owner::Root, 0o644), &directory(0o755), &FileInForce::Same).is_empty());
+    for mode in [0o602, 0o620, 0o1602] {
+        assert_eq!(
+            check(&file(Owner::Us, mode), &around, &FileInForce::Same),
+            ["error configuration-exposed"],
+            "{mode:o}"
+        );
+    }
+    assert_eq!(check(&file(Owner::Other(7), 0o600), &around, &FileInForce::Same), ["error configuration-exposed"]);
+    assert_eq!(check(&ours, &directory(0o777), &FileInForce::Same), ["error configuration-exposed"]);
+    assert!(check(&ours, &directory(0o1777), &FileInForce::Same).is_empty(), "a sticky directory");
+    assert_eq!(check(&ours, &around, &FileInForce::Other), ["warning configuration-not-in-force"]);
+    assert_eq!(check(&ours, &around, &FileInForce::Broken("line 3".into())), ["error configuration-refused"]);
+    assert_eq!(check(&file(Owner::Us, 0o666), &around, &FileInForce::Untrusted), ["error configuration-exposed"]);
+}
+
+#[test]
+fn a_daemon_that_does_not_run_or_is_another_is_told_with_the_command() {
+    let missing = daemon::not_running(Path::new("/run/s.sock"), "systemctl enable --now nbkpd");
+    assert_eq!(found(&missing), ["error daemon-not-running"]);
+    assert!(words(&missing).contains("/run/s.sock") && words(&missing).contains("`systemctl enable --now nbkpd`"));
+    assert_eq!(found(&daemon::version("0.1.0", "0.2.0", "x")), ["warning version-mismatch"]);
+    assert!(found(&daemon::version("0.2.0", "0.2.0", "x")).is_empty());
+}
+
+#[test]
+fn a_configuration_without_work_is_told() {
+    assert!(found(&daemon::work(&configuration(&[sync("mail", true)]))).is_empty());
+    assert_eq!(found(&daemon::work(&configuration(&[sync("mail", false)]))), ["warning no-sync"]);
+    assert_eq!(found(&daemon::work(&configuration(&[]))), ["warning no-sync"]);
+}
+
+#[test]
+fn what_the_daemon_does_not_hear_is_told_once_with_its_own_remedy() {
+    assert!(found(&daemon::degraded(&BTreeMap::new())).is_empty());
+    let deaf = "drives that come and go are not heard: no udevd runs (/run/udev/control is missing)".to_owned();
+    let both = BTreeMap::from([("ears", deaf), ("logind", "asleep".to_owned())]);
+    let told = daemon::degraded(&both);
+    assert_eq!(found(&told), ["warning degraded"], "logind is tested on its own");
+    assert!(words(&told).contains("systemctl start systemd-udevd"));
+    let limits = "changes of the configuration are not heard (SIGHUP still is): could not watch: too many".to_owned();
+    assert!(words(&daemon::degraded(&BTreeMap::from([("ears", limits)]))).contains("fs.inotify"));
+}
+
+#[test]
+fn the_place_of_the_daemon_is_told_where_it_matters() {
+    assert!(daemon::lingering(Lingering::NotAsked).is_none());
+    assert!(found(&daemon::lingering(Lingering::On).unwrap()).is_empty());
+    assert_eq!(found(&daemon::lingering(Lingering::Off).unwrap()), ["note no-lingering"]);
+
+    let with_drive = configuration(&[]);
+    let without = Configuration { volumes: BTreeMap::new(), ..with_drive.clone() };
+    let apart = MountView::Apart(vec!["/run/media".into()]);
+    assert!(daemon::mounts(&apart, &without).is_none());
+    let told = daemon::mounts(&apart, &with_drive).unwrap();
+    assert_eq!(found(&told), ["warning mounts-not-seen"]);
+    assert!(words(&told).contains("/run/media") && words(&told).contains("usb"));
+    for view in [MountView::Same, MountView::Follows] {
+        assert!(found(&daemon::mounts(&view, &with_drive).unwrap()).is_empty());
+    }
+    assert_eq!(found(&daemon::mounts(&MountView::Unknown("x".into()), &with_drive).unwrap()), ["note mounts-not-seen"]);
+
+    let socket = |itself: &FileSight, around: &FileSight| {
+        found(&daemon::socket(Path::new("/run/n/s.sock"), itself, around, "systemctl restart nbkpd"))
+    };
+    assert!(socket(&file(Owner::Us, 0o600), &directory(0o700)).is_empty());
+    assert_eq!(socket(&FileSight::Missing, &directory(0o700)), ["error socket-exposed"]);
+    assert_eq!(socket(&file(Owner::Us, 0o600), &directory(0o770)), ["warning socket-exposed"]);
+    assert_eq!(found(&unanswered(Area::Tools, "files", 15)), ["warning no-answer"]);
+}
+
+// --- what it keeps --------------------------------------------------------------------------------------------------
+
+#[test]
+fn the_state_is_private_writable_and_has_room() {
+    let roomy = Room { bytes: 1 << 30, inodes: Some(1_000) };
+    let check = |sight: &FileSight, written: &Result<(), String>, room| {
+        found(&state::directory(Path::new("/s"), sight, written, room))
+    };
+    let private = directory(0o700);
+    assert!(check(&private, &Ok(()), Some(roomy)).is_empty());
+    assert!(check(&private, &Ok(()), Some(Room { inodes: None, ..roomy })).is_empty(), "btrfs counts no inodes");
+    assert_eq!(check(&directory(0o777), &Ok(()), Some(roomy)), ["error state-exposed"]);
+    assert_eq!(check(&directory(0o755), &Ok(()), Some(roomy)), ["warning state-exposed"]);
+    assert_eq!(check(&private, &Ok(()), Some(Room { bytes: 1 << 20, ..roomy })), ["warning state-full"]);
+    assert_eq!(check(&private, &Ok(()), Some(Room { inodes: Some(3), ..roomy })), ["warning state-full"]);
+    let full = Err("No space left on device".to_owned());
+    assert_eq!(check(&private, &full, Some(Room { bytes: 0, ..roomy })), ["error state-unusable"], "once, not twice");
+}
+
+#[test]
+fn a_damaged_history_and_a_clock_that_is_behind_are_told() {
+    let path = Path::new("/s/history.db");
+    assert!(found(&state::history(path, None)).is_empty());
+    assert!(found(&state::history(path, Some(&Ok(())))).is_empty());
+    let broken = state::history(path, Some(&Err("malformed".into())));
+    assert_eq!(found(&broken), ["warning history-broken"]);
+    assert!(words(&broken).contains("`mv /s/history.db /s/history.db.old`"), "{}", words(&broken));
+
+    let with = |finished: &str| {
+        let last_run = Some(Arc::new(run(Outcome::Ok, finished)));
+        let sync = SyncStatus { last_run, ..sync_status(Vec::new(), Freshness::Fresh) };
+        found(&state::clock(&status(Vec::new(), vec![sync]), NOW.parse().unwrap()))
+    };
+    assert!(with("2026-11-22T17:29:00Z").is_empty() && with("2026-11-22T17:31:00Z").is_empty());
+    assert_eq!(with("2026-11-22T17:33:00Z"), ["warning clock-behind"]);
+    assert!(found(&state::clock(&status(Vec::new(), Vec::new()), NOW.parse().unwrap())).is_empty());
+}
+
+// --- tools ------------------------------------------------------------------------------------------------------------
+
+#[test]
+fn rsync_is_there_and_new_enough() {
+    let version = |minor, patch| found(&tools::rsync(Some(&Ok(ProgramVersion(3, minor, patch)))));
+    assert!(version(1, 3).is_empty() && version(2, 0).is_empty());
+    assert_eq!(version(1, 2), ["error tool-outdated"]);
+    assert_eq!(found(&tools::rsync(None)), ["error tool-missing"]);
+    assert_eq!(found(&tools::rsync(Some(&Err("it ended with code 127".into())))), ["error tool-missing"]);
+    assert_eq!(found(&tools::program("ssh", "openssh-client", None, "leads to servers")), ["error tool-missing"]);
+    assert!(found(&tools::program("ssh", "x", Some(Path::new("/usr/bin/ssh")), "y")).is_empty());
+}
+
+#[test]
+fn keys_hooks_and_filters_are_there() {
+    let key = |sight: &FileSight| found(&tools::key(Path::new("/k"), sight));
+    assert!(key(&file(Owner::Us, 0o600)).is_empty() && key(&file(Owner::Us, 0o400)).is_empty());
+    assert_eq!(key(&file(Owner::Us, 0o640)), ["error key-exposed"]);
+    assert_eq!(key(&FileSight::Missing), ["error key-missing"]);
+    assert_eq!(key(&FileSight::Unseen("Permission denied".into())), ["error key-missing"]);
+    let mail = sync_name("mail");
+    let hook = tools::hook(&mail, "before", "dump", None);
+    assert_eq!(found(&hook), ["error hook-missing"]);
+    assert!(words(&hook).contains("[syncs.mail]"));
+    assert!(found(&tools::hook(&mail, "before", "dump", Some(Path::new("/bin/dump")))).is_empty());
+    let filters = |sight: &FileSight| found(&tools::filter_file(&mail, Path::new("/f"), sight));
+    assert!(filters(&file(Owner::Us, 0o644)).is_empty());
+    assert_eq!(filters(&FileSight::Missing), ["error filter-file-missing"]);
+    assert_eq!(filters(&FileSight::Unseen("x".into())), ["error filter-file-missing"]);
+}
+
+// --- neighbours -------------------------------------------------------------------------------------------------------
+
+#[test]
+fn a_neighbour_that_is_not_there_is_told_with_what_follows() {
+    let (here, no_bus) = (ServiceSight::Here("2.9.4".into()), ServiceSight::NoBus("reach the system bus".into()));
+    let mute = ServiceSight::Mute("it hangs".into());
+    assert!(found(&neighbours::udisks(&here)).is_empty());
+    for sight in [&ServiceSight::Absent, &no_bus, &mute] {
+        assert_eq!(found(&neighbours::udisks(sight)), ["error udisks-absent"]);
+        assert_eq!(found(&neighbours::network_manager(sight)), ["warning network-manager-absent"]);
+        assert_eq!(found(&neighbours::upower(sight)), ["note upower-absent"]);
+    }
+    assert!(words(&neighbours::udisks(&no_bus)).contains("systemctl start dbus"));
+    assert!(words(&neighbours::udisks(&ServiceSight::Absent)).contains("apt install udisks2"));
+    assert!(words(&neighbours::udisks(&mute)).contains("systemctl restart udisks2"));
+    assert_eq!(found(&neighbours::luks(None)), ["warning luks-unsupported"]);
+    assert!(found(&neighbours::luks(Some(Path::new("/usr/lib/libbd_crypto.so.2")))).is_empty());
+    assert_eq!(found(&neighbours::polkit(&PolkitSight::Absent("x".into()))), ["error polkit-absent"]);
+    assert!(found(&neighbours::polkit(&PolkitSight::Allows(BTreeMap::new()))).is_empty());
+
+    assert!(found(&neighbours::notifications(&here)).is_empty());
+    assert!(found(&neighbours::notifications(&ServiceSight::Startable)).is_empty());
+    assert_eq!(found(&neighbours::notifications(&ServiceSight::Absent)), ["warning notifications-absent"]);
+    assert_eq!(found(&neighbours::notifications(&no_bus)), ["note notifications-absent"], "a server has no desktop");
+}
+
+#[test]
+fn each_lock_of_logind_is_told_on_its_own() {
+    let check = |locks: Option<&Locks>| -> Vec<String> {
+        neighbours::logind(&ServiceSight::Absent, locks).iter().flat_map(found).collect()
+    };
+    let (granted, refused) = (|| Ok(()), || Err("Access denied".to_owned()));
+    assert!(check(Some(&Locks { sleep: granted(), idle: granted() })).is_empty());
+    assert_eq!(check(Some(&Locks { sleep: refused(), idle: granted() })), ["warning sleep-not-delayed"]);
+    assert_eq!(check(Some(&Locks { sleep: granted(), idle: refused() })), ["warning idle-not-held"]);
+    assert_eq!(check(None), ["warning sleep-not-delayed"]);
+}
+
+// --- passphrases and drives -------------------------------------------------------------------------------------------
+
+#[test]
+fn a_passphrase_is_there_locked_or_missing() {
+    let usb = "usb".parse().unwrap();
+    let told = |sight: SecretSight| credentials::passphrase(&usb, &sight);
+    assert!(found(&told(SecretSight::There("x".into()))).is_empty());
+    assert_eq!(found(&told(SecretSight::Locked)), ["warning keyring-locked"]);
+    assert_eq!(found(&told(SecretSight::MissingOrLocked)), ["warning keyring-locked"]);
+    assert_eq!(found(&told(SecretSight::NoKeyring("x".into()))), ["warning keyring-absent"]);
+    let missing = told(SecretSight::Missing("no keyring has an item".into()));
+    assert_eq!(found(&missing), ["error credential-missing"]);
+    assert!(words(&missing).contains("`secret-tool store --label='nbkp usb' service nbkp id usb`"));
+    let file = told(SecretSight::Missing("the file /c/usb is missing".into()));
+    assert!(!words(&file).contains("secret-tool") && words(&file).contains("put it there"));
+    let exposed = told(SecretSight::Exposed("others may use /c/usb".into(), "chmod 600 /c/usb".into()));
+    assert_eq!(found(&exposed), ["error credential-exposed"]);
+    assert!(words(&exposed).contains("run `chmod 600 /c/usb`"));
+}
+
+/// polkit that allows the actions whose ids end so.
+fn polkit(ends: &[&str]) -> PolkitSight {
+    PolkitSight::Allows(drives::actions().map(|id| (id, ends.iter().any(|end| id.ends_with(end)))).collect())
+}
+
+fn seen(trial: Trial, place: Option<DrivePlace>) -> DriveSight {
+    DriveSight { trial, place, container: None }
+}
+
+#[test]
+fn udisks_knows_best_whether_a_drive_may_be_mounted() {
+    let usb = name("usb");
+    let check = |polkit: &PolkitSight, sight: &DriveSight| found(&drives::mounting(&usb, polkit, sight));
+    let (nothing, all) = (polkit(&[]), polkit(&["filesystem-mount", "filesystem-mount-other-seat"]));
+    assert!(check(&nothing, &seen(Trial::Allowed, None)).is_empty());
+    let refused = seen(Trial::Refused("Not authorized".into()), Some(DrivePlace::Removable));
+    assert_eq!(check(&all, &refused), ["error not-authorized"], "whatever polkit says of other drives");
+    let told = drives::mounting(&usb, &nothing, &refused);
+    assert!(words(&told).contains("nbkpctl drives polkit | sudo tee /etc/polkit-1/rules.d/"));
+    assert!(!words(&told).contains("-system"));
+    let system = seen(Trial::Refused("Not authorized".into()), Some(DrivePlace::System));
+    assert!(words(&drives::mounting(&usb, &nothing, &system)).contains("add `-system`"));
+
+    for trial in
+        [Trial::NotPlugged, Trial::Ambiguous, Trial::Mounted, Trial::Locked, Trial::InFstab, Trial::Unclear("x".into())]
+    {
+        let sight = seen(trial, None);
+        assert_eq!(check(&nothing, &sight), ["note permission-untested"], "{sight:?}");
+        assert!(check(&all, &sight).is_empty(), "{sight:?}");
+        // While its user sits there, udisks2 asks for the plain action.
+        assert!(check(&polkit(&["filesystem-mount"]), &sight).is_empty(), "{sight:?}");
+    }
+    let in_machine = seen(Trial::Mounted, Some(DrivePlace::System));
+    assert_eq!(check(&all, &in_machine), ["note permission-untested"], "it is asked for the variant with -system");
+    assert!(check(&polkit(&["filesystem-mount-system"]), &in_machine).is_empty());
+    assert_eq!(check(&PolkitSight::Absent("x".into()), &seen(Trial::Mounted, None)), ["note permission-untested"]);
+}
+
+#[test]
+fn what_cannot_be_asked_without_doing_it_is_said() {
+    let usb = name("usb");
+    let allowed = seen(Trial::Allowed, None);
+    assert_eq!(found(&drives::unlocking(&usb, &polkit(&["mount"]), &allowed)), ["note permission-untested"]);
+    assert!(found(&drives::unlocking(&usb, &polkit(&["unlock", "unlock-other-seat"]), &allowed)).is_empty());
+    assert_eq!(found(&drives::powering_off(&usb, &polkit(&[]), &allowed)), ["note permission-untested"]);
+    assert!(found(&drives::powering_off(&usb, &polkit(&["drive", "drive-other-seat"]), &allowed)).is_empty());
+    assert!(drives::container(&usb, &allowed).is_none());
+    let container = |container| DriveSight { container: Some(container), ..seen(Trial::Locked, None) };
+    assert!(found(&drives::container(&usb, &container(Container::Read)).unwrap()).is_empty());
+    let unread = drives::container(&usb, &container(Container::Unread)).unwrap();
+    assert_eq!(found(&unread), ["error luks-unsupported"]);
+}
+
+#[test]
+fn a_line_of_fstab_may_name_a_device_in_many_ways() {
+    let links: Vec<PathBuf> = ["/dev/disk/by-uuid/5E3F-1A2B", "/dev/disk/by-partuuid/ab-1"].map(PathBuf::from).into();
+    let is = |spec| drives::names(spec, (Path::new("/dev/sdb1"), &links), "5e3f-1a2b", Some("my disk"));
+    for spec in [
+        "/dev/sdb1",
+        "/dev/disk/by-uuid/5E3F-1A2B",
+        "UUID=5E3F-1A2B",
+        "UUID=\"5e3f-1a2b\"",
+        "LABEL=my disk",
+        "PARTUUID=ab-1",
+    ] {
+        assert!(is(spec), "{spec}");
+    }
+    for spec in ["/dev/sdb", "UUID=5e3f-1a2c", "LABEL=disk", "PARTUUID=ab-2", "PARTLABEL=ab-1", "tmpfs", "LABEL="] {
+        assert!(!is(spec), "{spec}");
+    }
+}
+
+// --- volumes and syncs ------------------------------------------------------------------------------------------------
+
+#[test]
+fn absence_is_no_finding_and_what_a_person_can_mend_is() {
+    let missing =
+        || Obstacle::Sentinel { end: End::Source, path: "/a/.nbkp-src".into(), fault: SentinelFault::Missing };
+    let not_opened = |trouble| Obstacle::NotOpened { end: End::Source, volume: name("usb"), trouble };
+    let usb: crate::model::CredentialName = "usb".parse().unwrap();
+    for (obstacle, expected) in [
+        (absent(Absence::NotPlugged), None),
+        (absent(Absence::Elsewhere), None),
+        (Obstacle::Disabled, None),
+        (Obstacle::UpstreamFailed { upstream: sync_name("a") }, None),
+        (host(HostTrouble::NoRoute), Some("note host-unreachable")),
+        (host(HostTrouble::Refused), Some("warning host-unreachable")),
+        (host(HostTrouble::OtherKey), Some("warning host-key-mismatch")),
+        (host(HostTrouble::UnknownKey), Some("error host-key-mismatch")),
+        (host(HostTrouble::NotAdmitted), Some("error host-auth-failed")),
+        (absent(Absence::NoDirectory("/a".into())), Some("error destination-volume-absent")),
+        (Obstacle::VolumeHeld { volume: name("usb") }, Some("note held")),
+        (Obstacle::ReadOnly { volume: name("usb"), root: "/m".into() }, Some("error read-only")),
+        (not_opened(OpeningTrouble::KeyringLocked(usb)), Some("warning credential-locked")),
+        (not_opened(OpeningTrouble::NotAuthorized("x".into())), Some("error not-authorized")),
+        (missing(), Some("error source-sentinel-missing")),
+    ] {
+        let found = syncs::finding(&obstacle, &sync_name("mail"));
+        let found = found.map(|finding| {
+            assert_eq!(finding.fix, obstacle.hint(&sync_name("mail")));
+            format!("{} {}", finding.severity.as_str(), finding.code)
+        });
+        assert_eq!(found.as_deref(), expected, "{obstacle:?}");
+    }
+}
+
+#[test]
+fn what_is_said_of_a_volume_is_not_said_again_of_its_syncs() {
+    let refused = host(HostTrouble::NotAdmitted);
+    let held = Obstacle::ReadOnly { volume: name("usb"), root: "/m".into() };
+    let volume = volume_status(vec![refused.clone()]);
+    let sync_of = |freshness| sync_status(vec![refused.clone(), held.clone()], freshness);
+    let both = status(vec![volume.clone()], vec![sync_of(Freshness::Fresh)]);
+    let enabled = configuration(&[sync("mail", true)]);
+    assert_eq!(found(&volumes::volume(&volume, &enabled)), ["error host-auth-failed"]);
+    assert_eq!(syncs::syncs(&both, &[]).iter().flat_map(found).collect::<Vec<_>>(), ["error read-only"]);
+    // Nobody waits for what only a disabled sync uses.
+    assert!(found(&volumes::volume(&volume, &configuration(&[sync("mail", false)]))).is_empty());
+    let disabled = SyncStatus { state: SyncState::Disabled, ..sync_of(Freshness::Overdue) };
+    assert!(syncs::syncs(&status(vec![], vec![disabled]), &[]).is_empty());
+}
+
+#[test]
+fn syncs_that_are_overdue_or_fail_are_told() {
+    let check = |freshness, recent: &[Outcome]| -> Vec<String> {
+        let recent: Vec<_> = recent.iter().map(|outcome| run(*outcome, NOW)).collect();
+        let told =
+            syncs::syncs(&status(vec![], vec![sync_status(vec![absent(Absence::NotPlugged)], freshness)]), &recent);
+        told.iter().flat_map(found).collect()
+    };
+    let (ok, failed, skipped, cut) = (Outcome::Ok, Outcome::Failed, Outcome::Skipped, Outcome::Interrupted);
+    assert!(check(Freshness::Fresh, &[ok, failed]).is_empty());
+    assert_eq!(check(Freshness::Overdue, &[]), ["warning overdue"]);
+    assert_eq!(check(Freshness::Fresh, &[failed, ok, failed, failed]), ["warning run-failed"]);
+    assert_eq!(check(Freshness::Fresh, &[failed, skipped, failed, failed, ok]), ["error run-failed"]);
+    assert!(check(Freshness::Fresh, &[cut, failed, failed, failed]).is_empty(), "it goes on by itself");
+    let told = syncs::syncs(&status(vec![], vec![sync_status(vec![], Freshness::Fresh)]), &[run(failed, NOW)]);
+    assert!(words(&told[0]).contains("no space is left (make room)") && words(&told[0]).contains("`nbkpctl run mail`"));
+}
+
+#[test]
+fn a_bare_mount_point_is_told_with_what_keeps_it_empty() {
+    let told = volumes::bare_point("shelf", Path::new("/mnt/b"), BarePoint::Open);
+    assert_eq!(found(&told), ["warning mount-point-bare"]);
+    assert!(words(&told).contains("`mount /mnt/b`") && words(&told).contains("`chattr +i /mnt/b`"));
+    assert_eq!(
+        found(&volumes::bare_point("shelf", Path::new("/mnt/b"), BarePoint::Immutable)),
+        ["note mount-point-bare"]
+    );
+}
+
+#[test]
+fn every_code_is_of_one_flaw_and_in_kebab_case() {
+    let codes: std::collections::BTreeSet<&str> = Flaw::ALL.iter().map(|flaw| flaw.code()).collect();
+    assert_eq!(codes.len(), Flaw::ALL.len());
+    assert!(codes.iter().all(|code| code.chars().all(|c| c.is_ascii_lowercase() || c == '-')), "{codes:?}");
+}

@@ -1,0 +1,114 @@
+//! Programs and files that runs use.
+
+use std::path::Path;
+
+use crate::model::{Area, Examined, FileSight, Flaw, ProgramVersion, SyncName, Verdict};
+
+/// The oldest rsync that understands what it is told: `--modify-window=-1` came with it.
+pub const OLDEST_RSYNC: ProgramVersion = ProgramVersion(3, 1, 3);
+
+/// rsync, as it tells of itself: nothing if it is missing.
+#[must_use]
+pub fn rsync(said: Option<&Result<ProgramVersion, String>>) -> Examined {
+    let version = |ProgramVersion(major, minor, patch): ProgramVersion| format!("{major}.{minor}.{patch}");
+    let verdict = match said {
+        None => Flaw::ToolMissing
+            .error("the program `rsync` is missing, which copies", "install it: `apt install rsync`")
+            .into(),
+        Some(Ok(found)) if *found >= OLDEST_RSYNC => Verdict::Well(format!("version {}", version(*found))),
+        Some(Ok(found)) => Flaw::ToolOutdated
+            .error(
+                format!("rsync {} is too old: it takes {} at least", version(*found), version(OLDEST_RSYNC)),
+                "install a newer one: `apt install rsync`",
+            )
+            .into(),
+        Some(Err(why)) => Flaw::ToolMissing
+            .error(
+                format!("rsync does not tell its version: {why}"),
+                "install it anew: `apt install --reinstall rsync`",
+            )
+            .into(),
+    };
+    Area::Tools.examined("rsync", verdict)
+}
+
+/// A program that something in the configuration needs, by the package that has it.
+#[must_use]
+pub fn program(name: &str, package: &str, found: Option<&Path>, purpose: &str) -> Examined {
+    match found {
+        Some(path) => Area::Tools.well(name, path.display().to_string()),
+        None => Area::Tools.examined(
+            name,
+            Flaw::ToolMissing.error(
+                format!("the program `{name}` is missing, which {purpose}"),
+                format!("install it: `apt install {package}`"),
+            ),
+        ),
+    }
+}
+
+/// The private key of an endpoint. ssh passes over one that others may use.
+#[must_use]
+pub fn key(path: &Path, sight: &FileSight) -> Examined {
+    let shown = path.display();
+    let verdict = match sight {
+        FileSight::Missing => Flaw::KeyMissing
+            .error(
+                format!("the private key {shown} is missing"),
+                format!("make it (`ssh-keygen -f {shown}`) and put its public half on the server, or correct `key`"),
+            )
+            .into(),
+        FileSight::Unseen(why) => Flaw::KeyMissing
+            .error(
+                format!("the private key {shown} cannot be looked at: {why}"),
+                "give the user that runs nbkpd access to it",
+            )
+            .into(),
+        FileSight::There(guarded) if guarded.is_readable_to_others() => Flaw::KeyExposed
+            .error(
+                format!("others may use the private key {shown}, so ssh does not take it"),
+                format!("make it yours alone: `chown $(id -u) {shown} && chmod 600 {shown}`"),
+            )
+            .into(),
+        FileSight::There(_) => Verdict::Well("it is yours alone".into()),
+    };
+    Area::Tools.examined(format!("key {shown}"), verdict)
+}
+
+/// The program of a hook.
+#[must_use]
+pub fn hook(sync: &SyncName, when: &str, program: &str, found: Option<&Path>) -> Examined {
+    let subject = format!("hook `{when}` of {sync}");
+    match found {
+        Some(path) => Area::Tools.well(subject, path.display().to_string()),
+        None => Area::Tools.examined(
+            subject,
+            Flaw::HookMissing.error(
+                format!("the program `{program}` is missing, which sync `{sync}` runs as hook `{when}`"),
+                format!("install it, or correct `hooks` of [syncs.{sync}]"),
+            ),
+        ),
+    }
+}
+
+/// A file of filters.
+#[must_use]
+pub fn filter_file(sync: &SyncName, path: &Path, sight: &FileSight) -> Examined {
+    let shown = path.display();
+    let verdict = match sight {
+        FileSight::There(_) => Verdict::Well("it is there".into()),
+        FileSight::Missing => Flaw::FilterFileMissing
+            .error(
+                format!("the filters of sync `{sync}` are missing: {shown}"),
+                format!("write it, or take it out of [syncs.{sync}]"),
+            )
+            .into(),
+        FileSight::Unseen(why) => Flaw::FilterFileMissing
+            .error(
+                format!("the filters of sync `{sync}` cannot be looked at: {shown}: {why}"),
+                "give the user that runs nbkpd access to it",
+            )
+            .into(),
+    };
+    Area::Tools.examined(format!("filters {shown}"), verdict)
+}
