@@ -12,6 +12,29 @@ pub fn parse(bytes: &[u8]) -> Vec<Mount> {
     bytes.split(|byte| *byte == b'\n').filter_map(mount).collect()
 }
 
+/// Which mounts there are by their id, and whether what is mounted below them elsewhere appears there, too: they are
+/// `shared`, or the `master` of theirs is (`mount_namespaces(7)`).
+#[must_use]
+pub fn propagation(bytes: &[u8]) -> Vec<(MountId, PathBuf, Propagation)> {
+    let each = |line: &[u8]| {
+        let found = mount(line)?;
+        let optional = line.split(|byte| *byte == b' ').skip(6).take_while(|field| *field != b"-");
+        let mut peers = optional.filter(|field| field.starts_with(b"shared:") || field.starts_with(b"master:"));
+        let propagation = if peers.next().is_some() { Propagation::Receives } else { Propagation::Private };
+        Some((found.id, found.point, propagation))
+    };
+    bytes.split(|byte| *byte == b'\n').filter_map(each).collect()
+}
+
+/// Whether mounts made elsewhere appear below a mount.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Propagation {
+    /// They do.
+    Receives,
+    /// They do not.
+    Private,
+}
+
 fn mount(line: &[u8]) -> Option<Mount> {
     // Exactly one space lies between two fields; the source may be empty, so runs of spaces mean something.
     let mut fields = line.split(|byte| *byte == b' ');
@@ -49,7 +72,7 @@ fn path(field: &[u8]) -> PathBuf {
 }
 
 /// Space, tab, newline, backslash and `#` are written as a backslash and three octal digits; all else is itself.
-fn unescaped(field: &[u8]) -> Vec<u8> {
+pub(super) fn unescaped(field: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(field.len());
     let mut rest = field;
     while let Some((first, tail)) = rest.split_first() {
@@ -98,6 +121,20 @@ mod tests {
                 access: Access::ReadWrite,
             }
         );
+    }
+
+    #[test]
+    fn what_appears_below_a_mount_is_told() {
+        for (options, propagation) in [
+            ("shared:2 ", Propagation::Receives),
+            ("master:1 ", Propagation::Receives),
+            ("shared:2 master:1 ", Propagation::Receives),
+            ("unbindable ", Propagation::Private),
+            ("", Propagation::Private),
+        ] {
+            let line = format!("7 1 0:1 / /shared:1 rw {options}- ext4 shared:1 rw");
+            assert_eq!(super::propagation(line.as_bytes()), [(MountId(7), "/shared:1".into(), propagation)], "{line}");
+        }
     }
 
     #[test]

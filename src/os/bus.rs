@@ -119,6 +119,16 @@ pub struct Service {
     _task: AbortOnDropHandle<()>,
 }
 
+/// How a service stands at this moment. It is not started.
+pub async fn standing(bus: Bus, name: &'static str, deadline: Duration) -> Standing {
+    let mut service = Watched { bus, name, signals: &[], deadline }.watch();
+    let known = |standing: &Standing| !matches!(standing, Standing::Unknown);
+    match timeout(PATIENCE.saturating_mul(2), service.standing.wait_for(known)).await {
+        Ok(Ok(standing)) => standing.clone(),
+        Ok(Err(_)) | Err(_) => Standing::NoBus("reach the bus: it does not answer".into()),
+    }
+}
+
 /// What is watched.
 #[derive(Debug, Clone)]
 pub struct Watched {

@@ -3,9 +3,10 @@
 
 use std::time::Duration;
 
-use zbus::{Message, OwnedFd, proxy};
+use zbus::{Message, OwnedFd, OwnedObjectPath, proxy};
 
 use super::bus::{Bus, Peer, Service, Watched};
+use crate::model::{Lingering, Locks};
 
 /// How long it may take to answer one question.
 const DEADLINE: Duration = Duration::from_secs(5);
@@ -54,8 +55,16 @@ pub enum Turn {
 trait Manager {
     fn inhibit(&self, what: &str, who: &str, why: &str, mode: &str) -> zbus::Result<OwnedFd>;
 
+    fn get_user(&self, uid: u32) -> zbus::Result<OwnedObjectPath>;
+
     #[zbus(property)]
     fn preparing_for_sleep(&self) -> zbus::Result<bool>;
+}
+
+#[proxy(interface = "org.freedesktop.login1.User")]
+trait User {
+    #[zbus(property)]
+    fn linger(&self) -> zbus::Result<bool>;
 }
 
 /// Begins to watch it. Each signal is a turn.
@@ -83,6 +92,20 @@ pub async fn inhibit(peer: &Peer, what: HeldOff) -> Result<Inhibitor, LogindErro
     let (kind, why, mode) = what.words();
     let lock = manager(peer).await?.inhibit(kind, "Nomad Backup", why, mode).await?;
     Ok(Inhibitor { _lock: lock })
+}
+
+/// Takes the locks that are taken for runs, and gives each back at once: whether logind grants them.
+pub async fn try_locks(peer: &Peer) -> Locks {
+    let taken = async |what| inhibit(peer, what).await.map(drop).map_err(|error| format!("could not {error}"));
+    Locks { sleep: taken(HeldOff::Sleep).await, idle: taken(HeldOff::Idleness).await }
+}
+
+/// Whether the processes of the user of this process outlive their sessions.
+pub async fn lingering(peer: &Peer) -> Result<Lingering, LogindError> {
+    let user = manager(peer).await?.get_user(rustix::process::geteuid().as_raw()).await?;
+    let builder = UserProxy::builder(&peer.connection).destination(peer.owner.clone()).path(user);
+    let user = builder.cache_properties(zbus::proxy::CacheProperties::No).build().await?;
+    Ok(if user.linger().await? { Lingering::On } else { Lingering::Off })
 }
 
 async fn manager(peer: &Peer) -> zbus::Result<ManagerProxy<'_>> {

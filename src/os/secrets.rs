@@ -16,10 +16,11 @@ use zbus::{Connection, MatchRule, Message, MessageStream, OwnedObjectPath, Owned
 use zeroize::Zeroizing;
 
 use super::environment;
+use super::guards;
 use super::process::{self, Bell, Ended, Launch, Leftovers, Stream, Wanted};
 use super::programs;
 use super::secret::{LONGEST, Secret};
-use crate::model::{CredentialName, CredentialProvider};
+use crate::model::{CredentialName, CredentialProvider, FileSight, SecretSight};
 
 /// How long one call to the Secret Service may take.
 const CALL: Duration = Duration::from_secs(10);
@@ -146,6 +147,97 @@ fn from_command(command: &[String], name: &CredentialName) -> Result<Secret, Sec
     }
 }
 
+/// Whether a secret is where it should be. It is not fetched, no program is run, and nobody is asked to unlock anything.
+#[must_use]
+pub fn sight(provider: &CredentialProvider, name: &CredentialName) -> SecretSight {
+    match provider {
+        CredentialProvider::SecretService => {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            match runtime.map_err(|error| missing(error).into()).and_then(|runtime| runtime.block_on(item(name))) {
+                Ok(()) => SecretSight::There("it is in an open keyring".into()),
+                Err(ItemFault::Locked) => SecretSight::Locked,
+                Err(ItemFault::MissingOrLocked) => SecretSight::MissingOrLocked,
+                Err(ItemFault::Other(SecretError::Missing(why))) => SecretSight::Missing(why),
+                Err(ItemFault::Other(SecretError::Locked)) => SecretSight::Locked,
+                Err(ItemFault::Other(SecretError::Absent)) => {
+                    SecretSight::NoKeyring("none runs in this session".into())
+                }
+            }
+        }
+        CredentialProvider::Command(command) => {
+            let program = command.first().map(|word| word.replace("{id}", name.as_str())).unwrap_or_default();
+            match programs::find_program(&program) {
+                Some(path) => SecretSight::There(format!("{} is asked for it", path.display())),
+                None => SecretSight::Missing(format!("the program `{program}` is missing")),
+            }
+        }
+        CredentialProvider::File => file_sight(name),
+        CredentialProvider::Environment => match environment::credential(name) {
+            (variable, Some(_)) => SecretSight::There(format!("the variable {variable} is set")),
+            (variable, None) => SecretSight::Missing(format!("the variable {variable} is not set")),
+        },
+    }
+}
+
+fn file_sight(name: &CredentialName) -> SecretSight {
+    let handed = environment::credentials_directory().map(|place| place.join(name.as_str()));
+    if let Some(path) = handed.filter(|path| path.exists()) {
+        return SecretSight::There(format!("systemd hands it over: {}", path.display()));
+    }
+    let path = match environment::own_credentials() {
+        Ok(place) => place.join(name.as_str()),
+        Err(error) => return SecretSight::Missing(format!("could not {error}")),
+    };
+    let shown = path.display().to_string();
+    match guards::look(&path) {
+        FileSight::Missing => SecretSight::Missing(format!("the file {shown} is missing")),
+        FileSight::Unseen(why) => SecretSight::Missing(format!("{shown}: {why}")),
+        FileSight::There(guarded) if guarded.is_readable_to_others() => {
+            let command = format!("chown $(id -u) {shown} && chmod 600 {shown}");
+            SecretSight::Exposed(format!("others may use {shown}"), command)
+        }
+        FileSight::There(_) => SecretSight::There(format!("{shown} is yours alone")),
+    }
+}
+
+/// Why no item was found.
+enum ItemFault {
+    Locked,
+    MissingOrLocked,
+    Other(SecretError),
+}
+
+impl From<SecretError> for ItemFault {
+    fn from(error: SecretError) -> Self {
+        Self::Other(error)
+    }
+}
+
+/// Looks for the item in the keyrings, which tell what they have without giving it away.
+async fn item(name: &CredentialName) -> Result<(), ItemFault> {
+    let connection = session().await?;
+    if !owned(&connection).await? {
+        return Err(SecretError::Absent.into());
+    }
+    match search(&connection, name).await? {
+        (unlocked, _) if !unlocked.is_empty() => Ok(()),
+        (_, locked) if !locked.is_empty() => Err(ItemFault::Locked),
+        _ if any_locked(&connection).await? => Err(ItemFault::MissingOrLocked),
+        _ => Err(missing(NO_ITEM).into()),
+    }
+}
+
+/// What is said where no keyring has the item.
+const NO_ITEM: &str = "no keyring has an item with the attributes `service nbkp` and `id` of that name";
+
+type Items = (Vec<OwnedObjectPath>, Vec<OwnedObjectPath>);
+
+/// The items of this name that are unlocked, and those that are locked.
+async fn search(connection: &Connection, name: &CredentialName) -> Result<Items, SecretError> {
+    let attributes = HashMap::from([ATTRIBUTES, ("id", name.as_str())]);
+    call(connection, ROOT, SERVICE_INTERFACE, "SearchItems", &(attributes,)).await
+}
+
 /// What a secret is wrapped in: session, parameters, value, content type.
 type Wrapped = (OwnedObjectPath, Vec<u8>, Vec<u8>, String);
 
@@ -154,15 +246,12 @@ async fn from_service(name: &CredentialName) -> Result<Secret, SecretError> {
     if !owned(&connection).await? {
         return Err(SecretError::Absent);
     }
-    let attributes = HashMap::from([ATTRIBUTES, ("id", name.as_str())]);
-    let found: (Vec<OwnedObjectPath>, Vec<OwnedObjectPath>) =
-        call(&connection, ROOT, SERVICE_INTERFACE, "SearchItems", &(attributes,)).await?;
-    let (unlocked, locked) = found;
+    let (unlocked, locked) = search(&connection, name).await?;
     let Some(item) = unlocked.first() else {
         return Err(if !locked.is_empty() || any_locked(&connection).await? {
             SecretError::Locked
         } else {
-            missing("no keyring has an item with the attributes `service nbkp` and `id` of that name")
+            missing(NO_ITEM)
         });
     };
     let plain = ("plain", Variant::from(""));

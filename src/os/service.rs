@@ -40,3 +40,36 @@ pub fn tell(word: Word<'_>) {
 pub fn watchdog_interval() -> Option<Duration> {
     sd_notify::watchdog_enabled().map(|limit| limit / 2)
 }
+
+/// What a person says to the service manager about the daemon of this user: `systemctl --user restart nbkpd`.
+#[must_use]
+pub fn command(verb: &str) -> String {
+    let whose = if super::environment::is_root() { "" } else { "--user " };
+    format!("systemctl {whose}{verb} nbkpd")
+}
+
+/// Whether a service manager of a user has started this process, as a service: by its control group
+/// (`user@1000.service/app.slice/nbkpd.service`). What is started in a terminal is in one of another kind.
+#[must_use]
+pub fn is_of_a_user() -> bool {
+    std::fs::read_to_string("/proc/self/cgroup").is_ok_and(|groups| groups.lines().any(is_user_service))
+}
+
+fn is_user_service(group: &str) -> bool {
+    let unit = group.rsplit('/').next().unwrap_or_default();
+    group.contains("/user@") && unit.ends_with(".service") && !unit.starts_with("user@")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_service_of_a_user_is_told_by_its_group() {
+        let user = "0::/user.slice/user-1000.slice/user@1000.service";
+        assert!(is_user_service(&format!("{user}/app.slice/nbkpd.service")));
+        assert!(!is_user_service(&format!("{user}/app.slice/vte-spawn-1.scope")));
+        assert!(!is_user_service("0::/user.slice/user-1000.slice/session-2.scope"));
+        assert!(!is_user_service("0::/system.slice/nbkpd.service") && !is_user_service(user));
+    }
+}

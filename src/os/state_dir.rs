@@ -9,7 +9,7 @@ use std::time::Duration;
 use rustix::fs::{FlockOperation, OFlags};
 
 use crate::formats::ledger::{self, LedgerError};
-use crate::model::Ledger;
+use crate::model::{Ledger, Room};
 use crate::os::directory::{Directory, DirectoryError};
 use crate::os::files::{self, ReadError, Readers};
 
@@ -142,6 +142,36 @@ pub fn write_ledger(state_dir: &Path, ledger: &Ledger) -> Result<(), StateDirErr
     files::write_durably(&directory, LEDGER, &ledger::write(ledger), Readers::Owner).map_err(StateDirError::WriteLedger)
 }
 
+/// How much is written to see whether it can be, in bytes: as much as a ledger and a few pages of history take.
+const SAMPLE: usize = 64 << 10;
+
+/// Writes a file without a name into the directory and flushes it; nothing is left of it.
+pub fn prove_writable(state_dir: &Path) -> io::Result<()> {
+    let flags = OFlags::WRONLY | OFlags::CLOEXEC;
+    let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
+    let opened = match rustix::fs::open(state_dir, flags | OFlags::TMPFILE, mode) {
+        // Not every filesystem has files without a name: there it loses it at once.
+        Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::ISDIR) => {
+            let name = state_dir.join(format!(".doctor-{}", std::process::id()));
+            let opened = rustix::fs::open(&name, flags | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW, mode)?;
+            std::fs::remove_file(&name)?;
+            opened
+        }
+        opened => opened?,
+    };
+    let mut file = File::from(opened);
+    file.write_all(&vec![b'x'; SAMPLE])?;
+    file.sync_all()
+}
+
+/// The room on its filesystem; `None` if that does not tell.
+#[must_use]
+pub fn room(state_dir: &Path) -> Option<Room> {
+    let found = rustix::fs::statvfs(state_dir).ok()?;
+    let inodes = (found.f_files > 0).then_some(found.f_favail);
+    Some(Room { bytes: found.f_bavail.saturating_mul(found.f_frsize), inodes })
+}
+
 #[cfg(test)]
 mod tests {
     use std::fs::{self, Permissions};
@@ -173,6 +203,16 @@ mod tests {
             let error = StateDir::open(root.path()).unwrap_err();
             assert!(error.to_string().contains("belongs to another user"), "{error}");
         }
+    }
+
+    #[test]
+    fn it_is_proven_by_writing_and_nothing_is_left() {
+        let root = tempfile::tempdir().unwrap();
+        prove_writable(root.path()).unwrap();
+        assert_eq!(fs::read_dir(root.path()).unwrap().count(), 0);
+        assert!(prove_writable(&root.path().join("none")).is_err());
+        assert!(room(root.path()).is_some_and(|room| room.bytes > 0));
+        assert_eq!(room(&root.path().join("none")), None);
     }
 
     #[test]

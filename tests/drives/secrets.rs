@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::mpsc::{SyncSender, sync_channel};
 
-use nbkp::os::secrets::Listening;
+use nbkp::model::{CredentialProvider, SecretSight};
+use nbkp::os::secrets::{Listening, sight};
 use tokio::sync::mpsc::{self, Receiver};
 use zbus::connection::Builder;
 use zbus::{Connection, ObjectPath, OwnedObjectPath, OwnedVariant, interface};
@@ -219,6 +220,111 @@ fn a_real_keyring_unlocks_a_drive_and_a_locked_one_is_waited_for() {
             keyring.kill();
             assert_eq!(helper(device, "secret-service", &[], &[]), "keyring-absent \n");
         });
+    });
+}
+
+#[test]
+fn it_is_seen_whether_a_secret_is_there() {
+    host("secrets::it_is_seen_whether_a_secret_is_there", || {
+        let _session = session_bus();
+        let usb = "usb".parse().unwrap();
+        let seen = || sight(&CredentialProvider::SecretService, &usb);
+        assert!(matches!(seen(), SecretSight::NoKeyring(_)), "{:?}", seen());
+        let keyring = keyring("the password of the login", SESSION);
+        assert!(matches!(seen(), SecretSight::Missing(_)), "{:?}", seen());
+        on_session(&format!("printf %s {CANARY} | secret-tool store --label='nbkp usb' service nbkp id usb"));
+        assert!(matches!(seen(), SecretSight::There(_)), "{:?}", seen());
+        let (service, login) = ("/org/freedesktop/secrets", "/org/freedesktop/secrets/collection/login");
+        on_session(&format!(
+            "busctl --user call org.freedesktop.secrets {service} org.freedesktop.Secret.Service Lock ao 1 {login}"
+        ));
+        assert!(matches!(seen(), SecretSight::Locked | SecretSight::MissingOrLocked), "{:?}", seen());
+        drop(keyring);
+
+        let command = |words: &[&str]| {
+            let words = words.iter().map(|word| (*word).to_owned()).collect();
+            sight(&CredentialProvider::Command(words), &usb)
+        };
+        assert!(matches!(command(&["touch", "/run/touched"]), SecretSight::There(_)));
+        assert!(!Path::new("/run/touched").exists(), "the command is not run");
+        assert!(matches!(command(&["no-such-program"]), SecretSight::Missing(_)));
+        assert!(matches!(sight(&CredentialProvider::Environment, &usb), SecretSight::Missing(_)));
+
+        std::fs::create_dir_all("/etc/nbkp").unwrap();
+        sh("mount -t tmpfs -o mode=700 tmpfs /etc/nbkp && mkdir /etc/nbkp/credentials");
+        let file = || sight(&CredentialProvider::File, &usb);
+        assert!(matches!(file(), SecretSight::Missing(_)));
+        let path = Path::new("/etc/nbkp/credentials/usb");
+        std::fs::write(path, CANARY).unwrap();
+        std::fs::set_permissions(path, PermissionsExt::from_mode(0o640)).unwrap();
+        assert!(matches!(file(), SecretSight::Exposed(..)));
+        std::fs::set_permissions(path, PermissionsExt::from_mode(0o600)).unwrap();
+        assert!(matches!(file(), SecretSight::There(_)));
+    });
+}
+
+/// A keyring that takes down what it is asked, with an item that is unlocked, or with none.
+struct Watching {
+    asked: SyncSender<String>,
+    items: Vec<OwnedObjectPath>,
+}
+
+#[interface(name = "org.freedesktop.Secret.Service")]
+impl Watching {
+    fn search_items(&self, mut attributes: HashMap<String, String>) -> (Vec<OwnedObjectPath>, Vec<OwnedObjectPath>) {
+        let mut asked = |name: &str| attributes.remove(name).unwrap_or_default();
+        self.asked.send(format!("search {} {}", asked("service"), asked("id"))).unwrap();
+        (self.items.clone(), vec![])
+    }
+
+    fn unlock(&self, objects: Vec<OwnedObjectPath>) -> (Vec<OwnedObjectPath>, OwnedObjectPath) {
+        self.asked.send(format!("unlock {objects:?}")).unwrap();
+        (objects, ObjectPath::try_from("/").unwrap().into())
+    }
+
+    #[zbus(property)]
+    fn collections(&self) -> Vec<OwnedObjectPath> {
+        let _ = self.asked.send("collections".into());
+        vec![ObjectPath::try_from("/collection").unwrap().into()]
+    }
+}
+
+/// Some services do not find what is in one that is locked.
+struct Collection(bool);
+
+#[interface(name = "org.freedesktop.Secret.Collection")]
+impl Collection {
+    #[zbus(property)]
+    fn locked(&self) -> bool {
+        self.0
+    }
+}
+
+/// What is seen of the secret in such a keyring, and what it was asked.
+fn looked_for(items: &[&str], locked: bool) -> (SecretSight, Vec<String>) {
+    let (asked, heard) = sync_channel(16);
+    let items = items.iter().map(|item| ObjectPath::try_from((*item).to_owned()).unwrap().into()).collect();
+    let service = async move {
+        let builder = Builder::session().name("org.freedesktop.secrets");
+        let builder = builder.serve_at("/org/freedesktop/secrets", Watching { asked, items });
+        vec![builder.serve_at("/collection", Collection(locked)).build().await.unwrap()]
+    };
+    let found = beside(service, || sight(&CredentialProvider::SecretService, &"usb".parse().unwrap()));
+    (found, heard.try_iter().collect())
+}
+
+#[test]
+fn a_secret_that_is_only_looked_for_is_not_fetched() {
+    host("secrets::a_secret_that_is_only_looked_for_is_not_fetched", || {
+        let _session = session_bus();
+        let (found, asked) = looked_for(&["/item"], false);
+        assert!(matches!(found, SecretSight::There(_)), "{found:?}");
+        assert_eq!(asked, ["search nbkp usb"]);
+        let (found, asked) = looked_for(&[], true);
+        assert_eq!(found, SecretSight::MissingOrLocked);
+        assert_eq!(asked, ["search nbkp usb", "collections"], "nobody is asked to unlock it");
+        let (found, _) = looked_for(&[], false);
+        assert!(matches!(found, SecretSight::Missing(_)), "{found:?}");
     });
 }
 

@@ -6,11 +6,13 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use nbkp::model::{HeldBy, Holder};
+use nbkp::model::{Container, DrivePlace, HeldBy, Holder, Trial};
 use nbkp::os::directory::Done;
 use nbkp::os::holders;
 use nbkp::os::machine;
+use nbkp::os::udisks::trial::crypto_plugin;
 use nbkp::os::udisks::{Power, Udisks, UdisksError};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::bus::{Neighbour, system_bus};
 use crate::mini::{Stick, eventually, host, sh, uuid};
@@ -129,6 +131,47 @@ fn fstab_says_where() {
         assert_eq!(ours.mount(number(&node)).unwrap(), Done::Changed);
         assert_eq!(point(&ours, number(&node)), Path::new("/run/from-fstab"));
         ours.unmount(number(&node)).unwrap();
+    });
+}
+
+/// Whether anything was mounted or unmounted since this table was opened (`proc_pid_mountinfo(5)`).
+fn has_changed(table: &File) -> bool {
+    let mut fds = [PollFd::new(table, PollFlags::PRI)];
+    poll(&mut fds, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })).unwrap() > 0
+}
+
+#[test]
+fn it_is_asked_whether_it_would_mount_and_mounts_nothing() {
+    host("udisks::it_is_asked_whether_it_would_mount_and_mounts_nothing", || {
+        let (_bus, _udisks) = (system_bus(), udisks());
+        let ours = Udisks::connect().unwrap();
+        assert!(ours.version().unwrap().starts_with(|digit: char| digit.is_ascii_digit()));
+        for mkfs in ["mkfs.ext4 -q", "mkfs.btrfs -q"] {
+            let (_place, mut stick) = stick(mkfs);
+            let device = number(&stick.plug());
+            // udisks looks what is on a device a moment after it knows the device.
+            let seen = eventually("udisks knows it", || {
+                ours.examine(device).ok().filter(|seen| !matches!(seen.trial, Trial::Unclear(_)))
+            });
+            assert_eq!((&seen.trial, seen.container), (&Trial::Allowed, None), "{mkfs}");
+            let table = File::open("/proc/self/mountinfo").unwrap();
+            assert_eq!(ours.examine(device).unwrap().trial, Trial::Allowed);
+            assert!(!has_changed(&table), "nothing is mounted for a question, not for a moment either");
+            assert_eq!(seen.place, Some(DrivePlace::System), "a loop device is built in, as it sees it");
+            assert!(ours.facts(device).unwrap().mount_points().is_empty());
+            ours.mount(device).unwrap();
+            assert!(has_changed(&table), "what is mounted shows there");
+            assert_eq!(ours.examine(device).unwrap().trial, Trial::Mounted);
+            ours.unmount(device).unwrap();
+        }
+        let (_place, mut stick) =
+            stick("cryptsetup luksFormat -q --pbkdf pbkdf2 --pbkdf-force-iterations 1000 --key-file /etc/hostname");
+        let device = number(&stick.plug());
+        let seen = eventually("udisks knows the container", || {
+            ours.examine(device).ok().filter(|seen| seen.container.is_some())
+        });
+        let plugin = if crypto_plugin().is_some() { Container::Read } else { Container::Unread };
+        assert_eq!((seen.trial, seen.container), (Trial::Locked, Some(plugin)));
     });
 }
 

@@ -5,7 +5,7 @@ use std::process::{Child, Command};
 use std::sync::mpsc;
 use std::time::Duration;
 
-use nbkp::model::PowerSight;
+use nbkp::model::{Locks, PowerSight};
 use nbkp::os::bus::{Bus, Standing};
 use nbkp::os::logind::{self, HeldOff};
 
@@ -69,6 +69,8 @@ fn the_real_logind_gives_its_locks() {
             assert!(sh(&list).contains("\"sleep\""), "the one lock is not the other");
             drop(permit);
             eventually("it is given back", || (!sh(&list).contains("Nomad Backup")).then_some(()));
+            assert_eq!(logind::try_locks(&peer).await, Locks { sleep: Ok(()), idle: Ok(()) });
+            eventually("both are given back", || (!sh(&list).contains("Nomad Backup")).then_some(()));
         });
         drop((login, bus));
     });

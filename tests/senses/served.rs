@@ -9,9 +9,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use nbkp::daemon::senses::{Activity, Sleep};
-use nbkp::model::{Connectivity, Metered, PowerSight};
-use nbkp::os::bus::{Bus, Standing};
-use nbkp::os::network_manager;
+use nbkp::model::{Connectivity, Lingering, Locks, Metered, PowerSight};
+use nbkp::os::bus::{Bus, Standing, standing};
+use nbkp::os::{logind, network_manager};
 use rustix::event::{PollFd, PollFlags, poll};
 use tokio::sync::mpsc;
 use zbus::object_server::SignalEmitter;
@@ -302,8 +302,25 @@ struct Login {
     preparing: bool,
 }
 
+struct User {
+    linger: bool,
+}
+
+#[interface(name = "org.freedesktop.login1.User")]
+impl User {
+    #[zbus(property)]
+    fn linger(&self) -> bool {
+        self.linger
+    }
+}
+
 #[interface(name = "org.freedesktop.login1.Manager")]
 impl Login {
+    fn get_user(&self, uid: u32) -> OwnedObjectPath {
+        assert_eq!((uid, self.preparing), (rustix::process::geteuid().as_raw(), false));
+        path("/org/freedesktop/login1/user/me")
+    }
+
     async fn inhibit(&self, what: String, who: String, why: String, mode: String) -> zbus::fdo::Result<OwnedFd> {
         let (ours, theirs) = std::os::unix::net::UnixStream::pair().unwrap();
         let given = self.locks.send((format!("{what} {who} {why} {mode}"), ours)).await;
@@ -347,6 +364,39 @@ async fn given_back(lock: impl AsFd) {
     while is_held(&lock) {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
+}
+
+#[test]
+fn locks_are_tried_and_given_back_and_lingering_is_told() {
+    host_with(PROGRAMS, "served::locks_are_tried_and_given_back_and_lingering_is_told", || {
+        let _bus = PrivateBus::start();
+        block_on(async {
+            let bus = || Bus::At(BUS.into());
+            let asked = || standing(bus(), "org.freedesktop.login1", Duration::from_secs(5));
+            assert!(matches!(asked().await, Standing::Absent(_)));
+            let (served, mut locks) = login().await;
+            let Standing::Here(peer) = asked().await else { panic!("logind is there") };
+            assert_eq!(logind::try_locks(&peer).await, Locks { sleep: Ok(()), idle: Ok(()) });
+            for words in [("sleep ", " delay"), ("idle ", " block")] {
+                let (asked, lock) = soon("a lock", locks.recv()).await.unwrap();
+                assert!(asked.starts_with(words.0) && asked.ends_with(words.1), "{asked}");
+                soon("it is given back", given_back(&lock)).await;
+            }
+            for (linger, lingering) in [(false, Lingering::Off), (true, Lingering::On)] {
+                let objects = served.object_server();
+                objects.at("/org/freedesktop/login1/user/me", User { linger }).await.unwrap();
+                assert_eq!(logind::lingering(&peer).await.unwrap(), lingering);
+                objects.remove::<User, _>("/org/freedesktop/login1/user/me").await.unwrap();
+            }
+            // Nobody takes them any more: logind refuses.
+            drop(locks);
+            let Locks { sleep, idle } = logind::try_locks(&peer).await;
+            assert!(sleep.unwrap_err().contains("not for you") && idle.is_err());
+            let nowhere =
+                standing(Bus::At(format!("unix:path={NOWHERE}")), "org.example", Duration::from_secs(5)).await;
+            assert!(matches!(nowhere, Standing::NoBus(_)), "{nowhere:?}");
+        });
+    });
 }
 
 #[test]

@@ -4,3 +4,4 @@ pub mod arguments;
 pub mod complaints;
 pub mod exit;
 pub mod output;
+pub mod version;

@@ -6,6 +6,7 @@
 
 mod answers;
 mod objects;
+pub mod trial;
 
 use std::collections::HashMap;
 use std::time::Duration;

@@ -10,7 +10,7 @@ use zbus::{OwnedObjectPath, OwnedVariant};
 
 use crate::os::holders;
 
-const BLOCK: &str = "org.freedesktop.UDisks2.Block";
+pub(super) const BLOCK: &str = "org.freedesktop.UDisks2.Block";
 pub(super) const FILESYSTEM: &str = "org.freedesktop.UDisks2.Filesystem";
 pub(super) const ENCRYPTED: &str = "org.freedesktop.UDisks2.Encrypted";
 pub(super) const DRIVE: &str = "org.freedesktop.UDisks2.Drive";
@@ -87,7 +87,7 @@ impl Facts {
     }
 }
 
-type Properties = HashMap<String, OwnedVariant>;
+pub(super) type Properties = HashMap<String, OwnedVariant>;
 
 /// Finds the volume on a device among all objects.
 pub(super) fn facts(objects: &ManagedObjects, (major, minor): (u32, u32)) -> Option<Facts> {
@@ -122,12 +122,12 @@ pub(super) fn facts(objects: &ManagedObjects, (major, minor): (u32, u32)) -> Opt
     Some(Facts { container, clear_text, filesystem, drive, power, others })
 }
 
-fn interface<'o>(objects: &'o ManagedObjects, path: &OwnedObjectPath, name: &str) -> Option<&'o Properties> {
+pub(super) fn interface<'o>(objects: &'o ManagedObjects, path: &OwnedObjectPath, name: &str) -> Option<&'o Properties> {
     let interfaces = objects.get(path)?;
     interfaces.iter().find(|(interface, _)| interface.as_str() == name).map(|(_, properties)| properties)
 }
 
-fn property<T: TryFrom<OwnedVariant>>(properties: &Properties, name: &str) -> Option<T> {
+pub(super) fn property<T: TryFrom<OwnedVariant>>(properties: &Properties, name: &str) -> Option<T> {
     T::try_from(properties.get(name)?.try_clone().ok()?).ok()
 }
 

@@ -1,0 +1,10 @@
+//! `/etc/fstab`.
+
+use crate::formats::fstab;
+use crate::model::FstabLine;
+
+/// Its lines; none if there is no such file.
+#[must_use]
+pub fn read() -> Vec<FstabLine> {
+    std::fs::read("/etc/fstab").map(|bytes| fstab::parse(&bytes)).unwrap_or_default()
+}
