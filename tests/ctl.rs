@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::thread;
 
+use nbkp::model::Flaw;
 use tempfile::TempDir;
 
 /// A place with nothing but what a test puts there.
@@ -158,7 +159,7 @@ fn there_is_a_manual_page_for_every_command() {
     let room = Room::new();
     let page = room.ask(&["man"]).said;
     assert!(page.contains(".TH nbkpctl 1"), "{page}");
-    for command in ["status", "run", "history", "prepare", "config"] {
+    for command in ["status", "run", "history", "prepare", "doctor", "config"] {
         assert!(page.contains(&format!("nbkpctl\\-{command}(1)")), "{command}: {page}");
         let answer = room.ask(&["man", command]);
         assert!(answer.code == 0 && answer.said.contains(&format!(".TH nbkpctl-{command} 1")), "{answer:?}");
@@ -243,5 +244,56 @@ fn the_end_of_runs_decides_the_exit_code() {
         let answer = room.ask(&["run", "--wait", strict]);
         assert_eq!(answer.code, code, "{reply} {strict}: {answer:?}");
         daemon.join().unwrap();
+    }
+}
+
+#[test]
+fn every_code_of_doctor_is_in_its_table() {
+    let page = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/doctor.md")).unwrap();
+    let table = page.split("## Codes").nth(1).unwrap().split("\n## ").next().unwrap();
+    let rows = table.lines().filter_map(|line| line.strip_prefix("| `")?.split_once("` | "));
+    let documented: Vec<&str> = rows.map(|(code, _)| code).collect();
+    let codes: Vec<&str> = Flaw::ALL.iter().map(|flaw| flaw.code()).collect();
+    assert_eq!(documented, codes);
+}
+
+#[test]
+fn doctor_needs_no_daemon_and_tells_that_none_runs() {
+    let room = Room::new();
+    room.configure(GOOD);
+    let answer = room.ask(&["doctor"]);
+    assert_eq!(answer.code, 1, "{answer:?}");
+    assert!(answer.said.starts_with("daemon\n  ✗ nbkpd "), "{answer:?}");
+    assert!(answer.said.contains("enable --now nbkpd`") && answer.said.contains(" things were tested; "), "{answer:?}");
+    assert!(!answer.said.contains('\u{1b}'), "{answer:?}");
+    let answer = room.ask(&["troubleshoot", "--json"]);
+    assert_eq!((answer.code, answer.complained.as_str()), (1, ""));
+    assert!(answer.said.contains(r#""code":"daemon-not-running","severity":"error","subject":"nbkpd""#), "{answer:?}");
+
+    room.configure("[daemon]\nsettle = 1\n");
+    let answer = room.ask(&["doctor"]);
+    assert_eq!(answer.code, 2, "{answer:?}");
+    assert!(answer.said.contains("✗ configuration") && answer.complained.contains("config.toml:2"), "{answer:?}");
+    let answer = room.ask(&["doctor", "--json"]);
+    assert_eq!((answer.code, answer.complained.as_str()), (2, ""));
+    assert!(answer.said.contains(r#""code":"configuration-refused""#), "{answer:?}");
+}
+
+#[test]
+fn a_daemon_of_another_version_is_a_finding_and_errors_decide_the_exit_code() {
+    let reply = |severity: &str| {
+        format!(
+            r#"{{"parameters":{{"version":"9.9.9","added":"later","findings":[{{"code":"x","severity":"{severity}",
+            "subject":"s","message":"m","fix":"f"}}],"tested":[{{"area":"tools","subject":"s","message":"","codes":["x"]}}]}}}}"#
+        )
+    };
+    for (severity, code) in [("error", 1), ("warning", 0), ("note", 0)] {
+        let room = Room::new();
+        let daemon = room.answer_once(format!("{}\0", reply(severity)).into_bytes());
+        let answer = room.ask(&["doctor"]);
+        assert_eq!(answer.code, code, "{answer:?}");
+        assert!(answer.said.contains("! nbkpd  version 9.9.9 runs, and this is nbkpctl"), "{answer:?}");
+        let call = String::from_utf8(daemon.join().unwrap()).unwrap();
+        assert_eq!(call, r#"{"method":"org.nbkp.Daemon.Doctor","parameters":{}}"#);
     }
 }

@@ -30,6 +30,7 @@ mod storage;
 mod scenarios {
     pub mod client;
     pub mod configuration;
+    pub mod doctor;
     pub mod drives;
     pub mod faults;
     pub mod ground;
@@ -165,6 +166,15 @@ scenarios! {
         says_when_nobody_answers
         what_is_ours_is_private
         demonstrates_itself;
+    doctor:
+        a_healthy_machine_has_nothing_to_mend
+        what_is_broken_is_named_with_its_remedy
+        a_state_directory_that_takes_nothing_is_found
+        a_keyring_that_is_locked_or_away_is_found
+        with_the_printed_rule_a_user_may_mount
+        a_mount_point_without_its_mount_is_found
+        it_does_the_same_without_a_daemon
+        what_does_not_answer_costs_its_own_test;
     notices:
         a_start_can_be_held
         a_failure_is_told_once_and_taken_back

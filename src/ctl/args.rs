@@ -76,6 +76,9 @@ pub enum Command {
     /// Something with the daemon.
     #[command(flatten)]
     Conversation(Conversation),
+    /// Tests everything that backups depend on, and tells how to mend what is wrong.
+    #[command(visible_alias = "troubleshoot")]
+    Doctor,
     /// Checks and shows the configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -368,6 +371,8 @@ mod tests {
             "drives",
             "drives polkit",
             "drives polkit --json",
+            "doctor",
+            "troubleshoot --json",
             "config check",
             "config check x.toml",
             "config show",
@@ -395,6 +400,7 @@ mod tests {
             ("history --limit 0", ErrorKind::ValueValidation, "0 is not in 1.."),
             ("prepare", ErrorKind::MissingRequiredArgument, "SYNC"),
             ("status -q -v", ErrorKind::ArgumentConflict, "--verbose"),
+            ("doctor usb", ErrorKind::UnknownArgument, "usb"),
             ("fly", ErrorKind::InvalidSubcommand, "fly"),
         ] {
             let error = parse(&format!("nbkpctl {line}")).unwrap_err();

@@ -115,7 +115,8 @@ fn patience(request: &Request) -> Option<Duration> {
         | Request::History { .. }
         | Request::Snapshots { .. }
         | Request::Prune { .. }
-        | Request::Prepare { .. } => None,
+        | Request::Prepare { .. }
+        | Request::Doctor => None,
     }
 }
 

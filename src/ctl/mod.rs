@@ -5,6 +5,7 @@ mod bars;
 mod client;
 mod config;
 pub mod demo;
+mod doctor;
 mod orders;
 mod output;
 mod pages;
@@ -66,6 +67,7 @@ fn obey(
         Command::Conversation(Conversation::Drives { about: Some(DrivesCommand::Polkit) }) => {
             polkit::polkit(&common, output)
         }
+        Command::Doctor => doctor::doctor(&paths(&common)?, output, alone),
         Command::Conversation(command) => {
             let paths = paths(&common)?;
             let (connection, company) = connect(&command, &paths, output, alone)?;

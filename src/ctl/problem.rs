@@ -6,7 +6,8 @@ use std::process::ExitCode;
 
 use crate::formats::wire::{BadMessage, CallError, FrameTooLong};
 use crate::os::config_file::ConfigFileError;
-use crate::os::environment::{self, EnvironmentError};
+use crate::os::environment::EnvironmentError;
+use crate::os::service;
 
 /// How a command ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,22 +46,22 @@ pub enum Problem {
     #[error("could not write to standard output: {0}")]
     Output(#[source] io::Error),
     /// Nobody listens at the socket.
-    #[error("nbkpd is not running (nobody answers at {}); start it with `{}`", .0.display(), start_command())]
+    #[error("nbkpd is not running (nobody answers at {}); start it with `{}`", .0.display(), service::command("start"))]
     NotRunning(PathBuf),
     /// The socket cannot be used.
     #[error("could not reach nbkpd at {}: {}{}", .0.display(), .1, advice(.1))]
     Connect(PathBuf, #[source] io::Error),
     /// The connection broke.
-    #[error("the connection to nbkpd broke: {}; `{}` tells whether it runs", .0, status_command())]
+    #[error("the connection to nbkpd broke: {}; `{}` tells whether it runs", .0, service::command("status"))]
     Broken(#[source] io::Error),
     /// The daemon went away before it answered.
-    #[error("nbkpd went away before it answered; `{}` tells why", status_command())]
+    #[error("nbkpd went away before it answered; `{}` tells why", service::command("status"))]
     Vanished,
     /// The daemon went away in the middle of an answer.
-    #[error("nbkpd went away in the middle of its answer; `{}` tells why", status_command())]
+    #[error("nbkpd went away in the middle of its answer; `{}` tells why", service::command("status"))]
     VanishedAmid,
     /// The daemon takes too long.
-    #[error("nbkpd has not answered within {} s; `{}` tells how it is", .0, status_command())]
+    #[error("nbkpd has not answered within {} s; `{}` tells how it is", .0, service::command("status"))]
     Silent(u64),
     /// The answer is longer than any.
     #[error("could not read the answer of nbkpd: {0}")]
@@ -133,14 +134,6 @@ fn refused(error: &CallError) -> Exit {
         | CallError::Failed { .. }
         | CallError::Other { .. } => Exit::Failed,
     }
-}
-
-fn start_command() -> &'static str {
-    if environment::is_root() { "systemctl start nbkpd" } else { "systemctl --user start nbkpd" }
-}
-
-fn status_command() -> &'static str {
-    if environment::is_root() { "systemctl status nbkpd" } else { "systemctl --user status nbkpd" }
 }
 
 fn advice(error: &io::Error) -> &'static str {

@@ -3,7 +3,7 @@
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
 use crate::daemon::ask::Refusal;
-use crate::formats::wire::{Prepared, PreviewEnd, PreviewLine, Pruned, Snapshots};
+use crate::formats::wire::{Diagnosis, Prepared, PreviewEnd, PreviewLine, Pruned, Snapshots};
 use crate::model::SyncName;
 
 /// An errand; an empty list of syncs means all.
@@ -17,6 +17,8 @@ pub enum Errand {
     Snapshots(Vec<SyncName>),
     /// Delete the snapshots that no rule wants.
     Prune(Vec<SyncName>, Pruning),
+    /// Test everything that backups depend on.
+    Doctor,
 }
 
 /// Whether pruning is meant.
@@ -59,6 +61,8 @@ pub enum ErrandResult {
     Snapshots(Snapshots),
     /// What was deleted.
     Pruned(Pruned),
+    /// What was tested.
+    Diagnosed(Diagnosis),
     /// Nothing was done, for this reason.
     Refused(Refusal),
 }

@@ -151,7 +151,8 @@ pub(super) fn lay(paths: &Paths, state: &StateDir, initiative: Initiative) -> Re
     let (board, mail) = notifier::board();
     tasks.spawn(notifier::run(mail, in_force.clone(), to_asks.clone()));
     let (errands, orders) = mpsc::channel(16);
-    tasks.spawn(errands::run(orders, to_asks.clone(), ssh.clone()));
+    let ground = errands::Ground::new(paths, initiative, &shown, &in_force, &history);
+    tasks.spawn(errands::run(orders, to_asks.clone(), ssh.clone(), ground));
     let (endings, to_end) = mpsc::channel(4);
     let (keyring_wanted, wanted) = watch::channel(false);
     let (keyring_changes, keyring) = mpsc::channel(1);

@@ -223,3 +223,85 @@ fn what_is_printed_is_for_programs_too() {
         assert!(!refused.0 && refused.1.contains("holds characters that are not written into a rule"), "{refused:?}");
     });
 }
+
+/// What `doctor` says to the ordinary user, without a daemon.
+fn doctor() -> serde_json::Value {
+    let paths = "--config /run/home/config.toml --state-dir /run/home/state --socket /run/home/none.sock";
+    let (_, said) = attempt(&format!("{USER} {} {paths} doctor --json", env!("CARGO_BIN_EXE_nbkpctl")));
+    let answer = serde_json::from_str(&said);
+    assert!(answer.is_ok(), "{said}");
+    answer.unwrap()
+}
+
+/// Severity and code of what it found of this, and all that it said of it.
+fn told(diagnosis: &serde_json::Value, subject: &str) -> (Vec<String>, String) {
+    let of_it = |key: &str| -> Vec<serde_json::Value> {
+        diagnosis[key].as_array().unwrap().iter().filter(|entry| entry["subject"] == subject).cloned().collect()
+    };
+    let word = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
+    let found = of_it("findings");
+    let codes = found.iter().map(|finding| format!("{} {}", word(&finding["severity"]), word(&finding["code"])));
+    (codes.collect(), serde_json::to_string(&[of_it("tested"), found.clone()].concat()).unwrap())
+}
+
+fn mounts_of(node: &str) -> String {
+    attempt(&format!("findmnt --noheadings --output TARGET --source {node}")).1
+}
+
+#[test]
+fn doctor_tells_what_polkit_allows_and_mounts_nothing() {
+    with_services("real::doctor_tells_what_polkit_allows_and_mounts_nothing", || {
+        let (_ours, node, uuid) = drive("ours");
+        let (_listed, listed_node, listed_uuid) = drive("listed");
+        // fstab lets everybody mount this one: who asks udisks2 for it, whatever else they ask for, has it mounted.
+        let line = format!("UUID={listed_uuid} /run/listed ext4 noauto,user 0 0\n");
+        std::fs::write("/run/fstab", line).unwrap();
+        sh("mkdir /run/listed && mount --bind /run/fstab /etc/fstab");
+        let volume = |name: &str, uuid: &str, more: &str| {
+            format!("[volumes.{name}]\ndrive = \"{uuid}\"\nmount = true\n{more}\n")
+        };
+        let gone = volume("gone", "2d577679-a7b6-429d-8250-3d0d80e034df", "passphrase = \"gone\"");
+        configure(&format!(
+            "{}{}{gone}",
+            volume("usb", &uuid, "when-done = \"power-off\""),
+            volume("listed", &listed_uuid, "")
+        ));
+
+        let refused = doctor();
+        let (codes, words) = told(&refused, "mount usb");
+        assert_eq!(codes, ["error not-authorized"], "{words}");
+        assert!(words.contains("nbkpctl drives polkit") && words.contains("Not authorized"), "{words}");
+        for (subject, why) in [
+            ("mount listed", "/etc/fstab"),
+            ("mount gone", "while it is not plugged in"),
+            ("unlock gone", "only when it is unlocked"),
+            ("power off usb", "only when it is powered off"),
+        ] {
+            let (codes, words) = told(&refused, subject);
+            assert_eq!(codes, ["note permission-untested"], "{words}");
+            assert!(words.contains(why), "{words}");
+        }
+        assert!(told(&refused, "polkit").0.is_empty() && told(&refused, "udisks2").0.is_empty(), "{refused}");
+        assert_eq!((mounts_of(&node), mounts_of(&listed_node)), (String::new(), String::new()));
+
+        std::fs::write("/etc/polkit-1/rules.d/60-nbkp-wren.rules", polkit("2>/dev/null")).unwrap();
+        let words = eventually("polkitd has read the rule", || {
+            let (codes, words) = told(&doctor(), "mount usb");
+            codes.is_empty().then_some(words)
+        });
+        assert!(words.contains("udisks2 would mount it"), "{words}");
+        assert_eq!((mounts_of(&node), mounts_of(&listed_node)), (String::new(), String::new()));
+        // udisks2 makes the place for a mount before, and takes it away when nothing comes of it.
+        assert_eq!(sh("find /media -mindepth 2"), "");
+
+        // What was not asked for above, would have been done.
+        let mounted = mount(&listed_node);
+        assert!(mounted.0, "{mounted:?}");
+        assert_eq!(mounts_of(&listed_node), "/run/listed\n");
+        let mounted = mount(&node);
+        assert!(mounted.0, "{mounted:?}");
+        let (codes, words) = told(&doctor(), "mount usb");
+        assert_eq!(codes, ["note permission-untested"], "{words}");
+        assert!(words.contains("while it is mounted"), "{words}");
+    });
+}

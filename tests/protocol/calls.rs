@@ -62,6 +62,12 @@ async fn every_described_method_is_served_with_its_parameters_and_its_reply_fits
     let told = client.call("org.nbkp.Daemon.History", json!({ "stats": true })).await;
     assert_eq!(told["parameters"]["runs"][0]["files_transferred"], 3);
     assert_eq!(told["parameters"]["stats"][0]["ok"], 1);
+    let told = rig.call(&mut client, &json!({ "method": "org.nbkp.Daemon.Doctor" })).await;
+    let expected = json!({ "code": "tool-missing", "severity": "error", "subject": "rsync",
+        "message": "the program `rsync` is missing", "fix": "install it: `apt install rsync`" });
+    assert_eq!(told["parameters"]["findings"], json!([expected]));
+    assert_eq!(told["parameters"]["tested"][1]["codes"], json!(["tool-missing"]));
+    assert_eq!(told["parameters"]["version"], env!("CARGO_PKG_VERSION"));
 }
 
 #[test]

@@ -12,10 +12,10 @@ use nbkp::daemon::keeper;
 use nbkp::daemon::server::{Doors, serve};
 use nbkp::daemon::world::Keep;
 use nbkp::formats::config::{Context, parse};
-use nbkp::formats::wire::{Prepared, PreviewEnd, Pruned, Snapshots};
+use nbkp::formats::wire::{Diagnosis, Prepared, PreviewEnd, Pruned, Snapshots};
 use nbkp::model::{
-    Absence, Closed, Configuration, DaemonState, End, Figures, Freshness, Left, Obstacle, Outcome, Progress, RunRecord,
-    RunningNow, Status, Step, SyncName, SyncState, SyncStatus, Trigger, VolumeStatus,
+    Absence, Area, Closed, Configuration, DaemonState, End, Figures, Flaw, Freshness, Left, Obstacle, Outcome,
+    Progress, RunRecord, RunningNow, Status, Step, SyncName, SyncState, SyncStatus, Trigger, VolumeStatus,
 };
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -255,12 +255,19 @@ pub fn satisfy(ask: Ask) {
     assert!(!nobody_waits, "the server has forgotten its question");
 }
 
+/// One thing that is well, and one that is not.
+pub fn diagnosis() -> Diagnosis {
+    let finding = Flaw::ToolMissing.error("the program `rsync` is missing", "install it: `apt install rsync`");
+    Diagnosis::new(&[Area::Tools.well("ssh", "/usr/bin/ssh"), Area::Tools.examined("rsync", finding)])
+}
+
 pub async fn carry_out(order: ErrandOrder) {
     let result = match order.errand {
         Errand::Prepare(_) => ErrandResult::Prepared(Prepared { syncs: vec![] }),
         Errand::Preview(_) => ErrandResult::Previewed(PreviewEnd { syncs: vec![], problems: vec![] }),
         Errand::Snapshots(_) => ErrandResult::Snapshots(Snapshots { snapshots: vec![], problems: vec![] }),
         Errand::Prune(..) => ErrandResult::Pruned(Pruned { pruned: vec![], problems: vec![] }),
+        Errand::Doctor => ErrandResult::Diagnosed(diagnosis()),
     };
     order.news.send(ErrandNews::Done(result)).await.unwrap();
 }

@@ -1,8 +1,11 @@
-//! What people ask for beside runs: prepare, preview, snapshots, prune. Each on a thread of its own, which may wait for
+//! What people ask for beside runs: prepare, preview, snapshots, prune, doctor. Each on a thread of its own, which may wait for
 //! a slow drive, and which confines itself where it writes.
 
+mod doctor;
 mod prepare;
 mod snapshots;
+
+pub use doctor::Ground;
 
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
@@ -12,19 +15,19 @@ use crate::daemon::errand::{Errand, ErrandNews, ErrandOrder, ErrandResult, Pruni
 use crate::daemon::worker::preview::{self, Change, Preview};
 use crate::formats::text::shell_words;
 use crate::formats::wire::{
-    DiffSummary, Prepared, PreviewEnd, PreviewLine, PreviewLineKind, Pruned, Snapshots, SyncProblem,
+    Diagnosis, DiffSummary, Prepared, PreviewEnd, PreviewLine, PreviewLineKind, Pruned, Snapshots, SyncProblem,
 };
 use crate::model::{Conclusion, Obstacle, SnapshotKind, SyncName};
 use crate::os::ssh::SshPlace;
 
 /// Runs errands until nobody can order any more.
-pub async fn run(mut orders: mpsc::Receiver<ErrandOrder>, asks: mpsc::Sender<Ask>, ssh: SshPlace) {
+pub async fn run(mut orders: mpsc::Receiver<ErrandOrder>, asks: mpsc::Sender<Ask>, ssh: SshPlace, ground: Ground) {
     let mut under_way = JoinSet::new();
     loop {
         tokio::select! {
             order = orders.recv() => match order {
                 Some(order) => {
-                    under_way.spawn(go(order, asks.clone(), ssh.clone()));
+                    under_way.spawn(go(order, asks.clone(), ssh.clone(), ground.clone()));
                 }
                 None => return,
             },
@@ -33,61 +36,63 @@ pub async fn run(mut orders: mpsc::Receiver<ErrandOrder>, asks: mpsc::Sender<Ask
     }
 }
 
-async fn go(order: ErrandOrder, asks: mpsc::Sender<Ask>, ssh: SshPlace) {
-    let ErrandOrder { errand, news, place: _place } = order;
-    let result = match prospects(&errand, &asks).await {
-        Ok(prospects) => {
-            let prepared: Vec<SyncName> = match errand {
-                Errand::Prepare(_) => prospects.iter().map(|prospect| prospect.sync.name.clone()).collect(),
-                Errand::Preview(_) | Errand::Snapshots(_) | Errand::Prune(..) => Vec::new(),
-            };
-            let result = on_a_thread(errand, prospects, news.clone(), ssh).await;
-            if !prepared.is_empty() {
-                let (answer, answered) = oneshot::channel();
-                // What was prepared is there, whether or not the daemon is still up to look at it.
-                if asks.send(Ask::Prepared { syncs: prepared, answer }).await.is_ok() {
-                    let _ = answered.await;
-                }
-            }
-            result
+async fn go(order: ErrandOrder, asks: mpsc::Sender<Ask>, ssh: SshPlace, ground: Ground) {
+    // The place is held to the end; by what a doctor leaves behind beyond that.
+    let ErrandOrder { errand, news, place } = order;
+    let lines = news.clone();
+    let done = match errand {
+        Errand::Doctor => Ok(ErrandResult::Diagnosed(Diagnosis::new(&doctor::examine(&ground, &asks, place).await))),
+        Errand::Prepare(syncs) => prepare_all(syncs, &asks, ssh).await,
+        Errand::Preview(syncs) => {
+            let work = move |found: Vec<Prospect>| ErrandResult::Previewed(previewed(&found, &lines, &ssh));
+            at(syncs, &asks, work).await
         }
-        Err(refusal) => ErrandResult::Refused(refusal),
+        Errand::Snapshots(syncs) => at(syncs, &asks, move |found| ErrandResult::Snapshots(listed(&found, &ssh))).await,
+        Errand::Prune(syncs, pruning) => {
+            at(syncs, &asks, move |found| ErrandResult::Pruned(pruned(found, pruning, &ssh))).await
+        }
     };
     // Whoever ordered may have left.
-    let _ = news.send(ErrandNews::Done(result)).await;
+    let _ = news.send(ErrandNews::Done(done.unwrap_or_else(ErrandResult::Refused))).await;
 }
 
-async fn prospects(errand: &Errand, asks: &mpsc::Sender<Ask>) -> Result<Vec<Prospect>, Refusal> {
-    let (Errand::Prepare(syncs) | Errand::Preview(syncs) | Errand::Snapshots(syncs) | Errand::Prune(syncs, _)) = errand;
+/// Does a piece of work at these syncs, or at all if there are none, on a thread of its own.
+async fn at(
+    syncs: Vec<SyncName>,
+    asks: &mpsc::Sender<Ask>,
+    work: impl FnOnce(Vec<Prospect>) -> ErrandResult + Send + 'static,
+) -> Result<ErrandResult, Refusal> {
+    let found = prospects(syncs, asks).await?;
+    on_a_thread(move || work(found)).await
+}
+
+async fn prepare_all(syncs: Vec<SyncName>, asks: &mpsc::Sender<Ask>, ssh: SshPlace) -> Result<ErrandResult, Refusal> {
+    let found = prospects(syncs, asks).await?;
+    let syncs: Vec<SyncName> = found.iter().map(|prospect| prospect.sync.name.clone()).collect();
+    let prepare = move || found.iter().map(|prospect| prepare::prepare(prospect, &ssh)).collect();
+    let result = ErrandResult::Prepared(Prepared { syncs: on_a_thread(prepare).await? });
     let (answer, answered) = oneshot::channel();
-    let asked = asks.send(Ask::Prospects { syncs: syncs.clone(), answer }).await;
+    // What was prepared is there, whether or not the daemon is still up to look at it.
+    if asks.send(Ask::Prepared { syncs, answer }).await.is_ok() {
+        let _ = answered.await;
+    }
+    Ok(result)
+}
+
+async fn prospects(syncs: Vec<SyncName>, asks: &mpsc::Sender<Ask>) -> Result<Vec<Prospect>, Refusal> {
+    let (answer, answered) = oneshot::channel();
+    let asked = asks.send(Ask::Prospects { syncs, answer }).await;
     asked.map_err(|_| Refusal::Stopping)?;
     answered.await.map_err(|_| Refusal::Stopping)?
 }
 
-async fn on_a_thread(
-    errand: Errand,
-    prospects: Vec<Prospect>,
-    news: mpsc::Sender<ErrandNews>,
-    ssh: SshPlace,
-) -> ErrandResult {
+async fn on_a_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Refusal> {
     let (done, result) = oneshot::channel();
     let thread = std::thread::Builder::new().name("errand".into()).spawn(move || {
-        let result = match errand {
-            Errand::Prepare(_) => {
-                let prepare = |prospect| prepare::prepare(prospect, &ssh);
-                ErrandResult::Prepared(Prepared { syncs: prospects.iter().map(prepare).collect() })
-            }
-            Errand::Preview(_) => ErrandResult::Previewed(previewed(&prospects, &news, &ssh)),
-            Errand::Snapshots(_) => ErrandResult::Snapshots(listed(&prospects, &ssh)),
-            Errand::Prune(_, pruning) => ErrandResult::Pruned(pruned(prospects, pruning, &ssh)),
-        };
-        let _ = done.send(result);
+        let _ = done.send(work());
     });
-    match thread {
-        Ok(_detached) => result.await.unwrap_or(ErrandResult::Refused(Refusal::Stopping)),
-        Err(_) => ErrandResult::Refused(Refusal::Stopping),
-    }
+    thread.map_err(|_| Refusal::Stopping)?;
+    result.await.map_err(|_| Refusal::Stopping)
 }
 
 /// Why something was not done, for a person.

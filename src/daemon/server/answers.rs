@@ -84,6 +84,7 @@ pub(super) async fn answer(
             errand(Errand::Prune(syncs, pruning), doors, places, line).await
         }
         Request::Prepare { syncs } => errand(Errand::Prepare(syncs), doors, places, line).await,
+        Request::Doctor => errand(Errand::Doctor, doors, places, line).await,
     }
 }
 

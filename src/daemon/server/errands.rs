@@ -20,8 +20,8 @@ pub(super) async fn errand(
 ) -> Result<(), Gone> {
     let Ok(place) = Arc::clone(places).try_acquire_owned() else {
         let message = format!(
-            "{ERRANDS} previews, listings or preparations are under way already, perhaps on a drive that does not \
-             answer; try again when they have ended"
+            "{ERRANDS} previews, listings, preparations or tests are under way already, perhaps on a drive that does \
+             not answer; try again when they have ended"
         );
         return line.replies.fail(&CallError::Failed { message }).await;
     };
@@ -46,6 +46,7 @@ pub(super) async fn errand(
                     ErrandResult::Previewed(previewed) => line.replies.end(&previewed).await,
                     ErrandResult::Snapshots(snapshots) => line.replies.end(&snapshots).await,
                     ErrandResult::Pruned(pruned) => line.replies.end(&pruned).await,
+                    ErrandResult::Diagnosed(diagnosis) => line.replies.end(&diagnosis).await,
                     ErrandResult::Refused(refusal) => line.replies.fail(&call_error(refusal)).await,
                 };
             }

@@ -4,6 +4,7 @@
 //! all of it to programs; a test holds the description and the code together.
 
 mod call;
+mod diagnosis;
 mod error;
 mod frame;
 mod listing;
@@ -13,6 +14,7 @@ mod results;
 mod status;
 
 pub use call::{BadMessage, Call, Flow, Mode, Parameters, Reply, reply_frame};
+pub use diagnosis::{Diagnosis, FindingEntry, TestedEntry};
 pub use error::CallError;
 pub use frame::{Deframer, FrameTooLong, MAX_DEPTH, MAX_REPLY, MAX_REQUEST, nests_within};
 pub use listing::{DriveEntry, Drives, GroupEntry, Listing, SyncEntry, VolumeEntry};

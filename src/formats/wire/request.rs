@@ -10,7 +10,7 @@ use super::{Call, CallError, Mode};
 use crate::model::{SyncName, VolumeName};
 
 /// Every method that is served.
-pub const METHODS: [&str; 24] = [
+pub const METHODS: [&str; 25] = [
     "org.varlink.service.GetInfo",
     "org.varlink.service.GetInterfaceDescription",
     "org.nbkp.Daemon.Status",
@@ -34,6 +34,7 @@ pub const METHODS: [&str; 24] = [
     "org.nbkp.Daemon.Prune",
     "org.nbkp.Daemon.Prepare",
     "org.nbkp.Daemon.Drives",
+    "org.nbkp.Daemon.Doctor",
     "org.nbkp.Daemon.Ping",
 ];
 
@@ -148,6 +149,8 @@ pub enum Request {
     },
     /// What is plugged in.
     Drives,
+    /// Test everything.
+    Doctor,
     /// Nothing; it tells that the daemon answers.
     Ping,
 }
@@ -255,6 +258,7 @@ impl Request {
             "Prune" => Self::Prune { syncs: parameters.names("syncs")?, dry_run: parameters.flag("dry_run")? },
             "Prepare" => Self::Prepare { syncs: parameters.names("syncs")? },
             "Drives" => Self::Drives,
+            "Doctor" => Self::Doctor,
             "Ping" => Self::Ping,
             other => return Err(CallError::MethodNotImplemented { method: other.to_owned() }),
         })
@@ -287,6 +291,7 @@ impl Request {
             Self::Prune { .. } => "Prune",
             Self::Prepare { .. } => "Prepare",
             Self::Drives => "Drives",
+            Self::Doctor => "Doctor",
             Self::Ping => "Ping",
         }
     }
@@ -296,7 +301,9 @@ impl Request {
     pub fn call(&self, mode: Mode) -> Call {
         let syncs_of = |syncs: &[SyncName]| syncs.iter().map(ToString::to_string).collect::<Vec<_>>();
         let parameters = match self {
-            Self::GetInfo | Self::Scan | Self::List | Self::Resume | Self::Drives | Self::Ping => json!({}),
+            Self::GetInfo | Self::Scan | Self::List | Self::Resume | Self::Drives | Self::Doctor | Self::Ping => {
+                json!({})
+            }
             Self::GetInterfaceDescription { interface } => json!({ "interface": interface }),
             Self::Status { syncs }
             | Self::Preview { syncs }
@@ -339,6 +346,7 @@ impl Request {
             | Self::Prune { .. }
             | Self::Prepare { .. }
             | Self::Drives
+            | Self::Doctor
             | Self::Ping => super::INTERFACE,
         };
         let parameters = parameters.as_object().cloned().unwrap_or_default();
@@ -383,6 +391,7 @@ mod tests {
             Request::Prune { syncs: syncs.clone(), dry_run: true },
             Request::Prepare { syncs },
             Request::Drives,
+            Request::Doctor,
             Request::Ping,
         ]
     }

@@ -1,0 +1,127 @@
+//! The reply of `Doctor`.
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::{Examined, Severity, Verdict};
+
+/// `Doctor`: what was tested, and what a person could mend.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Diagnosis {
+    /// The version of whoever tested.
+    pub version: String,
+    /// What was found, in the order of what was tested.
+    pub findings: Vec<FindingEntry>,
+    /// What was tested.
+    pub tested: Vec<TestedEntry>,
+}
+
+/// Something that a person could mend.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FindingEntry {
+    /// Its code.
+    pub code: String,
+    /// `error`, `warning` or `note`.
+    pub severity: String,
+    /// What it is about.
+    pub subject: String,
+    /// What is wrong.
+    pub message: String,
+    /// What to do.
+    pub fix: String,
+}
+
+/// A thing that was tested.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TestedEntry {
+    /// Where it belongs: `daemon`, `state`, `tools`, …
+    pub area: String,
+    /// What it is.
+    pub subject: String,
+    /// What was seen of it; empty if something was found.
+    pub message: String,
+    /// The codes of what was found, which stand in `findings` in the same order.
+    pub codes: Vec<String>,
+}
+
+impl Diagnosis {
+    /// The reply of this program that tells these.
+    #[must_use]
+    pub fn new(examined: &[Examined]) -> Self {
+        let mut diagnosis =
+            Self { version: env!("CARGO_PKG_VERSION").to_owned(), findings: Vec::new(), tested: Vec::new() };
+        diagnosis.extend(examined);
+        diagnosis
+    }
+
+    /// The same, with this before the rest.
+    #[must_use]
+    pub fn behind(self, first: &Examined) -> Self {
+        let mut whole = Self { version: self.version, findings: Vec::new(), tested: Vec::new() };
+        whole.extend(std::slice::from_ref(first));
+        whole.findings.extend(self.findings);
+        whole.tested.extend(self.tested);
+        whole
+    }
+
+    fn extend(&mut self, examined: &[Examined]) {
+        for thing in examined {
+            let found = thing.verdict.findings();
+            self.tested.push(TestedEntry {
+                area: thing.area.as_str().to_owned(),
+                subject: thing.subject.clone(),
+                message: match &thing.verdict {
+                    Verdict::Well(what) => what.clone(),
+                    Verdict::Found(_) => String::new(),
+                },
+                codes: found.iter().map(|finding| finding.code.to_owned()).collect(),
+            });
+            self.findings.extend(found.iter().map(|finding| FindingEntry {
+                code: finding.code.to_owned(),
+                severity: finding.severity.as_str().to_owned(),
+                subject: thing.subject.clone(),
+                message: finding.message.clone(),
+                fix: finding.fix.clone(),
+            }));
+        }
+    }
+
+    /// Whether something of this code was found.
+    #[must_use]
+    pub fn has(&self, code: &str) -> bool {
+        self.findings.iter().any(|finding| finding.code == code)
+    }
+
+    /// How many findings are of this severity.
+    #[must_use]
+    pub fn count(&self, severity: Severity) -> usize {
+        self.findings.iter().filter(|finding| finding.severity == severity.as_str()).count()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::formats::json;
+    use crate::model::{Area, Flaw};
+
+    #[test]
+    fn findings_stand_in_the_order_of_what_was_tested() {
+        let two = vec![Flaw::ToolMissing.error("it is missing", "install it"), Flaw::Degraded.note("so", "do so")];
+        let examined = [
+            Area::Tools.well("ssh", "/usr/bin/ssh"),
+            Area::Tools.examined("rsync", Verdict::Found(two)),
+            Area::Syncs.examined("mail", Flaw::Overdue.warning("old", "look")),
+        ];
+        let first = Area::Daemon.examined("nbkpd", Flaw::DaemonNotRunning.error("none", "start it"));
+        let diagnosis = Diagnosis::new(&examined).behind(&first);
+        let codes: Vec<&str> = diagnosis.findings.iter().map(|finding| finding.code.as_str()).collect();
+        assert_eq!(codes, ["daemon-not-running", "tool-missing", "degraded", "overdue"]);
+        let of_each: Vec<&str> = diagnosis.tested.iter().flat_map(|test| &test.codes).map(String::as_str).collect();
+        assert_eq!(of_each, codes);
+        assert_eq!([Severity::Error, Severity::Warning, Severity::Note].map(|s| diagnosis.count(s)), [2, 1, 1]);
+        assert!(diagnosis.has("overdue") && !diagnosis.has("state-full"));
+        let text = json::text(&diagnosis.findings);
+        let expected = r#"{"code":"tool-missing","severity":"error","subject":"rsync","message":"it is missing","fix":"install it"}"#;
+        assert!(text.contains(expected), "{text}");
+    }
+}

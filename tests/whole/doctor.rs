@@ -1,0 +1,336 @@
+//! `nbkpctl doctor`: nothing to mend on a healthy machine, and each thing that is broken with its remedy.
+
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+
+use crate::bus::{Neighbour, bus, system_bus};
+use crate::common::daemon::Daemon;
+use crate::common::drive::Filesystem::{Btrfs, Ext4, Luks};
+use crate::common::mini_host::{MiniHost, array};
+use crate::common::system_bus::{Login, SystemBus};
+use crate::common::{attempt, run, until};
+use crate::keyring::keyring;
+use crate::storage::{polkit, polkit_again, udisks};
+
+/// What doctor finds: `severity code` and the remedies, by subject.
+struct Found {
+    code: Option<i32>,
+    by_subject: BTreeMap<String, Vec<(String, String)>>,
+    all: Value,
+}
+
+/// The client, started in a way that leaves the state directory as it is.
+fn asking(host: &MiniHost) -> Command {
+    let mut command = host.command(env!("CARGO_BIN_EXE_nbkpctl"), "client");
+    let names = ["NBKP_SOCKET", "NBKP_STATE_DIR"];
+    let ours =
+        |value: &OsStr| value.to_str().unwrap().replace("/client/", "/nbkpd/").replace("state-client", "state-nbkpd");
+    let set: Vec<_> = command
+        .get_envs()
+        .filter_map(|(name, value)| names.contains(&name.to_str()?).then_some((name.to_owned(), ours(value?))))
+        .collect();
+    command.envs(set).stdin(Stdio::null());
+    command
+}
+
+impl Found {
+    #[track_caller]
+    fn by(host: &MiniHost) -> Self {
+        let output = asking(host).args(["doctor", "--json"]).output().unwrap();
+        let all: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output:?}"));
+        let mut by_subject: BTreeMap<String, Vec<(String, String)>> = BTreeMap::new();
+        for finding in array(&all["findings"]) {
+            let word = |key: &str| finding[key].as_str().unwrap().to_owned();
+            for key in ["message", "fix"] {
+                assert!(!word(key).is_empty(), "{finding}");
+            }
+            let (code, fix) = (format!("{} {}", word("severity"), word("code")), word("fix"));
+            by_subject.entry(word("subject")).or_default().push((code, fix));
+        }
+        Self { code: output.status.code(), by_subject, all }
+    }
+
+    /// The codes of what was found of this.
+    fn of(&self, subject: &str) -> Vec<&str> {
+        let found = self.by_subject.get(subject).into_iter().flatten();
+        found.map(|(code, _)| code.as_str()).collect()
+    }
+
+    /// Fails unless exactly this was found of it, with a remedy that says this.
+    #[track_caller]
+    fn has(&self, subject: &str, code: &str, fix: &str) {
+        assert_eq!(self.of(subject), [code], "{subject} in {:#}", self.all);
+        assert!(self.by_subject[subject][0].1.contains(fix), "{fix:?} in {:#}", self.all);
+    }
+
+    /// Whether this was tested, and nothing found.
+    fn is_well(&self, subject: &str) -> bool {
+        array(&self.all["tested"]).iter().any(|test| test["subject"] == subject && array(&test["codes"]).is_empty())
+    }
+}
+
+pub fn a_healthy_machine_has_nothing_to_mend(host: &MiniHost) {
+    let _bus = SystemBus::start();
+    let _login = Login::start();
+    host.source("documents").fill(5);
+    let mut usb = host.drive("usb", Btrfs).prepared_for("documents");
+    host.configure(&host.config().drive(&usb).sync("documents", "usb", "btrfs", ""));
+    let _daemon = host.start();
+    usb.plug();
+    host.run_ends("documents", 1, "ok");
+    // logind is met a moment after the start.
+    until("nothing is to be mended", || Found::by(host).by_subject.is_empty());
+    host.ctl(&["doctor"]).exits(0).says("things were tested; all is well").says("✓ rsync");
+    host.ctl(&["troubleshoot", "-q"]).exits(0).says("all is well");
+    let found = Found::by(host);
+    for subject in
+        ["nbkpd", "configuration", "senses", "socket", "directory", "history", "clock", "rsync", "sleep", "idle"]
+    {
+        assert!(found.is_well(subject), "{subject} in {:#}", found.all);
+    }
+    usb.unplug();
+    assert!(Found::by(host).by_subject.is_empty(), "a drive in a drawer is nothing to mend");
+    assert_eq!(array(&host.ctl(&["status", "--json"]).json()["running"]).len(), 0);
+}
+
+pub fn what_is_broken_is_named_with_its_remedy(host: &MiniHost) {
+    let source = host.source("documents");
+    source.fill(5);
+    let nas = host.server("nas").prepared_for("documents");
+    nas.join();
+    let mut usb = host.drive("usb", Btrfs).prepared_for("documents");
+    let hook = "hooks = { before = [\"no-such-program\"] }\nfilter-file = \"/no/such/filters\"";
+    let config = host.config().drive(&usb).server(&nas).sync("documents", "usb", "btrfs", hook);
+    let far = "[syncs.far]\nsource = \"laptop:documents\"\ndestination = \"nas:documents\"\nsnapshots = \"hard-link\"";
+    host.configure(&config.also(far));
+    let _daemon = host.start();
+    usb.plug();
+    host.run_ends("far", 1, "ok");
+    let before = Found::by(host);
+    before.has("hook `before` of documents", "error hook-missing", "[syncs.documents]");
+    before.has("filters /no/such/filters", "error filter-file-missing", "[syncs.documents]");
+    for subject in ["rsync", "nas", "far", "history", "configuration", "directory"] {
+        assert!(before.is_well(subject), "{subject} in {:#}", before.all);
+    }
+
+    // Everything breaks at once.
+    nas.switch_off();
+    std::fs::remove_file(source.path.join(".nbkp-src")).unwrap();
+    std::fs::set_permissions(host.config_file(), PermissionsExt::from_mode(0o666)).unwrap();
+    let programs = host.root.join("bin");
+    std::fs::create_dir(&programs).unwrap();
+    std::fs::write(programs.join("rsync"), "#!/bin/sh\necho 'rsync  version 3.0.9  protocol version 30'\n").unwrap();
+    std::fs::set_permissions(programs.join("rsync"), PermissionsExt::from_mode(0o755)).unwrap();
+    let state = host.root.join("state-nbkpd");
+    std::fs::write(state.join("history.db"), "no database at all").unwrap();
+    std::fs::set_permissions(&state, PermissionsExt::from_mode(0o755)).unwrap();
+    let key = nas.file("user");
+    std::fs::set_permissions(&key, PermissionsExt::from_mode(0o644)).unwrap();
+
+    let found = Found::by(host);
+    assert_eq!(found.code, Some(1));
+    found.has("configuration", "error configuration-exposed", "chmod go-w");
+    found.has("rsync", "error tool-outdated", "apt install rsync");
+    found.has("nas", "warning host-unreachable", "ssh");
+    found.has("history", "warning history-broken", "history.db.old`");
+    found.has(&format!("key {}", key.display()), "error key-exposed", "chmod 600");
+    assert!(found.of("documents").contains(&"error source-sentinel-missing"), "{:#}", found.all);
+    found.has("directory", "warning state-exposed", "chmod 700");
+    host.ctl(&["doctor"]).exits(1).says("✗ rsync").says("→ install a newer one: `apt install rsync`").says("errors, ");
+
+    // What a broken file holds is told with its carets, and the rest is tested all the same.
+    std::fs::set_permissions(host.config_file(), PermissionsExt::from_mode(0o600)).unwrap();
+    host.configure_with("[daemon]\nsettle = \"soon\"\n");
+    host.ctl(&["doctor"]).exits(2).says("✗ configuration").says("2 | settle = \"soon\"").says("✗ rsync");
+    let found = Found::by(host);
+    assert_eq!(found.code, Some(2));
+    found.has("configuration", "error configuration-refused", "nbkpctl config check");
+}
+
+pub fn a_state_directory_that_takes_nothing_is_found(host: &MiniHost) {
+    host.configure(&host.config().also("[volumes.shelf]\npath = \"/run\"").sync("documents", "shelf", "none", ""));
+    let state = host.root.join("state-nbkpd");
+    std::fs::create_dir(&state).unwrap();
+    run("mount", &[&"-t", &"tmpfs", &"-o", &"size=32m,mode=700", &"tmpfs", &state]);
+    let _daemon = host.start();
+    assert!(Found::by(host).is_well("directory"));
+    let ballast = format!("of={}", state.join("ballast").display());
+    run("dd", &[&"if=/dev/zero", &ballast, &"bs=1M", &"count=24", &"status=none"]);
+    Found::by(host).has("directory", "warning state-full", "df -h");
+    assert!(!attempt("dd", &[&"if=/dev/zero", &ballast, &"bs=1M", &"status=none"]).status.success());
+    Found::by(host).has("directory", "error state-unusable", "make room");
+    std::fs::remove_file(state.join("ballast")).unwrap();
+    assert!(Found::by(host).is_well("directory"));
+    run("mount", &[&"-t", &"tmpfs", &"-o", &"ro,mode=700", &"tmpfs", &state]);
+    Found::by(host).has("directory", "error state-unusable", "findmnt -T");
+    run("umount", &[&state]);
+    assert!(Found::by(host).is_well("directory"));
+    assert_eq!(std::fs::read_dir(&state).unwrap().filter(is_of_doctor).count(), 0);
+}
+
+fn is_of_doctor(entry: &std::io::Result<std::fs::DirEntry>) -> bool {
+    entry.as_ref().is_ok_and(|entry| entry.file_name().to_string_lossy().starts_with(".doctor"))
+}
+
+/// A drive that is opened for its runs.
+fn opened(host: &MiniHost, uuid: &str, more: &str) -> String {
+    let config = host.config().also(&format!("[volumes.usb]\ndrive = \"{uuid}\"\nmount = true\n{more}"));
+    config.text().to_owned()
+}
+
+pub fn a_keyring_that_is_locked_or_away_is_found(host: &MiniHost) {
+    const SESSION: &str = "/run/bus";
+    let (_bus, _udisks, _session) = (system_bus(), udisks(), bus("session", SESSION));
+    let mut usb = host.drive("usb", Luks);
+    host.configure_with(&opened(host, &usb.uuid, "passphrase = \"usb\""));
+    let _daemon = host.start();
+    usb.attach();
+    Found::by(host).has("usb", "warning keyring-absent", "provider");
+    let mut keyring = keyring("the password of the login", SESSION);
+    Found::by(host).has("usb", "error credential-missing", "secret-tool store --label='nbkp usb'");
+    let on_session =
+        |line: &str| run("sh", &[&"-ec", &format!("export DBUS_SESSION_BUS_ADDRESS=unix:path={SESSION}; {line}")]);
+    on_session("printf x | secret-tool store --label=nbkp service nbkp id usb");
+    assert!(Found::by(host).of("usb").is_empty());
+    let service = "/org/freedesktop/secrets";
+    let lock = format!("org.freedesktop.Secret.Service Lock ao 1 {service}/collection/login");
+    on_session(&format!("busctl --user call org.freedesktop.secrets {service} {lock}"));
+    Found::by(host).has("usb", "warning keyring-locked", "unlock your keyring");
+    keyring.kill();
+    Found::by(host).has("usb", "warning keyring-absent", "log in");
+}
+
+pub fn with_the_printed_rule_a_user_may_mount(host: &MiniHost) {
+    // Loop devices are built in, as udisks sees it, unless it is told otherwise.
+    std::fs::create_dir_all("/run/udev/rules.d").unwrap();
+    let as_drives = "SUBSYSTEM==\"block\", KERNEL==\"loop*\", ENV{UDISKS_SYSTEM}=\"0\"\n";
+    std::fs::write("/run/udev/rules.d/99-drives.rules", as_drives).unwrap();
+    run("udevadm", &[&"control", &"--reload"]);
+    let (_bus, mut without, _udisks) = (system_bus(), polkit(""), udisks());
+    let host = host.used_by(65534);
+    let mut usb = host.drive("usb", Ext4);
+    host.configure_with(&opened(&host, &usb.uuid, ""));
+    let _daemon = host.start();
+    Found::by(&host).has("mount usb", "note permission-untested", "plug it in");
+    usb.attach();
+    until("udisks knows the drive", || Found::by(&host).of("mount usb") == ["error not-authorized"]);
+    Found::by(&host).has("mount usb", "error not-authorized", "`nbkpctl drives polkit | sudo tee");
+
+    without.kill();
+    let rule = host.ctl(&["drives", "polkit"]).exits(0);
+    std::fs::write("/etc/polkit-1/rules.d/40-nbkp.rules", &rule.said).unwrap();
+    let _polkit = polkit_again();
+    assert!(Found::by(&host).is_well("mount usb"));
+    let mounted = attempt("findmnt", &[&"--source", &usb.device()]);
+    assert_eq!(String::from_utf8_lossy(&mounted.stdout), "", "nothing is mounted for a question");
+    host.ctl(&["mount", "usb"]).exits(0);
+    Found::by(&host).has("mount usb", "note permission-untested", "`nbkpctl unmount usb`");
+}
+
+pub fn a_mount_point_without_its_mount_is_found(host: &MiniHost) {
+    let mut usb = host.drive("usb", Ext4);
+    usb.plug();
+    let point = usb.point().join("shelf");
+    std::fs::create_dir_all(point.join("backups")).unwrap();
+    std::fs::write("/run/fstab", format!("UUID=0000-0000 {} ext4 noauto 0 0\n", point.display())).unwrap();
+    run("mount", &[&"--bind", &"/run/fstab", &"/etc/fstab"]);
+    let shelf = format!("[volumes.shelf]\npath = \"{}\"", point.join("backups").display());
+    host.configure(&host.config().also(&shelf).sync("documents", "shelf", "none", ""));
+    let _daemon = host.start();
+    let subject = format!("shelf at {}", point.display());
+    Found::by(host).has(&subject, "warning mount-point-bare", &format!("`chattr +i {}`", point.display()));
+    run("chattr", &[&"+i", &point]);
+    Found::by(host).has(&subject, "note mount-point-bare", &format!("`mount {}`", point.display()));
+    run("chattr", &[&"-i", &point]);
+    run("mount", &[&"-t", &"tmpfs", &"tmpfs", &point]);
+    assert!(Found::by(host).of(&subject).is_empty());
+    run("umount", &[&point]);
+}
+
+pub fn it_does_the_same_without_a_daemon(host: &MiniHost) {
+    host.source("documents").fill(3);
+    let mut usb = host.drive("usb", Btrfs).prepared_for("documents");
+    host.configure(&host.config().drive(&usb).sync("documents", "usb", "btrfs", ""));
+    usb.plug();
+    let found = Found::by(host);
+    assert_eq!(found.code, Some(1));
+    found.has("nbkpd", "error daemon-not-running", "`systemctl enable --now nbkpd`");
+    let errors = found.by_subject.values().flatten().filter(|(code, _)| code.starts_with("error")).count();
+    assert_eq!(errors, 1, "{:#}", found.all);
+    assert!(found.is_well("rsync") && found.is_well("usb") && found.is_well("configuration"), "{:#}", found.all);
+    host.ctl(&["doctor"]).exits(1).says("✗ nbkpd").says("✓ rsync");
+    assert!(host.ctl(&["history", "documents", "--json"]).json()["runs"].as_array().unwrap().is_empty(), "nothing ran");
+
+    let state = host.root.join("state-nbkpd");
+    run("mount", &[&"-t", &"tmpfs", &"-o", &"ro,mode=700", &"tmpfs", &state]);
+    let found = Found::by(host);
+    found.has("directory", "error state-unusable", "doctor");
+    assert_eq!((found.code, found.of("nbkpd")), (Some(1), vec!["error daemon-not-running"]));
+    run("umount", &[&state]);
+
+    host.configure_with("[volumes.usb]\ndrive = \"zz\"\n");
+    host.ctl(&["doctor"]).exits(2).says("drive = \"zz\"").says("^^^^").says("✗ nbkpd");
+    let found = Found::by(host);
+    assert_eq!(found.code, Some(2));
+    found.has("configuration", "error configuration-refused", "nbkpctl config check");
+    std::fs::remove_file(host.config_file()).unwrap();
+    assert_eq!(Found::by(host).code, Some(2));
+}
+
+/// A neighbour that is there and does not answer, until this goes.
+struct Stopped(Pid);
+
+impl Stopped {
+    fn new(neighbour: &Neighbour) -> Self {
+        let pid = Pid::from_child(&neighbour.0);
+        kill_process(pid, Signal::STOP).unwrap();
+        Self(pid)
+    }
+}
+
+impl Drop for Stopped {
+    fn drop(&mut self) {
+        let _ = kill_process(self.0, Signal::CONT);
+    }
+}
+
+pub fn what_does_not_answer_costs_its_own_test(host: &MiniHost) {
+    let system = system_bus();
+    let dead = host.root.join("dead");
+    std::fs::create_dir(&dead).unwrap();
+    std::fs::create_dir(host.root.join("behind")).unwrap();
+    let arguments = ["-f".to_owned(), host.root.join("behind").display().to_string(), dead.display().to_string()];
+    let behind = Neighbour::start("/usr/bin/bindfs", &arguments.each_ref().map(String::as_str), &[]);
+    until("the mount is there", || attempt("mountpoint", &[&"-q", &dead]).status.success());
+    let filters = format!("filter-file = \"{}\"", dead.join("filters").display());
+    let text = opened(host, "2d577679-a7b6-429d-8250-3d0d80e034df", "when-done = \"lock\"");
+    let sync = format!("[syncs.documents]\nsource = \"laptop\"\ndestination = \"usb\"\n{filters}\n");
+    host.configure_with(&format!("{text}\n{sync}"));
+    let daemon = host.start();
+    let stopped = (Stopped::new(&system), Stopped::new(&behind));
+    let asked = Instant::now();
+    let found = Found::by(host);
+    assert!(asked.elapsed() < Duration::from_secs(55), "{:?} {:#}", asked.elapsed(), found.all);
+    found.has("files", "warning no-answer", "dead mount");
+    found.has("udisks2", "error udisks-absent", "systemctl start dbus");
+    assert!(found.is_well("rsync") && found.is_well("directory"), "{:#}", found.all);
+    answers(&daemon, host);
+    drop(stopped);
+    until("what answers again is tested again", || Found::by(host).of("files").is_empty());
+    attempt("umount", &[&dead]);
+}
+
+fn answers(daemon: &Daemon, host: &MiniHost) {
+    assert!(daemon.ended().is_none());
+    let asked = Instant::now();
+    host.ctl(&["status"]).exits(0);
+    assert!(asked.elapsed() < Duration::from_secs(3), "status waits");
+    assert!(Path::new("/run/nbkpd/nbkpd.sock").exists());
+}
