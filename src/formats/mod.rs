@@ -16,4 +16,5 @@ pub mod similar;
 pub mod ssh;
 pub mod text;
 pub mod trouble;
+pub mod udisks;
 pub mod wire;

@@ -19,7 +19,8 @@ use super::clock;
 use super::directory::Done;
 use super::machine::{self, DeviceState};
 use super::secret::Secret;
-use answers::{Kind, judge};
+use crate::formats::udisks::Kind;
+use answers::judge;
 use objects::{DRIVE, ENCRYPTED, FILESYSTEM, facts};
 pub use objects::{Facts, Power};
 

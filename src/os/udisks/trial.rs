@@ -12,9 +12,10 @@ use std::path::{Path, PathBuf};
 
 use zbus::{OwnedVariant, Variant};
 
-use super::answers::{Kind, judge};
+use super::answers::judge;
 use super::objects::{BLOCK, ENCRYPTED, FILESYSTEM, interface, property};
 use super::{SERVICE, Udisks, UdisksError};
+use crate::formats::udisks::Kind;
 use crate::model::{Container, DrivePlace, DriveSight, Trial};
 
 /// No kernel can mount it.
