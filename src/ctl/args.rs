@@ -209,10 +209,14 @@ pub enum Conversation {
 }
 
 /// What to tell about drives. It needs no daemon.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Subcommand)]
+#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
 pub enum DrivesCommand {
     /// Prints the polkit rule that lets nbkpd mount and unlock its drives while nobody is logged in.
-    Polkit,
+    Polkit {
+        /// The rule for the server that this volume is on: for the account that ssh enters there, and its drives.
+        #[arg(long, value_name = "VOLUME")]
+        volume: Option<VolumeName>,
+    },
 }
 
 /// What to do with the configuration. It needs no daemon.
@@ -373,6 +377,7 @@ mod tests {
             "drives polkit --json",
             "doctor",
             "troubleshoot --json",
+            "drives polkit --volume attic",
             "config check",
             "config check x.toml",
             "config show",

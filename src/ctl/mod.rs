@@ -64,8 +64,8 @@ fn obey(
         Command::Config(command) => config::config(command, &common, output),
         Command::Completions { shell } => pages::completions(shell, output),
         Command::Man { command } => pages::manual(command.as_deref(), output),
-        Command::Conversation(Conversation::Drives { about: Some(DrivesCommand::Polkit) }) => {
-            polkit::polkit(&common, output)
+        Command::Conversation(Conversation::Drives { about: Some(DrivesCommand::Polkit { volume }) }) => {
+            polkit::polkit(&common, volume.as_ref(), output)
         }
         Command::Doctor => doctor::doctor(&paths(&common)?, output, alone),
         Command::Conversation(command) => {

@@ -1,25 +1,24 @@
-//! `drives polkit`: the smallest rule that lets a daemon without a session mount its drives. It needs no daemon.
+//! `drives polkit`: the smallest rule that lets a daemon without a session mount its drives, here or on a server. It needs
+//! no daemon.
 
 use crate::ctl::args::Common;
 use crate::ctl::config;
 use crate::ctl::output::{Form, Output};
 use crate::ctl::problem::{Exit, Problem};
-use crate::decide::permission::permission;
+use crate::decide::permission::{permission, permission_at};
 use crate::formats::config::Colour;
 use crate::formats::polkit;
 use crate::formats::text::printable;
-use crate::model::{AccountName, Permission};
-use crate::os::{account, disks, environment};
+use crate::model::{AccountName, BlockDevice, Configuration, Permission, Route, ServerKey, VolumeName, VolumeRoot};
+use crate::os::{account, disks, environment, hosts};
 
-/// Prints the rule for whoever asks.
-pub fn polkit(common: &Common, output: &mut Output) -> Result<Exit, Problem> {
-    if environment::is_root() {
+/// Prints the rule for whoever asks; with a volume, that for the account at the server of this volume.
+pub fn polkit(common: &Common, volume: Option<&VolumeName>, output: &mut Output) -> Result<Exit, Problem> {
+    if environment::is_root() && volume.is_none() {
         let sentence =
             "root needs no rule: udisks2 lets it do everything; call this as the user whose nbkpd mounts drives";
         return without_rule("root", sentence, output);
     }
-    let name = account::own_name().map_err(|error| Problem::Failed(format!("could not {error}")))?;
-    let user: AccountName = name.parse().map_err(|_| Problem::Failed(unwritable(&name)))?;
     let configuration = match config::read(&config::paths(common, None)?)? {
         Ok(configuration) => configuration,
         Err(mistakes) => {
@@ -27,13 +26,24 @@ pub fn polkit(common: &Common, output: &mut Output) -> Result<Exit, Problem> {
             return Ok(Exit::Usage);
         }
     };
-    let devices = disks::enumerate().unwrap_or_else(|error| {
-        output.complain(&format!("could not {error}; what is plugged in is not known"));
-        Vec::new()
-    });
-    let permission = permission(&configuration, &devices);
+    let (name, permission) = match volume {
+        None => (own_name()?, permission(&configuration, &plugged_in(output))),
+        Some(volume) => {
+            let server = server_of(&configuration, volume)?;
+            (account_at(&configuration, &server)?, permission_at(&configuration, &server))
+        }
+    };
+    if name == "root" {
+        return without_rule("root", "ssh enters as root, which needs no rule: udisks2 lets it do everything", output);
+    }
+    let user: AccountName = name.parse().map_err(|_| Problem::Failed(unwritable(&name)))?;
     if permission.uuids.is_empty() {
-        return without_rule(user.as_str(), "no drive has `mount = true`, so no rule is needed", output);
+        for gap in &permission.gaps {
+            output.remark(&printable(&gap.to_string()));
+        }
+        let place = if volume.is_none() { "here" } else { "there" };
+        let sentence = format!("no drive has `mount = true`, so no rule is needed {place}");
+        return without_rule(user.as_str(), &sentence, output);
     }
     let rule = polkit::rule(&user, &permission);
     match output.form() {
@@ -46,6 +56,38 @@ pub fn polkit(common: &Common, output: &mut Output) -> Result<Exit, Problem> {
         }
     }
     Ok(Exit::Fine)
+}
+
+fn own_name() -> Result<String, Problem> {
+    account::own_name().map_err(|error| Problem::Failed(format!("could not {error}")))
+}
+
+fn plugged_in(output: &mut Output) -> Vec<BlockDevice> {
+    disks::enumerate().unwrap_or_else(|error| {
+        output.complain(&format!("could not {error}; what is plugged in is not known"));
+        Vec::new()
+    })
+}
+
+fn server_of(configuration: &Configuration, volume: &VolumeName) -> Result<ServerKey, Problem> {
+    match configuration.volumes.get(volume).map(|volume| &volume.root) {
+        Some(VolumeRoot::Server(server)) => Ok(server.key()),
+        Some(VolumeRoot::Directory(_) | VolumeRoot::Drive(_)) => {
+            Err(Problem::Failed(format!("volume `{volume}` is on no server; leave out `--volume`")))
+        }
+        None => Err(Problem::Failed(format!("no volume is called `{volume}`; `nbkpctl list` shows all"))),
+    }
+}
+
+/// The account that ssh enters: the one that the endpoints name, or else that of `~/.ssh/config`.
+fn account_at(configuration: &Configuration, server: &ServerKey) -> Result<String, Problem> {
+    let routes: Vec<Route> = server.0.iter().filter_map(|endpoint| configuration.route(endpoint)).collect();
+    let named = routes.iter().find_map(|route| route.endpoint.user.clone());
+    let asked = || routes.first().and_then(hosts::account);
+    named.or_else(asked).ok_or_else(|| {
+        let endpoint = server.0.first().map(ToString::to_string).unwrap_or_default();
+        Problem::Failed(format!("nobody knows which account ssh enters; write `user` into [ssh-endpoints.{endpoint}]"))
+    })
 }
 
 fn without_rule(user: &str, sentence: &str, output: &mut Output) -> Result<Exit, Problem> {

@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use crate::model::{
-    Action, BlockDevice, Configuration, DeviceRole, Drive, Gap, Mounting, Permission, VolumeName, VolumeRoot, WhenDone,
+    Action, BlockDevice, Configuration, DeviceRole, Drive, Gap, Mounting, Permission, ServerKey, VolumeName,
+    VolumeRoot, WhenDone,
 };
 
 /// What has to be allowed for the drives that the daemon mounts itself; `devices` are those that are plugged in.
@@ -11,11 +12,37 @@ use crate::model::{
 pub fn permission(configuration: &Configuration, devices: &[BlockDevice]) -> Permission {
     let mut permission = Permission::default();
     for volume in configuration.volumes.values() {
-        if let VolumeRoot::Drive(drive) = &volume.root
+        let Some(drive) = volume.root.drive() else { continue };
+        let Mounting::ForTheRun { passphrase } = &drive.mounting else { continue };
+        let passphrase = if passphrase.is_some() { Passphrase::Known } else { Passphrase::None };
+        match &volume.root {
+            VolumeRoot::Server(_) => permission.gaps.push(Gap::AtServer(volume.name.clone())),
+            VolumeRoot::Drive(_) | VolumeRoot::Directory(_) => {
+                add(&mut permission, &volume.name, drive, passphrase, devices);
+            }
+        }
+    }
+    permission
+}
+
+/// The same for the drives that are plugged into this server.
+#[must_use]
+pub fn permission_at(configuration: &Configuration, server: &ServerKey) -> Permission {
+    let mut permission = Permission::default();
+    for volume in configuration.volumes.values() {
+        if let VolumeRoot::Server(root) = &volume.root
+            && root.key() == *server
+            && let Some(drive) = &root.drive
             && let Mounting::ForTheRun { passphrase } = &drive.mounting
         {
             let passphrase = if passphrase.is_some() { Passphrase::Known } else { Passphrase::None };
-            add(&mut permission, &volume.name, drive, passphrase, devices);
+            allow(&mut permission, &volume.name, drive, passphrase);
+            if passphrase == Passphrase::Known {
+                permission.gaps.push(Gap::InsideThere(volume.name.clone()));
+            }
+            if drive.when_done == WhenDone::PowerOff {
+                permission.gaps.push(Gap::PowerOff(volume.name.clone()));
+            }
         }
     }
     permission
@@ -35,12 +62,7 @@ fn add(
     passphrase: Passphrase,
     devices: &[BlockDevice],
 ) {
-    permission.volumes.insert(volume.clone());
-    permission.uuids.insert(drive.uuid.clone());
-    permission.actions.extend([Action::Mount, Action::MountOtherSeat]);
-    if passphrase == Passphrase::Known {
-        permission.actions.extend([Action::Unlock, Action::UnlockOtherSeat]);
-    }
+    allow(permission, volume, drive, passphrase);
     let carriers: Vec<&BlockDevice> = devices.iter().filter(|device| device.uuid == drive.uuid).collect();
     let gap = match carriers.as_slice() {
         [] => (passphrase == Passphrase::Known).then(|| Gap::NotPlugged(volume.clone())),
@@ -66,6 +88,16 @@ fn add(
     }
 }
 
+/// What is asked for a drive by the UUID that the configuration names.
+fn allow(permission: &mut Permission, volume: &VolumeName, drive: &Drive, passphrase: Passphrase) {
+    permission.volumes.insert(volume.clone());
+    permission.uuids.insert(drive.uuid.clone());
+    permission.actions.extend([Action::Mount, Action::MountOtherSeat]);
+    if passphrase == Passphrase::Known {
+        permission.actions.extend([Action::Unlock, Action::UnlockOtherSeat]);
+    }
+}
+
 /// A filesystem over several devices has its UUID on each of them, and a number of its own for each.
 fn are_clones(carriers: &[&BlockDevice]) -> bool {
     let members: BTreeSet<_> = carriers.iter().map(|device| &device.member).collect();
@@ -83,7 +115,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::model::{CredentialProvider, DaemonSettings, DriveUuid, Notify, Volume};
+    use crate::model::{CredentialProvider, DaemonSettings, DriveUuid, Notify, Server, Volume};
 
     const OUTER: &str = "11111111-a7b6-429d-8250-3d0d80e034df";
     const INNER: &str = "22222222-a7b6-429d-8250-3d0d80e034df";
@@ -148,6 +180,30 @@ mod tests {
         let plain = drive("usb", OUTER, Mounting::ForTheRun { passphrase: None }, WhenDone::Unmount);
         check(vec![plain.clone()], &[], "1", 2, &[]);
         check(vec![plain], &[device(OUTER, DeviceRole::Filesystem("ext4".into()))], "1", 2, &[]);
+    }
+
+    #[test]
+    fn a_drive_of_a_server_needs_its_permission_there() {
+        let endpoints = |name: &str| vec![name.parse().unwrap()];
+        let there = |name: &str, endpoint: &str, mounting, when_done| {
+            let drive = Some(Drive { uuid: uuid(OUTER), mounting, when_done });
+            let root = VolumeRoot::Server(Server { endpoints: endpoints(endpoint), path: "x".into(), drive });
+            Volume { name: name.parse().unwrap(), root }
+        };
+        let attic = there("attic", "nas", encrypted(), WhenDone::PowerOff);
+        let loft = there("loft", "other", Mounting::ForTheRun { passphrase: None }, WhenDone::Leave);
+        let cellar = there("cellar", "nas", Mounting::Elsewhere, WhenDone::Leave);
+        let name = |volume: &Volume| volume.name.clone();
+        let (attics, lofts) = (name(&attic), name(&loft));
+        let volumes = vec![attic, loft, cellar];
+        let gaps = [Gap::AtServer(attics.clone()), Gap::AtServer(lofts)];
+        check(volumes.clone(), &[device(OUTER, DeviceRole::Container)], "", 0, &gaps);
+        let found = permission_at(&configuration(volumes), &ServerKey(endpoints("nas")));
+        assert_eq!((found.volumes, found.uuids), ([attics.clone()].into(), [uuid(OUTER)].into()));
+        assert_eq!(
+            (found.actions.len(), found.gaps),
+            (4, vec![Gap::InsideThere(attics.clone()), Gap::PowerOff(attics)])
+        );
     }
 
     #[test]

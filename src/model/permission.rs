@@ -89,6 +89,10 @@ pub enum Gap {
     Ambiguous(VolumeName),
     /// It should be encrypted, and what is plugged in is not.
     NotEncrypted(VolumeName, PathBuf),
+    /// It is plugged into a server, where it takes a rule of its own.
+    AtServer(VolumeName),
+    /// It is encrypted and plugged into a server, where nobody has looked for the filesystem inside.
+    InsideThere(VolumeName),
     /// It is to be powered off, which needs an action that knows no UUID of a partition.
     PowerOff(VolumeName),
 }
@@ -117,6 +121,16 @@ impl fmt::Display for Gap {
                 "drive `{volume}` has a `passphrase`, but {} is not encrypted; unplug it if it is not yours, or take \
                  `passphrase` out of the configuration",
                 device.display()
+            ),
+            Self::AtServer(volume) => write!(
+                f,
+                "drive `{volume}` is plugged into a server, which needs a rule of its own: `nbkpctl drives polkit \
+                 --volume {volume}`"
+            ),
+            Self::InsideThere(volume) => write!(
+                f,
+                "drive `{volume}` is encrypted, and the UUID of the filesystem inside is not known here; add it to \
+                 `uuids`, as `lsblk -o NAME,UUID,FSTYPE` shows it there while the drive is unlocked"
             ),
             Self::PowerOff(volume) => write!(
                 f,

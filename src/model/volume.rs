@@ -26,6 +26,18 @@ pub enum VolumeRoot {
     Server(Server),
 }
 
+impl VolumeRoot {
+    /// The drive that it is on, here or on a server.
+    #[must_use]
+    pub fn drive(&self) -> Option<&Drive> {
+        match self {
+            Self::Directory(_) => None,
+            Self::Drive(drive) => Some(drive),
+            Self::Server(server) => server.drive.as_ref(),
+        }
+    }
+}
+
 /// A removable drive.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Drive {

@@ -47,6 +47,15 @@ pub fn whereabouts(route: &Route) -> Result<Whereabouts, HostTrouble> {
     if addresses.is_empty() { Err(HostTrouble::NoName) } else { Ok(Whereabouts::At { host, addresses }) }
 }
 
+/// The account that ssh would enter at the end of a way; none if it does not tell.
+#[must_use]
+pub fn account(route: &Route) -> Option<String> {
+    let last = Route { endpoint: route.endpoint.clone(), hops: Vec::new() };
+    let mut arguments: Vec<OsString> = vec!["-G".into()];
+    arguments.extend(connection(&last, None, Purpose::Alone));
+    settings::account(&run("ssh", arguments, programs::ssh_environment()).ok()?)
+}
+
 /// The addresses in the output of `getent ahosts` (getent(1)), each once, in their order.
 fn addresses(told: &[u8]) -> Vec<IpAddr> {
     let mut found: Vec<IpAddr> = Vec::new();

@@ -13,15 +13,23 @@ pub enum Connects {
 #[must_use]
 pub fn read(output: &[u8]) -> Option<Connects> {
     let text = String::from_utf8_lossy(output);
-    let value = |wanted: &str| {
-        let mut lines = text.lines().filter_map(|line| line.split_once(' '));
-        lines.find(|(key, _)| *key == wanted).map(|(_, value)| value.trim())
-    };
+    let value = |wanted| value(&text, wanted);
     let used = |key| value(key).is_some_and(|value| value != "none");
     if used("proxycommand") || used("proxyjump") {
         return Some(Connects::Otherwise);
     }
     value("hostname").map(|host| Connects::To(host.to_owned()))
+}
+
+/// The account that ssh would enter.
+#[must_use]
+pub fn account(output: &[u8]) -> Option<String> {
+    value(&String::from_utf8_lossy(output), "user").map(str::to_owned)
+}
+
+fn value<'a>(text: &'a str, wanted: &str) -> Option<&'a str> {
+    let mut lines = text.lines().filter_map(|line| line.split_once(' '));
+    lines.find(|(key, _)| *key == wanted).map(|(_, value)| value.trim())
 }
 
 #[cfg(test)]
@@ -39,5 +47,7 @@ mod tests {
         assert_eq!(read(&format!("{PLAIN}proxycommand nc %h %p\n")), Some(Connects::Otherwise));
         assert_eq!(read(&format!("{PLAIN}proxycommand none\n")), Some(Connects::To("192.168.7.2".into())));
         assert_eq!(read(""), None);
+        assert_eq!(account(PLAIN.as_bytes()).as_deref(), Some("root"));
+        assert_eq!(account(b""), None);
     }
 }
