@@ -230,7 +230,7 @@ fn a_drive_is_followed_from_plug_to_pull() {
         let node = stick.plug();
         sh("udevadm settle");
         let plugged = eyes.look(Scope::blocks());
-        assert!(matches!(volume(&plugged, "usb"), VolumeSight::NotMounted { device, .. } if device == node));
+        assert!(matches!(volume(&plugged, "usb"), VolumeSight::NotMounted { device, .. } if device.path == node));
         assert_eq!(names(&plugged).0, ["usb"], "only the drive is looked at");
 
         let mount = |options: &str| sh(&format!("mount {options} {} {}", node.display(), point.display()));

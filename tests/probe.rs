@@ -13,22 +13,28 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use nbkp::formats::ssh::probe;
+use nbkp::formats::ssh::probe::{self, Way};
 use nbkp::model::{
-    Absence, Access, EndFault, EndKind, EndProbe, EndSight, RemoteProbe, SentinelFault, SentinelId, SnapshotKind,
-    VolumeSight,
+    Absence, Access, Drive, EndFault, EndKind, EndProbe, EndSight, Mounting, RemoteProbe, RemoteSight, SentinelFault,
+    SentinelId, SnapshotKind, VolumeSight, WhenDone,
 };
 
 /// The shells that servers have: that of Debian, that of small systems, and the usual one in its POSIX mode.
 const SHELLS: [&[&str]; 3] = [&["dash"], &["busybox", "sh"], &["bash", "--posix"]];
 
 fn look(shell: &[&str], home: &Path, volumes: &[RemoteProbe]) -> Vec<(VolumeSight, Vec<EndSight>)> {
+    all(shell, home, volumes).into_iter().map(|seen| (seen.sight, seen.ends)).collect()
+}
+
+fn all(shell: &[&str], home: &Path, volumes: &[RemoteProbe]) -> Vec<RemoteSight> {
     let (program, arguments) = shell.split_first().unwrap();
     let mut child = Command::new(program)
         .args(arguments)
         .args(["-s", "--"])
         .args(probe::arguments(volumes))
         .current_dir(home)
+        // A test may put programs of its own in front of those of the machine.
+        .env("PATH", format!("{}/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", home.display()))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
@@ -36,7 +42,9 @@ fn look(shell: &[&str], home: &Path, volumes: &[RemoteProbe]) -> Vec<(VolumeSigh
     child.stdin.take().unwrap().write_all(probe::SCRIPT.as_bytes()).unwrap();
     let output = child.wait_with_output().unwrap();
     let answer = output.stdout;
-    probe::read(&answer, volumes, &"nas".parse().unwrap(), Some("eth0"))
+    let endpoint = "nas".parse().unwrap();
+    let way = Way { endpoint: &endpoint, host: "nas.local", interface: Some("eth0") };
+    probe::read(&answer, volumes, way)
         .unwrap_or_else(|error| panic!("{shell:?}: {error}: {:?}", String::from_utf8_lossy(&answer)))
 }
 
@@ -170,9 +178,118 @@ fn no_name_becomes_code_or_confuses_the_answer() {
 #[test]
 fn a_drive_that_is_not_plugged_in_is_told() {
     with_each_shell(|shell, home| {
-        let drive = "2d577679-a7b6-429d-8250-3d0d80e034dd".parse().ok();
+        let uuid = "2d577679-a7b6-429d-8250-3d0d80e034dd".parse().unwrap();
+        let drive = Some(Drive { uuid, mounting: Mounting::Elsewhere, when_done: WhenDone::Leave });
         let probe = RemoteProbe { drive, ..volume("", vec![end("a", "", EndKind::Source)]) };
         let seen = look(shell, home, &[probe]);
-        assert_eq!(seen, [(VolumeSight::Absent(Absence::NotPlugged), vec![EndSight::Unseen])]);
+        assert_eq!(seen, [(VolumeSight::Absent(Absence::NotPluggedThere("nas.local".into())), vec![EndSight::Unseen])]);
     });
+}
+
+const OUTER: &str = "2d577679-a7b6-429d-8250-3d0d80e034dd";
+const INNER: &str = "11111111-a7b6-429d-8250-3d0d80e034dd";
+
+/// An `lsblk` and a `findmnt` that tell of these devices what the real ones tell (util-linux 2.38, with device-mapper,
+/// which this kernel lacks): name, UUID, type, filesystem, the device around it, and where it is mounted.
+fn machine(home: &Path, devices: &[[&str; 6]]) {
+    use std::os::unix::fs::PermissionsExt as _;
+    let table: String = devices.iter().map(|device| device.join("|") + "\n").collect();
+    touch(&home.join("bin/devices"), &table);
+    let write = |name: &str, text: &str| {
+        let path = home.join("bin").join(name);
+        fs::write(&path, text).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    };
+    let rows = "rows() { while IFS='|' read -r name uuid type fs around at; do";
+    let table = "done <\"${0%/*}/devices\"; }\n";
+    let lsblk = format!(
+        "#!/bin/sh\n{rows} eval \"$1\"; {table}\
+         case \"$*\" in\n\
+         '-nrpo UUID,FSTYPE,KNAME') rows 'echo \"$uuid $fs $name\"' ;;\n\
+         '-dnro TYPE,FSTYPE '*) rows '[ $name != '$3' ] || echo $type $fs' ;;\n\
+         '-nrpo TYPE,KNAME '*) rows '[ $name != '$3' ] && [ \"$around\" != '$3' ] || echo $type $name' ;;\n\
+         '-nrpso KNAME '*) rows '[ $name != '$3' ] || echo \"$name\n$around\"' ;;\n\
+         '-dnrpo NAME '*) echo $3 ;;\n\
+         *) echo \"unexpected: $*\" >&2 ;;\nesac\n"
+    );
+    write("lsblk", &lsblk);
+    let findmnt =
+        format!("#!/bin/sh\n{rows} eval \"$1\"; {table}rows '[ $name != '$4' ] || [ -z \"$at\" ] || echo \"$at\"'\n");
+    write("findmnt", &findmnt);
+    write("udevadm", "#!/bin/sh\necho ID_FS_UUID_SUB=sub-${3##*/}\n");
+}
+
+/// How a drive stands on such a machine, in words, with every shell.
+fn check(uuid: &str, passphrase: Option<&str>, devices: &[[&str; 6]], expected: &str) {
+    with_each_shell(|shell, home| {
+        let point = home.join("mnt");
+        let at = point.to_str().unwrap();
+        let devices: Vec<[&str; 6]> =
+            devices.iter().map(|device| device.map(|word| if word == "MOUNTED" { at } else { word })).collect();
+        machine(home, &devices);
+        touch(&point.join("backups/.nbkp-vol"), "");
+        let passphrase = passphrase.map(|name| name.parse().unwrap());
+        let mounting = Mounting::ForTheRun { passphrase };
+        let drive = Some(Drive { uuid: uuid.parse().unwrap(), mounting, when_done: WhenDone::Leave });
+        let probe = RemoteProbe { drive, ..volume("backups", vec![end("a", "", EndKind::Source)]) };
+        let seen = all(shell, home, &[probe, volume("nowhere", Vec::new())]).remove(0);
+        let told = match seen.sight {
+            VolumeSight::Absent(Absence::NotPluggedThere(host)) => format!("not plugged into {host}"),
+            VolumeSight::Ambiguous { devices } => format!("ambiguous {}", devices.len()),
+            VolumeSight::Locked { device, .. } => format!("locked {device}"),
+            VolumeSight::NotMounted { device, .. } => format!("not mounted {device}"),
+            VolumeSight::NotEncrypted { device } => format!("not encrypted {device}"),
+            VolumeSight::Reached(reached) => format!("open {}", reached.root.strip_prefix(home).unwrap().display()),
+            other @ (VolumeSight::Absent(_) | VolumeSight::NotProven { .. } | VolumeSight::Present(_)) => {
+                format!("{other:?}")
+            }
+        };
+        let usable = ["open", "not mounted", "locked"].iter().any(|word| told.starts_with(word));
+        assert_eq!((told.as_str(), seen.medium.is_some()), (expected, usable), "{shell:?}");
+    });
+}
+
+#[test]
+fn a_drive_is_told_by_its_uuid_in_any_spelling() {
+    let plain =
+        |at| [["/dev/sdb1", OUTER, "part", "ext4", "/dev/sdb", at], ["/dev/sda", INNER, "disk", "ext4", "", ""]];
+    check(OUTER, None, &plain(""), "not mounted nas.local:/dev/sdb1");
+    check(OUTER, None, &plain("MOUNTED"), "open mnt/backups");
+    check(OUTER, None, &[], "not plugged into nas.local");
+    let fat = [["/dev/sdb1", "5E3F-1A2B", "part", "vfat", "/dev/sdb", ""]];
+    check("5e3f-1a2b", None, &fat, "not mounted nas.local:/dev/sdb1");
+    let member = [["/dev/sdb1", OUTER, "part", "linux_raid_member", "/dev/sdb", ""]];
+    check(OUTER, None, &member, "not plugged into nas.local");
+}
+
+#[test]
+fn a_container_is_used_through_what_is_directly_in_it() {
+    let around = ["/dev/sdb1", OUTER, "part", "crypto_LUKS", "/dev/sdb", ""];
+    let inside = |at| ["/dev/dm-0", INNER, "crypt", "ext4", "/dev/sdb1", at];
+    let secret = Some("attic");
+    check(OUTER, secret, &[around], "locked nas.local:/dev/sdb1");
+    check(OUTER, secret, &[around, inside("")], "not mounted nas.local:/dev/sdb1");
+    check(OUTER, secret, &[around, inside("MOUNTED")], "open mnt/backups");
+    check(INNER, secret, &[around, inside("MOUNTED")], "open mnt/backups");
+    check(INNER, secret, &[around, inside("")], "not mounted nas.local:/dev/dm-0");
+    check(INNER, secret, &[around], "not plugged into nas.local");
+    // What is mounted of something in it is not what is meant.
+    let volumes = ["/dev/dm-0", "", "crypt", "LVM2_member", "/dev/sdb1", ""];
+    let deeper = ["/dev/dm-1", INNER, "lvm", "ext4", "/dev/dm-0", "MOUNTED"];
+    check(OUTER, secret, &[around, volumes, deeper], "not mounted nas.local:/dev/sdb1");
+}
+
+#[test]
+fn a_plain_filesystem_in_place_of_a_container_is_refused_mounted_or_not() {
+    for at in ["", "MOUNTED"] {
+        let impostor = ["/dev/sdb1", OUTER, "part", "ext4", "/dev/sdb", at];
+        check(OUTER, Some("attic"), &[impostor], "not encrypted nas.local:/dev/sdb1");
+    }
+}
+
+#[test]
+fn clones_are_refused_and_the_members_of_one_btrfs_are_one_drive() {
+    let on = |name, at| [name, OUTER, "disk", "btrfs", "", at];
+    check(OUTER, None, &[on("/dev/sdb", ""), on("/dev/sdc", "MOUNTED")], "open mnt/backups");
+    check(OUTER, None, &[on("/dev/sdb", ""), on("/dev/x/sdb", "MOUNTED")], "ambiguous 2");
 }

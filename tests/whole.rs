@@ -10,7 +10,7 @@
 //! | 4 what is shown as complete is complete | `faults::a_drive_that_loses_data_is_not_believed`, `kills::*`, `faults::two_daemons_share_one_destination` |
 //! | 5 no event is needed twice, none is lost for good, a storm costs bounded memory | `plug::already_in_at_start`, `plug::twice_quickly_runs_once`, `scale::a_storm_of_mounts`, `scale::a_storm_of_uevents`, `servers::a_storm_of_addresses_costs_a_few_questions` |
 //! | 6 never prompts, never hangs on a dead mount, never spins, idles without waking | `scale::a_dead_mount_stops_nothing_else`, `hostile::a_sentinel_that_is_a_pipe_stops_nothing`, `scale::idle_is_idle`, `notices::nobody_has_to_show_anything`, `neighbours::without_a_bus_the_rest_works`, `servers::a_hundred_servers_out_of_reach_delay_no_drive`, `servers::a_server_that_falls_silent_in_mid_run_is_given_up` |
-//! | 7 no secret reaches an argument list, an environment, a log or a core dump | `hostile::children_see_nothing_of_the_environment`, `drives::a_locked_keyring_is_waited_for_and_the_secret_shows_nowhere`, `tests/drives/secrets.rs` |
+//! | 7 no secret reaches an argument list, an environment, a log or a core dump | `hostile::children_see_nothing_of_the_environment`, `drives::a_locked_keyring_is_waited_for_and_the_secret_shows_nowhere`, `server_drives::the_passphrase_goes_over_the_connection_and_shows_nowhere`, `tests/drives/secrets.rs` |
 //! | 8 whoever cannot read the files learns nothing and can make us do nothing | `hostile::another_user_is_turned_away`, `client::what_is_ours_is_private` |
 #![expect(clippy::disallowed_methods, reason = "tests start programs, read the environment and watch the time")]
 
@@ -22,6 +22,9 @@ mod common;
 #[cfg(test)]
 #[path = "bus/keyring.rs"]
 mod keyring;
+#[cfg(test)]
+#[path = "bus/luks.rs"]
+mod luks;
 #[cfg(test)]
 #[path = "bus/storage.rs"]
 mod storage;
@@ -41,6 +44,7 @@ mod scenarios {
     pub mod order;
     pub mod plug;
     pub mod scale;
+    pub mod server_drives;
     pub mod servers;
     pub mod source;
 }
@@ -146,6 +150,22 @@ scenarios! {
         prepares_shows_and_prunes_on_a_server
         works_without_a_daemon
         a_storm_of_addresses_costs_a_few_questions;
+    server_drives:
+        is_mounted_there_for_its_runs_and_let_go
+        mounted_by_somebody_there_it_stays
+        in_use_there_it_is_not_called_safe
+        in_use_in_a_container_there_it_is_not_called_safe
+        two_machines_share_it
+        what_a_killed_daemon_left_open_there_is_closed
+        a_connection_lost_while_it_is_open_closes_it_later
+        an_end_out_of_reach_leaves_it_to_the_next
+        without_udisksctl_there_it_waits
+        without_the_right_there_it_waits_and_the_printed_rule_gives_it
+        a_person_mounts_and_ejects_it
+        a_hold_keeps_hands_off_it
+        a_clone_there_is_refused
+        a_plain_filesystem_in_place_of_an_encrypted_one_is_refused
+        the_passphrase_goes_over_the_connection_and_shows_nowhere;
     neighbours:
         a_connection_is_home
         without_a_bus_the_rest_works

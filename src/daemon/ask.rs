@@ -8,7 +8,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::daemon::job::{Job, RemoteEnd};
 use crate::model::{
-    BlockDevice, Containers, Left, Obstacle, RunRecord, Sync, SyncName, VolumeName, VolumeSight, WhenDone,
+    BlockDevice, Containers, DriveName, Left, Obstacle, RunRecord, Sync, SyncName, VolumeName, VolumeSight, WhenDone,
 };
 
 /// A question or a command of a client. The state itself is not asked for: it is published as `Status`.
@@ -77,7 +77,7 @@ pub enum Ask {
         /// How far it is closed.
         then: WhenDone,
         /// The way back: how it was left.
-        answer: oneshot::Sender<Result<Left, Refusal>>,
+        answer: oneshot::Sender<Result<(DriveName, Left), Refusal>>,
     },
     /// Accept what a guard stopped, unknown hardware, or another sentinel id.
     Approve {

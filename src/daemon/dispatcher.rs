@@ -258,7 +258,9 @@ impl Dispatcher {
                     Err(error) => self.report_unstarted(run, sync, &error),
                 }
             }
-            Effect::Drive(order) => drives::start(*order, self.channels.state_dir.clone(), &self.to_drive_news),
+            Effect::Drive(order) => {
+                drives::start(*order, self.channels.state_dir.clone(), self.ssh.clone(), &self.to_drive_news);
+            }
             Effect::StopRun(sync, why) => {
                 if let Some(worker) = self.workers.get_mut(&sync) {
                     worker.stop(why);

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use crate::model::{
     Access, CredentialProvider, Drive, DriveUuid, Interruption, Left, MountId, OpeningTrouble, Progress, Route, RunId,
-    RunReport, SentinelId, Sync, SyncName, Trigger, VolumeName, WhenDone,
+    RunReport, SentinelId, ServerKey, Sync, SyncName, Trigger, VolumeName, WhenDone,
 };
 
 /// Everything that a run needs to know. It was true when the last look was taken; the run proves it again.
@@ -131,14 +131,31 @@ pub struct Opening {
     pub volume: VolumeName,
     /// What the configuration says of it.
     pub drive: Drive,
-    /// The number of the device that carries its UUID, major and minor.
-    pub device: (u32, u32),
-    /// The sequence number of the medium.
-    pub disk_seq: Option<u64>,
+    /// Where it is plugged in.
+    pub site: Site,
     /// Where its passphrase comes from.
     pub credentials: CredentialProvider,
     /// Whom it is opened for.
     pub sake: Sake,
+}
+
+/// Where a drive is plugged in.
+#[derive(Debug, Clone)]
+pub enum Site {
+    /// This machine.
+    Here {
+        /// The number of the device that carries its UUID, major and minor.
+        device: (u32, u32),
+        /// The sequence number of the medium.
+        disk_seq: Option<u64>,
+    },
+    /// A server.
+    There {
+        /// What tells it from others.
+        server: ServerKey,
+        /// The ways to it, best first.
+        routes: Vec<Route>,
+    },
 }
 
 /// Whom a drive is opened for.
@@ -155,12 +172,27 @@ pub enum Sake {
 pub struct Closing {
     /// Its volume.
     pub volume: VolumeName,
-    /// The number of its device, major and minor; `None` if that is known only from what was written down.
-    pub device: Option<(u32, u32)>,
+    /// Where it is plugged in.
+    pub site: ClosingSite,
     /// What is done beside undoing what was done to open it.
     pub then: WhenDone,
     /// How it is expected to be.
     pub expected: Expected,
+}
+
+/// Where a drive is plugged in that is to be closed.
+#[derive(Debug, Clone)]
+pub enum ClosingSite {
+    /// This machine, with the number of its device, major and minor; `None` if that is known only from what was written
+    /// down.
+    Here(Option<(u32, u32)>),
+    /// A server.
+    There {
+        /// What it carries.
+        uuid: DriveUuid,
+        /// The ways to the server, best first.
+        routes: Vec<Route>,
+    },
 }
 
 /// How a drive is expected to be when it is closed.

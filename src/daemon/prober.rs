@@ -11,8 +11,10 @@ use tokio::task::JoinSet;
 
 use crate::decide::locations;
 use crate::formats::ssh::complaints::at;
-use crate::formats::ssh::probe;
-use crate::model::{Configuration, HostFault, HostTrouble, NetworkSight, RemoteProbe, Route, ServerProbe, ServerSight};
+use crate::formats::ssh::probe::{self, Way};
+use crate::model::{
+    Configuration, Endpoint, HostFault, HostTrouble, NetworkSight, RemoteProbe, Route, ServerProbe, ServerSight,
+};
 use crate::os::addresses::{self, RouteError};
 use crate::os::hosts::{self, Whereabouts};
 use crate::os::process::{Bell, Wanted};
@@ -95,8 +97,9 @@ async fn ask_by(
     let interface = leave(route, network).await?;
     let (way, place, words) = (route.clone(), place.clone(), probe::arguments(volumes));
     let answer = on_thread(route, move || look(&way, &place, &words)).await??;
-    let endpoint = &route.endpoint.name;
-    let sights = probe::read(&answer, volumes, endpoint, interface.as_deref());
+    let Endpoint { name, host, .. } = &route.endpoint;
+    let way = Way { endpoint: name, host, interface: interface.as_deref() };
+    let sights = probe::read(&answer, volumes, way);
     sights.map(ServerSight::Reached).map_err(|garbled| at(&route.endpoint, HostTrouble::NoShell(garbled.to_string())))
 }
 

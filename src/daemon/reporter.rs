@@ -8,7 +8,7 @@ use jiff::SignedDuration;
 
 use crate::daemon::world::Notice;
 use crate::formats::text;
-use crate::model::{Left, LocationName, Outcome, RunRecord, Status, Step, VolumeName};
+use crate::model::{DriveName, Left, LocationName, Outcome, RunRecord, Status, Step};
 use crate::os::service::{self, Word};
 
 /// How long the last words may take.
@@ -182,26 +182,26 @@ fn write(notice: &Notice) {
             nbkp.sync = sync.as_str(),
             "{sync}: the last copy is older than max-age; `nbkpctl why {sync}` tells what it waits for"
         ),
-        Notice::NotOpened(trouble, volume) => tracing::warn!(
+        Notice::NotOpened(trouble, drive) => tracing::warn!(
             message_id = message_id::NOT_OPENED,
-            nbkp.volume = volume.as_str(),
-            "drive `{volume}` could not be opened: {}; it is tried again by itself ({})",
+            nbkp.volume = drive.volume.as_str(),
+            "{drive} could not be opened: {}; it is tried again by itself ({})",
             text::printable(&trouble.to_string()),
-            trouble.hint(volume)
+            trouble.hint(drive)
         ),
-        Notice::Left(volume, left) => tell_how_it_was_left(volume, left),
+        Notice::Left(drive, left) => tell_how_it_was_left(drive, left),
         Notice::Degraded(sentence) => tracing::warn!(message_id = message_id::DEGRADED, "{sentence}"),
     }
 }
 
-fn tell_how_it_was_left(volume: &VolumeName, left: &Left) {
-    let Some(sentence) = left.sentence(volume) else { return };
-    let (volume, sentence) = (volume.as_str(), text::printable(&sentence));
+fn tell_how_it_was_left(drive: &DriveName, left: &Left) {
+    let Some(sentence) = left.sentence(drive) else { return };
+    let (volume, sentence) = (drive.volume.as_str(), text::printable(&sentence));
     match left {
         Left::Safe(_) | Left::AsFound | Left::Gone => {
             tracing::info!(message_id = message_id::LEFT, nbkp.volume = volume, "{sentence}");
         }
-        Left::Shared(_) | Left::InUse(_) | Left::Stuck(_) => {
+        Left::Shared(_) | Left::InUse(_) | Left::Stuck(_) | Left::OutOfReach(_) => {
             tracing::warn!(message_id = message_id::NOT_LEFT, nbkp.volume = volume, "{sentence}");
         }
     }

@@ -2,37 +2,62 @@
 //!
 //! Libraries keep copies of what passes through them; the end of a process is the one wipe that reaches them all. So
 //! the daemon never sees a secret: it starts itself again by a hidden subcommand, which fetches the passphrase, hands it
-//! to udisks and ends.
+//! to udisks (here, or through ssh at a server) and ends.
 
 use std::ffi::OsString;
-use std::io::Write;
+use std::io::{Read as _, Write};
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::time::Duration;
 
+use crate::formats::ssh::drive::{self, Meant, State};
+use crate::formats::ssh::{answers, script};
 use crate::formats::trouble as line;
 use crate::model::{CredentialName, CredentialProvider, OpeningTrouble};
 use crate::os::process::{self, Bell, Launch, Leftovers, Stream, Wanted};
-use crate::os::programs;
+use crate::os::secret::Secret;
 use crate::os::secrets::{self, SecretError};
+use crate::os::server_drive::{self, ServerDriveError};
 use crate::os::udisks::{Udisks, UdisksError};
-use crate::os::{environment, secret};
+use crate::os::{environment, files, programs, secret, ssh};
 
 /// The hidden subcommand.
 pub const SUBCOMMAND: &str = "unlock-helper";
 
 /// How long the helper lives at the most: a key derivation on a slow machine takes some seconds.
 const LIFE: Duration = Duration::from_mins(1);
+/// How long the call of a server may take in it.
+const LIFE_OF_CALL: Duration = Duration::from_secs(50);
 
-/// What the helper is told on its command line. None of it is secret.
+/// What the helper is told, on its command line and, of a server, on its standard input. None of it is secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
-    /// The number of the device, major and minor.
-    pub device: (u32, u32),
+    /// What is to be unlocked.
+    pub container: Container,
     /// The credential.
     pub name: CredentialName,
     /// Where it comes from.
     pub provider: CredentialProvider,
 }
+
+/// A LUKS container.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Container {
+    /// On the device of this number of this machine, major and minor.
+    Here((u32, u32)),
+    /// On a server.
+    There {
+        /// Which drive it is.
+        meant: Meant,
+        /// What tells ssh the way to the server.
+        way: Vec<OsString>,
+    },
+}
+
+/// Stands in place of the number of a device where the container is on a server.
+const THERE: &str = "there";
+/// The most that is told of one, in bytes.
+const MOST: u64 = 256 << 10;
 
 impl Request {
     fn arguments(&self) -> Vec<OsString> {
@@ -42,17 +67,36 @@ impl Request {
             CredentialProvider::File => ("file", &[]),
             CredentialProvider::Environment => ("env", &[]),
         };
-        let (major, minor) = self.device;
-        let fixed =
-            [SUBCOMMAND.to_owned(), format!("{major}:{minor}"), self.name.to_string(), word.into(), "--".into()];
+        let container = match self.container {
+            Container::Here((major, minor)) => format!("{major}:{minor}"),
+            Container::There { .. } => THERE.to_owned(),
+        };
+        let fixed = [SUBCOMMAND.to_owned(), container, self.name.to_string(), word.into(), "--".into()];
         fixed.iter().chain(command).map(OsString::from).collect()
     }
 
-    /// Reads what follows the subcommand.
+    /// What it is told on its standard input: words that end in a zero byte.
+    fn input(&self) -> Option<Vec<u8>> {
+        let Container::There { meant, way } = &self.container else { return None };
+        let words = meant.words();
+        let words = words.iter().chain(way);
+        Some(words.flat_map(|word| word.as_bytes().iter().copied().chain([0])).collect())
+    }
+
+    /// Reads what follows the subcommand; `input` is what comes on standard input, if that is wanted.
     #[must_use]
-    pub fn parse(words: &[String]) -> Option<Self> {
-        let [device, name, provider, command @ ..] = words else { return None };
-        let (major, minor) = device.split_once(':')?;
+    pub fn parse(words: &[String], input: impl FnOnce() -> Vec<u8>) -> Option<Self> {
+        let [container, name, provider, command @ ..] = words else { return None };
+        let container = if container == THERE {
+            let input = input();
+            let words = input.strip_suffix(&[0])?.split(|byte| *byte == 0);
+            let words: Vec<OsString> = words.map(|word| OsString::from_vec(word.to_vec())).collect();
+            let (meant, way) = words.split_at_checked(4)?;
+            Container::There { meant: Meant::read(meant)?, way: way.to_vec() }
+        } else {
+            let (major, minor) = container.split_once(':')?;
+            Container::Here((major.parse().ok()?, minor.parse().ok()?))
+        };
         let command = command.strip_prefix(&["--".to_owned()]).unwrap_or(command);
         let provider = match provider.as_str() {
             "secret-service" => CredentialProvider::SecretService,
@@ -61,24 +105,25 @@ impl Request {
             "env" => CredentialProvider::Environment,
             _ => return None,
         };
-        Some(Self { device: (major.parse().ok()?, minor.parse().ok()?), name: name.parse().ok()?, provider })
+        Some(Self { container, name: name.parse().ok()?, provider })
     }
 }
 
-/// Unlocks the container on a device by a helper process.
+/// Unlocks a container by a helper process.
 pub(super) fn by_helper(
-    device: (u32, u32),
+    container: Container,
     name: &CredentialName,
     provider: &CredentialProvider,
 ) -> Result<(), OpeningTrouble> {
     let other = |why: String| OpeningTrouble::Other(format!("unlock it: {why}"));
     let Some(program) = programs::own_program("nbkpd") else { return Err(other("nbkpd was not found".into())) };
-    let request = Request { device, name: name.clone(), provider: provider.clone() };
+    let request = Request { container, name: name.clone(), provider: provider.clone() };
+    let input = request.input().map(|input| files::in_memory(&input)).transpose();
     let launch = Launch {
         program,
         arguments: request.arguments(),
         environment: environment::for_unlocking(name),
-        input: None,
+        input: input.map_err(|cause| other(cause.to_string()))?,
         leftovers: Leftovers::End,
     };
     let (mut said, mut complained) = (Vec::new(), Vec::new());
@@ -100,7 +145,13 @@ pub(super) fn by_helper(
 /// What the helper does with the words of its command line; the exit code tells whether it could tell anything.
 #[must_use]
 pub fn obey(words: &[String]) -> u8 {
-    let told = Request::parse(words).map(help);
+    let input = || {
+        let mut bytes = Vec::new();
+        // Half of it is no request.
+        let _cut = std::io::stdin().take(MOST).read_to_end(&mut bytes);
+        bytes
+    };
+    let told = Request::parse(words, input).map(help);
     if matches!(told, Some(Ok(()))) { 0 } else { 2 }
 }
 
@@ -129,10 +180,30 @@ fn unlock(request: &Request) -> Result<(), OpeningTrouble> {
         SecretError::Absent => OpeningTrouble::KeyringAbsent(name()),
         SecretError::Missing(why) => OpeningTrouble::NoSecret(name(), why),
     })?;
-    match Udisks::connect().and_then(|udisks| udisks.unlock(request.device, &secret)) {
-        Ok(_) => Ok(()),
-        Err(UdisksError::WrongSecret) => Err(OpeningTrouble::WrongSecret(name())),
-        Err(error) => Err(trouble(&error)),
+    match &request.container {
+        Container::Here(device) => match Udisks::connect().and_then(|udisks| udisks.unlock(*device, &secret)) {
+            Ok(_) => Ok(()),
+            Err(UdisksError::WrongSecret) => Err(OpeningTrouble::WrongSecret(name())),
+            Err(error) => Err(trouble(&error)),
+        },
+        Container::There { meant, way } => match unlock_there(meant, way, &secret) {
+            Err(ServerDriveError::WrongSecret) => Err(OpeningTrouble::WrongSecret(name())),
+            done => done.map_err(trouble_there),
+        },
+    }
+}
+
+/// Has `udisksctl` at a server unlock it.
+fn unlock_there(meant: &Meant, way: &[OsString], secret: &Secret) -> Result<(), ServerDriveError> {
+    const WHAT: &str = "unlock it";
+    let refused = |why: String| ServerDriveError::Refused(WHAT, why);
+    let said = ssh::hand_over(way.to_vec(), (script::UNLOCK, &meant.words()), secret, LIFE_OF_CALL);
+    let said = said.map_err(|trouble| refused(trouble.to_string()))?;
+    let facts = drive::read(&said.output).ok_or_else(|| refused(answers::shown(&said.errors)))?;
+    match facts.why {
+        // It is open, whatever was said: somebody else may have done it at this moment.
+        Some(why) if facts.state == State::Locked => Err(server_drive::judge(WHAT, &why)),
+        Some(_) | None => Ok(()),
     }
 }
 
@@ -149,9 +220,23 @@ pub(super) fn trouble(error: &UdisksError) -> OpeningTrouble {
     }
 }
 
+/// The same for what `udisksctl` at a server answers.
+pub(super) fn trouble_there(error: ServerDriveError) -> OpeningTrouble {
+    match error {
+        ServerDriveError::OutOfReach(fault) => OpeningTrouble::OutOfReach(Box::new(fault)),
+        ServerDriveError::Absent(_) => OpeningTrouble::NoUdisks(error.to_string()),
+        ServerDriveError::NotAuthorized(..) => OpeningTrouble::NotAuthorized(format!("could not {error}")),
+        ServerDriveError::Busy(..)
+        | ServerDriveError::WrongSecret
+        | ServerDriveError::Passing(..)
+        | ServerDriveError::Refused(..) => OpeningTrouble::Other(error.to_string()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::formats::ssh::drive::Medium;
 
     #[test]
     fn the_helper_reads_what_it_is_told() {
@@ -159,15 +244,25 @@ mod tests {
         for provider in
             [command, CredentialProvider::SecretService, CredentialProvider::File, CredentialProvider::Environment]
         {
-            let request = Request { device: (259, 3), name: "usb".parse().unwrap(), provider };
-            let words: Vec<String> =
-                request.arguments().iter().skip(1).map(|word| word.to_str().unwrap().to_owned()).collect();
-            assert_eq!(Request::parse(&words), Some(request));
+            let medium = Medium { node: "/dev/sdb1".into(), boot: "b".into(), seq: String::new() };
+            let meant = Meant { uuid: "5e3f-1a2b".parse().unwrap(), medium: Some(medium) };
+            let way = ["-o", "IdentityFile=\"/home/a b/key\"", "--", "nas"].map(OsString::from).to_vec();
+            for container in [Container::Here((259, 3)), Container::There { meant, way }] {
+                let request = Request { container, name: "usb".parse().unwrap(), provider: provider.clone() };
+                let words: Vec<String> =
+                    request.arguments().iter().skip(1).map(|word| word.to_str().unwrap().to_owned()).collect();
+                assert_eq!(Request::parse(&words, || request.input().unwrap()), Some(request));
+            }
         }
-        for words in [&["8:1", "usb"][..], &["8", "usb", "file"], &["8:1", "a b", "file"], &["8:1", "usb", "telepathy"]]
-        {
+        for words in [
+            &["8:1", "usb"][..],
+            &["8", "usb", "file"],
+            &["8:1", "a b", "file"],
+            &["8:1", "usb", "telepathy"],
+            &["there", "usb", "file"],
+        ] {
             let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
-            assert_eq!(Request::parse(&words), None, "{words:?}");
+            assert_eq!(Request::parse(&words, Vec::new), None, "{words:?}");
         }
     }
 }

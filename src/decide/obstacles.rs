@@ -89,13 +89,17 @@ fn of_volume(end: End, name: &VolumeName, standing: Standing<'_>, ledger: &Ledge
             found.push(Obstacle::Sentinel { end, path: root.join(".nbkp-vol"), fault: fault.clone() });
         }
         VolumeSight::Reached(reached) => {
+            if standing.custody == Custody::LetGo {
+                let device = reached.root.clone().into();
+                found.push(Obstacle::NotMounted { end, volume: volume(), device, let_go: true });
+            }
             if ledger.volume_ids.get(name).is_some_and(|known| reached.id.as_ref() != Some(known)) {
                 found.push(Obstacle::SentinelMismatch { end, path: reached.root.join(".nbkp-vol") });
             }
         }
         VolumeSight::Present(present) => {
             if standing.custody == Custody::LetGo {
-                let device = present.root.clone();
+                let device = present.root.clone().into();
                 found.push(Obstacle::NotMounted { end, volume: volume(), device, let_go: true });
             }
             if ledger.volume_ids.get(name).is_some_and(|known| present.id.as_ref() != Some(known)) {
@@ -218,7 +222,20 @@ pub fn asks_for_approval(obstacle: &Obstacle) -> bool {
 pub fn exclusive_resources(root: &VolumeRoot) -> Vec<String> {
     match root {
         VolumeRoot::Directory(_) => Vec::new(),
-        VolumeRoot::Drive(drive) => vec![format!("drive {}", drive.uuid)],
-        VolumeRoot::Server(server) => server.endpoints.iter().map(|endpoint| format!("server {endpoint}")).collect(),
+        VolumeRoot::Drive(_) => drive_resource(root).into_iter().collect(),
+        VolumeRoot::Server(server) => {
+            let endpoints = server.endpoints.iter().map(|endpoint| format!("server {endpoint}"));
+            endpoints.chain(drive_resource(root)).collect()
+        }
     }
+}
+
+/// What tells the drive that a volume is on, whatever the volume is called.
+#[must_use]
+pub fn drive_resource(root: &VolumeRoot) -> Option<String> {
+    let uuid = &root.drive()?.uuid;
+    Some(match root {
+        VolumeRoot::Server(server) => format!("drive {uuid} at {}", server.key()),
+        VolumeRoot::Drive(_) | VolumeRoot::Directory(_) => format!("drive {uuid}"),
+    })
 }

@@ -64,8 +64,7 @@ fn remote_probe(
         add(&sync.source, if reads_snapshots { EndKind::SourceOfSnapshots } else { EndKind::Source });
         add(&sync.destination, EndKind::Destination(sync.snapshots));
     }
-    let drive = root.drive.as_ref().map(|drive| drive.uuid.clone());
-    RemoteProbe { volume: name.clone(), path: root.path.clone(), drive, ends }
+    RemoteProbe { volume: name.clone(), path: root.path.clone(), drive: root.drive.clone(), ends }
 }
 
 /// The fault that tells a person most: what only they can mend before what mends itself, and of equals that of the best

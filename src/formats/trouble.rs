@@ -14,6 +14,9 @@ pub fn write(result: &Result<(), OpeningTrouble>) -> String {
         Err(OpeningTrouble::NotAuthorized(what)) => ("not-authorized", what.as_str()),
         Err(OpeningTrouble::NoUdisks(why)) => ("no-udisks", why.as_str()),
         Err(OpeningTrouble::Other(why)) => ("other", why.as_str()),
+        Err(OpeningTrouble::OutOfReach(fault)) => {
+            return format!("other {}\n", fault.to_string().replace(char::is_control, " "));
+        }
     };
     format!("{word} {}\n", detail.replace(char::is_control, " "))
 }

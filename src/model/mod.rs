@@ -41,15 +41,15 @@ pub use network::{
 };
 pub use now::{BootTime, Now};
 pub use obstacle::Obstacle;
-pub use opening::{Closed, Held, HeldBy, Holder, Left, OpeningTrouble, Undo};
+pub use opening::{Closed, DriveName, Held, HeldAt, HeldBy, Holder, Left, OpeningTrouble, Undo};
 pub use order::{first_cycle, upstreams};
 pub use outcome::{Conclusion, Failure, FailureKind, HoldReason, Interruption, Outcome, Remedy};
 pub use permission::{AccountName, AccountNameError, Action, Gap, Permission};
 pub use place::{End, Place, Subdir, SubdirError};
-pub use probe::{EndKind, EndProbe, RemoteProbe, ServerProbe, ServerSight};
+pub use probe::{EndKind, EndProbe, RemoteProbe, RemoteSight, ServerProbe, ServerSight};
 pub use run::{Figures, Progress, RunId, RunRecord, RunReport, Step, Trigger};
 pub use sight::{
-    Absence, Access, BlockDevice, DeviceRole, EndFault, EndSight, Hardware, Mount, MountId, PresentVolume,
+    Absence, Access, BlockDevice, DeviceRole, EndFault, EndSight, Hardware, Mount, MountId, Node, PresentVolume,
     ReachedVolume, SentinelFault, SentinelId, SyncSight, VolumeSight,
 };
 pub use snapshot::{SnapshotName, SnapshotNameError, Standing};

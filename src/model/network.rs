@@ -148,6 +148,22 @@ impl fmt::Display for HostFault {
 }
 
 impl HostFault {
+    /// The code of the contract.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self.trouble {
+            HostTrouble::UnknownKey | HostTrouble::OtherKey => "host-key-mismatch",
+            HostTrouble::NotAdmitted => "host-auth-failed",
+            HostTrouble::NoShell(_) => "tool-missing",
+            HostTrouble::NoName
+            | HostTrouble::NoRoute
+            | HostTrouble::Portal
+            | HostTrouble::Refused
+            | HostTrouble::Silent
+            | HostTrouble::Broken(_) => "host-unreachable",
+        }
+    }
+
     /// The call of `ssh` by which a person sees the same, and mends it.
     #[must_use]
     pub fn by_hand(&self) -> String {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 
 use super::{
-    Absence, BatteryRule, End, Hardware, HoldReason, HostTrouble, Hours, OpeningTrouble, SentinelFault, SyncName,
+    Absence, BatteryRule, DriveName, End, Hardware, HoldReason, Hours, Node, OpeningTrouble, SentinelFault, SyncName,
     VolumeName,
 };
 
@@ -45,7 +45,7 @@ pub enum Obstacle {
         /// The volume.
         volume: VolumeName,
         /// Its device.
-        device: PathBuf,
+        device: Node,
         /// Whether a person unmounted it, so that it stays alone until it is plugged in again.
         let_go: bool,
     },
@@ -56,14 +56,14 @@ pub enum Obstacle {
         /// The volume.
         volume: VolumeName,
         /// Its device.
-        device: PathBuf,
+        device: Node,
     },
     /// A drive could not be opened; it is tried again by itself.
     NotOpened {
         /// Which end of the sync it is.
         end: End,
-        /// The volume.
-        volume: VolumeName,
+        /// The drive.
+        drive: DriveName,
         /// Why.
         trouble: OpeningTrouble,
     },
@@ -72,7 +72,7 @@ pub enum Obstacle {
         /// The volume.
         volume: VolumeName,
         /// The device.
-        device: PathBuf,
+        device: Node,
     },
     /// A sentinel does not prove a place.
     Sentinel {
@@ -95,7 +95,7 @@ pub enum Obstacle {
         /// The volume.
         volume: VolumeName,
         /// Their nodes.
-        devices: Vec<PathBuf>,
+        devices: Vec<Node>,
     },
     /// The hardware of a drive was never used for its volume.
     DeviceUnknown {
@@ -183,17 +183,7 @@ impl Obstacle {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Disabled => "disabled",
-            Self::VolumeAbsent { absence: Absence::Host(fault), .. } => match fault.trouble {
-                HostTrouble::UnknownKey | HostTrouble::OtherKey => "host-key-mismatch",
-                HostTrouble::NotAdmitted => "host-auth-failed",
-                HostTrouble::NoShell(_) => "tool-missing",
-                HostTrouble::NoName
-                | HostTrouble::NoRoute
-                | HostTrouble::Portal
-                | HostTrouble::Refused
-                | HostTrouble::Silent
-                | HostTrouble::Broken(_) => "host-unreachable",
-            },
+            Self::VolumeAbsent { absence: Absence::Host(fault), .. } => fault.code(),
             Self::VolumeAbsent { absence: Absence::Elsewhere, .. } => "wrong-location",
             Self::VolumeAbsent { end: End::Source, .. } => "source-volume-absent",
             Self::VolumeAbsent { end: End::Destination, .. } => "destination-volume-absent",
@@ -232,6 +222,7 @@ impl Obstacle {
             Self::Disabled => "set `enabled = true` in the configuration".into(),
             Self::VolumeAbsent { absence, volume, .. } => match absence {
                 Absence::NotPlugged => "plug it in".into(),
+                Absence::NotPluggedThere(host) => format!("plug it into `{host}`, then run `nbkpctl scan`"),
                 Absence::NoDirectory(path) => {
                     format!("create it, or correct `path` of volume `{volume}`: {}", path.display())
                 }
@@ -251,10 +242,12 @@ impl Obstacle {
                 format!("plug it in again, or run `nbkpctl release {volume}`")
             }
             Self::NotMounted { volume, .. } => format!("mount it: `nbkpctl mount {volume}`"),
-            Self::Locked { device, .. } => {
-                format!("unlock it: `udisksctl unlock -b {}`; or set `mount = true` and `passphrase`", device.display())
+            Self::Locked { device: Node { path, host }, .. } => {
+                let there = if host.is_some() { " there" } else { "" };
+                let by_hand = format!("`udisksctl unlock -b {}`", path.display());
+                format!("unlock it{there}: {by_hand}; or set `mount = true` and `passphrase`")
             }
-            Self::NotOpened { volume, trouble, .. } => trouble.hint(volume),
+            Self::NotOpened { drive, trouble, .. } => trouble.hint(drive),
             Self::NotEncrypted { .. } => {
                 "do not use it before you know why; if you meant it so, leave out `passphrase`".into()
             }
@@ -295,33 +288,21 @@ impl fmt::Display for Obstacle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Disabled => f.write_str("it is disabled"),
-            Self::VolumeAbsent { volume, absence, .. } => match absence {
-                Absence::NotPlugged => write!(f, "drive `{volume}` is not plugged in"),
-                Absence::NoDirectory(path) => {
-                    write!(f, "the directory of volume `{volume}` does not exist: {}", path.display())
-                }
-                Absence::Unreadable(path, why) => {
-                    write!(f, "volume `{volume}` cannot be looked at: {}: {why}", path.display())
-                }
-                Absence::Silent(path) => write!(f, "volume `{volume}` does not answer: {}", path.display()),
-                Absence::Host(fault) => write!(f, "volume `{volume}` is not within reach: {fault}"),
-                Absence::Elsewhere => write!(f, "volume `{volume}` is not reached from this network"),
-                Absence::NotLookedAt => write!(f, "volume `{volume}` has not been looked at yet"),
-            },
+            Self::VolumeAbsent { volume, absence, .. } => absent(volume, absence, f),
             Self::DirectoryMissing { end, path, reason } => {
                 write!(f, "the {end} {} is not there: {reason}", path.display())
             }
             Self::NoSnapshotYet { path } => write!(f, "the source {} has no complete snapshot yet", path.display()),
             Self::NotMounted { volume, device, let_go: true, .. } => {
-                write!(f, "drive `{volume}` ({}) was unmounted by its user", device.display())
+                write!(f, "drive `{volume}` ({device}) was unmounted by its user")
             }
             Self::NotMounted { volume, device, .. } => {
-                write!(f, "drive `{volume}` ({}) is plugged in but not mounted", device.display())
+                write!(f, "drive `{volume}` ({device}) is plugged in but not mounted")
             }
-            Self::Locked { volume, device, .. } => write!(f, "drive `{volume}` ({}) is locked", device.display()),
-            Self::NotOpened { volume, trouble, .. } => write!(f, "drive `{volume}` could not be opened: {trouble}"),
+            Self::Locked { volume, device, .. } => write!(f, "drive `{volume}` ({device}) is locked"),
+            Self::NotOpened { drive, trouble, .. } => write!(f, "{drive} could not be opened: {trouble}"),
             Self::NotEncrypted { volume, device } => {
-                write!(f, "drive `{volume}` should be encrypted, but {} is a plain filesystem", device.display())
+                write!(f, "drive `{volume}` should be encrypted, but {device} is a plain filesystem")
             }
             Self::Sentinel { end, path, fault } => match fault {
                 SentinelFault::Missing => {
@@ -366,6 +347,23 @@ impl fmt::Display for Obstacle {
     }
 }
 
+fn absent(volume: &VolumeName, absence: &Absence, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    match absence {
+        Absence::NotPlugged => write!(f, "drive `{volume}` is not plugged in"),
+        Absence::NotPluggedThere(host) => write!(f, "drive `{volume}` is not plugged into `{host}`"),
+        Absence::NoDirectory(path) => {
+            write!(f, "the directory of volume `{volume}` does not exist: {}", path.display())
+        }
+        Absence::Unreadable(path, why) => {
+            write!(f, "volume `{volume}` cannot be looked at: {}: {why}", path.display())
+        }
+        Absence::Silent(path) => write!(f, "volume `{volume}` does not answer: {}", path.display()),
+        Absence::Host(fault) => write!(f, "volume `{volume}` is not within reach: {fault}"),
+        Absence::Elsewhere => write!(f, "volume `{volume}` is not reached from this network"),
+        Absence::NotLookedAt => write!(f, "volume `{volume}` has not been looked at yet"),
+    }
+}
+
 fn on_server(volume: Option<&VolumeName>) -> String {
     volume.map(|volume| format!(" on the server of `{volume}`")).unwrap_or_default()
 }
@@ -380,8 +378,8 @@ fn package(tool: &str) -> &str {
     }
 }
 
-fn listed(devices: &[PathBuf]) -> String {
-    devices.iter().map(|device| device.display().to_string()).collect::<Vec<_>>().join(", ")
+fn listed(devices: &[Node]) -> String {
+    devices.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
 fn too_little_power(rule: BatteryRule, left: Option<u8>) -> String {

@@ -3,7 +3,29 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use super::{CredentialName, DriveUuid, End, VolumeName};
+use super::{CredentialName, DriveUuid, End, HostFault, ServerKey, VolumeName};
+
+/// A drive, as people are told of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DriveName {
+    /// Its volume.
+    pub volume: VolumeName,
+    /// The host that it is plugged into; none if that is this machine.
+    pub host: Option<String>,
+}
+
+impl From<VolumeName> for DriveName {
+    fn from(volume: VolumeName) -> Self {
+        Self { volume, host: None }
+    }
+}
+
+impl fmt::Display for DriveName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "drive `{}`", self.volume)?;
+        self.host.as_ref().map_or(Ok(()), |host| write!(f, " on `{host}`"))
+    }
+}
 
 /// Why a drive could not be opened.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +42,8 @@ pub enum OpeningTrouble {
     NotAuthorized(String),
     /// udisks2 cannot be reached, for this reason.
     NoUdisks(String),
+    /// The server that it is plugged into cannot be used.
+    OutOfReach(Box<HostFault>),
     /// Something else.
     Other(String),
 }
@@ -34,6 +58,7 @@ impl OpeningTrouble {
             }
             (Self::NotAuthorized(_), _) => "not-authorized",
             (Self::NoUdisks(_), _) => "tool-missing",
+            (Self::OutOfReach(fault), _) => fault.code(),
             (Self::Other(_), End::Source) => "source-not-mounted",
             (Self::Other(_), End::Destination) => "destination-not-mounted",
         }
@@ -41,7 +66,8 @@ impl OpeningTrouble {
 
     /// What a person can do about it.
     #[must_use]
-    pub fn hint(&self, volume: &VolumeName) -> String {
+    pub fn hint(&self, drive: &DriveName) -> String {
+        let DriveName { volume, host } = drive;
         match self {
             Self::KeyringLocked(_) => "unlock your keyring; it goes on by itself".into(),
             Self::KeyringAbsent(_) => "log in to your desktop, or choose another `provider` in [credentials]".into(),
@@ -51,9 +77,21 @@ impl OpeningTrouble {
             Self::WrongSecret(name) => format!(
                 "store the right one: `secret-tool store --label='nbkp {name}' service nbkp id {name}`, or as `provider` in [credentials] says"
             ),
-            Self::NotAuthorized(_) => "install the rule that `nbkpctl drives polkit` prints".into(),
-            Self::NoUdisks(_) => "install it: `apt install udisks2`; or leave out `mount = true`".into(),
-            Self::Other(_) => format!("`nbkpctl mount {volume}` tries it again; `journalctl -u udisks2` tells more"),
+            Self::NotAuthorized(_) => match host {
+                None => "install the rule that `nbkpctl drives polkit` prints".into(),
+                Some(host) => {
+                    format!("install the rule that `nbkpctl drives polkit --volume {volume}` prints on `{host}`")
+                }
+            },
+            Self::NoUdisks(_) => match host {
+                None => "install it: `apt install udisks2`; or leave out `mount = true`".into(),
+                Some(host) => format!("install it on `{host}`: `apt install udisks2`; or leave out `mount = true`"),
+            },
+            Self::OutOfReach(fault) => fault.hint(),
+            Self::Other(_) => {
+                let there = host.as_ref().map(|host| format!(" on `{host}`")).unwrap_or_default();
+                format!("`nbkpctl mount {volume}` tries it again; `journalctl -u udisks2`{there} tells more")
+            }
         }
     }
 }
@@ -66,6 +104,7 @@ impl fmt::Display for OpeningTrouble {
             Self::NoSecret(name, why) => write!(f, "its passphrase `{name}` cannot be had: {why}"),
             Self::WrongSecret(name) => write!(f, "its passphrase `{name}` does not open it"),
             Self::NotAuthorized(what) => f.write_str(what),
+            Self::OutOfReach(fault) => fault.fmt(f),
             Self::NoUdisks(why) | Self::Other(why) => write!(f, "could not {why}"),
         }
     }
@@ -118,6 +157,8 @@ pub enum Left {
     Stuck(String),
     /// It is not plugged in any more.
     Gone,
+    /// The server that it is plugged into cannot be used: how it is there, nobody knows.
+    OutOfReach(HostFault),
 }
 
 /// How a drive was closed.
@@ -130,28 +171,36 @@ pub enum Closed {
 }
 
 impl Left {
+    /// Whether it is (or may be) open still, so that it is tried again.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        match self {
+            Self::InUse(_) | Self::Stuck(_) | Self::OutOfReach(_) => true,
+            Self::AsFound | Self::Safe(_) | Self::Shared(_) | Self::Gone => false,
+        }
+    }
+
     /// What a person is told; `None` if there is nothing to tell.
     #[must_use]
-    pub fn sentence(&self, volume: &VolumeName) -> Option<String> {
+    pub fn sentence(&self, drive: &DriveName) -> Option<String> {
         match self {
             Self::AsFound | Self::Gone => None,
-            Self::Safe(Closed::PluggedIn) => Some(format!("drive `{volume}` is closed; it is safe to remove")),
-            Self::Safe(Closed::PoweredOff) => Some(format!("drive `{volume}` is powered off; it is safe to remove")),
+            Self::Safe(Closed::PluggedIn) => Some(format!("{drive} is closed; it is safe to remove")),
+            Self::Safe(Closed::PoweredOff) => Some(format!("{drive} is powered off; it is safe to remove")),
             Self::Shared(others) => {
                 let others: Vec<_> = others.iter().map(|node| node.display().to_string()).collect();
                 Some(format!(
-                    "drive `{volume}` is closed, but other parts of it are in use: {}; do not pull it out yet",
+                    "{drive} is closed, but other parts of it are in use: {}; do not pull it out yet",
                     others.join(", ")
                 ))
             }
-            Self::InUse(holders) if holders.is_empty() => {
-                Some(format!("drive `{volume}` is still in use; do not pull it out"))
-            }
+            Self::InUse(holders) if holders.is_empty() => Some(format!("{drive} is still in use; do not pull it out")),
             Self::InUse(holders) => {
                 let holders: Vec<_> = holders.iter().map(ToString::to_string).collect();
-                Some(format!("drive `{volume}` is still in use: {}; do not pull it out", holders.join(", ")))
+                Some(format!("{drive} is still in use: {}; do not pull it out", holders.join(", ")))
             }
-            Self::Stuck(why) => Some(format!("drive `{volume}` could not be closed: {why}; do not pull it out")),
+            Self::Stuck(why) => Some(format!("{drive} could not be closed: {why}; do not pull it out")),
+            Self::OutOfReach(fault) => Some(format!("{drive} may still be open: {fault}; do not pull it out")),
         }
     }
 }
@@ -164,14 +213,35 @@ pub struct Held {
     pub volume: VolumeName,
     /// Its UUID.
     pub uuid: DriveUuid,
-    /// The number of the device that carries it, major and minor.
-    pub device: (u32, u32),
-    /// The sequence number of the medium.
-    pub disk_seq: Option<u64>,
-    /// The boot in which this happened; with another, nothing of it is left.
-    pub boot: Option<String>,
+    /// Where it is plugged in.
+    pub at: HeldAt,
     /// What is undone.
     pub undo: Undo,
+}
+
+/// Where a drive is plugged in that was changed, and which medium it was.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HeldAt {
+    /// This machine.
+    Here {
+        /// The number of the device that carries it, major and minor.
+        device: (u32, u32),
+        /// The sequence number of the medium.
+        disk_seq: Option<u64>,
+        /// The boot in which this happened; with another, nothing of it is left.
+        boot: Option<String>,
+    },
+    /// A server.
+    There {
+        /// The ways to it.
+        server: ServerKey,
+        /// The node of the device that carries it.
+        node: PathBuf,
+        /// The sequence number of the medium there; empty where the kernel does not number media.
+        disk_seq: String,
+        /// The boot of the server; with another, nothing of it is left.
+        boot: String,
+    },
 }
 
 /// What is undone of an opening.

@@ -2,9 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{
-    DriveUuid, EndSight, HostFault, Route, ServerKey, SnapshotKind, Subdir, SyncName, VolumeName, VolumeSight,
-};
+use super::{Drive, EndSight, HostFault, Route, ServerKey, SnapshotKind, Subdir, SyncName, VolumeName, VolumeSight};
 
 /// An end of a sync to look at.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,16 +45,27 @@ pub struct RemoteProbe {
     /// Its root: absolute, relative to the home directory of the remote user, or to the root of the drive.
     pub path: PathBuf,
     /// The drive on the server that holds it.
-    pub drive: Option<DriveUuid>,
+    pub drive: Option<Drive>,
     /// The ends to look at.
     pub ends: Vec<EndProbe>,
+}
+
+/// How a volume on a server stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RemoteSight {
+    /// The volume.
+    pub sight: VolumeSight,
+    /// The medium that it is on, for a drive that we open.
+    pub medium: Option<u64>,
+    /// The ends on it, in the order of the probe.
+    pub ends: Vec<EndSight>,
 }
 
 /// What was found on a server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ServerSight {
-    /// It was reached, and its volumes stand so; the ends in the order of the probe.
-    Reached(Vec<(VolumeSight, Vec<EndSight>)>),
+    /// It was reached, and its volumes stand so, in the order of the probe.
+    Reached(Vec<RemoteSight>),
     /// None of the ways led there: what was wrong with each.
     OutOfReach(Vec<HostFault>),
 }

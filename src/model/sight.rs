@@ -93,6 +93,30 @@ pub enum Access {
     ReadOnly,
 }
 
+/// The node of a block device.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Node {
+    /// Its path.
+    pub path: PathBuf,
+    /// The host that has it; none if that is this machine.
+    pub host: Option<String>,
+}
+
+impl<P: Into<PathBuf>> From<P> for Node {
+    fn from(path: P) -> Self {
+        Self { path: path.into(), host: None }
+    }
+}
+
+impl fmt::Display for Node {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(host) = &self.host {
+            write!(f, "{host}:")?;
+        }
+        write!(f, "{}", self.path.display())
+    }
+}
+
 /// How a volume stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum VolumeSight {
@@ -101,26 +125,26 @@ pub enum VolumeSight {
     /// Several devices carry its UUID.
     Ambiguous {
         /// Their nodes.
-        devices: Vec<PathBuf>,
+        devices: Vec<Node>,
     },
     /// Its drive is plugged in, but not mounted.
     NotMounted {
         /// The node.
-        device: PathBuf,
+        device: Node,
         /// The sequence number of the medium.
         disk_seq: Option<u64>,
     },
     /// Its drive is plugged in, but its LUKS container is closed.
     Locked {
         /// The node of the container.
-        device: PathBuf,
+        device: Node,
         /// The sequence number of the medium.
         disk_seq: Option<u64>,
     },
     /// Its drive should be encrypted, but its UUID is on a plain filesystem.
     NotEncrypted {
         /// The node.
-        device: PathBuf,
+        device: Node,
     },
     /// Its root is there, but it is not proven to be the right one.
     NotProven {
@@ -157,6 +181,8 @@ impl VolumeSight {
 pub enum Absence {
     /// No device carries its UUID.
     NotPlugged,
+    /// No device of this host does, which was reached.
+    NotPluggedThere(String),
     /// Its directory does not exist.
     NoDirectory(PathBuf),
     /// It could not be looked at, for this reason.
@@ -220,6 +246,8 @@ pub struct ReachedVolume {
     pub fs_type: String,
     /// The id that its sentinel carries.
     pub id: Option<SentinelId>,
+    /// The medium that it is on, for a drive that we open: another number after each plug-in and each boot there.
+    pub medium: Option<u64>,
 }
 
 /// How both ends of a sync stand, as far as their volumes are present.

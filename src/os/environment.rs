@@ -138,7 +138,7 @@ pub fn credential(name: &CredentialName) -> (String, Option<OsString>) {
     (word, value)
 }
 
-/// What the process that unlocks needs to reach buses and secrets, beside what every child gets.
+/// What the process that unlocks needs to reach buses, secrets and servers, beside what every child gets.
 #[must_use]
 pub fn for_unlocking(name: &CredentialName) -> Vec<(String, OsString)> {
     let (own, value) = credential(name);
@@ -150,6 +150,7 @@ pub fn for_unlocking(name: &CredentialName) -> Vec<(String, OsString)> {
         "CREDENTIALS_DIRECTORY",
         "DISPLAY",
         "WAYLAND_DISPLAY",
+        "SSH_AUTH_SOCK",
         "LANG",
     ];
     let shared = names.into_iter().filter_map(|name| Some((name.to_owned(), variable(name)?)));

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::formats::held;
-use crate::model::{Held, VolumeName};
+use crate::model::{Held, HeldAt, VolumeName};
 use crate::os::directory::{Directory, DirectoryError};
 use crate::os::files::{self, ReadError, Readers};
 use crate::os::machine;
@@ -27,7 +27,7 @@ pub fn write(state_dir: &Path, held: &Held) -> Result<(), DirectoryError> {
     files::write_durably(&directory, &file_name(&held.volume), &held::write(held), Readers::Owner)
 }
 
-/// What was changed of a volume, in this boot; `None` if nothing was.
+/// What was changed of a volume and may last; `None` if nothing was.
 pub fn read(state_dir: &Path, volume: &VolumeName) -> Result<Option<Held>, HeldFileError> {
     let directory = Directory::open_root(state_dir).map_err(HeldFileError::Directory)?;
     read_file(&directory, &file_name(volume))
@@ -38,8 +38,8 @@ pub fn forget(state_dir: &Path, volume: &VolumeName) -> Result<(), DirectoryErro
     Directory::open_root(state_dir)?.remove_file(&file_name(volume)).map(drop)
 }
 
-/// All that was changed in this boot and not undone, and what of it could not be read. What an earlier boot left is
-/// forgotten: no mount outlives it.
+/// All that was changed and not undone, and what of it could not be read. What an earlier boot of this machine left is
+/// forgotten: no mount outlives it. Those of servers are kept until they are looked at there.
 pub fn all(state_dir: &Path) -> (Vec<Held>, Vec<HeldFileError>) {
     let (mut held, mut faults) = (Vec::new(), Vec::new());
     let opened = Directory::open_root(state_dir).and_then(|it| it.entries(MOST).map(|entries| (it, entries)));
@@ -67,7 +67,15 @@ fn read_file(directory: &Directory, name: &str) -> Result<Option<Held>, HeldFile
         Err(error) => return Err(HeldFileError::Read(path, error)),
     };
     let held = held::parse(&bytes).map_err(|error| HeldFileError::Understand(path, error))?;
-    Ok(Some(held).filter(|held| held.boot == machine::boot_id()))
+    Ok(Some(held).filter(may_last))
+}
+
+/// Whether something of it may be left: no mount of this machine outlives a boot of it, and servers have their own.
+fn may_last(held: &Held) -> bool {
+    match &held.at {
+        HeldAt::Here { boot, .. } => *boot == machine::boot_id(),
+        HeldAt::There { .. } => true,
+    }
 }
 
 /// Why it is not known what was changed.
@@ -91,7 +99,8 @@ mod tests {
 
     fn held(volume: &str, boot: Option<String>) -> Held {
         let uuid = "2d577679-a7b6-429d-8250-3d0d80e034df".parse().unwrap();
-        Held { volume: volume.parse().unwrap(), uuid, device: (8, 1), disk_seq: Some(3), boot, undo: Undo::Unmount }
+        let at = HeldAt::Here { device: (8, 1), disk_seq: Some(3), boot };
+        Held { volume: volume.parse().unwrap(), uuid, at, undo: Undo::Unmount }
     }
 
     #[test]

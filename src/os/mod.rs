@@ -33,6 +33,7 @@ pub mod process;
 pub mod programs;
 pub mod secret;
 pub mod secrets;
+pub mod server_drive;
 pub mod service;
 pub mod socket;
 pub mod ssh;

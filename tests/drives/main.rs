@@ -17,6 +17,8 @@ mod mini;
 mod storage;
 
 #[cfg(test)]
+mod scripts;
+#[cfg(test)]
 mod secrets;
 #[cfg(test)]
 mod udisks;

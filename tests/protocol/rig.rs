@@ -243,7 +243,9 @@ pub fn satisfy(ask: Ask) {
         }
         Ask::Hold { answer, .. } | Ask::Release { answer, .. } => answer.send(Ok(())).is_err(),
         Ask::Mount { answer, .. } => answer.send(Ok("/media/usb".into())).is_err(),
-        Ask::Unmount { answer, .. } => answer.send(Ok(Left::Safe(Closed::PoweredOff))).is_err(),
+        Ask::Unmount { volume, answer, .. } => {
+            answer.send(Ok((volume.into(), Left::Safe(Closed::PoweredOff)))).is_err()
+        }
         Ask::Approve { answer, .. } => answer.send(Ok(vec!["the drive".into()])).is_err(),
         Ask::Cancel { answer, .. } => answer.send(Ok(vec![documents()])).is_err(),
         Ask::Devices { answer } => answer.send((vec![], Arc::default())).is_err(),

@@ -76,7 +76,7 @@ fn prepare_end(
             return Err(Obstacle::NotEncrypted { volume, device }.to_string());
         }
         VolumeSight::Ambiguous { devices } => {
-            let names: Vec<_> = devices.iter().map(|device| device.display().to_string()).collect();
+            let names: Vec<_> = devices.iter().map(ToString::to_string).collect();
             return Err(format!(
                 "several devices carry the UUID of volume `{}`: {}; unplug all but one",
                 place.volume,
@@ -103,6 +103,7 @@ fn away(place: &Place, absence: &Absence) -> String {
     let volume = &place.volume;
     match absence {
         Absence::NotPlugged => format!("drive `{volume}` is not plugged in; plug it in and try again"),
+        Absence::NotPluggedThere(host) => format!("drive `{volume}` is not plugged into `{host}`; plug it in there"),
         Absence::NoDirectory(path) => {
             format!(
                 "the directory of volume `{volume}` does not exist: {}; create it, or correct `path`",

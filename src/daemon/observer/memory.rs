@@ -9,8 +9,8 @@ use std::sync::Arc;
 use super::{LookRequest, Observation, Occasion, Part, Scope};
 use crate::decide::presence::{DrivePresence, MountTree, sight_of_drive};
 use crate::model::{
-    Absence, BlockDevice, Configuration, Containers, EndKind, EndProbe, EndSight, Mount, MountId, SyncName, SyncSight,
-    VolumeName, VolumeRoot, VolumeSight,
+    Absence, BlockDevice, Configuration, Containers, EndKind, EndProbe, EndSight, Mount, MountId, Node, SyncName,
+    SyncSight, VolumeName, VolumeRoot, VolumeSight,
 };
 use crate::os::probe::{DriveMount, Probed, VolumeProbe};
 
@@ -169,16 +169,19 @@ impl Memory {
         };
         match sight_of_drive(drive, self.containers.get(&drive.uuid), &self.devices, mounts, tree) {
             DrivePresence::NotPlugged => Finding::Known(VolumeSight::Absent(Absence::NotPlugged)),
-            DrivePresence::Ambiguous { devices } => Finding::Known(VolumeSight::Ambiguous { devices }),
+            DrivePresence::Ambiguous { devices } => {
+                Finding::Known(VolumeSight::Ambiguous { devices: devices.into_iter().map(Node::from).collect() })
+            }
             DrivePresence::Locked { device } => {
-                Finding::Known(VolumeSight::Locked { device: device.node.clone(), disk_seq: device.disk_seq })
+                Finding::Known(VolumeSight::Locked { device: device.node.clone().into(), disk_seq: device.disk_seq })
             }
             DrivePresence::NotEncrypted { device } => {
-                Finding::Known(VolumeSight::NotEncrypted { device: device.node.clone() })
+                Finding::Known(VolumeSight::NotEncrypted { device: device.node.clone().into() })
             }
-            DrivePresence::NotMounted { device } => {
-                Finding::Known(VolumeSight::NotMounted { device: device.node.clone(), disk_seq: device.disk_seq })
-            }
+            DrivePresence::NotMounted { device } => Finding::Known(VolumeSight::NotMounted {
+                device: device.node.clone().into(),
+                disk_seq: device.disk_seq,
+            }),
             DrivePresence::Mounted { device, hardware, mount } => Finding::At(Way {
                 root: mount.point.clone(),
                 mount: Some(mount.id),

@@ -105,9 +105,8 @@ async fn done_if_accepted(
 }
 
 async fn close(volume: VolumeName, then: WhenDone, doors: &Doors, line: &mut Line) -> Result<(), Gone> {
-    let name = volume.clone();
     let left = ask(doors, |answer| Ask::Unmount { volume, then, answer }).await.and_then(accepted);
-    reply(line, left.map(|left| ClosedDrive::new(&name, &left))).await
+    reply(line, left.map(|(drive, left)| ClosedDrive::new(&drive, &left))).await
 }
 
 fn service_info() -> ServiceInfo {

@@ -208,7 +208,7 @@ fn pin(job: &Job, wanted: &LocalEnd, end: End) -> Result<Pinned, Obstacle> {
             Some(drive) => Obstacle::NotMounted {
                 end,
                 volume: volume.clone(),
-                device: PathBuf::from(format!("/dev/block/{}:{}", drive.device.0, drive.device.1)),
+                device: format!("/dev/block/{}:{}", drive.device.0, drive.device.1).into(),
                 let_go: false,
             },
             None => absent(Absence::Unreadable(wanted.root.clone(), "another filesystem is mounted there".into())),

@@ -12,7 +12,7 @@ use crate::decide::due;
 use crate::decide::obstacles::asks_for_approval;
 use crate::model::{
     Announcement, BootTime, Conclusion, Deeds, FailureKind, Freshness, Left, Matter, Now, Obstacle, RunRecord, Subject,
-    Sync, SyncName, VolumeName, VolumeRoot,
+    Sync, SyncName, VolumeName,
 };
 
 /// What was told.
@@ -254,11 +254,6 @@ impl World {
         [&sync.destination.volume, &sync.source.volume].into_iter().find(|volume| self.is_drive(volume))
     }
 
-    fn is_drive(&self, volume: &VolumeName) -> bool {
-        let root = self.configuration.volumes.get(volume).map(|volume| &volume.root);
-        matches!(root, Some(VolumeRoot::Drive(_)))
-    }
-
     fn arrivals(&self, name: &SyncName) -> Arrivals {
         let Some(sync) = self.configuration.syncs.get(name) else { return Arrivals::default() };
         [&sync.source.volume, &sync.destination.volume]
@@ -281,7 +276,7 @@ fn plugged_again(before: Arrivals, now: Arrivals) -> bool {
 /// powered off is gone already.
 fn announce_what_is_safe_to_remove(told: &mut Told, effects: &mut Vec<Effect>) {
     let safe = |effect: &Effect| {
-        if let Effect::Tell(Notice::Left(volume, Left::Safe(_))) = effect { Some(volume.clone()) } else { None }
+        if let Effect::Tell(Notice::Left(drive, Left::Safe(_))) = effect { Some(drive.volume.clone()) } else { None }
     };
     let volumes: Vec<VolumeName> = effects.iter().filter_map(safe).collect();
     for volume in volumes {

@@ -23,8 +23,9 @@ impl World {
         }
         let scope = match &ask {
             Ask::Scan { .. } => Some((Scope::everything(), Asked::All)),
-            Ask::Devices { .. } | Ask::Mount { .. } | Ask::Unmount { .. } => {
-                Some((Scope::everything(), Asked::Of(Vec::new())))
+            Ask::Devices { .. } => Some((Scope::everything(), Asked::Of(Vec::new()))),
+            Ask::Mount { volume, .. } | Ask::Unmount { volume, .. } => {
+                Some((Scope::everything(), Asked::OfVolume(volume.clone())))
             }
             Ask::Prepared { syncs, .. } => Some((Scope::everything(), self.servers_asked_for(syncs))),
             Ask::Run { syncs, .. } | Ask::Prospects { syncs, .. } => {
@@ -225,9 +226,7 @@ impl World {
         if self.ledger.holds.remove(volume) {
             self.keep_ledger(effects);
         }
-        if let Some(state) = self.volumes.get_mut(volume) {
-            state.take_back();
-        }
+        self.take_back_with_all_on_it(volume);
         Ok(())
     }
 

@@ -5,16 +5,17 @@
 
 use std::time::Duration;
 
+use crate::daemon::ask::Refusal;
 use crate::daemon::job::{Closer, Closing, DriveNews, DriveOrder, Expected, Opening, Sake};
-use crate::daemon::observer::Scope;
 use crate::daemon::world::memory::{Setback, SetbackReason};
+use crate::daemon::world::sites::Check;
 use crate::daemon::world::volumes::VolumeState;
 use crate::daemon::world::{Effect, Notice, Stage, World};
 use crate::decide::presence::{self, DrivePresence, MountTree};
 use crate::decide::{backoff, obstacles};
 use crate::model::{
-    BlockDevice, BootTime, DeviceRole, Left, Now, OpeningTrouble, Outcome, Remedy, Sync, SyncName, VolumeName,
-    VolumeRoot, VolumeSight, WhenDone,
+    Absence, BlockDevice, BootTime, DeviceRole, End, Left, Now, Obstacle, OpeningTrouble, Outcome, Remedy, Sync,
+    SyncName, VolumeName, VolumeRoot, VolumeSight, WhenDone,
 };
 
 /// What is being done with a drive.
@@ -24,8 +25,8 @@ pub(super) enum Hand {
     Off,
     /// It is being opened.
     Opening(Sake),
-    /// It is said to be open; the look of this number shows whether it is.
-    Awaited(u64, Sake),
+    /// It is said to be open; this shows whether it is.
+    Awaited(Check, Sake),
     /// It is open, and is closed once nobody needs it.
     Open(Expected),
     /// It is being closed.
@@ -37,8 +38,8 @@ pub(super) enum Hand {
         /// How often it was tried.
         tries: u32,
     },
-    /// It was closed; until the look of this number, what changes is still our doing.
-    Settling(u64),
+    /// It was closed; until this is taken, what changes is still our doing.
+    Settling(Check),
 }
 
 impl Hand {
@@ -62,7 +63,7 @@ impl World {
         let mut readiness = Readiness::Ready;
         for volume in [sync.source.volume.clone(), sync.destination.volume.clone()] {
             let Some(state) = self.volumes.get(&volume) else { continue };
-            if self.is_left_over(&volume) {
+            if self.is_left_over(&volume) || self.is_changed_through_another(&volume) {
                 readiness = Readiness::NotYet;
                 continue;
             }
@@ -72,7 +73,7 @@ impl World {
                     readiness = Readiness::NotYet;
                 }
                 Hand::Off => {}
-                Hand::Open(_) | Hand::Stuck { .. } if matches!(state.sight, VolumeSight::Present(_)) => {}
+                Hand::Open(_) | Hand::Stuck { .. } if is_open(&state.sight) => {}
                 Hand::Open(_)
                 | Hand::Stuck { .. }
                 | Hand::Opening(_)
@@ -85,13 +86,11 @@ impl World {
     }
 
     pub(super) fn open(&mut self, volume: &VolumeName, sake: Sake, effects: &mut Vec<Effect>) {
-        let Some((device, disk_seq)) = self.carrier(volume) else { return };
-        let Some(VolumeRoot::Drive(drive)) = self.configuration.volumes.get(volume).map(|volume| &volume.root) else {
-            return;
-        };
-        let (drive, credentials) = (drive.clone(), self.configuration.credentials.clone());
+        let Some(site) = self.site(volume) else { return };
+        let Some(drive) = self.drive(volume).cloned() else { return };
+        let credentials = self.configuration.credentials.clone();
         self.give_up_leftover(volume);
-        let opening = Opening { volume: volume.clone(), drive, device, disk_seq, credentials, sake };
+        let opening = Opening { volume: volume.clone(), drive, site, credentials, sake };
         effects.push(Effect::Drive(Box::new(DriveOrder::Open(opening))));
         if let Some(state) = self.volumes.get_mut(volume) {
             state.hand = Hand::Opening(sake);
@@ -124,9 +123,10 @@ impl World {
     /// A run begins on a drive that others have opened: when it is done, what the configuration wants happens to it, too.
     pub(super) fn mind_what_is_done_behind(&mut self, sync: &Sync) {
         for volume in [&sync.source.volume, &sync.destination.volume] {
+            let is_off = |name: &VolumeName| self.volumes.get(name).is_some_and(|state| state.hand == Hand::Off);
             if self.when_done(volume) != WhenDone::Leave
+                && self.on_the_drive_of(volume).iter().all(is_off)
                 && let Some(state) = self.volumes.get_mut(volume)
-                && state.hand == Hand::Off
             {
                 state.hand = Hand::Open(Expected::Mounted);
             }
@@ -136,17 +136,16 @@ impl World {
     /// How the last run on the drives of a sync ended.
     pub(super) fn note_outcome(&mut self, sync: &Sync, outcome: Outcome) {
         for volume in [&sync.source.volume, &sync.destination.volume] {
-            if let Some(state) = self.volumes.get_mut(volume) {
-                state.last_outcome = Some(outcome);
+            for name in self.on_the_drive_of(volume) {
+                if let Some(state) = self.volumes.get_mut(&name) {
+                    state.last_outcome = Some(outcome);
+                }
             }
         }
     }
 
     fn when_done(&self, volume: &VolumeName) -> WhenDone {
-        match self.configuration.volumes.get(volume).map(|volume| &volume.root) {
-            Some(VolumeRoot::Drive(drive)) => drive.when_done,
-            Some(VolumeRoot::Directory(_) | VolumeRoot::Server(_)) | None => WhenDone::Leave,
-        }
+        self.drive(volume).map_or(WhenDone::Leave, |drive| drive.when_done)
     }
 
     /// Closes what no run uses and no candidate needs.
@@ -167,8 +166,9 @@ impl World {
                     | Hand::Stuck { .. }
                     | Hand::Settling(_) => return None,
                 };
-                let idle = self.stage != Stage::Starting && self.runs_on(name).is_empty() && !self.is_needed(name);
-                idle.then(|| (name.clone(), expected))
+                let is_free = |name: &VolumeName| self.runs_on(name).is_empty() && !self.is_needed(name);
+                let idle = self.stage != Stage::Starting && self.on_the_drive_of(name).iter().all(is_free);
+                (idle && self.is_within_reach(name)).then(|| (name.clone(), expected))
             })
             .collect();
         for (volume, expected) in idle {
@@ -179,7 +179,7 @@ impl World {
 
     /// Whether a sync in the queue needs a drive as it is. One that was closed meanwhile has to be opened anew.
     fn is_needed(&self, volume: &VolumeName) -> bool {
-        let is_open = matches!(self.volumes.get(volume).map(|state| &state.sight), Some(VolumeSight::Present(_)));
+        let is_open = self.volumes.get(volume).is_some_and(|state| is_open(&state.sight));
         let uses = |name: &SyncName| self.configuration.syncs.get(name).is_some_and(|sync| sync.uses(volume));
         is_open && self.stage == Stage::Working && self.plan.candidates.keys().any(uses)
     }
@@ -190,8 +190,8 @@ impl World {
         let ended_well = self.volumes.get(volume).is_some_and(|state| state.last_outcome == Some(Outcome::Ok));
         // A drive that a failed run is to be tried on again is put back as it was, and no further.
         let then = asked.unwrap_or(if ended_well { self.when_done(volume) } else { WhenDone::Leave });
-        let device = self.carrier(volume).map(|(device, _)| device);
-        let closing = Closing { volume: volume.clone(), device, then, expected };
+        let Some(site) = self.site_to_close(volume) else { return };
+        let closing = Closing { volume: volume.clone(), site, then, expected };
         effects.push(Effect::Drive(Box::new(DriveOrder::Close(closing))));
         if let Some(state) = self.volumes.get_mut(volume) {
             state.tries = if let Hand::Stuck { tries, .. } = state.hand { tries } else { 0 };
@@ -234,11 +234,11 @@ impl World {
         }
         match news {
             DriveNews::Opened(volume, Ok(())) => {
-                let look = self.look(Scope::everything(), effects);
+                let check = self.check(&volume, now, effects);
                 if let Some(state) = self.volumes.get_mut(&volume)
                     && let Hand::Opening(sake) = state.hand
                 {
-                    state.hand = Hand::Awaited(look, sake);
+                    state.hand = Hand::Awaited(check, sake);
                     state.refused = None;
                 }
             }
@@ -248,60 +248,97 @@ impl World {
     }
 
     fn closed(&mut self, volume: &VolumeName, left: &Left, closer: Closer, now: &Now, effects: &mut Vec<Effect>) {
-        let look = self.look(Scope::everything(), effects);
+        let check = self.check(volume, now, effects);
+        let drive = self.drive_name(volume);
         let asked = self.is_to_be_closed(volume).is_some();
         if let Some(state) = self.volumes.get_mut(volume) {
-            let failed = matches!(left, Left::InUse(_) | Left::Stuck(_));
+            let failed = left.is_open();
             let tries = state.tries.saturating_add(1);
             state.hand = if failed {
                 Hand::Stuck { again: now.boot.after(until_again(tries)), tries }
             } else {
-                Hand::Settling(look)
+                Hand::Settling(check)
             };
-            if closer == Closer::Another || (asked && !failed) {
-                state.let_go();
-            }
             if !failed || tries == 1 || asked {
-                effects.extend(left.sentence(volume).map(|_| Effect::Tell(Notice::Left(volume.clone(), left.clone()))));
+                effects.extend(left.sentence(&drive).map(|_| Effect::Tell(Notice::Left(drive.clone(), left.clone()))));
             }
+        }
+        if closer == Closer::Another || (asked && !left.is_open()) {
+            self.let_go_with_all_on_it(volume);
         }
         self.answer_closes(volume, left);
     }
 
-    /// Takes in a look that covers all that was asked for up to a number.
-    pub(super) fn settle_drives(&mut self, covered: u64, now: &Now, effects: &mut Vec<Effect>) {
-        let mut unseen = Vec::new();
-        let mut opened = Vec::new();
-        for (name, state) in &mut self.volumes {
-            match state.hand {
-                Hand::Awaited(look, sake) if look <= covered => {
-                    let root = state.root();
-                    state.hand = match sake {
-                        Sake::Runs => Hand::Open(Expected::Mounted),
-                        Sake::Person => Hand::Off,
-                    };
-                    match root {
-                        Some(root) => opened.push((name.clone(), root)),
-                        None => unseen.push(name.clone()),
-                    }
-                }
-                Hand::Settling(look) if look <= covered => state.hand = Hand::Off,
-                Hand::Off
-                | Hand::Opening(_)
-                | Hand::Awaited(..)
-                | Hand::Open(_)
-                | Hand::Closing
-                | Hand::Stuck { .. }
-                | Hand::Settling(_) => {}
+    /// A person has closed a drive, or wants it closed: no volume on it opens it again.
+    pub(super) fn let_go_with_all_on_it(&mut self, volume: &VolumeName) {
+        for name in self.on_the_drive_of(volume) {
+            if let Some(state) = self.volumes.get_mut(&name) {
+                state.let_go();
             }
         }
-        for (volume, root) in opened {
-            self.answer_mounts(&volume, &Ok(root));
+    }
+
+    /// Whether a drive is being opened or closed for the sake of another volume on it.
+    fn is_changed_through_another(&self, volume: &VolumeName) -> bool {
+        let is_under_way = |name: &VolumeName| match self.volumes.get(name).map(|state| &state.hand) {
+            Some(Hand::Opening(_) | Hand::Awaited(..) | Hand::Closing | Hand::Settling(_)) => true,
+            Some(Hand::Off | Hand::Open(_) | Hand::Stuck { .. }) | None => false,
+        };
+        self.on_the_drive_of(volume).iter().any(|name| name != volume && is_under_way(name))
+    }
+
+    /// Takes in what looks and servers told: drives were seen that something was done with.
+    pub(super) fn settle_drives(&mut self, now: &Now, effects: &mut Vec<Effect>) {
+        let is_seen = |hand: &Hand| match hand {
+            Hand::Awaited(check, _) | Hand::Settling(check) => self.is_taken(check),
+            Hand::Off | Hand::Opening(_) | Hand::Open(_) | Hand::Closing | Hand::Stuck { .. } => false,
+        };
+        let seen: Vec<VolumeName> =
+            self.volumes.iter().filter(|(_, state)| is_seen(&state.hand)).map(|(name, _)| name.clone()).collect();
+        for volume in seen {
+            self.settle(&volume, now, effects);
         }
-        for volume in unseen {
-            let why = "see it mounted here; does the daemon run in a namespace of its own (`PrivateMounts`)?";
-            self.not_opened(&volume, OpeningTrouble::Other(why.into()), now, effects);
+    }
+
+    fn settle(&mut self, volume: &VolumeName, now: &Now, effects: &mut Vec<Effect>) {
+        let (root, is_there) = (self.shown_root(volume), self.is_on_server(volume));
+        let Some(state) = self.volumes.get_mut(volume) else { return };
+        let Hand::Awaited(_, sake) = state.hand else {
+            state.hand = Hand::Off;
+            return;
+        };
+        state.hand = match sake {
+            Sake::Runs => Hand::Open(Expected::Mounted),
+            Sake::Person => Hand::Off,
+        };
+        if let Some(root) = root {
+            return self.answer_mounts(volume, &Ok(root));
         }
+        let sight = state.sight.clone();
+        if let VolumeSight::Absent(absence @ (Absence::NoDirectory(_) | Absence::Unreadable(..))) = sight {
+            let obstacle = Obstacle::VolumeAbsent { end: End::Destination, volume: volume.clone(), absence };
+            return match sake {
+                // They can mend it, now that it is mounted.
+                Sake::Person => {
+                    let why = format!("{} is mounted, but {obstacle}", self.drive_name(volume));
+                    self.answer_mounts(volume, &Err(Refusal::Failed(why)));
+                }
+                Sake::Runs => {
+                    self.not_opened(volume, OpeningTrouble::Other(format!("use it: {obstacle}")), now, effects);
+                }
+            };
+        }
+        let unseen = if is_there {
+            "see it mounted there"
+        } else {
+            "see it mounted here; does the daemon run in a namespace of its own (`PrivateMounts`)?"
+        };
+        let trouble = if let VolumeSight::Absent(Absence::Host(fault)) = sight {
+            OpeningTrouble::OutOfReach(Box::new(fault))
+        } else {
+            OpeningTrouble::Other(unseen.into())
+        };
+        self.not_opened(volume, trouble, now, effects);
     }
 
     /// Waits for no drive any more: whoever says twice that the daemon is to end means it. The next one closes them.
@@ -319,18 +356,25 @@ impl World {
         self.hands().filter_map(stuck).chain(refused).filter(|moment| *moment > now.boot).collect()
     }
 
-    /// Whether a drive is being opened or closed, or is open and about to be closed.
+    /// Whether a drive is being opened or closed, or is open and about to be closed. What is out of reach is waited for by
+    /// the next daemon.
     pub(super) fn drives_are_busy(&self) -> bool {
-        self.hands().any(|hand| match hand {
-            Hand::Opening(_) | Hand::Awaited(_, Sake::Runs) | Hand::Open(_) | Hand::Closing => true,
-            Hand::Off | Hand::Awaited(_, Sake::Person) | Hand::Stuck { .. } | Hand::Settling(_) => false,
-        })
+        let open = self.volumes.iter().filter(|(name, _)| self.is_within_reach(name));
+        let left_over = self.leftovers.iter().filter(|leftover| self.can_be_closed(leftover));
+        let waiting = open.map(|(_, state)| &state.hand).chain(left_over.map(|leftover| &leftover.hand));
+        let mut waiting = waiting.filter(|hand| matches!(hand, Hand::Awaited(_, Sake::Runs) | Hand::Open(_)));
+        waiting.next().is_some() || self.hands().any(|hand| matches!(hand, Hand::Opening(_) | Hand::Closing))
     }
 
     /// What is being done with each drive.
     fn hands(&self) -> impl Iterator<Item = &Hand> {
         self.volumes.values().map(|state| &state.hand).chain(self.leftovers.iter().map(|leftover| &leftover.hand))
     }
+}
+
+/// Whether a volume is there and can be used.
+fn is_open(sight: &VolumeSight) -> bool {
+    matches!(sight, VolumeSight::Present(_) | VolumeSight::Reached(_))
 }
 
 /// How long to wait before a drive is closed again that could not be.

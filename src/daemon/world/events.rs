@@ -11,8 +11,8 @@ use crate::daemon::job::{DriveNews, DriveOrder, Job, WorkerNews};
 use crate::daemon::observer::{Observation, Scope};
 use crate::daemon::prober::{ProbeOrder, ProbeReport};
 use crate::model::{
-    Announcement, Configuration, HostFault, Interruption, Ledger, Left, LocationName, NetworkSight, OpeningTrouble,
-    PowerSight, RunId, RunRecord, SyncName, Trigger, VolumeName,
+    Announcement, Configuration, DriveName, HostFault, Interruption, Ledger, Left, LocationName, NetworkSight,
+    OpeningTrouble, PowerSight, RunId, RunRecord, SyncName, Trigger, VolumeName,
 };
 use crate::os::history::Entry;
 
@@ -125,9 +125,9 @@ pub enum Notice {
     /// A copy is older than `max-age`.
     Overdue(SyncName),
     /// A drive could not be opened.
-    NotOpened(OpeningTrouble, VolumeName),
+    NotOpened(OpeningTrouble, DriveName),
     /// How a drive was left behind.
-    Left(VolumeName, Left),
+    Left(DriveName, Left),
     /// A neighbour works no longer.
     Degraded(String),
 }

@@ -1,12 +1,17 @@
 //! Drives that are left over: open by our doing, while the configuration calls their volumes otherwise or no longer.
 
-use crate::daemon::job::{Closing, DriveOrder, Expected, Sake};
-use crate::daemon::observer::Scope;
+use std::path::PathBuf;
+
+use crate::daemon::job::{Closing, ClosingSite, DriveOrder, Expected, Sake};
 use crate::daemon::world::drives::{Hand, until_again};
 use crate::daemon::world::runs::Run;
+use crate::daemon::world::sites::Check;
 use crate::daemon::world::{Effect, Notice, Stage, World};
-use crate::decide::obstacles;
-use crate::model::{Configuration, Drive, Held, Left, Mounting, Now, VolumeName, VolumeRoot, WhenDone};
+use crate::decide::{obstacles, reach};
+use crate::model::{
+    Configuration, Drive, DriveName, DriveUuid, Held, HeldAt, Left, Mounting, Now, Route, Server, ServerKey,
+    VolumeName, VolumeRoot, WhenDone,
+};
 
 /// A drive that is left over.
 #[derive(Debug)]
@@ -14,27 +19,55 @@ pub(super) struct Leftover {
     /// What its volume was called: what was done to open it is written down by that name.
     volume: VolumeName,
     /// What no two runs use at once. It tells the drive, whatever its volume is called now.
-    resources: Vec<String>,
+    resource: Option<String>,
+    /// Where it is plugged in.
+    site: LeftAt,
     pub(super) hand: Hand,
     /// How often it was tried to close it.
     tries: u32,
 }
 
+/// Where a drive is plugged in that is left over.
+#[derive(Debug)]
+enum LeftAt {
+    Here,
+    /// A server, with the ways to it that were known last.
+    There {
+        uuid: DriveUuid,
+        server: ServerKey,
+        routes: Vec<Route>,
+    },
+}
+
 /// What is seen of a drive is our doing until it is closed, and a look is taken behind that.
-const UNTIL_CLOSED: Hand = Hand::Settling(u64::MAX);
+const UNTIL_CLOSED: Hand = Hand::Settling(Check::Look(u64::MAX));
 
 impl World {
     /// Takes over what a dead daemon left open: it is closed, unless the queue needs it.
     pub(super) fn take_over(&mut self, held: Held) {
         let root = self.configuration.volumes.get(&held.volume).map(|volume| &volume.root);
-        let is_same = matches!(root, Some(VolumeRoot::Drive(drive)) if drive.uuid == held.uuid);
+        let is_same = match (root, &held.at) {
+            (Some(VolumeRoot::Drive(drive)), HeldAt::Here { .. }) => drive.uuid == held.uuid,
+            (Some(VolumeRoot::Server(root)), HeldAt::There { server, .. }) => {
+                root.key() == *server && root.drive.as_ref().is_some_and(|drive| drive.uuid == held.uuid)
+            }
+            (Some(_) | None, _) => false,
+        };
         let hand = Hand::Open(Expected::Anyhow);
         if let Some(state) = self.volumes.get_mut(&held.volume).filter(|_| is_same) {
             state.hand = hand;
         } else {
-            let drive = Drive { uuid: held.uuid, mounting: Mounting::Elsewhere, when_done: WhenDone::Leave };
-            let resources = obstacles::exclusive_resources(&VolumeRoot::Drive(drive));
-            self.leftovers.push(Leftover { volume: held.volume, resources, hand, tries: 0 });
+            let uuid = held.uuid;
+            let drive = Drive { uuid: uuid.clone(), mounting: Mounting::Elsewhere, when_done: WhenDone::Leave };
+            let (root, site) = match held.at {
+                HeldAt::Here { .. } => (VolumeRoot::Drive(drive), LeftAt::Here),
+                HeldAt::There { server, .. } => {
+                    let root = Server { endpoints: server.0.clone(), path: PathBuf::new(), drive: Some(drive) };
+                    (VolumeRoot::Server(root), LeftAt::There { uuid, server, routes: Vec::new() })
+                }
+            };
+            let resource = obstacles::drive_resource(&root);
+            self.leftovers.push(Leftover { volume: held.volume, resource, site, hand, tries: 0 });
         }
     }
 
@@ -52,8 +85,16 @@ impl World {
                 Hand::Off | Hand::Awaited(_, Sake::Person) | Hand::Settling(_) => continue,
             };
             let root = self.configuration.volumes.get(&volume).map(|volume| &volume.root);
-            let resources = root.map(obstacles::exclusive_resources).unwrap_or_default();
-            self.leftovers.push(Leftover { volume, resources, hand, tries: 0 });
+            let resource = root.and_then(obstacles::drive_resource);
+            let site = match root {
+                Some(VolumeRoot::Server(Server { drive: Some(drive), endpoints, .. })) => LeftAt::There {
+                    uuid: drive.uuid.clone(),
+                    server: ServerKey(endpoints.clone()),
+                    routes: self.routes_to(&volume, None),
+                },
+                Some(VolumeRoot::Server(_) | VolumeRoot::Drive(_) | VolumeRoot::Directory(_)) | None => LeftAt::Here,
+            };
+            self.leftovers.push(Leftover { volume, resource, site, hand, tries: 0 });
         }
     }
 
@@ -66,7 +107,8 @@ impl World {
                     self.put(&heir, &Hand::Off, UNTIL_CLOSED);
                 }
                 let (volume, then) = (leftover.volume.clone(), WhenDone::Leave);
-                let closing = Closing { volume, device: None, then, expected: Expected::Anyhow };
+                let site = self.site_of(&leftover);
+                let closing = Closing { volume, site, then, expected: Expected::Anyhow };
                 effects.push(Effect::Drive(Box::new(DriveOrder::Close(closing))));
             }
             self.leftovers.push(leftover);
@@ -79,18 +121,41 @@ impl World {
             Hand::Stuck { again, .. } => again <= now.boot && self.stage == Stage::Working,
             Hand::Off | Hand::Opening(_) | Hand::Awaited(..) | Hand::Closing | Hand::Settling(_) => false,
         };
-        let stands = |run: &Run| leftover.resources.iter().any(|resource| run.resources.contains(resource));
+        let stands = |run: &Run| leftover.resource.as_ref().is_some_and(|resource| run.resources.contains(resource));
         let is_free = |heir: &VolumeName| {
             self.volumes.get(heir).is_none_or(|state| matches!(state.hand, Hand::Off | Hand::Stuck { .. }))
         };
-        is_time && !self.runs.values().any(stands) && self.heirs(leftover).iter().all(is_free)
+        is_time
+            && self.can_be_closed(leftover)
+            && !self.runs.values().any(stands)
+            && self.heirs(leftover).iter().all(is_free)
+    }
+
+    /// Whether something can be done about a drive that is left over: the network has to be known for one of a server.
+    pub(super) fn can_be_closed(&self, leftover: &Leftover) -> bool {
+        matches!(leftover.site, LeftAt::Here) || self.reach.network().is_some()
+    }
+
+    fn site_of(&self, leftover: &Leftover) -> ClosingSite {
+        let LeftAt::There { uuid, server, routes } = &leftover.site else { return ClosingSite::Here(None) };
+        let named = reach::routes(server, &self.configuration, self.reach.locations());
+        ClosingSite::There { uuid: uuid.clone(), routes: if named.is_empty() { routes.clone() } else { named } }
+    }
+
+    /// A drive that is left over, as people are told of it.
+    fn name_of(&self, volume: &VolumeName) -> DriveName {
+        let is_it = |leftover: &&Leftover| leftover.volume == *volume;
+        let host = match self.leftovers.iter().find(is_it).map(|leftover| self.site_of(leftover)) {
+            Some(ClosingSite::There { routes, .. }) => routes.first().map(|route| route.endpoint.host.clone()),
+            Some(ClosingSite::Here(_)) | None => None,
+        };
+        DriveName { volume: volume.clone(), host }
     }
 
     /// The volumes that lie on a drive now that is left over, or that have its name.
     fn heirs(&self, leftover: &Leftover) -> Vec<VolumeName> {
-        let lies_on_it = |root: &VolumeRoot| {
-            obstacles::exclusive_resources(root).iter().any(|resource| leftover.resources.contains(resource))
-        };
+        let lies_on_it =
+            |root: &VolumeRoot| leftover.resource.is_some() && obstacles::drive_resource(root) == leftover.resource;
         let volumes = self.configuration.volumes.iter();
         let heirs = volumes.filter(|(name, volume)| **name == leftover.volume || lies_on_it(&volume.root));
         heirs.map(|(name, _)| name.clone()).collect()
@@ -122,22 +187,23 @@ impl World {
 
     /// It was tried to close what is left over.
     pub(super) fn leftover_closed(&mut self, volume: &VolumeName, left: &Left, now: &Now, effects: &mut Vec<Effect>) {
-        let look = self.look(Scope::everything(), effects);
+        let drive = self.name_of(volume);
         let is_it = |leftover: &Leftover| leftover.volume == *volume && leftover.hand == Hand::Closing;
         let Some(place) = self.leftovers.iter().position(is_it) else { return };
         let mut leftover = self.leftovers.remove(place);
         for heir in self.heirs(&leftover) {
-            self.put(&heir, &UNTIL_CLOSED, Hand::Settling(look));
+            let check = self.check(&heir, now, effects);
+            self.put(&heir, &UNTIL_CLOSED, Hand::Settling(check));
         }
         leftover.tries = leftover.tries.saturating_add(1);
         let tries = leftover.tries;
-        let failed = matches!(left, Left::InUse(_) | Left::Stuck(_));
+        let failed = left.is_open();
         if failed {
             leftover.hand = Hand::Stuck { again: now.boot.after(until_again(tries)), tries };
             self.leftovers.push(leftover);
         }
         if !failed || tries == 1 {
-            effects.extend(left.sentence(volume).map(|_| Effect::Tell(Notice::Left(volume.clone(), left.clone()))));
+            effects.extend(left.sentence(&drive).map(|_| Effect::Tell(Notice::Left(drive.clone(), left.clone()))));
         }
     }
 }
@@ -146,6 +212,10 @@ impl World {
 pub(super) fn leads_to_the_same(before: &Configuration, after: &Configuration, name: &VolumeName) -> bool {
     match (before.volumes.get(name).map(|volume| &volume.root), after.volumes.get(name).map(|volume| &volume.root)) {
         (Some(VolumeRoot::Drive(before)), Some(VolumeRoot::Drive(after))) => before.uuid == after.uuid,
+        (Some(VolumeRoot::Server(before)), Some(VolumeRoot::Server(after))) => {
+            let uuid = |server: &Server| server.drive.as_ref().map(|drive| drive.uuid.clone());
+            (&before.endpoints, &before.path, uuid(before)) == (&after.endpoints, &after.path, uuid(after))
+        }
         (before, after) => before == after,
     }
 }

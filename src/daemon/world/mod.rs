@@ -18,6 +18,7 @@ mod plan;
 mod reach;
 mod refused;
 mod runs;
+mod sites;
 mod sleep;
 #[cfg(test)]
 mod tests;
@@ -37,7 +38,7 @@ use crate::daemon::observer::{Observation, Scope};
 use crate::decide::presence;
 use crate::model::{
     BlockDevice, Configuration, Containers, Held, Interruption, Ledger, Now, PowerSight, SyncName, SyncSight,
-    VolumeName, VolumeRoot, VolumeSight, upstreams,
+    VolumeName, VolumeSight, upstreams,
 };
 use crate::os::history::Past;
 
@@ -262,25 +263,22 @@ impl World {
             return;
         }
         for (name, sight) in volumes {
-            let medium = match self.configuration.volumes.get(&name).map(|volume| &volume.root) {
-                Some(VolumeRoot::Drive(drive)) => presence::medium(drive, &devices),
-                Some(VolumeRoot::Directory(_) | VolumeRoot::Server(_)) | None => None,
-            };
+            let medium = self.drive(&name).and_then(|drive| presence::medium(drive, &devices));
             self.volume_stands(&name, sight, medium, now, effects);
         }
         for (name, sight) in syncs {
             self.local_ends_stand(&name, sight);
         }
         self.devices = devices;
+        self.looks_taken = self.looks_taken.max(covered);
         self.learn_containers(effects);
-        self.settle_drives(covered, now, effects);
+        self.settle_drives(now, effects);
         self.degraded("looks", (!degraded.is_empty()).then(|| degraded.join("; ")), effects);
         self.stop_runs_whose_ground_is_gone(effects);
         if self.stage == Stage::Starting {
             self.stage = Stage::Working;
             self.first_look = Some(now.wall);
         }
-        self.looks_taken = self.looks_taken.max(covered);
         self.answer_what_waited_for(now, effects);
     }
 
@@ -293,9 +291,14 @@ impl World {
         now: &Now,
         effects: &mut Vec<Effect>,
     ) {
-        let Some(state) = self.volumes.get_mut(name).filter(|state| state.sight != sight) else { return };
+        if self.volumes.get(name).is_none_or(|state| state.sight == sight) {
+            return;
+        }
+        let is_in_hand = |name: &VolumeName| self.volumes.get(name).is_some_and(|state| state.hand.is_on());
+        let whose = if self.on_the_drive_of(name).iter().any(is_in_hand) { Doing::Ours } else { Doing::Theirs };
+        let Some(state) = self.volumes.get_mut(name) else { return };
         let appeared = state.is_another_mount(&sight);
-        let (doing, notice) = state.update(name, sight, medium, now);
+        let (doing, notice) = state.update(name, (sight, medium), whose, now);
         effects.extend(notice.map(Effect::Tell));
         if doing == Doing::Theirs {
             self.forget_setbacks_on(name, appeared);

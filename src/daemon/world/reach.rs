@@ -8,10 +8,11 @@ use jiff::Timestamp;
 
 use crate::daemon::prober::{ProbeOrder, ProbeReport};
 use crate::daemon::world::{Effect, Notice, World};
-use crate::decide::{locations, reach};
+use crate::decide::{locations, obstacles, reach};
 use crate::model::{
     Absence, BootTime, EndKind, EndSight, EndpointName, HostFault, LocationName, Metered, NetworkSight, Now,
-    RemoteProbe, Route, ServerKey, ServerSight, Sync, SyncName, SyncSight, VolumeName, VolumeRoot, VolumeSight,
+    RemoteProbe, RemoteSight, Route, ServerKey, ServerSight, Sync, SyncName, SyncSight, VolumeName, VolumeRoot,
+    VolumeSight,
 };
 
 /// So long after a network was joined a connection that breaks is not counted: networks come up piece by piece.
@@ -39,7 +40,9 @@ struct Server {
     under_way: Option<u64>,
     /// How often in a row it was out of reach.
     failures: u32,
-    /// When it is asked again because of that.
+    /// How often in a row it was reached while a drive was not plugged in that we open there.
+    missing: u32,
+    /// When it is asked again because of either: nobody tells when a server is switched on, or a drive plugged into it.
     again: Option<BootTime>,
     /// What a person was told of it.
     told: Option<HostFault>,
@@ -55,6 +58,8 @@ pub(super) enum Asked {
     All,
     /// Those that these syncs lead to.
     Of(Vec<SyncName>),
+    /// The one that this volume is on, if it is on any.
+    OfVolume(VolumeName),
     /// Those of which nothing is known yet.
     Unknown,
 }
@@ -123,7 +128,7 @@ impl World {
     pub(super) fn routes_changed(&mut self, now: &Now, effects: &mut Vec<Effect>) {
         self.reach.changed = now.boot;
         for server in self.reach.servers.values_mut() {
-            (server.failures, server.again) = (0, None);
+            (server.failures, server.missing, server.again) = (0, 0, None);
         }
         self.ask_servers(&Asked::All, now, effects);
     }
@@ -133,6 +138,7 @@ impl World {
         let keys: Vec<ServerKey> = match which {
             Asked::All => self.reach.servers.keys().cloned().collect(),
             Asked::Of(syncs) => self.servers_of(syncs).into_iter().collect(),
+            Asked::OfVolume(volume) => self.server_of(volume).into_iter().collect(),
             Asked::Unknown => {
                 let unknown = self.reach.servers.iter().filter(|(_, server)| server.answered == 0);
                 unknown.map(|(key, _)| key.clone()).collect()
@@ -186,10 +192,12 @@ impl World {
         match report.sight {
             ServerSight::Reached(sights) => {
                 (server.failures, server.again, server.told) = (0, None, None);
-                for (volume, (sight, ends)) in report.probe.volumes.iter().zip(sights) {
-                    self.volume_stands(&volume.volume, sight, None, now, effects);
+                for (volume, RemoteSight { sight, medium, ends }) in report.probe.volumes.iter().zip(sights) {
+                    self.server_came_back(&volume.volume, now);
+                    self.volume_stands(&volume.volume, sight, medium, now, effects);
                     self.remote_ends_stand(volume, ends);
                 }
+                self.look_out_for_drives(&key, &report.probe.volumes, jitter, now);
             }
             ServerSight::OutOfReach(faults) => {
                 server.failures = server.failures.saturating_add(1);
@@ -203,9 +211,24 @@ impl World {
                 }
             }
         }
+        self.settle_drives(now, effects);
         self.stop_runs_whose_ground_is_gone(effects);
         self.put_question(&key, now, effects);
         self.answer_what_waited_for(now, effects);
+    }
+
+    /// A server in which a drive is missing is asked again, soon and then seldom.
+    fn look_out_for_drives(&mut self, key: &ServerKey, volumes: &[RemoteProbe], jitter: u16, now: &Now) {
+        let is_missing = |volume: &RemoteProbe| {
+            let sight = self.volumes.get(&volume.volume).map(|state| &state.sight);
+            self.is_drive(&volume.volume) && matches!(sight, Some(VolumeSight::Absent(Absence::NotPluggedThere(_))))
+        };
+        let missing = volumes.iter().any(is_missing);
+        let Some(server) = self.reach.servers.get_mut(key) else { return };
+        server.missing = if missing { server.missing.saturating_add(1) } else { 0 };
+        if missing {
+            server.again = Some(now.boot.after(reach::wait(server.missing, jitter)));
+        }
     }
 
     /// All volumes of a server stand so.
@@ -248,7 +271,7 @@ impl World {
         self.server_of(volume).is_some()
     }
 
-    fn server_of(&self, volume: &VolumeName) -> Option<ServerKey> {
+    pub(super) fn server_of(&self, volume: &VolumeName) -> Option<ServerKey> {
         match &self.configuration.volumes.get(volume)?.root {
             VolumeRoot::Server(server) => Some(server.key()),
             VolumeRoot::Directory(_) | VolumeRoot::Drive(_) => None,
@@ -269,10 +292,16 @@ impl World {
             .any(|key| self.reach.servers.get(key).is_some_and(|server| server.answered < server.asked))
     }
 
-    /// Whether the ends of a sync that are on servers were looked at.
+    /// Whether the ends of a sync that are on servers were looked at, as far as their drives are not closed: those are
+    /// opened first.
     pub(super) fn remote_ends_are_seen(&self, sync: &Sync) -> bool {
+        let is_closed = |volume: &VolumeName| {
+            self.volumes.get(volume).is_some_and(|state| obstacles::is_opened_by_us(state.standing()))
+        };
         let seen = |volume: &VolumeName, sight: fn(&SyncSight) -> &EndSight| {
-            !self.is_on_server(volume) || self.ends.get(&sync.name).is_some_and(|ends| *sight(ends) != EndSight::Unseen)
+            !self.is_on_server(volume)
+                || is_closed(volume)
+                || self.ends.get(&sync.name).is_some_and(|ends| *sight(ends) != EndSight::Unseen)
         };
         seen(&sync.source.volume, |ends| &ends.source) && seen(&sync.destination.volume, |ends| &ends.destination)
     }

@@ -2,7 +2,7 @@
 
 use crate::daemon::ask::Refusal;
 use crate::daemon::job::Expected;
-use crate::daemon::world::drives::Hand;
+use crate::daemon::world::drives::{Hand, until_again};
 use crate::daemon::world::{Effect, Notice, World};
 use crate::decide::{backoff, obstacles};
 use crate::model::{
@@ -12,7 +12,7 @@ use crate::model::{
 /// That a drive could not be opened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Refused {
-    trouble: OpeningTrouble,
+    pub(super) trouble: OpeningTrouble,
     pub(super) until: BootTime,
     tries: u32,
 }
@@ -27,6 +27,11 @@ impl World {
         effects: &mut Vec<Effect>,
     ) {
         let jitter = self.dice.u16(..);
+        let drive = self.drive_name(volume);
+        if let OpeningTrouble::OutOfReach(_) = trouble {
+            // How the server stands is known better than what was seen of it.
+            self.check(volume, now, effects);
+        }
         let Some(state) = self.volumes.get_mut(volume) else { return };
         let tries = state.refused.as_ref().map_or(0, |refused| refused.tries).saturating_add(1);
         let wait = match trouble {
@@ -34,20 +39,31 @@ impl World {
             OpeningTrouble::NoSecret(..) | OpeningTrouble::WrongSecret(_) | OpeningTrouble::NotAuthorized(_) => {
                 backoff::wait(tries, Remedy::AskPerson, jitter)
             }
-            OpeningTrouble::NoUdisks(_) | OpeningTrouble::Other(_) => backoff::wait(tries, Remedy::TryAgain, jitter),
+            OpeningTrouble::NoUdisks(_) | OpeningTrouble::OutOfReach(_) | OpeningTrouble::Other(_) => {
+                backoff::wait(tries, Remedy::TryAgain, jitter)
+            }
         };
         let is_news = state.refused.as_ref().is_none_or(|refused| refused.trouble != trouble);
         state.refused = Some(Refused { trouble: trouble.clone(), until: now.boot.after(wait), tries });
         // Part of it may be done, and is undone by closing it.
-        state.hand = Hand::Open(Expected::Anyhow);
+        state.hand = match trouble {
+            OpeningTrouble::OutOfReach(_) => Hand::Stuck { again: now.boot.after(until_again(1)), tries: 1 },
+            OpeningTrouble::KeyringLocked(_)
+            | OpeningTrouble::KeyringAbsent(_)
+            | OpeningTrouble::NoSecret(..)
+            | OpeningTrouble::WrongSecret(_)
+            | OpeningTrouble::NotAuthorized(_)
+            | OpeningTrouble::NoUdisks(_)
+            | OpeningTrouble::Other(_) => Hand::Open(Expected::Anyhow),
+        };
         let told = trouble.clone();
-        let obstacle = Obstacle::NotOpened { end: End::Destination, volume: volume.clone(), trouble: told };
+        let obstacle = Obstacle::NotOpened { end: End::Destination, drive: drive.clone(), trouble: told };
         self.answer_mounts(volume, &Err(Refusal::Failed(obstacle.to_string())));
         for name in self.users_of(volume) {
             self.drop_request(&name, std::slice::from_ref(&obstacle));
         }
         if is_news {
-            effects.push(Effect::Tell(Notice::NotOpened(trouble, volume.clone())));
+            effects.push(Effect::Tell(Notice::NotOpened(trouble, drive)));
         }
     }
 
@@ -63,7 +79,7 @@ impl World {
             let refused = state.refused.as_ref().filter(|refused| refused.until > now.boot)?;
             obstacles::is_opened_by_us(state.standing()).then(|| Obstacle::NotOpened {
                 end,
-                volume: place.volume.clone(),
+                drive: self.drive_name(&place.volume),
                 trouble: refused.trouble.clone(),
             })
         };
@@ -77,7 +93,12 @@ impl World {
             let (VolumeSight::NotMounted { device, .. } | VolumeSight::Locked { device, .. }) = &state.sight else {
                 return None;
             };
-            let hardware = self.devices.iter().find(|found| found.node == *device)?.hardware.clone()?;
+            let hardware = self
+                .devices
+                .iter()
+                .find(|found| device.host.is_none() && found.node == device.path)?
+                .hardware
+                .clone()?;
             let known = self.ledger.hardware.get(&place.volume).is_some_and(|known| known.contains(&hardware));
             let volume = place.volume.clone();
             (!known && obstacles::is_opened_by_us(state.standing()))

@@ -1,5 +1,6 @@
 //! Stories: the world is shown events and virtual time, and the test plays observer, workers and clients.
 
+mod server_drives;
 mod servers;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,7 +15,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::*;
 use crate::daemon::ask::Accepted;
-use crate::daemon::job::{Closer, DriveNews, DriveOrder, Job};
+use crate::daemon::job::{Closer, ClosingSite, DriveNews, DriveOrder, Job, Site};
 use crate::daemon::observer::Occasion;
 use crate::daemon::prober::ProbeOrder;
 use crate::formats::config::{self, Context};
@@ -902,7 +903,7 @@ fn safe_to_remove_takes_the_place_of_done() {
     story.wait(10);
     said(&mut story);
     let volume: VolumeName = "usb".parse().unwrap();
-    let mut effects = vec![Effect::Tell(Notice::Left(volume, Left::Safe(Closed::PluggedIn)))];
+    let mut effects = vec![Effect::Tell(Notice::Left(volume.into(), Left::Safe(Closed::PluggedIn)))];
     story.world.announce_changes(&now_at(11), &mut effects);
     let announced: Vec<_> = effects.iter().filter(|effect| matches!(effect, Effect::Announce(_))).collect();
     let [Effect::Announce(Announcement { subject: Subject::Drive(_), matter: Matter::SafeToRemove(deeds) })] =
@@ -916,7 +917,8 @@ fn safe_to_remove_takes_the_place_of_done() {
     story.unplug("usb");
     assert!(said(&mut story).is_empty(), "nor does its going");
     // A drive that was powered off is gone before anybody can say so.
-    let mut effects = vec![Effect::Tell(Notice::Left("usb".parse().unwrap(), Left::Safe(Closed::PluggedIn)))];
+    let usb: VolumeName = "usb".parse().unwrap();
+    let mut effects = vec![Effect::Tell(Notice::Left(usb.into(), Left::Safe(Closed::PluggedIn)))];
     story.world.announce_changes(&now_at(12), &mut effects);
     assert!(matches!(effects.as_slice(), [_, Effect::Announce(Announcement { matter: Matter::SafeToRemove(_), .. })]));
 }
@@ -1307,7 +1309,7 @@ fn a_person_opens_and_closes_a_drive() {
     assert_eq!(story.orders(), ["close usb: PowerOff"]);
     let left = Left::Safe(Closed::PluggedIn);
     story.closed("usb", left.clone(), Closer::Us);
-    assert_eq!(ejected.try_recv().unwrap(), Ok(left));
+    assert_eq!(ejected.try_recv().unwrap().map(|(_, left)| left), Ok(left));
     story.see(&[("usb", closed_sight(1))]);
     story.wait(3600);
     assert_eq!((story.orders(), story.codes("photos")), (vec![], vec!["destination-not-mounted"]));
@@ -1375,9 +1377,7 @@ fn what_a_dead_daemon_left_open_is_closed() {
     let held = |volume: &str, uuid: &str| Held {
         volume: volume.parse().unwrap(),
         uuid: uuid.parse().unwrap(),
-        device: (8, 17),
-        disk_seq: Some(1),
-        boot: None,
+        at: HeldAt::Here { device: (8, 17), disk_seq: Some(1), boot: None },
         undo: Undo::Unmount,
     };
     let beginnings = Beginnings {
@@ -1408,7 +1408,7 @@ fn which_of_two_drives_with_one_uuid_is_closed_is_not_guessed() {
     story.see(&[("usb", VolumeSight::Ambiguous { devices: vec!["/dev/sda1".into(), "/dev/sdb1".into()] })]);
     story.end("documents", Conclusion::Interrupted(Interruption::DestinationLost("a second one came".into())));
     let Some(DriveOrder::Close(closing)) = story.drives.pop() else { panic!("it is closed") };
-    assert_eq!(closing.device, None, "what was written down tells");
+    assert!(matches!(closing.site, ClosingSite::Here(None)), "what was written down tells");
 }
 
 /// The drive `usb`, called `stick`.
@@ -1539,7 +1539,8 @@ fn a_drive_named_by_what_is_in_its_container_is_known_by_the_container_once_it_w
     assert_eq!(story.codes("secrets"), [""; 0]);
     story.wait(12);
     let Some(DriveOrder::Open(opening)) = story.drives.pop() else { panic!("{:?}", story.drives) };
-    assert_eq!((opening.device, opening.disk_seq), ((8, 33), Some(5)));
+    let Site::Here { device, disk_seq } = opening.site else { panic!("it is plugged in here: {opening:?}") };
+    assert_eq!((device, disk_seq), ((8, 33), Some(5)));
     story.devices = vec![container(), inside()];
     story.opened("red", present("/media/red", Some(5)));
     assert_eq!(story.running(), ["secrets"]);

@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use crate::daemon::world::Notice;
 use crate::daemon::world::drives::Hand;
 use crate::daemon::world::refused::Refused;
+use crate::daemon::world::sites::is_away;
 use crate::decide::obstacles::{Custody, Standing};
-use crate::model::{Absence, BootTime, Mounting, Now, Outcome, Volume, VolumeName, VolumeRoot, VolumeSight};
+use crate::model::{Absence, BootTime, Mounting, Now, Outcome, Volume, VolumeName, VolumeSight};
 
 #[derive(Debug)]
 pub(super) struct VolumeState {
@@ -50,7 +51,7 @@ impl VolumeState {
     /// Fits it to what the configuration says now, and forgets a drive's past where the volume is no drive (any more).
     pub(super) fn settle_for(&mut self, volume: &Volume) {
         self.refused = None;
-        if let VolumeRoot::Drive(drive) = &volume.root {
+        if let Some(drive) = volume.root.drive() {
             self.opening = drive.mounting.clone();
         } else {
             self.opening = Mounting::Elsewhere;
@@ -71,7 +72,7 @@ impl VolumeState {
 
     /// Since when the drive has been plugged in, if it is; one that does not answer still is.
     pub(super) fn plugged_in_since(&self) -> Option<BootTime> {
-        let silent = matches!(self.sight, VolumeSight::Absent(Absence::Silent(_)));
+        let silent = is_silent(&self.sight);
         self.arrived.filter(|_| silent || self.medium.is_some())
     }
 
@@ -88,17 +89,20 @@ impl VolumeState {
             {
                 Appearance::Anew
             }
+            (VolumeSight::Reached(before), VolumeSight::Reached(after)) if before.medium != after.medium => {
+                Appearance::Anew
+            }
             (_, _) => Appearance::AsBefore,
         }
     }
 
     /// Takes in a new sight, and says whose doing it is and what is worth telling. `disk_seq` is the number of the medium that the drive is
-    /// on, as far as the devices tell it.
+    /// on, as far as the devices tell it; `whose` is whether something is done with that drive.
     pub(super) fn update(
         &mut self,
         name: &VolumeName,
-        sight: VolumeSight,
-        disk_seq: Option<u64>,
+        (sight, disk_seq): (VolumeSight, Option<u64>),
+        whose: Doing,
         now: &Now,
     ) -> (Doing, Option<Notice>) {
         if sight == self.sight {
@@ -107,14 +111,18 @@ impl VolumeState {
         let before = self.medium;
         let after = match (medium(&sight), disk_seq) {
             (Some(medium), _) => Some(Medium(disk_seq.or(medium.0))),
-            // What is not proven is on the medium all the same.
-            (None, Some(_)) if matches!(sight, VolumeSight::NotProven { .. }) => Some(Medium(disk_seq)),
+            // What is not proven, or lacks its directory, is on the medium all the same.
+            (None, Some(_)) if is_mounted(&sight) => Some(Medium(disk_seq)),
+            // A server that is out of reach keeps what is plugged into it.
+            (None, _) if is_away(&sight) => before,
             (None, _) => None,
         };
-        let is_ours = self.hand.is_on() && before == after;
+        let is_ours = whose == Doing::Ours && before == after;
+        // At a server, another machine that had opened it may have closed it: that is no person's word.
         let was_used = matches!(self.sight, VolumeSight::Present(_));
         if let Some(medium) = after
             && !is_ours
+            && !is_away(&sight)
         {
             if before != Some(medium) {
                 self.arrived = Some(now.boot);
@@ -127,8 +135,7 @@ impl VolumeState {
         }
         self.medium = after;
         // What does not answer may still be in; only what is known to be out, or another medium, ends the custody.
-        let silent = matches!(sight, VolumeSight::Absent(Absence::Silent(_)));
-        if !silent && self.let_go.is_some() && self.let_go != after {
+        if !is_silent(&sight) && self.let_go.is_some() && self.let_go != after {
             self.let_go = None;
         }
         let notice = match (root(&self.sight), root(&sight)) {
@@ -183,17 +190,27 @@ fn medium(sight: &VolumeSight) -> Option<Medium> {
         VolumeSight::NotMounted { disk_seq, .. } | VolumeSight::Locked { disk_seq, .. } => Some(Medium(*disk_seq)),
         // A directory was not plugged in, and is not waited for.
         VolumeSight::Present(present) => present.device.map(|_| Medium(present.disk_seq)),
+        VolumeSight::Reached(reached) => reached.medium.map(|medium| Medium(Some(medium))),
         VolumeSight::NotProven { .. }
         | VolumeSight::Absent(_)
         | VolumeSight::Ambiguous { .. }
-        | VolumeSight::NotEncrypted { .. }
-        | VolumeSight::Reached(_) => None,
+        | VolumeSight::NotEncrypted { .. } => None,
     }
+}
+
+fn is_mounted(sight: &VolumeSight) -> bool {
+    matches!(
+        sight,
+        VolumeSight::NotProven { .. } | VolumeSight::Absent(Absence::NoDirectory(_) | Absence::Unreadable(..))
+    )
+}
+
+fn is_silent(sight: &VolumeSight) -> bool {
+    matches!(sight, VolumeSight::Absent(Absence::Silent(_))) || is_away(sight)
 }
 
 #[cfg(test)]
 mod tests {
-    use std::path::PathBuf;
     use std::time::Duration;
 
     use jiff::{Timestamp, tz::TimeZone};
@@ -220,7 +237,7 @@ mod tests {
     }
 
     fn unmounted(seq: u64) -> VolumeSight {
-        VolumeSight::NotMounted { device: PathBuf::from("/dev/loop0"), disk_seq: Some(seq) }
+        VolumeSight::NotMounted { device: "/dev/loop0".into(), disk_seq: Some(seq) }
     }
 
     /// Shows a volume these sights, one a second, and says whether it is let go at the end.
@@ -228,7 +245,7 @@ mod tests {
         let name = "usb".parse().expect("a name");
         let mut state = VolumeState::new(&now(0));
         for (second, sight) in (1..).zip(sights) {
-            state.update(&name, sight.clone(), None, &now(second));
+            state.update(&name, (sight.clone(), None), Doing::Theirs, &now(second));
         }
         state.standing().custody
     }
@@ -248,11 +265,11 @@ mod tests {
     fn a_plug_in_is_an_arrival_and_a_mount_is_none() {
         let name = "usb".parse().expect("a name");
         let mut state = VolumeState::new(&now(0));
-        state.update(&name, unmounted(1), None, &now(1));
-        state.update(&name, mounted(1, 40), None, &now(5));
+        state.update(&name, (unmounted(1), None), Doing::Theirs, &now(1));
+        state.update(&name, (mounted(1, 40), None), Doing::Theirs, &now(5));
         assert_eq!(state.arrived, Some(BootTime(Duration::from_secs(1))));
         assert_eq!(state.changed, BootTime(Duration::from_secs(5)));
-        state.update(&name, mounted(2, 41), None, &now(9));
+        state.update(&name, (mounted(2, 41), None), Doing::Theirs, &now(9));
         assert_eq!(state.arrived, Some(BootTime(Duration::from_secs(9))));
     }
 }

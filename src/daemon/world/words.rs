@@ -11,7 +11,7 @@ use crate::daemon::world::leftovers::leads_to_the_same;
 use crate::daemon::world::volumes::VolumeState;
 use crate::daemon::world::{Effect, Stage, World};
 use crate::decide::obstacles;
-use crate::model::{Configuration, End, Interruption, Left, Obstacle, VolumeName, VolumeRoot, VolumeSight, WhenDone};
+use crate::model::{Configuration, DriveName, End, Interruption, Left, Obstacle, VolumeName, VolumeSight, WhenDone};
 
 /// Those who wait for a drive.
 #[derive(Debug, Default)]
@@ -24,7 +24,7 @@ pub(super) struct Words {
 type ToMount = oneshot::Sender<Result<PathBuf, Refusal>>;
 
 /// The way back to who wants a drive closed.
-type ToClose = oneshot::Sender<Result<Left, Refusal>>;
+type ToClose = oneshot::Sender<Result<(DriveName, Left), Refusal>>;
 
 impl World {
     /// A person wants a drive open. It is theirs from then on: no run closes it.
@@ -33,10 +33,10 @@ impl World {
             let _ = answer.send(Err(refusal));
             return;
         }
-        let Some(state) = self.volumes.get_mut(volume) else { return };
-        state.take_back();
-        match state.root() {
-            Some(root) if state.hand == Hand::Off => {
+        self.take_back_with_all_on_it(volume);
+        let is_off = self.volumes.get(volume).is_some_and(|state| state.hand == Hand::Off);
+        match self.shown_root(volume) {
+            Some(root) if is_off => {
                 let _ = answer.send(Ok(root));
             }
             Some(_) | None => {
@@ -52,13 +52,22 @@ impl World {
             let _ = answer.send(Err(refusal));
             return;
         }
-        for name in self.runs_on(&volume) {
-            self.stop_run(&name, Interruption::DriveHeld, effects);
+        for on_it in self.on_the_drive_of(&volume) {
+            for name in self.runs_on(&on_it) {
+                self.stop_run(&name, Interruption::DriveHeld, effects);
+            }
         }
-        if let Some(state) = self.volumes.get_mut(&volume) {
-            state.let_go();
-        }
+        self.let_go_with_all_on_it(&volume);
         self.words.closes.push((volume, then, answer));
+    }
+
+    /// A person lets a drive be used again that they had let go.
+    pub(super) fn take_back_with_all_on_it(&mut self, volume: &VolumeName) {
+        for name in self.on_the_drive_of(volume) {
+            if let Some(state) = self.volumes.get_mut(&name) {
+                state.take_back();
+            }
+        }
     }
 
     /// A run opens a drive by itself; for anything else a person does.
@@ -76,8 +85,9 @@ impl World {
         if self.stage == Stage::Stopping {
             return Err(Refusal::Stopping);
         }
-        if !matches!(self.configuration.volumes.get(volume).map(|volume| &volume.root), Some(VolumeRoot::Drive(_))) {
-            return failed(format!("volume `{volume}` is no drive of this machine"));
+        if self.drive(volume).is_none() {
+            let of_machine = if self.is_on_server(volume) { "" } else { " of this machine" };
+            return failed(format!("volume `{volume}` is no drive{of_machine}"));
         }
         let Some(state) = self.volumes.get(volume) else { return Ok(()) };
         let named = || volume.clone();
@@ -94,7 +104,7 @@ impl World {
             | VolumeSight::Reached(_) => {
                 let busy = matches!(state.hand, Hand::Opening(_) | Hand::Awaited(..) | Hand::Closing);
                 return if busy || self.is_to_be_closed(volume).is_some() || self.is_left_over(volume) {
-                    failed(format!("drive `{volume}` is being opened or closed at this moment; try again"))
+                    failed(format!("{} is being opened or closed at this moment; try again", self.drive_name(volume)))
                 } else {
                     Ok(())
                 };
@@ -145,9 +155,10 @@ impl World {
     }
 
     pub(super) fn answer_closes(&mut self, volume: &VolumeName, left: &Left) {
+        let drive = self.drive_name(volume);
         for (of, then, answer) in std::mem::take(&mut self.words.closes) {
             if of == *volume {
-                let _ = answer.send(Ok(left.clone()));
+                let _ = answer.send(Ok((drive.clone(), left.clone())));
             } else {
                 self.words.closes.push((of, then, answer));
             }
@@ -160,13 +171,13 @@ impl VolumeState {
     pub(super) fn root(&self) -> Option<PathBuf> {
         match &self.sight {
             VolumeSight::Present(present) => Some(present.root.clone()),
+            VolumeSight::Reached(reached) => Some(reached.root.clone()),
             VolumeSight::NotProven { root, .. } => Some(root.clone()),
             VolumeSight::Absent(_)
             | VolumeSight::Ambiguous { .. }
             | VolumeSight::NotMounted { .. }
             | VolumeSight::Locked { .. }
-            | VolumeSight::NotEncrypted { .. }
-            | VolumeSight::Reached(_) => None,
+            | VolumeSight::NotEncrypted { .. } => None,
         }
     }
 }

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use crate::model::{
-    Absence, Area, Examined, Finding, Flaw, Freshness, HostTrouble, Obstacle, OpeningTrouble, Outcome, RunRecord,
-    Severity, Status, SyncName, SyncState, SyncStatus, Verdict,
+    Absence, Area, Examined, Finding, Flaw, Freshness, HostFault, HostTrouble, Obstacle, OpeningTrouble, Outcome,
+    RunRecord, Severity, Status, SyncName, SyncState, SyncStatus, Verdict,
 };
 
 /// So many failures one after another are more than bad luck.
@@ -75,6 +75,7 @@ pub fn finding(obstacle: &Obstacle, sync: &SyncName) -> Option<Finding> {
         Obstacle::VolumeAbsent { absence, .. } => absent(absence)?,
         Obstacle::NotOpened { trouble, .. } => match trouble {
             OpeningTrouble::KeyringLocked(_) | OpeningTrouble::KeyringAbsent(_) => Severity::Warning,
+            OpeningTrouble::OutOfReach(fault) => out_of_reach(fault),
             OpeningTrouble::NoSecret(..)
             | OpeningTrouble::WrongSecret(_)
             | OpeningTrouble::NotAuthorized(_)
@@ -110,17 +111,21 @@ pub fn finding(obstacle: &Obstacle, sync: &SyncName) -> Option<Finding> {
 
 fn absent(absence: &Absence) -> Option<Severity> {
     match absence {
-        Absence::NotPlugged | Absence::Elsewhere | Absence::NotLookedAt => None,
+        Absence::NotPlugged | Absence::NotPluggedThere(_) | Absence::Elsewhere | Absence::NotLookedAt => None,
         Absence::NoDirectory(_) | Absence::Unreadable(..) | Absence::Silent(_) => Some(Severity::Error),
-        Absence::Host(fault) => Some(match fault.trouble {
-            HostTrouble::UnknownKey | HostTrouble::NotAdmitted | HostTrouble::NoShell(_) => Severity::Error,
-            // A stranger at the address of the server is as it should be away from home.
-            HostTrouble::OtherKey
-            | HostTrouble::NoName
-            | HostTrouble::Refused
-            | HostTrouble::Silent
-            | HostTrouble::Broken(_) => Severity::Warning,
-            HostTrouble::NoRoute | HostTrouble::Portal => Severity::Note,
-        }),
+        Absence::Host(fault) => Some(out_of_reach(fault)),
+    }
+}
+
+fn out_of_reach(fault: &HostFault) -> Severity {
+    match fault.trouble {
+        HostTrouble::UnknownKey | HostTrouble::NotAdmitted | HostTrouble::NoShell(_) => Severity::Error,
+        // A stranger at the address of the server is as it should be away from home.
+        HostTrouble::OtherKey
+        | HostTrouble::NoName
+        | HostTrouble::Refused
+        | HostTrouble::Silent
+        | HostTrouble::Broken(_) => Severity::Warning,
+        HostTrouble::NoRoute | HostTrouble::Portal => Severity::Note,
     }
 }

@@ -435,7 +435,7 @@ fn a_line_of_fstab_may_name_a_device_in_many_ways() {
 fn absence_is_no_finding_and_what_a_person_can_mend_is() {
     let missing =
         || Obstacle::Sentinel { end: End::Source, path: "/a/.nbkp-src".into(), fault: SentinelFault::Missing };
-    let not_opened = |trouble| Obstacle::NotOpened { end: End::Source, volume: name("usb"), trouble };
+    let not_opened = |trouble| Obstacle::NotOpened { end: End::Source, drive: name("usb").into(), trouble };
     let usb: crate::model::CredentialName = "usb".parse().unwrap();
     for (obstacle, expected) in [
         (absent(Absence::NotPlugged), None),

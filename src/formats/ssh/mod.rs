@@ -3,6 +3,7 @@
 pub mod answers;
 pub mod arguments;
 pub mod complaints;
+pub mod drive;
 pub mod hops;
 pub mod probe;
 pub mod quote;

@@ -1,24 +1,25 @@
 //! A look at a server: what is asked, and what the answer says. The script asks; this file and it belong together.
 
 use std::ffi::{OsStr, OsString};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use crate::formats::sentinel;
 use crate::model::{
-    Absence, Access, EndFault, EndKind, EndProbe, EndSight, EndpointName, ReachedVolume, RemoteProbe, SentinelFault,
-    SentinelId, SnapshotKind, SnapshotName, VolumeSight,
+    Absence, Access, Drive, EndFault, EndKind, EndProbe, EndSight, EndpointName, Mounting, Node, ReachedVolume,
+    RemoteProbe, RemoteSight, SentinelFault, SentinelId, SnapshotKind, SnapshotName, VolumeSight,
 };
 
 /// The script, for `sh -s`.
-pub const SCRIPT: &str = include_str!("scripts/probe.sh");
+pub const SCRIPT: &str = concat!(include_str!("scripts/drive.sh"), include_str!("scripts/probe.sh"));
 
 /// What the script is told.
 #[must_use]
 pub fn arguments(volumes: &[RemoteProbe]) -> Vec<OsString> {
     let mut words: Vec<OsString> = Vec::new();
     for volume in volumes {
-        let uuid = volume.drive.as_ref().map_or("", |uuid| uuid.as_str());
+        let uuid = volume.drive.as_ref().map_or("", |drive| drive.uuid.as_str());
         words.extend(["volume".into(), volume.path.clone().into_os_string(), uuid.into()]);
         for end in &volume.ends {
             words.extend(["end".into(), kind(end.kind).into(), end.subdir.as_path().as_os_str().to_owned()]);
@@ -42,21 +43,24 @@ fn kind(kind: EndKind) -> &'static str {
 #[error("it answered something that makes no sense")]
 pub struct Garbled;
 
-/// How volumes and ends stand.
-type Sights = Vec<(VolumeSight, Vec<EndSight>)>;
+/// By which way a server was reached.
+#[derive(Debug, Clone, Copy)]
+pub struct Way<'a> {
+    /// The endpoint.
+    pub endpoint: &'a EndpointName,
+    /// Its host.
+    pub host: &'a str,
+    /// The interface that the way there leaves through; `None` if that is not known.
+    pub interface: Option<&'a str>,
+}
 
-/// What an answer says of these volumes, which were reached by this endpoint through this interface.
-pub fn read(
-    answer: &[u8],
-    volumes: &[RemoteProbe],
-    endpoint: &EndpointName,
-    interface: Option<&str>,
-) -> Result<Sights, Garbled> {
+/// What an answer says of these volumes.
+pub fn read(answer: &[u8], volumes: &[RemoteProbe], way: Way<'_>) -> Result<Vec<RemoteSight>, Garbled> {
     let mut words = Words(answer);
     words.expect(b"nbkp-look-1")?;
     let mut sights = Vec::with_capacity(volumes.len());
     for volume in volumes {
-        let sight = volume_sight(&mut words, endpoint, interface)?;
+        let (sight, medium) = volume_sight(&mut words, volume, way)?;
         let root = match &sight {
             VolumeSight::Reached(reached) => reached.root.clone(),
             VolumeSight::NotProven { root, .. } => root.clone(),
@@ -73,7 +77,7 @@ pub fn read(
             // Who is not proven to be the right volume tells nothing of what lies on it.
             ends.push(if matches!(sight, VolumeSight::Reached(_)) { seen } else { EndSight::Unseen });
         }
-        sights.push((sight, ends));
+        sights.push(RemoteSight { sight, medium, ends });
     }
     words.expect(b"done")?;
     if words.0.is_empty() { Ok(sights) } else { Err(Garbled) }
@@ -81,28 +85,80 @@ pub fn read(
 
 fn volume_sight(
     words: &mut Words<'_>,
-    endpoint: &EndpointName,
-    interface: Option<&str>,
-) -> Result<VolumeSight, Garbled> {
+    volume: &RemoteProbe,
+    way: Way<'_>,
+) -> Result<(VolumeSight, Option<u64>), Garbled> {
+    let drive = volume.drive.as_ref().map(|drive| drive_sight(words, drive, way.host)).transpose()?;
+    let medium = match &drive {
+        Some(DriveSight::Closed(sight, medium)) => return Ok((sight.clone(), *medium)),
+        Some(DriveSight::Open(medium)) => *medium,
+        Some(DriveSight::Refused(_)) | None => None,
+    };
     let (how, place, third, fourth) = (words.next()?, words.path()?, words.text()?, words.text()?);
-    Ok(match how {
+    let sight = match how {
         b"there" => match words.sentinel()? {
             Ok(id) => VolumeSight::Reached(ReachedVolume {
-                endpoint: endpoint.clone(),
-                interface: interface.map(str::to_owned),
+                endpoint: way.endpoint.clone(),
+                interface: way.interface.map(str::to_owned),
                 root: place,
                 access: if third == "writable" { Access::ReadWrite } else { Access::ReadOnly },
                 fs_type: fourth,
                 id,
+                medium,
             }),
             Err(fault) => VolumeSight::NotProven { root: place, fault },
         },
         b"absent" if third == "it does not exist" => VolumeSight::Absent(Absence::NoDirectory(place)),
         b"absent" => VolumeSight::Absent(Absence::Unreadable(place, third)),
-        b"unplugged" => VolumeSight::Absent(Absence::NotPlugged),
-        b"unmounted" => VolumeSight::NotMounted { device: place, disk_seq: None },
+        _ => return Err(Garbled),
+    };
+    match drive {
+        Some(DriveSight::Refused(refused)) => Ok((refused, None)),
+        Some(DriveSight::Closed(..) | DriveSight::Open(_)) | None => Ok((sight, medium)),
+    }
+}
+
+/// How a drive stands, and the medium for one that we open: what others mount there comes and goes as they like, and is
+/// nobody's unmounting.
+enum DriveSight {
+    /// It is not open; nothing more is told of it.
+    Closed(VolumeSight, Option<u64>),
+    /// It is open, and more is told of it.
+    Open(Option<u64>),
+    /// The same, but it must not be used.
+    Refused(VolumeSight),
+}
+
+fn drive_sight(words: &mut Words<'_>, drive: &Drive, host: &str) -> Result<DriveSight, Garbled> {
+    let (state, role, nodes) = (words.next()?, words.next()?, words.text()?);
+    let (boot, seq) = (words.text()?, words.text()?);
+    let nodes: Vec<Node> =
+        nodes.split_whitespace().map(|path| Node { path: path.into(), host: Some(host.to_owned()) }).collect();
+    let device = || nodes.first().cloned().ok_or(Garbled);
+    let (is_ours, wants_lock) = match &drive.mounting {
+        Mounting::Elsewhere => (false, false),
+        Mounting::ForTheRun { passphrase } => (true, passphrase.is_some()),
+    };
+    let disk_seq = is_ours.then(|| medium(&boot, &seq));
+    // Whoever knows the UUID can give it to a filesystem of their own, to be handed what belongs behind a lock.
+    let is_impostor = wants_lock && role != b"encrypted";
+    Ok(match state {
+        b"unplugged" => DriveSight::Closed(VolumeSight::Absent(Absence::NotPluggedThere(host.to_owned())), None),
+        b"ambiguous" => DriveSight::Closed(VolumeSight::Ambiguous { devices: nodes }, None),
+        b"locked" => DriveSight::Closed(VolumeSight::Locked { device: device()?, disk_seq }, disk_seq),
+        b"closed" if is_impostor => DriveSight::Closed(VolumeSight::NotEncrypted { device: device()? }, None),
+        b"closed" => DriveSight::Closed(VolumeSight::NotMounted { device: device()?, disk_seq }, disk_seq),
+        b"open" if is_impostor => DriveSight::Refused(VolumeSight::NotEncrypted { device: device()? }),
+        b"open" => DriveSight::Open(disk_seq),
         _ => return Err(Garbled),
     })
+}
+
+/// A number for a medium: the kernel there counts anew with each boot.
+fn medium(boot: &str, seq: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (boot, seq).hash(&mut hasher);
+    hasher.finish()
 }
 
 fn end_sight(words: &mut Words<'_>, end: &EndProbe, root: &Path) -> Result<EndSight, Garbled> {

@@ -59,6 +59,20 @@ macro_rules! whole {
     };
 }
 
+macro_rules! on_drives {
+    ($file:literal) => {
+        concat!(
+            include_str!("scripts/common.sh"),
+            include_str!("scripts/drive.sh"),
+            include_str!(concat!("scripts/", $file))
+        )
+    };
+}
+
+/// Does something with a drive, and tells how it stands.
+pub const ACT: &str = on_drives!("act.sh");
+/// Unlocks a drive with the passphrase on its standard input.
+pub const UNLOCK: &str = on_drives!("unlock.sh");
 /// Tells how one end of a sync stands.
 pub const LOOK: &str = whole!("look.sh");
 /// Proves an end and becomes rsync.
@@ -81,6 +95,22 @@ pub fn line(script: &str, arguments: &[OsString], marks: &Marks) -> OsString {
     line
 }
 
+/// The command line that runs a script with these arguments and leaves it its standard input, for the login shell there.
+/// It answers like one that was sent ([`text`]).
+#[must_use]
+pub fn reading_line(script: &str, arguments: &[OsString]) -> OsString {
+    let framed = format!("{}\n{script}", frame());
+    let words = [OsStr::new(&framed), OsStr::new("nbkp")];
+    let mut line = OsString::from("exec sh -c ");
+    line.push(quote::line(words.into_iter().chain(arguments.iter().map(OsStr::new))));
+    line
+}
+
+/// What makes an answer known for one, at its beginning and at its end.
+fn frame() -> String {
+    format!("echo '{BEGIN}'\ntrap 'printf \"\\n{END}%s\\n\" \"$?\"' EXIT")
+}
+
 /// The first line of an answer.
 const BEGIN: &str = "nbkp 1";
 /// How the last line of an answer begins; its exit code follows.
@@ -98,10 +128,7 @@ pub fn only(script: &str, arguments: &[OsString]) -> Vec<u8> {
 /// What is written to the standard input of `sh`: the script with its arguments.
 #[must_use]
 pub fn text(script: &str, arguments: &[OsString]) -> Vec<u8> {
-    let mut text = format!(
-        "nbkp_main() {{\n{script}\n}}\n{{\necho '{BEGIN}'\ntrap 'printf \"\\n{END}%s\\n\" \"$?\"' EXIT\nnbkp_main "
-    )
-    .into_bytes();
+    let mut text = format!("nbkp_main() {{\n{script}\n}}\n{{\n{}\nnbkp_main ", frame()).into_bytes();
     text.extend(quote::line(arguments.iter().map(OsStr::new)).into_vec());
     text.extend(b"\n}\n");
     text

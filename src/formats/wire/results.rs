@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Moment, ObstacleEntry, RunEntry, RunningEntry};
-use crate::model::{Closed, Left, VolumeName};
+use crate::model::{Closed, DriveName, Left};
 
 /// `GetInfo`: who serves here.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -142,18 +142,18 @@ pub struct ClosedDrive {
 }
 
 impl ClosedDrive {
-    /// How this volume was left.
+    /// How this drive was left.
     #[must_use]
-    pub fn new(volume: &VolumeName, left: &Left) -> Self {
+    pub fn new(drive: &DriveName, left: &Left) -> Self {
         let (safe_to_remove, powered_off) = match left {
             Left::Safe(Closed::PoweredOff) => (true, true),
             Left::Safe(Closed::PluggedIn) | Left::Gone => (true, false),
-            Left::AsFound | Left::Shared(_) | Left::InUse(_) | Left::Stuck(_) => (false, false),
+            Left::AsFound | Left::Shared(_) | Left::InUse(_) | Left::Stuck(_) | Left::OutOfReach(_) => (false, false),
         };
-        let message = left.sentence(volume).unwrap_or_else(|| match left {
-            Left::Gone => format!("drive `{volume}` is not plugged in any more"),
-            Left::AsFound | Left::Safe(_) | Left::Shared(_) | Left::InUse(_) | Left::Stuck(_) => {
-                format!("drive `{volume}` stays as it was")
+        let message = left.sentence(drive).unwrap_or_else(|| match left {
+            Left::Gone => format!("{drive} is not plugged in any more"),
+            Left::AsFound | Left::Safe(_) | Left::Shared(_) | Left::InUse(_) | Left::Stuck(_) | Left::OutOfReach(_) => {
+                format!("{drive} stays as it was")
             }
         });
         Self { safe_to_remove, powered_off, message }

@@ -52,11 +52,11 @@ fn network(address: Option<&str>) -> NetworkSight {
     }
 }
 
-fn at_home() -> NetworkSight {
+pub(super) fn at_home() -> NetworkSight {
     network(Some("192.168.7.20"))
 }
 
-fn elsewhere() -> NetworkSight {
+pub(super) fn elsewhere() -> NetworkSight {
     network(Some("10.1.1.5"))
 }
 
@@ -66,7 +66,7 @@ fn metered() -> NetworkSight {
     network
 }
 
-fn fault(trouble: HostTrouble) -> HostFault {
+pub(super) fn fault(trouble: HostTrouble) -> HostFault {
     HostFault { host: "nas.local".into(), port: None, user: None, trouble }
 }
 
@@ -111,10 +111,10 @@ impl Story {
                 access: Access::ReadWrite,
                 fs_type: "btrfs".into(),
                 id: None,
+                medium: None,
             };
-            let ready = |volume: &RemoteProbe| volume.ends.iter().map(|_| EndSight::Ready { id: None }).collect();
             let volumes = order.probe.volumes.iter();
-            ServerSight::Reached(volumes.map(|volume| (VolumeSight::Reached(reached.clone()), ready(volume))).collect())
+            ServerSight::Reached(volumes.map(|volume| seen(volume, VolumeSight::Reached(reached.clone()))).collect())
         });
     }
 
@@ -125,6 +125,13 @@ impl Story {
     fn host_faults(&self) -> usize {
         self.notices.iter().filter(|notice| matches!(notice, Notice::HostFault(_))).count()
     }
+}
+
+/// A volume that stands so, with all its ends ready.
+pub(super) fn seen(volume: &RemoteProbe, sight: VolumeSight) -> RemoteSight {
+    let ends = volume.ends.iter().map(|_| EndSight::Ready { id: None }).collect();
+    let medium = if let VolumeSight::Reached(reached) = &sight { reached.medium } else { None };
+    RemoteSight { sight, medium, ends }
 }
 
 fn lost() -> Conclusion {
@@ -172,8 +179,9 @@ fn a_run_takes_first_the_way_by_which_the_server_was_reached() {
             access: Access::ReadWrite,
             fs_type: "ext4".into(),
             id: None,
+            medium: None,
         };
-        ServerSight::Reached(vec![(VolumeSight::Reached(reached), vec![EndSight::Ready { id: None }])])
+        ServerSight::Reached(vec![seen(&order.probe.volumes[0], VolumeSight::Reached(reached))])
     });
     story.wait(2);
     let JobEnd::There(end) = &story.started[0].destination else { panic!("{:?}", story.started[0].destination) };

@@ -39,26 +39,16 @@ why() {
 
 fs_type() { stat -f -c %T . 2>/dev/null || printf unknown; }
 
-# Where the drive with this UUID is mounted, or the clear-text device inside it.
-mount_point() {
-    device=$(readlink -f "/dev/disk/by-uuid/$1") && [ -b "$device" ] || return 1
-    for part in "$device" $(lsblk -nrpo NAME "$device" 2>/dev/null); do
-        findmnt -fnlo TARGET -S "$part" 2>/dev/null && return
-    done
-    return 2
-}
-
-# volume PATH UUID: goes there. Five words: how it is, its root or the device or why not, whether it can be written, the
-# type of its filesystem, and two more for its sentinel if it is there.
+# volume PATH UUID: goes there. For a drive five words first: how it stands, whether it is encrypted, its nodes, and what
+# tells its medium; one that is not open is told no more of. Then four: how the root is, the root or why not, whether it can
+# be written, the type of its filesystem; and two more for its sentinel if it is there.
 volume() {
     root=$1
     if [ -n "$2" ]; then
-        point=$(mount_point "$2")
-        case $? in
-            0) root=$point${1:+/$1} ;;
-            1) say unplugged '' '' ''; return 1 ;;
-            *) say unmounted "/dev/disk/by-uuid/$2" '' ''; return 1 ;;
-        esac
+        drive "$2" ''
+        say "$state" "$role" "$nodes" "$boot" "$seq"
+        [ "$state" = open ] || return 1
+        root=${point%/}${1:+/${1#/}}
     fi
     if ! cd -P -- "${root:-.}" 2>/dev/null; then
         say absent "$root"; why "$root"; say ''

@@ -1,76 +1,43 @@
-//! Opens and closes drives: each order on a thread of its own, which may wait for a slow drive.
-//!
-//! What will be changed is written down first, and forgotten when it is undone. Whatever happens in between, the next
-//! closing (or the next daemon) finds there what is left to do.
+//! Drives of this machine, opened and closed by udisks2.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::thread::sleep;
 use std::time::Duration;
 
-use tokio::sync::mpsc::Sender;
-
-use crate::daemon::job::{Closer, Closing, DriveNews, DriveOrder, Expected, Opening, Sake};
-use crate::daemon::unlock;
+use super::{Changes, PAUSE, UNTIL_BUSY};
+use crate::daemon::job::{Closer, Closing, Expected, Opening};
+use crate::daemon::unlock::{self, Container};
 use crate::decide::presence::{DrivePresence, MountTree, sight_of_drive};
-use crate::model::{Closed, Held, Holder, Left, Mounting, OpeningTrouble, Undo, WhenDone};
+use crate::model::{Closed, Held, HeldAt, Holder, Left, Mounting, OpeningTrouble, Undo, WhenDone};
 use crate::os::directory::{Directory, Done};
 use crate::os::machine::{self, DeviceState};
 use crate::os::udisks::{Facts, Power, Udisks, UdisksError};
-use crate::os::{clock, disks, held, holders, mounts};
+use crate::os::{clock, disks, holders, mounts};
 
 /// How long what was mounted may take to be seen here: udev looks at what was unlocked, too.
 const UNTIL_SEEN: Duration = Duration::from_secs(10);
-/// How long a drive may be in use before it counts: a file manager or a look of ours may have it open for a moment.
-const UNTIL_BUSY: Duration = Duration::from_secs(5);
-const PAUSE: Duration = Duration::from_millis(50);
-
-/// Carries out an order. Exactly one piece of news follows.
-pub fn start(order: DriveOrder, state_dir: PathBuf, news: &Sender<DriveNews>) {
-    let volume = match &order {
-        DriveOrder::Open(opening) => opening.volume.clone(),
-        DriveOrder::Close(closing) => closing.volume.clone(),
-    };
-    let unstarted = match &order {
-        DriveOrder::Open(_) => DriveNews::Opened(volume.clone(), Err(OpeningTrouble::Other("start a thread".into()))),
-        DriveOrder::Close(_) => {
-            DriveNews::Closed(volume.clone(), Left::Stuck("no thread could be started".into()), Closer::Us)
-        }
-    };
-    let telling = news.clone();
-    let thread = std::thread::Builder::new().name(format!("drive-{volume}")).spawn(move || {
-        let done = match order {
-            DriveOrder::Open(opening) => DriveNews::Opened(opening.volume.clone(), open(&opening, &state_dir)),
-            DriveOrder::Close(closing) => {
-                let (left, closer) = close(&closing, &state_dir);
-                DriveNews::Closed(closing.volume, left, closer)
-            }
-        };
-        // Nobody listens any more when the daemon has ended.
-        let _ = telling.blocking_send(done);
-    });
-    if thread.is_err() {
-        // There are a few drives, and a place for the news of each.
-        let _ = news.try_send(unstarted);
-    }
-}
-
-fn open(opening: &Opening, state_dir: &Path) -> Result<(), OpeningTrouble> {
-    let device = opening.device;
+/// Opens the drive on the device of this number with this medium in it.
+pub(super) fn open(
+    opening: &Opening,
+    (device, disk_seq): ((u32, u32), Option<u64>),
+    state_dir: &Path,
+) -> Result<(), OpeningTrouble> {
     match machine::device_state(device) {
-        DeviceState::Present(seq) if opening.disk_seq.is_none() || seq.is_none() || seq == opening.disk_seq => {}
+        DeviceState::Present(seq) if disk_seq.is_none() || seq.is_none() || seq == disk_seq => {}
         DeviceState::Present(_) | DeviceState::Gone => {
             return Err(OpeningTrouble::Other("open it: it was unplugged meanwhile".into()));
         }
     }
     let udisks = Udisks::connect().map_err(|error| unlock::trouble(&error))?;
     let facts = udisks.facts(device).map_err(|error| unlock::trouble(&error))?;
-    let mut changes = Changes::new(opening, &facts, state_dir);
+    let at = HeldAt::Here { device, disk_seq, boot: machine::boot_id() };
+    let mut changes = Changes::new(opening, at, undo(&facts), state_dir);
     if let Mounting::ForTheRun { passphrase: Some(name) } = &opening.drive.mounting {
         if !facts.is_encrypted() {
             return Err(OpeningTrouble::Other("open it: it is not encrypted, though it has a `passphrase`".into()));
         }
         if facts.is_locked() {
-            unlock::by_helper(device, name, &opening.credentials)?;
+            unlock::by_helper(Container::Here(device), name, &opening.credentials)?;
         }
     } else if facts.is_locked() {
         return Err(OpeningTrouble::Other("open it: it is locked, and the configuration has no `passphrase`".into()));
@@ -80,60 +47,12 @@ fn open(opening: &Opening, state_dir: &Path) -> Result<(), OpeningTrouble> {
     wait_until_seen(opening)
 }
 
-/// What an opening changes, as it is written down.
-struct Changes<'a> {
-    held: Held,
-    sake: Sake,
-    state_dir: &'a Path,
-}
-
-impl<'a> Changes<'a> {
-    /// Writes down what is about to be changed.
-    fn new(opening: &Opening, facts: &Facts, state_dir: &'a Path) -> Self {
-        let undo = match (facts.is_locked(), facts.mount_points().is_empty()) {
-            (true, _) => Undo::Lock,
-            (false, true) => Undo::Unmount,
-            (false, false) => Undo::Nothing,
-        };
-        let held = Held {
-            volume: opening.volume.clone(),
-            uuid: opening.drive.uuid.clone(),
-            device: opening.device,
-            disk_seq: opening.disk_seq,
-            boot: machine::boot_id(),
-            undo,
-        };
-        // What is open already keeps its own entry: this opening found it so.
-        let changes = Self { held, sake: opening.sake, state_dir };
-        if undo != Undo::Nothing {
-            changes.write();
-        }
-        changes
-    }
-
-    /// Writes down what was changed. What others mounted at the same moment is theirs, unless it was us who unlocked it;
-    /// and what a person asked for is the person's.
-    fn settle(&mut self, mounted: Done) {
-        let volume = &self.held.volume;
-        let forgotten = match (self.sake, self.held.undo, mounted) {
-            (Sake::Person, ..) | (Sake::Runs, Undo::Unmount, Done::AlreadySo) => held::forget(self.state_dir, volume),
-            (Sake::Runs, Undo::Nothing | Undo::Unmount | Undo::Lock, _) => Ok(()),
-        };
-        if let Err(error) = forgotten {
-            let cause = error.cause();
-            tracing::warn!(nbkp.volume = %volume, "the next start closes drive `{volume}`: could not {error}: {cause}");
-        }
-    }
-
-    /// A backup is worth more than knowing, after a crash, that the drive has to be closed.
-    fn write(&self) {
-        if let Err(error) = held::write(self.state_dir, &self.held) {
-            let (volume, cause) = (&self.held.volume, error.cause());
-            tracing::warn!(
-                nbkp.volume = %volume,
-                "if nbkpd is killed now, drive `{volume}` stays open: could not {error}: {cause}"
-            );
-        }
+/// What an opening will have changed.
+fn undo(facts: &Facts) -> Undo {
+    match (facts.is_locked(), facts.mount_points().is_empty()) {
+        (true, _) => Undo::Lock,
+        (false, true) => Undo::Unmount,
+        (false, false) => Undo::Nothing,
     }
 }
 
@@ -157,26 +76,13 @@ fn wait_until_seen(opening: &Opening) -> Result<(), OpeningTrouble> {
     }
 }
 
-fn close(closing: &Closing, state_dir: &Path) -> (Left, Closer) {
-    let held = match held::read(state_dir, &closing.volume) {
-        Ok(held) => held,
-        Err(error) => return (Left::Stuck(format!("could not {error}")), Closer::Us),
-    };
-    let undo = held.as_ref().map_or(Undo::Nothing, |held| held.undo);
-    let (left, closer) = match device_to_close(closing.device, held.as_ref(), machine::device_state) {
+/// Closes the drive that was opened, or else the one on the device of this number.
+pub(super) fn close(closing: &Closing, carrier: Option<(u32, u32)>, held: Option<&Held>) -> (Left, Closer) {
+    let undo = held.map_or(Undo::Nothing, |held| held.undo);
+    match device_to_close(carrier, held, machine::device_state) {
         Some(device) => close_device(device, undo, closing).unwrap_or_else(|error| (told(&error), Closer::Us)),
         None => (Left::Gone, Closer::Us),
-    };
-    match (&left, held) {
-        (Left::InUse(_) | Left::Stuck(_), _) | (_, None) => {}
-        (Left::AsFound | Left::Safe(_) | Left::Shared(_) | Left::Gone, Some(held)) => {
-            if let Err(error) = held::forget(state_dir, &held.volume) {
-                let (volume, cause) = (&held.volume, error.cause());
-                tracing::warn!(nbkp.volume = %volume, "could not {error}: {cause}");
-            }
-        }
     }
-    (left, closer)
 }
 
 /// The device that is closed: the one that was opened, and no other that carries its UUID. A drive that was pulled out
@@ -186,8 +92,12 @@ fn device_to_close(
     held: Option<&Held>,
     state: impl Fn((u32, u32)) -> DeviceState,
 ) -> Option<(u32, u32)> {
-    let device = held.map(|held| held.device).or(carrier)?;
-    let opened = held.and_then(|held| held.disk_seq);
+    let (device, opened) = match held.map(|held| &held.at) {
+        Some(HeldAt::Here { device, disk_seq, .. }) => (*device, *disk_seq),
+        // What is written down was done elsewhere.
+        Some(HeldAt::There { .. }) => return None,
+        None => (carrier?, None),
+    };
     match state(device) {
         DeviceState::Present(seq) => (opened.is_none() || seq.is_none() || seq == opened).then_some(device),
         DeviceState::Gone => None,
@@ -299,7 +209,7 @@ mod tests {
     fn what_was_opened_is_closed_and_no_clone_of_it() {
         let uuid = "2d577679-a7b6-429d-8250-3d0d80e034df".parse().unwrap();
         let (volume, undo) = ("usb".parse().unwrap(), Undo::Unmount);
-        let held = Held { volume, uuid, device: (8, 1), disk_seq: Some(3), boot: None, undo };
+        let held = Held { volume, uuid, at: HeldAt::Here { device: (8, 1), disk_seq: Some(3), boot: None }, undo };
         let clone = Some((8, 17));
         let state = |opened: DeviceState| {
             move |device: (u32, u32)| if device == (8, 1) { opened } else { DeviceState::Present(Some(4)) }

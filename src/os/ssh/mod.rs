@@ -1,34 +1,33 @@
 //! Servers: reached by the user's own ssh, once for one script, or by a connection that a run shares.
 
-use std::cell::Cell;
-use std::ffi::{OsStr, OsString};
+mod shared;
+
+use std::ffi::OsString;
+use std::io::Write as _;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::directory::{Directory, Reach};
 use super::files;
 use super::process::{self, Bell, Deadline, Ended, Launch, Leftovers, Running, Stream, Wanted};
 use super::programs;
-use crate::formats::ssh::arguments::{Purpose, SHARED_HOST, connection, remote_shell, through};
-use crate::formats::ssh::script::{self, Marks};
+use super::secret::Secret;
+use crate::formats::ssh::arguments::{Purpose, connection};
+use crate::formats::ssh::script;
 use crate::formats::ssh::{complaints, hops};
 use crate::model::{HostFault, HostTrouble, Route};
+
+pub use shared::Shared;
 
 /// The most that an answer may have, in bytes; more is the answer of something else.
 const MOST_OUTPUT: usize = 16 << 20;
 /// The most of ssh's own words that is kept.
 const MOST_WORDS: usize = 64 << 10;
-/// How long a path of a socket may be. The kernel takes 107 bytes, and ssh adds 17 while it makes the socket.
-const LONGEST_SOCKET: usize = 90;
 /// Beside the connecting of each host: the time to show keys and start a shell.
 const PATIENCE: Duration = Duration::from_secs(15);
-/// What keeps a shared connection: it lasts until the pipe that feeds it is closed, by us or by our end.
-const KEEP: &str = "echo 'nbkp 1'; exec cat >/dev/null";
-/// What `KEEP` says first.
-const READY: &[u8] = b"nbkp 1\n";
+/// What is said where there is no ssh.
+const MISSING: &str = "the program `ssh` is missing on this machine; install it: `apt install openssh-client`";
 
 /// Where what belongs to connections lies on this machine: in the runtime directory of the daemon.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,8 +60,35 @@ pub fn ask(
     let ready = place.ready(route).map_err(broken)?;
     let mut arguments_of_ssh = connection(route, ready.hops.as_deref(), Purpose::Alone);
     arguments_of_ssh.push(script::command(None));
-    let call = Call { ssh: ready.program, arguments: arguments_of_ssh, input: script::text(script, arguments) };
-    heard(call, deadline, bell, wanted).map_err(|trouble| trouble.told(route))
+    let answer = in_memory(&script::text(script, arguments)).and_then(|input| {
+        heard(Call { ssh: ready.program, arguments: arguments_of_ssh, input }, deadline, bell, wanted)
+    });
+    answer.map_err(|trouble| trouble.told(route))
+}
+
+/// What tells ssh the way to a server, up to and with its host: for a process of its own that connects there. None of it
+/// is secret.
+pub fn way(route: &Route, place: &SshPlace) -> Result<Vec<OsString>, HostFault> {
+    let ready = place.ready(route).map_err(|what| complaints::at(&route.endpoint, HostTrouble::Broken(what)))?;
+    Ok(connection(route, ready.hops.as_deref(), Purpose::Alone))
+}
+
+/// Runs a script by this way with a secret on its standard input, and waits for its answer. The secret goes through a
+/// pipe, which holds it whole, and is in no argument and no file.
+pub fn hand_over(
+    way: Vec<OsString>,
+    (script, arguments): (&str, &[OsString]),
+    secret: &Secret,
+    deadline: Duration,
+) -> Result<Said, NoAnswer> {
+    let broken = |cause: std::io::Error| NoAnswer::NotStarted(cause.to_string());
+    let ssh = programs::find_program("ssh").ok_or_else(|| NoAnswer::NotStarted(MISSING.into()))?;
+    let (input, feed) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).map_err(|e| broken(e.into()))?;
+    std::fs::File::from(feed).write_all(secret.bytes()).map_err(broken)?;
+    let mut arguments_of_ssh = way;
+    arguments_of_ssh.push(script::reading_line(script, arguments));
+    let bell = Bell::new().map_err(broken)?;
+    heard(Call { ssh, arguments: arguments_of_ssh, input }, deadline, &bell, || Wanted::GoOn)
 }
 
 /// The time that a connection by this way may take to come up.
@@ -89,8 +115,7 @@ impl SshPlace {
 
     /// Says what is wrong as a fragment of a sentence.
     fn ready(&self, route: &Route) -> Result<Ready, String> {
-        let program = programs::find_program("ssh")
-            .ok_or("the program `ssh` is missing on this machine; install it: `apt install openssh-client`")?;
+        let program = programs::find_program("ssh").ok_or(MISSING)?;
         let told = |error: super::directory::DirectoryError| {
             format!("could not {error} on this machine: {}", std::io::Error::from(error.cause()))
         };
@@ -115,23 +140,33 @@ impl SshPlace {
 struct Call {
     ssh: PathBuf,
     arguments: Vec<OsString>,
-    input: Vec<u8>,
+    input: OwnedFd,
+}
+
+fn in_memory(input: &[u8]) -> Result<OwnedFd, NoAnswer> {
+    files::in_memory(input).map_err(|error| NoAnswer::NotStarted(error.to_string()))
 }
 
 /// Why there is no answer.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NoAnswer {
     /// It took longer than it may.
+    #[error("the server does not answer")]
     TooLate,
     /// It was called off.
+    #[error("it was called off")]
     CalledOff,
     /// Something else than our script speaks there.
+    #[error("the server says `{0}` before it is asked")]
     Talking(String),
     /// ssh ended without one, with these words.
+    #[error("ssh says: {}", words_of(.0))]
     Ssh(Vec<u8>),
     /// It broke off.
+    #[error("the connection to the server broke: {}", words_of(.0))]
     Broken(Vec<u8>),
     /// ssh could not be started or listened to, for this reason.
+    #[error("{0}")]
     NotStarted(String),
 }
 
@@ -151,8 +186,7 @@ impl NoAnswer {
 }
 
 fn heard(call: Call, deadline: Duration, bell: &Bell, mut wanted: impl FnMut() -> Wanted) -> Result<Said, NoAnswer> {
-    let input = files::in_memory(&call.input).map_err(|error| NoAnswer::NotStarted(error.to_string()))?;
-    let running = start(call.ssh, call.arguments, input)?;
+    let running = start(call.ssh, call.arguments, call.input)?;
     let deadline = Deadline::after(deadline);
     let (mut output, mut errors) = (Vec::new(), Vec::new());
     let mut gone_wrong = None;
@@ -203,167 +237,4 @@ fn start(program: PathBuf, arguments: Vec<OsString>, input: OwnedFd) -> Result<R
 fn keep(kept: &mut Vec<u8>, bytes: &[u8], most: usize) {
     let room = most.saturating_sub(kept.len());
     kept.extend_from_slice(bytes.get(..room.min(bytes.len())).unwrap_or_default());
-}
-
-/// A connection that a run shares with all that it starts. It ends when this is dropped, and also if this process is
-/// killed: what it runs at the other end ends with the pipe that we hold.
-#[derive(Debug)]
-pub struct Shared {
-    ssh: PathBuf,
-    socket: PathBuf,
-    route: Route,
-    /// Dropped first: its end is the end of what it feeds.
-    feed: Option<OwnedFd>,
-    bell: Bell,
-    end: SyncSender<()>,
-    listener: Option<JoinHandle<()>>,
-}
-
-/// What the thread that listens to a shared connection tells of its beginning.
-enum News {
-    Ready,
-    Ended(NoAnswer),
-}
-
-impl Shared {
-    /// Connects. It must be called before the thread confines itself. `wanted` is asked whenever the bell rings.
-    pub fn open(
-        route: &Route,
-        place: &SshPlace,
-        bell: &Bell,
-        mut wanted: impl FnMut() -> Wanted,
-    ) -> Result<Self, HostFault> {
-        let fail = |what: String| complaints::at(&route.endpoint, HostTrouble::Broken(what));
-        let io = |error: std::io::Error| fail(error.to_string());
-        let ready = place.ready(route).map_err(fail)?;
-        let socket = ready.directory.path_of(&format!("s{:08x}", fastrand::u32(..)));
-        let length = socket.as_os_str().len();
-        if length > LONGEST_SOCKET {
-            let what = format!("the path {} is too long for a socket of ssh ({length} bytes)", socket.display());
-            return Err(fail(format!("{what}; give nbkpd a shorter runtime directory with `--socket`")));
-        }
-        let mut arguments = connection(route, ready.hops.as_deref(), Purpose::Shared(&socket));
-        arguments.push(KEEP.into());
-        let (input, feed) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).map_err(|e| io(e.into()))?;
-        let running = start(ready.program.clone(), arguments, input).map_err(|trouble| trouble.told(route))?;
-        let (tell, told) = sync_channel(2);
-        let (end, ended) = sync_channel(1);
-        let (own_bell, its_bell) = (Bell::new().map_err(io)?, bell.share().map_err(io)?);
-        let listening = own_bell.share().map_err(io)?;
-        let deadline = Deadline::after(patience(route));
-        let listener = std::thread::Builder::new()
-            .name("ssh".into())
-            .spawn(move || listen(running, deadline, &listening, &ended, &its_bell, &tell))
-            .map_err(io)?;
-        let shared = Self {
-            ssh: ready.program,
-            socket,
-            route: route.clone(),
-            feed: Some(feed),
-            bell: own_bell,
-            end,
-            listener: Some(listener),
-        };
-        loop {
-            if wanted() != Wanted::GoOn {
-                return Err(NoAnswer::CalledOff.told(route));
-            }
-            match told.try_recv() {
-                Ok(News::Ready) => return Ok(shared),
-                Ok(News::Ended(trouble)) => return Err(trouble.told(route)),
-                Err(_) => bell.wait(),
-            }
-        }
-    }
-
-    /// The way by which it connected.
-    #[must_use]
-    pub fn route(&self) -> &Route {
-        &self.route
-    }
-
-    /// What rsync is given as `-e`.
-    #[must_use]
-    pub fn remote_shell(&self) -> OsString {
-        remote_shell(&self.ssh, &self.socket)
-    }
-
-    /// The program and the arguments that run this command at the other end.
-    #[must_use]
-    pub fn command(&self, command: &OsStr) -> (PathBuf, Vec<OsString>) {
-        let mut arguments = through(&self.socket);
-        arguments.extend(["--".into(), SHARED_HOST.into(), command.to_owned()]);
-        (self.ssh.clone(), arguments)
-    }
-
-    /// Runs a script at the other end and waits for its answer, like [`ask`].
-    pub fn ask(
-        &self,
-        (script, arguments): (&str, &[OsString]),
-        marks: &Marks,
-        deadline: Duration,
-        bell: &Bell,
-        wanted: impl FnMut() -> Wanted,
-    ) -> Result<Said, NoAnswer> {
-        let (ssh, of_ssh) = self.command(&script::command(Some(marks)));
-        heard(Call { ssh, arguments: of_ssh, input: script::text(script, arguments) }, deadline, bell, wanted)
-    }
-}
-
-impl Drop for Shared {
-    fn drop(&mut self) {
-        self.feed = None;
-        let _ended_already = self.end.try_send(());
-        self.bell.ring();
-        if let Some(listener) = self.listener.take() {
-            let _it_tells_nothing = listener.join();
-        }
-        // ssh removes it itself, unless it had to be killed.
-        let _gone = std::fs::remove_file(&self.socket);
-    }
-}
-
-/// Listens to a shared connection from its beginning to its end.
-fn listen(
-    running: Running,
-    deadline: Deadline,
-    bell: &Bell,
-    end: &Receiver<()>,
-    its_bell: &Bell,
-    tell: &SyncSender<News>,
-) {
-    let (mut output, mut errors) = (Vec::new(), Vec::new());
-    let (ready, talking) = (Cell::new(false), Cell::new(false));
-    let (mut late, mut over) = (false, false);
-    let hear = |stream: Stream, bytes: &[u8]| match stream {
-        Stream::Output => {
-            keep(&mut output, bytes, MOST_WORDS);
-            talking.set(!READY.starts_with(&output));
-            if !ready.get() && output == READY {
-                ready.set(true);
-                let _nobody_waits = tell.try_send(News::Ready);
-                its_bell.ring();
-            }
-        }
-        Stream::Errors => keep(&mut errors, bytes, MOST_WORDS),
-    };
-    let ended = running.reminded(deadline).listen(bell, hear, || {
-        over |= end.try_recv().is_ok();
-        late |= !ready.get() && deadline.has_passed();
-        match () {
-            () if late || talking.get() => Wanted::Kill,
-            // It takes leave of the server and removes its socket.
-            () if over => Wanted::End,
-            () => Wanted::GoOn,
-        }
-    });
-    let trouble = match ended {
-        Err(error) => NoAnswer::NotStarted(format!("could not {error}")),
-        Ok(_) if late => NoAnswer::TooLate,
-        Ok(_) if talking.get() => NoAnswer::Talking(words_of(&output)),
-        Ok(Ended::Code(255)) => NoAnswer::Ssh(errors),
-        Ok(_) => NoAnswer::Talking(words_of(&errors)),
-    };
-    let _nobody_waits = tell.try_send(News::Ended(trouble));
-    its_bell.ring();
 }

@@ -1,0 +1,130 @@
+//! Opens and closes drives: each order on a thread of its own, which may wait for a slow drive or a far server.
+//!
+//! What will be changed is written down first, and forgotten when it is undone. Whatever happens in between, the next
+//! closing (or the next daemon) finds there what is left to do.
+
+mod here;
+mod there;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tokio::sync::mpsc::Sender;
+
+use crate::daemon::job::{Closer, Closing, ClosingSite, DriveNews, DriveOrder, Opening, Sake, Site};
+use crate::model::{Held, HeldAt, Left, OpeningTrouble, Undo};
+use crate::os::directory::Done;
+use crate::os::held;
+use crate::os::ssh::SshPlace;
+
+/// How long a drive may be in use before it counts: a file manager or a look of ours may have it open for a moment.
+const UNTIL_BUSY: Duration = Duration::from_secs(5);
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// Carries out an order. Exactly one piece of news follows.
+pub fn start(order: DriveOrder, state_dir: PathBuf, ssh: SshPlace, news: &Sender<DriveNews>) {
+    let volume = match &order {
+        DriveOrder::Open(opening) => opening.volume.clone(),
+        DriveOrder::Close(closing) => closing.volume.clone(),
+    };
+    let unstarted = match &order {
+        DriveOrder::Open(_) => DriveNews::Opened(volume.clone(), Err(OpeningTrouble::Other("start a thread".into()))),
+        DriveOrder::Close(_) => {
+            DriveNews::Closed(volume.clone(), Left::Stuck("no thread could be started".into()), Closer::Us)
+        }
+    };
+    let telling = news.clone();
+    let thread = std::thread::Builder::new().name(format!("drive-{volume}")).spawn(move || {
+        let done = match order {
+            DriveOrder::Open(opening) => DriveNews::Opened(opening.volume.clone(), open(&opening, &state_dir, &ssh)),
+            DriveOrder::Close(closing) => {
+                let (left, closer) = close(&closing, &state_dir, &ssh);
+                DriveNews::Closed(closing.volume, left, closer)
+            }
+        };
+        // Nobody listens any more when the daemon has ended.
+        let _ = telling.blocking_send(done);
+    });
+    if thread.is_err() {
+        // There are a few drives, and a place for the news of each.
+        let _ = news.try_send(unstarted);
+    }
+}
+
+fn open(opening: &Opening, state_dir: &Path, ssh: &SshPlace) -> Result<(), OpeningTrouble> {
+    match &opening.site {
+        Site::Here { device, disk_seq } => here::open(opening, (*device, *disk_seq), state_dir),
+        Site::There { server, routes } => there::open(opening, (server, routes), state_dir, ssh),
+    }
+}
+
+fn close(closing: &Closing, state_dir: &Path, ssh: &SshPlace) -> (Left, Closer) {
+    let held = match held::read(state_dir, &closing.volume) {
+        Ok(held) => held,
+        Err(error) => return (Left::Stuck(format!("could not {error}")), Closer::Us),
+    };
+    // What was done elsewhere is the business of whoever closes it there.
+    let held = held.filter(|held| match (&held.at, &closing.site) {
+        (HeldAt::Here { .. }, ClosingSite::Here(_)) | (HeldAt::There { .. }, ClosingSite::There { .. }) => true,
+        (HeldAt::Here { .. }, ClosingSite::There { .. }) | (HeldAt::There { .. }, ClosingSite::Here(_)) => false,
+    });
+    let (left, closer) = match &closing.site {
+        ClosingSite::Here(device) => here::close(closing, *device, held.as_ref()),
+        ClosingSite::There { uuid, routes } => there::close(closing, (uuid, routes), held.as_ref(), ssh),
+    };
+    match (&left, held) {
+        (Left::InUse(_) | Left::Stuck(_) | Left::OutOfReach(_), _) | (_, None) => {}
+        (Left::AsFound | Left::Safe(_) | Left::Shared(_) | Left::Gone, Some(held)) => {
+            if let Err(error) = held::forget(state_dir, &held.volume) {
+                let (volume, cause) = (&held.volume, error.cause());
+                tracing::warn!(nbkp.volume = %volume, "could not {error}: {cause}");
+            }
+        }
+    }
+    (left, closer)
+}
+
+/// What an opening changes, as it is written down.
+struct Changes<'a> {
+    held: Held,
+    sake: Sake,
+    state_dir: &'a Path,
+}
+
+impl<'a> Changes<'a> {
+    /// Writes down what is about to be changed.
+    fn new(opening: &Opening, at: HeldAt, undo: Undo, state_dir: &'a Path) -> Self {
+        let held = Held { volume: opening.volume.clone(), uuid: opening.drive.uuid.clone(), at, undo };
+        // What is open already keeps its own entry: this opening found it so.
+        let changes = Self { held, sake: opening.sake, state_dir };
+        if undo != Undo::Nothing {
+            changes.write();
+        }
+        changes
+    }
+
+    /// Writes down what was changed. What others mounted at the same moment is theirs, unless it was us who unlocked it;
+    /// and what a person asked for is the person's.
+    fn settle(&mut self, mounted: Done) {
+        let volume = &self.held.volume;
+        let forgotten = match (self.sake, self.held.undo, mounted) {
+            (Sake::Person, ..) | (Sake::Runs, Undo::Unmount, Done::AlreadySo) => held::forget(self.state_dir, volume),
+            (Sake::Runs, Undo::Nothing | Undo::Unmount | Undo::Lock, _) => Ok(()),
+        };
+        if let Err(error) = forgotten {
+            let cause = error.cause();
+            tracing::warn!(nbkp.volume = %volume, "the next start closes drive `{volume}`: could not {error}: {cause}");
+        }
+    }
+
+    /// A backup is worth more than knowing, after a crash, that the drive has to be closed.
+    fn write(&self) {
+        if let Err(error) = held::write(self.state_dir, &self.held) {
+            let (volume, cause) = (&self.held.volume, error.cause());
+            tracing::warn!(
+                nbkp.volume = %volume,
+                "if nbkpd is killed now, drive `{volume}` stays open: could not {error}: {cause}"
+            );
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! Where drives are plugged in: into this machine, or into a server.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use crate::daemon::job::{ClosingSite, Site};
+use crate::daemon::observer::Scope;
+use crate::daemon::world::drives::Hand;
+use crate::daemon::world::reach::{Asked, Awaited};
+use crate::daemon::world::volumes::VolumeState;
+use crate::daemon::world::{Effect, World};
+use crate::decide::obstacles;
+use crate::model::{
+    Absence, Drive, DriveName, EndpointName, Mounting, Now, OpeningTrouble, ServerKey, VolumeName, VolumeRoot,
+    VolumeSight,
+};
+
+/// What shows how a drive stands behind an order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Check {
+    /// The look of this number.
+    Look(u64),
+    /// The answers to these questions.
+    Answers(Awaited),
+}
+
+impl World {
+    /// What the configuration says of the drive that a volume is on.
+    pub(super) fn drive(&self, volume: &VolumeName) -> Option<&Drive> {
+        self.configuration.volumes.get(volume)?.root.drive()
+    }
+
+    /// Whether a volume is on a drive that comes and goes: one of this machine, or one of a server that we open.
+    pub(super) fn is_drive(&self, volume: &VolumeName) -> bool {
+        let root = self.configuration.volumes.get(volume).map(|volume| &volume.root);
+        root.and_then(VolumeRoot::drive).is_some_and(|drive| match root {
+            Some(VolumeRoot::Server(_)) => drive.mounting != Mounting::Elsewhere,
+            Some(VolumeRoot::Drive(_) | VolumeRoot::Directory(_)) | None => true,
+        })
+    }
+
+    /// All volumes on the drive that a volume is on, itself among them: directories of one drive of a server may be several.
+    pub(super) fn on_the_drive_of(&self, volume: &VolumeName) -> Vec<VolumeName> {
+        let resource = |name| obstacles::drive_resource(&self.configuration.volumes.get(name)?.root);
+        let Some(drive) = resource(volume) else { return vec![volume.clone()] };
+        self.volumes.keys().filter(|name| resource(name).as_ref() == Some(&drive)).cloned().collect()
+    }
+
+    /// Where a drive is plugged in that is to be opened; none where nobody knows, or no way leads there.
+    pub(super) fn site(&self, volume: &VolumeName) -> Option<Site> {
+        match self.site_to_close(volume)? {
+            ClosingSite::Here(_) => {
+                let (device, disk_seq) = self.carrier(volume)?;
+                Some(Site::Here { device, disk_seq })
+            }
+            ClosingSite::There { routes, .. } if routes.is_empty() => None,
+            ClosingSite::There { routes, .. } => Some(Site::There { server: self.server_of(volume)?, routes }),
+        }
+    }
+
+    /// The same for one that is to be closed.
+    pub(super) fn site_to_close(&self, volume: &VolumeName) -> Option<ClosingSite> {
+        match &self.configuration.volumes.get(volume)?.root {
+            VolumeRoot::Directory(_) => None,
+            VolumeRoot::Drive(_) => Some(ClosingSite::Here(self.carrier(volume).map(|(device, _)| device))),
+            VolumeRoot::Server(server) => {
+                let uuid = server.drive.as_ref()?.uuid.clone();
+                Some(ClosingSite::There { uuid, routes: self.routes_to(volume, self.reached_by(volume)) })
+            }
+        }
+    }
+
+    fn reached_by(&self, volume: &VolumeName) -> Option<&EndpointName> {
+        let VolumeSight::Reached(reached) = &self.volumes.get(volume)?.sight else { return None };
+        Some(&reached.endpoint)
+    }
+
+    /// A drive as people are told of it.
+    pub(super) fn drive_name(&self, volume: &VolumeName) -> DriveName {
+        DriveName { volume: volume.clone(), host: self.host_of(volume) }
+    }
+
+    /// The host of the server that a volume is on: the one by which it was reached, or else the best.
+    fn host_of(&self, volume: &VolumeName) -> Option<String> {
+        let ServerKey(endpoints) = self.server_of(volume)?;
+        let sight = &self.volumes.get(volume)?.sight;
+        if let VolumeSight::NotMounted { device, .. } | VolumeSight::Locked { device, .. } = sight
+            && device.host.is_some()
+        {
+            return device.host.clone();
+        }
+        if let VolumeSight::Absent(Absence::NotPluggedThere(host)) = sight {
+            return Some(host.clone());
+        }
+        let endpoint = self.reached_by(volume).or(endpoints.first())?;
+        Some(self.configuration.endpoints.get(endpoint)?.host.clone())
+    }
+
+    /// Where a drive is open, as a person would write it: `host:path` for one of a server.
+    pub(super) fn shown_root(&self, volume: &VolumeName) -> Option<PathBuf> {
+        let root = self.volumes.get(volume).and_then(VolumeState::root)?;
+        let Some(host) = self.host_of(volume) else { return Some(root) };
+        let mut shown = OsString::from(format!("{host}:"));
+        shown.push(root);
+        Some(shown.into())
+    }
+
+    /// Whether something can be done with a drive now. One of a server that is out of reach waits.
+    pub(super) fn is_within_reach(&self, volume: &VolumeName) -> bool {
+        !self.is_on_server(volume) || self.volumes.get(volume).is_some_and(|state| !is_away(&state.sight))
+    }
+
+    /// Has a drive looked at that something was done with.
+    pub(super) fn check(&mut self, volume: &VolumeName, now: &Now, effects: &mut Vec<Effect>) -> Check {
+        if self.is_on_server(volume) {
+            Check::Answers(self.ask_servers(&Asked::OfVolume(volume.clone()), now, effects))
+        } else {
+            Check::Look(self.look(Scope::everything(), effects))
+        }
+    }
+
+    /// Whether it was looked at.
+    pub(super) fn is_taken(&self, check: &Check) -> bool {
+        match check {
+            Check::Look(look) => *look <= self.looks_taken,
+            Check::Answers(awaited) => self.reach.answered(awaited),
+        }
+    }
+
+    /// A server is within reach again that was not: what could not be done with its drive can be tried now.
+    pub(super) fn server_came_back(&mut self, volume: &VolumeName, now: &Now) {
+        let Some(state) = self.volumes.get_mut(volume).filter(|state| is_away(&state.sight)) else { return };
+        if let Hand::Stuck { again, .. } = &mut state.hand {
+            *again = now.boot;
+        }
+        if state.refused.as_ref().is_some_and(|refused| matches!(refused.trouble, OpeningTrouble::OutOfReach(_))) {
+            state.refused = None;
+        }
+    }
+}
+
+/// Whether nobody knows how a drive of a server stands, since the server is out of reach.
+pub(super) fn is_away(sight: &VolumeSight) -> bool {
+    matches!(sight, VolumeSight::Absent(Absence::Host(_) | Absence::Elsewhere | Absence::NotLookedAt))
+}

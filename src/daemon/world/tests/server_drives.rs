@@ -1,0 +1,429 @@
+//! Stories of drives that are plugged into servers, and opened there for runs.
+
+use super::servers::{at_home, elsewhere, fault, seen};
+use super::*;
+use crate::daemon::prober::ProbeReport;
+
+const ATTIC: &str = r#"
+    [daemon]
+    settle = "2s"
+    grace = "10s"
+    [locations.home]
+    subnets = ["192.168.7.0/24"]
+    [ssh-endpoints.lan]
+    host = "nas.local"
+    locations = ["home"]
+    [volumes.laptop]
+    path = "/home/a"
+    [volumes.attic]
+    ssh = ["lan"]
+    drive = "2d577679-a7b6-429d-8250-3d0d80e034df"
+    mount = true
+    passphrase = "attic"
+    when-done = "power-off"
+    path = "backups"
+    [defaults]
+    every = "1h"
+    [syncs.documents]
+    source = "laptop:Documents"
+    destination = "attic:documents"
+    [syncs.photos]
+    source = "laptop:Photos"
+    destination = "attic:photos"
+"#;
+
+fn node() -> Node {
+    Node { path: "/dev/sdb1".into(), host: Some("nas.local".into()) }
+}
+
+fn locked_there(medium: u64) -> VolumeSight {
+    VolumeSight::Locked { device: node(), disk_seq: Some(medium) }
+}
+
+fn open_there(medium: u64) -> VolumeSight {
+    VolumeSight::Reached(ReachedVolume {
+        endpoint: "lan".parse().unwrap(),
+        interface: None,
+        root: "/media/attic/backups".into(),
+        access: Access::ReadWrite,
+        fs_type: "ext4".into(),
+        id: None,
+        medium: Some(medium),
+    })
+}
+
+fn unseen(volume: &RemoteProbe, sight: VolumeSight, medium: u64) -> RemoteSight {
+    let ends = volume.ends.iter().map(|_| EndSight::Unseen).collect();
+    RemoteSight { sight, medium: Some(medium), ends }
+}
+
+impl Story {
+    /// At home, with the drive plugged into the server and locked.
+    fn with_attic(text: &str) -> Self {
+        let mut story = Self::new(text);
+        story.see(&[("laptop", present("/home/a", None))]);
+        story.tell(Event::Network(Box::new(at_home())));
+        story.server_tells(&locked_there(1));
+        story
+    }
+
+    /// The one question that is under way is answered.
+    fn server_tells(&mut self, sight: &VolumeSight) {
+        assert_eq!(self.asked.len(), 1, "the server was asked");
+        let ProbeOrder { configuration, probe, .. } = self.asked.remove(0);
+        let each = |volume: &RemoteProbe| match sight {
+            VolumeSight::Reached(_) => seen(volume, sight.clone()),
+            VolumeSight::Locked { disk_seq, .. } => unseen(volume, sight.clone(), disk_seq.unwrap_or_default()),
+            VolumeSight::Absent(Absence::NoDirectory(_)) => unseen(volume, sight.clone(), 1),
+            VolumeSight::Absent(_)
+            | VolumeSight::Ambiguous { .. }
+            | VolumeSight::NotMounted { .. }
+            | VolumeSight::NotEncrypted { .. }
+            | VolumeSight::NotProven { .. }
+            | VolumeSight::Present(_) => RemoteSight { medium: None, ..unseen(volume, sight.clone(), 0) },
+        };
+        let sight = ServerSight::Reached(probe.volumes.iter().map(each).collect());
+        self.tell(Event::Probed(Box::new(ProbeReport { configuration, probe, sight })));
+    }
+
+    fn server_is_silent(&mut self) {
+        let ProbeOrder { configuration, probe, .. } = self.asked.remove(0);
+        let sight = ServerSight::OutOfReach(vec![fault(HostTrouble::Silent)]);
+        self.tell(Event::Probed(Box::new(ProbeReport { configuration, probe, sight })));
+    }
+
+    fn attic_opened(&mut self) {
+        self.tell(Event::Drive(DriveNews::Opened("attic".parse().unwrap(), Ok(()))));
+    }
+
+    fn attic_closed(&mut self, left: Left, closer: Closer) {
+        self.tell(Event::Drive(DriveNews::Closed("attic".parse().unwrap(), left, closer)));
+    }
+
+    /// What was told of how drives were left.
+    fn told_of_drives(&self) -> Vec<String> {
+        let left = |notice: &Notice| if let Notice::Left(drive, left) = notice { left.sentence(drive) } else { None };
+        self.notices.iter().filter_map(left).collect()
+    }
+
+    /// Copies have been made, and the drive is being closed.
+    fn with_attic_used() -> Self {
+        let mut story = Self::with_attic(ATTIC);
+        story.wait(10);
+        story.attic_opened();
+        story.server_tells(&open_there(1));
+        story.end("documents", Conclusion::Ok);
+        story.end("photos", Conclusion::Ok);
+        assert_eq!(story.orders(), ["open attic for Runs", "close attic: PowerOff"]);
+        story
+    }
+}
+
+#[test]
+fn it_is_opened_for_all_its_runs_and_closed_behind_the_last() {
+    let mut story = Story::with_attic(ATTIC);
+    assert_eq!(story.codes("documents"), [""; 0]);
+    story.wait(9);
+    assert_eq!(story.orders(), [""; 0], "the grace of a drive that was plugged in");
+    story.wait(1);
+    assert!(
+        matches!(&story.drives[..], [DriveOrder::Open(opening)] if matches!(&opening.site, Site::There { routes, .. } if routes.len() == 1)),
+        "{:?}",
+        story.drives
+    );
+    assert_eq!(story.orders(), ["open attic for Runs"]);
+    story.attic_opened();
+    assert!(story.running().is_empty(), "the server is asked whether it is so");
+    story.server_tells(&open_there(1));
+    assert_eq!(story.running(), ["documents"]);
+    story.end("documents", Conclusion::Ok);
+    assert_eq!((story.running(), story.orders()), (vec!["photos".to_owned()], vec![]));
+    story.end("photos", Conclusion::Ok);
+    assert_eq!(story.orders(), ["close attic: PowerOff"]);
+    story.attic_closed(Left::Safe(Closed::PluggedIn), Closer::Us);
+    story.server_tells(&locked_there(1));
+    // What we closed was let go by nobody: it is opened again when it is due.
+    assert_eq!(story.codes("photos"), [""; 0]);
+    story.wait(3600);
+    assert_eq!(story.orders(), ["open attic for Runs"]);
+}
+
+#[test]
+fn a_server_in_which_it_is_missing_is_asked_again_by_itself() {
+    let mut story = Story::with_attic(ATTIC);
+    let absent = VolumeSight::Absent(Absence::NotPluggedThere("nas.local".into()));
+    story.tell(Event::RoutesChanged);
+    story.server_tells(&absent);
+    assert_eq!(story.codes("documents"), ["destination-volume-absent"]);
+    story.wait(15);
+    story.server_tells(&absent);
+    story.wait(15);
+    assert!(story.asked.is_empty(), "less often each time");
+    story.wait(15);
+    story.server_tells(&locked_there(2));
+    story.wait(10);
+    assert_eq!(story.orders(), ["open attic for Runs"]);
+    assert!(story.asked.is_empty());
+}
+
+#[test]
+fn what_was_seen_before_it_was_opened_says_nothing_of_it() {
+    let mut story = Story::with_attic(ATTIC);
+    story.wait(10);
+    story.orders();
+    story.tell(Event::RoutesChanged);
+    story.attic_opened();
+    story.see(&[("laptop", present("/home/a", None))]);
+    story.server_tells(&locked_there(1));
+    assert_eq!((story.running(), story.orders()), (vec![], vec![]));
+    assert_eq!(story.codes("documents"), [""; 0]);
+    story.server_tells(&open_there(1));
+    assert_eq!(story.running(), ["documents"]);
+}
+
+#[test]
+fn what_is_told_names_the_server() {
+    let mut story = Story::with_attic_used();
+    story.attic_closed(Left::Safe(Closed::PluggedIn), Closer::Us);
+    assert_eq!(story.told_of_drives(), ["drive `attic` on `nas.local` is closed; it is safe to remove"]);
+}
+
+#[test]
+fn what_another_machine_opens_and_closes_is_let_go_by_nobody() {
+    let mut story = Story::with_attic(ATTIC);
+    for sight in [open_there(1), locked_there(1)] {
+        story.tell(Event::RoutesChanged);
+        story.server_tells(&sight);
+    }
+    assert_eq!(story.codes("photos"), [""; 0]);
+    story.wait(10);
+    assert_eq!(story.orders(), ["open attic for Runs"]);
+}
+
+#[test]
+fn one_that_a_person_there_closes_in_between_is_let_go_until_another_medium_comes() {
+    let mut story = Story::with_attic_used();
+    story.attic_closed(Left::Safe(Closed::PluggedIn), Closer::Another);
+    story.server_tells(&locked_there(1));
+    assert_eq!(story.codes("photos"), ["destination-not-mounted"]);
+    story.tell(Event::RoutesChanged);
+    story.server_is_silent();
+    assert_eq!(story.codes("photos"), ["host-unreachable"]);
+    story.wait(15);
+    story.server_tells(&locked_there(1));
+    assert_eq!(story.codes("photos"), ["destination-not-mounted"], "that the server was away changes nothing");
+    story.tell(Event::RoutesChanged);
+    story.server_tells(&locked_there(2));
+    assert_eq!(story.codes("photos"), [""; 0]);
+}
+
+#[test]
+fn a_lost_connection_leaves_it_open_until_the_server_is_reached_again() {
+    let mut story = Story::with_attic(ATTIC);
+    story.wait(10);
+    story.attic_opened();
+    story.server_tells(&open_there(1));
+    story.orders();
+    let lost = Interruption::Network("the server does not answer any more".into());
+    story.end("documents", Conclusion::Interrupted(lost));
+    // What is seen of it is old: the server is asked, and does not answer.
+    story.server_is_silent();
+    assert_eq!(story.codes("documents")[0], "host-unreachable");
+    story.wait(5);
+    assert_eq!(story.orders(), [""; 0], "nobody tries to close what is out of reach");
+    assert_eq!(story.told_of_drives(), [""; 0]);
+    story.wait(20);
+    story.server_tells(&open_there(1));
+    story.wait(40);
+    assert!(!story.running().is_empty(), "it goes on where it is open");
+    while let Some(sync) = story.running().first().cloned() {
+        story.end(&sync, Conclusion::Ok);
+    }
+    assert_eq!(story.orders(), ["close attic: PowerOff"]);
+}
+
+#[test]
+fn a_connection_that_breaks_while_it_is_closed_is_no_end_of_it() {
+    let mut story = Story::with_attic_used();
+    story.attic_closed(Left::OutOfReach(fault(HostTrouble::Silent)), Closer::Us);
+    assert_eq!(
+        story.told_of_drives(),
+        ["drive `attic` on `nas.local` may still be open: `nas.local` does not answer; do not pull it out"]
+    );
+    story.server_is_silent();
+    story.wait(15);
+    assert_eq!(story.orders(), [""; 0]);
+    story.server_tells(&open_there(1));
+    assert_eq!(story.orders(), ["close attic: PowerOff"], "at once, not when its turn would come");
+}
+
+#[test]
+fn what_could_not_be_opened_for_want_of_the_server_is_tried_when_it_is_back() {
+    let mut story = Story::with_attic(ATTIC);
+    story.wait(10);
+    story.orders();
+    story.not_opened("attic", OpeningTrouble::OutOfReach(Box::new(fault(HostTrouble::Silent))));
+    story.server_is_silent();
+    assert_eq!(story.orders(), [""; 0]);
+    story.wait(15);
+    story.server_tells(&locked_there(1));
+    // Part of it may have been done, which is undone first.
+    assert_eq!(story.orders(), ["close attic: Leave"]);
+    story.attic_closed(Left::AsFound, Closer::Us);
+    story.server_tells(&locked_there(1));
+    story.wait(2);
+    assert_eq!(story.orders(), ["open attic for Runs"]);
+}
+
+fn held(undo: Undo) -> Held {
+    let server = ServerKey(vec!["lan".parse().unwrap()]);
+    let at = HeldAt::There { server, node: "/dev/sdb1".into(), disk_seq: "9".into(), boot: "b".into() };
+    Held { volume: "attic".parse().unwrap(), uuid: USB.parse().unwrap(), at, undo }
+}
+
+fn after_a_dead_daemon(text: &str) -> Story {
+    let mut story = Story::new(text);
+    story.world.take_over(held(Undo::Lock));
+    story.see(&[("laptop", present("/home/a", None))]);
+    story
+}
+
+#[test]
+fn what_a_dead_daemon_left_open_is_closed_when_its_server_is_reached() {
+    let mut story = after_a_dead_daemon(&ATTIC.replace("every = \"1h\"", "enabled = false"));
+    assert_eq!(story.orders(), [""; 0], "nobody knows the network yet");
+    story.tell(Event::Network(Box::new(elsewhere())));
+    assert_eq!(story.orders(), [""; 0]);
+    story.tell(Event::Network(Box::new(at_home())));
+    assert_eq!(story.orders(), [""; 0]);
+    story.server_tells(&open_there(1));
+    assert_eq!(story.orders(), ["close attic: Leave"]);
+}
+
+#[test]
+fn what_is_left_over_at_a_server_is_closed_by_the_ways_to_it() {
+    let other =
+        ATTIC.replace("[volumes.attic]", "[volumes.loft]").replace("attic:", "loft:").replace("2d577679", "aaaaaaaa");
+    let mut story = after_a_dead_daemon(&other);
+    assert_eq!(story.orders(), [""; 0]);
+    story.tell(Event::Network(Box::new(at_home())));
+    assert!(
+        matches!(&story.drives[..], [DriveOrder::Close(closing)] if matches!(&closing.site, ClosingSite::There { uuid, routes } if uuid.as_str() == USB && routes.len() == 1)),
+        "{:?}",
+        story.drives
+    );
+    assert_eq!(story.orders(), ["close attic: Leave"]);
+}
+
+#[test]
+fn an_end_waits_for_what_can_be_closed_and_for_nothing_else() {
+    let mut story = Story::with_attic(ATTIC);
+    story.wait(10);
+    story.attic_opened();
+    story.server_tells(&open_there(1));
+    story.orders();
+    story.tell(Event::Stop);
+    story.end("documents", Conclusion::Interrupted(Interruption::Stopping));
+    assert_eq!(story.orders(), ["close attic: Leave"]);
+    assert!(!story.finished);
+    story.attic_closed(Left::Safe(Closed::PluggedIn), Closer::Us);
+    assert!(story.finished);
+
+    let mut story = Story::with_attic(ATTIC);
+    story.wait(10);
+    story.attic_opened();
+    story.server_tells(&open_there(1));
+    story.tell(Event::RoutesChanged);
+    story.server_is_silent();
+    story.tell(Event::Stop);
+    story.end("documents", Conclusion::Interrupted(Interruption::Stopping));
+    assert!(story.finished, "the next daemon closes what is out of reach");
+}
+
+#[test]
+fn a_person_mounts_and_ejects_it() {
+    let mut story = Story::with_attic(ATTIC);
+    let volume: VolumeName = "attic".parse().unwrap();
+    let (answer, mut mounted) = oneshot::channel();
+    story.tell(Event::Asked(Ask::Mount { volume: volume.clone(), answer }));
+    story.server_tells(&locked_there(1));
+    assert_eq!(story.orders(), ["open attic for Person"]);
+    story.attic_opened();
+    story.server_tells(&open_there(1));
+    assert_eq!(mounted.try_recv().unwrap(), Ok("nas.local:/media/attic/backups".into()));
+    let (answer, mut ejected) = oneshot::channel();
+    story.tell(Event::Asked(Ask::Unmount { volume, then: WhenDone::PowerOff, answer }));
+    story.server_tells(&open_there(1));
+    assert_eq!(story.orders(), ["close attic: PowerOff"]);
+    story.attic_closed(Left::Safe(Closed::PoweredOff), Closer::Us);
+    let (drive, left) = ejected.try_recv().unwrap().unwrap();
+    assert_eq!(left.sentence(&drive).unwrap(), "drive `attic` on `nas.local` is powered off; it is safe to remove");
+}
+
+#[test]
+fn one_without_the_directory_stays_open_for_a_person_and_not_for_runs() {
+    let missing = VolumeSight::Absent(Absence::NoDirectory("/media/attic/backups".into()));
+    let mut story = Story::with_attic(ATTIC);
+    let (answer, mut mounted) = oneshot::channel();
+    story.tell(Event::Asked(Ask::Mount { volume: "attic".parse().unwrap(), answer }));
+    story.server_tells(&locked_there(1));
+    assert_eq!(story.orders(), ["open attic for Person"]);
+    story.attic_opened();
+    story.server_tells(&missing);
+    let why = "drive `attic` on `nas.local` is mounted, but the directory of volume `attic` does not exist: \
+               /media/attic/backups";
+    assert_eq!(mounted.try_recv().unwrap(), Err(Refusal::Failed(why.into())));
+    assert_eq!(story.orders(), [""; 0]);
+
+    let mut story = Story::with_attic(ATTIC);
+    story.wait(10);
+    story.attic_opened();
+    story.server_tells(&missing);
+    assert_eq!(story.orders(), ["open attic for Runs", "close attic: Leave"]);
+    story.attic_closed(Left::Safe(Closed::PluggedIn), Closer::Us);
+    story.server_tells(&locked_there(1));
+    assert_eq!(story.codes("photos"), ["destination-not-mounted"], "it is tried at the pace of failures");
+    assert_eq!(story.orders(), [""; 0]);
+}
+
+#[test]
+fn two_directories_of_one_drive_are_opened_and_let_go_together() {
+    let second = ATTIC.replace("attic", "loft");
+    let second = second.split_once("[volumes.loft]").unwrap().1.split_once("[defaults]").unwrap().0;
+    let text = format!("{}\n[volumes.loft]{second}", ATTIC.replace("attic:photos", "loft:photos"));
+    let mut story = Story::with_attic(&text.replace("path = \"backups\"\n    \n", "path = \"more\"\n"));
+    story.wait(10);
+    assert_eq!(story.orders(), ["open attic for Runs"]);
+    story.attic_opened();
+    story.server_tells(&open_there(1));
+    assert_eq!(story.running(), ["documents"]);
+    story.end("documents", Conclusion::Ok);
+    assert_eq!((story.running(), story.orders()), (vec!["photos".to_owned()], vec![]));
+    story.end("photos", Conclusion::Ok);
+    assert_eq!(story.orders(), ["close attic: PowerOff"]);
+    story.attic_closed(Left::Safe(Closed::PluggedIn), Closer::Us);
+    story.server_tells(&locked_there(1));
+    assert_eq!(story.codes("photos"), [""; 0], "it was let go by nobody");
+    story.wait(3600);
+    assert_eq!(story.orders().len(), 1);
+    story.attic_opened();
+    story.server_tells(&open_there(1));
+    story.attic_closed(Left::Safe(Closed::PluggedIn), Closer::Another);
+    story.server_tells(&locked_there(1));
+    assert_eq!(story.codes("photos"), ["destination-not-mounted"]);
+}
+
+#[test]
+fn a_directory_of_a_server_is_no_drive() {
+    let mut story = Story::with_attic(
+        &ATTIC
+            .replace("drive = \"2d", "# \"2d")
+            .replace("mount = true", "")
+            .replace("passphrase", "#")
+            .replace("when-done", "#"),
+    );
+    let (answer, mut mounted) = oneshot::channel();
+    story.tell(Event::Asked(Ask::Mount { volume: "attic".parse().unwrap(), answer }));
+    story.server_tells(&open_there(1));
+    assert_eq!(mounted.try_recv().unwrap(), Err(Refusal::Failed("volume `attic` is no drive".into())));
+}
