@@ -1,21 +1,26 @@
-# An encrypted stick is plugged into the server: it is unlocked there with the passphrase from here, mounted, copied to,
-# locked and powered off. (The server is this guest, entered over ssh as an account without any session.)
+# A stick is plugged into the server, encrypted and closed. When alice is at home it is unlocked and mounted there for her
+# copy, over ssh and with the passphrase from her machine, and closed behind it. When the connection breaks, it stays open
+# until she is back, and is closed then.
 
 stick attic luks
-documents 20
-key=/home/alice/.config/nbkp/credentials/attic
-alice sh -ec 'umask 077; mkdir -p "${1%/*}"; printf canary-attic >"$1"' - "$key"
+documents 50
+root systemctl start radios nas
 root sh -ec 'install -d -m 700 -o nas /home/nas/.ssh
     install -d -m 700 -o alice /home/alice/.ssh
     su alice -c "ssh-keygen -q -t ed25519 -N \"\" -f ~/.ssh/id_ed25519"
     install -m 600 -o nas /home/alice/.ssh/id_ed25519.pub /home/nas/.ssh/authorized_keys
-    sed "s/^/127.0.0.1 /" /etc/ssh/ssh_host_ed25519_key.pub | su alice -c "cat >~/.ssh/known_hosts"'
+    sed "s/^/nas.home /" /etc/ssh/ssh_host_ed25519_key.pub | su alice -c "cat >~/.ssh/known_hosts"'
+key=/home/alice/.config/nbkp/credentials/attic
+alice sh -ec 'umask 077; mkdir -p "${1%/*}"; printf canary-attic >"$1"' - "$key"
 configure <<END
+[locations.home]
+ssids = ["Lighthouse"]
+[ssh-endpoints.nas]
+host = "nas.home"
+user = "nas"
+locations = ["home"]
 [credentials]
 provider = "file"
-[ssh-endpoints.nas]
-host = "127.0.0.1"
-user = "nas"
 [volumes.laptop]
 path = "~"
 [volumes.attic]
@@ -23,33 +28,61 @@ ssh = ["nas"]
 drive = "$(uuid attic)"
 mount = true
 passphrase = "attic"
-when-done = "lock"
+when-done = "power-off"
 [syncs.documents]
 source = "laptop:Documents"
 destination = "attic:documents"
 snapshots = "hard-link"
+rsync = { bandwidth = "2M" }
 END
-plug attic
-start
-waits_for not-authorized
-
-# The rule, with the UUID of what is inside.
 container=$(stick_at attic)-part1
-root sh -ec 'printf canary-attic | cryptsetup open --key-file - "$1" new
-    mount /dev/mapper/new /mnt; chown nas: /mnt; umount /mnt' - "$container"
+plug attic
+eventually 60 "the stick is in the server" root test -b "$container"
+# The whole filesystem belongs to the account that ssh enters there.
+root sh -ec 'cryptsetup open --key-file "$1" "$2" new; mount /dev/mapper/new /mnt; chown nas: /mnt; umount /mnt' \
+    - "$key" "$container"
 inside=$(root blkid --output value --match-tag UUID /dev/mapper/new)
 root cryptsetup close new
+
+start
+join() { desktop nmcli --wait 60 connection up home; }
+root systemctl start addresses
+eventually 120 "alice joins the network at home" join
+eventually 60 "status says where she is" status_says '.locations == ["home"]'
+waits_for not-authorized
+
+# The rule for the account at the server, with the UUID of what is inside, as the page on polkit tells.
 ctl drives polkit --volume attic | sed "s/var uuids = \\[/&\n        \"$inside\",/" |
     root sh -c 'cat >/etc/polkit-1/rules.d/60-nbkp-nas.rules; systemctl restart polkit'
+eventually 60 "with a rule it can be mounted" ctl mount attic
+holds "and prepared" ctl prepare documents
 
 closed() { root sh -c '! grep -q "/attic " /proc/mounts && [ "$(ls /dev/mapper)" = control ]'; }
-eventually 60 "it is mounted by hand" ctl mount attic
-quietly ctl prepare documents
+is_open() { ! closed; }
 ended 1 ok
-holds "the copy is like the source" is_copied /home/alice/Documents /media/nas/attic/documents/latest --no-owner --no-group
-holds "it is let go" ctl unmount attic
-holds "it is unmounted and locked" closed
-holds "it is taken back" ctl release attic
+eventually 60 "the stick is unmounted and locked" closed
+calls_it_safe() { [[ $(journal --grep='safe to remove' | wc -l) == "$1" ]]; }
+eventually 30 "and then said to be safe to remove" calls_it_safe 1
+
+big 60
 holds "she asks for a copy" ctl run documents
-ended 2 ok
-eventually 60 "it is unmounted and locked behind the run" closed
+copying 20
+root systemctl stop access-point
+note "the access point is gone"
+ended 2 interrupted 60
+holds "the stick is still open there" is_open
+holds "and nobody calls it safe" calls_it_safe 1
+root systemctl start addresses
+eventually 120 "the access point is back, and alice joins it" join
+ended 3 ok
+holds "it went on where it had stopped" record_says '.bytes_transferred < 55 * 1024 * 1024'
+eventually 60 "the stick is unmounted and locked" closed
+eventually 30 "and only then said to be safe to remove" calls_it_safe 2
+eventually 60 "alice looks at it" ctl mount attic
+holds "the copy is like the source" is_copied /home/alice/Documents /media/nas/attic/documents/latest --no-owner --no-group
+holds "she lets it go" ctl unmount attic
+holds "it is unmounted and locked" closed
+
+quietly manager stop nbkpd
+holds "the passphrase is in no journal" root sh -c '! journalctl --quiet | grep canary-attic'
+holds "nor in the state" alice sh -c '! grep -r canary-attic .local/state/nbkp'
