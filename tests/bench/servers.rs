@@ -30,8 +30,9 @@ pub fn address_to_question(host: &MiniHost, effort: &Effort, table: &Table) {
         nas.join();
         ours.push(milliseconds(ear.since(moment)));
         until("the server was asked", || nas.admitted() > asked);
-        nas.leave();
+        // Behind this it has answered: a question that is cut off would be waited for.
         host.ctl(&["scan", "-q"]).exits(0);
+        nas.leave();
 
         // Else it would ask a server that leaves at once, and wait for it.
         daemon.signal(Signal::STOP);
