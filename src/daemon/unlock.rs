@@ -11,23 +11,24 @@ use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::time::Duration;
 
 use crate::formats::ssh::drive::{self, Meant, State};
-use crate::formats::ssh::{answers, script};
+use crate::formats::ssh::script;
 use crate::formats::trouble as line;
-use crate::model::{CredentialName, CredentialProvider, OpeningTrouble};
+use crate::model::{BootTime, CredentialName, CredentialProvider, OpeningTrouble};
 use crate::os::process::{self, Bell, Launch, Leftovers, Stream, Wanted};
 use crate::os::secret::Secret;
 use crate::os::secrets::{self, SecretError};
 use crate::os::server_drive::{self, ServerDriveError};
+use crate::os::ssh::NoAnswer;
 use crate::os::udisks::{Udisks, UdisksError};
-use crate::os::{environment, files, programs, secret, ssh};
+use crate::os::{clock, environment, files, programs, secret, ssh};
 
 /// The hidden subcommand.
 pub const SUBCOMMAND: &str = "unlock-helper";
 
 /// How long the helper lives at the most: a key derivation on a slow machine takes some seconds.
 const LIFE: Duration = Duration::from_mins(1);
-/// How long the call of a server may take in it.
-const LIFE_OF_CALL: Duration = Duration::from_secs(50);
+/// So long before its end the helper gives up what it has a server do: nothing that it started outlives it.
+const MARGIN: Duration = Duration::from_secs(10);
 
 /// What the helper is told, on its command line and, of a server, on its standard input. None of it is secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -159,10 +160,11 @@ pub fn obey(words: &[String]) -> u8 {
 fn help(request: Request) -> std::io::Result<()> {
     secret::keep_to_ourselves();
     let name = request.name.clone();
+    let end = clock::boot().after(LIFE);
     let (done, result) = sync_channel(1);
     // Left behind if it takes too long, and gone with the process.
     std::thread::Builder::new().name("unlock".into()).spawn(move || {
-        let _ = done.send(unlock(&request));
+        let _ = done.send(unlock(&request, end));
     })?;
     let result = result.recv_timeout(LIFE).unwrap_or_else(|error| match error {
         RecvTimeoutError::Timeout => Err(OpeningTrouble::NoSecret(name, format!("nothing came within {LIFE:?}"))),
@@ -173,7 +175,7 @@ fn help(request: Request) -> std::io::Result<()> {
     output.flush()
 }
 
-fn unlock(request: &Request) -> Result<(), OpeningTrouble> {
+fn unlock(request: &Request, end: BootTime) -> Result<(), OpeningTrouble> {
     let name = || request.name.clone();
     let secret = secrets::fetch(&request.provider, &request.name).map_err(|error| match error {
         SecretError::Locked => OpeningTrouble::KeyringLocked(name()),
@@ -186,23 +188,36 @@ fn unlock(request: &Request) -> Result<(), OpeningTrouble> {
             Err(UdisksError::WrongSecret) => Err(OpeningTrouble::WrongSecret(name())),
             Err(error) => Err(trouble(&error)),
         },
-        Container::There { meant, way } => match unlock_there(meant, way, &secret) {
+        Container::There { meant, way } => match unlock_there(meant, way, &secret, end) {
             Err(ServerDriveError::WrongSecret) => Err(OpeningTrouble::WrongSecret(name())),
             done => done.map_err(trouble_there),
         },
     }
 }
 
-/// Has `udisksctl` at a server unlock it.
-fn unlock_there(meant: &Meant, way: &[OsString], secret: &Secret) -> Result<(), ServerDriveError> {
+/// Has `udisksctl` at a server unlock it. Of what comes back only a whole answer is told: a server may say anything, also
+/// what it was just handed.
+fn unlock_there(meant: &Meant, way: &[OsString], secret: &Secret, end: BootTime) -> Result<(), ServerDriveError> {
     const WHAT: &str = "unlock it";
-    let refused = |why: String| ServerDriveError::Refused(WHAT, why);
-    let said = ssh::hand_over(way.to_vec(), (script::UNLOCK, &meant.words()), secret, LIFE_OF_CALL);
-    let said = said.map_err(|trouble| refused(trouble.to_string()))?;
-    let facts = drive::read(&said.output).ok_or_else(|| refused(answers::shown(&said.errors)))?;
+    let unanswered = |why: &str| ServerDriveError::Unanswered(WHAT, why.into());
+    let left = end.since(clock::boot()).saturating_sub(MARGIN);
+    let said = ssh::hand_over(way.to_vec(), (script::UNLOCK, &meant.words()), secret, left);
+    let said = said.map_err(|trouble| {
+        unanswered(match trouble {
+            NoAnswer::TooLate => "the server took too long",
+            NoAnswer::NotStarted(_) => "ssh could not be started",
+            NoAnswer::CalledOff | NoAnswer::Talking(_) | NoAnswer::Ssh(_) | NoAnswer::Broken(_) => {
+                "the connection broke"
+            }
+        })
+    })?;
+    let facts = drive::read(&said.output).ok_or_else(|| unanswered("the answer makes no sense"))?;
     match facts.why {
         // It is open, whatever was said: somebody else may have done it at this moment.
-        Some(why) if facts.state == State::Locked => Err(server_drive::judge(WHAT, &why)),
+        Some(why) if facts.state == State::Locked => Err(match secret.text() {
+            Some(text) if why.contains(text) => unanswered("the server repeats what it was handed"),
+            Some(_) | None => server_drive::judge(WHAT, &why),
+        }),
         Some(_) | None => Ok(()),
     }
 }
@@ -229,6 +244,7 @@ pub(super) fn trouble_there(error: ServerDriveError) -> OpeningTrouble {
         ServerDriveError::Busy(..)
         | ServerDriveError::WrongSecret
         | ServerDriveError::Passing(..)
+        | ServerDriveError::Unanswered(..)
         | ServerDriveError::Refused(..) => OpeningTrouble::Other(error.to_string()),
     }
 }

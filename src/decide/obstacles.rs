@@ -235,7 +235,8 @@ pub fn exclusive_resources(root: &VolumeRoot) -> Vec<String> {
 pub fn drive_resource(root: &VolumeRoot) -> Option<String> {
     let uuid = &root.drive()?.uuid;
     Some(match root {
-        VolumeRoot::Server(server) => format!("drive {uuid} at {}", server.key()),
+        // By whichever way: two volumes may name other ways to the same server.
+        VolumeRoot::Server(_) => format!("drive {uuid} at a server"),
         VolumeRoot::Drive(_) | VolumeRoot::Directory(_) => format!("drive {uuid}"),
     })
 }

@@ -38,6 +38,9 @@ pub enum ServerDriveError {
     /// It is not so yet; the next look tells more.
     #[error("{0}: it did not come about: {1}")]
     Passing(&'static str, String),
+    /// Nobody said whether it was done; the next look tells whether it is so.
+    #[error("{0}: no answer came: {1}")]
+    Unanswered(&'static str, String),
     /// The passphrase opens nothing.
     #[error("unlock it: the passphrase is not the right one")]
     WrongSecret,
@@ -148,7 +151,8 @@ pub fn judge(what: &'static str, complaint: &str) -> ServerDriveError {
         Kind::Absent => ServerDriveError::Absent(words),
         Kind::NotAuthorized => ServerDriveError::NotAuthorized(what, words),
         Kind::Busy => ServerDriveError::Busy(what, words),
-        Kind::Passing | Kind::Unanswered => ServerDriveError::Passing(what, words),
+        Kind::Passing => ServerDriveError::Passing(what, words),
+        Kind::Unanswered => ServerDriveError::Unanswered(what, words),
         Kind::WrongSecret => ServerDriveError::WrongSecret,
         Kind::Refused => ServerDriveError::Refused(what, words),
     }

@@ -4,8 +4,10 @@ use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use nbkp::formats::ssh::drive::{Facts, Life, Meant, Medium, State, Tool, Verb, arguments, read};
+use nbkp::formats::ssh::drive::{Deed, Facts, Life, Meant, Medium, State, Tool, Verb, arguments, read};
 use nbkp::formats::ssh::script::{ACT, Answer, answer, text};
+
+use rustix::mount::{MountFlags, mount};
 
 use crate::bus::{Neighbour, system_bus};
 use crate::mini::{Stick, host, sh, uuid};
@@ -68,6 +70,55 @@ fn a_drive_is_mounted_and_let_go_under_each_shell() {
             // A loop device has nothing that could be powered off.
             assert!(act(shell, &this, Verb::PowerOff).why.is_some(), "{shell:?}");
         }
+    });
+}
+
+#[test]
+fn a_mount_point_may_have_any_name() {
+    host("scripts::a_mount_point_may_have_any_name", || {
+        let (_bus, _udisks) = (system_bus(), udisks());
+        let (_place, stick, any) = stick();
+        let point = PathBuf::from("/run/Bücher und \\x41 \\040 'viel'");
+        std::fs::create_dir(&point).unwrap();
+        let node = stick.node.clone().unwrap();
+        for shell in SHELLS {
+            mount(&node, &point, "ext4", MountFlags::empty(), None).unwrap();
+            let seen = act(shell, &any, Verb::Look);
+            assert_eq!(seen.state, State::Open(point.clone()), "{shell:?}");
+            let inside = std::fs::File::create(point.join("file")).unwrap();
+            let users = act(shell, &any, Verb::Users).users;
+            assert_eq!(users.iter().map(|user| user.pid).collect::<Vec<_>>(), [std::process::id()], "{shell:?}");
+            drop(inside);
+            let closed = act(shell, &any, Verb::Unmount);
+            assert_eq!((closed.state, closed.deed, closed.unflushed), (State::Closed, Deed::Done, None), "{shell:?}");
+            assert_eq!(act(shell, &any, Verb::Unmount).deed, Deed::Undone, "it is so already");
+        }
+    });
+}
+
+#[test]
+fn a_filesystem_over_several_devices_is_open_by_whichever_is_meant() {
+    host("scripts::a_filesystem_over_several_devices_is_open_by_whichever_is_meant", || {
+        let (_bus, _udisks) = (system_bus(), udisks());
+        let place = tempfile::tempdir().unwrap();
+        let mut sticks = ["first", "second"].map(|name| {
+            Stick::new(&place.path().join(name), &format!("mkfs.btrfs -q -f -U {}", uuid().replace('2', "3")))
+        });
+        let parts = sticks.each_mut().map(|stick| stick.plug().display().to_string());
+        sh(&format!("mkfs.btrfs -q -f -U {} {} {}", uuid(), parts[0], parts[1]));
+        sh(&format!("udevadm trigger --settle {0} {1} && btrfs device scan {0} {1}", parts[0], parts[1]));
+        sh(&format!("mkdir /run/both && mount {} /run/both", parts[1]));
+        let any = Meant { uuid: uuid().parse().unwrap(), medium: None };
+        for shell in SHELLS {
+            let seen = act(shell, &any, Verb::Look);
+            assert_eq!((&seen.state, seen.nodes.len()), (&State::Open("/run/both".into()), 2), "{shell:?}");
+            for node in &parts {
+                let medium = Medium { node: node.into(), ..seen.medium().unwrap() };
+                let this = act(shell, &Meant { medium: Some(medium), ..any.clone() }, Verb::Look);
+                assert_eq!(this.state, State::Open("/run/both".into()), "{shell:?} {node}");
+            }
+        }
+        sh("umount /run/both");
     });
 }
 

@@ -158,6 +158,7 @@ pub fn in_use_in_a_container_there_it_is_not_called_safe(host: &MiniHost) {
     until("the container is there", || text_of(&comm) == "sleep\n");
     host.ctl(&["eject", "attic"]).exits(1).says("still in use").says("do not pull it out");
     assert_eq!(points(&drive).len(), 0, "there it is unmounted all the same");
+    host.ctl(&["eject", "attic"]).exits(1).says("still in use").says("do not pull it out");
     container.kill();
     host.ctl(&["eject", "attic"]).exits(0).says("safe to remove");
 }
@@ -168,7 +169,8 @@ pub fn two_machines_share_it(host: &MiniHost) {
     host.source("photos").write_big("film", 16, 7);
     let nas = host.server("nas");
     let mut drive = host.drive("attic", Ext4).prepared_for("documents").prepared_plainly_for("photos");
-    let hook = "hooks = { after = [\"sh\", \"-c\", \"until test -e /run/go-on; do sleep 0.05; done\"] }";
+    let hook =
+        "hooks = { after = [\"sh\", \"-c\", \"touch /run/copied; until test -e /run/go-on; do sleep 0.05; done\"] }";
     let config = attic(host, &nas, &drive, "");
     host.configure(&config.clone().sync("documents", "attic", "hard-link", hook));
     drive.attach();
@@ -187,8 +189,11 @@ pub fn two_machines_share_it(host: &MiniHost) {
         command
     });
     second.wait_until_ready();
-    let running = || host.ctl_of("other", &["status", "--json"]).json()["running"][0]["step"] == "copy";
-    until("the other machine copies", running);
+    until("the first one has copied", || Path::new("/run/copied").exists());
+    let bytes = || host.ctl_of("other", &["status", "--json"]).json()["running"][0]["bytes"].as_u64();
+    until("the other machine copies", || bytes().is_some_and(|bytes| bytes > 0));
+    // However long the first one takes to come to its end.
+    run("pkill", &[&"-STOP", &"-x", &"rsync"]);
     std::fs::write("/run/go-on", "").unwrap();
     host.run_ends("documents", 1, "ok");
     until("the first one names what is in its way", || {
@@ -196,6 +201,7 @@ pub fn two_machines_share_it(host: &MiniHost) {
         log.contains("is still in use: ") && log.contains("rsync (process")
     });
     assert_eq!(points(&drive), [point]);
+    run("pkill", &[&"-CONT", &"-x", &"rsync"]);
     until("the other one is done", || second.log().contains("photos: done"));
     until_unmounted(&drive);
     until("the first one says that it is safe", || first.log().contains(&safe(&nas)));

@@ -65,7 +65,8 @@ fn close(closing: &Closing, state_dir: &Path, ssh: &SshPlace) -> (Left, Closer) 
     };
     // What was done elsewhere is the business of whoever closes it there.
     let held = held.filter(|held| match (&held.at, &closing.site) {
-        (HeldAt::Here { .. }, ClosingSite::Here(_)) | (HeldAt::There { .. }, ClosingSite::There { .. }) => true,
+        (HeldAt::Here { .. }, ClosingSite::Here(_)) => true,
+        (HeldAt::There { .. }, ClosingSite::There { uuid, .. }) => held.uuid == *uuid,
         (HeldAt::Here { .. }, ClosingSite::There { .. }) | (HeldAt::There { .. }, ClosingSite::Here(_)) => false,
     });
     let (left, closer) = match &closing.site {

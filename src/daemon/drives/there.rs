@@ -5,9 +5,9 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use super::{Changes, PAUSE, UNTIL_BUSY};
-use crate::daemon::job::{Closer, Closing, Expected, Opening};
+use crate::daemon::job::{Closer, Closing, Opening};
 use crate::daemon::unlock::{self, Container};
-use crate::formats::ssh::drive::{Facts, Life, Meant, Medium, Role, State, Tool};
+use crate::formats::ssh::drive::{Deed, Facts, Life, Meant, Medium, Role, State, Tool};
 use crate::formats::ssh::script::Marks;
 use crate::model::{
     Closed, DriveUuid, Held, HeldAt, Holder, Left, Mounting, OpeningTrouble, Route, ServerKey, Undo, VolumeName,
@@ -45,10 +45,24 @@ pub(super) fn open(
     let mut changes = Changes::new(opening, at, undo(&facts.state), state_dir);
     if let (State::Locked, Mounting::ForTheRun { passphrase: Some(name) }) = (&facts.state, &opening.drive.mounting) {
         let way = ssh::way(connection.route(), place).map_err(|fault| OpeningTrouble::OutOfReach(Box::new(fault)))?;
-        unlock::by_helper(Container::There { meant: meant.clone(), way }, name, &opening.credentials)?;
+        let unlocked = unlock::by_helper(Container::There { meant: meant.clone(), way }, name, &opening.credentials);
+        unlocked.or_else(|trouble| after_all(&connection, &meant, trouble))?;
     }
     let mounted = mount(&connection, &meant).map_err(unlock::trouble_there)?;
     changes.settle(mounted);
+    Ok(())
+}
+
+/// A server that did not say what became of an unlocking may go on with it. It is ours then, and closed behind the runs.
+fn after_all(connection: &ServerDrive, meant: &Meant, trouble: OpeningTrouble) -> Result<(), OpeningTrouble> {
+    let OpeningTrouble::Other(_) = trouble else { return Err(trouble) };
+    let begun = clock::boot();
+    while connection.look(meant).map_err(unlock::trouble_there)?.state == State::Locked {
+        if clock::boot().since(begun) > UNTIL_SEEN {
+            return Err(trouble);
+        }
+        sleep(Duration::from_secs(1));
+    }
     Ok(())
 }
 
@@ -97,12 +111,16 @@ fn mount(connection: &ServerDrive, meant: &Meant) -> Result<Done, ServerDriveErr
         let late = clock::boot().since(begun) > UNTIL_SEEN;
         facts = match connection.mount(meant) {
             Ok(facts) => {
-                done = Done::Changed;
+                if facts.deed == Deed::Done {
+                    done = Done::Changed;
+                }
                 facts
             }
             // Somebody else does the same, or udisks2 does not know it yet: the next look tells.
-            Err(ServerDriveError::Passing(..)) if !late => {
-                done = Done::AlreadySo;
+            Err(ServerDriveError::Passing(..)) if !late => connection.look(meant)?,
+            // What was asked may go on, and is ours.
+            Err(ServerDriveError::Unanswered(..)) if !late => {
+                done = Done::Changed;
                 connection.look(meant)?
             }
             Err(error) => return Err(error),
@@ -125,7 +143,8 @@ pub(super) fn close(
 ) -> (Left, Closer) {
     let closed =
         connect(&closing.volume, routes, place).and_then(|connection| Work { connection, closing }.close(uuid, held));
-    closed.unwrap_or_else(|error| (told(error), Closer::Us))
+    // One that is closed already may have been closed by another machine, which is no word of a person.
+    (closed.unwrap_or_else(told), Closer::Us)
 }
 
 /// A drive that is being closed.
@@ -135,72 +154,90 @@ struct Work<'a> {
 }
 
 impl Work<'_> {
-    fn close(&self, uuid: &DriveUuid, held: Option<&Held>) -> Result<(Left, Closer), ServerDriveError> {
+    fn close(&self, uuid: &DriveUuid, held: Option<&Held>) -> Result<Left, ServerDriveError> {
         let (mut meant, undo) = meant(uuid, held);
         let facts = self.connection.look(&meant)?;
         if is_gone(&meant, &facts) {
-            return Ok((Left::Gone, Closer::Us));
+            return Ok(Left::Gone);
         }
         if undo == Undo::Nothing && self.closing.then == WhenDone::Leave {
-            return Ok((Left::AsFound, Closer::Us));
+            return Ok(Left::AsFound);
         }
         if facts.state == State::Ambiguous {
-            return Ok((Left::Stuck("several devices there carry its UUID".into()), Closer::Us));
+            return Ok(Left::Stuck("several devices there carry its UUID".into()));
         }
         if facts.tool == Tool::Missing {
             return Err(ServerDriveError::Absent("the program `udisksctl` is missing".into()));
         }
         meant.medium = meant.medium.or_else(|| facts.medium());
-        let closer = match (self.closing.expected, &facts.state) {
-            (Expected::Anyhow, _) | (Expected::Mounted, State::Open(_)) => Closer::Us,
-            (Expected::Mounted, _) => Closer::Another,
-        };
-        Ok((self.close_it(&meant, undo, facts)?, closer))
+        self.close_it(&meant, undo, facts)
     }
 
+    /// Unmounts and locks it, until a look shows that it is so: somebody else may mount it again at any moment, and what
+    /// was asked for is nothing that was done.
     fn close_it(&self, meant: &Meant, undo: Undo, facts: Facts) -> Result<Left, ServerDriveError> {
-        let mut facts = facts;
-        let was_open = matches!(facts.state, State::Open(_));
-        let begun = clock::boot();
-        while let State::Open(point) = &facts.state {
-            if clock::boot().since(begun) > UNTIL_CLOSED {
-                let why = format!("it is mounted at {} again and again", point.display());
-                return Err(ServerDriveError::Passing("unmount it", why));
-            }
-            facts = match self.patiently(meant, |connection| connection.unmount(meant))? {
-                Ok(facts) => facts,
-                Err(holders) => return Ok(Left::InUse(holders)),
-            };
-        }
-        if was_open && let Some(holders) = self.still_in_use(meant)? {
-            return Ok(Left::InUse(holders));
-        }
         let then = self.closing.then;
-        if facts.role == Role::Encrypted
-            && facts.state == State::Closed
-            && (undo == Undo::Lock || matches!(then, WhenDone::Lock | WhenDone::PowerOff))
-        {
-            facts = match self.patiently(meant, |connection| connection.lock(meant))? {
+        let locks = undo == Undo::Lock || matches!(then, WhenDone::Lock | WhenDone::PowerOff);
+        let begun = clock::boot();
+        let mut facts = facts;
+        loop {
+            if is_gone(meant, &facts) {
+                return Ok(Left::Gone);
+            }
+            let is_late = clock::boot().since(begun) > UNTIL_CLOSED;
+            let done = match &facts.state {
+                State::Open(point) if is_late => {
+                    let why = format!("it is mounted at {} again and again", point.display());
+                    return Err(ServerDriveError::Passing("unmount it", why));
+                }
+                State::Open(_) => self.patiently(meant, |connection| connection.unmount(meant))?,
+                State::Ambiguous => return Ok(Left::Stuck("several devices there carry its UUID".into())),
+                State::Closed => match self.still_in_use(meant)? {
+                    Err(holders) => return Ok(Left::InUse(holders)),
+                    Ok(seen) if seen.state != State::Closed => Ok(seen),
+                    Ok(seen) if !locks || seen.role == Role::Plain => return Ok(self.left(meant, seen)),
+                    Ok(_) if is_late => {
+                        return Err(ServerDriveError::Passing("lock it", "it is open again and again".into()));
+                    }
+                    Ok(_) => match self.patiently(meant, |connection| connection.lock(meant))? {
+                        // Named by what was in it, it is to be seen no more.
+                        Ok(seen) if seen.state == State::Unplugged && seen.deed == Deed::Done => {
+                            return Ok(self.left(meant, seen));
+                        }
+                        locked => locked,
+                    },
+                },
+                State::Locked | State::Unplugged => return Ok(self.left(meant, facts)),
+            };
+            facts = match done {
                 Ok(facts) => facts,
                 Err(holders) => return Ok(Left::InUse(holders)),
             };
         }
+    }
+
+    /// How a drive is left behind of which nothing is in use any more.
+    fn left(&self, meant: &Meant, facts: Facts) -> Left {
         if !facts.others.is_empty() {
-            return Ok(Left::Shared(facts.others));
+            return Left::Shared(facts.others);
         }
-        Ok(Left::Safe(if then == WhenDone::PowerOff { self.power_off(meant) } else { Closed::PluggedIn }))
+        let powers_off = self.closing.then == WhenDone::PowerOff;
+        Left::Safe(if powers_off { self.power_off(meant) } else { Closed::PluggedIn })
     }
 
     /// Nothing of it is in use any more, which is what matters: not all hardware can be powered off.
     fn power_off(&self, meant: &Meant) -> Closed {
+        let volume = &self.closing.volume;
         match self.connection.power_off(meant) {
-            Ok(_) => Closed::PoweredOff,
+            Ok(facts) if facts.deed == Deed::Done => return Closed::PoweredOff,
+            Ok(_) => {
+                tracing::info!(nbkp.volume = %volume, "drive `{volume}` is closed, and not powered off: it is not seen");
+            }
             Err(error) => {
-                let volume = &self.closing.volume;
                 tracing::info!(nbkp.volume = %volume, "drive `{volume}` is closed, and not powered off: could not {error}");
-                Closed::PluggedIn
             }
         }
+        Closed::PluggedIn
     }
 
     /// Tries for a while what others may be in the way of; if they stay, tells who they are.
@@ -216,24 +253,26 @@ impl Work<'_> {
                 Ok(facts) => return Ok(Ok(facts)),
                 Err(ServerDriveError::Busy(..)) if late => return Ok(Err(self.connection.users(meant)?.users)),
                 // Somebody else may have done it meanwhile.
-                Err(ServerDriveError::Passing(..)) if !late => return Ok(Ok(self.connection.look(meant)?)),
+                Err(ServerDriveError::Passing(..) | ServerDriveError::Unanswered(..)) if !late => {
+                    return Ok(Ok(self.connection.look(meant)?));
+                }
                 Err(ServerDriveError::Busy(..)) => sleep(PAUSE),
                 Err(error) => return Err(error),
             }
         }
     }
 
-    /// Whether what is unmounted there is in use elsewhere, as in a container. The kernel needs a moment to be done with
-    /// it.
-    fn still_in_use(&self, meant: &Meant) -> Result<Option<Vec<Holder>>, ServerDriveError> {
+    /// How it stands, unless it is in use elsewhere though it is not mounted there, as in a container. The kernel needs a
+    /// moment to be done with it.
+    fn still_in_use(&self, meant: &Meant) -> Result<Result<Facts, Vec<Holder>>, ServerDriveError> {
         let begun = clock::boot();
         loop {
             let facts = self.connection.users(meant)?;
-            if facts.users.is_empty() && facts.life == Life::Gone {
-                return Ok(None);
+            if facts.state != State::Closed || (facts.users.is_empty() && facts.life == Life::Gone) {
+                return Ok(Ok(facts));
             }
             if clock::boot().since(begun) > UNTIL_BUSY {
-                return Ok(Some(facts.users));
+                return Ok(Err(facts.users));
             }
             sleep(PAUSE);
         }
@@ -269,6 +308,7 @@ fn told(error: ServerDriveError) -> Left {
         | ServerDriveError::Busy(..)
         | ServerDriveError::WrongSecret
         | ServerDriveError::Passing(..)
+        | ServerDriveError::Unanswered(..)
         | ServerDriveError::Refused(..) => Left::Stuck(format!("could not {error}")),
     }
 }

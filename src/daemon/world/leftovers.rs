@@ -1,6 +1,7 @@
 //! Drives that are left over: open by our doing, while the configuration calls their volumes otherwise or no longer.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::daemon::job::{Closing, ClosingSite, DriveOrder, Expected, Sake};
 use crate::daemon::world::drives::{Hand, until_again};
@@ -136,6 +137,20 @@ impl World {
         matches!(leftover.site, LeftAt::Here) || self.reach.network().is_some()
     }
 
+    /// Whether nobody knows how to reach it: the configuration names no way to its server any more.
+    fn has_no_way(&self, leftover: &Leftover) -> bool {
+        matches!(self.site_of(leftover), ClosingSite::There { routes, .. } if routes.is_empty())
+    }
+
+    /// The configuration or the network is another one, and there may be a way.
+    pub(super) fn try_leftovers_again(&mut self, now: &Now) {
+        for leftover in &mut self.leftovers {
+            if let Hand::Stuck { again, .. } = &mut leftover.hand {
+                *again = now.boot;
+            }
+        }
+    }
+
     fn site_of(&self, leftover: &Leftover) -> ClosingSite {
         let LeftAt::There { uuid, server, routes } = &leftover.site else { return ClosingSite::Here(None) };
         let named = reach::routes(server, &self.configuration, self.reach.locations());
@@ -199,7 +214,8 @@ impl World {
         let tries = leftover.tries;
         let failed = left.is_open();
         if failed {
-            leftover.hand = Hand::Stuck { again: now.boot.after(until_again(tries)), tries };
+            let wait = if self.has_no_way(&leftover) { Duration::MAX } else { until_again(tries) };
+            leftover.hand = Hand::Stuck { again: now.boot.after(wait), tries };
             self.leftovers.push(leftover);
         }
         if !failed || tries == 1 {

@@ -331,6 +331,7 @@ impl World {
                     self.configuration = configuration;
                     self.fit_to_configuration(now);
                     self.refuse_words_of_others(&before);
+                    self.try_leftovers_again(now);
                     self.look(Scope::everything(), effects);
                     self.ask_servers(&Asked::All, now, effects);
                 }

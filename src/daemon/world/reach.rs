@@ -130,6 +130,7 @@ impl World {
         for server in self.reach.servers.values_mut() {
             (server.failures, server.missing, server.again) = (0, 0, None);
         }
+        self.try_leftovers_again(now);
         self.ask_servers(&Asked::All, now, effects);
     }
 

@@ -108,6 +108,8 @@ pub struct Facts {
     pub tool: Tool,
     /// Those who use it, where they were looked for.
     pub users: Vec<Holder>,
+    /// Whether what was asked for was done.
+    pub deed: Deed,
     /// Why it was not done, in the words of the program that was to do it.
     pub why: Option<String>,
     /// Why what was written to it did not reach it.
@@ -147,6 +149,16 @@ pub enum Life {
     Gone,
 }
 
+/// Whether something was done. It is not, without any reason told, where there was nothing to do: the drive was so
+/// already, is gone, or is another one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Deed {
+    /// It was, by the program that was asked to do it.
+    Done,
+    /// It was not.
+    Undone,
+}
+
 /// Whether a program is there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tool {
@@ -179,6 +191,7 @@ pub fn read(answer: &[u8]) -> Option<Facts> {
         life: Life::Gone,
         tool: Tool::There,
         users: Vec::new(),
+        deed: Deed::Undone,
         why: None,
         unflushed: None,
     };
@@ -193,6 +206,7 @@ pub fn read(answer: &[u8]) -> Option<Facts> {
             "seq" => facts.seq = shown(text),
             "other" => facts.others.extend(path(text)),
             "alive" => facts.life = Life::Alive,
+            "done" => facts.deed = Deed::Done,
             "missing" => facts.tool = Tool::Missing,
             "why" => facts.why = Some(shown(text)),
             "unflushed" => facts.unflushed = Some(shown(text)),

@@ -49,7 +49,8 @@ join() { desktop nmcli --wait 60 connection up home; }
 root systemctl start addresses
 eventually 120 "alice joins the network at home" join
 eventually 60 "status says where she is" status_says '.locations == ["home"]'
-waits_for not-authorized
+refused() { ! ctl mount attic 2>"$machine/said" && grep --quiet 'polkit does not let this account' "$machine/said"; }
+eventually 60 "without a rule it may not be unlocked" refused
 
 # The rule for the account at the server, with the UUID of what is inside, as the page on polkit tells.
 ctl drives polkit --volume attic | sed "s/var uuids = \\[/&\n        \"$inside\",/" |

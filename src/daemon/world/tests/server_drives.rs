@@ -201,9 +201,18 @@ fn what_another_machine_opens_and_closes_is_let_go_by_nobody() {
 }
 
 #[test]
-fn one_that_a_person_there_closes_in_between_is_let_go_until_another_medium_comes() {
+fn one_that_is_ejected_is_let_go_until_another_medium_comes() {
     let mut story = Story::with_attic_used();
-    story.attic_closed(Left::Safe(Closed::PluggedIn), Closer::Another);
+    story.attic_closed(Left::Safe(Closed::PluggedIn), Closer::Us);
+    story.server_tells(&locked_there(1));
+    assert_eq!(story.codes("photos"), [""; 0], "what another machine may have closed is let go by nobody");
+    let (answer, mut ejected) = oneshot::channel();
+    let volume = "attic".parse().unwrap();
+    story.tell(Event::Asked(Ask::Unmount { volume, then: WhenDone::PowerOff, answer }));
+    story.server_tells(&locked_there(1));
+    assert_eq!(story.orders(), ["close attic: PowerOff"]);
+    story.attic_closed(Left::Safe(Closed::PluggedIn), Closer::Us);
+    assert!(ejected.try_recv().unwrap().is_ok());
     story.server_tells(&locked_there(1));
     assert_eq!(story.codes("photos"), ["destination-not-mounted"]);
     story.tell(Event::RoutesChanged);
@@ -316,6 +325,23 @@ fn what_is_left_over_at_a_server_is_closed_by_the_ways_to_it() {
 }
 
 #[test]
+fn what_is_left_over_at_a_server_that_nobody_names_waits_for_a_way() {
+    let mut story = after_a_dead_daemon(HOUSE);
+    story.tell(Event::Network(Box::new(at_home())));
+    assert_eq!(story.orders(), ["close attic: Leave"]);
+    story.attic_closed(Left::OutOfReach(fault(HostTrouble::Silent)), Closer::Us);
+    assert_eq!(story.told_of_drives().len(), 1);
+    story.wait(100_000);
+    assert_eq!(story.orders(), [""; 0], "there is no way, however long one tries");
+    let named = ATTIC.replace("[volumes.attic]", "[volumes.loft]").replace("attic:", "loft:").replace("2d57", "aaaa");
+    story.tell(Event::Configured(Ok(configuration(&named))));
+    assert_eq!(story.orders(), ["close attic: Leave"]);
+    story.attic_closed(Left::OutOfReach(fault(HostTrouble::Silent)), Closer::Us);
+    story.wait(100);
+    assert_eq!(story.orders(), ["close attic: Leave"], "it is tried again while there is a way");
+}
+
+#[test]
 fn an_end_waits_for_what_can_be_closed_and_for_nothing_else() {
     let mut story = Story::with_attic(ATTIC);
     story.wait(10);
@@ -406,11 +432,6 @@ fn two_directories_of_one_drive_are_opened_and_let_go_together() {
     assert_eq!(story.codes("photos"), [""; 0], "it was let go by nobody");
     story.wait(3600);
     assert_eq!(story.orders().len(), 1);
-    story.attic_opened();
-    story.server_tells(&open_there(1));
-    story.attic_closed(Left::Safe(Closed::PluggedIn), Closer::Another);
-    story.server_tells(&locked_there(1));
-    assert_eq!(story.codes("photos"), ["destination-not-mounted"]);
 }
 
 #[test]

@@ -6,9 +6,13 @@ verb=$5
 # told TEXT: in one line.
 told() { printf %s "$1" | tr '\n\t' '  ' | head -c 500; }
 
-# asked VERB NODE: has it done, or tells why not.
+# asked VERB NODE: has it done, and tells that it was; or why not.
 asked() {
-    why=$(udisksctl "$1" --no-user-interaction -b "$2" 2>&1 </dev/null) || printf 'why %s\n' "$(told "$why")"
+    if why=$(udisksctl "$1" --no-user-interaction -b "$2" 2>&1 </dev/null); then
+        echo 'done'
+    else
+        printf 'why %s\n' "$(told "$why")"
+    fi
 }
 
 # flushed: what is not on the drive yet goes there now; if it cannot, the drive is not what it seems.
@@ -32,7 +36,8 @@ others() {
 # alive: whether the kernel still works on the filesystem, though it may be mounted nowhere that can be seen from here.
 alive() {
     name=$(basename "$inside")
-    [ -e "/sys/fs/btrfs/$(lsblk -dnro UUID "$inside")" ] || [ -e "/sys/fs/ext4/$name" ] ||
+    uuid=$(lsblk -dnro UUID "$inside" 2>/dev/null)
+    { [ -n "$uuid" ] && [ -e "/sys/fs/btrfs/$uuid" ]; } || [ -e "/sys/fs/ext4/$name" ] ||
         [ -e "/sys/fs/xfs/$name" ] || [ -e "/sys/fs/f2fs/$name" ]
 }
 

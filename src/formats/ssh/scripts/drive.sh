@@ -18,6 +18,25 @@ are_one() {
     [ "$parts" -eq $# ]
 }
 
+# mounted NODE: where it is mounted; nothing if it is not. findmnt writes a byte that is no ASCII as \xHH, and a
+# backslash only where that would look the same.
+mounted() {
+    rest=$(findmnt -fnlo TARGET -S "$1" 2>/dev/null)
+    point=
+    while :; do
+        case $rest in
+            *\\x[0-9a-f][0-9a-f]*) ;;
+            *) break ;;
+        esac
+        tail=${rest#*\\x}
+        point=$point${rest%%\\x*}
+        rest=${tail#??}
+        byte=$(printf "\\$(printf %03o "0x${tail%"$rest"}")x")
+        point=$point${byte%x}
+    done
+    point=$point$rest
+}
+
 # drive UUID NODE: looks at the drive that carries this UUID, or at this one of several that do, if a node is given. Sets
 #   state      unplugged, ambiguous, locked, closed (not mounted) or open
 #   role       encrypted, or plain
@@ -30,16 +49,21 @@ drive() {
     state=unplugged role=plain container='' inside='' point='' seq=''
     boot=$(cat /proc/sys/kernel/random/boot_id 2>/dev/null)
     nodes=$(carriers "$1")
-    if [ -n "$2" ]; then
-        nodes=$(printf '%s\n' "$nodes" | grep -Fx -- "$2")
+    meant=$2
+    if [ -n "$meant" ] && ! printf '%s\n' "$nodes" | grep -qFx -- "$meant"; then
+        nodes=
     fi
     [ -n "$nodes" ] || return 0
     # Names of nodes have no blanks.
     # shellcheck disable=SC2086
     set -- $nodes
     if ! are_one "$@"; then
-        state=ambiguous
-        return 0
+        if [ -z "$meant" ]; then
+            state=ambiguous
+            return 0
+        fi
+        nodes=$meant
+        set -- "$meant"
     fi
     case $(lsblk -dnro TYPE,FSTYPE "$1" 2>/dev/null) in
         *' crypto_LUKS')
@@ -53,7 +77,7 @@ drive() {
             ;;
         *) inside=$1 ;;
     esac
-    disk=/sys/class/block/$(basename "${container:-$1}")
+    disk=/sys/class/block/$(basename "${container:-${meant:-$1}}")
     # A partition has no number of its own; that of its disk is one directory up.
     seq=$(cat "$disk/diskseq" 2>/dev/null || cat "$disk/../diskseq" 2>/dev/null)
     if [ -z "$inside" ]; then
@@ -65,7 +89,7 @@ drive() {
     for part in "$@"; do
         # A mapped device is known by two names.
         for name in "$part" $(lsblk -dnrpo NAME "$part" 2>/dev/null); do
-            point=$(findmnt -fnlo TARGET -S "$name" 2>/dev/null)
+            mounted "$name"
             if [ -n "$point" ]; then
                 state=open
                 return 0

@@ -2,8 +2,10 @@
 # on through a pipe, and is nowhere else: in no variable, no file and no argument. (What sshd gives may be a socket, which
 # cannot be opened by the name of /dev/stdin.)
 drive "$1" "$2" </dev/null
+# Nobody waits for it longer than this.
+limit=$(command -v timeout) && limit="$limit 40"
 if [ "$state" = locked ] && [ "$boot/$seq" = "$3/$4" ]; then
-    why=$(cat | udisksctl unlock --no-user-interaction --key-file /dev/stdin -b "$container" 2>&1) ||
+    why=$(cat | $limit udisksctl unlock --no-user-interaction --key-file /dev/stdin -b "$container" 2>&1) ||
         printf 'why %s\n' "$(printf %s "$why" | tr '\n\t' '  ' | head -c 500)"
     drive "$1" "$2" </dev/null
 fi
