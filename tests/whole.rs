@@ -191,9 +191,12 @@ scenarios! {
         what_is_broken_is_named_with_its_remedy
         a_state_directory_that_takes_nothing_is_found
         a_keyring_that_is_locked_or_away_is_found
+        that_udisks_is_missing_is_told_once
         with_the_printed_rule_a_user_may_mount
         a_mount_point_without_its_mount_is_found
         it_does_the_same_without_a_daemon
+        without_a_daemon_it_changes_nothing
+        without_a_daemon_it_leaves_open_what_a_killed_one_opened
         what_does_not_answer_costs_its_own_test;
     notices:
         a_start_can_be_held

@@ -13,7 +13,7 @@ use crate::decide::diagnosis::daemon;
 use crate::formats::config::Colour;
 use crate::formats::json;
 use crate::formats::wire::{Diagnosis, Request};
-use crate::model::{Area, Examined, Flaw, Severity};
+use crate::model::{Area, Examined, Flaw, Severity, StandIn};
 use crate::os::environment::Paths;
 use crate::os::service;
 
@@ -21,7 +21,7 @@ use crate::os::service;
 pub fn doctor(
     paths: &Paths,
     output: &mut Output,
-    alone: impl FnOnce(&Paths) -> Result<UnixStream, (u8, String)>,
+    alone: impl FnOnce(&Paths, StandIn) -> Result<UnixStream, (u8, String)>,
 ) -> Result<Exit, Problem> {
     let diagnosis = match Connection::open(&paths.socket) {
         Ok(connection) => {
@@ -47,15 +47,15 @@ fn asked(mut connection: Connection) -> Result<Diagnosis, Problem> {
     Ok(connection.ask(&Request::Doctor)?.decode()?)
 }
 
-/// Does the same tests in this process. What keeps it from that is a finding, too.
+/// Does the same tests in this process, which changes nothing. What keeps it from that is a finding, too.
 fn without_daemon(
     paths: &Paths,
     socket: &Path,
-    alone: impl FnOnce(&Paths) -> Result<UnixStream, (u8, String)>,
+    alone: impl FnOnce(&Paths, StandIn) -> Result<UnixStream, (u8, String)>,
 ) -> Result<Diagnosis, Problem> {
     let rest = match unusable(paths) {
         Some(refused) => Diagnosis::new(&[refused]),
-        None => match alone(paths) {
+        None => match alone(paths, StandIn::Looks) {
             Ok(stream) => asked(Connection::over(stream)).map_err(|problem| told_by(Company::Own, problem))?,
             Err((_, sentence)) => Diagnosis::new(&[cannot_begin(&sentence)]),
         },

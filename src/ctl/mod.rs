@@ -22,6 +22,7 @@ use std::process::ExitCode;
 
 use crate::formats::text::printable;
 use crate::formats::wire::Request;
+use crate::model::StandIn;
 use crate::os::environment::{self, PathOptions, Paths};
 use args::{Arguments, Command, Common, Conversation, DrivesCommand};
 use client::Connection;
@@ -32,7 +33,7 @@ use runs::Patience;
 
 /// Does what the command line asks for. `alone` opens a conversation with a daemon that lives in this process, for
 /// commands that need none to run; it gives an exit code and a sentence if that is not possible.
-pub fn run(arguments: Arguments, alone: impl FnOnce(&Paths) -> Result<UnixStream, (u8, String)>) -> ExitCode {
+pub fn run(arguments: Arguments, alone: impl FnOnce(&Paths, StandIn) -> Result<UnixStream, (u8, String)>) -> ExitCode {
     let mut output = Output::new(&arguments.common);
 
     obey(arguments, &mut output, alone).unwrap_or_else(|problem| {
@@ -56,7 +57,7 @@ fn tell(problem: &Problem, output: &mut Output) {
 fn obey(
     arguments: Arguments,
     output: &mut Output,
-    alone: impl FnOnce(&Paths) -> Result<UnixStream, (u8, String)>,
+    alone: impl FnOnce(&Paths, StandIn) -> Result<UnixStream, (u8, String)>,
 ) -> Result<ExitCode, Problem> {
     let Arguments { common, command } = arguments;
     let ended = match command {
@@ -99,11 +100,11 @@ fn connect(
     command: &Conversation,
     paths: &Paths,
     output: &mut Output,
-    alone: impl FnOnce(&Paths) -> Result<UnixStream, (u8, String)>,
+    alone: impl FnOnce(&Paths, StandIn) -> Result<UnixStream, (u8, String)>,
 ) -> Result<(Connection, Company), Problem> {
     match Connection::open(&paths.socket) {
         Err(Problem::NotRunning(_)) if command.works_alone() => {
-            let stream = alone(paths).map_err(|(code, sentence)| Problem::Alone(code, sentence))?;
+            let stream = alone(paths, StandIn::Works).map_err(|(code, sentence)| Problem::Alone(code, sentence))?;
             if output.form() == Form::Text && command.changes_backups() {
                 output.remark("nbkpd is not running; this process does the work");
             }

@@ -1,5 +1,5 @@
 //! The daemon's work without a daemon, for one client: the same world, proofs, locks and guards, behind one end of a
-//! socket pair. It starts nothing by itself, and ends with its client.
+//! socket pair. It starts nothing by itself, and ends with its client; one that only looks changes nothing either.
 
 use std::os::unix::net::UnixStream as Pair;
 
@@ -9,11 +9,13 @@ use tokio::sync::mpsc;
 
 use crate::daemon::channels::Ending;
 use crate::daemon::dispatcher::Dispatcher;
+use crate::daemon::memory::Memory;
 use crate::daemon::server;
 use crate::daemon::start::{Fatal, Foundation, lay};
 use crate::daemon::world::Initiative;
+use crate::model::StandIn;
 use crate::os::environment::Paths;
-use crate::os::state_dir::StateDir;
+use crate::os::state_dir::{self, StateDir};
 
 /// A daemon for one client.
 #[derive(Debug)]
@@ -22,18 +24,24 @@ pub struct Alone {
 }
 
 impl Alone {
-    /// Sets one up and returns the client's end. It takes the lock of the state directory, so that it never works
-    /// beside a daemon.
-    pub fn start(paths: &Paths) -> Result<(Self, Pair), Fatal> {
+    /// Sets one up and returns the client's end. One that works takes the lock of the state directory, so that it never
+    /// works beside a daemon; one that looks begins only if no other works, and disturbs none that starts meanwhile.
+    pub fn start(paths: &Paths, stand_in: StandIn) -> Result<(Self, Pair), Fatal> {
         let (ours, theirs) = Pair::pair().map_err(|error| Fatal::Machine("make a socket pair", error))?;
         ours.set_nonblocking(true).map_err(|error| Fatal::Machine("make a socket pair", error))?;
-        let state = StateDir::open(&paths.state_dir)?;
+        let state = match stand_in {
+            StandIn::Works => Some(StateDir::open(&paths.state_dir)?),
+            StandIn::Looks => {
+                state_dir::look(&paths.state_dir)?;
+                None
+            }
+        };
         let paths = paths.clone();
         // What is wrong with the configuration is told before the client asks anything.
         let (ready, started) = std::sync::mpsc::sync_channel(1);
         let thread = std::thread::Builder::new()
             .name("nbkpd".into())
-            .spawn(move || live(&paths, &state, ours, &ready))
+            .spawn(move || live(&paths, state.as_ref(), ours, &ready))
             .map_err(|error| Fatal::Machine("start a thread", error))?;
         match started.recv() {
             Ok(()) => Ok((Self { thread }, theirs)),
@@ -47,13 +55,22 @@ impl Alone {
     }
 }
 
-fn live(paths: &Paths, state: &StateDir, client: Pair, ready: &std::sync::mpsc::SyncSender<()>) -> Result<(), Fatal> {
+/// With the state directory in hand everything that is asked for is done; without it, it is only looked at.
+fn live(
+    paths: &Paths,
+    state: Option<&StateDir>,
+    client: Pair,
+    ready: &std::sync::mpsc::SyncSender<()>,
+) -> Result<(), Fatal> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| Fatal::Machine("start the event loop", error))?;
     runtime.block_on(async {
-        let foundation = lay(paths, state, Initiative::OnRequest)?;
+        let foundation = match state {
+            Some(state) => lay(paths, Initiative::OnRequest, || Memory::taken_over(state))?,
+            None => lay(paths, Initiative::Never, || Memory::seen(&paths.state_dir))?,
+        };
         let client = UnixStream::from_std(client).map_err(|error| Fatal::Machine("use a socket pair", error))?;
         // The other side waits for this word and for nothing else.
         let _ = ready.send(());

@@ -79,6 +79,33 @@ pub async fn run(
     }
 }
 
+/// Writes nothing, and answers from the history as it stands, until nobody can send any more.
+pub async fn look(
+    state_dir: PathBuf,
+    mut orders: mpsc::Receiver<Keep>,
+    mut questions: mpsc::Receiver<HistoryQuestion>,
+) {
+    loop {
+        tokio::select! {
+            order = orders.recv() => if order.is_none() {
+                return;
+            },
+            Some(question) = questions.recv() => {
+                let HistoryQuestion { sync, limit, answer } = question;
+                let state_dir = state_dir.clone();
+                let read = tokio::task::spawn_blocking(move || match History::look(&state_dir) {
+                    None => Ok(Vec::new()),
+                    Some(mut history) => {
+                        history.recent(sync.as_ref(), limit).map_err(|error| format!("could not {error}"))
+                    }
+                });
+                // Whoever asked may have left.
+                let _ = answer.send(read.await.unwrap_or_else(|_| Err("the daemon is ending".into())));
+            }
+        }
+    }
+}
+
 impl Waiting {
     fn take(&mut self, order: Option<Keep>) {
         match order {

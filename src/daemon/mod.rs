@@ -10,6 +10,7 @@ pub mod errands;
 pub mod job;
 pub mod keeper;
 pub mod keyring;
+mod memory;
 pub mod notifier;
 pub mod observer;
 pub mod prober;

@@ -1,27 +1,26 @@
 //! Sets the house up: paths, lock, history, socket, ears, tasks; and takes it down again.
 
-use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio::net::UnixListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
-use tokio::task::JoinSet;
+use tokio::task::{JoinHandle, JoinSet};
 
 use crate::daemon::channels::{Channels, Ending, Reread};
 use crate::daemon::dispatcher::Dispatcher;
+use crate::daemon::keeper::HistoryQuestion;
+use crate::daemon::memory::Memory;
 use crate::daemon::reporter::Reporter;
 use crate::daemon::senses::{self, Activity, Surroundings};
 use crate::daemon::server::{self, Doors};
-use crate::daemon::world::{Beginnings, Initiative, World};
+use crate::daemon::world::{Initiative, Keep, World};
 use crate::daemon::{errands, keeper, keyring, notifier, observer, prober, reader};
-use crate::model::{Configuration, Ledger, SyncName};
 use crate::os::bus::Bus;
 use crate::os::clock;
 use crate::os::ears::{Ears, EarsError};
 use crate::os::environment::{EnvironmentError, Paths};
-use crate::os::held;
-use crate::os::history::{History, Past};
 use crate::os::power;
 use crate::os::socket::{self, SocketError};
 use crate::os::ssh::SshPlace;
@@ -78,7 +77,7 @@ pub fn run(paths: &Paths) -> Result<(), Fatal> {
 
 async fn live(paths: &Paths) -> Result<(), Fatal> {
     let state = StateDir::open(&paths.state_dir)?;
-    let mut foundation = lay(paths, &state, Initiative::Own)?;
+    let mut foundation = lay(paths, Initiative::Own, || Memory::taken_over(&state))?;
     let door = socket::open(&paths.socket)?;
     let listener = door.listener.try_clone().and_then(UnixListener::from_std);
     let listener = listener.map_err(|error| Fatal::Machine("listen on the socket", error))?;
@@ -104,17 +103,16 @@ pub(super) struct Foundation {
     pub(super) doors: Doors,
     pub(super) endings: mpsc::Sender<Ending>,
     pub(super) tasks: JoinSet<()>,
-    pub(super) keeper: tokio::task::JoinHandle<()>,
+    pub(super) keeper: JoinHandle<()>,
     pub(super) ssh: SshPlace,
 }
 
-/// Reads the configuration and the past, and starts the tasks around the dispatcher.
-pub(super) fn lay(paths: &Paths, state: &StateDir, initiative: Initiative) -> Result<Foundation, Fatal> {
+/// Reads the configuration and, if that can be used, the past; and starts the tasks around the dispatcher.
+pub(super) fn lay(paths: &Paths, initiative: Initiative, memory: impl FnOnce() -> Memory) -> Result<Foundation, Fatal> {
     let read = reader::read_file(&paths.config, &paths.home);
     let configuration = read.map_err(|unreadable| Fatal::Configuration(unreadable.report()))?;
     let now = clock::now();
-    let mut troubles = Vec::new();
-    let beginnings = begin(paths, state, initiative, Arc::clone(&configuration), &mut troubles);
+    let (beginnings, troubles) = memory().beginnings(initiative, paths, Arc::clone(&configuration));
     let world = World::new(beginnings, &now);
     let reporter = Reporter::start().map_err(|error| Fatal::Machine("start a thread", error))?;
 
@@ -135,7 +133,7 @@ pub(super) fn lay(paths: &Paths, state: &StateDir, initiative: Initiative) -> Re
     let (history, questions) = mpsc::channel(16);
     let lost = (!troubles.is_empty()).then(|| troubles.join("; "));
     let (trouble, keeping) = watch::channel(None);
-    let keeper = tokio::spawn(keeper::run(state.path().to_owned(), kept, questions, trouble));
+    let keeper = start_keeper(initiative, paths.state_dir.clone(), kept, (questions, trouble));
     let (to_asks, asks) = mpsc::channel(64);
     let (status, shown) = watch::channel(Arc::new(world.status(&now)));
     let (configuration, in_force) = watch::channel(configuration);
@@ -175,7 +173,7 @@ pub(super) fn lay(paths: &Paths, state: &StateDir, initiative: Initiative) -> Re
         status,
         configuration,
         endings: to_end,
-        state_dir: state.path().to_owned(),
+        state_dir: paths.state_dir.clone(),
         keyring_wanted,
         keyring,
     };
@@ -183,45 +181,17 @@ pub(super) fn lay(paths: &Paths, state: &StateDir, initiative: Initiative) -> Re
     Ok(Foundation { world, channels, reporter, doors, endings, tasks, keeper, ssh })
 }
 
-/// What is known at the start. What cannot be read is told as trouble.
-fn begin(
-    paths: &Paths,
-    state: &StateDir,
+/// Starts what keeps history and ledger; where nothing may be changed, it only answers.
+fn start_keeper(
     initiative: Initiative,
-    configuration: Arc<Configuration>,
-    troubles: &mut Vec<String>,
-) -> Beginnings {
-    let ledger = state.ledger().unwrap_or_else(|error| {
-        troubles.push(format!("could not {error}; holds, pauses and approvals are forgotten: give them again"));
-        Ledger::default()
-    });
-    let past = remember(state, troubles);
-    // What a dead daemon left open.
-    let (held, faults) = held::all(state.path());
-    troubles.extend(faults.iter().map(|fault| format!("could not {fault}")));
-    Beginnings {
-        initiative,
-        config_file: paths.config.clone(),
-        configuration,
-        ledger,
-        held,
-        past,
-        seed: fastrand::u64(..),
+    state_dir: PathBuf,
+    orders: mpsc::Receiver<Keep>,
+    (questions, trouble): (mpsc::Receiver<HistoryQuestion>, watch::Sender<Option<String>>),
+) -> JoinHandle<()> {
+    match initiative {
+        Initiative::Own | Initiative::OnRequest => tokio::spawn(keeper::run(state_dir, orders, questions, trouble)),
+        Initiative::Never => tokio::spawn(keeper::look(state_dir, orders, questions)),
     }
-}
-
-/// What history knows. Backups do not depend on it: trouble is shown, and the past is taken to be empty.
-fn remember(state: &StateDir, troubles: &mut Vec<String>) -> BTreeMap<SyncName, Past> {
-    let read = History::open(state.path(), clock::now().wall).and_then(|mut history| {
-        history.close_unfinished()?;
-        let past = history.past()?;
-        troubles.extend(history.put_aside.as_deref().map(keeper::begun_anew));
-        Ok(past)
-    });
-    read.unwrap_or_else(|error| {
-        troubles.push(format!("could not {error}"));
-        BTreeMap::new()
-    })
 }
 
 /// TERM and INT end the daemon, a second one at once; HUP reads the configuration anew.

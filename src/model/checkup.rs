@@ -87,6 +87,19 @@ pub enum MountView {
     Unknown(String),
 }
 
+/// How the history stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HistorySight {
+    /// There is none yet.
+    NoneYet,
+    /// SQLite finds no fault in it.
+    Sound,
+    /// A process was killed while it wrote; what it left is undone by the next that writes.
+    CutOff,
+    /// It cannot be used as it is, for this reason.
+    Broken(String),
+}
+
 /// How a service on a bus stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ServiceSight {

@@ -127,6 +127,8 @@ pub enum Flaw {
     StateFull,
     /// The history is damaged.
     HistoryBroken,
+    /// What people decided cannot be read.
+    LedgerBroken,
     /// The clock is behind what was recorded.
     ClockBehind,
     /// A program is missing.
@@ -165,6 +167,8 @@ pub enum Flaw {
     CredentialMissing,
     /// Others can read a passphrase.
     CredentialExposed,
+    /// A killed daemon has left a drive open.
+    LeftOpen,
     /// polkit does not let the daemon do this to a drive.
     NotAuthorized,
     /// Whether polkit lets the daemon do this to a drive cannot be told now.
@@ -179,7 +183,7 @@ pub enum Flaw {
 
 impl Flaw {
     /// All of them.
-    pub const ALL: [Self; 39] = [
+    pub const ALL: [Self; 41] = [
         Self::DaemonNotRunning,
         Self::VersionMismatch,
         Self::ConfigurationRefused,
@@ -195,6 +199,7 @@ impl Flaw {
         Self::StateExposed,
         Self::StateFull,
         Self::HistoryBroken,
+        Self::LedgerBroken,
         Self::ClockBehind,
         Self::ToolMissing,
         Self::ToolOutdated,
@@ -214,6 +219,7 @@ impl Flaw {
         Self::KeyringLocked,
         Self::CredentialMissing,
         Self::CredentialExposed,
+        Self::LeftOpen,
         Self::NotAuthorized,
         Self::PermissionUntested,
         Self::MountPointBare,
@@ -240,6 +246,7 @@ impl Flaw {
             Self::StateExposed => "state-exposed",
             Self::StateFull => "state-full",
             Self::HistoryBroken => "history-broken",
+            Self::LedgerBroken => "ledger-broken",
             Self::ClockBehind => "clock-behind",
             Self::ToolMissing => "tool-missing",
             Self::ToolOutdated => "tool-outdated",
@@ -259,6 +266,7 @@ impl Flaw {
             Self::KeyringLocked => "keyring-locked",
             Self::CredentialMissing => "credential-missing",
             Self::CredentialExposed => "credential-exposed",
+            Self::LeftOpen => "left-open",
             Self::NotAuthorized => "not-authorized",
             Self::PermissionUntested => "permission-untested",
             Self::MountPointBare => "mount-point-bare",

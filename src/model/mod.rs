@@ -21,6 +21,7 @@ mod probe;
 mod run;
 mod sight;
 mod snapshot;
+mod stand_in;
 mod status;
 mod sync;
 mod transfer;
@@ -28,8 +29,8 @@ mod volume;
 
 pub use announcement::{Announcement, Button, Deeds, Matter, Notification, Subject, Weight};
 pub use checkup::{
-    BarePoint, Container, DrivePlace, DriveSight, FileInForce, FileKind, FileSight, FstabLine, Guarded, Lingering,
-    Locks, MountView, Owner, PolkitSight, ProgramVersion, Room, SecretSight, ServiceSight, Trial,
+    BarePoint, Container, DrivePlace, DriveSight, FileInForce, FileKind, FileSight, FstabLine, Guarded, HistorySight,
+    Lingering, Locks, MountView, Owner, PolkitSight, ProgramVersion, Room, SecretSight, ServiceSight, Trial,
 };
 pub use condition::{BatteryRule, Conditions, Hours, MeteredRule};
 pub use configuration::{Configuration, CredentialProvider, DaemonSettings, Endpoint, Group, Location, Notify, Route};
@@ -53,6 +54,7 @@ pub use sight::{
     ReachedVolume, SentinelFault, SentinelId, SyncSight, VolumeSight,
 };
 pub use snapshot::{SnapshotName, SnapshotNameError, Standing};
+pub use stand_in::StandIn;
 pub use status::{DaemonState, Freshness, RunningNow, Status, SyncState, SyncStatus, VolumeStatus};
 pub use sync::{
     Every, Filter, Guard, HookCommand, Hooks, Keep, KeepRules, RsyncOptions, RsyncSettings, SnapshotKind, Sync,

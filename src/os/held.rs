@@ -40,7 +40,21 @@ pub fn forget(state_dir: &Path, volume: &VolumeName) -> Result<(), DirectoryErro
 
 /// All that was changed and not undone, and what of it could not be read. What an earlier boot of this machine left is
 /// forgotten: no mount outlives it. Those of servers are kept until they are looked at there.
+#[must_use]
 pub fn all(state_dir: &Path) -> (Vec<Held>, Vec<HeldFileError>) {
+    each(state_dir, |directory, name| directory.remove_file(name).map(drop))
+}
+
+/// The same to look at: nothing is forgotten.
+#[must_use]
+pub fn look(state_dir: &Path) -> (Vec<Held>, Vec<HeldFileError>) {
+    each(state_dir, |_, _| Ok(()))
+}
+
+fn each(
+    state_dir: &Path,
+    outlived: impl Fn(&Directory, &str) -> Result<(), DirectoryError>,
+) -> (Vec<Held>, Vec<HeldFileError>) {
     let (mut held, mut faults) = (Vec::new(), Vec::new());
     let opened = Directory::open_root(state_dir).and_then(|it| it.entries(MOST).map(|entries| (it, entries)));
     let (directory, entries) = match opened {
@@ -52,7 +66,7 @@ pub fn all(state_dir: &Path) -> (Vec<Held>, Vec<HeldFileError>) {
         let Some(name) = entry.name.to_str().filter(is_ours) else { continue };
         match read_file(&directory, name) {
             Ok(Some(found)) => held.push(found),
-            Ok(None) => faults.extend(directory.remove_file(name).err().map(HeldFileError::Directory)),
+            Ok(None) => faults.extend(outlived(&directory, name).err().map(HeldFileError::Directory)),
             Err(fault) => faults.push(fault),
         }
     }
@@ -111,6 +125,9 @@ mod tests {
         write(place.path(), &held("red", Some("another boot".into()))).unwrap();
         std::fs::write(place.path().join("drive-odd.json"), "{").unwrap();
         assert_eq!(read(place.path(), &usb.volume).unwrap(), Some(usb.clone()));
+        let (found, faults) = look(place.path());
+        assert_eq!((found, faults.len()), (vec![usb.clone()], 1));
+        assert!(place.path().join("drive-red.json").exists(), "a look forgets nothing");
         let (found, faults) = all(place.path());
         assert_eq!((found, faults.len()), (vec![usb.clone()], 1));
         assert!(!place.path().join("drive-red.json").exists());

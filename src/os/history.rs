@@ -5,44 +5,23 @@
 //! write-ahead log would cost more at each close than it saves.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use jiff::Timestamp;
-use rusqlite::{Connection, ErrorCode, OpenFlags, Row, Transaction, TransactionBehavior, named_params, params};
-use rustix::fs::OFlags;
+use rusqlite::{Row, Transaction, named_params, params};
 
+use super::history_file::{Work, is_none_yet, is_unusable, look, make, put_aside, transact};
 use crate::model::{Figures, HoldReason, Interruption, Outcome, RunId, RunRecord, SnapshotName, SyncName, Trigger};
 
-/// The version of the table, kept in `PRAGMA user_version`.
-const VERSION: i64 = 1;
+/// Its name in the state directory.
+const FILE: &str = "history.db";
 
 /// How many runs are kept of one sync, and its last success if that is older.
 pub const RUNS_A_SYNC: u32 = 1_000;
 
 /// How many runs are kept in all, and the last success of each sync.
 pub const RUNS: u32 = 50_000;
-
-/// How long another process that reads or writes is waited for.
-const PATIENCE: Duration = Duration::from_secs(5);
-
-const TABLE: &str = "
-    CREATE TABLE runs (
-        place INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, sync TEXT NOT NULL, cause TEXT NOT NULL,
-        started INTEGER NOT NULL, finished INTEGER, outcome TEXT,
-        files INTEGER NOT NULL DEFAULT 0, bytes INTEGER NOT NULL DEFAULT 0, deletions INTEGER NOT NULL DEFAULT 0,
-        entries INTEGER NOT NULL DEFAULT 0, size INTEGER NOT NULL DEFAULT 0, unreadable INTEGER NOT NULL DEFAULT 0,
-        vanished INTEGER NOT NULL DEFAULT 0, snapshot TEXT, error TEXT,
-        held_deletions INTEGER, held_before INTEGER, held_percent INTEGER,
-        warnings TEXT NOT NULL DEFAULT ''
-    ) STRICT;
-    CREATE INDEX runs_of_sync ON runs (sync, place);
-    CREATE INDEX successes ON runs (sync, place) WHERE outcome = 'ok';
-    CREATE INDEX unfinished ON runs (place) WHERE outcome IS NULL;
-    PRAGMA user_version = 1;";
 
 const COLUMNS: &str = "id, sync, cause, started, finished, outcome, files, bytes, deletions, entries, size, unreadable, \
                        vanished, snapshot, error, held_deletions, held_before, held_percent, warnings";
@@ -94,20 +73,34 @@ pub enum Entry {
 #[derive(Debug)]
 pub struct History {
     file: PathBuf,
-    now: Timestamp,
+    access: Access,
     /// Where a file was put that was no history which this version can read.
     pub put_aside: Option<PathBuf>,
 }
 
-type Work<'a, T> = &'a dyn Fn(&Transaction<'_>) -> rusqlite::Result<T>;
+/// What may be done to the file.
+#[derive(Debug, Clone, Copy)]
+enum Access {
+    /// It is written, and begun anew if it cannot be used: the old one is called by this moment.
+    Whole(Timestamp),
+    /// It is looked at, and stays as it is.
+    Reading,
+}
 
 impl History {
     /// The history in `history.db` of a state directory, which is made if there is none. One that is broken or newer than
     /// this program is put aside under another name, whenever that shows, and begun anew: backups do not depend on it.
     pub fn open(state_dir: &Path, now: Timestamp) -> Result<Self, HistoryError> {
-        let mut history = Self { file: state_dir.join("history.db"), now, put_aside: None };
+        let mut history = Self { file: state_dir.join(FILE), access: Access::Whole(now), put_aside: None };
         history.work(HistoryError::Read, &|_| Ok(()))?;
         Ok(history)
+    }
+
+    /// The same to look at: nothing is made, put aside or written. `None` if there is none yet.
+    #[must_use]
+    pub fn look(state_dir: &Path) -> Option<Self> {
+        let file = state_dir.join(FILE);
+        (!is_none_yet(&file)).then_some(Self { file, access: Access::Reading, put_aside: None })
     }
 
     /// Writes these down, all or none, and forgets the oldest runs beyond the bounds.
@@ -195,82 +188,20 @@ impl History {
         failed: fn(PathBuf, rusqlite::Error) -> HistoryError,
         work: Work<'_, T>,
     ) -> Result<T, HistoryError> {
+        let now = match self.access {
+            Access::Whole(now) => now,
+            Access::Reading => return look(&self.file, work).map_err(|error| failed(self.file.clone(), error)),
+        };
         let open_error = |error| HistoryError::Open(self.file.clone(), error);
         make(&self.file).map_err(open_error)?;
         match transact(&self.file, work) {
             Err(error) if is_unusable(&error) => {}
             done => return done.map_err(|error| failed(self.file.clone(), error)),
         }
-        let aside = put_aside(&self.file, self.now).map_err(open_error)?;
+        let aside = put_aside(&self.file, now).map_err(open_error)?;
         make(&self.file).map_err(open_error)?;
         self.put_aside = Some(aside);
         transact(&self.file, work).map_err(|error| failed(self.file.clone(), error))
-    }
-}
-
-/// SQLite would make the file with the rights that the umask leaves; it is its owner's business alone.
-fn make(file: &Path) -> io::Result<()> {
-    let flags = i32::try_from(OFlags::NOFOLLOW.bits()).unwrap_or_default();
-    File::options().append(true).create(true).mode(0o600).custom_flags(flags).open(file).map(drop)
-}
-
-fn transact<T>(file: &Path, work: Work<'_, T>) -> rusqlite::Result<T> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
-    let mut connection = Connection::open_with_flags(file, flags)?;
-    connection.busy_timeout(PATIENCE)?;
-    connection.pragma_update(None, "journal_mode", "TRUNCATE")?;
-    connection.pragma_update(None, "synchronous", "FULL")?;
-    connection.pragma_update(None, "cell_size_check", true)?;
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let version: i64 = transaction.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-    let tables: i64 = transaction.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
-    match (version, tables) {
-        (VERSION, _) if ends_with_a_page(file, &transaction)? => {}
-        (0, 0) => transaction.execute_batch(TABLE)?,
-        _ => return Err(rusqlite::Error::QueryReturnedNoRows),
-    }
-    let answer = work(&transaction)?;
-    transaction.commit()?;
-    Ok(answer)
-}
-
-/// SQLite notices by itself that whole pages are missing, but takes a last page that was cut off for one that ends in
-/// zeros. Within the transaction nobody else changes the length. The file is not opened for this: closing it again would
-/// drop the locks of this process (`fcntl_locking(2)`).
-fn ends_with_a_page(file: &Path, transaction: &Transaction<'_>) -> rusqlite::Result<bool> {
-    let page: u32 = transaction.query_row("PRAGMA page_size", [], |row| row.get(0))?;
-    let length = fs::metadata(file).map_or(0, |found| found.len());
-    Ok(length.is_multiple_of(page.into()))
-}
-
-/// Whether it is the file that is at fault: broken, of a newer version, or without our table. Nothing that this file asks
-/// for gives such an error otherwise.
-fn is_unusable(error: &rusqlite::Error) -> bool {
-    let code = error.sqlite_error().map(|error| error.extended_code);
-    matches!(error.sqlite_error_code(), Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt))
-        || code == Some(rusqlite::ffi::SQLITE_ERROR)
-        || matches!(
-            error,
-            rusqlite::Error::QueryReturnedNoRows
-                | rusqlite::Error::InvalidColumnType(..)
-                | rusqlite::Error::IntegralValueOutOfRange(..)
-                | rusqlite::Error::FromSqlConversionFailure(..)
-                | rusqlite::Error::Utf8Error(..)
-        )
-}
-
-fn put_aside(file: &Path, now: Timestamp) -> io::Result<PathBuf> {
-    let named = |suffix: &str| {
-        let mut name = file.as_os_str().to_owned();
-        name.push(suffix);
-        PathBuf::from(name)
-    };
-    let aside = named(&format!(".broken-{}", now.as_second()));
-    fs::rename(file, &aside)?;
-    // A journal beside the new file would be rolled back into it.
-    match fs::remove_file(named("-journal")) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        Ok(()) | Err(_) => Ok(aside),
     }
 }
 

@@ -1,35 +1,38 @@
-//! Whether the history database is sound, by SQLite's own check. It is neither made nor put aside for that.
+//! Whether the history database is sound, by SQLite's own check. It is neither made, mended nor put aside for that.
 
 use std::path::Path;
-use std::time::Duration;
 
-use rusqlite::{Connection, OpenFlags};
+use super::history_file::{is_none_yet, look};
+use crate::model::HistorySight;
 
-/// How long another process that writes is waited for.
-const PATIENCE: Duration = Duration::from_secs(5);
-
-/// Has SQLite check the history in a state directory; `None` if there is none.
+/// Has SQLite check the history in a state directory.
 #[must_use]
-pub fn quick_check(state_dir: &Path) -> Option<Result<(), String>> {
+pub fn quick_check(state_dir: &Path) -> HistorySight {
     let file = state_dir.join("history.db");
-    if !file.exists() {
-        return None;
+    if is_none_yet(&file) {
+        return HistorySight::NoneYet;
     }
-    // A journal that a killed process left is rolled back first, which takes the right to write.
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
-    let checked = Connection::open_with_flags(&file, flags).and_then(|connection| {
-        connection.busy_timeout(PATIENCE)?;
-        connection.query_row("PRAGMA quick_check(1)", [], |row| row.get::<_, String>(0))
-    });
-    Some(match checked {
-        Ok(answer) if answer == "ok" => Ok(()),
-        Ok(answer) => Err(answer),
-        Err(error) => Err(error.to_string()),
-    })
+    let checked =
+        look(&file, &|transaction| transaction.query_row("PRAGMA quick_check(1)", [], |row| row.get::<_, String>(0)));
+    match checked {
+        Ok(answer) if answer == "ok" => HistorySight::Sound,
+        Ok(answer) => HistorySight::Broken(answer),
+        Err(rusqlite::Error::QueryReturnedNoRows) => {
+            HistorySight::Broken("a part of it is missing, or it is of another version".into())
+        }
+        Err(error) if is_cut_off(&error) => HistorySight::CutOff,
+        Err(error) => HistorySight::Broken(error.to_string()),
+    }
+}
+
+fn is_cut_off(error: &rusqlite::Error) -> bool {
+    error.sqlite_error().is_some_and(|error| error.extended_code == rusqlite::ffi::SQLITE_READONLY_ROLLBACK)
 }
 
 #[cfg(test)]
 mod tests {
+    use rusqlite::Connection;
+
     use super::*;
     use crate::os::clock;
     use crate::os::history::History;
@@ -37,19 +40,51 @@ mod tests {
     #[test]
     fn a_sound_history_passes_and_a_broken_one_does_not() {
         let root = tempfile::tempdir().unwrap();
-        assert_eq!(quick_check(root.path()), None);
+        assert_eq!(quick_check(root.path()), HistorySight::NoneYet);
         drop(History::open(root.path(), clock::now().wall).unwrap());
-        assert_eq!(quick_check(root.path()), Some(Ok(())));
+        assert_eq!(quick_check(root.path()), HistorySight::Sound);
         let file = root.path().join("history.db");
-        let mut bytes = std::fs::read(&file).unwrap();
+        let sound = std::fs::read(&file).unwrap();
+        let mut bytes = sound.clone();
         // Behind the header of the first page, which SQLite still takes for its own.
         for byte in bytes.iter_mut().skip(100).take(2_000) {
             *byte = 0xff;
         }
         std::fs::write(&file, &bytes).unwrap();
-        assert!(matches!(quick_check(root.path()), Some(Err(_))), "{:?}", quick_check(root.path()));
+        assert!(matches!(quick_check(root.path()), HistorySight::Broken(_)), "{:?}", quick_check(root.path()));
+        std::fs::write(&file, &sound[..sound.len() - 100]).unwrap();
+        assert!(matches!(quick_check(root.path()), HistorySight::Broken(_)), "a part is missing");
         std::fs::write(&file, "no database").unwrap();
-        assert!(matches!(quick_check(root.path()), Some(Err(_))));
+        assert!(matches!(quick_check(root.path()), HistorySight::Broken(_)));
         assert_eq!(std::fs::read(&file).unwrap(), b"no database", "it is left as it is");
+    }
+
+    #[test]
+    fn one_that_was_cut_off_while_it_was_written_is_left_as_it_is() {
+        let root = tempfile::tempdir().unwrap();
+        drop(History::open(root.path(), clock::now().wall).unwrap());
+        let file = root.path().join("history.db");
+        let (beside, journal) = (root.path().join("copy"), root.path().join("history.db-journal"));
+        let connection = Connection::open(&file).unwrap();
+        // Pages that no longer fit into memory are written before their transaction is done.
+        connection.execute_batch("PRAGMA cache_size = 1; PRAGMA synchronous = FULL; BEGIN IMMEDIATE").unwrap();
+        for number in 0..200 {
+            let values = rusqlite::params![format!("run-{number}"), "x".repeat(2_000)];
+            connection
+                .execute("INSERT INTO runs (id, sync, cause, started) VALUES (?1, ?2, 'drive', 0)", values)
+                .unwrap();
+        }
+        std::fs::create_dir(&beside).unwrap();
+        for path in [&file, &journal] {
+            std::fs::copy(path, beside.join(path.file_name().unwrap())).unwrap();
+        }
+        drop(connection);
+        let bytes = |name: &str| std::fs::read(beside.join(name)).unwrap();
+        let before = (bytes("history.db"), bytes("history.db-journal"));
+        assert_eq!(quick_check(&beside), HistorySight::CutOff);
+        assert!(History::look(&beside).unwrap().past().is_err());
+        assert_eq!((bytes("history.db"), bytes("history.db-journal")), before);
+        assert!(History::open(&beside, clock::now().wall).unwrap().put_aside.is_none());
+        assert_eq!(quick_check(&beside), HistorySight::Sound);
     }
 }

@@ -1,12 +1,12 @@
 //! The state directory: the ledger, and the lock that keeps a second daemon out.
 
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fs::{DirBuilder, File, Metadata, OpenOptions};
 use std::io::{self, Read as _, Seek as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rustix::fs::{FlockOperation, OFlags};
+use rustix::fs::{Access, FlockOperation, OFlags};
 
 use crate::formats::ledger::{self, LedgerError};
 use crate::model::{Ledger, Room};
@@ -14,6 +14,7 @@ use crate::os::directory::{Directory, DirectoryError};
 use crate::os::files::{self, ReadError, Readers};
 
 const LEDGER: &str = "ledger.json";
+const LOCK: &str = "lock";
 
 /// No ledger is larger, in bytes.
 const LARGEST_LEDGER: u64 = 4 << 20;
@@ -41,8 +42,11 @@ pub enum StateDirError {
     #[error("use {}: could not {}", .0.display(), .1)]
     ReadLedger(PathBuf, #[source] ReadError),
     /// The ledger makes no sense.
-    #[error("understand {}: {}; it was put aside", .0.display(), .1)]
+    #[error("understand {}: {}", .0.display(), .1)]
     BadLedger(PathBuf, #[source] LedgerError),
+    /// The ledger makes no sense, and was given another name.
+    #[error("understand {}: {}; it was put aside", .0.display(), .1)]
+    PutAside(PathBuf, #[source] LedgerError),
     /// The ledger cannot be written.
     #[error("keep what was decided: {}: {}", .0, .0.cause())]
     WriteLedger(#[source] DirectoryError),
@@ -62,13 +66,7 @@ impl StateDir {
         let created = DirBuilder::new().recursive(true).mode(0o700).create(path);
         let found = created.and_then(|()| std::fs::metadata(path));
         let found = found.map_err(|error| StateDirError::Create(path.into(), error))?;
-        let refused = |why| Err(StateDirError::Unsafe(path.into(), why));
-        if found.uid() != rustix::process::geteuid().as_raw() {
-            return refused("it belongs to another user; run nbkpd as that user");
-        }
-        if found.mode() & 0o022 != 0 {
-            return refused("others may write to it; run `chmod go-w` on it");
-        }
+        prove_ours(path, &found)?;
         let lock_error = |error| StateDirError::Lock(path.into(), error);
         // A FIFO in place of the lock is not waited for, a link not followed.
         let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
@@ -79,20 +77,11 @@ impl StateDir {
             .truncate(false)
             .mode(0o600)
             .custom_flags(i32::try_from(flags.bits()).unwrap_or_default())
-            .open(path.join("lock"))
+            .open(path.join(LOCK))
             .map_err(lock_error)?;
-        match take(&lock) {
+        match take(&lock, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {}
-            Err(rustix::io::Errno::WOULDBLOCK) => {
-                let mut holder = String::new();
-                // Who holds it is a courtesy; that it is held is the answer.
-                let _ = (&lock).take(32).read_to_string(&mut holder);
-                let holder = match holder.trim().parse::<u32>() {
-                    Ok(pid) => format!(" (process {pid})"),
-                    Err(_) => String::new(),
-                };
-                return Err(StateDirError::Taken(path.into(), holder));
-            }
+            Err(rustix::io::Errno::WOULDBLOCK) => return Err(StateDirError::Taken(path.into(), holder(&lock))),
             Err(error) => return Err(lock_error(error.into())),
         }
         let written =
@@ -109,26 +98,91 @@ impl StateDir {
 
     /// Reads the ledger; an empty one if there is none. One that makes no sense is put aside, so that it is not lost.
     pub fn ledger(&self) -> Result<Ledger, StateDirError> {
-        let file = self.path.join(LEDGER);
-        let directory = Directory::open_root(&self.path).map_err(StateDirError::WriteLedger)?;
-        let bytes = match files::read_small(&directory, LEDGER, LARGEST_LEDGER) {
-            Ok(bytes) => bytes,
-            Err(ReadError::Missing) => return Ok(Ledger::default()),
-            Err(error) => return Err(StateDirError::ReadLedger(file, error)),
-        };
-        ledger::parse(&bytes).map_err(|error| {
+        let read = read_ledger(&self.path);
+        if let Err(StateDirError::BadLedger(file, error)) = read {
             // Should this fail too, the next write replaces it; what it held can be asked again.
             let _ = std::fs::rename(&file, file.with_extension("json.broken"));
-            StateDirError::BadLedger(file, error)
-        })
+            return Err(StateDirError::PutAside(file, error));
+        }
+        read
+    }
+}
+
+/// Fails if no daemon would start with this directory: it is not ours alone, or one works with it. Nothing is made or
+/// kept locked for that. One that is not there would be made.
+pub fn look(path: &Path) -> Result<(), StateDirError> {
+    match std::fs::metadata(path) {
+        Ok(found) => prove_ours(path, &found)?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(StateDirError::Create(path.into(), error)),
+    }
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    let flags = i32::try_from(flags.bits()).unwrap_or_default();
+    let lock = match OpenOptions::new().read(true).custom_flags(flags).open(path.join(LOCK)) {
+        Ok(lock) => lock,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(StateDirError::Lock(path.into(), error)),
+    };
+    match take(&lock, FlockOperation::NonBlockingLockShared) {
+        Ok(()) => Ok(()),
+        Err(rustix::io::Errno::WOULDBLOCK) => Err(StateDirError::Taken(path.into(), holder(&lock))),
+        Err(error) => Err(StateDirError::Lock(path.into(), error.into())),
+    }
+}
+
+/// Reads the ledger of a state directory and leaves it as it is; an empty one if there is none.
+pub fn read_ledger(path: &Path) -> Result<Ledger, StateDirError> {
+    let file = path.join(LEDGER);
+    let directory = match Directory::open_root(path) {
+        Ok(directory) => directory,
+        Err(error) if error.cause() == rustix::io::Errno::NOENT => return Ok(Ledger::default()),
+        Err(error) => return Err(StateDirError::ReadLedger(file, ReadError::Kernel(error.cause()))),
+    };
+    let bytes = match files::read_small(&directory, LEDGER, LARGEST_LEDGER) {
+        Ok(bytes) => bytes,
+        Err(ReadError::Missing) => return Ok(Ledger::default()),
+        Err(error) => return Err(StateDirError::ReadLedger(file, error)),
+    };
+    ledger::parse(&bytes).map_err(|error| StateDirError::BadLedger(file, error))
+}
+
+/// Whether a directory that is not there could be made, as far as the one tells in which it, or what leads to it, would
+/// be made.
+pub fn prove_makeable(state_dir: &Path) -> io::Result<()> {
+    let around = state_dir.ancestors().skip(1).find(|around| std::fs::symlink_metadata(around).is_ok());
+    let around = around.filter(|around| !around.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if !std::fs::metadata(around)?.is_dir() {
+        return Err(rustix::io::Errno::NOTDIR.into());
+    }
+    Ok(rustix::fs::access(around, Access::WRITE_OK | Access::EXEC_OK)?)
+}
+
+fn prove_ours(path: &Path, found: &Metadata) -> Result<(), StateDirError> {
+    let refused = |why| Err(StateDirError::Unsafe(path.into(), why));
+    if found.uid() != rustix::process::geteuid().as_raw() {
+        return refused("it belongs to another user; run nbkpd as that user");
+    }
+    if found.mode() & 0o022 != 0 {
+        return refused("others may write to it; run `chmod go-w` on it");
+    }
+    Ok(())
+}
+
+/// Who holds a lock, as a courtesy: that it is held is the answer.
+fn holder(lock: &File) -> String {
+    let mut holder = String::new();
+    let _ = lock.take(32).read_to_string(&mut holder);
+    match holder.trim().parse::<u32>() {
+        Ok(pid) => format!(" (process {pid})"),
+        Err(_) => String::new(),
     }
 }
 
 /// Takes the lock. A daemon that was just killed may hold it until the last of its threads has come back from a slow
 /// disk: it is waited for a little.
-fn take(lock: &File) -> Result<(), rustix::io::Errno> {
+fn take(lock: &File, how: FlockOperation) -> Result<(), rustix::io::Errno> {
     for _ in 0..TRIES {
-        match rustix::fs::flock(lock, FlockOperation::NonBlockingLockExclusive) {
+        match rustix::fs::flock(lock, how) {
             Err(rustix::io::Errno::WOULDBLOCK) => std::thread::sleep(BETWEEN_TRIES),
             taken => return taken,
         }
@@ -229,6 +283,26 @@ mod tests {
     }
 
     #[test]
+    fn a_look_makes_nothing_and_tells_what_keeps_a_daemon_out() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("a/nbkp");
+        look(&path).unwrap();
+        prove_makeable(&path).unwrap();
+        assert_eq!(read_ledger(&path).unwrap(), Ledger::default());
+        assert_eq!(fs::read_dir(root.path()).unwrap().count(), 0);
+        fs::write(root.path().join("a"), "").unwrap();
+        assert_eq!(prove_makeable(&path).unwrap_err().kind(), io::ErrorKind::NotADirectory);
+        fs::remove_file(root.path().join("a")).unwrap();
+        let state = StateDir::open(&path).unwrap();
+        let taken = look(&path).unwrap_err().to_string();
+        assert!(taken.ends_with(&format!("(process {})", std::process::id())), "{taken}");
+        drop(state);
+        look(&path).unwrap();
+        fs::set_permissions(&path, Permissions::from_mode(0o770)).unwrap();
+        assert!(look(&path).unwrap_err().to_string().contains("chmod go-w"));
+    }
+
+    #[test]
     fn the_ledger_is_replaced_whole() {
         let root = tempfile::tempdir().unwrap();
         let state = StateDir::open(root.path()).unwrap();
@@ -246,7 +320,8 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let state = StateDir::open(root.path()).unwrap();
         fs::write(root.path().join("ledger.json"), "{ nonsense").unwrap();
-        assert!(matches!(state.ledger(), Err(StateDirError::BadLedger(..))));
+        assert!(matches!(read_ledger(root.path()), Err(StateDirError::BadLedger(..))), "and stays where it is");
+        assert!(matches!(state.ledger(), Err(StateDirError::PutAside(..))));
         assert_eq!(fs::read(root.path().join("ledger.json.broken")).unwrap(), b"{ nonsense");
         assert_eq!(state.ledger().unwrap(), Ledger::default());
     }

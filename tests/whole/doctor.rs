@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -43,7 +43,18 @@ fn asking(host: &MiniHost) -> Command {
 impl Found {
     #[track_caller]
     fn by(host: &MiniHost) -> Self {
-        let output = asking(host).args(["doctor", "--json"]).output().unwrap();
+        Self::told(&mut asking(host))
+    }
+
+    /// By a client that looks for the daemon at a place where it is not.
+    #[track_caller]
+    fn by_another(host: &MiniHost) -> Self {
+        Self::told(asking(host).env("NBKP_SOCKET", "/run/elsewhere.sock"))
+    }
+
+    #[track_caller]
+    fn told(client: &mut Command) -> Self {
+        let output = client.args(["doctor", "--json"]).output().unwrap();
         let all: Value = serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output:?}"));
         let mut by_subject: BTreeMap<String, Vec<(String, String)>> = BTreeMap::new();
         for finding in array(&all["findings"]) {
@@ -90,9 +101,19 @@ pub fn a_healthy_machine_has_nothing_to_mend(host: &MiniHost) {
     host.ctl(&["doctor"]).exits(0).says("things were tested; all is well").says("✓ rsync");
     host.ctl(&["troubleshoot", "-q"]).exits(0).says("all is well");
     let found = Found::by(host);
-    for subject in
-        ["nbkpd", "configuration", "senses", "socket", "directory", "history", "clock", "rsync", "sleep", "idle"]
-    {
+    for subject in [
+        "nbkpd",
+        "configuration",
+        "senses",
+        "socket",
+        "directory",
+        "history",
+        "ledger",
+        "clock",
+        "rsync",
+        "sleep",
+        "idle",
+    ] {
         assert!(found.is_well(subject), "{subject} in {:#}", found.all);
     }
     usb.unplug();
@@ -207,6 +228,18 @@ pub fn a_keyring_that_is_locked_or_away_is_found(host: &MiniHost) {
     Found::by(host).has("usb", "warning keyring-absent", "log in");
 }
 
+pub fn that_udisks_is_missing_is_told_once(host: &MiniHost) {
+    let _bus = system_bus();
+    let mut usb = host.drive("usb", Ext4);
+    host.configure_with(&opened(host, &usb.uuid, ""));
+    let _daemon = host.start();
+    usb.attach();
+    until("the drive is seen", || host.ctl(&["drives"]).said.contains(&usb.uuid));
+    let found = Found::by(host);
+    found.has("udisks2", "error udisks-absent", "apt install udisks2");
+    assert!(found.of("usb").is_empty(), "{:#}", found.all);
+}
+
 pub fn with_the_printed_rule_a_user_may_mount(host: &MiniHost) {
     // Loop devices are built in, as udisks sees it, unless it is told otherwise.
     std::fs::create_dir_all("/run/udev/rules.d").unwrap();
@@ -271,7 +304,8 @@ pub fn it_does_the_same_without_a_daemon(host: &MiniHost) {
     let state = host.root.join("state-nbkpd");
     run("mount", &[&"-t", &"tmpfs", &"-o", &"ro,mode=700", &"tmpfs", &state]);
     let found = Found::by(host);
-    found.has("directory", "error state-unusable", "doctor");
+    found.has("directory", "error state-unusable", "findmnt -T");
+    assert!(found.is_well("rsync") && found.is_well("usb"), "the rest is tested all the same: {:#}", found.all);
     assert_eq!((found.code, found.of("nbkpd")), (Some(1), vec!["error daemon-not-running"]));
     run("umount", &[&state]);
 
@@ -282,6 +316,87 @@ pub fn it_does_the_same_without_a_daemon(host: &MiniHost) {
     found.has("configuration", "error configuration-refused", "nbkpctl config check");
     std::fs::remove_file(host.config_file()).unwrap();
     assert_eq!(Found::by(host).code, Some(2));
+}
+
+/// All that lies in the state directory, byte by byte.
+struct Kept(BTreeMap<PathBuf, Vec<u8>>);
+
+impl Kept {
+    fn now(host: &MiniHost) -> Self {
+        let entries = std::fs::read_dir(host.root.join("state-nbkpd")).unwrap().map(|entry| entry.unwrap().path());
+        Self(entries.map(|path| (path.clone(), std::fs::read(&path).unwrap())).collect())
+    }
+
+    /// Fails if anything has come, gone or changed since.
+    #[track_caller]
+    fn stays(&self, host: &MiniHost) {
+        let Self(now) = Self::now(host);
+        let paths = self.0.keys().chain(now.keys());
+        let other: Vec<_> = paths.filter(|path| self.0.get(*path) != now.get(*path)).collect();
+        assert!(other.is_empty(), "{other:?} came, went or changed");
+    }
+}
+
+pub fn without_a_daemon_it_changes_nothing(host: &MiniHost) {
+    host.source("documents").fill(3);
+    let mut usb = host.drive("usb", Ext4).prepared_for("documents");
+    host.configure(&host.config().drive(&usb).sync("documents", "usb", "hard-link", ""));
+    usb.plug();
+    let state = host.root.join("state-nbkpd");
+    let first = Found::by(host);
+    first.has("nbkpd", "error daemon-not-running", "`systemctl enable --now nbkpd`");
+    assert!(["directory", "history", "ledger"].iter().all(|subject| first.is_well(subject)), "{:#}", first.all);
+    assert!(!state.exists(), "the daemon makes it");
+
+    let daemon = host.start();
+    host.run_ends("documents", 1, "ok");
+    host.ctl(&["hold", "usb"]).exits(0);
+    let (history, ledger) = (state.join("history.db"), state.join("ledger.json"));
+    until("the hold is kept", || std::fs::read_to_string(&ledger).is_ok_and(|text| text.contains("\"usb\"")));
+    let stuck = Found::by_another(host);
+    stuck.has("directory", "error state-unusable", "nbkpctl doctor");
+    daemon.kill();
+    let before = Kept::now(host);
+    let found = Found::by(host);
+    assert!(found.is_well("history") && found.is_well("ledger") && found.is_well("documents"), "{:#}", found.all);
+    assert!(found.all.to_string().contains("hold"), "what is kept counts: {:#}", found.all);
+    before.stays(host);
+
+    std::fs::write(&history, "no database at all").unwrap();
+    std::fs::write(&ledger, "{ nonsense").unwrap();
+    let before = Kept::now(host);
+    let found = Found::by(host);
+    found.has("history", "warning history-broken", "history.db.old`");
+    found.has("ledger", "warning ledger-broken", "`nbkpctl hold`");
+    before.stays(host);
+}
+
+pub fn without_a_daemon_it_leaves_open_what_a_killed_one_opened(host: &MiniHost) {
+    let (_bus, _udisks) = (system_bus(), udisks());
+    host.source("documents").write_big("big", 24, 7);
+    let mut usb = host.drive("usb", Ext4).prepared_for("documents");
+    let drive = opened(host, &usb.uuid, "");
+    let slow = "snapshots = \"hard-link\"\nrsync = { bandwidth = \"2M\" }";
+    let sync = "[syncs.documents]\nsource = \"laptop:documents\"\ndestination = \"usb:documents\"";
+    host.configure_with(&format!("{drive}\n{sync}\n{slow}\n"));
+    let daemon = host.start();
+    usb.attach();
+    host.copies("documents", 1 << 20);
+    daemon.kill();
+    until("rsync has ended with its daemon's death", || {
+        attempt("pgrep", &[&"--runstates", &"R,S,D", &"rsync"]).status.code() == Some(1)
+    });
+    host.configure_with(&drive);
+    let before = Kept::now(host);
+    let found = Found::by(host);
+    found.has("left usb", "warning left-open", "`systemctl start nbkpd`");
+    let errors = found.by_subject.values().flatten().filter(|(code, _)| code.starts_with("error")).count();
+    assert_eq!((errors, found.of("nbkpd")), (1, vec!["error daemon-not-running"]), "{:#}", found.all);
+    before.stays(host);
+    run("findmnt", &[&"--source", &usb.device()]);
+    let _again = host.start();
+    until("the next daemon closes it", || !attempt("findmnt", &[&"--source", &usb.device()]).status.success());
+    assert!(Found::by(host).of("left usb").is_empty());
 }
 
 /// A neighbour that is there and does not answer, until this goes.

@@ -59,7 +59,7 @@ enum Starting {
 impl World {
     /// Takes in how a run ended.
     pub(super) fn announce_end(&mut self, record: &RunRecord, conclusion: &Conclusion, effects: &mut Vec<Effect>) {
-        if self.initiative == Initiative::OnRequest {
+        if self.initiative != Initiative::Own {
             return;
         }
         let name = &record.sync;
@@ -112,7 +112,7 @@ impl World {
 
     /// Tells what has changed with this event.
     pub(super) fn announce_changes(&mut self, now: &Now, effects: &mut Vec<Effect>) {
-        if self.initiative == Initiative::OnRequest || self.stage != Stage::Working {
+        if self.initiative != Initiative::Own || self.stage != Stage::Working {
             return;
         }
         let mut told = std::mem::take(&mut self.told);

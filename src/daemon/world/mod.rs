@@ -61,6 +61,8 @@ pub enum Initiative {
     Own,
     /// It only does what its one client asks.
     OnRequest,
+    /// It only looks, for its one client, and changes nothing.
+    Never,
 }
 
 /// How the daemon stands to its own end.

@@ -269,7 +269,7 @@ impl World {
         for (name, prospect) in &self.plan.prospects {
             let is_out = prospect.rest.contains(&Obstacle::Disabled) || self.runs.contains_key(name);
             moments.extend(prospect.overdue_at.filter(|_| !is_out));
-            if is_out || !prospect.places.is_empty() || self.initiative == Initiative::OnRequest {
+            if is_out || !prospect.places.is_empty() || self.initiative != Initiative::Own {
                 continue;
             }
             let (Some(sync), Some(memory)) = (self.configuration.syncs.get(name), self.memory.get(name)) else {

@@ -6,7 +6,8 @@
 use std::path::Path;
 
 use crate::model::{
-    Area, Container, DrivePlace, DriveSight, Examined, Finding, Flaw, PolkitSight, Trial, Verdict, VolumeName,
+    Area, Container, DrivePlace, DriveSight, Examined, Finding, Flaw, Held, HeldAt, PolkitSight, Trial, Undo, Verdict,
+    VolumeName,
 };
 
 const MOUNT: [&str; 3] = [
@@ -149,6 +150,41 @@ pub fn container(volume: &VolumeName, drive: &DriveSight) -> Option<Examined> {
         }
     };
     Some(Area::Drives.examined(format!("container of {volume}"), verdict))
+}
+
+/// What a killed daemon left open, or may have: the next one closes it. `start` is the command that starts it.
+#[must_use]
+pub fn left_open(held: &Held, start: &str) -> Examined {
+    let volume = &held.volume;
+    let (place, mount) = match &held.at {
+        HeldAt::Here { .. } => ("", format!("`findmnt -S UUID={}` shows where it is mounted", held.uuid)),
+        HeldAt::There { .. } => (" in its server", "there `findmnt` shows where it is mounted".to_owned()),
+    };
+    let what = match held.undo {
+        // It is as others left it.
+        Undo::Nothing => return Area::Drives.well(format!("left {volume}"), "nothing of it was changed"),
+        Undo::Unmount => "mounted",
+        Undo::Lock => "unlocked and mounted",
+    };
+    Area::Drives.examined(
+        format!("left {volume}"),
+        Flaw::LeftOpen.warning(
+            format!("drive `{volume}`{place} may still be {what}, by a daemon that was killed"),
+            format!("start nbkpd, which closes it: `{start}`; {mount}"),
+        ),
+    )
+}
+
+/// What was done to a drive is not known.
+#[must_use]
+pub fn left_unknown(why: &str) -> Examined {
+    Area::Drives.examined(
+        "left open",
+        Flaw::LeftOpen.warning(
+            format!("what a daemon that was killed has left open is not known: could not {why}"),
+            "close the drive by hand (`findmnt` shows what is mounted), and delete the file",
+        ),
+    )
 }
 
 /// Not known, since udisks2 does not answer.

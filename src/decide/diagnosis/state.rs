@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::model::{Area, Examined, FileSight, Flaw, Room, Status, Verdict};
+use crate::model::{Area, Examined, FileSight, Flaw, HistorySight, Room, Status, Verdict};
 
 /// Less room than this, in bytes, is hardly any: the history of a busy year takes some megabytes.
 const HARDLY_ANY: u64 = 16 << 20;
@@ -52,16 +52,50 @@ pub fn directory(path: &Path, sight: &FileSight, written: &Result<(), String>, r
         .examined("directory", Verdict::of(findings, || format!("{shown} is yours alone and takes what is written")))
 }
 
-/// The history, as SQLite checks it; `None` if there is none yet.
+/// A state directory that is not there, while no daemon runs that would have made it: whether it can be made.
 #[must_use]
-pub fn history(path: &Path, checked: Option<&Result<(), String>>) -> Examined {
+pub fn directory_to_come(path: &Path, room_for_it: &Result<(), String>) -> Examined {
+    let shown = path.display();
+    match room_for_it {
+        Ok(()) => Area::State.well("directory", format!("{shown} is not there yet; nbkpd makes it when it starts")),
+        Err(why) => Area::State.examined(
+            "directory",
+            Flaw::StateUnusable.error(
+                format!("{shown} is not there, and cannot be made: {why}; nbkpd will not start"),
+                "make it by hand, or name another with --state-dir",
+            ),
+        ),
+    }
+}
+
+/// What people decided; why it cannot be read, if so.
+#[must_use]
+pub fn ledger(read: &Result<(), String>) -> Examined {
+    match read {
+        Ok(()) => Area::State.well("ledger", "holds, pauses and approvals are kept"),
+        Err(why) => Area::State.examined(
+            "ledger",
+            Flaw::LedgerBroken.warning(
+                format!("could not {why}; when nbkpd starts, holds, pauses and approvals are forgotten"),
+                "give them again then (`nbkpctl hold`, `nbkpctl pause`, `nbkpctl approve`); nbkpd begins a new file",
+            ),
+        ),
+    }
+}
+
+/// The history, as SQLite checks it.
+#[must_use]
+pub fn history(path: &Path, checked: &HistorySight) -> Examined {
     match checked {
-        None => Area::State.well("history", "none is kept yet"),
-        Some(Ok(())) => Area::State.well("history", "SQLite finds no fault in it"),
-        Some(Err(why)) => Area::State.examined(
+        HistorySight::NoneYet => Area::State.well("history", "none is kept yet"),
+        HistorySight::CutOff => {
+            Area::State.well("history", "its last write was cut off, which nbkpd undoes before it uses it")
+        }
+        HistorySight::Sound => Area::State.well("history", "SQLite finds no fault in it"),
+        HistorySight::Broken(why) => Area::State.examined(
             "history",
             Flaw::HistoryBroken.warning(
-                format!("{} is damaged: {why}; what is due may be judged wrongly", path.display()),
+                format!("{} cannot be used as it is: {why}; what is due may be judged wrongly", path.display()),
                 format!("put it aside and restart nbkpd, which begins a new one: `mv {0} {0}.old`", path.display()),
             ),
         ),

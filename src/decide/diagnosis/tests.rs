@@ -9,10 +9,11 @@ use super::{credentials, daemon, drives, neighbours, state, syncs, tools, unansw
 use crate::model::{
     Absence, Area, BarePoint, BatteryRule, Conditions, Configuration, Container, CredentialProvider, DaemonSettings,
     DaemonState, Drive, DrivePlace, DriveSight, End, Every, Examined, FileInForce, FileKind, FileSight, Flaw,
-    Freshness, Guard, Guarded, Hooks, HostFault, HostTrouble, Keep, Lingering, Locks, MeteredRule, MountView, Mounting,
-    Notify, Obstacle, OpeningTrouble, Outcome, Owner, Place, PolkitSight, ProgramVersion, Room, RsyncOptions,
-    RsyncSettings, RunRecord, SecretSight, SentinelFault, ServiceSight, SnapshotKind, Status, Sync, SyncName,
-    SyncState, SyncStatus, Trial, Trigger, Volume, VolumeName, VolumeRoot, VolumeStatus, WhenDone,
+    Freshness, Guard, Guarded, Held, HeldAt, HistorySight, Hooks, HostFault, HostTrouble, Keep, Lingering, Locks,
+    MeteredRule, MountView, Mounting, Notify, Obstacle, OpeningTrouble, Outcome, Owner, Place, PolkitSight,
+    ProgramVersion, Room, RsyncOptions, RsyncSettings, RunRecord, SecretSight, SentinelFault, ServiceSight,
+    SnapshotKind, Status, Sync, SyncName, SyncState, SyncStatus, Trial, Trigger, Undo, Volume, VolumeName, VolumeRoot,
+    VolumeStatus, WhenDone,
 };
 
 const NOW: &str = "2026-11-22T17:30:00Z";
@@ -252,9 +253,10 @@ fn the_state_is_private_writable_and_has_room() {
 #[test]
 fn a_damaged_history_and_a_clock_that_is_behind_are_told() {
     let path = Path::new("/s/history.db");
-    assert!(found(&state::history(path, None)).is_empty());
-    assert!(found(&state::history(path, Some(&Ok(())))).is_empty());
-    let broken = state::history(path, Some(&Err("malformed".into())));
+    assert!(found(&state::history(path, &HistorySight::NoneYet)).is_empty());
+    assert!(found(&state::history(path, &HistorySight::Sound)).is_empty());
+    assert!(found(&state::history(path, &HistorySight::CutOff)).is_empty());
+    let broken = state::history(path, &HistorySight::Broken("malformed".into()));
     assert_eq!(found(&broken), ["warning history-broken"]);
     assert!(words(&broken).contains("`mv /s/history.db /s/history.db.old`"), "{}", words(&broken));
 
@@ -266,6 +268,33 @@ fn a_damaged_history_and_a_clock_that_is_behind_are_told() {
     assert!(with("2026-11-22T17:29:00Z").is_empty() && with("2026-11-22T17:31:00Z").is_empty());
     assert_eq!(with("2026-11-22T17:33:00Z"), ["warning clock-behind"]);
     assert!(found(&state::clock(&status(Vec::new(), Vec::new()), NOW.parse().unwrap())).is_empty());
+}
+
+#[test]
+fn what_people_decided_is_read_or_given_again() {
+    assert!(found(&state::ledger(&Ok(()))).is_empty());
+    let broken = state::ledger(&Err("understand /s/ledger.json: it is damaged".into()));
+    assert_eq!(found(&broken), ["warning ledger-broken"]);
+    assert!(words(&broken).contains("could not understand /s/ledger.json"), "{broken:?}");
+}
+
+#[test]
+fn a_state_directory_that_is_yet_to_be_made_is_well_where_it_can_be() {
+    assert!(found(&state::directory_to_come(Path::new("/s"), &Ok(()))).is_empty());
+    let nowhere = state::directory_to_come(Path::new("/s"), &Err("Permission denied".into()));
+    assert_eq!(found(&nowhere), ["error state-unusable"]);
+}
+
+#[test]
+fn what_a_killed_daemon_left_open_is_told_with_who_closes_it() {
+    let uuid: crate::model::DriveUuid = "2d577679-a7b6-429d-8250-3d0d80e034df".parse().unwrap();
+    let at = HeldAt::Here { device: (8, 1), disk_seq: None, boot: None };
+    let left = |undo| drives::left_open(&Held { volume: name("usb"), uuid: uuid.clone(), at: at.clone(), undo }, "go");
+    assert!(found(&left(Undo::Nothing)).is_empty());
+    assert_eq!(found(&left(Undo::Unmount)), ["warning left-open"]);
+    assert!(words(&left(Undo::Lock)).contains("unlocked and mounted"));
+    assert!(words(&left(Undo::Lock)).contains("closes it: `go`"));
+    assert_eq!(found(&drives::left_unknown("read it")), ["warning left-open"]);
 }
 
 // --- tools ------------------------------------------------------------------------------------------------------------

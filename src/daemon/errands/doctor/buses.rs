@@ -112,7 +112,7 @@ async fn manager() -> ServiceSight {
 }
 
 /// It is started by the bus where it does not run, as it is for a run.
-pub(super) fn udisks() -> ServiceSight {
+fn udisks() -> ServiceSight {
     let standing = on_a_runtime(bus::standing(Bus::System, "org.freedesktop.UDisks2", DEADLINE));
     match standing.map(sight) {
         Some(ServiceSight::Here(_) | ServiceSight::Startable) => {

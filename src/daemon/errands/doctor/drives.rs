@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use super::buses::{on_a_runtime, udisks};
+use super::buses::on_a_runtime;
 use super::{A_LOOK, Known};
 use crate::decide::diagnosis::{drives as judge, neighbours, unanswered};
 use crate::decide::presence::{DrivePresence, MountTree, sight_of_drive};
 use crate::model::{
-    Area, BlockDevice, Configuration, Containers, CredentialName, Drive, DriveSight, Examined, Mounting, ServiceSight,
-    Trial, VolumeName, VolumeRoot, WhenDone,
+    Area, BlockDevice, Configuration, Containers, CredentialName, Drive, DriveSight, Examined, Mounting, Trial,
+    VolumeName, VolumeRoot, WhenDone,
 };
 use crate::os::bus::Bus;
 use crate::os::udisks::{Udisks, UdisksError};
@@ -43,9 +43,11 @@ pub(super) fn drives(known: &Known) -> Vec<Examined> {
     let Some(devices) = &known.devices else {
         return vec![unanswered(Area::Drives, "devices", A_LOOK.as_secs())];
     };
-    // That it is not there is told where neighbours are.
-    let ServiceSight::Here(_) = udisks() else { return Vec::new() };
+    // That it is not there, or does not answer, is told where neighbours are.
     let Ok(udisks) = Udisks::connect() else { return Vec::new() };
+    if udisks.version().is_err() {
+        return Vec::new();
+    }
     // udisks2 lets root do everything, without asking anybody.
     let allowed =
         (!environment::is_root()).then(|| on_a_runtime(polkit::ask(&Bus::System, judge::actions()))).flatten();

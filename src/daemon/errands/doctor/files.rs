@@ -7,12 +7,12 @@ use std::path::{Path, PathBuf};
 use super::Known;
 use crate::daemon::reader::{self, Unreadable};
 use crate::daemon::world::Initiative;
-use crate::decide::diagnosis::{daemon as judge, state as state_of, tools, volumes};
+use crate::decide::diagnosis::{daemon as judge, drives, state as state_of, tools, volumes};
 use crate::formats::rsync::version;
 use crate::model::{Examined, FileInForce, FileSight, Filter, HookCommand, ProgramVersion, Sync, VolumeRoot};
 use crate::os::config_file::ConfigFileError;
 use crate::os::process::Ended;
-use crate::os::{fstab, guards, history_check, mounts, programs, service, state_dir, telling};
+use crate::os::{fstab, guards, held, history_check, mounts, programs, service, state_dir, telling};
 
 /// The configuration file, and the socket.
 pub(super) fn daemon(known: &Known) -> Vec<Examined> {
@@ -36,14 +36,37 @@ pub(super) fn daemon(known: &Known) -> Vec<Examined> {
 /// The state directory.
 pub(super) fn state(known: &Known) -> Vec<Examined> {
     let path = &known.paths.state_dir;
+    let sight = guards::look(path);
+    // A daemon makes it when it starts; that one works without is told below.
+    if known.initiative == Initiative::Never && sight == FileSight::Missing {
+        let makeable = state_dir::prove_makeable(path).map_err(|error| error.to_string());
+        return vec![state_of::directory_to_come(path, &makeable)];
+    }
     let written = state_dir::prove_writable(path).map_err(|error| error.to_string());
-    vec![state_of::directory(path, &guards::look(path), &written, state_dir::room(path))]
+    vec![state_of::directory(path, &sight, &written, state_dir::room(path))]
 }
 
 /// The history.
 pub(super) fn history(known: &Known) -> Vec<Examined> {
     let path = &known.paths.state_dir;
-    vec![state_of::history(&path.join("history.db"), history_check::quick_check(path).as_ref())]
+    vec![state_of::history(&path.join("history.db"), &history_check::quick_check(path))]
+}
+
+/// What people decided.
+pub(super) fn ledger(known: &Known) -> Vec<Examined> {
+    let read = state_dir::read_ledger(&known.paths.state_dir);
+    vec![state_of::ledger(&read.map(drop).map_err(|error| error.to_string()))]
+}
+
+/// What a killed daemon left open. One that runs has taken it over.
+pub(super) fn left_open(known: &Known) -> Vec<Examined> {
+    if known.initiative != Initiative::Never || guards::look(&known.paths.state_dir) == FileSight::Missing {
+        return Vec::new();
+    }
+    let (held, faults) = held::look(&known.paths.state_dir);
+    let start = service::command("start");
+    let known = held.iter().map(|held| drives::left_open(held, &start));
+    known.chain(faults.iter().map(|fault| drives::left_unknown(&fault.to_string()))).collect()
 }
 
 /// rsync, ssh, and the programs of hooks.

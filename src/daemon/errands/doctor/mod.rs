@@ -96,10 +96,12 @@ pub(super) async fn examine(ground: &Ground, asks: &mpsc::Sender<Ask>, place: Ow
         }),
         Test::start(&known, Area::State, "directory", files::state),
         Test::start(&known, Area::State, "history", files::history),
+        Test::start(&known, Area::State, "ledger", files::ledger),
         Test::start(&known, Area::Tools, "programs", files::programs),
         Test::start(&known, Area::Tools, "files", files::files),
         Test::start(&known, Area::Neighbours, "services", buses::neighbours),
         Test::start(&known, Area::Credentials, "passphrases", buses::passphrases),
+        Test::start(&known, Area::Drives, "left open", files::left_open),
         Test::start(&known, Area::Drives, "udisks2 and polkit", drives::drives),
         Test::start(&known, Area::Volumes, "mount points", files::mount_points),
     ];
