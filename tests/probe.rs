@@ -6,6 +6,7 @@
     reason = "a test starts programs, and fails by panicking"
 )]
 
+use std::cell::RefCell;
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io::Write as _;
@@ -16,7 +17,7 @@ use std::process::{Command, Stdio};
 use nbkp::formats::ssh::probe::{self, Way};
 use nbkp::model::{
     Absence, Access, Drive, EndFault, EndKind, EndProbe, EndSight, Mounting, RemoteProbe, RemoteSight, SentinelFault,
-    SentinelId, SnapshotKind, VolumeSight, WhenDone,
+    SentinelId, SnapshotKind, SoughtDrive, VolumeSight, WhenDone,
 };
 
 /// The shells that servers have: that of Debian, that of small systems, and the usual one in its POSIX mode.
@@ -179,7 +180,8 @@ fn no_name_becomes_code_or_confuses_the_answer() {
 fn a_drive_that_is_not_plugged_in_is_told() {
     with_each_shell(|shell, home| {
         let uuid = "2d577679-a7b6-429d-8250-3d0d80e034dd".parse().unwrap();
-        let drive = Some(Drive { uuid, mounting: Mounting::Elsewhere, when_done: WhenDone::Leave });
+        let drive = Drive { uuid, mounting: Mounting::Elsewhere, when_done: WhenDone::Leave };
+        let drive = Some(SoughtDrive { drive, container: None });
         let probe = RemoteProbe { drive, ..volume("", vec![end("a", "", EndKind::Source)]) };
         let seen = look(shell, home, &[probe]);
         assert_eq!(seen, [(VolumeSight::Absent(Absence::NotPluggedThere("nas.local".into())), vec![EndSight::Unseen])]);
@@ -207,6 +209,7 @@ fn machine(home: &Path, devices: &[[&str; 6]]) {
          case \"$*\" in\n\
          '-nrpo UUID,FSTYPE,KNAME') rows 'echo \"$uuid $fs $name\"' ;;\n\
          '-dnro TYPE,FSTYPE '*) rows '[ $name != '$3' ] || echo $type $fs' ;;\n\
+         '-dnro UUID,FSTYPE '*) rows '[ $name != '$3' ] || echo $uuid $fs' ;;\n\
          '-nrpo TYPE,KNAME '*) rows '[ $name != '$3' ] && [ \"$around\" != '$3' ] || echo $type $name' ;;\n\
          '-nrpso KNAME '*) rows '[ $name != '$3' ] || echo \"$name\n$around\"' ;;\n\
          '-dnrpo NAME '*) echo $3 ;;\n\
@@ -216,11 +219,26 @@ fn machine(home: &Path, devices: &[[&str; 6]]) {
     let findmnt =
         format!("#!/bin/sh\n{rows} eval \"$1\"; {table}rows '[ $name != '$4' ] || [ -z \"$at\" ] || echo \"$at\"'\n");
     write("findmnt", &findmnt);
-    write("udevadm", "#!/bin/sh\necho ID_FS_UUID_SUB=sub-${3##*/}\n");
+    let udevadm = format!(
+        "#!/bin/sh\n{rows} eval \"$1\"; {table}\
+         rows '[ $name != '${{3#--name=}}' ] || [ $fs != btrfs ] || echo ID_FS_UUID_SUB=sub-${{name##*/}}'\n"
+    );
+    write("udevadm", &udevadm);
 }
 
 /// How a drive stands on such a machine, in words, with every shell.
 fn check(uuid: &str, passphrase: Option<&str>, devices: &[[&str; 6]], expected: &str) {
+    check_knowing(None, (uuid, passphrase), devices, expected);
+}
+
+/// The same where the container is known in which its filesystem lay; returns the one in which it lies.
+fn check_knowing(
+    container: Option<&str>,
+    (uuid, passphrase): (&str, Option<&str>),
+    devices: &[[&str; 6]],
+    expected: &str,
+) -> Option<String> {
+    let told_of = RefCell::default();
     with_each_shell(|shell, home| {
         let point = home.join("mnt");
         let at = point.to_str().unwrap();
@@ -230,9 +248,12 @@ fn check(uuid: &str, passphrase: Option<&str>, devices: &[[&str; 6]], expected: 
         touch(&point.join("backups/.nbkp-vol"), "");
         let passphrase = passphrase.map(|name| name.parse().unwrap());
         let mounting = Mounting::ForTheRun { passphrase };
-        let drive = Some(Drive { uuid: uuid.parse().unwrap(), mounting, when_done: WhenDone::Leave });
+        let drive = Drive { uuid: uuid.parse().unwrap(), mounting, when_done: WhenDone::Leave };
+        let container = container.map(|uuid| uuid.parse().unwrap());
+        let drive = Some(SoughtDrive { drive, container });
         let probe = RemoteProbe { drive, ..volume("backups", vec![end("a", "", EndKind::Source)]) };
         let seen = all(shell, home, &[probe, volume("nowhere", Vec::new())]).remove(0);
+        told_of.replace(seen.container.map(|uuid| uuid.to_string()));
         let told = match seen.sight {
             VolumeSight::Absent(Absence::NotPluggedThere(host)) => format!("not plugged into {host}"),
             VolumeSight::Ambiguous { devices } => format!("ambiguous {}", devices.len()),
@@ -247,6 +268,7 @@ fn check(uuid: &str, passphrase: Option<&str>, devices: &[[&str; 6]], expected: 
         let usable = ["open", "not mounted", "locked"].iter().any(|word| told.starts_with(word));
         assert_eq!((told.as_str(), seen.medium.is_some()), (expected, usable), "{shell:?}");
     });
+    told_of.into_inner()
 }
 
 #[test]
@@ -277,6 +299,38 @@ fn a_container_is_used_through_what_is_directly_in_it() {
     let volumes = ["/dev/dm-0", "", "crypt", "LVM2_member", "/dev/sdb1", ""];
     let deeper = ["/dev/dm-1", INNER, "lvm", "ext4", "/dev/dm-0", "MOUNTED"];
     check(OUTER, secret, &[around, volumes, deeper], "not mounted nas.local:/dev/sdb1");
+}
+
+#[test]
+fn what_is_behind_a_lock_is_known_by_the_container_it_lay_in() {
+    let around = ["/dev/sdb1", OUTER, "part", "crypto_LUKS", "/dev/sdb", ""];
+    let inside = |uuid, at| ["/dev/dm-0", uuid, "crypt", "ext4", "/dev/sdb1", at];
+    let clone = ["/dev/sdc1", OUTER, "part", "crypto_LUKS", "/dev/sdc", ""];
+    let knowing = |devices: &[[&str; 6]], expected: &str| {
+        check_knowing(Some(OUTER), (INNER, Some("attic")), devices, expected);
+    };
+    knowing(&[around], "locked nas.local:/dev/sdb1");
+    knowing(&[around, inside(INNER, "")], "not mounted nas.local:/dev/dm-0");
+    knowing(&[around, inside(INNER, "MOUNTED")], "open mnt/backups");
+    for at in ["", "MOUNTED"] {
+        knowing(&[around, inside("22222222-a7b6-429d-8250-3d0d80e034dd", at)], "not plugged into nas.local");
+        knowing(&[around, inside("", at)], "not plugged into nas.local");
+    }
+    knowing(&[around, clone], "ambiguous 2");
+    knowing(&[["/dev/sdb1", OUTER, "part", "ext4", "/dev/sdb", ""]], "not plugged into nas.local");
+    knowing(&[["/dev/sdb1", INNER, "part", "ext4", "/dev/sdb", ""], clone], "not encrypted nas.local:/dev/sdb1");
+    knowing(&[], "not plugged into nas.local");
+    // The container is told of what is named by the filesystem in it, and of nothing else.
+    let both = [around, inside(INNER, "MOUNTED")];
+    let told = |uuid, devices: &[[&str; 6]]| check_knowing(None, (uuid, None), devices, "open mnt/backups");
+    assert_eq!(told(INNER, &both).as_deref(), Some(OUTER));
+    assert_eq!(told(OUTER, &both), None);
+    assert_eq!(told(INNER, &[["/dev/sdb1", INNER, "part", "ext4", "/dev/sdb", "MOUNTED"]]), None);
+    let no_luks = ["/dev/sdb1", OUTER, "part", "BitLocker", "/dev/sdb", ""];
+    assert_eq!(told(INNER, &[no_luks, inside(INNER, "MOUNTED")]), None);
+    let two = [both[0], ["/dev/dm-0", INNER, "crypt", "btrfs", "/dev/sdb1", "MOUNTED"], clone];
+    let second = ["/dev/dm-1", INNER, "crypt", "btrfs", "/dev/sdc1", ""];
+    assert_eq!(told(INNER, &[&two[..], &[second]].concat()), None, "one of several would not open it");
 }
 
 #[test]

@@ -165,6 +165,7 @@ scenarios! {
         a_hold_keeps_hands_off_it
         a_clone_there_is_refused
         a_plain_filesystem_in_place_of_an_encrypted_one_is_refused
+        one_named_by_what_is_in_its_container_is_opened_once_it_was_seen_open
         the_passphrase_goes_over_the_connection_and_shows_nowhere;
     neighbours:
         a_connection_is_home

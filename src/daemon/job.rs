@@ -153,6 +153,8 @@ pub enum Site {
     There {
         /// What tells it from others.
         server: ServerKey,
+        /// The LUKS container in which the filesystem lay before that the drive is named by.
+        container: Option<DriveUuid>,
         /// The ways to it, best first.
         routes: Vec<Route>,
     },
@@ -190,6 +192,8 @@ pub enum ClosingSite {
     There {
         /// What it carries.
         uuid: DriveUuid,
+        /// The LUKS container in which the filesystem lay before that it is named by.
+        container: Option<DriveUuid>,
         /// The ways to the server, best first.
         routes: Vec<Route>,
     },

@@ -92,7 +92,7 @@ impl Request {
             let input = input();
             let words = input.strip_suffix(&[0])?.split(|byte| *byte == 0);
             let words: Vec<OsString> = words.map(|word| OsString::from_vec(word.to_vec())).collect();
-            let (meant, way) = words.split_at_checked(4)?;
+            let (meant, way) = words.split_at_checked(drive::WORDS)?;
             Container::There { meant: Meant::read(meant)?, way: way.to_vec() }
         } else {
             let (major, minor) = container.split_once(':')?;
@@ -261,7 +261,8 @@ mod tests {
             [command, CredentialProvider::SecretService, CredentialProvider::File, CredentialProvider::Environment]
         {
             let medium = Medium { node: "/dev/sdb1".into(), boot: "b".into(), seq: String::new() };
-            let meant = Meant { uuid: "5e3f-1a2b".parse().unwrap(), medium: Some(medium) };
+            let container = Some("2d577679-a7b6-429d-8250-3d0d80e034df".parse().unwrap());
+            let meant = Meant { uuid: "5e3f-1a2b".parse().unwrap(), container, medium: Some(medium) };
             let way = ["-o", "IdentityFile=\"/home/a b/key\"", "--", "nas"].map(OsString::from).to_vec();
             for container in [Container::Here((259, 3)), Container::There { meant, way }] {
                 let request = Request { container, name: "usb".parse().unwrap(), provider: provider.clone() };

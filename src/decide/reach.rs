@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::model::{
-    Configuration, EndKind, EndProbe, HostFault, HostTrouble, LocationName, Place, RemoteProbe, Route, Server,
-    ServerKey, ServerProbe, VolumeName, VolumeRoot,
+    Configuration, Containers, Drive, EndKind, EndProbe, HostFault, HostTrouble, LocationName, Place, RemoteProbe,
+    Route, Server, ServerKey, ServerProbe, SoughtDrive, VolumeName, VolumeRoot,
 };
 
 /// How long to wait before a server that was out of reach is asked again, at first and at most. Nothing tells that a
@@ -35,21 +35,26 @@ pub fn routes(server: &ServerKey, configuration: &Configuration, here: &BTreeSet
     server.0.iter().filter_map(|endpoint| configuration.route(endpoint)).filter(meant).collect()
 }
 
-/// All that there is to look at on a server, by these ways.
+/// All that there is to look at on a server, by these ways; `containers` are those in which the filesystems lay before.
 #[must_use]
-pub fn probe(server: &ServerKey, routes: Vec<Route>, configuration: &Configuration) -> ServerProbe {
+pub fn probe(
+    server: &ServerKey,
+    routes: Vec<Route>,
+    configuration: &Configuration,
+    containers: &Containers,
+) -> ServerProbe {
     let on_it = configuration.volumes.values().filter_map(|volume| match &volume.root {
         VolumeRoot::Server(root) if root.endpoints == server.0 => Some((&volume.name, root)),
         VolumeRoot::Server(_) | VolumeRoot::Directory(_) | VolumeRoot::Drive(_) => None,
     });
     let keeping = configuration.snapshot_destinations();
-    let volumes = on_it.map(|(name, root)| remote_probe(name, root, configuration, &keeping)).collect();
+    let volumes = on_it.map(|(name, root)| remote_probe(name, (root, containers), configuration, &keeping)).collect();
     ServerProbe { server: server.clone(), routes, volumes }
 }
 
 fn remote_probe(
     name: &VolumeName,
-    root: &Server,
+    (root, containers): (&Server, &Containers),
     configuration: &Configuration,
     keeping: &BTreeSet<&Place>,
 ) -> RemoteProbe {
@@ -64,7 +69,8 @@ fn remote_probe(
         add(&sync.source, if reads_snapshots { EndKind::SourceOfSnapshots } else { EndKind::Source });
         add(&sync.destination, EndKind::Destination(sync.snapshots));
     }
-    RemoteProbe { volume: name.clone(), path: root.path.clone(), drive: root.drive.clone(), ends }
+    let sought = |drive: &Drive| SoughtDrive { drive: drive.clone(), container: containers.get(&drive.uuid).cloned() };
+    RemoteProbe { volume: name.clone(), path: root.path.clone(), drive: root.drive.as_ref().map(sought), ends }
 }
 
 /// The fault that tells a person most: what only they can mend before what mends itself, and of equals that of the best
@@ -169,7 +175,7 @@ mod tests {
         assert_eq!(servers.len(), 1);
         let (key, volumes) = servers.first_key_value().unwrap();
         assert_eq!(volumes.len(), 2);
-        let probe = probe(key, Vec::new(), &configuration);
+        let probe = probe(key, Vec::new(), &configuration, &Containers::new());
         let ends = |name: &str| {
             let volume = probe.volumes.iter().find(|volume| volume.volume.as_str() == name).unwrap();
             volume.ends.iter().map(|end| (end.sync.to_string(), end.kind)).collect::<Vec<_>>()

@@ -47,7 +47,7 @@ pub use order::{first_cycle, upstreams};
 pub use outcome::{Conclusion, Failure, FailureKind, HoldReason, Interruption, Outcome, Remedy};
 pub use permission::{AccountName, AccountNameError, Action, Gap, Permission};
 pub use place::{End, Place, Subdir, SubdirError};
-pub use probe::{EndKind, EndProbe, RemoteProbe, RemoteSight, ServerProbe, ServerSight};
+pub use probe::{EndKind, EndProbe, RemoteProbe, RemoteSight, ServerProbe, ServerSight, SoughtDrive};
 pub use run::{Figures, Progress, RunId, RunRecord, RunReport, Step, Trigger};
 pub use sight::{
     Absence, Access, BlockDevice, DeviceRole, EndFault, EndSight, Hardware, Mount, MountId, Node, PresentVolume,

@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
-use super::{Drive, EndSight, HostFault, Route, ServerKey, SnapshotKind, Subdir, SyncName, VolumeName, VolumeSight};
+use super::{
+    Drive, DriveUuid, EndSight, HostFault, Route, ServerKey, SnapshotKind, Subdir, SyncName, VolumeName, VolumeSight,
+};
 
 /// An end of a sync to look at.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,9 +47,18 @@ pub struct RemoteProbe {
     /// Its root: absolute, relative to the home directory of the remote user, or to the root of the drive.
     pub path: PathBuf,
     /// The drive on the server that holds it.
-    pub drive: Option<Drive>,
+    pub drive: Option<SoughtDrive>,
     /// The ends to look at.
     pub ends: Vec<EndProbe>,
+}
+
+/// A drive of a server to look for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SoughtDrive {
+    /// What the configuration says of it.
+    pub drive: Drive,
+    /// The LUKS container in which its filesystem lay before.
+    pub container: Option<DriveUuid>,
 }
 
 /// How a volume on a server stands.
@@ -57,6 +68,8 @@ pub struct RemoteSight {
     pub sight: VolumeSight,
     /// The medium that it is on, for a drive that we open.
     pub medium: Option<u64>,
+    /// The LUKS container in which the filesystem lies that its drive is named by.
+    pub container: Option<DriveUuid>,
     /// The ends on it, in the order of the probe.
     pub ends: Vec<EndSight>,
 }

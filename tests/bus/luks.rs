@@ -16,6 +16,8 @@ const CLEAR: &str = "/org/freedesktop/UDisks2/block_devices/clear";
 const UNLOCKED: &str = "/run/luks-unlocked";
 /// It is there while an answer is held back.
 const HESITATION: &str = "/run/luks-hesitation";
+/// It is there while the container holds another filesystem than the one that is known.
+const ANOTHER: &str = "/run/luks-another";
 /// Where it is mounted.
 const POINT: &str = "/media/inside";
 
@@ -25,6 +27,7 @@ pub struct Luks {
     heard: Receiver<String>,
     hesitation: PathBuf,
     unlocked: PathBuf,
+    another: PathBuf,
 }
 
 impl Luks {
@@ -51,7 +54,13 @@ impl Luks {
             });
         });
         served.recv().unwrap();
-        Self { given: std::cell::RefCell::default(), heard, hesitation: HESITATION.into(), unlocked: UNLOCKED.into() }
+        Self {
+            given: std::cell::RefCell::default(),
+            heard,
+            hesitation: HESITATION.into(),
+            unlocked: UNLOCKED.into(),
+            another: ANOTHER.into(),
+        }
     }
 
     /// The passphrases that it was given.
@@ -70,23 +79,41 @@ impl Luks {
         std::fs::remove_file(&self.hesitation).unwrap();
     }
 
+    /// From now on another filesystem is in it than the one that is known.
+    pub fn hold_another(&self) {
+        std::fs::write(&self.another, "").unwrap();
+    }
+
+    /// The one that is known is in it again.
+    pub fn hold_its_own(&self) {
+        std::fs::remove_file(&self.another).unwrap();
+    }
+
     /// Whether it is open.
     pub fn is_unlocked(&self) -> bool {
         self.unlocked.exists()
     }
 }
 
-/// Puts an `lsblk` in front of the real one that tells of what is in the container, while it is open.
+/// Puts an `lsblk` in front of the real one that tells of what is in the container, while it is open, and of nothing there
+/// otherwise.
 fn show_what_is_in_it(container: &Path, clear: &Path) {
     let (container, clear) = (container.display(), clear.display());
     std::fs::copy("/usr/bin/lsblk", "/run/lsblk").unwrap();
     let script = format!(
-        "#!/bin/sh\n/run/lsblk \"$@\"\nif [ \"$*\" = '-nrpo TYPE,KNAME {container}' ] && [ -e {UNLOCKED} ]; then\n\
-         echo 'crypt {clear}'\nfi\n"
+        "#!/bin/sh\ncase $*/$(ls {UNLOCKED} {ANOTHER} 2>/dev/null) in\n\
+         '-nrpo UUID,FSTYPE,KNAME/{UNLOCKED}') exec /run/lsblk \"$@\" ;;\n\
+         '-nrpo UUID,FSTYPE,KNAME/'*) /run/lsblk \"$@\" | grep -v ' {clear}$' ;;\n\
+         '-nrpo TYPE,KNAME {container}/'*{UNLOCKED}*) /run/lsblk \"$@\"; echo 'crypt {clear}' ;;\n\
+         '-dnro TYPE,FSTYPE {clear}/'*) /run/lsblk \"$@\" | sed 's/^loop/crypt/' ;;\n\
+         '-nrpso KNAME {clear}/'*) printf '%s\\n' {clear} {container} ;;\n\
+         *) exec /run/lsblk \"$@\" ;;\nesac\n"
     );
     std::fs::write("/run/lsblk.sh", script).unwrap();
     std::fs::set_permissions("/run/lsblk.sh", PermissionsExt::from_mode(0o755)).unwrap();
     sh("mount --bind /run/lsblk.sh /usr/bin/lsblk");
+    // Nor would udev link what it does not see.
+    sh("mount -t tmpfs -o ro tmpfs /dev/disk/by-uuid");
 }
 
 #[expect(clippy::disallowed_methods, reason = "the tests start real programs")]

@@ -10,6 +10,9 @@ mod bus;
 #[path = "../bus/keyring.rs"]
 mod keyring;
 #[cfg(test)]
+#[path = "../bus/luks.rs"]
+mod luks;
+#[cfg(test)]
 #[path = "../mini/mod.rs"]
 mod mini;
 #[cfg(test)]

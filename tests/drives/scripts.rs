@@ -5,11 +5,12 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use nbkp::formats::ssh::drive::{Deed, Facts, Life, Meant, Medium, State, Tool, Verb, arguments, read};
-use nbkp::formats::ssh::script::{ACT, Answer, answer, text};
+use nbkp::formats::ssh::script::{ACT, Answer, UNLOCK, answer, text};
 
 use rustix::mount::{MountFlags, mount};
 
 use crate::bus::{Neighbour, system_bus};
+use crate::luks::Luks;
 use crate::mini::{Stick, host, sh, uuid};
 use crate::storage::udisks;
 
@@ -27,12 +28,23 @@ fn act(shell: &[&str], meant: &Meant, verb: Verb) -> Facts {
     read(&said).unwrap_or_else(|| panic!("{shell:?}: {}", String::from_utf8_lossy(&said)))
 }
 
+/// Unlocks a container as the helper does.
+fn unlock(shell: &[&str], meant: &Meant, passphrase: &str) -> Facts {
+    let (program, before) = shell.split_first().unwrap();
+    let mut child = Command::new(program);
+    child.args(before).args(["-c", UNLOCK, "nbkp"]).args(meant.words());
+    let mut child = child.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(passphrase.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap().stdout;
+    read(&output).unwrap_or_else(|| panic!("{shell:?}: {}", String::from_utf8_lossy(&output)))
+}
+
 fn stick() -> (tempfile::TempDir, Stick, Meant) {
     let place = tempfile::tempdir().unwrap();
     let mut stick = Stick::new(&place.path().join("image"), &format!("mkfs.ext4 -q -U {}", uuid()));
     stick.plug();
     sh("udevadm settle");
-    (place, stick, Meant { uuid: uuid().parse().unwrap(), medium: None })
+    (place, stick, Meant { uuid: uuid().parse().unwrap(), container: None, medium: None })
 }
 
 #[test]
@@ -101,14 +113,13 @@ fn a_filesystem_over_several_devices_is_open_by_whichever_is_meant() {
     host("scripts::a_filesystem_over_several_devices_is_open_by_whichever_is_meant", || {
         let (_bus, _udisks) = (system_bus(), udisks());
         let place = tempfile::tempdir().unwrap();
-        let mut sticks = ["first", "second"].map(|name| {
-            Stick::new(&place.path().join(name), &format!("mkfs.btrfs -q -f -U {}", uuid().replace('2', "3")))
-        });
+        // Nothing is on them yet.
+        let mut sticks = ["first", "second"].map(|name| Stick::new(&place.path().join(name), "true"));
         let parts = sticks.each_mut().map(|stick| stick.plug().display().to_string());
         sh(&format!("mkfs.btrfs -q -f -U {} {} {}", uuid(), parts[0], parts[1]));
         sh(&format!("udevadm trigger --settle {0} {1} && btrfs device scan {0} {1}", parts[0], parts[1]));
         sh(&format!("mkdir /run/both && mount {} /run/both", parts[1]));
-        let any = Meant { uuid: uuid().parse().unwrap(), medium: None };
+        let any = Meant { uuid: uuid().parse().unwrap(), container: None, medium: None };
         for shell in SHELLS {
             let seen = act(shell, &any, Verb::Look);
             assert_eq!((&seen.state, seen.nodes.len()), (&State::Open("/run/both".into()), 2), "{shell:?}");
@@ -165,5 +176,60 @@ fn what_cannot_be_written_any_more_is_not_unmounted_as_if_it_could() {
         }
         sh("umount /usr/bin/sync");
         assert_eq!(act(SHELLS[0], &any, Verb::Unmount).state, State::Closed);
+    });
+}
+
+const OUTER: &str = "6b1f0c52-93d4-4f0b-a1f2-6a8f3c1de701";
+
+#[test]
+fn one_named_by_what_is_in_its_container_is_found_by_the_container_while_it_is_locked() {
+    host("scripts::one_named_by_what_is_in_its_container_is_found_by_the_container_while_it_is_locked", || {
+        let _bus = system_bus();
+        let (place, inside, unknown) = stick();
+        let format = "cryptsetup luksFormat -q --pbkdf pbkdf2 --pbkdf-force-iterations 1000 --key-file /etc/hostname";
+        let mut around = Stick::new(&place.path().join("around"), &format!("{format} --uuid {OUTER}"));
+        let (clear, container) = (inside.node.clone().unwrap(), around.plug());
+        sh("udevadm settle");
+        let served = Luks::serve(&container, &clear, "sesame");
+        let any = Meant { container: Some(OUTER.parse().unwrap()), ..unknown.clone() };
+        for shell in SHELLS {
+            assert_eq!(act(shell, &unknown, Verb::Look).state, State::Unplugged, "{shell:?}");
+            let locked = act(shell, &any, Verb::Look);
+            assert_eq!((&locked.state, &locked.nodes), (&State::Locked, &vec![container.clone()]), "{shell:?}");
+            let this = Meant { medium: locked.medium(), ..any.clone() };
+            let facts = unlock(shell, &this, "wrong");
+            assert_eq!(served.given().last().map(String::as_str), Some("wrong"), "{shell:?}");
+            assert!(facts.state == State::Locked && facts.why.is_some(), "{shell:?}: {facts:?}");
+            // What is being unlocked is locked until it is not.
+            served.hesitate();
+            let facts = std::thread::scope(|scope| {
+                let unlocking = scope.spawn(|| unlock(shell, &this, "sesame"));
+                crate::bus::until("it is being unlocked", || served.given().last().is_some_and(|it| it == "sesame"));
+                assert_eq!(act(shell, &this, Verb::Look).state, State::Locked, "{shell:?}");
+                served.go_on();
+                unlocking.join().unwrap()
+            });
+            assert_eq!((&facts.state, &facts.nodes), (&State::Closed, &vec![clear.clone()]), "{shell:?}");
+            assert_eq!((facts.outer.clone(), facts.medium()), (any.container.clone(), this.medium.clone()));
+            // By its own node, as it was written down once.
+            let medium = this.medium.clone().map(|medium| Medium { node: clear.clone(), ..medium });
+            let before = Meant { medium, ..unknown.clone() };
+            assert_eq!(act(shell, &before, Verb::Look).medium(), this.medium, "{shell:?}");
+            let opened = Meant { container: None, ..this.clone() };
+            for meant in [&this, &opened] {
+                assert!(matches!(act(shell, meant, Verb::Mount).state, State::Open(_)), "{shell:?}");
+                assert_eq!(act(shell, meant, Verb::Unmount).state, State::Closed, "{shell:?}");
+            }
+            assert_eq!(act(shell, &this, Verb::Lock).state, State::Locked, "{shell:?}");
+
+            served.hold_another();
+            assert_eq!(unlock(shell, &this, "sesame").state, State::Other, "{shell:?}");
+            let facts = act(shell, &this, Verb::Mount);
+            assert_eq!((facts.state, facts.why), (State::Other, None), "{shell:?}: udisks was not asked");
+            assert!(!sh("cat /proc/mounts").contains(clear.to_str().unwrap()), "{shell:?}");
+            assert_eq!(act(shell, &this, Verb::Lock).state, State::Locked, "{shell:?}");
+            served.hold_its_own();
+        }
+        assert!(!served.is_unlocked());
     });
 }

@@ -429,6 +429,59 @@ pub fn a_plain_filesystem_in_place_of_an_encrypted_one_is_refused(host: &MiniHos
     assert!(drive.destination("documents").snapshots().is_empty());
 }
 
+pub fn one_named_by_what_is_in_its_container_is_opened_once_it_was_seen_open(host: &MiniHost) {
+    host.source("documents").fill(5);
+    let nas = host.server("nas");
+    let mut inside = host.drive("inside", Ext4).prepared_for("documents");
+    inside.attach();
+    let mut drive = host.drive("attic", Luks);
+    drive.attach();
+    let _bus = system_bus();
+    let served = Served::serve(&drive.device(), &inside.device(), "sesame");
+    let secret = host.root.join("secret");
+    std::fs::write(&secret, "sesame").unwrap();
+    let provider = format!("[credentials]\nprovider = \"command\"\ncommand = [\"cat\", \"{}\"]", secret.display());
+    let config = attic(host, &nas, &inside, "passphrase = \"attic\"\nwhen-done = \"lock\"").also(&provider);
+    host.configure(&config.sync("documents", "attic", "hard-link", ""));
+    let daemon = host.start();
+    nas.join();
+    host.stopped_by("documents", "destination-volume-absent");
+    assert_eq!(served.given(), [""; 0], "nobody knows yet what is in it");
+
+    // Its user opens it by hand, once.
+    let alone = "--no-user-interaction";
+    // It ends badly where it wants to tell of a device that it has not heard of.
+    attempt("udisksctl", &[&"unlock", &alone, &"--key-file", &secret, &"-b", &drive.device()]);
+    run("udisksctl", &[&"mount", &alone, &"-b", &inside.device()]);
+    host.ctl(&["scan"]).exits(0);
+    host.run_ends("documents", 1, "ok");
+    let closed = || !served.is_unlocked() && points(&inside).is_empty();
+    until("it is locked", closed);
+    until("that is told", || daemon.log().contains(&safe(&nas)));
+    assert_eq!(host.obstacles("documents"), [""; 0]);
+    daemon.stop();
+
+    // Another life knows it, too.
+    let daemon = host.start();
+    host.source("documents").write("new", "new");
+    host.ctl(&["run", "documents", "--wait"]).exits(0);
+    until("it is locked again", closed);
+    until("that is told again", || daemon.log().contains(&safe(&nas)));
+    assert_eq!(served.given(), ["sesame", "sesame"]);
+
+    // With another filesystem in it, it is locked again and not mounted.
+    served.hold_another();
+    host.ctl(&["run", "documents", "--wait"]);
+    assert!(served.given().len() > 2 && points(&inside).is_empty());
+    until("it is told", || host.ctl(&["why", "documents"]).said.contains("another filesystem than `drive` says"));
+    until("it is locked all the same", closed);
+    until("nothing is held", || !held(host).exists());
+    served.hold_its_own();
+    drop(daemon);
+    inside.mount();
+    inside.destination("documents").latest().is_like(&host.source("documents"));
+}
+
 /// Tells whether the memory of a process holds a word.
 const MEMORY: &str = "
 import sys

@@ -12,6 +12,7 @@ use std::time::Duration;
 use tokio::sync::mpsc::Sender;
 
 use crate::daemon::job::{Closer, Closing, ClosingSite, DriveNews, DriveOrder, Opening, Sake, Site};
+use crate::formats::ssh::drive::Meant;
 use crate::model::{Held, HeldAt, Left, OpeningTrouble, Undo};
 use crate::os::directory::Done;
 use crate::os::held;
@@ -54,7 +55,9 @@ pub fn start(order: DriveOrder, state_dir: PathBuf, ssh: SshPlace, news: &Sender
 fn open(opening: &Opening, state_dir: &Path, ssh: &SshPlace) -> Result<(), OpeningTrouble> {
     match &opening.site {
         Site::Here { device, disk_seq } => here::open(opening, (*device, *disk_seq), state_dir),
-        Site::There { server, routes } => there::open(opening, (server, routes), state_dir, ssh),
+        Site::There { server, container, routes } => {
+            there::open(opening, (server, container.as_ref(), routes), state_dir, ssh)
+        }
     }
 }
 
@@ -71,7 +74,10 @@ fn close(closing: &Closing, state_dir: &Path, ssh: &SshPlace) -> (Left, Closer) 
     });
     let (left, closer) = match &closing.site {
         ClosingSite::Here(device) => here::close(closing, *device, held.as_ref()),
-        ClosingSite::There { uuid, routes } => there::close(closing, (uuid, routes), held.as_ref(), ssh),
+        ClosingSite::There { uuid, container, routes } => {
+            let any = Meant { uuid: uuid.clone(), container: container.clone(), medium: None };
+            there::close(closing, (any, routes), held.as_ref(), ssh)
+        }
     };
     match (&left, held) {
         (Left::InUse(_) | Left::Stuck(_) | Left::OutOfReach(_), _) | (_, None) => {}

@@ -24,6 +24,9 @@ const UNTIL_SEEN: Duration = Duration::from_secs(15);
 /// How long it may be mounted elsewhere, too, or again.
 const UNTIL_CLOSED: Duration = Duration::from_mins(2);
 
+/// What is told of a container in which the filesystem is not that the configuration names.
+const ANOTHER: &str = "what is in its LUKS container there is another filesystem than `drive` says";
+
 fn connect(volume: &VolumeName, routes: &[Route], place: &SshPlace) -> Result<ServerDrive, ServerDriveError> {
     let marks = Marks::new(&format!("{:016x}", machine::fingerprint()), &format!("drive-{volume}"));
     ServerDrive::connect(routes, place, marks)
@@ -32,12 +35,12 @@ fn connect(volume: &VolumeName, routes: &[Route], place: &SshPlace) -> Result<Se
 /// Opens the drive of a server that is reached by these ways.
 pub(super) fn open(
     opening: &Opening,
-    (server, routes): (&ServerKey, &[Route]),
+    (server, container, routes): (&ServerKey, Option<&DriveUuid>, &[Route]),
     state_dir: &Path,
     place: &SshPlace,
 ) -> Result<(), OpeningTrouble> {
     let connection = connect(&opening.volume, routes, place).map_err(unlock::trouble_there)?;
-    let mut meant = Meant { uuid: opening.drive.uuid.clone(), medium: None };
+    let mut meant = Meant { uuid: opening.drive.uuid.clone(), container: container.cloned(), medium: None };
     let facts = connection.look(&meant).map_err(unlock::trouble_there)?;
     let medium = opened_by_us(opening, &facts, &connection)?;
     meant.medium = Some(medium.clone());
@@ -80,6 +83,7 @@ fn opened_by_us(opening: &Opening, facts: &Facts, connection: &ServerDrive) -> R
     match (&facts.state, facts.role, passphrase) {
         (State::Unplugged, ..) => other("it was unplugged meanwhile"),
         (State::Ambiguous, ..) => other("several devices there carry its UUID"),
+        (State::Other, ..) => other(ANOTHER),
         (State::Locked, _, None) => other("it is locked, and the configuration has no `passphrase`"),
         (State::Closed | State::Open(_), Role::Plain, Some(_)) => {
             other("it is not encrypted, though it has a `passphrase`")
@@ -96,7 +100,7 @@ fn undo(state: &State) -> Undo {
     match state {
         State::Locked => Undo::Lock,
         State::Open(_) => Undo::Nothing,
-        State::Closed | State::Unplugged | State::Ambiguous => Undo::Unmount,
+        State::Closed | State::Unplugged | State::Ambiguous | State::Other => Undo::Unmount,
     }
 }
 
@@ -125,6 +129,9 @@ fn mount(connection: &ServerDrive, meant: &Meant) -> Result<Done, ServerDriveErr
             }
             Err(error) => return Err(error),
         };
+        if late && facts.state == State::Other {
+            return Err(ServerDriveError::Refused("open it", ANOTHER.into()));
+        }
         if late && !matches!(facts.state, State::Open(_)) {
             return Err(ServerDriveError::Passing("mount it", "it is not to be seen there".into()));
         }
@@ -134,15 +141,15 @@ fn mount(connection: &ServerDrive, meant: &Meant) -> Result<Done, ServerDriveErr
     }
 }
 
-/// Closes the drive that was opened, or else the one that carries this UUID.
+/// Closes the drive that was opened, or else this one.
 pub(super) fn close(
     closing: &Closing,
-    (uuid, routes): (&DriveUuid, &[Route]),
+    (any, routes): (Meant, &[Route]),
     held: Option<&Held>,
     place: &SshPlace,
 ) -> (Left, Closer) {
     let closed =
-        connect(&closing.volume, routes, place).and_then(|connection| Work { connection, closing }.close(uuid, held));
+        connect(&closing.volume, routes, place).and_then(|connection| Work { connection, closing }.close(any, held));
     // One that is closed already may have been closed by another machine, which is no word of a person.
     (closed.unwrap_or_else(told), Closer::Us)
 }
@@ -154,10 +161,10 @@ struct Work<'a> {
 }
 
 impl Work<'_> {
-    fn close(&self, uuid: &DriveUuid, held: Option<&Held>) -> Result<Left, ServerDriveError> {
-        let (mut meant, undo) = meant(uuid, held);
+    fn close(&self, any: Meant, held: Option<&Held>) -> Result<Left, ServerDriveError> {
+        let (mut meant, undo) = meant(any, held);
         let facts = self.connection.look(&meant)?;
-        if is_gone(&meant, &facts) {
+        if is_gone(&meant, undo, &facts) {
             return Ok(Left::Gone);
         }
         if undo == Undo::Nothing && self.closing.then == WhenDone::Leave {
@@ -169,7 +176,9 @@ impl Work<'_> {
         if facts.tool == Tool::Missing {
             return Err(ServerDriveError::Absent("the program `udisksctl` is missing".into()));
         }
-        meant.medium = meant.medium.or_else(|| facts.medium());
+        // From here on by the container around it, which is still to be seen when it is locked.
+        meant.medium = facts.medium();
+        meant.container = facts.outer.clone().or(meant.container);
         self.close_it(&meant, undo, facts)
     }
 
@@ -181,7 +190,7 @@ impl Work<'_> {
         let begun = clock::boot();
         let mut facts = facts;
         loop {
-            if is_gone(meant, &facts) {
+            if is_gone(meant, undo, &facts) {
                 return Ok(Left::Gone);
             }
             let is_late = clock::boot().since(begun) > UNTIL_CLOSED;
@@ -192,9 +201,9 @@ impl Work<'_> {
                 }
                 State::Open(_) => self.patiently(meant, |connection| connection.unmount(meant))?,
                 State::Ambiguous => return Ok(Left::Stuck("several devices there carry its UUID".into())),
-                State::Closed => match self.still_in_use(meant)? {
+                State::Closed | State::Other => match self.still_in_use(meant)? {
                     Err(holders) => return Ok(Left::InUse(holders)),
-                    Ok(seen) if seen.state != State::Closed => Ok(seen),
+                    Ok(seen) if !is_unmounted(&seen.state) => Ok(seen),
                     Ok(seen) if !locks || seen.role == Role::Plain => return Ok(self.left(meant, seen)),
                     Ok(_) if is_late => {
                         return Err(ServerDriveError::Passing("lock it", "it is open again and again".into()));
@@ -268,7 +277,7 @@ impl Work<'_> {
         let begun = clock::boot();
         loop {
             let facts = self.connection.users(meant)?;
-            if facts.state != State::Closed || (facts.users.is_empty() && facts.life == Life::Gone) {
+            if !is_unmounted(&facts.state) || (facts.users.is_empty() && facts.life == Life::Gone) {
                 return Ok(Ok(facts));
             }
             if clock::boot().since(begun) > UNTIL_BUSY {
@@ -279,24 +288,29 @@ impl Work<'_> {
     }
 }
 
+/// Whether it is to be seen and not mounted.
+fn is_unmounted(state: &State) -> bool {
+    matches!(state, State::Closed | State::Other)
+}
+
 /// Whether the drive that is meant is there no more. What was pulled out, or was open before the server started anew, has
-/// nothing to be undone.
-fn is_gone(meant: &Meant, facts: &Facts) -> bool {
+/// nothing to be undone; and a container that holds something else is ours to lock only if we unlocked it.
+fn is_gone(meant: &Meant, undo: Undo, facts: &Facts) -> bool {
     let is_another = |medium: &Medium| facts.boot != medium.boot || facts.seq != medium.seq;
-    facts.state == State::Unplugged || meant.medium.as_ref().is_some_and(is_another)
+    let is_theirs = facts.state == State::Other && undo != Undo::Lock;
+    facts.state == State::Unplugged || is_theirs || meant.medium.as_ref().is_some_and(is_another)
 }
 
 /// Which medium is closed: the one that was opened, and no other that carries its UUID.
-fn meant(uuid: &DriveUuid, held: Option<&Held>) -> (Meant, Undo) {
+fn meant(any: Meant, held: Option<&Held>) -> (Meant, Undo) {
     match held {
         Some(Held { uuid, at: HeldAt::There { node, disk_seq, boot, .. }, undo, .. }) => {
             let medium = Medium { node: node.clone(), boot: boot.clone(), seq: disk_seq.clone() };
-            (Meant { uuid: uuid.clone(), medium: Some(medium) }, *undo)
+            let container = any.container.filter(|_| any.uuid == *uuid);
+            (Meant { uuid: uuid.clone(), container, medium: Some(medium) }, *undo)
         }
         // What is written down was done elsewhere.
-        Some(Held { at: HeldAt::Here { .. }, .. }) | None => {
-            (Meant { uuid: uuid.clone(), medium: None }, Undo::Nothing)
-        }
+        Some(Held { at: HeldAt::Here { .. }, .. }) | None => (any, Undo::Nothing),
     }
 }
 
@@ -325,25 +339,33 @@ mod tests {
         let server = ServerKey(vec!["nas".parse().unwrap()]);
         let at = HeldAt::There { server, node: "/dev/sdb1".into(), disk_seq: "9".into(), boot: "b".into() };
         let held = Held { volume: "attic".parse().unwrap(), uuid: uuid.clone(), at, undo: Undo::Lock };
-        let (opened, undo) = meant(&other, Some(&held));
-        let medium = Medium { node: "/dev/sdb1".into(), boot: "b".into(), seq: "9".into() };
-        assert_eq!((opened, undo), (Meant { uuid: uuid.clone(), medium: Some(medium) }, Undo::Lock));
-        assert_eq!(meant(&uuid, None), (Meant { uuid, medium: None }, Undo::Nothing));
+        let container = Some("22222222-a7b6-429d-8250-3d0d80e034df".parse().unwrap());
+        let any = |uuid: &DriveUuid| Meant { uuid: uuid.clone(), container: container.clone(), medium: None };
+        let medium = Some(Medium { node: "/dev/sdb1".into(), boot: "b".into(), seq: "9".into() });
+        let opened = Meant { medium, ..any(&uuid) };
+        assert_eq!(meant(any(&uuid), Some(&held)), (opened.clone(), Undo::Lock));
+        let another = Meant { container: None, ..opened };
+        assert_eq!(meant(any(&other), Some(&held)), (another, Undo::Lock), "the container is that of another drive");
+        assert_eq!(meant(any(&uuid), None), (any(&uuid), Undo::Nothing));
     }
 
     #[test]
     fn nothing_is_undone_of_another_medium_or_another_boot() {
         let medium = Medium { node: "/dev/sdb1".into(), boot: "b".into(), seq: "9".into() };
-        let meant = |medium| Meant { uuid: "2d577679-a7b6-429d-8250-3d0d80e034df".parse().unwrap(), medium };
+        let uuid: DriveUuid = "2d577679-a7b6-429d-8250-3d0d80e034df".parse().unwrap();
+        let meant = |medium| Meant { uuid: uuid.clone(), container: None, medium };
         let facts = |state: &str, boot: &str, seq: &str| {
             let answer = format!("state {state}\nnode /dev/sdb1\npoint /mnt\nboot {boot}\nseq {seq}\n");
             drive::read(answer.as_bytes()).unwrap()
         };
         let opened = meant(Some(medium));
-        assert!(!is_gone(&opened, &facts("open", "b", "9")));
+        assert!(!is_gone(&opened, Undo::Lock, &facts("open", "b", "9")));
         for other in [facts("open", "c", "9"), facts("open", "b", "10"), facts("unplugged", "b", "")] {
-            assert!(is_gone(&opened, &other), "{other:?}");
+            assert!(is_gone(&opened, Undo::Lock, &other), "{other:?}");
         }
-        assert!(!is_gone(&meant(None), &facts("open", "c", "10")));
+        assert!(!is_gone(&meant(None), Undo::Nothing, &facts("open", "c", "10")));
+        // What holds another filesystem is locked by whoever unlocked it.
+        assert!(!is_gone(&opened, Undo::Lock, &facts("other", "b", "9")));
+        assert!(is_gone(&opened, Undo::Unmount, &facts("other", "b", "9")));
     }
 }

@@ -154,7 +154,9 @@ impl World {
     fn site_of(&self, leftover: &Leftover) -> ClosingSite {
         let LeftAt::There { uuid, server, routes } = &leftover.site else { return ClosingSite::Here(None) };
         let named = reach::routes(server, &self.configuration, self.reach.locations());
-        ClosingSite::There { uuid: uuid.clone(), routes: if named.is_empty() { routes.clone() } else { named } }
+        let container = self.ledger.containers.get(uuid).cloned();
+        let routes = if named.is_empty() { routes.clone() } else { named };
+        ClosingSite::There { uuid: uuid.clone(), container, routes }
     }
 
     /// A drive that is left over, as people are told of it.

@@ -173,7 +173,7 @@ impl World {
         server.under_way = Some(server.asked);
         effects.push(Effect::Probe(Box::new(ProbeOrder {
             configuration: Arc::clone(&self.configuration),
-            probe: reach::probe(key, routes, &self.configuration),
+            probe: reach::probe(key, routes, &self.configuration, &self.ledger.containers),
             network: Arc::clone(network),
         })));
     }
@@ -193,7 +193,9 @@ impl World {
         match report.sight {
             ServerSight::Reached(sights) => {
                 (server.failures, server.again, server.told) = (0, None, None);
-                for (volume, RemoteSight { sight, medium, ends }) in report.probe.volumes.iter().zip(sights) {
+                for (volume, seen) in report.probe.volumes.iter().zip(sights) {
+                    self.learn_container_there(volume, &seen, effects);
+                    let RemoteSight { sight, medium, container: _, ends } = seen;
                     self.server_came_back(&volume.volume, now);
                     self.volume_stands(&volume.volume, sight, medium, now, effects);
                     self.remote_ends_stand(volume, ends);
@@ -234,7 +236,7 @@ impl World {
 
     /// All volumes of a server stand so.
     fn server_stands(&mut self, key: &ServerKey, sight: &VolumeSight, now: &Now, effects: &mut Vec<Effect>) {
-        let probe = reach::probe(key, Vec::new(), &self.configuration);
+        let probe = reach::probe(key, Vec::new(), &self.configuration, &self.ledger.containers);
         for volume in probe.volumes {
             self.volume_stands(&volume.volume, sight.clone(), None, now, effects);
             let unseen = volume.ends.iter().map(|_| EndSight::Unseen).collect();

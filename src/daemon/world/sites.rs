@@ -54,7 +54,9 @@ impl World {
                 Some(Site::Here { device, disk_seq })
             }
             ClosingSite::There { routes, .. } if routes.is_empty() => None,
-            ClosingSite::There { routes, .. } => Some(Site::There { server: self.server_of(volume)?, routes }),
+            ClosingSite::There { container, routes, .. } => {
+                Some(Site::There { server: self.server_of(volume)?, container, routes })
+            }
         }
     }
 
@@ -65,7 +67,9 @@ impl World {
             VolumeRoot::Drive(_) => Some(ClosingSite::Here(self.carrier(volume).map(|(device, _)| device))),
             VolumeRoot::Server(server) => {
                 let uuid = server.drive.as_ref()?.uuid.clone();
-                Some(ClosingSite::There { uuid, routes: self.routes_to(volume, self.reached_by(volume)) })
+                let container = self.ledger.containers.get(&uuid).cloned();
+                let routes = self.routes_to(volume, self.reached_by(volume));
+                Some(ClosingSite::There { uuid, container, routes })
             }
         }
     }

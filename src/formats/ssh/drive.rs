@@ -43,6 +43,8 @@ impl Verb {
 pub struct Meant {
     /// What it carries.
     pub uuid: DriveUuid,
+    /// The LUKS container in which the filesystem lies, or lay, that it is named by.
+    pub container: Option<DriveUuid>,
     /// The one medium of those that carry it; none if there must not be several.
     pub medium: Option<Medium>,
 }
@@ -50,7 +52,7 @@ pub struct Meant {
 /// A medium of a server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Medium {
-    /// The node that carries the UUID.
+    /// The node that carries the UUID, or that of the LUKS container around it.
     pub node: PathBuf,
     /// The boot of the server.
     pub boot: String,
@@ -58,15 +60,19 @@ pub struct Medium {
     pub seq: String,
 }
 
+/// How many words name a drive.
+pub const WORDS: usize = 5;
+
 impl Meant {
     /// The words that name it to a script.
     #[must_use]
-    pub fn words(&self) -> [OsString; 4] {
+    pub fn words(&self) -> [OsString; WORDS] {
         let uuid = self.uuid.as_str().into();
+        let container = self.container.as_ref().map_or("", DriveUuid::as_str).into();
         match &self.medium {
-            None => [uuid, OsString::new(), OsString::new(), OsString::new()],
+            None => [uuid, container, OsString::new(), OsString::new(), OsString::new()],
             Some(Medium { node, boot, seq }) => {
-                [uuid, node.clone().into_os_string(), boot.clone().into(), seq.clone().into()]
+                [uuid, container, node.clone().into_os_string(), boot.clone().into(), seq.clone().into()]
             }
         }
     }
@@ -74,10 +80,15 @@ impl Meant {
     /// Reads such words.
     #[must_use]
     pub fn read(words: &[OsString]) -> Option<Self> {
-        let [uuid, node, boot, seq] = words else { return None };
+        let [uuid, container, node, boot, seq] = words else { return None };
         let text = |word: &OsString| word.to_str().map(str::to_owned);
         let medium = Medium { node: node.into(), boot: text(boot)?, seq: text(seq)? };
-        Some(Self { uuid: text(uuid)?.parse().ok()?, medium: Some(medium).filter(|medium| !medium.boot.is_empty()) })
+        let container = Some(text(container)?).filter(|text| !text.is_empty());
+        Some(Self {
+            uuid: text(uuid)?.parse().ok()?,
+            container: container.map(|text| text.parse()).transpose().ok()?,
+            medium: Some(medium).filter(|medium| !medium.boot.is_empty()),
+        })
     }
 }
 
@@ -94,8 +105,12 @@ pub struct Facts {
     pub state: State,
     /// Whether there is a LUKS container around it.
     pub role: Role,
-    /// The nodes that carry its UUID.
+    /// The nodes that carry its UUID, or that of its container.
     pub nodes: Vec<PathBuf>,
+    /// The node of the LUKS container, for one that is in such.
+    pub container: Option<PathBuf>,
+    /// The UUID of that, for one that is named by the filesystem in it.
+    pub outer: Option<DriveUuid>,
     /// The boot of the server.
     pub boot: String,
     /// The number of the medium; empty where the kernel does not number media.
@@ -125,6 +140,8 @@ pub enum State {
     Ambiguous,
     /// Its container is locked.
     Locked,
+    /// The container in which it lay is open, and holds something else.
+    Other,
     /// It is not mounted.
     Closed,
     /// It is mounted there.
@@ -172,7 +189,8 @@ impl Facts {
     /// The medium, for those who mean this very one; none where it is not there, or is one of several.
     #[must_use]
     pub fn medium(&self) -> Option<Medium> {
-        let node = self.nodes.first()?.clone();
+        // What is in a container has another node after each unlocking.
+        let node = self.container.as_ref().or(self.nodes.first())?.clone();
         Some(Medium { node, boot: self.boot.clone(), seq: self.seq.clone() })
     }
 }
@@ -185,6 +203,8 @@ pub fn read(answer: &[u8]) -> Option<Facts> {
         state: State::Unplugged,
         role: Role::Plain,
         nodes: Vec::new(),
+        container: None,
+        outer: None,
         boot: String::new(),
         seq: String::new(),
         others: Vec::new(),
@@ -201,6 +221,8 @@ pub fn read(answer: &[u8]) -> Option<Facts> {
             "state" => state = Some(shown(text)),
             "role" if text == b"encrypted" => facts.role = Role::Encrypted,
             "node" => facts.nodes.extend(path(text)),
+            "container" => facts.container = path(text),
+            "outer" => facts.outer = shown(text).parse().ok(),
             "point" => point = path(text),
             "boot" => facts.boot = shown(text),
             "seq" => facts.seq = shown(text),
@@ -221,6 +243,7 @@ pub fn read(answer: &[u8]) -> Option<Facts> {
         ("unplugged", _) => State::Unplugged,
         ("ambiguous", _) => State::Ambiguous,
         ("locked", _) => State::Locked,
+        ("other", _) => State::Other,
         ("closed", _) => State::Closed,
         ("open", Some(point)) => State::Open(point),
         _ => return None,
@@ -245,12 +268,13 @@ mod tests {
     #[test]
     fn an_answer_is_read_line_by_line() {
         let answer =
-            b"why Error unmounting\nstate open\nrole encrypted\ncontainer /dev/sdb1\ninside /dev/dm-0\nboot b\nseq 9\n\
-            node /dev/sdb1\npoint /media/my drive\nalive\nother /dev/sdb2\nname sleep\nuses 4711 /media/my drive/x\n\
+            b"why Error unmounting\nstate open\nrole encrypted\ncontainer /dev/sdb1\n\
+            outer 2d577679-a7b6-429d-8250-3d0d80e034df\ninside /dev/dm-0\nboot b\nseq 9\nnode /dev/dm-0\npoint /media/my drive\nalive\nother /dev/sdb2\nname sleep\nuses 4711 /media/my drive/x\n\
             elsewhere 12 /mnt\nuses 4711 /media/my drive/y\nnonsense\n";
         let facts = read(answer).unwrap();
         assert_eq!((facts.state.clone(), facts.role), (State::Open("/media/my drive".into()), Role::Encrypted));
         assert_eq!(facts.medium().unwrap(), Medium { node: "/dev/sdb1".into(), boot: "b".into(), seq: "9".into() });
+        assert_eq!((facts.outer, facts.container), (Some(UUID.parse().unwrap()), Some("/dev/sdb1".into())));
         assert_eq!((facts.life, facts.tool, facts.others.len()), (Life::Alive, Tool::There, 1));
         let users: Vec<String> = facts.users.iter().map(ToString::to_string).collect();
         assert_eq!(
@@ -273,10 +297,12 @@ mod tests {
     #[test]
     fn what_is_meant_is_read_as_it_was_written() {
         let medium = Medium { node: "/dev/sdb1".into(), boot: "b".into(), seq: String::new() };
-        for medium in [None, Some(medium)] {
-            let meant = Meant { uuid: UUID.parse().unwrap(), medium };
+        for (medium, container) in [(None, None), (Some(medium), Some(UUID.parse().unwrap()))] {
+            let meant = Meant { uuid: "5e3f-1a2b".parse().unwrap(), container, medium };
             assert_eq!(Meant::read(&meant.words()), Some(meant));
         }
-        assert_eq!(Meant::read(&["x".into(), "".into(), "".into(), "".into()]), None);
+        for (uuid, container) in [("x", ""), (UUID, "x")] {
+            assert_eq!(Meant::read(&[uuid, container, "", "", ""].map(OsString::from)), None, "{uuid} {container}");
+        }
     }
 }

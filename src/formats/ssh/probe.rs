@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 
 use crate::formats::sentinel;
 use crate::model::{
-    Absence, Access, Drive, EndFault, EndKind, EndProbe, EndSight, EndpointName, Mounting, Node, ReachedVolume,
-    RemoteProbe, RemoteSight, SentinelFault, SentinelId, SnapshotKind, SnapshotName, VolumeSight,
+    Absence, Access, Drive, DriveUuid, EndFault, EndKind, EndProbe, EndSight, EndpointName, Mounting, Node,
+    ReachedVolume, RemoteProbe, RemoteSight, SentinelFault, SentinelId, SnapshotKind, SnapshotName, SoughtDrive,
+    VolumeSight,
 };
 
 /// The script, for `sh -s`.
@@ -19,8 +20,10 @@ pub const SCRIPT: &str = concat!(include_str!("scripts/drive.sh"), include_str!(
 pub fn arguments(volumes: &[RemoteProbe]) -> Vec<OsString> {
     let mut words: Vec<OsString> = Vec::new();
     for volume in volumes {
-        let uuid = volume.drive.as_ref().map_or("", |drive| drive.uuid.as_str());
-        words.extend(["volume".into(), volume.path.clone().into_os_string(), uuid.into()]);
+        let uuid = volume.drive.as_ref().map_or("", |sought| sought.drive.uuid.as_str());
+        let container = volume.drive.as_ref().and_then(|sought| sought.container.as_ref());
+        let container = container.map_or("", DriveUuid::as_str);
+        words.extend(["volume".into(), volume.path.clone().into_os_string(), uuid.into(), container.into()]);
         for end in &volume.ends {
             words.extend(["end".into(), kind(end.kind).into(), end.subdir.as_path().as_os_str().to_owned()]);
         }
@@ -60,7 +63,9 @@ pub fn read(answer: &[u8], volumes: &[RemoteProbe], way: Way<'_>) -> Result<Vec<
     words.expect(b"nbkp-look-1")?;
     let mut sights = Vec::with_capacity(volumes.len());
     for volume in volumes {
-        let (sight, medium) = volume_sight(&mut words, volume, way)?;
+        let drive = volume.drive.as_ref().map(|sought| drive_sight(&mut words, sought, way.host)).transpose()?;
+        let (drive, container) = drive.map_or((None, None), |(sight, container)| (Some(sight), container));
+        let (sight, medium) = volume_sight(&mut words, drive, way)?;
         let root = match &sight {
             VolumeSight::Reached(reached) => reached.root.clone(),
             VolumeSight::NotProven { root, .. } => root.clone(),
@@ -77,7 +82,7 @@ pub fn read(answer: &[u8], volumes: &[RemoteProbe], way: Way<'_>) -> Result<Vec<
             // Who is not proven to be the right volume tells nothing of what lies on it.
             ends.push(if matches!(sight, VolumeSight::Reached(_)) { seen } else { EndSight::Unseen });
         }
-        sights.push(RemoteSight { sight, medium, ends });
+        sights.push(RemoteSight { sight, medium, container, ends });
     }
     words.expect(b"done")?;
     if words.0.is_empty() { Ok(sights) } else { Err(Garbled) }
@@ -85,10 +90,9 @@ pub fn read(answer: &[u8], volumes: &[RemoteProbe], way: Way<'_>) -> Result<Vec<
 
 fn volume_sight(
     words: &mut Words<'_>,
-    volume: &RemoteProbe,
+    drive: Option<DriveSight>,
     way: Way<'_>,
 ) -> Result<(VolumeSight, Option<u64>), Garbled> {
-    let drive = volume.drive.as_ref().map(|drive| drive_sight(words, drive, way.host)).transpose()?;
     let medium = match &drive {
         Some(DriveSight::Closed(sight, medium)) => return Ok((sight.clone(), *medium)),
         Some(DriveSight::Open(medium)) => *medium,
@@ -129,9 +133,25 @@ enum DriveSight {
     Refused(VolumeSight),
 }
 
-fn drive_sight(words: &mut Words<'_>, drive: &Drive, host: &str) -> Result<DriveSight, Garbled> {
+/// How a drive stands, and the container in which the filesystem lies that it is named by.
+fn drive_sight(
+    words: &mut Words<'_>,
+    sought: &SoughtDrive,
+    host: &str,
+) -> Result<(DriveSight, Option<DriveUuid>), Garbled> {
     let (state, role, nodes) = (words.next()?, words.next()?, words.text()?);
-    let (boot, seq) = (words.text()?, words.text()?);
+    let (boot, seq, container) = (words.text()?, words.text()?, words.text()?);
+    let sight = drive_stands(&sought.drive, (state, role, &nodes), medium(&boot, &seq), host)?;
+    // What is no UUID teaches nothing.
+    Ok((sight, container.parse().ok()))
+}
+
+fn drive_stands(
+    drive: &Drive,
+    (state, role, nodes): (&[u8], &[u8], &str),
+    medium: u64,
+    host: &str,
+) -> Result<DriveSight, Garbled> {
     let nodes: Vec<Node> =
         nodes.split_whitespace().map(|path| Node { path: path.into(), host: Some(host.to_owned()) }).collect();
     let device = || nodes.first().cloned().ok_or(Garbled);
@@ -139,11 +159,14 @@ fn drive_sight(words: &mut Words<'_>, drive: &Drive, host: &str) -> Result<Drive
         Mounting::Elsewhere => (false, false),
         Mounting::ForTheRun { passphrase } => (true, passphrase.is_some()),
     };
-    let disk_seq = is_ours.then(|| medium(&boot, &seq));
+    let disk_seq = is_ours.then_some(medium);
     // Whoever knows the UUID can give it to a filesystem of their own, to be handed what belongs behind a lock.
     let is_impostor = wants_lock && role != b"encrypted";
     Ok(match state {
-        b"unplugged" => DriveSight::Closed(VolumeSight::Absent(Absence::NotPluggedThere(host.to_owned())), None),
+        // A container that holds something else now is not this drive.
+        b"unplugged" | b"other" => {
+            DriveSight::Closed(VolumeSight::Absent(Absence::NotPluggedThere(host.to_owned())), None)
+        }
         b"ambiguous" => DriveSight::Closed(VolumeSight::Ambiguous { devices: nodes }, None),
         b"locked" => DriveSight::Closed(VolumeSight::Locked { device: device()?, disk_seq }, disk_seq),
         b"closed" if is_impostor => DriveSight::Closed(VolumeSight::NotEncrypted { device: device()? }, None),

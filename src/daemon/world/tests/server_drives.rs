@@ -54,7 +54,7 @@ fn open_there(medium: u64) -> VolumeSight {
 
 fn unseen(volume: &RemoteProbe, sight: VolumeSight, medium: u64) -> RemoteSight {
     let ends = volume.ends.iter().map(|_| EndSight::Unseen).collect();
-    RemoteSight { sight, medium: Some(medium), ends }
+    RemoteSight { sight, medium: Some(medium), container: None, ends }
 }
 
 impl Story {
@@ -69,6 +69,11 @@ impl Story {
 
     /// The one question that is under way is answered.
     fn server_tells(&mut self, sight: &VolumeSight) {
+        self.server_tells_of(sight, None);
+    }
+
+    /// The same, with the container in which the filesystem lies that the drive is named by.
+    fn server_tells_of(&mut self, sight: &VolumeSight, container: Option<&str>) {
         assert_eq!(self.asked.len(), 1, "the server was asked");
         let ProbeOrder { configuration, probe, .. } = self.asked.remove(0);
         let each = |volume: &RemoteProbe| match sight {
@@ -82,6 +87,8 @@ impl Story {
             | VolumeSight::NotProven { .. }
             | VolumeSight::Present(_) => RemoteSight { medium: None, ..unseen(volume, sight.clone(), 0) },
         };
+        let container = container.map(|uuid| uuid.parse::<DriveUuid>().unwrap());
+        let each = |volume| RemoteSight { container: container.clone(), ..each(volume) };
         let sight = ServerSight::Reached(probe.volumes.iter().map(each).collect());
         self.tell(Event::Probed(Box::new(ProbeReport { configuration, probe, sight })));
     }
@@ -317,7 +324,7 @@ fn what_is_left_over_at_a_server_is_closed_by_the_ways_to_it() {
     assert_eq!(story.orders(), [""; 0]);
     story.tell(Event::Network(Box::new(at_home())));
     assert!(
-        matches!(&story.drives[..], [DriveOrder::Close(closing)] if matches!(&closing.site, ClosingSite::There { uuid, routes } if uuid.as_str() == USB && routes.len() == 1)),
+        matches!(&story.drives[..], [DriveOrder::Close(closing)] if matches!(&closing.site, ClosingSite::There { uuid, routes, .. } if uuid.as_str() == USB && routes.len() == 1)),
         "{:?}",
         story.drives
     );
@@ -447,4 +454,41 @@ fn a_directory_of_a_server_is_no_drive() {
     story.tell(Event::Asked(Ask::Mount { volume: "attic".parse().unwrap(), answer }));
     story.server_tells(&open_there(1));
     assert_eq!(mounted.try_recv().unwrap(), Err(Refusal::Failed("volume `attic` is no drive".into())));
+}
+
+#[test]
+fn one_named_by_what_is_in_its_container_is_known_by_the_container_once_it_was_open() {
+    let absent = VolumeSight::Absent(Absence::NotPluggedThere("nas.local".into()));
+    let sought = |story: &Story| story.asked[0].probe.volumes[0].drive.clone().unwrap().container;
+    let mut story = Story::new(ATTIC);
+    story.see(&[("laptop", present("/home/a", None))]);
+    story.tell(Event::Network(Box::new(at_home())));
+    story.server_tells(&absent);
+    assert_eq!(story.codes("documents"), ["destination-volume-absent"], "nobody knows yet what is in it");
+    // What is not proven to be the drive teaches nothing.
+    let not_proven = VolumeSight::NotProven { root: "/media/attic".into(), fault: SentinelFault::Missing };
+    let closed = VolumeSight::NotMounted { device: node(), disk_seq: Some(1) };
+    for sight in [not_proven, closed] {
+        story.tell(Event::RoutesChanged);
+        story.server_tells_of(&sight, Some(OTHER));
+        assert!(story.world.ledger.containers.is_empty(), "{sight:?}");
+    }
+    story.tell(Event::RoutesChanged);
+    assert_eq!(sought(&story), None);
+    story.server_tells_of(&open_there(1), Some(OTHER));
+    story.wait(10);
+    for sync in ["documents", "photos"] {
+        assert_eq!(story.running(), [sync]);
+        story.end(sync, Conclusion::Ok);
+    }
+    let Some(DriveOrder::Close(closing)) = story.drives.pop() else { panic!("{:?}", story.drives) };
+    let knows = |container: &Option<DriveUuid>| container.as_ref().is_some_and(|uuid| uuid.as_str() == OTHER);
+    assert!(matches!(&closing.site, ClosingSite::There { container, .. } if knows(container)), "{closing:?}");
+    story.attic_closed(Left::Safe(Closed::PluggedIn), Closer::Us);
+    assert!(knows(&sought(&story)), "each question tells it");
+    story.server_tells(&locked_there(1));
+    assert_eq!(story.codes("photos"), [""; 0]);
+    story.wait(3600);
+    let Some(DriveOrder::Open(opening)) = story.drives.pop() else { panic!("{:?}", story.drives) };
+    assert!(matches!(&opening.site, Site::There { container, .. } if knows(container)), "{opening:?}");
 }

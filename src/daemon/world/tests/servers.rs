@@ -131,7 +131,7 @@ impl Story {
 pub(super) fn seen(volume: &RemoteProbe, sight: VolumeSight) -> RemoteSight {
     let ends = volume.ends.iter().map(|_| EndSight::Ready { id: None }).collect();
     let medium = if let VolumeSight::Reached(reached) = &sight { reached.medium } else { None };
-    RemoteSight { sight, medium, ends }
+    RemoteSight { sight, medium, container: None, ends }
 }
 
 fn lost() -> Conclusion {

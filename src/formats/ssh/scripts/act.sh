@@ -1,7 +1,7 @@
-# act UUID NODE BOOT SEQ VERB: does something with a drive of this machine, and tells how it stands then. With a BOOT, only
-# to the medium that had this number in that boot. VERB is `look`, `users`, or what udisksctl is to do: `mount`, `unmount`,
-# `lock`, `power-off`.
-verb=$5
+# act UUID OUTER NODE BOOT SEQ VERB: does something with a drive of this machine, and tells how it stands then. With a BOOT,
+# only to the medium that had this number in that boot. VERB is `look`, `users`, or what udisksctl is to do: `mount`,
+# `unmount`, `lock`, `power-off`.
+verb=$6
 
 # told TEXT: in one line.
 told() { printf %s "$1" | tr '\n\t' '  ' | head -c 500; }
@@ -91,17 +91,17 @@ users_elsewhere() {
     done
 }
 
-drive "$1" "$2"
-if [ -z "$3" ] || [ "$boot/$seq" = "$3/$4" ]; then
+drive "$1" "$2" "$3"
+if [ -z "$4" ] || [ "$boot/$seq" = "$4/$5" ]; then
     case $verb/$state in
         mount/closed) asked mount "$inside" ;;
         unmount/open) if flushed; then asked unmount "$inside"; fi ;;
-        lock/closed) [ -z "$container" ] || asked lock "$container" ;;
+        lock/closed | lock/other) [ -z "$container" ] || asked lock "$container" ;;
         power-off/*) [ -z "$nodes" ] || asked power-off "${container:-${nodes%%
 *}}" ;;
         users/*) [ -z "$inside" ] || { users; users_elsewhere; } | head -n 40 ;;
     esac
-    [ "$verb" = look ] || [ "$verb" = users ] || drive "$1" "$2"
+    [ "$verb" = look ] || [ "$verb" = users ] || drive "$1" "$2" "$3"
 fi
 facts
 if [ -n "$inside" ] && alive; then echo alive; fi

@@ -9,6 +9,25 @@ carriers() {
     } | sort -u
 }
 
+# containers UUID: the nodes of the LUKS containers that carry it.
+containers() {
+    lsblk -nrpo UUID,FSTYPE,KNAME 2>/dev/null | grep -i "^$1 crypto_LUKS " | sed 's/.* //' | sort -u
+}
+
+# around NODE: the node of the container that this one lies in directly, if it lies in one.
+around() {
+    case $(lsblk -dnro TYPE,FSTYPE "$1" 2>/dev/null) in
+        'crypt '*) lsblk -nrpso KNAME "$1" | sed -n 2p ;;
+    esac
+}
+
+# only NODE NODES: those of these that are this one or lie in the container on it; all, where none is given.
+only() {
+    for one in $2; do
+        if [ -z "$1" ] || [ "$one" = "$1" ] || [ "$(around "$one")" = "$1" ]; then printf '%s\n' "$one"; fi
+    done
+}
+
 # are_one NODE…: whether these are one drive: a single device, or the members of one btrfs, each another one.
 are_one() {
     [ $# -gt 1 ] || return 0
@@ -37,33 +56,36 @@ mounted() {
     point=$point$rest
 }
 
-# drive UUID NODE: looks at the drive that carries this UUID, or at this one of several that do, if a node is given. Sets
-#   state      unplugged, ambiguous, locked, closed (not mounted) or open
+# drive UUID OUTER NODE: looks at the drive that carries this UUID; if none does, at the LUKS container with the UUID
+# OUTER, in which its filesystem lay before. OUTER and NODE may be empty; with a node, only what is on it counts. Sets
+#   state      unplugged, ambiguous, locked, closed (not mounted), open, or other: the container holds something else
 #   role       encrypted, or plain
-#   nodes      those that carry the UUID
-#   container  that of the LUKS container, for one that is encrypted
+#   nodes      those that carry the UUID, or the container
+#   container  the node of the LUKS container, for one that is encrypted
+#   outer      its UUID, for one that is named by what is in it
 #   inside     the node with the filesystem
 #   point      where that is mounted
 #   boot, seq  which boot of this machine this is, and by which number the kernel knows the medium in it
 drive() {
-    state=unplugged role=plain container='' inside='' point='' seq=''
+    state=unplugged role=plain container='' outer='' inside='' point='' seq=''
     boot=$(cat /proc/sys/kernel/random/boot_id 2>/dev/null)
-    nodes=$(carriers "$1")
-    meant=$2
-    if [ -n "$meant" ] && ! printf '%s\n' "$nodes" | grep -qFx -- "$meant"; then
-        nodes=
+    all=$(carriers "$1")
+    nodes=$(only "$3" "$all")
+    found=drive
+    if [ -z "$nodes" ] && [ -n "$2" ]; then
+        nodes=$(only "$3" "$(containers "$2")")
+        all=$nodes found=container
     fi
     [ -n "$nodes" ] || return 0
-    # Names of nodes have no blanks.
+    meant=$3
+    # Names of nodes have no blanks. The members of one filesystem are one drive, whichever of them is meant.
+    # shellcheck disable=SC2086
+    if are_one $all; then nodes=$all; fi
     # shellcheck disable=SC2086
     set -- $nodes
     if ! are_one "$@"; then
-        if [ -z "$meant" ]; then
-            state=ambiguous
-            return 0
-        fi
-        nodes=$meant
-        set -- "$meant"
+        state=ambiguous
+        return 0
     fi
     case $(lsblk -dnro TYPE,FSTYPE "$1" 2>/dev/null) in
         *' crypto_LUKS')
@@ -73,7 +95,9 @@ drive() {
             ;;
         'crypt '*)
             role=encrypted inside=$1
-            container=$(lsblk -nrpso KNAME "$1" | sed -n 2p)
+            container=$(around "$1")
+            # In several containers it could not be opened by one of them.
+            [ $# -gt 1 ] || outer=$(lsblk -dnro UUID,FSTYPE "$container" 2>/dev/null | sed -n 's/ crypto_LUKS$//p')
             ;;
         *) inside=$1 ;;
     esac
@@ -82,6 +106,10 @@ drive() {
     seq=$(cat "$disk/diskseq" 2>/dev/null || cat "$disk/../diskseq" 2>/dev/null)
     if [ -z "$inside" ]; then
         state=locked
+        return 0
+    fi
+    if [ $found = container ]; then
+        state=other
         return 0
     fi
     [ "$role" = plain ] || set -- "$inside"
@@ -100,8 +128,8 @@ drive() {
 
 # facts: tells how the drive stands that was looked at.
 facts() {
-    printf 'state %s\nrole %s\ncontainer %s\ninside %s\nboot %s\nseq %s\n' \
-        "$state" "$role" "$container" "$inside" "$boot" "$seq"
+    printf 'state %s\nrole %s\ncontainer %s\nouter %s\ninside %s\nboot %s\nseq %s\n' \
+        "$state" "$role" "$container" "$outer" "$inside" "$boot" "$seq"
     printf '%s\n' "$nodes" | sed 's/^/node /'
     [ "$state" != open ] || printf 'point %s\n' "$point"
     command -v udisksctl >/dev/null || echo missing

@@ -1,6 +1,6 @@
 # Looks at volumes and at the ends of syncs on a server, all in one go, and changes nothing.
 #
-# Arguments, any number of times: volume PATH UUID, followed by its ends: end KIND SUBDIRECTORY.
+# Arguments, any number of times: volume PATH UUID OUTER, followed by its ends: end KIND SUBDIRECTORY.
 # Answers are words that end in a zero byte, as many for each question as formats/ssh/probe.rs reads.
 set -u
 LC_ALL=C
@@ -39,14 +39,14 @@ why() {
 
 fs_type() { stat -f -c %T . 2>/dev/null || printf unknown; }
 
-# volume PATH UUID: goes there. For a drive five words first: how it stands, whether it is encrypted, its nodes, and what
-# tells its medium; one that is not open is told no more of. Then four: how the root is, the root or why not, whether it can
+# volume PATH UUID OUTER: goes there. For a drive six words first: how it stands, whether it is encrypted, its nodes, what
+# tells its medium, and in which container it lies; one that is not open is told no more of. Then four: how the root is, the root or why not, whether it can
 # be written, the type of its filesystem; and two more for its sentinel if it is there.
 volume() {
     root=$1
     if [ -n "$2" ]; then
-        drive "$2" ''
-        say "$state" "$role" "$nodes" "$boot" "$seq"
+        drive "$2" "$3" ''
+        say "$state" "$role" "$nodes" "$boot" "$seq" "$outer"
         [ "$state" = open ] || return 1
         root=${point%/}${1:+/${1#/}}
     fi
@@ -111,12 +111,13 @@ while [ $# -gt 0 ]; do
         volume)
             cd -- "$home" || exit
             seen=no
-            volume "$2" "$3" && seen=yes
+            volume "$2" "$3" "$4" && seen=yes
+            shift 4
             ;;
         end)
             if [ "$seen" = yes ]; then end "$2" "$3"; else say unseen '' '' ''; fi
+            shift 3
             ;;
     esac
-    shift 3
 done
 say 'done'
