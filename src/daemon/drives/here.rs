@@ -4,7 +4,7 @@ use std::path::Path;
 use std::thread::sleep;
 use std::time::Duration;
 
-use super::{Changes, PAUSE, UNTIL_BUSY};
+use super::{ANOTHER, Changes, PAUSE, UNTIL_BUSY};
 use crate::daemon::job::{Closer, Closing, Expected, Opening};
 use crate::daemon::unlock::{self, Container};
 use crate::decide::presence::{DrivePresence, MountTree, sight_of_drive};
@@ -38,6 +38,7 @@ pub(super) fn open(
         }
         if facts.is_locked() {
             unlock::by_helper(Container::Here(device), name, &opening.credentials)?;
+            wait_until_meant(opening)?;
         }
     } else if facts.is_locked() {
         return Err(OpeningTrouble::Other("open it: it is locked, and the configuration has no `passphrase`".into()));
@@ -53,6 +54,21 @@ fn undo(facts: &Facts) -> Undo {
         (true, _) => Undo::Lock,
         (false, true) => Undo::Unmount,
         (false, false) => Undo::Nothing,
+    }
+}
+
+/// Waits until the drive is seen in the container where it was known to lie: nothing else in it is mounted.
+fn wait_until_meant(opening: &Opening) -> Result<(), OpeningTrouble> {
+    let begun = clock::boot();
+    loop {
+        let devices = disks::enumerate().map_err(|error| OpeningTrouble::Other(error.to_string()))?;
+        if sight_of_drive(&opening.drive, None, &devices, &[], &MountTree::new(&[])) != DrivePresence::NotPlugged {
+            return Ok(());
+        }
+        if clock::boot().since(begun) > UNTIL_SEEN {
+            return Err(OpeningTrouble::Other(format!("open it: {ANOTHER}")));
+        }
+        sleep(PAUSE);
     }
 }
 

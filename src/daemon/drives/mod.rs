@@ -22,6 +22,9 @@ use crate::os::ssh::SshPlace;
 const UNTIL_BUSY: Duration = Duration::from_secs(5);
 const PAUSE: Duration = Duration::from_millis(50);
 
+/// What is told of a container in which the filesystem is not that the configuration names.
+const ANOTHER: &str = "what is in its LUKS container is another filesystem than `drive` says";
+
 /// Carries out an order. Exactly one piece of news follows.
 pub fn start(order: DriveOrder, state_dir: PathBuf, ssh: SshPlace, news: &Sender<DriveNews>) {
     let volume = match &order {

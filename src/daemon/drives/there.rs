@@ -4,7 +4,7 @@ use std::path::Path;
 use std::thread::sleep;
 use std::time::Duration;
 
-use super::{Changes, PAUSE, UNTIL_BUSY};
+use super::{ANOTHER, Changes, PAUSE, UNTIL_BUSY};
 use crate::daemon::job::{Closer, Closing, Opening};
 use crate::daemon::unlock::{self, Container};
 use crate::formats::ssh::drive::{Deed, Facts, Life, Meant, Medium, Role, State, Tool};
@@ -23,9 +23,6 @@ const UNTIL_SEEN: Duration = Duration::from_secs(15);
 
 /// How long it may be mounted elsewhere, too, or again.
 const UNTIL_CLOSED: Duration = Duration::from_mins(2);
-
-/// What is told of a container in which the filesystem is not that the configuration names.
-const ANOTHER: &str = "what is in its LUKS container there is another filesystem than `drive` says";
 
 fn connect(volume: &VolumeName, routes: &[Route], place: &SshPlace) -> Result<ServerDrive, ServerDriveError> {
     let marks = Marks::new(&format!("{:016x}", machine::fingerprint()), &format!("drive-{volume}"));

@@ -52,3 +52,16 @@ plug usb
 eventually 60 "alice unlocks it" unlock
 eventually 60 "and mounts what is in it" desktop udisksctl mount --block-device "$inside"
 holds "the copy is like the source" is_copied /home/alice/Documents /media/alice/usb/documents/latest
+
+# Another filesystem in the same container is not mounted.
+root sh -ec 'umount /media/alice/usb; mkfs.ext4 -q -F -L usb "$(readlink -f "$1")"; udevadm settle
+    cryptsetup close "$(basename "$(ls /dev/mapper/luks-*)")"' - "$inside"
+pull usb
+moment=$(root date +%s)
+quietly manager start nbkpd
+plug usb
+refused() { status_says '.syncs[0].obstacles | any(.message | contains("another filesystem"))'; }
+eventually 90 "what is in it is told to be another" refused
+eventually 60 "it is locked again" closed
+never_mounted() { root sh -c '! journalctl --quiet --since="@$1" --identifier=udisksd | grep "Mounted /dev/dm"' - "$moment"; }
+holds "and was never mounted" never_mounted
