@@ -22,6 +22,7 @@ show_guest() {
     set +o errexit # one that says nothing does not silence the others
     {
         root journalctl --quiet --boot --output=short-precise --lines=60 --no-hostname
+        journal --output=short-precise --lines=60
         ctl status
         ctl history
     } </dev/null 2>&1 | sed 's/^/    | /'
