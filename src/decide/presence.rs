@@ -125,10 +125,13 @@ fn is_encrypted(drive: &Drive) -> bool {
 }
 
 /// The sequence number of the medium that a drive is on. What is in a LUKS container has one of its own, another one after
-/// each unlocking: the medium is that of the container.
+/// each unlocking: the medium is that of the container, also while nothing is to be seen but that (`container`, in which its
+/// filesystem lay before).
 #[must_use]
-pub fn medium(drive: &Drive, devices: &[BlockDevice]) -> Option<u64> {
-    let carrier = devices.iter().find(|d| d.uuid == drive.uuid && d.role != DeviceRole::Member)?;
+pub fn medium(drive: &Drive, container: Option<&DriveUuid>, devices: &[BlockDevice]) -> Option<u64> {
+    let Some(carrier) = devices.iter().find(|d| d.uuid == drive.uuid && d.role != DeviceRole::Member) else {
+        return devices.iter().find(|d| d.role == DeviceRole::Container && Some(&d.uuid) == container)?.disk_seq;
+    };
     match container_around(carrier) {
         Some(uuid) => devices.iter().find(|d| d.role == DeviceRole::Container && d.uuid == *uuid)?.disk_seq,
         None => carrier.disk_seq,
@@ -402,10 +405,10 @@ mod tests {
         let clear = device("/dev/dm-0", 7, INNER, role);
         let devices = [around, clear];
         for uuid in [OURS, INNER] {
-            assert_eq!(medium(&drive(uuid), &devices), Some(1), "{uuid}");
+            assert_eq!(medium(&drive(uuid), None, &devices), Some(1), "{uuid}");
         }
-        assert_eq!(medium(&drive(OURS), &[ext4("/dev/sda1", 4, OURS)]), Some(4));
-        assert_eq!(medium(&drive(OURS), &[]), None);
+        assert_eq!(medium(&drive(OURS), None, &[ext4("/dev/sda1", 4, OURS)]), Some(4));
+        assert_eq!(medium(&drive(OURS), None, &[]), None);
     }
 
     #[test]

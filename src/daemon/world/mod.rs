@@ -265,7 +265,9 @@ impl World {
             return;
         }
         for (name, sight) in volumes {
-            let medium = self.drive(&name).and_then(|drive| presence::medium(drive, &devices));
+            let medium = self
+                .drive(&name)
+                .and_then(|drive| presence::medium(drive, self.ledger.containers.get(&drive.uuid), &devices));
             self.volume_stands(&name, sight, medium, now, effects);
         }
         for (name, sight) in syncs {

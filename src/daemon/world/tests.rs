@@ -1552,3 +1552,33 @@ fn a_drive_named_by_what_is_in_its_container_is_known_by_the_container_once_it_w
     story.closed("red", Left::Safe(Closed::PluggedIn), Closer::Us);
     assert_eq!(story.codes("secrets"), [""; 0]);
 }
+
+#[test]
+fn a_container_that_holds_something_else_is_not_unlocked_again_and_again() {
+    let container = || block_device("/dev/sdc1", OTHER, 33, 5, DeviceRole::Container);
+    let role = DeviceRole::Unlocked { container: OTHER.parse().unwrap(), filesystem: "ext4".into() };
+    let mut story = Story::at_home(OPENED);
+    Arc::make_mut(&mut story.world.ledger.containers).insert(RED.parse().unwrap(), OTHER.parse().unwrap());
+    story.devices = vec![container()];
+    story.see(&[("red", locked_sight(5))]);
+    story.wait(10);
+    assert_eq!(story.orders(), ["open red for Runs"]);
+    // What is unlocked is another filesystem, and nothing of the drive is to be seen.
+    story.devices = vec![container(), block_device("/dev/dm-0", USB, 40, 9, role)];
+    story.see(&[("red", absent())]);
+    story.not_opened("red", OpeningTrouble::Other("open it: it is another filesystem".into()));
+    assert_eq!(story.orders(), ["close red: Leave"]);
+    story.devices = vec![container()];
+    story.next = vec![("red".to_owned(), locked_sight(5))];
+    story.closed("red", Left::Safe(Closed::PluggedIn), Closer::Us);
+    assert_eq!(story.codes("secrets"), ["destination-not-mounted"]);
+    story.wait(25);
+    assert_eq!(story.orders(), [""; 0], "it is tried again at the pace of failures");
+    // Another medium is another matter.
+    story.devices = vec![];
+    story.see(&[("red", absent())]);
+    story.devices = vec![block_device("/dev/sdc1", OTHER, 33, 6, DeviceRole::Container)];
+    story.see(&[("red", locked_sight(6))]);
+    story.wait(10);
+    assert_eq!(story.orders(), ["open red for Runs"]);
+}

@@ -113,6 +113,8 @@ impl VolumeState {
             (Some(medium), _) => Some(Medium(disk_seq.or(medium.0))),
             // What is not proven, or lacks its directory, is on the medium all the same.
             (None, Some(_)) if is_mounted(&sight) => Some(Medium(disk_seq)),
+            // Its container is in, and holds something else while it is open.
+            (None, Some(_)) if sight == VolumeSight::Absent(Absence::NotPlugged) => Some(Medium(disk_seq)),
             // A server that is out of reach keeps what is plugged into it.
             (None, _) if is_away(&sight) => before,
             (None, _) => None,
