@@ -6,9 +6,15 @@ use std::sync::Arc;
 
 use crate::daemon::world::{Effect, World};
 use crate::decide::presence;
-use crate::model::{BlockDevice, DeviceRole, DriveUuid, RemoteProbe, RemoteSight, VolumeRoot, VolumeSight};
+use crate::model::{BlockDevice, DeviceRole, DriveUuid, RemoteProbe, RemoteSight, VolumeName, VolumeRoot, VolumeSight};
 
 impl World {
+    /// The sequence number of the medium that a drive is on, if it is in.
+    pub(super) fn medium_of(&self, volume: &VolumeName, devices: &[BlockDevice]) -> Option<u64> {
+        let drive = self.drive(volume)?;
+        presence::medium(drive, self.ledger.containers.get(&drive.uuid), devices)
+    }
+
     /// Learns in which containers the filesystems lie that drives of this machine are named by.
     pub(super) fn learn_containers(&mut self, effects: &mut Vec<Effect>) {
         let is_open = |device: &BlockDevice| matches!(device.role, DeviceRole::Unlocked { .. });

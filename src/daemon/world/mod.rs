@@ -35,7 +35,6 @@ use tokio::sync::{mpsc, oneshot};
 use crate::daemon::ask::{Ask, Refusal, RequestEnd, Urgency};
 use crate::daemon::job::WorkerNews;
 use crate::daemon::observer::{Observation, Scope};
-use crate::decide::presence;
 use crate::model::{
     BlockDevice, Configuration, Containers, Held, Interruption, Ledger, Now, PowerSight, SyncName, SyncSight,
     VolumeName, VolumeSight, upstreams,
@@ -265,9 +264,7 @@ impl World {
             return;
         }
         for (name, sight) in volumes {
-            let medium = self
-                .drive(&name)
-                .and_then(|drive| presence::medium(drive, self.ledger.containers.get(&drive.uuid), &devices));
+            let medium = self.medium_of(&name, &devices);
             self.volume_stands(&name, sight, medium, now, effects);
         }
         for (name, sight) in syncs {
