@@ -13,11 +13,12 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use nbkp::daemon::keeper::{self, HistoryQuestion};
-use nbkp::daemon::world::Keep;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use nbkp::daemon::messages::event::Keep;
+use nbkp::daemon::outlets::keeper::{self, HistoryQuestion};
 use nbkp::model::{Figures, HoldReason, Ledger, Outcome, RunRecord, SyncName, Trigger};
 use nbkp::os::history::{Entry, History, RUNS, RUNS_A_SYNC};
-use tokio::sync::{mpsc, oneshot, watch};
 
 /// The moment of every test.
 fn now() -> Timestamp {

@@ -3,8 +3,9 @@
 use std::process::ExitCode;
 
 use clap::Parser as _;
+
 use nbkp::ctl::args::Arguments;
-use nbkp::daemon::alone::Alone;
+use nbkp::daemon::start::alone::Alone;
 
 fn main() -> ExitCode {
     let mut work = None;

@@ -1,4 +1,4 @@
-//! Floor 4: the client. It blocks, starts in milliseconds and knows no tokio.
+//! Floor 5: the client. It blocks, starts in milliseconds and knows no tokio.
 
 pub mod args;
 mod bars;

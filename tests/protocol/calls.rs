@@ -1,14 +1,14 @@
 //! What is asked is answered as it is described.
 
-use nbkp::daemon::ask::{Ask, Refusal};
-use nbkp::daemon::world::Keep;
-use nbkp::formats::wire::{CallError, DESCRIPTION, METHODS, SERVICE_DESCRIPTION};
-use nbkp::os::history::Entry;
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
 
 use super::description::{Description, Kind};
 use super::rig::{Rig, record, satisfy};
+use nbkp::daemon::messages::ask::{Ask, Refusal};
+use nbkp::daemon::messages::event::Keep;
+use nbkp::formats::wire::{CallError, DESCRIPTION, METHODS, SERVICE_DESCRIPTION};
+use nbkp::os::history::Entry;
 
 fn name(method: &str) -> &str {
     method.rsplit_once('.').unwrap().1

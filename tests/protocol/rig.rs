@@ -6,23 +6,24 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use nbkp::daemon::ask::{Accepted, Ask};
-use nbkp::daemon::errand::{Errand, ErrandNews, ErrandOrder, ErrandResult};
-use nbkp::daemon::keeper;
-use nbkp::daemon::server::{Doors, serve};
-use nbkp::daemon::world::Keep;
-use nbkp::formats::config::{Context, parse};
-use nbkp::formats::wire::{Diagnosis, Prepared, PreviewEnd, Pruned, Snapshots};
-use nbkp::model::{
-    Absence, Area, Closed, Configuration, DaemonState, End, Figures, Flaw, Freshness, Left, Obstacle, Outcome,
-    Progress, RunRecord, RunningNow, Status, Step, SyncName, SyncState, SyncStatus, Trigger, VolumeStatus,
-};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
+
+use nbkp::daemon::messages::ask::{Accepted, Ask};
+use nbkp::daemon::messages::errand::{Errand, ErrandNews, ErrandOrder, ErrandResult};
+use nbkp::daemon::messages::event::Keep;
+use nbkp::daemon::outlets::keeper;
+use nbkp::daemon::serving::{Doors, serve};
+use nbkp::formats::config::{Context, parse};
+use nbkp::formats::wire::{Diagnosis, Prepared, PreviewEnd, Pruned, Snapshots};
+use nbkp::model::{
+    Absence, Area, Closed, Configuration, DaemonState, End, Figures, Flaw, Freshness, Left, Obstacle, Outcome,
+    Progress, RunRecord, RunningNow, Status, Step, SyncName, SyncState, SyncStatus, Trigger, VolumeStatus,
+};
 
 pub const DEADLINE: Duration = Duration::from_secs(30);
 

@@ -4,11 +4,12 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
-use crate::daemon::ask::RequestEnd;
-use crate::daemon::job::JobEnd;
-use crate::daemon::observer::Scope;
+use crate::backup::job::JobEnd;
+use crate::daemon::messages::ask::RequestEnd;
+use crate::daemon::messages::event::{Effect, Keep, Notice};
+use crate::daemon::messages::look::Scope;
+use crate::daemon::world::World;
 use crate::daemon::world::reach::Asked;
-use crate::daemon::world::{Effect, Keep, Notice, World};
 use crate::decide::reach;
 use crate::model::{
     Absence, Conclusion, HoldReason, Interruption, MountId, Now, Obstacle, Outcome, Place, Progress, RunId, RunRecord,

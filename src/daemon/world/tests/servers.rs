@@ -2,10 +2,10 @@
 
 use std::fmt::Write as _;
 
-use super::*;
-use crate::daemon::job::JobEnd;
-use crate::daemon::prober::ProbeReport;
-use crate::daemon::senses::Activity;
+use crate::backup::job::JobEnd;
+use crate::daemon::messages::probe::ProbeReport;
+use crate::daemon::messages::sensed::Activity;
+use crate::daemon::world::tests::*;
 
 /// A laptop that is copied to a server at home, or from anywhere over another way; and a drive.
 const TRAVELLER: &str = r#"
