@@ -53,7 +53,7 @@ fn main() -> ExitCode {
     match paths.map_err(start::Fatal::from).and_then(|paths| start::run(&paths)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(fatal) => {
-            tracing::error!("{fatal}");
+            tracing::error!("{}", fatal.sentence());
             ExitCode::from(fatal.exit_code())
         }
     }

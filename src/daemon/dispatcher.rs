@@ -21,6 +21,7 @@ use crate::daemon::world::{Effect, Event, World};
 use crate::model::{
     BootTime, Conclusion, Failure, FailureKind, Figures, Progress, RunReport, ServerSight, Step, SyncName,
 };
+use crate::os::causes::chain;
 use crate::os::clock;
 use crate::os::ears::{BlockHint, Ears};
 use crate::os::logind::Inhibitor;
@@ -285,7 +286,7 @@ impl Dispatcher {
             }
             Effect::Alarm(at) => {
                 if let Some(Err(error)) = self.ears.as_ref().map(|ears| ears.alarm.set(at)) {
-                    behind.push_back(Event::Degraded("alarm", Some(format!("could not {error}"))));
+                    behind.push_back(Event::Degraded("alarm", Some(format!("could not {}", chain(&error)))));
                 }
             }
             Effect::Tell(notice) => self.reporter.tell(notice),

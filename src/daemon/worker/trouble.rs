@@ -4,6 +4,7 @@ use crate::os::directory::Errno;
 
 use crate::model::{Conclusion, Failure, FailureKind, Step};
 use crate::os::btrfs::BtrfsError;
+pub(super) use crate::os::causes::words;
 use crate::os::directory::DirectoryError;
 use crate::os::process::ProcessError;
 
@@ -39,17 +40,6 @@ pub(super) fn told(error: &DirectoryError) -> String {
 /// The sentence fragment of a subvolume's error.
 pub(super) fn told_of_btrfs(error: &BtrfsError) -> String {
     format!("could not {error}: {}", words(error.cause()))
-}
-
-/// What a cause means to a person.
-pub(super) fn words(cause: Errno) -> String {
-    match cause {
-        Errno::LOOP => "a symbolic link is in the way".into(),
-        Errno::NOTDIR => "something that is not a directory is in the way".into(),
-        Errno::XDEV => "another filesystem is mounted there".into(),
-        Errno::NOTSUP => "it is not a regular file".into(),
-        other => std::io::Error::from(other).to_string(),
-    }
 }
 
 fn kind(cause: Errno) -> FailureKind {
