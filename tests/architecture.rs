@@ -19,10 +19,22 @@ const ROOMS: [(&str, u8); 8] =
 /// The crates that a room may use beside `std`. What is not listed here is not wanted there.
 const CRATES: [(&str, &[&str]); 8] = [
     ("model", &["jiff"]),
-    ("decide", &["jiff"]),
+    ("decide", &["ipnet", "jiff"]),
     (
         "formats",
-        &["annotate_snippets", "crc32fast", "jiff", "schemars", "serde", "serde_json", "shlex", "thiserror", "toml"],
+        &[
+            "annotate_snippets",
+            "crc32fast",
+            "ipnet",
+            "jiff",
+            "schemars",
+            "serde",
+            "serde_json",
+            "shlex",
+            "strsim",
+            "thiserror",
+            "toml",
+        ],
     ),
     (
         "os",

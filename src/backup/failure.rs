@@ -2,6 +2,7 @@
 
 use crate::model::{Conclusion, Failure, FailureKind, Step};
 use crate::os::btrfs::BtrfsError;
+pub(crate) use crate::os::causes::words;
 use crate::os::directory::{DirectoryError, Errno};
 use crate::os::process::ProcessError;
 
@@ -37,17 +38,6 @@ pub(crate) fn told(error: &DirectoryError) -> String {
 /// The sentence fragment of a subvolume's error.
 pub(crate) fn told_of_btrfs(error: &BtrfsError) -> String {
     format!("could not {error}: {}", words(error.cause()))
-}
-
-/// What a cause means to a person.
-pub(crate) fn words(cause: Errno) -> String {
-    match cause {
-        Errno::LOOP => "a symbolic link is in the way".into(),
-        Errno::NOTDIR => "something that is not a directory is in the way".into(),
-        Errno::XDEV => "another filesystem is mounted there".into(),
-        Errno::NOTSUP => "it is not a regular file".into(),
-        other => std::io::Error::from(other).to_string(),
-    }
 }
 
 fn kind(cause: Errno) -> FailureKind {

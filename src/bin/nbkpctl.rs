@@ -14,13 +14,13 @@ fn main() -> ExitCode {
             work = Some(alone);
             Ok(stream)
         }
-        Err(fatal) => Err((fatal.exit_code(), fatal.to_string())),
+        Err(fatal) => Err((fatal.exit_code(), fatal.sentence())),
     });
     // The client has left; what it began is brought to its end and written down.
     match work.map(Alone::finish) {
         None | Some(Ok(())) => ended,
         Some(Err(fatal)) => {
-            eprintln!("nbkpctl: {fatal}");
+            eprintln!("nbkpctl: {}", fatal.sentence());
             ExitCode::from(fatal.exit_code())
         }
     }

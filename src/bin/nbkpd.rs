@@ -53,7 +53,7 @@ fn main() -> ExitCode {
     match start::run(&PathOptions { config, socket, state_dir }) {
         Ok(()) => ExitCode::SUCCESS,
         Err(fatal) => {
-            tracing::error!("{fatal}");
+            tracing::error!("{}", fatal.sentence());
             ExitCode::from(fatal.exit_code())
         }
     }

@@ -45,7 +45,7 @@ pub fn run(arguments: Arguments, alone: impl FnOnce(&Paths, StandIn) -> Result<U
 }
 
 fn tell(problem: &Problem, output: &mut Output) {
-    let text = problem.to_string();
+    let text = problem.sentence();
     let lines: Vec<_> = text.lines().map(printable).collect();
     match lines.as_slice() {
         [line] => output.complain(line),

@@ -9,6 +9,7 @@ use crate::backup::drives::unlock::{self, Container};
 use crate::backup::drives::{ANOTHER, Changes, PAUSE, UNTIL_BUSY};
 use crate::decide::presence::{DrivePresence, MountTree, sight_of_drive};
 use crate::model::{Closed, Held, HeldAt, Holder, Left, Mounting, OpeningTrouble, Undo, WhenDone};
+use crate::os::causes::chain;
 use crate::os::directory::{Directory, Done};
 use crate::os::machine::{self, DeviceState};
 use crate::os::udisks::{Facts, Power, Udisks, UdisksError};
@@ -61,7 +62,7 @@ fn undo(facts: &Facts) -> Undo {
 fn wait_until_meant(opening: &Opening) -> Result<(), OpeningTrouble> {
     let begun = clock::boot();
     loop {
-        let devices = disks::enumerate().map_err(|error| OpeningTrouble::Other(error.to_string()))?;
+        let devices = disks::enumerate().map_err(|error| OpeningTrouble::Other(chain(&error)))?;
         if sight_of_drive(&opening.drive, None, &devices, &[], &MountTree::new(&[])) != DrivePresence::NotPlugged {
             return Ok(());
         }

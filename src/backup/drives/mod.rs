@@ -14,6 +14,7 @@ use std::time::Duration;
 use crate::backup::drives::order::{Closer, Closing, ClosingSite, DriveNews, DriveOrder, Opening, Sake, Site};
 use crate::formats::ssh::drive::Meant;
 use crate::model::{Held, HeldAt, Left, OpeningTrouble, Undo};
+use crate::os::causes::chain;
 use crate::os::directory::Done;
 use crate::os::held;
 use crate::os::ssh::SshPlace;
@@ -49,7 +50,7 @@ fn open(opening: &Opening, state_dir: &Path, ssh: &SshPlace) -> Result<(), Openi
 fn close(closing: &Closing, state_dir: &Path, ssh: &SshPlace) -> (Left, Closer) {
     let held = match held::read(state_dir, &closing.volume) {
         Ok(held) => held,
-        Err(error) => return (Left::Stuck(format!("could not {error}")), Closer::Us),
+        Err(error) => return (Left::Stuck(format!("could not {}", chain(&error))), Closer::Us),
     };
     // What was done elsewhere is the business of whoever closes it there.
     let held = held.filter(|held| match (&held.at, &closing.site) {

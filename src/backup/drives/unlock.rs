@@ -14,6 +14,7 @@ use crate::formats::ssh::drive::{self, Meant, State};
 use crate::formats::ssh::script;
 use crate::formats::trouble as line;
 use crate::model::{BootTime, CredentialName, CredentialProvider, OpeningTrouble};
+use crate::os::causes::chain;
 use crate::os::process::{self, Bell, Launch, Leftovers, Stream, Wanted};
 use crate::os::secret::{self, Secret};
 use crate::os::secrets::{self, SecretError};
@@ -136,8 +137,8 @@ pub(crate) fn by_helper(
         kept.extend(bytes.iter().take(secret::LONGEST.saturating_sub(kept.len())));
     };
     let bell = Bell::new().map_err(|cause| other(cause.to_string()))?;
-    let running = process::start(launch, None).map_err(|error| other(error.to_string()))?;
-    let ended = running.listen(&bell, heard, || Wanted::GoOn).map_err(|error| other(error.to_string()))?;
+    let running = process::start(launch, None).map_err(|error| other(chain(&error)))?;
+    let ended = running.listen(&bell, heard, || Wanted::GoOn).map_err(|error| other(chain(&error)))?;
     line::read(&String::from_utf8_lossy(&said), name).unwrap_or_else(|| {
         Err(other(format!("the helper ended with {ended:?}: {}", String::from_utf8_lossy(&complained).trim())))
     })

@@ -12,6 +12,7 @@ use crate::decide::retention::{self, Candidate, Verdict};
 use crate::formats::sentinel;
 use crate::formats::wire::{PrunedSnapshot, SnapshotEntry};
 use crate::model::{Conclusion, End, Keep, Obstacle, PresentVolume, SnapshotKind, Standing, VolumeSight};
+use crate::os::causes::chain;
 use crate::os::confine::confine_writes;
 use crate::os::directory::{Directory, DirectoryError, Reach};
 use crate::os::machine::{self, DeviceState};
@@ -173,7 +174,7 @@ fn prune_there(
 fn delete(prospect: &Prospect, opened: &Opened<'_>, victims: &[Victim]) -> Result<Vec<String>, String> {
     forbidden(prospect)?;
     prove(opened)?;
-    confine_writes(opened.directory.as_fd()).map_err(|error| format!("could not {error}"))?;
+    confine_writes(opened.directory.as_fd()).map_err(|error| format!("could not {}", chain(&error)))?;
     prune_at(&opened.directory, victims, &prospect.sync.name).map_err(|error| match error {
         PruneError::Taken(path) => {
             format!(
@@ -217,7 +218,7 @@ fn forbidden(prospect: &Prospect) -> Result<(), String> {
 }
 
 fn told(error: &DirectoryError) -> String {
-    format!("could not {error}: {}", std::io::Error::from(error.cause()))
+    format!("could not {}", chain(error))
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use crate::formats::sentinel;
 use crate::formats::wire::PreparedSync;
 use crate::model::{Absence, End, Obstacle, Place, SentinelId, SnapshotKind, VolumeSight};
 use crate::os::btrfs::{self, Role};
+use crate::os::causes::chain;
 use crate::os::directory::{Directory, DirectoryError, Done, Kind, Reach};
 use crate::os::files::{self, ReadError, Readers};
 use crate::os::ssh::SshPlace;
@@ -190,8 +191,8 @@ fn make_staging(directory: &Directory, report: &mut PreparedSync) -> Result<(), 
         Kind::Nothing => {
             btrfs::create(directory, OsStr::new("staging")).map_err(|error| {
                 format!(
-                    "could not {error}: {}; `snapshots = \"btrfs\"` needs a btrfs filesystem, `\"hard-link\"` does not",
-                    io::Error::from(error.cause())
+                    "could not {}; `snapshots = \"btrfs\"` needs a btrfs filesystem, `\"hard-link\"` does not",
+                    chain(&error)
                 )
             })?;
             report.made.push(format!("the subvolume {path}"));
@@ -225,7 +226,9 @@ fn make_sentinel(directory: &Directory, name: &str, report: &mut PreparedSync) -
                 .map_err(|error| told(&error))?;
             report.made.push(format!("the sentinel {path}"));
         }
-        Err(error) => return Err(format!("could not {error}: {path}; look at it, and remove it if it is not yours")),
+        Err(error) => {
+            return Err(format!("could not read {path}: {error}; look at it, and remove it if it is not yours"));
+        }
     }
     Ok(())
 }
@@ -245,8 +248,7 @@ fn new_id() -> SentinelId {
 }
 
 fn told(error: &DirectoryError) -> String {
-    let cause = io::Error::from(error.cause());
-    format!("could not {error}: {cause}{}", advice(&cause))
+    format!("could not {}{}", chain(error), advice(&error.cause().into()))
 }
 
 /// A drive that was just formatted belongs to root.

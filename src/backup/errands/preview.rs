@@ -21,6 +21,7 @@ use crate::decide::guard::{self, Deletions};
 use crate::formats::rsync::arguments::{Effect, Manner, Unfinished, slash};
 use crate::formats::rsync::output::{Item, Said};
 use crate::model::{Conclusion, FailureKind, Figures, HoldReason, SnapshotKind, Step};
+use crate::os::causes::chain;
 use crate::os::directory::{Directory, Reach};
 use crate::os::files::Granularity;
 use crate::os::ssh::SshPlace;
@@ -92,7 +93,7 @@ fn look(job: &Job, place: &SshPlace) -> Result<Preview, Conclusion> {
 }
 
 fn confined(done: Result<confine::Confinement, confine::ConfineError>) -> Result<(), Conclusion> {
-    done.map(drop).map_err(|error| failure(Step::Prove, FailureKind::Other, format!("could not {error}")))
+    done.map(drop).map_err(|error| failure(Step::Prove, FailureKind::Other, format!("could not {}", chain(&error))))
 }
 
 /// Has rsync tell what it would do; `shown` is what is read and written, as a person writes it.

@@ -27,6 +27,7 @@ use crate::formats::rsync::arguments::Manner;
 use crate::model::{
     Conclusion, End, FailureKind, Figures, Keep, Now, Obstacle, RunReport, SnapshotKind, SnapshotName, Standing, Step,
 };
+use crate::os::causes::chain;
 use crate::os::confine::{ConfineError, Confinement, confine_writes};
 use crate::os::directory::{Directory, DirectoryError, Kind, Reach};
 use crate::os::files::{self, Granularity, Hold};
@@ -118,7 +119,7 @@ impl Course<'_> {
                 tracing::debug!(nbkp.sync = %self.job.sync.name, "this kernel does not confine writing");
                 Ok(())
             }
-            Err(error) => Err(failure(Step::Prove, FailureKind::Other, format!("could not {error}"))),
+            Err(error) => Err(failure(Step::Prove, FailureKind::Other, format!("could not {}", chain(&error)))),
         }
     }
 

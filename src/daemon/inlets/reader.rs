@@ -10,6 +10,7 @@ use tokio::time::timeout;
 use crate::daemon::messages::order::Reread;
 use crate::formats::config::{self, Context};
 use crate::model::Configuration;
+use crate::os::causes::chain;
 use crate::os::config_file::{self, ConfigFileError};
 
 /// How long a changed file must be quiet before it is read: a file that is half written may well be valid, with fewer
@@ -59,7 +60,7 @@ impl Unreadable {
     #[must_use]
     pub fn sentence(&self) -> String {
         match self {
-            Self::File(error) => format!("could not {error}"),
+            Self::File(error) => format!("could not {}", chain(error)),
             Self::Mistakes(mistakes) => mistakes.summary(),
         }
     }
@@ -68,7 +69,7 @@ impl Unreadable {
     #[must_use]
     pub fn report(&self) -> String {
         match self {
-            Self::File(error) => format!("could not {error}"),
+            Self::File(error) => format!("could not {}", chain(error)),
             Self::Mistakes(mistakes) => mistakes.render(config::Colour::Plain),
         }
     }

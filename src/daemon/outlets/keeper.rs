@@ -11,6 +11,7 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::daemon::messages::event::Keep;
 use crate::model::{Ledger, RunRecord, SyncName};
+use crate::os::causes::chain;
 use crate::os::clock;
 use crate::os::history::{Entry, History, HistoryError};
 use crate::os::state_dir::{self, StateDirError};
@@ -96,7 +97,7 @@ pub async fn look(
                 let read = tokio::task::spawn_blocking(move || match History::look(&state_dir) {
                     None => Ok(Vec::new()),
                     Some(mut history) => {
-                        history.recent(sync.as_ref(), limit).map_err(|error| format!("could not {error}"))
+                        history.recent(sync.as_ref(), limit).map_err(|error| format!("could not {}", chain(&error)))
                     }
                 });
                 // Whoever asked may have left.
@@ -149,7 +150,7 @@ async fn write(state_dir: &Path, waiting: Waiting, trouble: &watch::Sender<Optio
     let Ok((waiting, result)) = written.await else { return Waiting::default() };
     let sentence = match result {
         Ok(put_aside) => put_aside.as_deref().map(begun_anew),
-        Err(error) => Some(format!("could not {error}; runs are remembered in memory meanwhile")),
+        Err(error) => Some(format!("could not {}; runs are remembered in memory meanwhile", chain(&error))),
     };
     trouble.send_if_modified(|known| {
         let changed = *known != sentence;
@@ -215,7 +216,7 @@ async fn answer(
         }
         // What is in memory is better than nothing.
         Ok(Err(_)) if !records.is_empty() => Ok(records),
-        Ok(Err(error)) => Err(format!("could not {error}")),
+        Ok(Err(error)) => Err(format!("could not {}", chain(&error))),
         Err(_) => Err("the daemon is ending".into()),
     };
     // Whoever asked may have left.

@@ -9,6 +9,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::daemon::messages::ask::Ask;
 use crate::formats::announcement::notification;
 use crate::model::{Announcement, Button, Configuration, Matter, Subject};
+use crate::os::causes::chain;
 use crate::os::notifications::{Desk, NotificationId, NotificationsError, Reaction};
 
 /// Where announcements wait for the notifier: the newest of each subject, so that it is never full.
@@ -65,7 +66,7 @@ pub async fn run(mut mail: Mail, configuration: watch::Receiver<Arc<Configuratio
                     // What is not wanted takes back what was said before all the same.
                     let matter = if notify.wants(&matter) { matter } else { Matter::Withdrawn };
                     if let Err(error) = wall.tell(Announcement { subject, matter }).await {
-                        tracing::debug!("could not {error}");
+                        tracing::debug!("could not {}", chain(&error));
                         wall = Wall::default();
                         break;
                     }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use crate::daemon::outlets::keeper;
 use crate::daemon::world::{Beginnings, Initiative};
 use crate::model::{Configuration, Held, Ledger, SyncName};
+use crate::os::causes::chain;
 use crate::os::environment::Paths;
 use crate::os::history::{History, Past};
 use crate::os::state_dir::{self, StateDir};
@@ -31,12 +32,15 @@ impl Memory {
     pub(crate) fn taken_over(state: &StateDir) -> Self {
         let mut troubles = Vec::new();
         let ledger = state.ledger().unwrap_or_else(|error| {
-            troubles.push(format!("could not {error}; holds, pauses and approvals are forgotten: give them again"));
+            troubles.push(format!(
+                "could not {}; holds, pauses and approvals are forgotten: give them again",
+                chain(&error)
+            ));
             Ledger::default()
         });
         let past = remember(state.path(), &mut troubles);
         let (held, faults) = held::all(state.path());
-        troubles.extend(faults.iter().map(|fault| format!("could not {fault}")));
+        troubles.extend(faults.iter().map(|fault| format!("could not {}", chain(fault))));
         Self { ledger, held, past, troubles }
     }
 
@@ -72,7 +76,7 @@ fn remember(state_dir: &Path, troubles: &mut Vec<String>) -> BTreeMap<SyncName, 
         Ok(past)
     });
     read.unwrap_or_else(|error| {
-        troubles.push(format!("could not {error}"));
+        troubles.push(format!("could not {}", chain(&error)));
         BTreeMap::new()
     })
 }

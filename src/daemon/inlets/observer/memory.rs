@@ -12,6 +12,7 @@ use crate::model::{
     Absence, BlockDevice, Configuration, Containers, EndKind, EndProbe, EndSight, Mount, MountId, Node, SyncName,
     SyncSight, VolumeName, VolumeRoot, VolumeSight,
 };
+use crate::os::causes::chain;
 use crate::os::probe::{DriveMount, Probed, VolumeProbe};
 
 /// What is known of all volumes and syncs of a configuration.
@@ -317,8 +318,7 @@ impl Known {
 }
 
 fn could_not(effect: &str, error: &impl Error) -> String {
-    let cause = error.source().map(|cause| format!(": {cause}")).unwrap_or_default();
-    format!("{effect}: could not {error}{cause}")
+    format!("{effect}: could not {}", chain(error))
 }
 
 fn changed_points(before: &[Mount], after: &[Mount]) -> BTreeSet<PathBuf> {

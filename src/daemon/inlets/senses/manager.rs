@@ -7,6 +7,7 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use crate::daemon::inlets::senses::Unheard;
 use crate::os::bus::{Absence, Bus, Service, Standing};
+use crate::os::causes::chain;
 use crate::os::network_manager::{self, ManagerSight, Readiness};
 
 /// How long it must say nothing before it is looked at, and how long it may go on talking: one connection that comes up
@@ -90,7 +91,7 @@ async fn look(service: &mut Service, seen: &mut Seen) -> Manager {
             *seen = Seen::Once;
             return match timeout(PATIENCE, network_manager::look(&peer)).await {
                 Ok(Ok(sight)) => Manager::Says(sight),
-                Ok(Err(error)) => Manager::Silent(format!("could not {error}")),
+                Ok(Err(error)) => Manager::Silent(format!("could not {}", chain(&error))),
                 Err(_) => Manager::Silent(format!("it says nothing within {} s", PATIENCE.as_secs())),
             };
         }

@@ -14,6 +14,7 @@ use crate::daemon::messages::sensed::Sensed;
 use crate::decide::locations::{Wish, wishes};
 use crate::model::{Configuration, NetworkSight};
 use crate::os::addresses::{self, AddressesError, AddressesSight, Ear, Gateway, Neighbours};
+use crate::os::causes::chain;
 
 /// How long the first sight waits for NetworkManager: without it a connection that is metered looks like any other.
 const FIRST: Duration = Duration::from_secs(5);
@@ -131,8 +132,7 @@ impl Network {
 
     async fn complain(&mut self, trouble: Option<&AddressesError>) -> Result<(), Unheard> {
         let sentence = trouble.map(|error| {
-            let cause = std::error::Error::source(error).map(|cause| format!(": {cause}")).unwrap_or_default();
-            format!("networks that are joined and left are not seen: could not {error}{cause}; it is tried again")
+            format!("networks that are joined and left are not seen: could not {}; it is tried again", chain(error))
         });
         self.complaints.0.tell(sentence).await?;
         let sentence = manager_trouble(&self.manager.borrow(), &wishes(&self.configuration.borrow()));

@@ -8,6 +8,7 @@ use tokio::time::sleep;
 use crate::daemon::inlets::senses::{Complaints, Unheard};
 use crate::daemon::messages::sensed::{Activity, Sensed, Sleep};
 use crate::os::bus::{Bus, Peer, Standing};
+use crate::os::causes::chain;
 use crate::os::logind::{self, HeldOff, Inhibitor, LogindError, Turn};
 
 /// How long until a logind that refused is asked again.
@@ -109,14 +110,18 @@ impl Sleeper {
         if self.turn == Turn::ToWake {
             let told = granted(&mut self.permit, HeldOff::Sleep, peer).await;
             troubles.extend(told.map(|error| {
-                format!("sleep does not wait for a running copy: could not {error}; the copy is cut off, and goes on after it")
+                format!(
+                    "sleep does not wait for a running copy: could not {}; the copy is cut off, and goes on after it",
+                    chain(&error)
+                )
             }));
         }
         if self.activity == Activity::RunsAwake {
             let told = granted(&mut self.vigil, HeldOff::Idleness, peer).await;
             troubles.extend(told.map(|error| {
                 format!(
-                    "the machine may fall asleep while a copy runs: could not {error}; the copy goes on when it wakes"
+                    "the machine may fall asleep while a copy runs: could not {}; the copy goes on when it wakes",
+                    chain(&error)
                 )
             }));
         } else {

@@ -12,6 +12,7 @@ use crate::model::{
     Area, CredentialName, CredentialProvider, DriveUuid, Examined, Lingering, Notify, SecretSight, ServiceSight,
 };
 use crate::os::bus::{self, Absence, Bus, Standing};
+use crate::os::causes::chain;
 use crate::os::udisks::{Udisks, trial};
 use crate::os::{logind, network_manager, secrets, service};
 
@@ -105,7 +106,7 @@ async fn manager() -> ServiceSight {
     match bus::standing(Bus::System, "org.freedesktop.NetworkManager", DEADLINE).await {
         Standing::Here(peer) => match network_manager::look(&peer).await {
             Ok(_) => ServiceSight::Here(String::new()),
-            Err(error) => ServiceSight::Mute(format!("could not {error}")),
+            Err(error) => ServiceSight::Mute(format!("could not {}", chain(&error))),
         },
         standing @ (Standing::Unknown | Standing::Absent(_) | Standing::NoBus(_)) => sight(standing),
     }

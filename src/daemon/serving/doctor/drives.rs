@@ -11,6 +11,7 @@ use crate::model::{
     VolumeName, VolumeRoot, WhenDone,
 };
 use crate::os::bus::Bus;
+use crate::os::causes::chain;
 use crate::os::udisks::{Udisks, UdisksError};
 use crate::os::{environment, fstab, mounts, polkit};
 
@@ -56,7 +57,7 @@ pub(crate) fn drives(known: &Known) -> Vec<Examined> {
         let sight = match sight(&udisks, drive, devices) {
             Ok(sight) => sight,
             Err(error) => {
-                examined.push(Area::Drives.examined(name.as_str(), judge::unknown(name, &error.to_string())));
+                examined.push(Area::Drives.examined(name.as_str(), judge::unknown(name, &chain(&error))));
                 continue;
             }
         };

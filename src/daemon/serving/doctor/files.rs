@@ -10,6 +10,7 @@ use crate::daemon::world::Initiative;
 use crate::decide::diagnosis::{daemon as judge, drives, state as state_of, tools, volumes};
 use crate::formats::rsync::version;
 use crate::model::{Examined, FileInForce, FileSight, Filter, HookCommand, ProgramVersion, Sync, VolumeRoot};
+use crate::os::causes::chain;
 use crate::os::config_file::ConfigFileError;
 use crate::os::process::Ended;
 use crate::os::{fstab, guards, held, history_check, mounts, programs, service, state_dir, telling};
@@ -55,7 +56,7 @@ pub(crate) fn history(known: &Known) -> Vec<Examined> {
 /// What people decided.
 pub(crate) fn ledger(known: &Known) -> Vec<Examined> {
     let read = state_dir::read_ledger(&known.paths.state_dir);
-    vec![state_of::ledger(&read.map(drop).map_err(|error| error.to_string()))]
+    vec![state_of::ledger(&read.map(drop).map_err(|error| chain(&error)))]
 }
 
 /// What a killed daemon left open. One that runs has taken it over.
@@ -66,7 +67,7 @@ pub(crate) fn left_open(known: &Known) -> Vec<Examined> {
     let (held, faults) = held::look(&known.paths.state_dir);
     let start = service::command("start");
     let known = held.iter().map(|held| drives::left_open(held, &start));
-    known.chain(faults.iter().map(|fault| drives::left_unknown(&fault.to_string()))).collect()
+    known.chain(faults.iter().map(|fault| drives::left_unknown(&chain(fault)))).collect()
 }
 
 /// rsync, ssh, and the programs of hooks.
