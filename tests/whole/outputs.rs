@@ -21,7 +21,7 @@ pub fn that_take_nothing_stop_no_daemon(host: &MiniHost) {
     usb.plug();
     host.run_ends("documents", 1, "ok");
     for round in 2..=3 {
-        source.write("new", &format!("{round}"));
+        source.write("new", format!("{round}"));
         // Each prunes the snapshot before, and says so.
         host.ctl(&["run", "documents", "--wait", "--force"]).exits(0);
     }
