@@ -45,7 +45,7 @@ fn main() -> ExitCode {
     if let Some(Hidden::UnlockHelper { words }) = hidden {
         return ExitCode::from(unlock::obey(&words));
     }
-    journal::start(match (verbose, quiet) {
+    let _journal = journal::start(match (verbose, quiet) {
         (true, _) => Verbosity::Verbose,
         (false, true) => Verbosity::Quiet,
         (false, false) => Verbosity::Normal,

@@ -28,6 +28,7 @@ pub fn run(
     patience: Patience,
 ) -> Result<Exit, Problem> {
     let request = Request::Run { syncs: options.syncs, force: options.force };
+    output.go_on_unheard();
     let end = match patience {
         Patience::Leaves => queue(connection, output, &request)?,
         Patience::Stays => wait(connection, output, &request)?,
@@ -36,10 +37,12 @@ pub fn run(
         Patience::Leaves => end.accepted.iter().any(|sync| sync.queued),
         Patience::Stays => end.runs.iter().any(|run| run.outcome != "skipped"),
     };
-    Ok(match (worst(&end), ran) {
-        (Exit::Fine, false) if options.strict => Exit::NothingRan,
-        (exit, _) => exit,
-    })
+    match (worst(&end), ran) {
+        (Exit::Fine, false) if options.strict => Ok(Exit::NothingRan),
+        // How the runs went counts for more than that it could not be told.
+        (Exit::Fine, _) => output.unheard().map(|()| Exit::Fine),
+        (exit, _) => Ok(exit),
+    }
 }
 
 fn worst(end: &RunEnd) -> Exit {

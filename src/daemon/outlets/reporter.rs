@@ -1,5 +1,5 @@
-//! Tells the journal and the service manager what happens, on a thread of its own: a journal that does not take
-//! messages (seen: 8 s for one) must not stop the daemon.
+//! Tells the journal and the service manager what happens, on a thread of its own: a service manager that does not take
+//! messages must not stop the daemon. That the journal does not is seen to in [`crate::os::journal`].
 
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::time::Duration;
