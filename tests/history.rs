@@ -177,6 +177,27 @@ fn filled(state_dir: &Path) {
 }
 
 #[test]
+fn the_first_version_is_read_for_ever() {
+    let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/history-1.sql");
+    let sample = fs::read_to_string(sample).unwrap();
+    let root = tempfile::tempdir().unwrap();
+    let path = root.path().join("history.db");
+    rusqlite::Connection::open(&path).unwrap().execute_batch(&sample).unwrap();
+    // Whoever only looks sees the same, before and behind whatever carries it over.
+    let expected = [record(4, "b", Outcome::Held), record(2, "a", Outcome::Failed), record(0, "a", Outcome::Ok)];
+    let looked = || History::look(root.path()).unwrap().recent(None, 9).unwrap();
+    assert_eq!(looked(), expected);
+    let mut history = open(root.path());
+    assert_eq!((history.recent(None, 9).unwrap(), &history.put_aside), (expected.to_vec(), &None));
+    assert_eq!(history.past().unwrap()[&sync("a")].failures, 1);
+    assert_eq!(history.close_unfinished().unwrap(), 1);
+    history.write(&[ended(record(9, "a", Outcome::Ok))]).unwrap();
+    assert_eq!(history.put_aside, None);
+    assert_eq!(runs(root.path(), None, 9), ["run-9", "run-5", "run-4", "run-2", "run-0"]);
+    assert_eq!(looked().len(), 5);
+}
+
+#[test]
 fn damage_and_newer_versions_are_put_aside() {
     type Spoil = fn(&Path);
     let spoil: [(&str, Spoil); 8] = [

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use rusqlite::{Row, Transaction, named_params, params};
 
-use super::history_file::{Work, is_none_yet, is_unusable, look, make, put_aside, transact};
+use super::history_file::{MIGRATIONS, Work, is_none_yet, is_unusable, look, make, put_aside, transact};
 use crate::model::{Figures, HoldReason, Interruption, Outcome, RunId, RunRecord, SnapshotName, SyncName, Trigger};
 
 /// Its name in the state directory.
@@ -201,18 +201,20 @@ impl History {
     ) -> Result<T, HistoryError> {
         let now = match self.access {
             Access::Whole(now) => now,
-            Access::Reading => return look(&self.file, work).map_err(|error| failed(self.file.clone(), error.into())),
+            Access::Reading => {
+                return look(&self.file, MIGRATIONS, work).map_err(|error| failed(self.file.clone(), error.into()));
+            }
         };
         let open_error = |error| HistoryError::Open(self.file.clone(), error);
         make(&self.file).map_err(open_error)?;
-        match transact(&self.file, work) {
+        match transact(&self.file, MIGRATIONS, work) {
             Err(error) if is_unusable(&error) => {}
             done => return done.map_err(|error| failed(self.file.clone(), error.into())),
         }
         let aside = put_aside(&self.file, now).map_err(open_error)?;
         make(&self.file).map_err(open_error)?;
         self.put_aside = Some(aside);
-        transact(&self.file, work).map_err(|error| failed(self.file.clone(), error.into()))
+        transact(&self.file, MIGRATIONS, work).map_err(|error| failed(self.file.clone(), error.into()))
     }
 }
 
