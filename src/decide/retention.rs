@@ -4,8 +4,8 @@
 //! away loses no history to empty days; what any rule keeps, stays.
 //!
 //! Each rule is asked twice: about the good snapshots, so that none of them gives way to a worse one, and about all, so
-//! that a history of partial ones does not go at one stroke when the first good one comes. What the log at a destination
-//! says of a snapshot can thus keep others, and makes none go that would stay without it.
+//! that a history of partial ones does not go at one stroke when the first good one comes. What the log at a
+//! destination says of a snapshot can thus keep others, and makes none go that would stay without it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -200,8 +200,8 @@ type Period = (i64, i64);
 /// The period in which a moment lies.
 type PeriodOf = fn(&Zoned) -> Period;
 
-/// An hour is counted as it passes, not as the clock shows it: where the clock is set back, the hour that it shows twice
-/// is two hours. Zones off by half an hour still begin their hours when the clock shows a full one.
+/// An hour is counted as it passes, not as the clock shows it: where the clock is set back, the hour that it shows
+/// twice is two hours. Zones off by half an hour still begin their hours when the clock shows a full one.
 fn hour(time: &Zoned) -> Period {
     let offset = i64::from(time.offset().seconds());
     (time.timestamp().as_second().saturating_add(offset).div_euclid(3600), offset)
@@ -442,7 +442,8 @@ mod tests {
         ) {
             let decisions = plan(&snapshots, keep, &zone, now());
             prop_assert_eq!(decisions.len(), snapshots.len());
-            let newest = snapshots.iter().filter(|c| c.standing == Standing::Good && !c.name.is_ahead_of(now())).map(|c| c.name).max();
+            let good = snapshots.iter().filter(|c| c.standing == Standing::Good && !c.name.is_ahead_of(now()));
+            let newest = good.map(|c| c.name).max();
             for candidate in &snapshots {
                 let must = candidate.name.is_ahead_of(now())
                     || Some(candidate.name) >= newest
@@ -454,7 +455,8 @@ mod tests {
         #[test]
         fn never_fewer_good_ones_stay_than_a_rule_asks(snapshots in candidates(), keep in keeps(), zone in zones()) {
             let decisions = plan(&snapshots, keep, &zone, now());
-            let good: Vec<_> = snapshots.iter().filter(|c| c.standing == Standing::Good && !c.name.is_ahead_of(now())).collect();
+            let good = snapshots.iter().filter(|c| c.standing == Standing::Good && !c.name.is_ahead_of(now()));
+            let good: Vec<_> = good.collect();
             let staying = good.iter().filter(|c| stays(&decisions, c.name)).count();
             if let Keep::Rules(rules) = keep {
                 prop_assert!(staying >= good.len().min(limit(rules.last)));

@@ -145,9 +145,11 @@ mod tests {
             assert_eq!(parse(&write(&held)).unwrap(), held);
         }
         // As the first version wrote it.
-        let old = br#"{"version":1,"volume":"usb","uuid":"5E3F-1A2B","device":[8,1],"disk_seq":null,"boot":null,"undo":"lock"}"#;
+        let old = br#"{"version":1,"volume":"usb","uuid":"5E3F-1A2B","device":[8,1],
+            "disk_seq":null,"boot":null,"undo":"lock"}"#;
         assert_eq!(parse(old).unwrap().undo, Undo::Lock);
-        let first_of_servers = br#"{"version":2,"volume":"attic","uuid":"5E3F-1A2B","server":["lan"],"node":"/dev/sdb1","disk_seq":"9","boot":"b","undo":"unmount"}"#;
+        let first_of_servers = br#"{"version":2,"volume":"attic","uuid":"5E3F-1A2B","server":["lan"],
+            "node":"/dev/sdb1","disk_seq":"9","boot":"b","undo":"unmount"}"#;
         assert_eq!(parse(first_of_servers).unwrap().undo, Undo::Unmount);
         assert!(matches!(
             parse(br#"{"version":3,"volume":"usb","uuid":"5E3F-1A2B","device":[8,1],"undo":"lock"}"#),

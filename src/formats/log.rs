@@ -181,7 +181,11 @@ mod tests {
 
     #[test]
     fn a_line_of_the_first_release_is_still_read() {
-        let line = r#"{"version":1,"run":"20261122T173000.123Z-9f3a","sync":"a","host":"h","started":"2026-11-22T17:30:00Z","finished":"2026-11-22T17:31:00Z","outcome":"ok","snapshot":"2026-11-22T17:30:00.123Z","standing":"good","entries":7,"files":3,"bytes":12,"deletions":1,"crc":"CRC"}"#;
+        let line = concat!(
+            r#"{"version":1,"run":"20261122T173000.123Z-9f3a","sync":"a","host":"h","started":"2026-11-22T17:30:00Z","#,
+            r#""finished":"2026-11-22T17:31:00Z","outcome":"ok","snapshot":"2026-11-22T17:30:00.123Z","#,
+            r#""standing":"good","entries":7,"files":3,"bytes":12,"deletions":1,"crc":"CRC"}"#
+        );
         let body = line.replace(",\"crc\":\"CRC\"", "");
         let line = line.replace("CRC", &format!("{:08x}", crc32fast::hash(body.as_bytes())));
         assert_eq!(parse(line.as_bytes()).len(), 1, "{line}");

@@ -159,7 +159,8 @@ mod tests {
 
     #[test]
     fn lines_that_are_not_understood_hide_no_others() {
-        let text = b"\nnonsense\n1 0 8 / / rw - ext4 a rw\n2 0 8:1 / / rw ext4 a rw\n3 0 8:1 / / rw - ext4 a\n4 0 8:1 / /x rw - ext4 a rw\n";
+        let text = b"\nnonsense\n1 0 8 / / rw - ext4 a rw\n2 0 8:1 / / rw ext4 a rw\n3 0 8:1 / / rw - ext4 a\n\
+                     4 0 8:1 / /x rw - ext4 a rw\n";
         assert_eq!(parse(text).iter().map(|mount| mount.id).collect::<Vec<_>>(), [MountId(4)]);
     }
 

@@ -25,8 +25,8 @@ pub fn kind(name: &str, words: &str) -> Kind {
     if name.starts_with(BUS) { kind_of_bus(name) } else { kind_of_udisks(name, words) }
 }
 
-/// What the words of `udisksctl` mean, and what of them is for people. It puts the name of an error before its words, as
-/// the library does that it uses (`Error mounting /dev/sdb1: GDBus.Error:NAME: WORDS`).
+/// What the words of `udisksctl` mean, and what of them is for people. It puts the name of an error before its words,
+/// as the library does that it uses (`Error mounting /dev/sdb1: GDBus.Error:NAME: WORDS`).
 #[must_use]
 pub fn told(complaint: &str) -> (Kind, &str) {
     if let Some((name, words)) = complaint.split_once(REMOTE).and_then(|(_, error)| error.split_once(": ")) {
@@ -62,8 +62,8 @@ fn kind_of_bus(name: &str) -> Kind {
     }
 }
 
-/// The errors of udisks (`udiskserror.c`). What has no name of its own is told by its words, which come from libblockdev
-/// and util-linux, untranslated.
+/// The errors of udisks (`udiskserror.c`). What has no name of its own is told by its words, which come from
+/// libblockdev and util-linux, untranslated.
 fn kind_of_udisks(name: &str, words: &str) -> Kind {
     match name.strip_prefix("org.freedesktop.UDisks2.Error.").unwrap_or_default() {
         "NotAuthorized" | "NotAuthorizedCanObtain" | "NotAuthorizedDismissed" | "MountedByOtherUser" => {

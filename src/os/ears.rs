@@ -123,7 +123,8 @@ pub struct Alarm {
 }
 
 impl Alarm {
-    /// Sets the alarm to this moment in place of the one before; `None` for never. One that has passed goes off at once.
+    /// Sets the alarm to this moment in place of the one before; `None` for never. One that has passed goes off at
+    /// once.
     pub fn set(&self, at: Option<Timestamp>) -> Result<(), EarsError> {
         let at = at.unwrap_or(Timestamp::MAX);
         // Zero would turn the timer off, and what is before 1970 is refused.

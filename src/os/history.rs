@@ -1,8 +1,8 @@
 //! The history of runs, in SQLite: opened when it is needed, not kept open, bounded, never needed for safety.
 //!
-//! Order is the order of recording, never that of clocks: a clock that was ahead for a day must not hide what came after.
-//! The rollback journal is truncated rather than written ahead: with one short transaction for each time it is opened, a
-//! write-ahead log would cost more at each close than it saves.
+//! Order is the order of recording, never that of clocks: a clock that was ahead for a day must not hide what came
+//! after. The rollback journal is truncated rather than written ahead: with one short transaction for each time it is
+//! opened, a write-ahead log would cost more at each close than it saves.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -23,8 +23,8 @@ pub const RUNS_A_SYNC: u32 = 1_000;
 /// How many runs are kept in all, and the last success of each sync.
 pub const RUNS: u32 = 50_000;
 
-const COLUMNS: &str = "id, sync, cause, started, finished, outcome, files, bytes, deletions, entries, size, unreadable, \
-                       vanished, snapshot, error, held_deletions, held_before, held_percent, warnings";
+const COLUMNS: &str = "id, sync, cause, started, finished, outcome, files, bytes, deletions, entries, size, \
+                       unreadable, vanished, snapshot, error, held_deletions, held_before, held_percent, warnings";
 
 /// What can go wrong with the history.
 #[derive(Debug, thiserror::Error)]
@@ -88,8 +88,9 @@ enum Access {
 }
 
 impl History {
-    /// The history in `history.db` of a state directory, which is made if there is none. One that is broken or newer than
-    /// this program is put aside under another name, whenever that shows, and begun anew: backups do not depend on it.
+    /// The history in `history.db` of a state directory, which is made if there is none. One that is broken or newer
+    /// than this program is put aside under another name, whenever that shows, and begun anew: backups do not depend on
+    /// it.
     pub fn open(state_dir: &Path, now: Timestamp) -> Result<Self, HistoryError> {
         let mut history = Self { file: state_dir.join(FILE), access: Access::Whole(now), put_aside: None };
         history.work(HistoryError::Read, &|_| Ok(()))?;

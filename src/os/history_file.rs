@@ -61,8 +61,8 @@ pub(super) fn transact<T>(file: &Path, work: Work<'_, T>) -> rusqlite::Result<T>
     Ok(answer)
 }
 
-/// Does one piece of work that only reads, and changes nothing: a file that cannot be used is left as it is, and so is a
-/// journal that a killed process left beside it, behind which nothing can be read (`SQLITE_READONLY_ROLLBACK`).
+/// Does one piece of work that only reads, and changes nothing: a file that cannot be used is left as it is, and so is
+/// a journal that a killed process left beside it, behind which nothing can be read (`SQLITE_READONLY_ROLLBACK`).
 pub(super) fn look<T>(file: &Path, work: Work<'_, T>) -> rusqlite::Result<T> {
     // To read from a FIFO would be to wait for its writer.
     if !fs::symlink_metadata(file).is_ok_and(|found| found.is_file()) {
@@ -89,16 +89,16 @@ pub(super) fn is_none_yet(file: &Path) -> bool {
 }
 
 /// SQLite notices by itself that whole pages are missing, but takes a last page that was cut off for one that ends in
-/// zeros. Within the transaction nobody else changes the length. The file is not opened for this: closing it again would
-/// drop the locks of this process (`fcntl_locking(2)`).
+/// zeros. Within the transaction nobody else changes the length. The file is not opened for this: closing it again
+/// would drop the locks of this process (`fcntl_locking(2)`).
 fn ends_with_a_page(file: &Path, transaction: &Transaction<'_>) -> rusqlite::Result<bool> {
     let page: u32 = transaction.query_row("PRAGMA page_size", [], |row| row.get(0))?;
     let length = fs::metadata(file).map_or(0, |found| found.len());
     Ok(length.is_multiple_of(page.into()))
 }
 
-/// Whether it is the file that is at fault: broken, of a newer version, or without our table. Nothing that this file asks
-/// for gives such an error otherwise.
+/// Whether it is the file that is at fault: broken, of a newer version, or without our table. Nothing that this file
+/// asks for gives such an error otherwise.
 pub(super) fn is_unusable(error: &rusqlite::Error) -> bool {
     let code = error.sqlite_error().map(|error| error.extended_code);
     matches!(error.sqlite_error_code(), Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt))

@@ -39,8 +39,8 @@ pub fn is_alive(filesystem: &Filesystem) -> bool {
     !name.is_empty() && by_name.iter().chain([&by_uuid]).any(|path| path.exists())
 }
 
-/// The processes that use a filesystem, as far as this user may see them. One that is unmounted here may still be mounted
-/// in the namespace of a container.
+/// The processes that use a filesystem, as far as this user may see them. One that is unmounted here may still be
+/// mounted in the namespace of a container.
 #[must_use]
 pub fn of(filesystem: &Filesystem) -> Vec<Holder> {
     let own = std::process::id();

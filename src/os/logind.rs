@@ -1,5 +1,5 @@
-//! logind: it tells before the machine sleeps and after it woke, waits a moment for us, and does not take the machine for
-//! idle while we copy (`systemd-logind`'s inhibitor locks).
+//! logind: it tells before the machine sleeps and after it woke, waits a moment for us, and does not take the machine
+//! for idle while we copy (`systemd-logind`'s inhibitor locks).
 
 use std::time::Duration;
 
@@ -27,8 +27,8 @@ pub struct Inhibitor {
 pub enum HeldOff {
     /// Sleep, for as long as logind waits (`InhibitDelayMaxSec`, 5 s if nothing else is set).
     Sleep,
-    /// What happens to a machine that nobody uses (`IdleAction`), for as long as we like. Who closes the lid or asks for
-    /// sleep gets it all the same.
+    /// What happens to a machine that nobody uses (`IdleAction`), for as long as we like. Who closes the lid or asks
+    /// for sleep gets it all the same.
     Idleness,
 }
 

@@ -65,7 +65,8 @@ pub struct ManagerError(#[from] zbus::Error);
 pub fn watch(bus: Bus) -> Service {
     // Not all of them: on Wi-Fi it tells of the strength of the signal every few seconds.
     let signals = &[
-        "interface='org.freedesktop.DBus.Properties',member='PropertiesChanged',arg0='org.freedesktop.NetworkManager.Device'",
+        "interface='org.freedesktop.DBus.Properties',member='PropertiesChanged',\
+         arg0='org.freedesktop.NetworkManager.Device'",
         "path_namespace='/org/freedesktop/NetworkManager/ActiveConnection'",
         "path='/org/freedesktop/NetworkManager'",
     ];

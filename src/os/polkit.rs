@@ -1,7 +1,7 @@
 //! polkit: whether an action is allowed for this process, whatever it is about.
 //!
-//! It lets only root pass details, such as the UUID of a drive. Anybody may ask about themselves without. The subject is
-//! our name on the bus, as it is when udisks2 asks about us.
+//! It lets only root pass details, such as the UUID of a drive. Anybody may ask about themselves without. The subject
+//! is our name on the bus, as it is when udisks2 asks about us.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;

@@ -147,7 +147,8 @@ fn from_command(command: &[String], name: &CredentialName) -> Result<Secret, Sec
     }
 }
 
-/// Whether a secret is where it should be. It is not fetched, no program is run, and nobody is asked to unlock anything.
+/// Whether a secret is where it should be. It is not fetched, no program is run, and nobody is asked to unlock
+/// anything.
 #[must_use]
 pub fn sight(provider: &CredentialProvider, name: &CredentialName) -> SecretSight {
     match provider {

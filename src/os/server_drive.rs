@@ -6,7 +6,8 @@
 use std::time::Duration;
 
 use super::process::{Bell, Wanted};
-use super::ssh::{NoAnswer, Shared, SshPlace};
+use super::ssh::shared::Shared;
+use super::ssh::{NoAnswer, SshPlace};
 use crate::formats::ssh::answers;
 use crate::formats::ssh::drive::{Facts, Meant, Tool, Verb, arguments, read};
 use crate::formats::ssh::script::{self, Marks};

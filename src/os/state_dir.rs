@@ -60,8 +60,8 @@ pub struct StateDir {
 }
 
 impl StateDir {
-    /// Makes the directory if there is none, for its owner alone, and takes its lock. One that belongs to somebody else,
-    /// or to which somebody else may write, is refused: what lies in it lets drives in and lifts holds.
+    /// Makes the directory if there is none, for its owner alone, and takes its lock. One that belongs to somebody
+    /// else, or to which somebody else may write, is refused: what lies in it lets drives in and lifts holds.
     pub fn open(path: &Path) -> Result<Self, StateDirError> {
         let created = DirBuilder::new().recursive(true).mode(0o700).create(path);
         let found = created.and_then(|()| std::fs::metadata(path));

@@ -119,8 +119,8 @@ fn kind(directory: &Directory, entry: &Entry) -> Result<Kind, DirectoryError> {
     }
 }
 
-/// Makes the kernel forget the content of all files below a directory, so that it is read from the device the next time.
-/// What cannot be opened is passed over: nobody reads that next time either.
+/// Makes the kernel forget the content of all files below a directory, so that it is read from the device the next
+/// time. What cannot be opened is passed over: nobody reads that next time either.
 pub fn forget_content(directory: &Directory) -> Result<(), DirectoryError> {
     forget_to(directory, COUNTED)
 }

@@ -80,7 +80,8 @@ impl<'a> House<'a> {
             "self" => Some(Named::Ours(behind(own, rest))),
             "super" => {
                 let up = names.iter().take_while(|name| *name == "super").count();
-                // A `mod.rs` is the module of its directory, so its `super` leads one further up; `own` says so already.
+                // A `mod.rs` is the module of its directory, so its `super` leads one further up; `own` says so
+                // already.
                 Some(Named::Ours(behind(own.get(..own.len().checked_sub(up)?)?, &names[up..])))
             }
             _ if self.modules.contains(&behind(own, &names[..1])) => Some(Named::Ours(behind(own, names))),

@@ -162,9 +162,8 @@ fn what_cannot_be_written_any_more_is_not_unmounted_as_if_it_could() {
         let (_place, _stick, any) = stick();
         act(SHELLS[0], &any, Verb::Mount);
         // A `sync` that fails as that of a drive that was pulled out.
-        sh(
-            "printf '#!/bin/sh\\necho sync: error syncing: Input/output error >&2\\nexit 1\\n' >/run/sync && chmod 755 /run/sync",
-        );
+        sh("printf '#!/bin/sh\\necho sync: error syncing: Input/output error >&2\\nexit 1\\n' >/run/sync && chmod \
+             755 /run/sync");
         sh("mount --bind /run/sync /usr/bin/sync");
         for shell in SHELLS {
             // That of busybox is its own.

@@ -22,7 +22,8 @@ impl Daemon {
     fn start(program: &str, name: &str) -> Self {
         let child = Command::new(program).env("DBUS_SYSTEM_BUS_ADDRESS", BUS).spawn().unwrap();
         let ask = format!(
-            "dbus-send --bus={BUS} --print-reply=literal --dest=org.freedesktop.DBus / org.freedesktop.DBus.GetNameOwner string:{name}"
+            "dbus-send --bus={BUS} --print-reply=literal --dest=org.freedesktop.DBus / \
+             org.freedesktop.DBus.GetNameOwner string:{name}"
         );
         eventually(name, || Command::new("sh").args(["-c", &ask]).output().unwrap().status.success().then_some(()));
         Self(child)
@@ -58,7 +59,8 @@ fn the_real_logind_gives_its_locks() {
             let permit = logind::inhibit(&peer, HeldOff::Sleep).await.unwrap();
             let vigil = logind::inhibit(&peer, HeldOff::Idleness).await.unwrap();
             let list = format!(
-                "dbus-send --bus={BUS} --print-reply --dest=org.freedesktop.login1 /org/freedesktop/login1 org.freedesktop.login1.Manager.ListInhibitors"
+                "dbus-send --bus={BUS} --print-reply --dest=org.freedesktop.login1 /org/freedesktop/login1 \
+                 org.freedesktop.login1.Manager.ListInhibitors"
             );
             let listed = sh(&list);
             for word in ["\"sleep\"", "\"Nomad Backup\"", "\"delay\"", "\"idle\"", "\"block\""] {

@@ -212,7 +212,8 @@ fn a_copy_with_gaps_that_cannot_be_told_from_a_whole_one_displaces_none() {
     let whole = ground.snapshots();
     // It can be read, and nobody but root may add to it.
     sh(&format!(
-        "echo 22 > {place}/from/files/closed; chmod 000 {place}/from/files/closed; chown 0:0 {place}/to/copies/.nbkp/log.jsonl"
+        "echo 22 > {place}/from/files/closed; chmod 000 {place}/from/files/closed; chown 0:0 \
+         {place}/to/copies/.nbkp/log.jsonl"
     ));
     let second = crate::kills::run_as_nobody(&ground);
     assert!(second.starts_with("failed") && second.contains("log.jsonl"), "{second}");

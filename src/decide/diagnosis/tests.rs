@@ -297,7 +297,8 @@ fn what_a_killed_daemon_left_open_is_told_with_who_closes_it() {
     assert_eq!(found(&drives::left_unknown("read it")), ["warning left-open"]);
 }
 
-// --- tools ------------------------------------------------------------------------------------------------------------
+// --- tools
+// ------------------------------------------------------------------------------------------------------------
 
 #[test]
 fn rsync_is_there_and_new_enough() {
@@ -328,7 +329,8 @@ fn keys_hooks_and_filters_are_there() {
     assert_eq!(filters(&FileSight::Unseen("x".into())), ["error filter-file-missing"]);
 }
 
-// --- neighbours -------------------------------------------------------------------------------------------------------
+// --- neighbours
+// -------------------------------------------------------------------------------------------------------
 
 #[test]
 fn a_neighbour_that_is_not_there_is_told_with_what_follows() {
@@ -366,7 +368,8 @@ fn each_lock_of_logind_is_told_on_its_own() {
     assert_eq!(check(None), ["warning sleep-not-delayed"]);
 }
 
-// --- passphrases and drives -------------------------------------------------------------------------------------------
+// --- passphrases and drives
+// -------------------------------------------------------------------------------------------
 
 #[test]
 fn a_passphrase_is_there_locked_or_missing() {
@@ -458,7 +461,8 @@ fn a_line_of_fstab_may_name_a_device_in_many_ways() {
     }
 }
 
-// --- volumes and syncs ------------------------------------------------------------------------------------------------
+// --- volumes and syncs
+// ------------------------------------------------------------------------------------------------
 
 #[test]
 fn absence_is_no_finding_and_what_a_person_can_mend_is() {

@@ -1,5 +1,7 @@
 //! The configuration file: TOML in, a configuration or all its mistakes out.
 
+mod context;
+mod daemon;
 mod keys;
 mod layer;
 mod mistake;
@@ -18,30 +20,19 @@ mod words;
 #[cfg(test)]
 mod tests;
 
-use std::path::PathBuf;
-use std::time::Duration;
-
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+pub use context::Context;
 pub use mistake::{Colour, Mistake, Mistakes};
 pub use schema::schema;
 pub use show::show;
 
-use crate::model::{Configuration, DaemonSettings, Notify};
+use crate::model::Configuration;
 use mistake::Found;
 use names::Names;
-use reader::{Fields, Node, Reading};
+use reader::{Node, Reading};
 use syncs::Known;
-
-/// What the text of a file does not say itself.
-#[derive(Debug, Clone)]
-pub struct Context {
-    /// The file, as it is called in messages.
-    pub file: PathBuf,
-    /// What `~` stands for.
-    pub home: PathBuf,
-}
 
 /// Reads a configuration.
 pub fn parse(text: &str, context: &Context) -> Result<Configuration, Mistakes> {
@@ -99,7 +90,7 @@ fn whole(reading: &mut Reading<'_>, file: &Node<'_>) -> Option<Configuration> {
     let group_names = Names::of(&file, "groups", "group");
     let sync_names = Names::of(&file, "syncs", "sync");
 
-    let daemon = daemon(reading, &file);
+    let daemon = daemon::settings(reading, &file);
     let locations = network::locations(reading, &file);
     let endpoints = network::endpoints(reading, &file, &endpoint_names, &location_names);
     let volumes = volumes::volumes(reading, &file, &endpoint_names);
@@ -110,35 +101,4 @@ fn whole(reading: &mut Reading<'_>, file: &Node<'_>) -> Option<Configuration> {
     relations::check(reading, &syncs, &volumes, &endpoints);
     let syncs = syncs.into_iter().map(|(name, (sync, _))| (name, sync)).collect();
     Some(Configuration { daemon, locations, endpoints, volumes, groups, credentials, syncs })
-}
-
-/// Which desktop notifications are shown, under the names of the file.
-const NOTIFY: [(&str, Notify); 3] = [("all", Notify::All), ("problems", Notify::Problems), ("none", Notify::None)];
-
-fn daemon(reading: &mut Reading<'_>, file: &Fields<'_>) -> DaemonSettings {
-    let mut settings = DaemonSettings {
-        max_parallel: 1,
-        settle: Duration::from_secs(2),
-        grace: Duration::from_secs(10),
-        notify: Notify::Problems,
-    };
-    let Some(fields) = file.table(reading, "daemon") else { return settings };
-    if let Some(count) = fields.whole(reading, "max-parallel").and_then(|count| usize::try_from(count).ok()) {
-        settings.max_parallel = count;
-    }
-    if let Some(settle) = fields.parsed(reading, "settle", words::interval) {
-        settings.settle = settle.into_inner();
-    }
-    if let Some(grace) = fields.parsed(reading, "grace", words::interval) {
-        settings.grace = grace.into_inner();
-    }
-    if let Some(notify) = fields.choice(reading, "notify", &NOTIFY) {
-        settings.notify = notify;
-    }
-    settings
-}
-
-/// The name under which the file knows a value.
-fn named<T: PartialEq>(choices: &[(&'static str, T)], value: &T) -> &'static str {
-    choices.iter().find(|(_, choice)| choice == value).map_or("", |(name, _)| name)
 }

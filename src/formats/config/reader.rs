@@ -5,7 +5,7 @@ use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::Context;
+use super::context::Context;
 use super::keys::{Key, Keys, Shape};
 use super::mistake::{Found, quoted};
 use crate::formats::similar::did_you_mean;

@@ -49,7 +49,8 @@ pub(super) fn check(
             let message =
                 format!("the sync `{}` would copy from one server to another: `{from}` and `{to}`", sync.name);
             let help = format!(
-                "rsync cannot; copy through this machine: one sync from `{from}` to a local volume, and one from there to `{to}`"
+                "rsync cannot; copy through this machine: one sync from `{from}` to a local volume, and one from \
+                 there to `{to}`"
             );
             reading.mistake(spans.destination.clone(), Problem::new(message).help(help));
         }

@@ -1,4 +1,5 @@
-//! The effective configuration as TOML: defaults filled in, `extends` resolved, groups kept. Read again, it is the same.
+//! The effective configuration as TOML: defaults filled in, `extends` resolved, groups kept. Read again, it is the
+//! same.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{Display, Write as _};
@@ -6,9 +7,9 @@ use std::path::Path;
 
 use toml::{Table, Value};
 
+use super::daemon::NOTIFY;
 use super::layer::SNAPSHOTS;
 use super::volumes::WHEN_DONE;
-use super::{NOTIFY, named};
 use crate::formats::duration;
 use crate::model::{
     BatteryRule, Configuration, CredentialProvider, Drive, Endpoint, Every, Filter, Guard, HookCommand, Keep,
@@ -275,4 +276,9 @@ fn when(sync: &Sync) -> Value {
 
 fn command(command: &HookCommand) -> Value {
     Value::Array(std::iter::once(&command.program).chain(&command.arguments).map(text).collect())
+}
+
+/// The name under which the file knows a value.
+fn named<T: PartialEq>(choices: &[(&'static str, T)], value: &T) -> &'static str {
+    choices.iter().find(|(_, choice)| choice == value).map_or("", |(name, _)| name)
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::civil::Time;
 
-use super::Context;
+use super::context::Context;
 use super::mistake::quoted;
 use super::reader::Problem;
 use crate::formats::duration;

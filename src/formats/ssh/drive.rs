@@ -267,9 +267,9 @@ mod tests {
 
     #[test]
     fn an_answer_is_read_line_by_line() {
-        let answer =
-            b"why Error unmounting\nstate open\nrole encrypted\ncontainer /dev/sdb1\n\
-            outer 2d577679-a7b6-429d-8250-3d0d80e034df\ninside /dev/dm-0\nboot b\nseq 9\nnode /dev/dm-0\npoint /media/my drive\nalive\nother /dev/sdb2\nname sleep\nuses 4711 /media/my drive/x\n\
+        let answer = b"why Error unmounting\nstate open\nrole encrypted\ncontainer /dev/sdb1\n\
+            outer 2d577679-a7b6-429d-8250-3d0d80e034df\ninside /dev/dm-0\nboot b\nseq 9\nnode /dev/dm-0\n\
+            point /media/my drive\nalive\nother /dev/sdb2\nname sleep\nuses 4711 /media/my drive/x\n\
             elsewhere 12 /mnt\nuses 4711 /media/my drive/y\nnonsense\n";
         let facts = read(answer).unwrap();
         assert_eq!((facts.state.clone(), facts.role), (State::Open("/media/my drive".into()), Role::Encrypted));

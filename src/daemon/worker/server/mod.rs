@@ -20,7 +20,8 @@ use crate::formats::ssh::script::{self, Marks};
 use crate::model::{Absence, Conclusion, End, Interruption, Obstacle, Step, VolumeName};
 use crate::os::machine;
 use crate::os::process::Wanted;
-use crate::os::ssh::{NoAnswer, Said, Shared, SshPlace};
+use crate::os::ssh::shared::Shared;
+use crate::os::ssh::{NoAnswer, Said, SshPlace};
 
 use recover::Deed;
 
