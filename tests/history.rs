@@ -16,7 +16,7 @@ use jiff::Timestamp;
 use nbkp::daemon::keeper::{self, HistoryQuestion};
 use nbkp::daemon::world::Keep;
 use nbkp::model::{Figures, HoldReason, Ledger, Outcome, RunRecord, SyncName, Trigger};
-use nbkp::os::history::{Entry, History, RUNS, RUNS_A_SYNC};
+use nbkp::os::history::{Entry, HistoryStore, RUNS, RUNS_A_SYNC};
 use tokio::sync::{mpsc, oneshot, watch};
 
 /// The moment of every test.
@@ -66,8 +66,8 @@ fn sync(name: &str) -> SyncName {
     name.parse().unwrap()
 }
 
-fn open(state_dir: &Path) -> History {
-    History::open(state_dir, now()).unwrap()
+fn open(state_dir: &Path) -> HistoryStore {
+    HistoryStore::open(state_dir, now()).unwrap()
 }
 
 /// The ids of the newest runs.
@@ -247,7 +247,7 @@ fn a_link_in_its_place_is_not_followed() {
     let theirs = root.path().join("theirs");
     fs::write(&theirs, "").unwrap();
     symlink(&theirs, root.path().join("history.db")).unwrap();
-    let error = History::open(root.path(), now()).unwrap_err();
+    let error = HistoryStore::open(root.path(), now()).unwrap_err();
     assert!(error.to_string().contains("history.db"), "{error}");
     assert_eq!(fs::read(theirs).unwrap(), b"");
 }

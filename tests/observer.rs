@@ -19,8 +19,8 @@ use mini::{Stick, eventually, host, sh, uuid};
 use nbkp::daemon::observer::{self, LookRequest, Observation, Occasion, Scope};
 use nbkp::model::{
     Absence, BatteryRule, Conditions, Configuration, CredentialProvider, DaemonSettings, Drive, EndFault, EndSight,
-    Every, Guard, Hooks, Keep, MeteredRule, Mounting, Notify, Place, RsyncOptions, RsyncSettings, Server, SnapshotKind,
-    Sync, SyncSight, Volume, VolumeRoot, VolumeSight, WhenDone,
+    Every, Guard, Hooks, MeteredRule, Mounting, Notify, Place, Retention, RsyncOptions, RsyncSettings, Server,
+    SnapshotKind, Sync, SyncSight, Volume, VolumeRoot, VolumeSight, WhenDone,
 };
 use tokio::sync::mpsc;
 
@@ -39,7 +39,7 @@ fn configuration(volumes: &[(&str, VolumeRoot)], syncs: &[(&str, &str, &str, Sna
         destination: place(destination),
         enabled: true,
         snapshots: *snapshots,
-        keep: Keep::All,
+        keep: Retention::All,
         every: Every::Appearance,
         max_age: None,
         after: std::collections::BTreeSet::new(),

@@ -19,7 +19,7 @@ use crate::model::{
 };
 use crate::os::disks::{self, DisksError};
 use crate::os::mounts::{self, MountsError};
-use crate::os::probe::{Probed, Surroundings, probe};
+use crate::os::probe::{MountContext, Probed, probe};
 use memory::{Memory, Task};
 
 /// A look that is asked for.
@@ -203,7 +203,7 @@ fn work_through(
     results: &mpsc::Sender<Probed>,
     late: &mpsc::Sender<(VolumeName, Task)>,
 ) {
-    let surroundings = Surroundings::new(mounts);
+    let surroundings = MountContext::new(mounts);
     for (volume, task) in tasks {
         let probed = probe(&task.probe, &surroundings);
         if results.blocking_send(probed).is_err() {

@@ -31,8 +31,9 @@ mod volume;
 
 pub use announcement::{Announcement, Button, Deeds, Matter, Notification, Subject, Weight};
 pub use checkup::{
-    BarePoint, Container, DrivePlace, DriveSight, FileInForce, FileKind, FileSight, FstabLine, Guarded, HistorySight,
-    Lingering, Locks, MountView, Owner, PolkitSight, ProgramVersion, Room, SecretSight, ServiceSight, Trial,
+    BarePoint, ContainerSight, DrivePlace, DriveSight, FileInForce, FileKind, FileSight, FstabLine, Guarded,
+    HistorySight, Lingering, Locks, MountView, Owner, PolkitSight, ProgramVersion, Room, SecretSight, ServiceSight,
+    Trial,
 };
 pub use condition::{BatteryRule, Conditions, Hours, MeteredRule};
 pub use configuration::{Configuration, CredentialProvider, DaemonSettings, Endpoint, Group, Location, Notify, Route};
@@ -61,7 +62,7 @@ pub use stand_in::StandIn;
 pub use status::{DaemonState, Freshness, RunningNow, Status, SyncState, SyncStatus, VolumeStatus};
 pub use step::Step;
 pub use sync::{
-    Every, Filter, Guard, HookCommand, Hooks, Keep, KeepRules, RsyncOptions, RsyncSettings, SnapshotKind, Sync,
+    Every, Filter, Guard, HookCommand, Hooks, KeepRules, Retention, RsyncOptions, RsyncSettings, SnapshotKind, Sync,
 };
-pub use transfer::{Complaint, Complaints, Refused, Side, TransferEnd, Trouble};
+pub use transfer::{Complaint, Complaints, ServerRefusal, Side, TransferEnd, Trouble};
 pub use volume::{Drive, DriveUuid, DriveUuidError, Mounting, Server, ServerKey, Volume, VolumeRoot, WhenDone};

@@ -20,7 +20,7 @@ use rustix::time::{
 };
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 
-use super::config_watch::{ConfigWatch, Heard};
+use super::config_watch::{ConfigWatch, FileEvent};
 use super::{clock, mounts};
 use crate::model::BootTime;
 
@@ -256,7 +256,7 @@ impl Listener {
                     }
                     Source::Config => {
                         self.config_pace.woke(clock::boot());
-                        if self.config.as_mut().map(ConfigWatch::heard) == Some(Heard::Change) {
+                        if self.config.as_mut().map(ConfigWatch::heard) == Some(FileEvent::Change) {
                             owe(&self.senders.config, ());
                         }
                     }

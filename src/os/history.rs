@@ -42,7 +42,7 @@ pub enum HistoryError {
 
 /// What history knows of the past of a sync.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Past {
+pub struct LastRuns {
     /// Its last run that was more than skipped.
     pub last_run: Option<RunRecord>,
     /// When its last success ended.
@@ -71,7 +71,7 @@ pub enum Entry {
 
 /// The history in a state directory.
 #[derive(Debug)]
-pub struct History {
+pub struct HistoryStore {
     file: PathBuf,
     access: Access,
     /// Where a file was put that was no history which this version can read.
@@ -87,7 +87,7 @@ enum Access {
     Reading,
 }
 
-impl History {
+impl HistoryStore {
     /// The history in `history.db` of a state directory, which is made if there is none. One that is broken or newer
     /// than this program is put aside under another name, whenever that shows, and begun anew: backups do not depend on
     /// it.
@@ -147,13 +147,13 @@ impl History {
     }
 
     /// The past of every sync.
-    pub fn past(&mut self) -> Result<BTreeMap<SyncName, Past>, HistoryError> {
+    pub fn past(&mut self) -> Result<BTreeMap<SyncName, LastRuns>, HistoryError> {
         // With max() SQLite takes the other columns from the row that holds the maximum.
         let last = format!(
             "SELECT {COLUMNS}, max(place) FROM runs WHERE outcome IS NOT NULL AND outcome <> 'skipped' GROUP BY sync"
         );
         self.work(HistoryError::Read, &|transaction| {
-            let mut past: BTreeMap<SyncName, Past> = BTreeMap::new();
+            let mut past: BTreeMap<SyncName, LastRuns> = BTreeMap::new();
             let mut last = transaction.prepare(&last)?;
             for found in last.query_map([], record)? {
                 if let Some(found) = found? {

@@ -11,7 +11,7 @@ use super::ssh::{NoAnswer, SshPlace};
 use crate::formats::ssh::answers;
 use crate::formats::ssh::drive::{Facts, Meant, Tool, Verb, arguments, read};
 use crate::formats::ssh::script::{self, Marks};
-use crate::formats::udisks::{self, Kind};
+use crate::formats::udisks::{self, Meaning};
 use crate::model::{HostFault, HostTrouble, Route};
 
 /// How long a look may take: disks that slept need some seconds.
@@ -149,12 +149,12 @@ pub fn judge(what: &'static str, complaint: &str) -> ServerDriveError {
     let (kind, words) = udisks::told(complaint);
     let words = words.to_owned();
     match kind {
-        Kind::Absent => ServerDriveError::Absent(words),
-        Kind::NotAuthorized => ServerDriveError::NotAuthorized(what, words),
-        Kind::Busy => ServerDriveError::Busy(what, words),
-        Kind::Passing => ServerDriveError::Passing(what, words),
-        Kind::Unanswered => ServerDriveError::Unanswered(what, words),
-        Kind::WrongSecret => ServerDriveError::WrongSecret,
-        Kind::Refused => ServerDriveError::Refused(what, words),
+        Meaning::Absent => ServerDriveError::Absent(words),
+        Meaning::NotAuthorized => ServerDriveError::NotAuthorized(what, words),
+        Meaning::Busy => ServerDriveError::Busy(what, words),
+        Meaning::Passing => ServerDriveError::Passing(what, words),
+        Meaning::Unanswered => ServerDriveError::Unanswered(what, words),
+        Meaning::WrongSecret => ServerDriveError::WrongSecret,
+        Meaning::Refused => ServerDriveError::Refused(what, words),
     }
 }

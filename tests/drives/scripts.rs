@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use nbkp::formats::ssh::drive::{Deed, Facts, Life, Meant, Medium, State, Tool, Verb, arguments, read};
+use nbkp::formats::ssh::drive::{DriveDeed, Facts, Life, Meant, Medium, State, Tool, Verb, arguments, read};
 use nbkp::formats::ssh::script::{ACT, Answer, UNLOCK, answer, text};
 
 use rustix::mount::{MountFlags, mount};
@@ -102,8 +102,12 @@ fn a_mount_point_may_have_any_name() {
             assert_eq!(users.iter().map(|user| user.pid).collect::<Vec<_>>(), [std::process::id()], "{shell:?}");
             drop(inside);
             let closed = act(shell, &any, Verb::Unmount);
-            assert_eq!((closed.state, closed.deed, closed.unflushed), (State::Closed, Deed::Done, None), "{shell:?}");
-            assert_eq!(act(shell, &any, Verb::Unmount).deed, Deed::Undone, "it is so already");
+            assert_eq!(
+                (closed.state, closed.deed, closed.unflushed),
+                (State::Closed, DriveDeed::Done, None),
+                "{shell:?}"
+            );
+            assert_eq!(act(shell, &any, Verb::Unmount).deed, DriveDeed::Undone, "it is so already");
         }
     });
 }

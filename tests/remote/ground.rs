@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use nbkp::daemon::job::{Job, JobEnd, Layout, LocalEnd, RemoteEnd, WorkerNews};
 use nbkp::daemon::worker::{self, Worker};
 use nbkp::model::{
-    Access, BatteryRule, Conditions, Every, Guard, Hooks, Keep, MeteredRule, Place, Progress, Route, RsyncOptions,
+    Access, BatteryRule, Conditions, Every, Guard, Hooks, MeteredRule, Place, Progress, Retention, Route, RsyncOptions,
     RsyncSettings, RunId, RunReport, SnapshotKind, Step, Sync, Trigger,
 };
 use nbkp::os::ssh::SshPlace;
@@ -192,7 +192,7 @@ fn job(source: JobEnd, destination: JobEnd, snapshots: SnapshotKind) -> Job {
             destination: place("nas", "copies"),
             enabled: true,
             snapshots,
-            keep: Keep::All,
+            keep: Retention::All,
             every: Every::Appearance,
             max_age: None,
             after: [].into(),

@@ -6,7 +6,7 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use nbkp::model::{Locks, PowerSight};
-use nbkp::os::bus::{Bus, Standing};
+use nbkp::os::bus::{Bus, Presence};
 use nbkp::os::logind::{self, HeldOff};
 
 use crate::ground::{BUS, CURIOUS, PrivateBus, Rig, block_on, host_with, other_machine, plug_cable, soon};
@@ -53,8 +53,8 @@ fn the_real_logind_gives_its_locks() {
         let login = Daemon::logind();
         block_on(async {
             let mut service = logind::watch(Bus::At(BUS.into()));
-            let here = service.standing.wait_for(|standing| matches!(standing, Standing::Here(_)));
-            let Standing::Here(peer) = soon("it is there", here).await.unwrap().clone() else { panic!() };
+            let here = service.standing.wait_for(|standing| matches!(standing, Presence::Here(_)));
+            let Presence::Here(peer) = soon("it is there", here).await.unwrap().clone() else { panic!() };
             assert_eq!(logind::last_turn(&peer).await.unwrap(), logind::Turn::ToWake);
             let permit = logind::inhibit(&peer, HeldOff::Sleep).await.unwrap();
             let vigil = logind::inhibit(&peer, HeldOff::Idleness).await.unwrap();

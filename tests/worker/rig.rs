@@ -7,7 +7,7 @@ use std::process::{Command, Output};
 use nbkp::daemon::job::{DriveProof, Job, JobEnd, Layout, LocalEnd, WorkerNews};
 use nbkp::daemon::worker::{self, Worker};
 use nbkp::model::{
-    Access, BatteryRule, Conditions, Every, Guard, HookCommand, Hooks, Keep, MeteredRule, Place, Progress,
+    Access, BatteryRule, Conditions, Every, Guard, HookCommand, Hooks, MeteredRule, Place, Progress, Retention,
     RsyncOptions, RsyncSettings, RunId, RunReport, SnapshotKind, Step, Sync, Trigger,
 };
 use nbkp::os::ssh::SshPlace;
@@ -225,7 +225,7 @@ pub fn job(from: &Path, to: &Path, snapshots: SnapshotKind) -> Job {
             destination: place("usb", "copies"),
             enabled: true,
             snapshots,
-            keep: Keep::All,
+            keep: Retention::All,
             every: Every::Appearance,
             max_age: None,
             after: [].into(),

@@ -14,7 +14,7 @@ use tokio::sync::mpsc::Sender;
 use crate::daemon::job::{Closer, Closing, ClosingSite, DriveNews, DriveOrder, Opening, Sake, Site};
 use crate::formats::ssh::drive::Meant;
 use crate::model::{Held, HeldAt, Left, OpeningTrouble, Undo};
-use crate::os::directory::Done;
+use crate::os::directory::ChangeMade;
 use crate::os::held;
 use crate::os::ssh::SshPlace;
 
@@ -115,10 +115,12 @@ impl<'a> Changes<'a> {
 
     /// Writes down what was changed. What others mounted at the same moment is theirs, unless it was us who unlocked it;
     /// and what a person asked for is the person's.
-    fn settle(&mut self, mounted: Done) {
+    fn settle(&mut self, mounted: ChangeMade) {
         let volume = &self.held.volume;
         let forgotten = match (self.sake, self.held.undo, mounted) {
-            (Sake::Person, ..) | (Sake::Runs, Undo::Unmount, Done::AlreadySo) => held::forget(self.state_dir, volume),
+            (Sake::Person, ..) | (Sake::Runs, Undo::Unmount, ChangeMade::AlreadySo) => {
+                held::forget(self.state_dir, volume)
+            }
             (Sake::Runs, Undo::Nothing | Undo::Unmount | Undo::Lock, _) => Ok(()),
         };
         if let Err(error) = forgotten {

@@ -12,7 +12,7 @@ use crate::formats::sentinel;
 use crate::formats::wire::PreparedSync;
 use crate::model::{Absence, End, Obstacle, Place, SentinelId, SnapshotKind, VolumeSight};
 use crate::os::btrfs::{self, Role};
-use crate::os::directory::{Directory, DirectoryError, Done, Kind, Reach};
+use crate::os::directory::{ChangeMade, Directory, DirectoryError, Kind, Reach};
 use crate::os::files::{self, ReadError, Readers};
 use crate::os::ssh::SshPlace;
 
@@ -128,7 +128,7 @@ fn descend(root: &Directory, subdir: &Path, end: End, report: &mut PreparedSync)
     };
     let mut directory = root.open_below(Path::new(""), reach).map_err(|error| told(&error))?;
     for name in subdir {
-        if directory.create_directory(name, 0o755).map_err(|error| told(&error))? == Done::Changed {
+        if directory.create_directory(name, 0o755).map_err(|error| told(&error))? == ChangeMade::Changed {
             report.made.push(format!("the directory {}", directory.path_of(name).display()));
         }
         directory = directory.open_below(Path::new(name), reach).map_err(|error| told(&error))?;

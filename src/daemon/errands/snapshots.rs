@@ -10,10 +10,10 @@ use crate::daemon::job::RemoteEnd;
 use crate::daemon::worker::prune::{PruneError, Victim, prune_at, victims};
 use crate::daemon::worker::server::errands::Far;
 use crate::daemon::worker::snapshots_at;
-use crate::decide::retention::{self, Candidate, Verdict};
+use crate::decide::retention::{self, Candidate, Fate};
 use crate::formats::sentinel;
 use crate::formats::wire::{PrunedSnapshot, SnapshotEntry};
-use crate::model::{Conclusion, End, Keep, Obstacle, PresentVolume, SnapshotKind, Standing, VolumeSight};
+use crate::model::{Conclusion, End, Obstacle, PresentVolume, Retention, SnapshotKind, Standing, VolumeSight};
 use crate::os::clock;
 use crate::os::confine::confine_writes;
 use crate::os::directory::{Directory, DirectoryError, Reach};
@@ -42,8 +42,8 @@ fn entries(prospect: &Prospect, finished: &[Candidate], path: impl Fn(&str) -> S
     let entry = |decision: &retention::Decision| {
         let name = decision.name.to_string();
         let keep = match &decision.verdict {
-            Verdict::Keep(reasons) => reasons.iter().map(ToString::to_string).collect(),
-            Verdict::Prune(_) => Vec::new(),
+            Fate::Keep(reasons) => reasons.iter().map(ToString::to_string).collect(),
+            Fate::Prune(_) => Vec::new(),
         };
         let standing = finished.iter().find(|snapshot| snapshot.name == decision.name).map(|found| found.standing);
         SnapshotEntry {
@@ -105,7 +105,7 @@ fn prove(opened: &Opened<'_>) -> Result<(), String> {
 
 /// Deletes the snapshots that no rule wants, or only tells which they are. Also returns what could not be done.
 pub(super) fn prune(prospect: &Prospect, pruning: Pruning, ssh: &SshPlace) -> (Vec<PrunedSnapshot>, Vec<String>) {
-    if prospect.sync.snapshots == SnapshotKind::None || prospect.sync.keep == Keep::All {
+    if prospect.sync.snapshots == SnapshotKind::None || prospect.sync.keep == Retention::All {
         return (Vec::new(), Vec::new());
     }
     if let Some(server) = &prospect.destination_server {

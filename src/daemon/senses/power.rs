@@ -10,7 +10,7 @@ use tokio::time::{sleep, timeout};
 use super::{Activity, Sensed, Unheard};
 use crate::decide::locations::{Wish, wishes};
 use crate::model::{Configuration, PowerSight};
-use crate::os::bus::{Bus, Service, Standing};
+use crate::os::bus::{Bus, Presence, Service};
 use crate::os::power;
 
 /// How long the first sight waits for UPower.
@@ -63,7 +63,7 @@ pub(super) async fn tell(
             wanted.changed().await?;
         }
         let mut upower = power::watch(source.bus.clone());
-        let _ = timeout(FIRST, upower.standing.wait_for(|standing| !matches!(standing, Standing::Unknown))).await;
+        let _ = timeout(FIRST, upower.standing.wait_for(|standing| !matches!(standing, Presence::Unknown))).await;
         let mut told = None;
         while wanted.is_wanted() {
             let (sight, teller) = look(&mut upower, &source.supplies).await;
@@ -101,7 +101,7 @@ enum Teller {
 
 async fn look(upower: &mut Service, supplies: &std::path::Path) -> (PowerSight, Teller) {
     let standing = upower.standing.borrow_and_update().clone();
-    if let Standing::Here(peer) = standing
+    if let Presence::Here(peer) = standing
         && let Ok(sight) = power::ask(&peer).await
     {
         return (sight, Teller::Upower);

@@ -6,7 +6,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::sleep;
 
 use super::{Activity, Complaints, Sensed, Sleep, Unheard};
-use crate::os::bus::{Bus, Peer, Standing};
+use crate::os::bus::{Bus, Peer, Presence};
 use crate::os::logind::{self, HeldOff, Inhibitor, LogindError, Turn};
 
 /// How long until a logind that refused is asked again.
@@ -53,10 +53,10 @@ pub(super) async fn tell(
     }
 }
 
-fn peer(standing: &Standing) -> Option<&Peer> {
+fn peer(standing: &Presence) -> Option<&Peer> {
     match standing {
-        Standing::Here(peer) => Some(peer),
-        Standing::Unknown | Standing::Absent(_) | Standing::NoBus(_) => None,
+        Presence::Here(peer) => Some(peer),
+        Presence::Unknown | Presence::Absent(_) | Presence::NoBus(_) => None,
     }
 }
 

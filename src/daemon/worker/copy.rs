@@ -7,11 +7,11 @@ use super::stop::Stops;
 use super::trouble::{failure, of_process};
 use super::way::{Copying, Way, launch};
 use crate::decide::guard::{self, Deletions};
-use crate::decide::judge::{self, Verdict};
-use crate::formats::rsync::arguments::{Comparison, Effect, Manner, Unfinished};
+use crate::decide::judge::{self, CopyVerdict};
+use crate::formats::rsync::arguments::{Comparison, CopyMode, Manner, Unfinished};
 use crate::formats::rsync::complaints::Listener;
 use crate::formats::rsync::exit;
-use crate::formats::rsync::output::{Lines, Said, Tally, said};
+use crate::formats::rsync::output::{Lines, OutputLine, Tally, said};
 use crate::model::{Complaints, Conclusion, End, FailureKind, Figures, Interruption, Mount, Step, TransferEnd};
 use crate::os::directory::Directory;
 use crate::os::files::Granularity;
@@ -87,14 +87,14 @@ pub(super) fn copy(
     figures: &mut Figures,
 ) -> Result<Copied, Conclusion> {
     let submounts = copying.way.source().map(Submounts::below);
-    let hear = &mut |said: &Said| {
-        if let Said::Progress(progress) = said {
+    let hear = &mut |said: &OutputLine| {
+        if let OutputLine::Progress(progress) = said {
             telling.progress(*progress);
         }
     };
     let first = match plan.restraint {
-        Restraint::CopyFirst => Effect::Copy(Some(0)),
-        Restraint::NewDirectory => Effect::Copy(None),
+        Restraint::CopyFirst => CopyMode::Copy(Some(0)),
+        Restraint::NewDirectory => CopyMode::Copy(None),
     };
     let pass = call(copying, plan, first, stops, hear)?;
     add(figures, &pass);
@@ -105,7 +105,7 @@ pub(super) fn copy(
     still_there(submounts.as_ref(), copying)?;
     if plan.restraint == Restraint::CopyFirst && (pass.complaints.withheld > 0 || pass.complaints.in_the_way > 0) {
         let limit = allowed(copying, plan, &pass, stops, hear)?;
-        let second = call(copying, plan, Effect::Copy(limit), stops, hear)?;
+        let second = call(copying, plan, CopyMode::Copy(limit), stops, hear)?;
         add(figures, &second);
         if second.complaints.withheld > 0 {
             // The source lost more between the two calls.
@@ -126,7 +126,7 @@ fn allowed(
     plan: &CopyPlan,
     pass: &Pass,
     stops: &mut Stops,
-    hear: &mut dyn FnMut(&Said),
+    hear: &mut dyn FnMut(&OutputLine),
 ) -> Result<Option<u64>, Conclusion> {
     let guard = copying.sync.guard;
     let seen =
@@ -137,7 +137,7 @@ fn allowed(
     if guard::hold(guard, high, copying.approved).is_none() {
         return Ok(limit(high));
     }
-    let told = call(copying, plan, Effect::Tell, stops, hear)?;
+    let told = call(copying, plan, CopyMode::Tell, stops, hear)?;
     worth(copying, &told, &mut Copied::default())?;
     let exact = seen(told.tally.deleted_items);
     match guard::hold(guard, exact, copying.approved) {
@@ -202,11 +202,11 @@ pub(super) enum Good {
 /// Judges a call; one that does not count says how the run ends.
 pub(super) fn judged(way: &Way<'_>, pass: &Pass) -> Result<Good, Conclusion> {
     Err(match judge::verdict(pass.end, &pass.complaints, way.distance()) {
-        Verdict::Good(remarks) => return Ok(Good::Whole(remarks)),
-        Verdict::Partial(missing) => return Ok(Good::Partial(missing)),
-        Verdict::SourceLost(what) => Conclusion::Interrupted(Interruption::SourceLost(what)),
-        Verdict::Disconnected(what) => Conclusion::Interrupted(Interruption::Network(what)),
-        Verdict::Refused(why) => {
+        CopyVerdict::Good(remarks) => return Ok(Good::Whole(remarks)),
+        CopyVerdict::Partial(missing) => return Ok(Good::Partial(missing)),
+        CopyVerdict::SourceLost(what) => Conclusion::Interrupted(Interruption::SourceLost(what)),
+        CopyVerdict::Disconnected(what) => Conclusion::Interrupted(Interruption::Network(what)),
+        CopyVerdict::Refused(why) => {
             let (host, reading) = match way {
                 Way::Pull(far, _) => (far.server.host(), End::Source),
                 Way::Push(_, far) | Way::There(far) => (far.server.host(), End::Destination),
@@ -214,8 +214,8 @@ pub(super) fn judged(way: &Way<'_>, pass: &Pass) -> Result<Good, Conclusion> {
             };
             server::refused(host, &why, reading)
         }
-        Verdict::Stopped => failure(Step::Copy, FailureKind::Resource, "rsync was stopped by another program"),
-        Verdict::Failed(kind, detail) => failure(Step::Copy, kind, detail),
+        CopyVerdict::Stopped => failure(Step::Copy, FailureKind::Resource, "rsync was stopped by another program"),
+        CopyVerdict::Failed(kind, detail) => failure(Step::Copy, kind, detail),
     })
 }
 
@@ -230,9 +230,9 @@ pub(super) struct Pass {
 pub(super) fn call(
     copying: &Copying<'_>,
     plan: &CopyPlan,
-    effect: Effect,
+    effect: CopyMode,
     stops: &mut Stops,
-    hear: &mut dyn FnMut(&Said),
+    hear: &mut dyn FnMut(&OutputLine),
 ) -> Result<Pass, Conclusion> {
     stops.check()?;
     let starting =

@@ -15,8 +15,8 @@ use super::trouble::{failure, of_directory};
 use super::way::{self, Copying, Target};
 use crate::daemon::job::{Job, JobEnd};
 use crate::decide::guard::{self, Deletions};
-use crate::formats::rsync::arguments::{Effect, Manner, Unfinished};
-use crate::formats::rsync::output::{Item, Said};
+use crate::formats::rsync::arguments::{CopyMode, Manner, Unfinished};
+use crate::formats::rsync::output::{Item, OutputLine};
 use crate::model::{Conclusion, FailureKind, Figures, HoldReason, SnapshotKind, Step};
 use crate::os::directory::{Directory, Reach};
 use crate::os::files::Granularity;
@@ -105,20 +105,24 @@ fn told(
     };
     let plan = copy::plan(manner, Granularity::Fine, Earlier::Nothing);
     let (mut changes, mut unlisted) = (Vec::new(), 0_u64);
-    let mut hear = |said: &Said| {
+    let mut hear = |said: &OutputLine| {
         let change = match said {
-            Said::Deleted(name) => Change::Delete(name.clone()),
-            Said::Changed(item) => Change::Copy(item.clone()),
-            Said::Progress(_) | Said::KeptDirectory | Said::Statistic(..) | Said::Entries(..) | Said::Nothing => return,
+            OutputLine::Deleted(name) => Change::Delete(name.clone()),
+            OutputLine::Changed(item) => Change::Copy(item.clone()),
+            OutputLine::Progress(_)
+            | OutputLine::KeptDirectory
+            | OutputLine::Statistic(..)
+            | OutputLine::Entries(..)
+            | OutputLine::Nothing => return,
         };
         if changes.len() < LISTED { changes.push(change) } else { unlisted = unlisted.saturating_add(1) }
     };
-    let pass = copy::call(copying, &plan, Effect::Tell, stops, &mut hear)?;
+    let pass = copy::call(copying, &plan, CopyMode::Tell, stops, &mut hear)?;
     let warnings = match copy::judged(&copying.way, &pass)? {
         Good::Whole(warnings) | Good::Partial(warnings) => warnings,
     };
     let mut command: Vec<OsString> = vec![copying.rsync.as_os_str().to_owned()];
-    command.extend(way::shown(copying, &plan, Effect::Tell, source, destination));
+    command.extend(way::shown(copying, &plan, CopyMode::Tell, source, destination));
     Ok(Preview { command, changes, unlisted, figures: figures(&pass), hold: hold(job, &pass), warnings })
 }
 

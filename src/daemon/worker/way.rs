@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::copy::CopyPlan;
 use super::server::Server;
 use crate::decide::judge::Distance;
-use crate::formats::rsync::arguments::{Call, Effect, Passage, arguments};
+use crate::formats::rsync::arguments::{CopyMode, Passage, RsyncCall, arguments};
 use crate::formats::ssh::arguments::SHARED_HOST;
 use crate::formats::ssh::script;
 use crate::model::Sync;
@@ -92,7 +92,7 @@ pub(super) fn slash(path: &Path) -> OsString {
 pub(super) fn launch(
     copying: &Copying<'_>,
     plan: &CopyPlan,
-    effect: Effect,
+    effect: CopyMode,
 ) -> std::io::Result<(Launch, Option<Passed>)> {
     let source = copying.way.source().map(Passed::new).transpose()?;
     let remote = OsString::from(format!("{SHARED_HOST}:./"));
@@ -127,14 +127,20 @@ pub(super) fn launch(
 pub(super) fn shown(
     copying: &Copying<'_>,
     plan: &CopyPlan,
-    effect: Effect,
+    effect: CopyMode,
     source: &OsStr,
     destination: &OsStr,
 ) -> Vec<OsString> {
     between(copying, plan, (effect, Passage::None), source, destination)
 }
 
-fn words(copying: &Copying<'_>, plan: &CopyPlan, effect: Effect, source: &OsStr, destination: &OsStr) -> Vec<OsString> {
+fn words(
+    copying: &Copying<'_>,
+    plan: &CopyPlan,
+    effect: CopyMode,
+    source: &OsStr,
+    destination: &OsStr,
+) -> Vec<OsString> {
     let through = match &copying.way {
         Way::Here(..) | Way::There(_) => None,
         Way::Push(_, far) | Way::Pull(far, _) => Some((far.server.remote_shell(), far.server.rsync_path(&far.words))),
@@ -149,11 +155,11 @@ fn words(copying: &Copying<'_>, plan: &CopyPlan, effect: Effect, source: &OsStr,
 fn between(
     copying: &Copying<'_>,
     plan: &CopyPlan,
-    (effect, passage): (Effect, Passage<'_>),
+    (effect, passage): (CopyMode, Passage<'_>),
     source: &OsStr,
     destination: &OsStr,
 ) -> Vec<OsString> {
-    arguments(&Call {
+    arguments(&RsyncCall {
         passage,
         settings: &copying.sync.rsync,
         filters: &copying.sync.filters,

@@ -39,7 +39,7 @@ use crate::model::{
     BlockDevice, Configuration, Containers, Held, Interruption, Ledger, Now, PowerSight, SyncName, SyncSight,
     VolumeName, VolumeSight, upstreams,
 };
-use crate::os::history::Past;
+use crate::os::history::LastRuns;
 
 pub use events::{Effect, Event, Keep, Notice};
 
@@ -47,7 +47,7 @@ use announcements::Told;
 use leftovers::{Leftover, leads_to_the_same};
 use memory::SyncMemory;
 use plan::Plan;
-use reach::{Asked, Awaited, Reach};
+use reach::{Asked, Awaited, Reachability};
 use runs::Run;
 use sleep::Sleep;
 use volumes::{Appearance, Doing, VolumeState};
@@ -103,7 +103,7 @@ pub struct World {
     degraded: BTreeMap<&'static str, String>,
     ledger: Ledger,
     volumes: BTreeMap<VolumeName, VolumeState>,
-    reach: Reach,
+    reach: Reachability,
     power: PowerSight,
     sleep: Sleep,
     ends: BTreeMap<SyncName, SyncSight>,
@@ -144,7 +144,7 @@ pub struct Beginnings {
     /// The drives that a dead daemon left open.
     pub held: Vec<Held>,
     /// What history knows of each sync.
-    pub past: BTreeMap<SyncName, Past>,
+    pub past: BTreeMap<SyncName, LastRuns>,
     /// The seed of run ids and jitter.
     pub seed: u64,
 }
@@ -166,7 +166,7 @@ impl World {
             degraded: BTreeMap::new(),
             ledger,
             volumes: BTreeMap::new(),
-            reach: Reach::default(),
+            reach: Reachability::default(),
             power: PowerSight::default(),
             sleep: Sleep::default(),
             ends: BTreeMap::new(),

@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use super::{credentials, daemon, drives, neighbours, state, syncs, tools, unanswered, volumes};
 use crate::model::{
-    Absence, Area, BarePoint, BatteryRule, Conditions, Configuration, Container, CredentialProvider, DaemonSettings,
-    DaemonState, Drive, DrivePlace, DriveSight, End, Every, Examined, FileInForce, FileKind, FileSight, Flaw,
-    Freshness, Guard, Guarded, Held, HeldAt, HistorySight, Hooks, HostFault, HostTrouble, Keep, Lingering, Locks,
+    Absence, Area, BarePoint, BatteryRule, Conditions, Configuration, ContainerSight, CredentialProvider,
+    DaemonSettings, DaemonState, Drive, DrivePlace, DriveSight, End, Every, Examined, FileInForce, FileKind, FileSight,
+    Flaw, Freshness, Guard, Guarded, Held, HeldAt, HistorySight, Hooks, HostFault, HostTrouble, Lingering, Locks,
     MeteredRule, MountView, Mounting, Notify, Obstacle, OpeningTrouble, Outcome, Owner, Place, PolkitSight,
-    ProgramVersion, Room, RsyncOptions, RsyncSettings, RunRecord, SecretSight, SentinelFault, ServiceSight,
+    ProgramVersion, Retention, Room, RsyncOptions, RsyncSettings, RunRecord, SecretSight, SentinelFault, ServiceSight,
     SnapshotKind, Status, Sync, SyncName, SyncState, SyncStatus, Trial, Trigger, Undo, Volume, VolumeName, VolumeRoot,
     VolumeStatus, WhenDone,
 };
@@ -57,7 +57,7 @@ fn sync(text: &str, enabled: bool) -> Sync {
         destination: place("usb"),
         enabled,
         snapshots: SnapshotKind::None,
-        keep: Keep::All,
+        keep: Retention::All,
         every: Every::Interval(Duration::from_hours(1)),
         max_age: None,
         after: std::collections::BTreeSet::new(),
@@ -437,8 +437,8 @@ fn what_cannot_be_asked_without_doing_it_is_said() {
     assert!(found(&drives::powering_off(&usb, &polkit(&["drive", "drive-other-seat"]), &allowed)).is_empty());
     assert!(drives::container(&usb, &allowed).is_none());
     let container = |container| DriveSight { container: Some(container), ..seen(Trial::Locked, None) };
-    assert!(found(&drives::container(&usb, &container(Container::Read)).unwrap()).is_empty());
-    let unread = drives::container(&usb, &container(Container::Unread)).unwrap();
+    assert!(found(&drives::container(&usb, &container(ContainerSight::Read)).unwrap()).is_empty());
+    let unread = drives::container(&usb, &container(ContainerSight::Unread)).unwrap();
     assert_eq!(found(&unread), ["error luks-unsupported"]);
 }
 

@@ -29,7 +29,7 @@ pub use schema::schema;
 pub use show::show;
 
 use crate::model::Configuration;
-use mistake::Found;
+use mistake::RawMistake;
 use names::Names;
 use reader::{Node, Reading};
 use syncs::Known;
@@ -56,7 +56,7 @@ pub fn parse_bytes(bytes: &[u8], context: &Context) -> Result<Configuration, Mis
         Ok(text) => parse(text, context),
         Err(error) => {
             let at = error.valid_up_to();
-            let found = Found {
+            let found = RawMistake {
                 span: at..at + char::REPLACEMENT_CHARACTER.len_utf8(),
                 message: "the file is not UTF-8 here".to_owned(),
                 help: Some("save it as UTF-8".to_owned()),
@@ -67,8 +67,8 @@ pub fn parse_bytes(bytes: &[u8], context: &Context) -> Result<Configuration, Mis
 }
 
 /// Mistakes in the syntax of TOML. One mistake often makes several errors on its line; the first says it best.
-fn syntax(text: &str, errors: &[toml::de::Error]) -> Vec<Found> {
-    let mut found: Vec<Found> = Vec::new();
+fn syntax(text: &str, errors: &[toml::de::Error]) -> Vec<RawMistake> {
+    let mut found: Vec<RawMistake> = Vec::new();
     let mut lines = std::collections::BTreeSet::new();
     for error in errors {
         let span = error.span().unwrap_or(text.len()..text.len());
@@ -76,7 +76,7 @@ fn syntax(text: &str, errors: &[toml::de::Error]) -> Vec<Found> {
         let line = before.matches('\n').count();
         if lines.insert(line) {
             let message = format!("this is not TOML: {}", error.message());
-            found.push(Found { span, message, help: None });
+            found.push(RawMistake { span, message, help: None });
         }
     }
     found

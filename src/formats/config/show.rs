@@ -12,8 +12,8 @@ use super::layer::SNAPSHOTS;
 use super::volumes::WHEN_DONE;
 use crate::formats::duration;
 use crate::model::{
-    BatteryRule, Configuration, CredentialProvider, Drive, Endpoint, Every, Filter, Guard, HookCommand, Keep,
-    KeepRules, Location, MeteredRule, Mounting, RsyncOptions, Sync, Volume, VolumeName, VolumeRoot,
+    BatteryRule, Configuration, CredentialProvider, Drive, Endpoint, Every, Filter, Guard, HookCommand, KeepRules,
+    Location, MeteredRule, Mounting, Retention, RsyncOptions, Sync, Volume, VolumeName, VolumeRoot,
 };
 
 /// The effective configuration as TOML.
@@ -221,8 +221,8 @@ fn every(every: Every) -> String {
     }
 }
 
-fn keep(keep: Keep) -> Value {
-    let Keep::Rules(KeepRules { last, hourly, daily, weekly, monthly, yearly }) = keep else { return text("all") };
+fn keep(keep: Retention) -> Value {
+    let Retention::Rules(KeepRules { last, hourly, daily, weekly, monthly, yearly }) = keep else { return text("all") };
     let counts = [
         ("last", last),
         ("hourly", hourly),

@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use super::keys::{FILE, Keys, Shape};
 use super::*;
 use crate::model::{
-    BatteryRule, CredentialProvider, Every, Filter, Guard, Keep, KeepRules, MeteredRule, Mounting, Notify,
+    BatteryRule, CredentialProvider, Every, Filter, Guard, KeepRules, MeteredRule, Mounting, Notify, Retention,
     RsyncOptions, SnapshotKind, SubdirError, SyncName, VolumeRoot, WhenDone,
 };
 
@@ -82,7 +82,7 @@ fn everything_that_the_contract_names_is_read() {
     assert_eq!(documents.destination.to_string(), "usb:documents");
     assert_eq!(documents.snapshots, SnapshotKind::Btrfs);
     let rules = KeepRules { last: 3, hourly: 24, daily: 7, weekly: 4, monthly: 12, yearly: 5 };
-    assert_eq!(documents.keep, Keep::Rules(rules));
+    assert_eq!(documents.keep, Retention::Rules(rules));
     assert_eq!(documents.max_age, Some(Duration::from_hours(168)));
     assert_eq!(documents.after, BTreeSet::from(["photos@blue".parse().unwrap(), "photos@red".parse().unwrap()]));
     assert_eq!(documents.filters.len(), 5);
@@ -109,7 +109,7 @@ fn a_sync_that_says_nothing_has_the_defaults() {
     let configuration = read(&with("[syncs.a]\nsource = 'laptop'\ndestination = 'usb:a'\n"));
     let a = sync(&configuration, "a");
     assert!(a.enabled && a.source.subdir.is_root());
-    assert_eq!((a.snapshots, a.keep, a.guard), (SnapshotKind::None, Keep::All, Guard::MaxDelete(25)));
+    assert_eq!((a.snapshots, a.keep, a.guard), (SnapshotKind::None, Retention::All, Guard::MaxDelete(25)));
     assert_eq!((a.every, a.max_age), (Every::Interval(Duration::from_hours(1)), None));
     assert_eq!((a.when.metered, a.when.battery, a.when.hours), (MeteredRule::Avoid, BatteryRule::Any, None));
     assert_eq!(a.rsync.options, RsyncOptions::Default);
@@ -142,9 +142,9 @@ hooks = { failed = [] }
 "#,
     ));
     let (first, second) = (sync(&configuration, "first"), sync(&configuration, "second"));
-    assert_eq!(first.keep, Keep::Rules(KeepRules { last: 5, ..KeepRules::default() }));
+    assert_eq!(first.keep, Retention::Rules(KeepRules { last: 5, ..KeepRules::default() }));
     assert_eq!((first.every, first.after.len()), (Every::Appearance, 0));
-    assert_eq!((second.keep, second.max_age, second.when.hours), (Keep::All, None, None));
+    assert_eq!((second.keep, second.max_age, second.when.hours), (Retention::All, None, None));
     assert_eq!((second.when.battery, second.rsync.bandwidth, second.rsync.checksum), (BatteryRule::Mains, None, true));
     assert_eq!((second.hooks.failed.as_ref(), second.after.len()), (None, 1));
     assert!(first.hooks.failed.is_some() && first.when.hours.is_some());

@@ -37,16 +37,16 @@ pub struct Look {
     /// Where `latest` points.
     pub latest: Option<PathBuf>,
     /// Whether there is a directory of snapshots, and what it holds.
-    pub shelf: Option<Shelf>,
+    pub shelf: Option<SnapshotListing>,
     /// What the log says of snapshots.
     pub log: Vec<u8>,
     /// What stands in the way, as the last word.
-    pub obstacle: Option<Word>,
+    pub obstacle: Option<LastWord>,
 }
 
 /// The directory of snapshots.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Shelf {
+pub struct SnapshotListing {
     /// The complete ones, oldest first.
     pub complete: Vec<SnapshotName>,
     /// The unfinished ones, by what comes behind their prefix, oldest first.
@@ -59,7 +59,7 @@ pub struct Shelf {
 
 /// Why a script ended where it did.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Word {
+pub struct LastWord {
     /// One of the words of `say`.
     pub word: String,
     /// What about.
@@ -99,9 +99,9 @@ const OBSTACLES: [&str; 12] = [
 
 /// The word by which a script ended, if it did not come to its end.
 #[must_use]
-pub fn last_word(answer: &[u8]) -> Option<Word> {
+pub fn last_word(answer: &[u8]) -> Option<LastWord> {
     let mut words = lines(answer).filter(|(word, _)| OBSTACLES.contains(word));
-    words.next().map(|(word, text)| Word { word: word.to_owned(), text: shown(text) })
+    words.next().map(|(word, text)| LastWord { word: word.to_owned(), text: shown(text) })
 }
 
 /// Reads the answer of `look.sh`.
@@ -150,7 +150,7 @@ pub fn look(answer: &[u8]) -> Look {
     look
 }
 
-impl Shelf {
+impl SnapshotListing {
     fn add(&mut self, name: &str) {
         let whole = || name.to_owned();
         if name.starts_with(".trash-") {

@@ -18,10 +18,10 @@ use crate::daemon::job::RemoteEnd;
 use crate::decide::guard::{self, Deletions};
 use crate::decide::retention::Candidate;
 use crate::formats::log;
-use crate::formats::rsync::arguments::{Effect, Manner, Unfinished};
+use crate::formats::rsync::arguments::{CopyMode, Manner, Unfinished};
 use crate::formats::ssh::answers::{self, Look};
 use crate::formats::ssh::script;
-use crate::model::{Conclusion, End, Interruption, Keep, Now, SnapshotKind, SnapshotName, Standing, Step, Sync};
+use crate::model::{Conclusion, End, Interruption, Now, Retention, SnapshotKind, SnapshotName, Standing, Step, Sync};
 use crate::os::clock;
 use crate::os::confine::confine_to_nothing;
 use crate::os::files::Granularity;
@@ -166,7 +166,7 @@ impl Course<'_> {
         }
         let copying = site.copying(self.job.approved, site.looking(&format!("snapshots/{newest}")));
         let plan = copy::plan(Manner::Replace(Unfinished::None), granularity(site), Earlier::Nothing);
-        let told = copy::call(&copying, &plan, Effect::Tell, &mut self.stops, &mut |_| {})?;
+        let told = copy::call(&copying, &plan, CopyMode::Tell, &mut self.stops, &mut |_| {})?;
         copy::judged(&copying.way, &told)?;
         let gone = told.tally.deleted_items;
         self.figures.deletions = gone;
@@ -227,7 +227,7 @@ impl Course<'_> {
         self.telling.step(Step::Prune);
         // The backup is made: whatever goes wrong or is called off from here on is only told.
         let mut deeds: Vec<Deed> = kept.stale.iter().map(|name| Deed::Discard(format!(".stale-{name}"))).collect();
-        if self.job.sync.keep != Keep::All {
+        if self.job.sync.keep != Retention::All {
             let now = Now { wall: clock::now().wall, ..self.started.clone() };
             let finished = with_made(&kept.complete, &site.destination.look.log, (made, self.standing));
             for victim in prune::victims(&finished, self.job.sync.keep, &now) {
