@@ -31,8 +31,8 @@ use crate::circles::circles;
 use crate::paths::House;
 use crate::rules::{
     crates_out_of_place, files_in_no_room, files_that_are_too_long, files_without_a_first_line, functions_of_one_name,
-    imports_that_point_up_or_sideways, lines_that_are_too_wide, machine_outside_of_os, no_longer_open, not_known,
-    things_never_written, types_of_one_name, unsafe_code_elsewhere,
+    glossary_out_of_order, imports_that_point_up_or_sideways, lines_that_are_too_wide, machine_outside_of_os,
+    no_longer_open, not_known, things_never_written, types_of_one_name, unsafe_code_elsewhere,
 };
 use crate::source::Source;
 use crate::still_open::STILL_OPEN;
@@ -244,6 +244,11 @@ fn lines_fit_on_a_page() {
 #[test]
 fn what_is_still_open_is_really_open() {
     none(&no_longer_open(STILL_OPEN, &excusable()));
+}
+
+#[test]
+fn the_glossary_has_each_word_once() {
+    none(&glossary_out_of_order(&std::fs::read_to_string(package().join("docs/GLOSSARY.md")).unwrap()));
 }
 
 #[test]

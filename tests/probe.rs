@@ -45,7 +45,7 @@ fn all(shell: &[&str], home: &Path, volumes: &[RemoteProbe]) -> Vec<RemoteSight>
     let answer = output.stdout;
     let endpoint = "nas".parse().unwrap();
     let way = ReachedBy { endpoint: &endpoint, host: "nas.local", interface: Some("eth0") };
-    probe::read(&answer, volumes, way)
+    probe::sights(&answer, volumes, way)
         .unwrap_or_else(|error| panic!("{shell:?}: {error}: {:?}", String::from_utf8_lossy(&answer)))
 }
 

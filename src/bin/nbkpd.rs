@@ -44,7 +44,7 @@ fn main() -> ExitCode {
     if let Some(Hidden::UnlockHelper { words }) = hidden {
         return ExitCode::from(unlock::obey(&words));
     }
-    journal::start(match (verbose, quiet) {
+    journal::begin(match (verbose, quiet) {
         (true, _) => Verbosity::Verbose,
         (false, true) => Verbosity::Quiet,
         (false, false) => Verbosity::Normal,

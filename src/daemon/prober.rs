@@ -99,7 +99,7 @@ async fn ask_by(
     let answer = on_thread(route, move || look(&way, &place, &words)).await??;
     let Endpoint { name, host, .. } = &route.endpoint;
     let way = ReachedBy { endpoint: name, host, interface: interface.as_deref() };
-    let sights = probe::read(&answer, volumes, way);
+    let sights = probe::sights(&answer, volumes, way);
     sights.map(ServerSight::Reached).map_err(|garbled| at(&route.endpoint, HostTrouble::NoShell(garbled.to_string())))
 }
 

@@ -113,6 +113,19 @@ impl fmt::Display for PruneReason {
 }
 
 /// What happens to each snapshot, oldest first, each name once. The calendar is that of `zone`.
+///
+/// ```
+/// use jiff::tz::TimeZone;
+/// use nbkp::decide::retention::{Candidate, Fate, plan};
+/// use nbkp::model::{KeepRules, Retention, Standing};
+///
+/// let names = ["2026-11-20T08:00:00.000Z", "2026-11-21T08:00:00.000Z", "2026-11-21T20:00:00.000Z"];
+/// let snapshots = names.map(|name| Candidate { name: name.parse().unwrap(), standing: Standing::Good });
+/// let daily = Retention::Rules(KeepRules { daily: 2, ..KeepRules::default() });
+/// let decisions = plan(&snapshots, daily, &TimeZone::UTC, "2026-11-22T08:00:00Z".parse().unwrap());
+/// let stays: Vec<bool> = decisions.iter().map(|one| matches!(one.verdict, Fate::Keep(_))).collect();
+/// assert_eq!(stays, [true, false, true]);
+/// ```
 #[must_use]
 pub fn plan(snapshots: &[Candidate], keep: Retention, zone: &TimeZone, now: Timestamp) -> Vec<Decision> {
     let snapshots: BTreeMap<SnapshotName, Standing> = snapshots.iter().map(|c| (c.name, c.standing)).collect();

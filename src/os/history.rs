@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use rusqlite::{Row, Transaction, named_params, params};
 
-use super::history_file::{Work, is_none_yet, is_unusable, look, make, put_aside, transact};
+use super::history_file::{Work, is_none_yet, is_unusable, make, put_aside, read_only, transact};
 use crate::model::{Figures, HoldReason, Interruption, Outcome, RunId, RunRecord, SnapshotName, SyncName, Trigger};
 
 /// Its name in the state directory.
@@ -191,7 +191,7 @@ impl HistoryStore {
     ) -> Result<T, HistoryError> {
         let now = match self.access {
             Access::Whole(now) => now,
-            Access::Reading => return look(&self.file, work).map_err(|error| failed(self.file.clone(), error)),
+            Access::Reading => return read_only(&self.file, work).map_err(|error| failed(self.file.clone(), error)),
         };
         let open_error = |error| HistoryError::Open(self.file.clone(), error);
         make(&self.file).map_err(open_error)?;

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::history_file::{is_none_yet, look};
+use super::history_file::{is_none_yet, read_only};
 use crate::model::HistorySight;
 
 /// Has SQLite check the history in a state directory.
@@ -12,8 +12,9 @@ pub fn quick_check(state_dir: &Path) -> HistorySight {
     if is_none_yet(&file) {
         return HistorySight::NoneYet;
     }
-    let checked =
-        look(&file, &|transaction| transaction.query_row("PRAGMA quick_check(1)", [], |row| row.get::<_, String>(0)));
+    let checked = read_only(&file, &|transaction| {
+        transaction.query_row("PRAGMA quick_check(1)", [], |row| row.get::<_, String>(0))
+    });
     match checked {
         Ok(answer) if answer == "ok" => HistorySight::Sound,
         Ok(answer) => HistorySight::Broken(answer),

@@ -63,7 +63,7 @@ pub(super) fn transact<T>(file: &Path, work: Work<'_, T>) -> rusqlite::Result<T>
 
 /// Does one piece of work that only reads, and changes nothing: a file that cannot be used is left as it is, and so is
 /// a journal that a killed process left beside it, behind which nothing can be read (`SQLITE_READONLY_ROLLBACK`).
-pub(super) fn look<T>(file: &Path, work: Work<'_, T>) -> rusqlite::Result<T> {
+pub(super) fn read_only<T>(file: &Path, work: Work<'_, T>) -> rusqlite::Result<T> {
     // To read from a FIFO would be to wait for its writer.
     if !fs::symlink_metadata(file).is_ok_and(|found| found.is_file()) {
         return Err(rusqlite::Error::InvalidPath(file.into()));

@@ -67,7 +67,7 @@ pub fn of(filesystem: &Filesystem) -> Vec<Holder> {
 }
 
 fn mounts_of(process: &Path) -> Vec<Mount> {
-    fs::read(process.join("mountinfo")).map(|bytes| mountinfo::parse(&bytes)).unwrap_or_default()
+    fs::read(process.join("mountinfo")).map(|bytes| mountinfo::mounts(&bytes)).unwrap_or_default()
 }
 
 fn is_of(mount: &Mount, filesystem: &Filesystem) -> bool {

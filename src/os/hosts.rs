@@ -33,7 +33,7 @@ pub fn whereabouts(route: &Route) -> Result<Whereabouts, HostTrouble> {
     let mut arguments: Vec<OsString> = vec!["-G".into()];
     arguments.extend(connection(&nearest, None, Purpose::Alone));
     let told = run("ssh", arguments, programs::ssh_environment())?;
-    let host = match settings::read(&told) {
+    let host = match settings::connects(&told) {
         Some(Connects::To(host)) => host,
         // What is wrong with it, ssh says when it is called in earnest.
         Some(Connects::Otherwise) | None => return Ok(Whereabouts::Unknown),

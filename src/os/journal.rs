@@ -22,7 +22,7 @@ pub enum Verbosity {
 /// Sends all log messages to the journal if standard error is connected to it, and to standard error otherwise.
 ///
 /// In the journal each message carries its fields (`NBKP_SYNC`, `MESSAGE_ID`, …); on standard error it is a sentence.
-pub fn start(verbosity: Verbosity) {
+pub fn begin(verbosity: Verbosity) {
     let level = match verbosity {
         Verbosity::Quiet => LevelFilter::WARN,
         Verbosity::Normal => LevelFilter::INFO,

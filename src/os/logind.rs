@@ -69,7 +69,7 @@ trait User {
 
 /// Begins to watch it. Each signal is a turn.
 #[must_use]
-pub fn watch(bus: Bus) -> Service {
+pub fn service(bus: Bus) -> Service {
     let signals =
         &["path='/org/freedesktop/login1',interface='org.freedesktop.login1.Manager',member='PrepareForSleep'"];
     Watched { bus, name: "org.freedesktop.login1", signals, deadline: DEADLINE }.watch()

@@ -62,7 +62,7 @@ pub struct ManagerError(#[from] zbus::Error);
 
 /// Begins to watch it. Each signal says that another look is owed.
 #[must_use]
-pub fn watch(bus: Bus) -> Service {
+pub fn service(bus: Bus) -> Service {
     // Not all of them: on Wi-Fi it tells of the strength of the signal every few seconds.
     let signals = &[
         "interface='org.freedesktop.DBus.Properties',member='PropertiesChanged',\

@@ -22,7 +22,7 @@ const INTERFACE: &str = "org.freedesktop.PolicyKit1.Authority";
 const NO_INTERACTION: u32 = 0;
 
 /// Asks about each of these actions. One that polkit does not know is not allowed.
-pub async fn ask(bus: &Bus, actions: impl Iterator<Item = &'static str>) -> PolkitSight {
+pub async fn permissions(bus: &Bus, actions: impl Iterator<Item = &'static str>) -> PolkitSight {
     let connection = match bus.connect(DEADLINE).await {
         Ok(connection) => connection,
         Err(error) => return PolkitSight::Absent(format!("could not {error}")),

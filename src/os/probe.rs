@@ -286,7 +286,7 @@ fn read_sentinel(directory: BorrowedFd<'_>, name: &str) -> Result<(Option<Sentin
     let mut buffer = [0; 4097];
     let length = rustix::io::read(&file, &mut buffer).map_err(unusable)?;
     let content = buffer.get(..length).unwrap_or_default();
-    let id = sentinel::parse(content).map_err(|error| SentinelFault::Unusable(error.to_string()))?;
+    let id = sentinel::id(content).map_err(|error| SentinelFault::Unusable(error.to_string()))?;
     Ok((id, mount))
 }
 

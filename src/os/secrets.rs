@@ -190,7 +190,7 @@ fn file_sight(name: &CredentialName) -> SecretSight {
         Err(error) => return SecretSight::Missing(format!("could not {error}")),
     };
     let shown = path.display().to_string();
-    match guards::look(&path) {
+    match guards::inspect(&path) {
         FileSight::Missing => SecretSight::Missing(format!("the file {shown} is missing")),
         FileSight::Unseen(why) => SecretSight::Missing(format!("{shown}: {why}")),
         FileSight::There(guarded) if guarded.is_readable_to_others() => {

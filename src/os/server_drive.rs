@@ -9,7 +9,7 @@ use super::process::{Bell, Wanted};
 use super::ssh::shared::Shared;
 use super::ssh::{NoAnswer, SshPlace};
 use crate::formats::ssh::answers;
-use crate::formats::ssh::drive::{Facts, Meant, Tool, Verb, arguments, read};
+use crate::formats::ssh::drive::{Facts, Meant, Tool, Verb, arguments, facts_in};
 use crate::formats::ssh::script::{self, Marks};
 use crate::formats::udisks::{self, Meaning};
 use crate::model::{HostFault, HostTrouble, Route};
@@ -135,7 +135,7 @@ impl ServerDrive {
         let words = arguments(meant, verb);
         let said = self.shared.ask((script::ACT, &words), &self.marks, deadline, &self.bell, || Wanted::GoOn);
         let said = said.map_err(|trouble: NoAnswer| ServerDriveError::OutOfReach(trouble.told(self.route())))?;
-        read(&said.output).ok_or_else(|| broken(self.route(), answers::shown(&said.errors)))
+        facts_in(&said.output).ok_or_else(|| broken(self.route(), answers::shown(&said.errors)))
     }
 }
 

@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use nbkp::formats::ssh::drive::{DriveDeed, Facts, Life, Meant, Medium, State, Tool, Verb, arguments, read};
+use nbkp::formats::ssh::drive::{DriveDeed, Facts, Life, Meant, Medium, State, Tool, Verb, arguments, facts_in};
 use nbkp::formats::ssh::script::{ACT, Answer, UNLOCK, answer, text};
 
 use rustix::mount::{MountFlags, mount};
@@ -25,7 +25,7 @@ fn act(shell: &[&str], meant: &Meant, verb: Verb) -> Facts {
     child.stdin.take().unwrap().write_all(&text(ACT, &arguments(meant, verb))).unwrap();
     let output = child.wait_with_output().unwrap().stdout;
     let Answer::Whole(0, said) = answer(&output) else { panic!("{shell:?}: {}", String::from_utf8_lossy(&output)) };
-    read(&said).unwrap_or_else(|| panic!("{shell:?}: {}", String::from_utf8_lossy(&said)))
+    facts_in(&said).unwrap_or_else(|| panic!("{shell:?}: {}", String::from_utf8_lossy(&said)))
 }
 
 /// Unlocks a container as the helper does.
@@ -36,7 +36,7 @@ fn unlock(shell: &[&str], meant: &Meant, passphrase: &str) -> Facts {
     let mut child = child.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     child.stdin.take().unwrap().write_all(passphrase.as_bytes()).unwrap();
     let output = child.wait_with_output().unwrap().stdout;
-    read(&output).unwrap_or_else(|| panic!("{shell:?}: {}", String::from_utf8_lossy(&output)))
+    facts_in(&output).unwrap_or_else(|| panic!("{shell:?}: {}", String::from_utf8_lossy(&output)))
 }
 
 fn stick() -> (tempfile::TempDir, Stick, Meant) {

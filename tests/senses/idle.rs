@@ -52,7 +52,7 @@ fn the_real_logind_gives_its_locks() {
         let bus = PrivateBus::start();
         let login = Daemon::logind();
         block_on(async {
-            let mut service = logind::watch(Bus::At(BUS.into()));
+            let mut service = logind::service(Bus::At(BUS.into()));
             let here = service.standing.wait_for(|standing| matches!(standing, Presence::Here(_)));
             let Presence::Here(peer) = soon("it is there", here).await.unwrap().clone() else { panic!() };
             assert_eq!(logind::last_turn(&peer).await.unwrap(), logind::Turn::ToWake);

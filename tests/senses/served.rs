@@ -216,7 +216,7 @@ fn a_wifi_whose_name_is_no_text_harms_nobody() {
         let bus = PrivateBus::start();
         block_on(async {
             let _served = wifi(b"caf\xe9\xff\x00", 4).await;
-            let mut service = network_manager::watch(Bus::At(BUS.into()));
+            let mut service = network_manager::service(Bus::At(BUS.into()));
             let here = service.standing.wait_for(|standing| matches!(standing, Presence::Here(_)));
             let Presence::Here(peer) = soon("it is there", here).await.unwrap().clone() else { panic!() };
             let sight = network_manager::look(&peer).await.unwrap();

@@ -22,7 +22,7 @@ fn a_mirror_follows_its_source_and_keeps_our_own_names() {
     assert_eq!(names(&ground.destination), [".nbkp", ".nbkp-dst", "c", "sub"]);
     assert_eq!(names(&ground.destination.join(".nbkp")), ["lock", "log.jsonl"]);
     let log = fs::read(ground.destination.join(".nbkp/log.jsonl")).unwrap();
-    assert_eq!(nbkp::formats::log::parse(&log).len(), 2);
+    assert_eq!(nbkp::formats::log::records(&log).len(), 2);
     assert!(second.warnings.is_empty(), "{:?}", second.warnings);
 }
 

@@ -65,7 +65,7 @@ fn open(opening: &Opening, state_dir: &Path, ssh: &SshPlace) -> Result<(), Openi
 }
 
 fn close(closing: &Closing, state_dir: &Path, ssh: &SshPlace) -> (Left, Closer) {
-    let held = match held::read(state_dir, &closing.volume) {
+    let held = match held::find(state_dir, &closing.volume) {
         Ok(held) => held,
         Err(error) => return (Left::Stuck(format!("could not {error}")), Closer::Us),
     };

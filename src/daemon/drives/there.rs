@@ -353,7 +353,7 @@ mod tests {
         let meant = |medium| Meant { uuid: uuid.clone(), container: None, medium };
         let facts = |state: &str, boot: &str, seq: &str| {
             let answer = format!("state {state}\nnode /dev/sdb1\npoint /mnt\nboot {boot}\nseq {seq}\n");
-            drive::read(answer.as_bytes()).unwrap()
+            drive::facts_in(answer.as_bytes()).unwrap()
         };
         let opened = meant(Some(medium));
         assert!(!is_gone(&opened, Undo::Lock, &facts("open", "b", "9")));

@@ -218,12 +218,12 @@ fn make_staging(directory: &Directory, report: &mut PreparedSync) -> Result<(), 
 fn make_sentinel(directory: &Directory, name: &str, report: &mut PreparedSync) -> Result<(), String> {
     let path = directory.path_of(name).display().to_string();
     match files::read_small(directory, name, sentinel::LIMIT) {
-        Ok(bytes) => match sentinel::parse(&bytes) {
+        Ok(bytes) => match sentinel::id(&bytes) {
             Ok(_) => report.already.push(path),
             Err(error) => return Err(format!("{path}: {error}; remove it if it is not yours, and try again")),
         },
         Err(ReadError::Missing) => {
-            files::write_durably(directory, name, sentinel::write(&new_id()).as_bytes(), Readers::All)
+            files::write_durably(directory, name, sentinel::content(&new_id()).as_bytes(), Readers::All)
                 .map_err(|error| told(&error))?;
             report.made.push(format!("the sentinel {path}"));
         }

@@ -93,7 +93,7 @@ fn prove(opened: &Opened<'_>) -> Result<(), String> {
     };
     let id = |place: &Directory, name| {
         let read = files::read_small(place, name, sentinel::LIMIT);
-        read.ok().and_then(|bytes| sentinel::parse(&bytes).ok()).ok_or_else(another)
+        read.ok().and_then(|bytes| sentinel::id(&bytes).ok()).ok_or_else(another)
     };
     let same_mount = root.identity().map_err(|error| told(&error))?.mount == present.mount;
     let same_medium = present.disk_seq.is_none() || medium.is_none() || medium == present.disk_seq;
@@ -266,7 +266,7 @@ mod tests {
             disk_seq: None,
             hardware: None,
             device: None,
-            id: sentinel::parse(b"id = \"0f5e1d2c\"\n").unwrap(),
+            id: sentinel::id(b"id = \"0f5e1d2c\"\n").unwrap(),
         };
         (place, present)
     }

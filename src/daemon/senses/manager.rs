@@ -40,7 +40,7 @@ pub(super) enum Manager {
 
 /// Keeps up with NetworkManager for as long as somebody wants to know.
 pub(super) async fn follow(bus: Bus, to: watch::Sender<Manager>) -> Result<(), Unheard> {
-    let mut service = network_manager::watch(bus);
+    let mut service = network_manager::service(bus);
     let (mut held_until, mut seen) = (None, Seen::Never);
     loop {
         let now = look(&mut service, &mut seen).await;

@@ -62,7 +62,7 @@ pub(super) async fn tell(
         while !wanted.is_wanted() {
             wanted.changed().await?;
         }
-        let mut upower = power::watch(source.bus.clone());
+        let mut upower = power::service(source.bus.clone());
         let _ = timeout(FIRST, upower.standing.wait_for(|standing| !matches!(standing, Presence::Unknown))).await;
         let mut told = None;
         while wanted.is_wanted() {
@@ -108,7 +108,7 @@ async fn look(upower: &mut Service, supplies: &std::path::Path) -> (PowerSight, 
     }
     // A battery may take its time to answer.
     let supplies = supplies.to_owned();
-    let read = tokio::task::spawn_blocking(move || power::read(&supplies)).await;
+    let read = tokio::task::spawn_blocking(move || power::sight(&supplies)).await;
     (read.unwrap_or_default(), Teller::Kernel)
 }
 

@@ -19,7 +19,7 @@ pub(super) async fn tell(
     look_anew: watch::Sender<()>,
     to: mpsc::Sender<Sensed>,
 ) -> Result<(), Unheard> {
-    let mut service = logind::watch(bus);
+    let mut service = logind::service(bus);
     let complaints = Complaints::of("logind", &to);
     let now = *activity.borrow_and_update();
     let mut sleeper =

@@ -253,10 +253,10 @@ fn the_state_is_private_writable_and_has_room() {
 #[test]
 fn a_damaged_history_and_a_clock_that_is_behind_are_told() {
     let path = Path::new("/s/history.db");
-    assert!(found(&state::history(path, &HistorySight::NoneYet)).is_empty());
-    assert!(found(&state::history(path, &HistorySight::Sound)).is_empty());
-    assert!(found(&state::history(path, &HistorySight::CutOff)).is_empty());
-    let broken = state::history(path, &HistorySight::Broken("malformed".into()));
+    assert!(found(&state::history_file(path, &HistorySight::NoneYet)).is_empty());
+    assert!(found(&state::history_file(path, &HistorySight::Sound)).is_empty());
+    assert!(found(&state::history_file(path, &HistorySight::CutOff)).is_empty());
+    let broken = state::history_file(path, &HistorySight::Broken("malformed".into()));
     assert_eq!(found(&broken), ["warning history-broken"]);
     assert!(words(&broken).contains("`mv /s/history.db /s/history.db.old`"), "{}", words(&broken));
 

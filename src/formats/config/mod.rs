@@ -34,7 +34,20 @@ use names::Names;
 use reader::{Node, Reading};
 use syncs::Known;
 
-/// Reads a configuration.
+/// Reads a configuration, or finds all its mistakes.
+///
+/// ```
+/// use nbkp::formats::config::{Colour, Context, parse};
+///
+/// let context = Context { file: "config.toml".into(), home: "/home/ada".into() };
+/// let volumes = "[volumes.laptop]\npath = '~'\n\n[volumes.usb]\ndrive = '5E3F-1A2B'\n";
+/// let sync = "[syncs.documents]\nsource = 'laptop:Documents'\ndestination = 'usb:documents'\n";
+/// let configuration = parse(&format!("{volumes}\n{sync}"), &context).unwrap();
+/// assert_eq!(configuration.syncs.len(), 1);
+///
+/// let mistakes = parse(&format!("{volumes}\n{}", sync.replace("usb", "ubs")), &context).unwrap_err();
+/// assert!(mistakes.render(Colour::Plain).contains("did you mean `usb`?"));
+/// ```
 pub fn parse(text: &str, context: &Context) -> Result<Configuration, Mistakes> {
     let (table, errors) = DeTable::parse_recoverable(text);
     if !errors.is_empty() {

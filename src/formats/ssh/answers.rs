@@ -106,7 +106,7 @@ pub fn last_word(answer: &[u8]) -> Option<LastWord> {
 
 /// Reads the answer of `look.sh`.
 #[must_use]
-pub fn look(answer: &[u8]) -> Look {
+pub fn looked(answer: &[u8]) -> Look {
     let path = |text: &[u8]| Some(PathBuf::from(OsString::from_vec(text.to_vec()))).filter(|path| path.is_absolute());
     let number = |text: &[u8]| std::str::from_utf8(text).ok()?.trim().parse::<u64>().ok();
     let mut look = Look { obstacle: last_word(answer), ..Look::default() };
@@ -194,7 +194,7 @@ mod tests {
             marker flushed\n\nlatest snapshots/2026-11-22T17:30:00.000Z\nshelf\nentry 2026-11-22T17:30:00.000Z\n\
             entry 2026-11-21T17:30:00.000Z\nentry .stale-2026-11-23T17:30:00.000Z\nentry lost+found\nother .trash-x\n\
             entry 2026-13-40T17:30:00.000Z\nlog {}\nnonsense\n";
-        let look = look(answer);
+        let look = looked(answer);
         assert_eq!(look.at, Some("/srv/my documents".into()));
         assert_eq!((look.volume.as_slice(), look.end.as_slice()), (&b"id = \"a\""[..], &b""[..]));
         assert_eq!((look.device, look.boot.as_str(), look.obstacle), (42, "b", None));
@@ -210,7 +210,7 @@ mod tests {
     #[test]
     fn a_medium_that_is_not_numbered_is_unknown() {
         for answer in [&b"device 42\n"[..], b"device 42\nmedium \n", b"device 42\nmedium x\n"] {
-            assert_eq!(look(answer).medium, None);
+            assert_eq!(looked(answer).medium, None);
         }
     }
 

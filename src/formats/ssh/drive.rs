@@ -197,7 +197,7 @@ impl Facts {
 
 /// Reads the answer of a script; none if it is no such answer.
 #[must_use]
-pub fn read(answer: &[u8]) -> Option<Facts> {
+pub fn facts_in(answer: &[u8]) -> Option<Facts> {
     let path = |text: &[u8]| Some(PathBuf::from(OsString::from_vec(text.to_vec()))).filter(|path| path.is_absolute());
     let mut facts = Facts {
         state: State::Unplugged,
@@ -271,7 +271,7 @@ mod tests {
             outer 2d577679-a7b6-429d-8250-3d0d80e034df\ninside /dev/dm-0\nboot b\nseq 9\nnode /dev/dm-0\n\
             point /media/my drive\nalive\nother /dev/sdb2\nname sleep\nuses 4711 /media/my drive/x\n\
             elsewhere 12 /mnt\nuses 4711 /media/my drive/y\nnonsense\n";
-        let facts = read(answer).unwrap();
+        let facts = facts_in(answer).unwrap();
         assert_eq!((facts.state.clone(), facts.role), (State::Open("/media/my drive".into()), Encryption::Encrypted));
         assert_eq!(facts.medium().unwrap(), Medium { node: "/dev/sdb1".into(), boot: "b".into(), seq: "9".into() });
         assert_eq!((facts.outer, facts.container), (Some(UUID.parse().unwrap()), Some("/dev/sdb1".into())));
@@ -289,9 +289,9 @@ mod tests {
     #[test]
     fn what_is_no_answer_tells_nothing() {
         for answer in [&b""[..], b"state\n", b"state open\n", b"state open\npoint relative\n", b"role plain\n"] {
-            assert_eq!(read(answer), None, "{answer:?}");
+            assert_eq!(facts_in(answer), None, "{answer:?}");
         }
-        assert_eq!(read(b"state unplugged\n").unwrap().medium(), None);
+        assert_eq!(facts_in(b"state unplugged\n").unwrap().medium(), None);
     }
 
     #[test]

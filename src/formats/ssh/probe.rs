@@ -58,7 +58,7 @@ pub struct ReachedBy<'a> {
 }
 
 /// What an answer says of these volumes.
-pub fn read(answer: &[u8], volumes: &[RemoteProbe], way: ReachedBy<'_>) -> Result<Vec<RemoteSight>, Garbled> {
+pub fn sights(answer: &[u8], volumes: &[RemoteProbe], way: ReachedBy<'_>) -> Result<Vec<RemoteSight>, Garbled> {
     let mut words = Words(answer);
     words.expect(b"nbkp-look-1")?;
     let mut sights = Vec::with_capacity(volumes.len());
@@ -254,7 +254,7 @@ impl<'a> Words<'a> {
     fn sentinel(&mut self) -> Result<Result<Option<SentinelId>, SentinelFault>, Garbled> {
         let (how, content) = (self.next()?, self.next()?);
         Ok(match how {
-            b"fine" => sentinel::parse(content).map_err(|error| SentinelFault::Unusable(error.to_string())),
+            b"fine" => sentinel::id(content).map_err(|error| SentinelFault::Unusable(error.to_string())),
             b"missing" => Err(SentinelFault::Missing),
             b"unusable" => Err(SentinelFault::Unusable(String::from_utf8_lossy(content).into_owned())),
             _ => return Err(Garbled),

@@ -150,7 +150,7 @@ impl Course<'_> {
     ) -> Result<(), Conclusion> {
         let guard = self.job.sync.guard;
         let seen = |deletions, before| Deletions { deletions, before, files_left: copied.regular_files };
-        let records = log::parse(&site.destination.look.log);
+        let records = log::records(&site.destination.look.log);
         let counted = match unfinished {
             // What lay in an unfinished copy counts as there before for rsync, though it is in no snapshot.
             Unfinished::Possible => None,
@@ -183,11 +183,11 @@ impl Course<'_> {
         let standing = match (name, self.standing) {
             // Until its last line the log tells of a run that was cut short.
             (Some(_), Standing::Partial | Standing::Suspect) => {
-                log::write(&self.account(name).ended(&Conclusion::Interrupted(Interruption::Killed)))
+                log::record_line(&self.account(name).ended(&Conclusion::Interrupted(Interruption::Killed)))
             }
             (_, Standing::Good) | (None, _) => String::new(),
         };
-        let record = log::write(&self.account(name).ended(&Conclusion::Ok));
+        let record = log::record_line(&self.account(name).ended(&Conclusion::Ok));
         let kind_of_snapshots = self.job.sync.snapshots;
         let mut words = site.destination.words.to_vec();
         words.push(site.server.token().to_owned());
@@ -262,7 +262,7 @@ impl Course<'_> {
             }
             Conclusion::Skipped(_) | Conclusion::Interrupted(_) | Conclusion::Failed(_) | Conclusion::Held(_) => {}
         }
-        let record = log::write(&self.account(self.snapshot).ended(conclusion));
+        let record = log::record_line(&self.account(self.snapshot).ended(conclusion));
         let mut words = site.destination.words.to_vec();
         words.push(site.server.token().to_owned());
         words.push(marker::name(self.job.sync.snapshots).into());
@@ -301,7 +301,7 @@ pub(super) fn looking(destination: &FarDestination, into: &str) -> [OsString; 9]
 
 /// The complete snapshots, oldest first, with what the log says of them.
 pub(super) fn candidates(complete: &[SnapshotName], log: &[u8]) -> Vec<Candidate> {
-    let records = log::parse(log);
+    let records = log::records(log);
     let standing = |name: SnapshotName| records.iter().rev().find(|record| record.snapshot == Some(name));
     let mut candidates: Vec<Candidate> = complete
         .iter()

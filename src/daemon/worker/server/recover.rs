@@ -121,7 +121,7 @@ mod tests {
 
     fn deeds(answer: &str, kind: SnapshotKind) -> Vec<Deed> {
         let now = "2026-11-23T00:00:00Z".parse().unwrap();
-        recover(&answers::look(answer.as_bytes()), kind, now).0
+        recover(&answers::looked(answer.as_bytes()), kind, now).0
     }
 
     #[test]
