@@ -25,7 +25,6 @@ pub const STILL_OPEN: &[&str] = &[
     "`daemon/unlock` is in no room of the plan",
     "`daemon/worker` is in no room of the plan",
     "src/ctl: a circle: doctor, mod",
-    "src/ctl/demo: a circle: drive, mod, play, sandbox",
     "src/daemon: a circle: dispatcher, start",
     "src/daemon/drives: a circle: here, mod, there",
     "src/daemon/errands: a circle: mod, prepare, snapshots",
