@@ -29,8 +29,8 @@ pub fn imports_that_point_up_or_sideways(house: &House) -> Vec<String> {
             }
         }
     }
-    let told = |((from, to), shown)| with_places(format!("`{from}` must not know `{to}`"), &shown);
-    offences.into_iter().map(told).collect()
+    let complaint = |((from, to), shown)| with_places(format!("`{from}` must not know `{to}`"), &shown);
+    offences.into_iter().map(complaint).collect()
 }
 
 /// The rooms of the plan in which two modules part, if both are in one.
@@ -64,8 +64,8 @@ pub fn files_in_no_room(house: &House) -> Vec<String> {
             }
         }
     }
-    let told = |(child, shown)| with_places(format!("`{child}` is in no room of the plan"), &shown);
-    offences.into_iter().map(told).collect()
+    let complaint = |(child, shown)| with_places(format!("`{child}` is in no room of the plan"), &shown);
+    offences.into_iter().map(complaint).collect()
 }
 
 pub fn crates_out_of_place(sources: &[Source], dependencies: &BTreeSet<String>) -> Vec<String> {
@@ -127,8 +127,9 @@ pub fn types_of_one_name(sources: &[Source]) -> Vec<String> {
 pub fn functions_of_one_name(sources: &[Source]) -> Vec<String> {
     let functions = visible(sources, |thing| thing.keyword == "fn" && thing.depth == 0);
     let many = functions.into_iter().filter(|(_, places)| places.len() > NAMESAKES);
-    let told = |(name, places)| with_places(format!("more than {NAMESAKES} functions are called `{name}`"), &places);
-    many.map(told).collect()
+    let complaint =
+        |(name, places)| with_places(format!("more than {NAMESAKES} functions are called `{name}`"), &places);
+    many.map(complaint).collect()
 }
 
 /// Something that is declared `pub`, or `pub` within bounds.
@@ -197,12 +198,12 @@ pub fn glossary_out_of_order(glossary: &str) -> Vec<String> {
         if let [(before, _), (word, _)] = pair
             && before >= word
         {
-            complaints.push(format!("docs/GLOSSARY.md: `{word}` stands behind `{before}`"));
+            complaints.push(format!("docs/GLOSSARY.md: `{word}` comes after `{before}`"));
         }
     }
     for (word, meaning) in &entries {
         if !meaning.ends_with('.') || meaning.contains(". ") {
-            complaints.push(format!("docs/GLOSSARY.md: `{word}` is not told in one sentence"));
+            complaints.push(format!("docs/GLOSSARY.md: `{word}` is not explained in one sentence"));
         }
     }
     complaints
