@@ -4,10 +4,9 @@ use std::collections::BTreeMap;
 
 use tokio::sync::oneshot;
 
+use super::asking::Doors;
+use super::wire::{Gone, Line};
 use crate::daemon::keeper::HistoryQuestion;
-use crate::daemon::server::Doors;
-use crate::daemon::server::answers::known;
-use crate::daemon::server::wire::{Gone, Line};
 use crate::formats::wire::{CallError, Flow, History, Moment, RunEntry, SyncTally, reply_frame};
 use crate::model::{Outcome, RunRecord, SyncName};
 use crate::os::history::RUNS;
@@ -20,14 +19,14 @@ pub(super) enum Stats {
 }
 
 /// Tells the newest runs, and the sums over all that history holds if they are wanted.
-pub(super) async fn history(
+pub(super) async fn tell_history(
     sync: Option<SyncName>,
     limit: u32,
     stats: Stats,
     doors: &Doors,
     line: &mut Line,
 ) -> Result<(), Gone> {
-    if let Some(error) = sync.as_ref().and_then(|sync| known(doors, sync).err()) {
+    if let Err(error) = doors.know(sync.as_slice()) {
         return line.replies.fail(&error).await;
     }
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);

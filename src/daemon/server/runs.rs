@@ -5,22 +5,20 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, watch};
 use tokio::time::sleep;
 
+use super::asking::{Doors, PACE};
+use super::wire::{Gone, Line};
 use crate::daemon::ask::{Accepted, Ask, RequestEnd, Urgency};
-use crate::daemon::server::Doors;
-use crate::daemon::server::answers::{PACE, accepted, ask};
-use crate::daemon::server::wire::{Gone, Line};
 use crate::formats::wire::{
     AcceptedSync, CallError, Mode, ObstacleEntry, RunEnd, RunEntry, RunProgress, StatusReply, SyncProblem,
 };
 use crate::model::{Obstacle, Status, SyncName};
 
 /// Queues runs; with `more`, tells how they go until all have ended. A client that leaves does not stop them.
-pub(super) async fn run(syncs: Vec<SyncName>, force: bool, doors: &Doors, line: &mut Line) -> Result<(), Gone> {
+pub(super) async fn follow_runs(syncs: Vec<SyncName>, force: bool, doors: &Doors, line: &mut Line) -> Result<(), Gone> {
     let urgency = if force { Urgency::Forced } else { Urgency::Asked };
     let room = doors.configuration.borrow().syncs.len().max(1);
     let (ends, mut ended) = mpsc::channel(room);
-    let answer = ask(doors, |answer| Ask::Run { syncs, urgency, answer, ends }).await.and_then(accepted);
-    let accepted = match answer {
+    let accepted = match doors.beg(|answer| Ask::Run { syncs, urgency, answer, ends }).await {
         Ok(accepted) => accepted.iter().map(entry).collect::<Vec<_>>(),
         Err(error) => return line.replies.fail(&error).await,
     };
@@ -77,7 +75,7 @@ fn entry(accepted: &Accepted) -> AcceptedSync {
 }
 
 fn progress(doors: &Doors, asked: &[String]) -> RunProgress {
-    let status = Arc::clone(&doors.status.borrow());
+    let status = doors.status_now();
     let StatusReply { running, queue, .. } = StatusReply::new(&status, std::process::id(), &[]);
     RunProgress {
         accepted: Vec::new(),

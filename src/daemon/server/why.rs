@@ -2,32 +2,24 @@
 
 use crate::formats::wire::{Condition, Why};
 use crate::model::{
-    BatteryRule, Configuration, End, Every, MeteredRule, Obstacle, Place, Status, Sync, SyncName, SyncState,
-    SyncStatus, VolumeName, upstreams,
+    BatteryRule, Configuration, End, Every, MeteredRule, Obstacle, Place, Status, Sync, SyncState, SyncStatus,
+    VolumeName, upstreams,
 };
 
-/// Every condition of the first sync that this name means.
-pub(super) fn why(asked: &SyncName, status: &Status, configuration: &Configuration) -> Why {
-    let found = status.syncs.iter().find(|sync| sync.name.answers_to(asked));
-    let sync = found.and_then(|status| configuration.syncs.get(&status.name));
-    let (Some(found), Some(sync)) = (found, sync) else {
-        // The configuration changed between the two; the next call finds it.
-        return Why {
-            sync: asked.to_string(),
-            state: String::new(),
-            freshness: String::new(),
-            conditions: Vec::new(),
-            due: String::new(),
-            next: "the configuration has just changed; ask again".into(),
-        };
-    };
-    Why {
+/// Every condition of a sync.
+pub(super) fn why(found: &SyncStatus, status: &Status, configuration: &Configuration) -> Why {
+    let told = |conditions, due, next| Why {
         sync: found.name.to_string(),
         state: found.state.as_str().into(),
         freshness: found.freshness.as_str().into(),
-        conditions: conditions(found, sync, status, configuration),
-        due: due(found, sync),
-        next: next(found),
+        conditions,
+        due,
+        next,
+    };
+    match configuration.syncs.get(&found.name) {
+        Some(sync) => told(conditions(found, sync, status, configuration), due(found, sync), next(found)),
+        // The configuration changed between the two; the next call finds it.
+        None => told(Vec::new(), String::new(), "the configuration has just changed; ask again".into()),
     }
 }
 
