@@ -6,9 +6,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::ctl::problem::Problem;
-use crate::formats::wire::{Deframer, MAX_REPLY, Mode, Reply, Request};
+use crate::formats::wire::{Deframer, Effort, MAX_REPLY, Mode, Reply, Request};
 
-/// How long an answer may take that needs no work. A look at slow drives is work; reading out the state is not.
+/// How long an answer may take that is no effort.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A connection to a daemon.
@@ -49,9 +49,9 @@ impl Connection {
     /// Sends a request and reads its one reply.
     pub fn ask(&mut self, request: &Request) -> Result<Reply, Problem> {
         self.send(request, Mode::Once)?;
-        match patience(request) {
-            None => self.next(),
-            Some(patience) => self.next_within(patience)?.ok_or(Problem::Silent(patience.as_secs())),
+        match request.method().effort {
+            Effort::Light => self.next_within(PATIENCE)?.ok_or(Problem::Silent(PATIENCE.as_secs())),
+            Effort::Heavy => self.next(),
         }
     }
 
@@ -86,37 +86,6 @@ impl Connection {
             }
             self.deframer.push(buffer.get(..count).unwrap_or_default());
         }
-    }
-}
-
-fn patience(request: &Request) -> Option<Duration> {
-    match request {
-        Request::GetInfo
-        | Request::GetInterfaceDescription { .. }
-        | Request::Status { .. }
-        | Request::Why { .. }
-        | Request::List
-        | Request::Cancel { .. }
-        | Request::Pause { .. }
-        | Request::Resume
-        | Request::Release { .. }
-        | Request::Ping => Some(PATIENCE),
-        // These look at drives, call rsync, read a database, or wait for the end of runs.
-        Request::Scan
-        | Request::Drives
-        | Request::Run { .. }
-        | Request::Approve { .. }
-        | Request::Preview { .. }
-        | Request::Hold { .. }
-        | Request::Mount { .. }
-        | Request::Unmount { .. }
-        | Request::Eject { .. }
-        | Request::Diff { .. }
-        | Request::History { .. }
-        | Request::Snapshots { .. }
-        | Request::Prune { .. }
-        | Request::Prepare { .. }
-        | Request::Doctor => None,
     }
 }
 

@@ -21,7 +21,7 @@ use std::os::unix::net::UnixStream;
 use std::process::ExitCode;
 
 use crate::formats::text::printable;
-use crate::formats::wire::Request;
+use crate::formats::wire::{HistoryLimit, Request};
 use crate::model::StandIn;
 use crate::os::environment::{self, PathOptions, Paths};
 use args::{Arguments, Command, Common, Conversation, DrivesCommand};
@@ -152,7 +152,7 @@ fn converse(
         Conversation::Approve { sync } => orders::approve(connection, output, sync),
         Conversation::Diff { sync } => previews::diff(connection, output, sync),
         Conversation::History { sync, stats, limit } => {
-            reports::history(connection, output, &Request::History { sync, limit, stats })
+            reports::history(connection, output, &Request::History { sync, limit: HistoryLimit(limit), stats })
         }
         Conversation::Snapshots { sync } => reports::snapshots(connection, output, sync),
         Conversation::Prune { syncs, dry_run } => {

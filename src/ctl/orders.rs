@@ -24,7 +24,7 @@ pub fn cancel(connection: &mut Connection, output: &mut Output, syncs: Vec<SyncN
 
 /// `pause`.
 pub fn pause(connection: &mut Connection, output: &mut Output, length: Option<Duration>) -> Result<Exit, Problem> {
-    order(connection, output, &Request::Pause { length }, |_| {
+    order(connection, output, &Request::Pause { seconds: length }, |_| {
         Ok(match length {
             Some(length) => format!("paused for {}; `nbkpctl resume` ends it sooner", duration::format(length)),
             None => "paused until `nbkpctl resume`".to_owned(),

@@ -49,7 +49,9 @@ pub(super) async fn answer(
             tell_history(sync, limit, stats, doors, line).await
         }
         Request::Scan => acknowledge(doors.ask(|answer| Ask::Scan { answer }).await, line).await,
-        Request::Pause { length } => acknowledge(doors.ask(|answer| Ask::Pause { length, answer }).await, line).await,
+        Request::Pause { seconds } => {
+            acknowledge(doors.ask(|answer| Ask::Pause { length: seconds, answer }).await, line).await
+        }
         Request::Resume => acknowledge(doors.ask(|answer| Ask::Resume { answer }).await, line).await,
         Request::Hold { volume } => acknowledge(doors.beg(|answer| Ask::Hold { volume, answer }).await, line).await,
         Request::Release { volume } => {

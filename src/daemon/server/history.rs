@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 use super::asking::Doors;
 use super::wire::{Gone, Line};
 use crate::daemon::keeper::HistoryQuestion;
-use crate::formats::wire::{CallError, Flow, History, Moment, RunEntry, SyncTally, reply_frame};
+use crate::formats::wire::{CallError, Flow, History, HistoryLimit, Moment, RunEntry, SyncTally, reply_frame};
 use crate::model::{Outcome, RunRecord, SyncName};
 use crate::os::history::RUNS;
 
@@ -21,7 +21,7 @@ pub(super) enum Stats {
 /// Tells the newest runs, and the sums over all that history holds if they are wanted.
 pub(super) async fn tell_history(
     sync: Option<SyncName>,
-    limit: u32,
+    limit: HistoryLimit,
     stats: Stats,
     doors: &Doors,
     line: &mut Line,
@@ -29,7 +29,7 @@ pub(super) async fn tell_history(
     if let Err(error) = doors.know(sync.as_slice()) {
         return line.replies.fail(&error).await;
     }
-    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let limit = usize::try_from(limit.0).unwrap_or(usize::MAX);
     let all = usize::try_from(RUNS).unwrap_or(usize::MAX);
     let (answer, answered) = oneshot::channel();
     let question = HistoryQuestion { sync, limit: if stats == Stats::Wanted { all } else { limit }, answer };

@@ -9,6 +9,7 @@ mod error;
 mod frame;
 mod listing;
 mod moment;
+mod parameters;
 mod request;
 mod results;
 mod status;
@@ -19,7 +20,8 @@ pub use error::CallError;
 pub use frame::{Deframer, FrameTooLong, MAX_DEPTH, MAX_REPLY, MAX_REQUEST, nests_within};
 pub use listing::{DriveEntry, Drives, GroupEntry, Listing, SyncEntry, VolumeEntry};
 pub use moment::Moment;
-pub use request::{METHODS, Request};
+pub use parameters::HistoryLimit;
+pub use request::{Effort, METHODS, Method, Request};
 pub use results::{
     AcceptedSync, Approved, Cancelled, ClosedDrive, Condition, DiffSummary, Done, History, InterfaceDescription,
     Mounted, Prepared, PreparedSync, PreviewEnd, PreviewLine, PreviewLineKind, Pruned, PrunedSnapshot, RunEnd,
