@@ -14,3 +14,4 @@ mod description;
 mod limits;
 mod rig;
 mod runs;
+mod strangers;
