@@ -3,6 +3,7 @@
 pub mod args;
 mod bars;
 mod client;
+mod command_error;
 mod config;
 pub mod demo;
 mod doctor;
@@ -11,7 +12,6 @@ mod output;
 mod pages;
 mod polkit;
 mod previews;
-mod problem;
 mod render;
 mod reports;
 mod runs;
@@ -22,18 +22,20 @@ use std::process::ExitCode;
 
 use crate::formats::text::printable;
 use crate::formats::wire::{HistoryLimit, Request};
-use crate::model::StandIn;
+use crate::model::{Pruning, StandIn};
 use crate::os::environment::{self, PathOptions, Paths};
 use args::{Arguments, Command, Common, Conversation, DrivesCommand};
 use client::Connection;
+use command_error::{CommandError, Exit};
 use output::{Form, Output};
-use problem::{Exit, Problem};
-use render::prune::Pruning;
 use runs::Patience;
 
 /// Does what the command line asks for. `alone` opens a conversation with a daemon that lives in this process, for
 /// commands that need none to run; it gives an exit code and a sentence if that is not possible.
-pub fn run(arguments: Arguments, alone: impl FnOnce(&Paths, StandIn) -> Result<UnixStream, (u8, String)>) -> ExitCode {
+pub fn perform(
+    arguments: Arguments,
+    alone: impl FnOnce(&Paths, StandIn) -> Result<UnixStream, (u8, String)>,
+) -> ExitCode {
     let mut output = Output::new(&arguments.common);
 
     obey(arguments, &mut output, alone).unwrap_or_else(|problem| {
@@ -44,7 +46,7 @@ pub fn run(arguments: Arguments, alone: impl FnOnce(&Paths, StandIn) -> Result<U
     })
 }
 
-fn tell(problem: &Problem, output: &mut Output) {
+fn tell(problem: &CommandError, output: &mut Output) {
     let text = problem.to_string();
     let lines: Vec<_> = text.lines().map(printable).collect();
     match lines.as_slice() {
@@ -58,7 +60,7 @@ fn obey(
     arguments: Arguments,
     output: &mut Output,
     alone: impl FnOnce(&Paths, StandIn) -> Result<UnixStream, (u8, String)>,
-) -> Result<ExitCode, Problem> {
+) -> Result<ExitCode, CommandError> {
     let Arguments { common, command } = arguments;
     let ended = match command {
         Command::Demo(arguments) => return Ok(demo::demo(&arguments)),
@@ -78,7 +80,7 @@ fn obey(
     ended.map(ExitCode::from)
 }
 
-fn paths(common: &Common) -> Result<Paths, Problem> {
+fn paths(common: &Common) -> Result<Paths, CommandError> {
     let options = PathOptions {
         config: common.config.clone(),
         socket: common.socket.clone(),
@@ -101,10 +103,11 @@ fn connect(
     paths: &Paths,
     output: &mut Output,
     alone: impl FnOnce(&Paths, StandIn) -> Result<UnixStream, (u8, String)>,
-) -> Result<(Connection, Company), Problem> {
+) -> Result<(Connection, Company), CommandError> {
     match Connection::open(&paths.socket) {
-        Err(Problem::NotRunning(_)) if command.works_alone() => {
-            let stream = alone(paths, StandIn::Works).map_err(|(code, sentence)| Problem::Alone(code, sentence))?;
+        Err(CommandError::NotRunning(_)) if command.works_alone() => {
+            let stream =
+                alone(paths, StandIn::Works).map_err(|(code, sentence)| CommandError::Alone(code, sentence))?;
             if output.form() == Form::Text && command.changes_backups() {
                 output.remark("nbkpd is not running; this process does the work");
             }
@@ -115,9 +118,9 @@ fn connect(
 }
 
 /// A daemon of our own goes away only when a signal stops this process.
-fn told_by(company: Company, problem: Problem) -> Problem {
+fn told_by(company: Company, problem: CommandError) -> CommandError {
     match (company, problem) {
-        (Company::Own, Problem::Vanished | Problem::VanishedAmid) => Problem::Stopped,
+        (Company::Own, CommandError::Vanished | CommandError::VanishedAmid) => CommandError::Stopped,
         (Company::Own | Company::Daemon, problem) => problem,
     }
 }
@@ -127,11 +130,11 @@ fn converse(
     mut connection: Connection,
     company: Company,
     output: &mut Output,
-) -> Result<Exit, Problem> {
+) -> Result<Exit, CommandError> {
     let connection = &mut connection;
     match command {
         Conversation::Status { syncs, watch: false } => reports::status(connection, output, syncs),
-        Conversation::Status { syncs, watch: true } => watch::watch(connection, output, syncs),
+        Conversation::Status { syncs, watch: true } => watch::follow_status(connection, output, syncs),
         Conversation::Why { sync } => reports::why(connection, output, sync),
         Conversation::Scan => reports::scan(connection, output),
         Conversation::List => reports::list(connection, output),
@@ -139,7 +142,7 @@ fn converse(
         Conversation::Run(options) => {
             // Nobody else would do what is only queued.
             let stays = options.wait || company == Company::Own;
-            runs::run(connection, output, options, if stays { Patience::Stays } else { Patience::Leaves })
+            runs::request_runs(connection, output, options, if stays { Patience::Stays } else { Patience::Leaves })
         }
         Conversation::Cancel { syncs } => orders::cancel(connection, output, syncs),
         Conversation::Pause { length } => orders::pause(connection, output, length),
@@ -152,7 +155,7 @@ fn converse(
         Conversation::Approve { sync } => orders::approve(connection, output, sync),
         Conversation::Diff { sync } => previews::diff(connection, output, sync),
         Conversation::History { sync, stats, limit } => {
-            reports::history(connection, output, &Request::History { sync, limit: HistoryLimit(limit), stats })
+            reports::show_history(connection, output, &Request::History { sync, limit: HistoryLimit(limit), stats })
         }
         Conversation::Snapshots { sync } => reports::snapshots(connection, output, sync),
         Conversation::Prune { syncs, dry_run } => {

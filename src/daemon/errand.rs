@@ -4,7 +4,7 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
 use crate::daemon::ask::Refusal;
 use crate::formats::wire::{Diagnosis, Prepared, PreviewEnd, PreviewLine, Pruned, Snapshots};
-use crate::model::SyncName;
+use crate::model::{Pruning, SyncName};
 
 /// An errand; an empty list of syncs means all.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,15 +19,6 @@ pub enum Errand {
     Prune(Vec<SyncName>, Pruning),
     /// Test everything that backups depend on.
     Doctor,
-}
-
-/// Whether pruning is meant.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Pruning {
-    /// It is.
-    Real,
-    /// It is only told what would go.
-    Pretended,
 }
 
 /// An errand on its way.

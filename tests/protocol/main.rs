@@ -11,6 +11,7 @@
 mod calls;
 mod crowd;
 mod description;
+mod golden;
 mod limits;
 mod rig;
 mod runs;

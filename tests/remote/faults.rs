@@ -12,7 +12,7 @@ use crate::sshd::{Sshd, eventually, sh, signal_one};
 
 fn codes(report: &RunReport) -> Vec<&'static str> {
     match &report.conclusion {
-        Conclusion::Skipped(obstacles) => obstacles.iter().map(nbkp::model::Obstacle::code).collect(),
+        Conclusion::Skipped(obstacles) => obstacles.iter().map(|obstacle| obstacle.code().as_str()).collect(),
         other => panic!("not skipped: {other:?}"),
     }
 }

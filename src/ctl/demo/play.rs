@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::formats::text;
 use crate::formats::wire::{RunEntry, RunningEntry};
-use crate::model::BootTime;
+use crate::model::{BootTime, Outcome};
 use crate::os::clock;
 
 use super::drive::{DemoDrive, become_a_machine};
@@ -201,7 +201,7 @@ fn watch_run(sandbox: &mut Sandbox, before: Option<&str>) -> Result<RunEntry, De
             && before != Some(run.id.as_str())
         {
             end_progress();
-            return if run.outcome == "ok" { Ok(run) } else { Err(ended_badly(&run)) };
+            return if run.outcome.is(Outcome::Ok) { Ok(run) } else { Err(ended_badly(&run)) };
         }
         sandbox.pause(Duration::from_millis(100))?;
     }

@@ -11,13 +11,13 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
 use crate::daemon::ask::{Ask, Prospect, Refusal};
-use crate::daemon::errand::{Errand, ErrandNews, ErrandOrder, ErrandResult, Pruning};
+use crate::daemon::errand::{Errand, ErrandNews, ErrandOrder, ErrandResult};
 use crate::daemon::worker::preview::{self, Change, Preview};
 use crate::formats::text::shell_words;
 use crate::formats::wire::{
-    Diagnosis, DiffSummary, Prepared, PreviewEnd, PreviewLine, PreviewLineKind, Pruned, Snapshots, SyncProblem,
+    Diagnosis, DiffSummary, Prepared, PreviewEnd, PreviewLine, PreviewLineKind, Pruned, Snapshots, SyncProblem, Term,
 };
-use crate::model::{Conclusion, Obstacle, SnapshotKind, SyncName};
+use crate::model::{Conclusion, Obstacle, Pruning, SnapshotKind, SyncName};
 use crate::os::ssh::SshPlace;
 
 /// Runs errands until nobody can order any more.
@@ -140,7 +140,7 @@ fn previewed(prospects: &[Prospect], news: &mpsc::Sender<ErrandNews>, ssh: &SshP
 
 /// The command, the changes and what would follow, line by line.
 fn lines(prospect: &Prospect, found: &Preview) -> Vec<PreviewLine> {
-    let line = |kind, text| PreviewLine { sync: prospect.sync.name.to_string(), kind, text };
+    let line = |kind, text| PreviewLine { sync: prospect.sync.name.to_string(), kind: Term::Known(kind), text };
     let mut lines = vec![line(PreviewLineKind::Command, shell_words(&found.command))];
     lines.extend(found.changes.iter().map(|change| {
         let text = match change {

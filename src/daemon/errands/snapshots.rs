@@ -5,7 +5,6 @@ use std::path::Path;
 
 use super::{sentence, sentences};
 use crate::daemon::ask::Prospect;
-use crate::daemon::errand::Pruning;
 use crate::daemon::job::RemoteEnd;
 use crate::daemon::worker::prune::{PruneError, Victim, prune_at, victims};
 use crate::daemon::worker::server::errands::Far;
@@ -13,7 +12,7 @@ use crate::daemon::worker::snapshots_at;
 use crate::decide::retention::{self, Candidate, Verdict};
 use crate::formats::sentinel;
 use crate::formats::wire::{PrunedSnapshot, SnapshotEntry};
-use crate::model::{Conclusion, End, Keep, Obstacle, PresentVolume, SnapshotKind, Standing, VolumeSight};
+use crate::model::{Conclusion, End, Keep, Obstacle, PresentVolume, Pruning, SnapshotKind, Standing, VolumeSight};
 use crate::os::clock;
 use crate::os::confine::confine_writes;
 use crate::os::directory::{Directory, DirectoryError, Reach};
@@ -42,7 +41,7 @@ fn entries(prospect: &Prospect, finished: &[Candidate], path: impl Fn(&str) -> S
     let entry = |decision: &retention::Decision| {
         let name = decision.name.to_string();
         let keep = match &decision.verdict {
-            Verdict::Keep(reasons) => reasons.iter().map(ToString::to_string).collect(),
+            Verdict::Keep(reasons) => reasons.iter().map(|reason| (*reason).into()).collect(),
             Verdict::Prune(_) => Vec::new(),
         };
         let standing = finished.iter().find(|snapshot| snapshot.name == decision.name).map(|found| found.standing);
@@ -51,11 +50,7 @@ fn entries(prospect: &Prospect, finished: &[Candidate], path: impl Fn(&str) -> S
             path: path(&name),
             name,
             keep,
-            standing: match standing {
-                Some(Standing::Good) | None => "good".into(),
-                Some(Standing::Partial) => "partial".into(),
-                Some(Standing::Suspect) => "suspect".into(),
-            },
+            standing: Some(standing.unwrap_or(Standing::Good).into()),
         }
     };
     decisions.iter().map(entry).collect()

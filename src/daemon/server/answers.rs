@@ -12,9 +12,9 @@ use super::runs::follow_runs;
 use super::why;
 use super::wire::{Gone, Line};
 use crate::daemon::ask::Ask;
-use crate::daemon::errand::{Errand, Pruning};
+use crate::daemon::errand::Errand;
 use crate::formats::wire::{
-    Approved, CallError, Cancelled, ClosedDrive, DESCRIPTION, Done, Drives, Flow, INTERFACE, InterfaceDescription,
+    Approved, CallError, Cancelled, ClosedDrive, DESCRIPTION, DoneReply, Drives, Flow, INTERFACE, InterfaceDescription,
     Listing, Mode, Mounted, Request, SERVICE_DESCRIPTION, SERVICE_INTERFACE, ServiceInfo, StatusReply, reply_frame,
 };
 use crate::model::{Status, SyncName, VolumeName, WhenDone};
@@ -29,7 +29,7 @@ pub(super) async fn answer(
     match request {
         Request::GetInfo => line.replies.end(&service_info()).await,
         Request::GetInterfaceDescription { interface } => describe(interface, line).await,
-        Request::Ping => line.replies.end(&Done {}).await,
+        Request::Ping => line.replies.end(&DoneReply {}).await,
         Request::Status { syncs } => status(&syncs, doors, line).await,
         Request::Why { sync } => {
             let status = doors.status_now();
@@ -75,10 +75,7 @@ pub(super) async fn answer(
         Request::Preview { syncs } => errand(Errand::Preview(syncs), doors, places, line).await,
         Request::Diff { sync } => errand(Errand::Preview(vec![sync]), doors, places, line).await,
         Request::Snapshots { syncs } => errand(Errand::Snapshots(syncs), doors, places, line).await,
-        Request::Prune { syncs, dry_run } => {
-            let pruning = if dry_run { Pruning::Pretended } else { Pruning::Real };
-            errand(Errand::Prune(syncs, pruning), doors, places, line).await
-        }
+        Request::Prune { syncs, dry_run } => errand(Errand::Prune(syncs, dry_run), doors, places, line).await,
         Request::Prepare { syncs } => errand(Errand::Prepare(syncs), doors, places, line).await,
         Request::Doctor => errand(Errand::Doctor, doors, places, line).await,
     }
@@ -86,7 +83,7 @@ pub(super) async fn answer(
 
 /// Says that it is done, or why not.
 async fn acknowledge(answer: Result<(), CallError>, line: &mut Line) -> Result<(), Gone> {
-    line.replies.conclude(answer.map(|()| Done {})).await
+    line.replies.conclude(answer.map(|()| DoneReply {})).await
 }
 
 async fn close(volume: VolumeName, then: WhenDone, doors: &Doors, line: &mut Line) -> Result<(), Gone> {

@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 use super::asking::Doors;
 use super::wire::{Gone, Line};
 use crate::daemon::keeper::HistoryQuestion;
-use crate::formats::wire::{CallError, Flow, History, HistoryLimit, Moment, RunEntry, SyncTally, reply_frame};
+use crate::formats::wire::{CallError, Flow, HistoryLimit, HistoryReply, Moment, RunEntry, SyncTally, reply_frame};
 use crate::model::{Outcome, RunRecord, SyncName};
 use crate::os::history::RUNS;
 
@@ -56,7 +56,7 @@ fn frame(records: &[RunRecord], limit: usize, stats: Stats) -> Vec<u8> {
         Stats::Unwanted => None,
     };
     let runs = records.iter().take(limit).map(RunEntry::in_history).collect();
-    reply_frame(&History { runs, stats }, Flow::Ends)
+    reply_frame(&HistoryReply { runs, stats }, Flow::Ends)
 }
 
 fn tallies(records: &[RunRecord]) -> Vec<SyncTally> {

@@ -12,7 +12,7 @@ use super::answers::answer;
 use super::asking::Doors;
 use super::errands::ERRANDS;
 use super::wire::{Crowd, Incoming, Line, Replies};
-use crate::formats::wire::{Call, CallError, Mode, Request};
+use crate::formats::wire::{CallError, MethodCall, Mode, Request};
 use crate::os::socket::is_admitted;
 
 /// How many clients are served at once.
@@ -72,7 +72,7 @@ async fn hold(stream: UnixStream, doors: Doors, crowd: watch::Receiver<Crowd>, e
                 return;
             }
         };
-        let call = match Call::read(&frame) {
+        let call = match MethodCall::read(&frame) {
             Ok(call) => call,
             Err(bad) => {
                 let _ = line.replies.fail(&CallError::BadMessage { reason: bad.to_string() }).await;

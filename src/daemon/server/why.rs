@@ -10,8 +10,8 @@ use crate::model::{
 pub(super) fn why(found: &SyncStatus, status: &Status, configuration: &Configuration) -> Why {
     let told = |conditions, due, next| Why {
         sync: found.name.to_string(),
-        state: found.state.as_str().into(),
-        freshness: found.freshness.as_str().into(),
+        state: found.state.into(),
+        freshness: found.freshness.into(),
         conditions,
         due,
         next,

@@ -6,7 +6,6 @@ use std::path::Path;
 
 use toml::{Table, Value};
 
-use super::layer::SNAPSHOTS;
 use super::volumes::WHEN_DONE;
 use super::{NOTIFY, named};
 use crate::formats::duration;
@@ -189,7 +188,7 @@ fn sync(page: &mut Page, sync: &Sync, destination: &str) {
     page.line("source", text(&sync.source));
     page.line("destination", text(destination));
     page.line("enabled", Value::Boolean(sync.enabled));
-    page.line("snapshots", text(named(&SNAPSHOTS, &sync.snapshots)));
+    page.line("snapshots", text(sync.snapshots.as_str()));
     page.line("keep", keep(sync.keep));
     page.line("every", text(every(sync.every)));
     page.line("max-age", sync.max_age.map_or_else(|| text("off"), |age| text(duration::format(age))));

@@ -13,8 +13,9 @@ mod parameters;
 mod request;
 mod results;
 mod status;
+mod term;
 
-pub use call::{BadMessage, Call, Flow, Mode, Parameters, Reply, reply_frame};
+pub use call::{BadMessage, Flow, MethodCall, Mode, Parameters, Reply, reply_frame};
 pub use diagnosis::{Diagnosis, FindingEntry, TestedEntry};
 pub use error::CallError;
 pub use frame::{Deframer, FrameTooLong, MAX_DEPTH, MAX_REPLY, MAX_REQUEST, nests_within};
@@ -23,13 +24,15 @@ pub use moment::Moment;
 pub use parameters::HistoryLimit;
 pub use request::{Effort, METHODS, Method, Request};
 pub use results::{
-    AcceptedSync, Approved, Cancelled, ClosedDrive, Condition, DiffSummary, Done, History, InterfaceDescription,
-    Mounted, Prepared, PreparedSync, PreviewEnd, PreviewLine, PreviewLineKind, Pruned, PrunedSnapshot, RunEnd,
-    RunProgress, ServiceInfo, SnapshotEntry, Snapshots, SyncProblem, SyncTally, WholePreview, Why,
+    AcceptedSync, Approved, Cancelled, ClosedDrive, Condition, DiffSummary, DoneReply, HistoryReply,
+    InterfaceDescription, Mounted, Prepared, PreparedSync, PreviewEnd, PreviewLine, PreviewLineKind, Pruned,
+    PrunedSnapshot, RunEnd, RunProgress, ServiceInfo, SnapshotEntry, Snapshots, SyncProblem, SyncTally, WholePreview,
+    Why,
 };
 pub use status::{
     DaemonInfo, Network, ObstacleEntry, RunEntry, RunningEntry, StatusReply, SyncStatusEntry, VolumeStatusEntry,
 };
+pub use term::Term;
 
 /// The interface that the daemon serves.
 pub const INTERFACE: &str = "org.nbkp.Daemon";

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use super::CallError;
-use crate::model::{SyncName, VolumeName};
+use crate::model::{Pruning, SyncName, VolumeName};
 
 /// A type that a parameter can have.
 pub(super) trait Parameter: Sized {
@@ -114,6 +114,23 @@ impl Parameter for bool {
 
     fn write(&self) -> Value {
         json!(self)
+    }
+}
+
+/// Whether it is a dry run.
+impl Parameter for Pruning {
+    const KIND: &'static str = "?bool";
+
+    fn absent() -> Option<Self> {
+        Some(Self::Real)
+    }
+
+    fn read(value: &Value) -> Option<Self> {
+        value.as_bool().map(|dry_run| if dry_run { Self::Pretended } else { Self::Real })
+    }
+
+    fn write(&self) -> Value {
+        json!(*self == Self::Pretended)
     }
 }
 

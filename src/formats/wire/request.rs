@@ -5,8 +5,8 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::parameters::{Given, HistoryLimit, Parameter};
-use super::{Call, CallError, INTERFACE, Mode, SERVICE_INTERFACE};
-use crate::model::{SyncName, VolumeName};
+use super::{CallError, INTERFACE, MethodCall, Mode, SERVICE_INTERFACE};
+use crate::model::{Pruning, SyncName, VolumeName};
 
 /// A method as the interface has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -185,7 +185,7 @@ methods! {
             /// The syncs.
             syncs: Vec<SyncName>,
             /// Whether it is only told what would go.
-            dry_run: bool,
+            dry_run: Pruning,
         };
         /// Make what the ends of these syncs need.
         Heavy Prepare {
@@ -203,7 +203,7 @@ methods! {
 
 impl Request {
     /// Reads a call.
-    pub fn read(call: &Call) -> Result<Self, CallError> {
+    pub fn read(call: &MethodCall) -> Result<Self, CallError> {
         let (interface, name) = call.method.rsplit_once('.').unwrap_or_default();
         let mut given = Given(call.parameters.clone().unwrap_or_default());
         let request = Self::of(interface, name, &mut given)?;
@@ -219,10 +219,10 @@ impl Request {
 
     /// The call that asks for it.
     #[must_use]
-    pub fn call(&self, mode: Mode) -> Call {
+    pub fn call(&self, mode: Mode) -> MethodCall {
         let (method, values) = self.parts();
         let keys = method.parameters.iter().map(|(key, _)| (*key).to_owned());
-        Call::new(&method.full_name(), keys.zip(values).collect(), mode)
+        MethodCall::new(&method.full_name(), keys.zip(values).collect(), mode)
     }
 }
 
@@ -239,7 +239,7 @@ mod tests {
     use super::*;
 
     fn read(text: &str) -> Result<Request, CallError> {
-        Request::read(&Call::read(text.as_bytes()).unwrap())
+        Request::read(&MethodCall::read(text.as_bytes()).unwrap())
     }
 
     /// One request of each kind.
@@ -268,7 +268,7 @@ mod tests {
             Request::Diff { sync: sync.clone() },
             Request::History { sync: Some(sync), limit: HistoryLimit(7), stats: true },
             Request::Snapshots { syncs: syncs.clone() },
-            Request::Prune { syncs: syncs.clone(), dry_run: true },
+            Request::Prune { syncs: syncs.clone(), dry_run: Pruning::Pretended },
             Request::Prepare { syncs },
             Request::Drives,
             Request::Doctor,
@@ -285,7 +285,7 @@ mod tests {
             assert!(METHODS.contains(&request.method()) && call.method == request.method().full_name());
             let mut frame = call.frame();
             frame.pop();
-            let call = Call::read(&frame).unwrap();
+            let call = MethodCall::read(&frame).unwrap();
             assert_eq!(Request::read(&call), Ok(request));
             assert_eq!(call.mode(), Mode::More);
         }
