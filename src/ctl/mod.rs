@@ -24,7 +24,7 @@ use crate::formats::text::printable;
 use crate::formats::wire::{HistoryLimit, Request};
 use crate::model::{Pruning, StandIn};
 use crate::os::environment::{self, PathOptions, Paths};
-use args::{Arguments, Command, Common, Conversation, DrivesCommand};
+use args::{Alone, Arguments, Command, Common, Conversation, DrivesCommand};
 use client::Connection;
 use command_error::{CommandError, Exit};
 use output::{Form, Output};
@@ -105,10 +105,10 @@ fn connect(
     alone: impl FnOnce(&Paths, StandIn) -> Result<UnixStream, (u8, String)>,
 ) -> Result<(Connection, Company), CommandError> {
     match Connection::open(&paths.socket) {
-        Err(CommandError::NotRunning(_)) if command.works_alone() => {
+        Err(CommandError::NotRunning(_)) if command.alone() != Alone::Nothing => {
             let stream =
                 alone(paths, StandIn::Works).map_err(|(code, sentence)| CommandError::Alone(code, sentence))?;
-            if output.form() == Form::Text && command.changes_backups() {
+            if output.form() == Form::Text && command.alone() == Alone::Works {
                 output.remark("nbkpd is not running; this process does the work");
             }
             Ok((Connection::over(stream), Company::Own))

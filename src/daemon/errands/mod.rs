@@ -13,11 +13,11 @@ use tokio::task::JoinSet;
 use crate::daemon::ask::{Ask, Prospect, Refusal};
 use crate::daemon::errand::{Errand, ErrandNews, ErrandOrder, ErrandResult};
 use crate::daemon::worker::preview::{self, Change, Preview};
-use crate::formats::text::shell_words;
+use crate::formats::text::{obstacle_sentences, shell_words};
 use crate::formats::wire::{
     Diagnosis, DiffSummary, Prepared, PreviewEnd, PreviewLine, PreviewLineKind, Pruned, Snapshots, SyncProblem, Term,
 };
-use crate::model::{Conclusion, Obstacle, Pruning, SnapshotKind, SyncName};
+use crate::model::{Conclusion, Pruning, SnapshotKind, SyncName};
 use crate::os::ssh::SshPlace;
 
 /// Runs errands until nobody can order any more.
@@ -99,17 +99,11 @@ async fn on_a_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'stati
 pub(super) fn sentence(conclusion: &Conclusion, sync: &SyncName) -> String {
     match conclusion {
         Conclusion::Ok => "done".into(),
-        Conclusion::Skipped(obstacles) => sentences(obstacles, sync),
+        Conclusion::Skipped(obstacles) => obstacle_sentences(obstacles, sync),
         Conclusion::Interrupted(why) => why.to_string(),
         Conclusion::Failed(failure) => failure.to_string(),
         Conclusion::Held(reason) => reason.to_string(),
     }
-}
-
-/// Obstacles with their hints, for a person.
-pub(super) fn sentences(obstacles: &[Obstacle], sync: &SyncName) -> String {
-    let each: Vec<_> = obstacles.iter().map(|obstacle| format!("{obstacle} ({})", obstacle.hint(sync))).collect();
-    each.join("; ")
 }
 
 fn problem(prospect: &Prospect, message: String) -> SyncProblem {
@@ -121,7 +115,7 @@ fn previewed(prospects: &[Prospect], news: &mpsc::Sender<ErrandNews>, ssh: &SshP
     for prospect in prospects {
         let name = &prospect.sync.name;
         let Some(job) = &prospect.job else {
-            end.problems.push(problem(prospect, sentences(&prospect.obstacles, name)));
+            end.problems.push(problem(prospect, obstacle_sentences(&prospect.obstacles, name)));
             continue;
         };
         match preview::preview(job, ssh) {

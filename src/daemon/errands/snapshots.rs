@@ -3,7 +3,7 @@
 use std::os::fd::AsFd as _;
 use std::path::Path;
 
-use super::{sentence, sentences};
+use super::sentence;
 use crate::daemon::ask::Prospect;
 use crate::daemon::job::RemoteEnd;
 use crate::daemon::worker::prune::{PruneError, Victim, prune_at, victims};
@@ -11,6 +11,7 @@ use crate::daemon::worker::server::errands::Far;
 use crate::daemon::worker::snapshots_at;
 use crate::decide::retention::{self, Candidate, Verdict};
 use crate::formats::sentinel;
+use crate::formats::text::obstacle_sentences;
 use crate::formats::wire::{PrunedSnapshot, SnapshotEntry};
 use crate::model::{Conclusion, End, Keep, Obstacle, PresentVolume, Pruning, SnapshotKind, Standing, VolumeSight};
 use crate::os::clock;
@@ -67,7 +68,7 @@ struct Opened<'a> {
 /// Opens the destination as the last look found it. To read it, it need not be proven.
 fn read(prospect: &Prospect) -> Result<Opened<'_>, String> {
     let VolumeSight::Present(present) = &prospect.destination else {
-        return Err(sentences(&prospect.obstacles, &prospect.sync.name));
+        return Err(obstacle_sentences(&prospect.obstacles, &prospect.sync.name));
     };
     let root = Directory::open_root(&present.root).map_err(|error| told(&error))?;
     let below: &Path = prospect.sync.destination.subdir.as_path();
@@ -211,7 +212,7 @@ fn forbidden(prospect: &Prospect) -> Result<(), String> {
         | Obstacle::ToolMissing { .. } => false,
     };
     let forbidding: Vec<Obstacle> = prospect.obstacles.iter().filter(forbids).cloned().collect();
-    if forbidding.is_empty() { Ok(()) } else { Err(sentences(&forbidding, &prospect.sync.name)) }
+    if forbidding.is_empty() { Ok(()) } else { Err(obstacle_sentences(&forbidding, &prospect.sync.name)) }
 }
 
 fn told(error: &DirectoryError) -> String {

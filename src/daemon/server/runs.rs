@@ -8,6 +8,7 @@ use tokio::time::sleep;
 use super::asking::{Doors, PACE};
 use super::wire::{Gone, Line};
 use crate::daemon::ask::{Accepted, Ask, RequestEnd, Urgency};
+use crate::formats::text::obstacle_sentences;
 use crate::formats::wire::{
     AcceptedSync, CallError, Mode, ObstacleEntry, RunEnd, RunEntry, RunProgress, StatusReply, SyncProblem,
 };
@@ -89,6 +90,5 @@ fn sentence(sync: &SyncName, obstacles: &[Obstacle]) -> String {
     if obstacles.is_empty() {
         return "it was taken out of the queue".into();
     }
-    let each: Vec<_> = obstacles.iter().map(|obstacle| format!("{obstacle} ({})", obstacle.hint(sync))).collect();
-    each.join("; ")
+    obstacle_sentences(obstacles, sync)
 }
