@@ -1,9 +1,15 @@
 //! Replies of the first version, as it sent them: they are read, and written again byte for byte.
 
+use std::fmt::Debug;
+
 use nbkp::formats::wire::{
-    Diagnosis, Flow, HistoryReply, Listing, PreviewLine, Reply, RunEnd, Snapshots, StatusReply, Term, Why, reply_frame,
+    Diagnosis, Flow, HistoryReply, Listing, PreviewLine, PreviewLineKind, Reply, RunEnd, Snapshots, StatusReply, Term,
+    Why, reply_frame,
 };
-use nbkp::model::{FindingCode, Flaw, ObstacleCode, Outcome, Step, SyncState};
+use nbkp::model::{
+    Area, DaemonState, FindingCode, Flaw, Freshness, KeepReason, ObstacleCode, Outcome, Severity, SnapshotKind,
+    Standing, Step, SyncState, Trigger, VolumeKind, Worded,
+};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -13,8 +19,16 @@ fn reply(parameters: &str) -> Reply {
     Reply::read(format!("{{\"parameters\":{parameters}}}").as_bytes()).unwrap().unwrap()
 }
 
-fn same<T: Serialize + DeserializeOwned>(parameters: &str) -> Vec<u8> {
-    reply_frame(&reply(parameters).decode::<T>().unwrap(), Flow::Ends)
+fn same<T: Debug + Serialize + DeserializeOwned>(parameters: &str) -> Vec<u8> {
+    let read: T = reply(parameters).decode().unwrap();
+    assert!(!format!("{read:?}").contains("Other("), "a word has lost its meaning: {read:?}");
+    reply_frame(&read, Flow::Ends)
+}
+
+fn known<T: Worded>(words: &str) {
+    for word in words.split_whitespace() {
+        assert!(T::of_word(word).is_some_and(|known| known.word() == word), "{word}");
+    }
 }
 
 #[test]
@@ -34,6 +48,31 @@ fn old_replies_are_read_and_written_as_they_were() {
         };
         assert_eq!(String::from_utf8(written).unwrap(), format!("{{\"parameters\":{parameters}}}\0"));
     }
+}
+
+/// Words are added and never renamed: history, logs and other programs hold them.
+#[test]
+fn every_word_of_the_first_version_still_means_something() {
+    known::<Area>("daemon state tools neighbours credentials drives volumes syncs");
+    known::<DaemonState>("idle running paused");
+    known::<Freshness>("never fresh overdue");
+    known::<KeepReason>("last hourly daily weekly monthly yearly newest nothing-better all future");
+    known::<ObstacleCode>(
+        "disabled source-volume-absent destination-volume-absent source-not-mounted destination-not-mounted
+         source-sentinel-missing destination-sentinel-missing sentinel-mismatch duplicate-uuid device-unknown
+         not-encrypted host-unreachable host-key-mismatch host-auth-failed wrong-location metered battery outside-hours
+         credential-locked not-authorized read-only not-btrfs no-space upstream-failed held paused backing-off lock-taken
+         tool-missing",
+    );
+    known::<Outcome>("ok skipped interrupted failed held");
+    known::<PreviewLineKind>("command change action");
+    known::<Severity>("error warning note");
+    known::<SnapshotKind>("none btrfs hard-link");
+    known::<Standing>("good partial suspect");
+    known::<Step>("prove lock recover before copy judge flush commit record prune undo");
+    known::<SyncState>("disabled waiting idle queued running held");
+    known::<Trigger>("start drive mount network schedule request configuration retry");
+    known::<VolumeKind>("directory drive server");
 }
 
 #[test]
