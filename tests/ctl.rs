@@ -223,9 +223,9 @@ fn json_is_the_reply_and_nothing_else() {
 fn the_end_of_runs_decides_the_exit_code() {
     let run = |outcome: &str| {
         format!(
-            r#"{{"parameters":{{"accepted":[],"dropped":[],"runs":[{{"sync":"a","id":"r","outcome":"{outcome}","started":
-            "2026-11-22T17:30:00.000Z","finished":"2026-11-22T17:30:01.000Z","trigger":"request","files_transferred":0,
-            "bytes_transferred":0,"error":null}}]}}}}"#
+            r#"{{"parameters":{{"accepted":[],"dropped":[],"runs":[{{"sync":"a","id":"r","outcome":"{outcome}",
+            "started":"2026-11-22T17:30:00.000Z","finished":"2026-11-22T17:30:01.000Z","trigger":"request",
+            "files_transferred":0,"bytes_transferred":0,"error":null}}]}}}}"#
         )
     };
     let nothing = r#"{"parameters":{"accepted":[],"dropped":[],"runs":[]}}"#;
@@ -286,7 +286,8 @@ fn a_daemon_of_another_version_is_a_finding_and_errors_decide_the_exit_code() {
     let reply = |severity: &str| {
         format!(
             r#"{{"parameters":{{"version":"9.9.9","added":"later","findings":[{{"code":"x","severity":"{severity}",
-            "subject":"s","message":"m","fix":"f"}}],"tested":[{{"area":"tools","subject":"s","message":"","codes":["x"]}}]}}}}"#
+            "subject":"s","message":"m","fix":"f"}}],"tested":[{{"area":"tools","subject":"s","message":"",
+            "codes":["x"]}}]}}}}"#
         )
     };
     for (severity, code) in [("error", 1), ("warning", 0), ("note", 0)] {

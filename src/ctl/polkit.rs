@@ -1,5 +1,5 @@
-//! `drives polkit`: the smallest rule that lets a daemon without a session mount its drives, here or on a server. It needs
-//! no daemon.
+//! `drives polkit`: the smallest rule that lets a daemon without a session mount its drives, here or on a server. It
+//! needs no daemon.
 
 use crate::ctl::args::Common;
 use crate::ctl::command_error::{CommandError, Exit};

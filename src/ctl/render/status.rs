@@ -261,17 +261,21 @@ mod tests {
         {"name":"documents","state":"waiting","freshness":"overdue","obstacles":[
             {"code":"destination-volume-absent","message":"drive `usb` is not plugged in","hint":"plug it in"},
             {"code":"held","message":"a hold lies on volume `usb`","hint":"run `nbkpctl release usb`"}],
-          "last_success":"2026-11-13T17:30:00.000Z","last_run":null,"next_due":"2026-11-13T18:30:00.000Z","overdue_at":null},
+          "last_success":"2026-11-13T17:30:00.000Z","last_run":null,"next_due":"2026-11-13T18:30:00.000Z",
+          "overdue_at":null},
         {"name":"mail","state":"idle","freshness":"fresh","obstacles":[],"last_success":"2026-11-22T17:27:00.000Z",
-          "last_run":{"id":"r","outcome":"ok","started":"2026-11-22T17:26:59.000Z","finished":"2026-11-22T17:27:00.000Z",
+          "last_run":{"id":"r","outcome":"ok","started":"2026-11-22T17:26:59.000Z",
+            "finished":"2026-11-22T17:27:00.000Z",
             "trigger":"drive","files_transferred":1,"bytes_transferred":1,"error":null,"warnings":["2 files vanished"]},
           "next_due":"2026-11-22T18:27:00.000Z","overdue_at":null},
         {"name":"photos","state":"running","freshness":"never","obstacles":[],"last_success":null,
-          "last_run":{"id":"r","outcome":"failed","started":"2026-11-22T17:26:59.000Z","finished":"2026-11-22T17:27:00.000Z",
+          "last_run":{"id":"r","outcome":"failed","started":"2026-11-22T17:26:59.000Z",
+            "finished":"2026-11-22T17:27:00.000Z",
             "trigger":"drive","files_transferred":1,"bytes_transferred":1,"error":"no space (make room)"},
           "next_due":null,"overdue_at":null}],
       "queue":["mail"],
-      "running":[{"sync":"photos","run":"r","step":"copy","percent":40,"bytes":1288490188,"rate":35651584,"eta_seconds":125}]}}"#;
+      "running":[{"sync":"photos","run":"r","step":"copy","percent":40,"bytes":1288490188,"rate":35651584,
+        "eta_seconds":125}]}}"#;
 
     fn sample() -> StatusReply {
         Reply::read(SAMPLE.as_bytes()).unwrap().unwrap().decode().unwrap()

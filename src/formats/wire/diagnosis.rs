@@ -121,7 +121,10 @@ mod tests {
         assert_eq!([Severity::Error, Severity::Warning, Severity::Note].map(|s| diagnosis.count(s)), [2, 1, 1]);
         assert!(diagnosis.has(Flaw::Overdue) && !diagnosis.has(Flaw::StateFull));
         let text = json::text(&diagnosis.findings);
-        let expected = r#"{"code":"tool-missing","severity":"error","subject":"rsync","message":"it is missing","fix":"install it"}"#;
+        let expected = concat!(
+            r#"{"code":"tool-missing","severity":"error","subject":"rsync","#,
+            r#""message":"it is missing","fix":"install it"}"#
+        );
         assert!(text.contains(expected), "{text}");
     }
 }
