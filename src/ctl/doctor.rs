@@ -5,10 +5,10 @@ use std::path::Path;
 
 use crate::ctl::client::Connection;
 use crate::ctl::command_error::{CommandError, Exit};
+use crate::ctl::company::{Company, told_by};
 use crate::ctl::config;
 use crate::ctl::output::{Form, Output};
 use crate::ctl::render;
-use crate::ctl::{Company, told_by};
 use crate::decide::diagnosis::daemon;
 use crate::formats::config::Colour;
 use crate::formats::json;

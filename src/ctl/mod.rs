@@ -4,6 +4,7 @@ pub mod args;
 mod bars;
 mod client;
 mod command_error;
+mod company;
 mod config;
 pub mod demo;
 mod doctor;
@@ -24,10 +25,11 @@ use crate::formats::text::printable;
 use crate::formats::wire::{HistoryLimit, Request};
 use crate::model::{Pruning, StandIn};
 use crate::os::environment::{self, PathOptions, Paths};
-use args::{Alone, Arguments, Command, Common, Conversation, DrivesCommand};
+use args::{Arguments, Command, Common, Conversation, DrivesCommand};
 use client::Connection;
 use command_error::{CommandError, Exit};
-use output::{Form, Output};
+use company::{Company, connect, told_by};
+use output::Output;
 use runs::Patience;
 
 /// Does what the command line asks for. `alone` opens a conversation with a daemon that lives in this process, for
@@ -87,42 +89,6 @@ fn paths(common: &Common) -> Result<Paths, CommandError> {
         state_dir: common.state_dir.clone(),
     };
     Ok(environment::paths(&options)?)
-}
-
-/// With whom a command speaks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Company {
-    /// The daemon that runs.
-    Daemon,
-    /// One that lives in this process, and ends with it.
-    Own,
-}
-
-fn connect(
-    command: &Conversation,
-    paths: &Paths,
-    output: &mut Output,
-    alone: impl FnOnce(&Paths, StandIn) -> Result<UnixStream, (u8, String)>,
-) -> Result<(Connection, Company), CommandError> {
-    match Connection::open(&paths.socket) {
-        Err(CommandError::NotRunning(_)) if command.alone() != Alone::Nothing => {
-            let stream =
-                alone(paths, StandIn::Works).map_err(|(code, sentence)| CommandError::Alone(code, sentence))?;
-            if output.form() == Form::Text && command.alone() == Alone::Works {
-                output.remark("nbkpd is not running; this process does the work");
-            }
-            Ok((Connection::over(stream), Company::Own))
-        }
-        opened => opened.map(|connection| (connection, Company::Daemon)),
-    }
-}
-
-/// A daemon of our own goes away only when a signal stops this process.
-fn told_by(company: Company, problem: CommandError) -> CommandError {
-    match (company, problem) {
-        (Company::Own, CommandError::Vanished | CommandError::VanishedAmid) => CommandError::Stopped,
-        (Company::Own | Company::Daemon, problem) => problem,
-    }
 }
 
 fn converse(

@@ -7,6 +7,7 @@ mod call;
 mod diagnosis;
 mod error;
 mod frame;
+mod interface;
 mod listing;
 mod moment;
 mod parameters;
@@ -19,6 +20,7 @@ pub use call::{BadMessage, Flow, MethodCall, Mode, Parameters, Reply, reply_fram
 pub use diagnosis::{Diagnosis, FindingEntry, TestedEntry};
 pub use error::CallError;
 pub use frame::{Deframer, FrameTooLong, MAX_DEPTH, MAX_REPLY, MAX_REQUEST, nests_within};
+pub use interface::{DESCRIPTION, INTERFACE, SERVICE_DESCRIPTION, SERVICE_INTERFACE};
 pub use listing::{DriveEntry, Drives, GroupEntry, Listing, SyncEntry, VolumeEntry};
 pub use moment::Moment;
 pub use parameters::HistoryLimit;
@@ -33,15 +35,3 @@ pub use status::{
     DaemonInfo, Network, ObstacleEntry, RunEntry, RunningEntry, StatusReply, SyncStatusEntry, VolumeStatusEntry,
 };
 pub use term::Term;
-
-/// The interface that the daemon serves.
-pub const INTERFACE: &str = "org.nbkp.Daemon";
-
-/// The standard interface through which a service describes itself.
-pub const SERVICE_INTERFACE: &str = "org.varlink.service";
-
-/// The description of [`INTERFACE`] in Varlink's interface definition language.
-pub const DESCRIPTION: &str = include_str!("org.nbkp.Daemon.varlink");
-
-/// The description of [`SERVICE_INTERFACE`].
-pub const SERVICE_DESCRIPTION: &str = include_str!("org.varlink.service.varlink");
