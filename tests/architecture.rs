@@ -41,13 +41,16 @@ use crate::still_open::STILL_OPEN;
 /// rooms of one height do not know each other. The rooms of the two big floors have heights of their own, which count
 /// between them. In a folder that has rooms in this table, a file that is in none of them is an offence; a room that
 /// is not there yet is none.
-const ROOMS: [(&str, u8); 25] = [
+const ROOMS: [(&str, u8); 29] = [
     ("model", 1),
     ("decide", 2),
     ("formats", 2),
     ("os", 3),
     ("backup", 4),
     ("backup/layout", 1),
+    ("backup/failure", 1),
+    ("backup/job", 1),
+    ("backup/news", 2),
     ("backup/session", 2),
     ("backup/place", 3),
     ("backup/snapshots", 4),
@@ -58,6 +61,7 @@ const ROOMS: [(&str, u8); 25] = [
     ("backup/drives", 5),
     ("backup/errands", 6),
     ("daemon", 5),
+    ("daemon/fatal", 1),
     ("daemon/messages", 1),
     ("daemon/inlets", 2),
     ("daemon/world", 3),

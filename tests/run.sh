@@ -32,6 +32,18 @@ check() {
 
 documentation() { RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps --quiet; }
 
+# Where packages of Python go, each pinned by its hash.
+python_room() {
+    [[ -x $tools/bin/pip ]] && return
+    python3 -m venv "$tools" || { debian_packages /usr/share/doc/python3-venv=python3-venv; python3 -m venv "$tools"; }
+}
+
+# A Varlink client that others wrote. Without it, the test that wants it says so.
+python_client() {
+    "$tools/bin/python3" -c 'import varlink' 2>/dev/null && return
+    python_room && "$tools/bin/pip" install --quiet --require-hashes -r packaging/python.txt
+}
+
 # cargo-deny comes as a ready program where there is one, and is built otherwise. Advisories are not asked for: their
 # database is not always within reach.
 dependencies() {
@@ -39,7 +51,7 @@ dependencies() {
     if ! command -v cargo-deny >/dev/null; then
         deny=$tools/bin/cargo-deny
         if [[ ! -x $deny ]]; then
-            python3 -m venv "$tools" || { debian_packages /usr/share/doc/python3-venv=python3-venv; python3 -m venv "$tools"; }
+            python_room
             "$tools/bin/pip" install --quiet --require-hashes -r packaging/tools.txt \
                 || cargo install cargo-deny --locked --quiet --root "$tools" || return 1
         fi
@@ -108,6 +120,7 @@ check "documentation" documentation
 check "dependencies: licences, bans, sources" dependencies
 check "scripts" scripts
 check "units" units
+python_client
 all_tests
 
 say "the result, after $(((SECONDS - started) / 60)) min $(((SECONDS - started) % 60)) s"

@@ -9,7 +9,7 @@ use nbkp::daemon::start::alone::Alone;
 
 fn main() -> ExitCode {
     let mut work = None;
-    let ended = nbkp::ctl::run(Arguments::parse(), |paths, stand_in| match Alone::start(paths, stand_in) {
+    let ended = nbkp::ctl::perform(Arguments::parse(), |paths, stand_in| match Alone::start(paths, stand_in) {
         Ok((alone, stream)) => {
             work = Some(alone);
             Ok(stream)

@@ -4,7 +4,6 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
-
 use nbkp::backup::drives::unlock;
 use nbkp::daemon::start;
 use nbkp::os::environment::PathOptions;

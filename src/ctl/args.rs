@@ -265,47 +265,33 @@ pub enum Shell {
     Fish,
 }
 
-impl Conversation {
-    /// Whether it writes to drives.
-    #[must_use]
-    pub fn changes_backups(&self) -> bool {
-        match self {
-            Self::Run(options) => !options.dry_run,
-            Self::Prune { dry_run, .. } => !dry_run,
-            Self::Prepare { .. } => true,
-            Self::Status { .. }
-            | Self::Why { .. }
-            | Self::Scan
-            | Self::List
-            | Self::Cancel { .. }
-            | Self::Pause { .. }
-            | Self::Resume
-            | Self::Hold { .. }
-            | Self::Release { .. }
-            | Self::Mount { .. }
-            | Self::Unmount { .. }
-            | Self::Eject { .. }
-            | Self::Approve { .. }
-            | Self::Diff { .. }
-            | Self::History { .. }
-            | Self::Snapshots { .. }
-            | Self::Drives { .. } => false,
-        }
-    }
+/// What a command can do where no daemon runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Alone {
+    /// Nothing: it is about the daemon.
+    Nothing,
+    /// Its work, in this process; no backup is changed.
+    Looks,
+    /// Its work, in this process, by which backups change.
+    Works,
+}
 
-    /// Whether it can do its work without a daemon, in this process.
+impl Conversation {
+    /// What it can do where no daemon runs.
     #[must_use]
-    pub fn works_alone(&self) -> bool {
+    pub fn alone(&self) -> Alone {
         match self {
-            Self::Run(_)
-            | Self::Prepare { .. }
-            | Self::Prune { .. }
+            Self::Run(RunOptions { dry_run: false, .. })
+            | Self::Prune { dry_run: false, .. }
+            | Self::Prepare { .. } => Alone::Works,
+            Self::Run(RunOptions { dry_run: true, .. })
+            | Self::Prune { dry_run: true, .. }
             | Self::Snapshots { .. }
             | Self::Diff { .. }
             | Self::History { .. }
             | Self::Approve { .. }
             | Self::Drives { .. }
-            | Self::List => true,
+            | Self::List => Alone::Looks,
             Self::Status { .. }
             | Self::Why { .. }
             | Self::Scan
@@ -316,7 +302,7 @@ impl Conversation {
             | Self::Release { .. }
             | Self::Mount { .. }
             | Self::Unmount { .. }
-            | Self::Eject { .. } => false,
+            | Self::Eject { .. } => Alone::Nothing,
         }
     }
 }

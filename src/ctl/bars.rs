@@ -5,15 +5,16 @@ use std::io::IsTerminal as _;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
+use crate::ctl::command_error::CommandError;
 use crate::ctl::output::{Detail, Form, Output};
-use crate::ctl::problem::Problem;
 use crate::ctl::render::status::{progress, step};
 use crate::formats::text::printable;
-use crate::formats::wire::RunningEntry;
+use crate::formats::wire::{RunningEntry, Term};
+use crate::model::Step;
 
 /// How the progress of runs is shown.
 #[derive(Debug)]
-pub enum Progress {
+pub enum ProgressView {
     /// Not at all.
     Hidden,
     /// As bars, by sync.
@@ -24,10 +25,10 @@ pub enum Progress {
         bars: BTreeMap<String, ProgressBar>,
     },
     /// As lines: the step of each sync that was told last.
-    Lines(BTreeMap<String, String>),
+    Lines(BTreeMap<String, Term<Step>>),
 }
 
-impl Progress {
+impl ProgressView {
     /// As fits where the command speaks.
     #[must_use]
     pub fn new(output: &Output) -> Self {
@@ -41,7 +42,7 @@ impl Progress {
     }
 
     /// Shows how far the runs are that are under way.
-    pub fn show(&mut self, running: &[RunningEntry], output: &mut Output) -> Result<(), Problem> {
+    pub fn show(&mut self, running: &[RunningEntry], output: &mut Output) -> Result<(), CommandError> {
         match self {
             Self::Hidden => Ok(()),
             Self::Bars { place, bars } => {
@@ -53,7 +54,7 @@ impl Progress {
     }
 
     /// Prints text above the bars, if there are any.
-    pub fn print(&self, text: &str, output: &mut Output) -> Result<(), Problem> {
+    pub fn print(&self, text: &str, output: &mut Output) -> Result<(), CommandError> {
         match self {
             Self::Bars { place, .. } => place.suspend(|| output.print(text)),
             Self::Hidden | Self::Lines(_) => output.print(text),
@@ -84,7 +85,7 @@ fn draw(place: &MultiProgress, bars: &mut BTreeMap<String, ProgressBar>, running
             place.add(ProgressBar::new(100).with_style(style()).with_prefix(prefix).with_message(progress(run)))
         });
         // Behind the copy there are only steps that take no percentage.
-        bar.set_position(run.percent.map_or(if run.step == "copy" { 0 } else { bar.position() }, u64::from));
+        bar.set_position(run.percent.map_or(if run.step.is(Step::Copy) { 0 } else { bar.position() }, u64::from));
         bar.set_message(progress(run));
     }
 }
@@ -94,12 +95,16 @@ fn style() -> ProgressStyle {
     ProgressStyle::with_template("{prefix} {bar:30} {msg}").unwrap_or_else(|_| ProgressStyle::default_bar())
 }
 
-fn tell(told: &mut BTreeMap<String, String>, running: &[RunningEntry], output: &mut Output) -> Result<(), Problem> {
+fn tell(
+    told: &mut BTreeMap<String, Term<Step>>,
+    running: &[RunningEntry],
+    output: &mut Output,
+) -> Result<(), CommandError> {
     for run in running {
         let before = told.insert(run.sync.clone(), run.step.clone());
         let is_new = before.as_ref() != Some(&run.step);
         // The copy is what takes time; the other steps are for those who want to know all.
-        if is_new && (run.step == "copy" || output.detail() == Detail::Full) {
+        if is_new && (run.step.is(Step::Copy) || output.detail() == Detail::Full) {
             output.print(&format!("{}: {}\n", printable(&run.sync), step(&run.step)))?;
         }
     }

@@ -5,10 +5,10 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
 
-use crate::ctl::problem::Problem;
-use crate::formats::wire::{Deframer, MAX_REPLY, Mode, Reply, Request};
+use crate::ctl::command_error::CommandError;
+use crate::formats::wire::{Deframer, Effort, MAX_REPLY, Mode, Reply, Request};
 
-/// How long an answer may take that needs no work. A look at slow drives is work; reading out the state is not.
+/// How long an answer may take that is no effort.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A connection to a daemon.
@@ -20,12 +20,12 @@ pub struct Connection {
 
 impl Connection {
     /// Connects to the daemon that listens at a socket.
-    pub fn open(socket: &Path) -> Result<Self, Problem> {
+    pub fn open(socket: &Path) -> Result<Self, CommandError> {
         UnixStream::connect(socket).map(Self::over).map_err(|error| {
             if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) {
-                Problem::NotRunning(socket.into())
+                CommandError::NotRunning(socket.into())
             } else {
-                Problem::Connect(socket.into(), error)
+                CommandError::Connect(socket.into(), error)
             }
         })
     }
@@ -37,38 +37,38 @@ impl Connection {
     }
 
     /// Sends a request; replies are read with [`Connection::next`].
-    pub fn send(&mut self, request: &Request, mode: Mode) -> Result<(), Problem> {
+    pub fn send(&mut self, request: &Request, mode: Mode) -> Result<(), CommandError> {
         let sent = self.stream.write_all(&request.call(mode).frame());
         match sent {
             // A daemon that turns clients away tells why and hangs up; what it told is still there to be read.
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-            sent => sent.map_err(Problem::Broken),
+            sent => sent.map_err(CommandError::Broken),
         }
     }
 
     /// Sends a request and reads its one reply.
-    pub fn ask(&mut self, request: &Request) -> Result<Reply, Problem> {
+    pub fn ask(&mut self, request: &Request) -> Result<Reply, CommandError> {
         self.send(request, Mode::Once)?;
-        match patience(request) {
-            None => self.next(),
-            Some(patience) => self.next_within(patience)?.ok_or(Problem::Silent(patience.as_secs())),
+        match request.method().effort {
+            Effort::Light => self.next_within(PATIENCE)?.ok_or(CommandError::Silent(PATIENCE.as_secs())),
+            Effort::Heavy => self.next(),
         }
     }
 
     /// Reads the next reply, however long it takes; an error reply becomes a problem.
-    pub fn next(&mut self) -> Result<Reply, Problem> {
-        self.stream.set_read_timeout(None).map_err(Problem::Broken)?;
+    pub fn next(&mut self) -> Result<Reply, CommandError> {
+        self.stream.set_read_timeout(None).map_err(CommandError::Broken)?;
         // Without a time limit there is always a reply or a problem.
-        self.read()?.ok_or(Problem::Vanished)
+        self.read()?.ok_or(CommandError::Vanished)
     }
 
     /// Reads the next reply; `None` if nothing comes for this long.
-    pub fn next_within(&mut self, limit: Duration) -> Result<Option<Reply>, Problem> {
-        self.stream.set_read_timeout(Some(limit)).map_err(Problem::Broken)?;
+    pub fn next_within(&mut self, limit: Duration) -> Result<Option<Reply>, CommandError> {
+        self.stream.set_read_timeout(Some(limit)).map_err(CommandError::Broken)?;
         self.read()
     }
 
-    fn read(&mut self) -> Result<Option<Reply>, Problem> {
+    fn read(&mut self) -> Result<Option<Reply>, CommandError> {
         let mut buffer = [0; 16 * 1024];
         loop {
             if let Some(frame) = self.deframer.next_frame()? {
@@ -79,44 +79,17 @@ impl Connection {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
                 Err(error) if error.kind() == io::ErrorKind::ConnectionReset => 0,
-                Err(error) => return Err(Problem::Broken(error)),
+                Err(error) => return Err(CommandError::Broken(error)),
             };
             if count == 0 {
-                return Err(if self.deframer.is_amid_a_frame() { Problem::VanishedAmid } else { Problem::Vanished });
+                return Err(if self.deframer.is_amid_a_frame() {
+                    CommandError::VanishedAmid
+                } else {
+                    CommandError::Vanished
+                });
             }
             self.deframer.push(buffer.get(..count).unwrap_or_default());
         }
-    }
-}
-
-fn patience(request: &Request) -> Option<Duration> {
-    match request {
-        Request::GetInfo
-        | Request::GetInterfaceDescription { .. }
-        | Request::Status { .. }
-        | Request::Why { .. }
-        | Request::List
-        | Request::Cancel { .. }
-        | Request::Pause { .. }
-        | Request::Resume
-        | Request::Release { .. }
-        | Request::Ping => Some(PATIENCE),
-        // These look at drives, call rsync, read a database, or wait for the end of runs.
-        Request::Scan
-        | Request::Drives
-        | Request::Run { .. }
-        | Request::Approve { .. }
-        | Request::Preview { .. }
-        | Request::Hold { .. }
-        | Request::Mount { .. }
-        | Request::Unmount { .. }
-        | Request::Eject { .. }
-        | Request::Diff { .. }
-        | Request::History { .. }
-        | Request::Snapshots { .. }
-        | Request::Prune { .. }
-        | Request::Prepare { .. }
-        | Request::Doctor => None,
     }
 }
 
@@ -125,7 +98,7 @@ mod tests {
     use std::os::unix::net::UnixListener;
 
     use super::*;
-    use crate::formats::wire::{CallError, Done, Flow, reply_frame};
+    use crate::formats::wire::{CallError, DoneReply, Flow, reply_frame};
 
     fn pair() -> (Connection, UnixStream) {
         let (ours, theirs) = UnixStream::pair().unwrap();
@@ -135,8 +108,8 @@ mod tests {
     #[test]
     fn replies_are_read_in_their_order_however_they_arrive() {
         let (mut connection, mut daemon) = pair();
-        let mut frames = reply_frame(&Done {}, Flow::Continues);
-        frames.extend(reply_frame(&Done {}, Flow::Ends));
+        let mut frames = reply_frame(&DoneReply {}, Flow::Continues);
+        frames.extend(reply_frame(&DoneReply {}, Flow::Ends));
         let (first, second) = frames.split_at(5);
         daemon.write_all(first).unwrap();
         assert!(connection.next_within(Duration::from_millis(1)).unwrap().is_none());
@@ -148,7 +121,7 @@ mod tests {
     #[test]
     fn what_is_sent_is_what_was_asked() {
         let (mut connection, mut daemon) = pair();
-        daemon.write_all(&reply_frame(&Done {}, Flow::Ends)).unwrap();
+        daemon.write_all(&reply_frame(&DoneReply {}, Flow::Ends)).unwrap();
         connection.ask(&Request::Ping).unwrap();
         let mut sent = [0; 512];
         let length = daemon.read(&mut sent).unwrap();
@@ -159,32 +132,32 @@ mod tests {
     fn a_daemon_that_vanishes_is_told_apart_from_one_that_says_no() {
         let (mut connection, daemon) = pair();
         drop(daemon);
-        assert!(matches!(connection.ask(&Request::Ping), Err(Problem::Vanished)));
+        assert!(matches!(connection.ask(&Request::Ping), Err(CommandError::Vanished)));
 
         let (mut connection, mut daemon) = pair();
         daemon.write_all(b"{\"param").unwrap();
         drop(daemon);
-        assert!(matches!(connection.next(), Err(Problem::VanishedAmid)));
+        assert!(matches!(connection.next(), Err(CommandError::VanishedAmid)));
 
         let (mut connection, mut daemon) = pair();
         daemon.write_all(&CallError::TooManyConnections { limit: 64 }.frame()).unwrap();
         drop(daemon);
-        let refused = Problem::Refused(CallError::TooManyConnections { limit: 64 }).to_string();
+        let refused = CommandError::Refused(CallError::TooManyConnections { limit: 64 }).to_string();
         assert_eq!(connection.ask(&Request::Ping).unwrap_err().to_string(), refused);
 
         let (mut connection, mut daemon) = pair();
         daemon.write_all(b"hello\0").unwrap();
-        assert!(matches!(connection.next(), Err(Problem::Unreadable(_))));
+        assert!(matches!(connection.next(), Err(CommandError::Unreadable(_))));
     }
 
     #[test]
     fn a_socket_without_a_listener_means_that_no_daemon_runs() {
         let directory = tempfile::tempdir().unwrap();
         let socket = directory.path().join("sock");
-        assert!(matches!(Connection::open(&socket), Err(Problem::NotRunning(_))));
+        assert!(matches!(Connection::open(&socket), Err(CommandError::NotRunning(_))));
         let listener = UnixListener::bind(&socket).unwrap();
         assert!(Connection::open(&socket).is_ok());
         drop(listener);
-        assert!(matches!(Connection::open(&socket), Err(Problem::NotRunning(_))));
+        assert!(matches!(Connection::open(&socket), Err(CommandError::NotRunning(_))));
     }
 }

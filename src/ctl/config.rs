@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use crate::ctl::args::{Common, ConfigCommand};
+use crate::ctl::command_error::{CommandError, Exit};
 use crate::ctl::output::{Form, Output};
-use crate::ctl::problem::{Exit, Problem};
 use crate::formats::config::{self, Colour, Context, Mistakes};
 use crate::formats::json;
 use crate::formats::text::{count, printable};
@@ -13,7 +13,7 @@ use crate::os::config_file;
 use crate::os::environment::{self, PathOptions, Paths};
 
 /// Checks or shows the configuration.
-pub fn config(command: ConfigCommand, common: &Common, output: &mut Output) -> Result<Exit, Problem> {
+pub fn config(command: ConfigCommand, common: &Common, output: &mut Output) -> Result<Exit, CommandError> {
     match command {
         ConfigCommand::Check { file } => check(&paths(common, file)?, output),
         ConfigCommand::Show => show(&paths(common, None)?, output),
@@ -22,15 +22,15 @@ pub fn config(command: ConfigCommand, common: &Common, output: &mut Output) -> R
 }
 
 /// Where the configuration is. The other paths need not be known here.
-pub(super) fn paths(common: &Common, file: Option<PathBuf>) -> Result<Paths, Problem> {
+pub(super) fn paths(common: &Common, file: Option<PathBuf>) -> Result<Paths, CommandError> {
     let config = file.or_else(|| common.config.clone());
     let options = PathOptions { config, socket: Some(PathBuf::new()), state_dir: Some(PathBuf::new()) };
     Ok(environment::paths(&options)?)
 }
 
-fn check(paths: &Paths, output: &mut Output) -> Result<Exit, Problem> {
+fn check(paths: &Paths, output: &mut Output) -> Result<Exit, CommandError> {
     let file = paths.config.display().to_string();
-    let read = read(paths)?;
+    let read = read_configuration(paths)?;
     match output.form() {
         Form::Json => {
             let mistakes = read.as_ref().map_or_else(Mistakes::to_list, |_| &[]);
@@ -51,8 +51,8 @@ fn praise(file: &Path, configuration: &Configuration) -> String {
     format!("{} has no mistakes: {syncs}, {volumes}", printable(&file.display().to_string()))
 }
 
-fn show(paths: &Paths, output: &mut Output) -> Result<Exit, Problem> {
-    let configuration = match read(paths)? {
+fn show(paths: &Paths, output: &mut Output) -> Result<Exit, CommandError> {
+    let configuration = match read_configuration(paths)? {
         Ok(configuration) => configuration,
         Err(mistakes) => {
             output.complain_at_length(&mistakes.render(Colour::Styled));
@@ -63,7 +63,7 @@ fn show(paths: &Paths, output: &mut Output) -> Result<Exit, Problem> {
     match output.form() {
         Form::Text => output.print(&text)?,
         Form::Json => {
-            let unreadable = || Problem::Failed("could not write the configuration as JSON".to_owned());
+            let unreadable = || CommandError::Failed("could not write the configuration as JSON".to_owned());
             output.print_json(&json::of_toml(&text).ok_or_else(unreadable)?)?;
         }
     }
@@ -71,7 +71,7 @@ fn show(paths: &Paths, output: &mut Output) -> Result<Exit, Problem> {
 }
 
 /// Reads the configuration.
-pub(super) fn read(paths: &Paths) -> Result<Result<Configuration, Mistakes>, Problem> {
+pub(super) fn read_configuration(paths: &Paths) -> Result<Result<Configuration, Mistakes>, CommandError> {
     let bytes = config_file::read(&paths.config)?;
     let context = Context { file: paths.config.clone(), home: paths.home.clone() };
     Ok(config::parse_bytes(&bytes, &context))

@@ -4,11 +4,11 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 
 use crate::ctl::client::Connection;
+use crate::ctl::command_error::{CommandError, Exit};
+use crate::ctl::company::{Company, told_by};
 use crate::ctl::config;
 use crate::ctl::output::{Form, Output};
-use crate::ctl::problem::{Exit, Problem};
 use crate::ctl::render;
-use crate::ctl::{Company, told_by};
 use crate::decide::diagnosis::daemon;
 use crate::formats::config::Colour;
 use crate::formats::json;
@@ -22,28 +22,28 @@ pub fn doctor(
     paths: &Paths,
     output: &mut Output,
     alone: impl FnOnce(&Paths, StandIn) -> Result<UnixStream, (u8, String)>,
-) -> Result<Exit, Problem> {
+) -> Result<Exit, CommandError> {
     let diagnosis = match Connection::open(&paths.socket) {
         Ok(connection) => {
             let diagnosis = asked(connection)?;
             let first = daemon::version(&diagnosis.version, env!("CARGO_PKG_VERSION"), &service::command("restart"));
             diagnosis.behind(&first)
         }
-        Err(Problem::NotRunning(socket)) => without_daemon(paths, &socket, alone)?,
+        Err(CommandError::NotRunning(socket)) => without_daemon(paths, &socket, alone)?,
         Err(problem) => return Err(problem),
     };
     match output.form() {
         Form::Json => output.print_json(&json::text(&diagnosis))?,
         Form::Text => output.print(&render::doctor::diagnosis(&diagnosis, output.detail()))?,
     }
-    if diagnosis.has(Flaw::ConfigurationRefused.code()) {
+    if diagnosis.has(Flaw::ConfigurationRefused) {
         show_mistakes(paths, output);
         return Ok(Exit::Usage);
     }
     Ok(if diagnosis.count(Severity::Error) > 0 { Exit::Failed } else { Exit::Fine })
 }
 
-fn asked(mut connection: Connection) -> Result<Diagnosis, Problem> {
+fn asked(mut connection: Connection) -> Result<Diagnosis, CommandError> {
     Ok(connection.ask(&Request::Doctor)?.decode()?)
 }
 
@@ -52,7 +52,7 @@ fn without_daemon(
     paths: &Paths,
     socket: &Path,
     alone: impl FnOnce(&Paths, StandIn) -> Result<UnixStream, (u8, String)>,
-) -> Result<Diagnosis, Problem> {
+) -> Result<Diagnosis, CommandError> {
     let rest = match unusable(paths) {
         Some(refused) => Diagnosis::new(&[refused]),
         None => match alone(paths, StandIn::Looks) {
@@ -65,7 +65,7 @@ fn without_daemon(
 
 /// The configuration file, if it cannot be used.
 fn unusable(paths: &Paths) -> Option<Examined> {
-    let why = match config::read(paths) {
+    let why = match config::read_configuration(paths) {
         Ok(Ok(_)) => return None,
         Ok(Err(mistakes)) => mistakes.summary(),
         Err(problem) => problem.sentence(),
@@ -84,7 +84,7 @@ fn cannot_begin(sentence: &str) -> Examined {
 /// With their carets, as `config check` shows them.
 fn show_mistakes(paths: &Paths, output: &mut Output) {
     if output.form() == Form::Text
-        && let Ok(Err(mistakes)) = config::read(paths)
+        && let Ok(Err(mistakes)) = config::read_configuration(paths)
     {
         output.complain_at_length(&mistakes.render(Colour::Styled));
     }

@@ -3,6 +3,8 @@
 pub mod args;
 mod bars;
 mod client;
+mod command_error;
+mod company;
 mod config;
 pub mod demo;
 mod doctor;
@@ -11,7 +13,6 @@ mod output;
 mod pages;
 mod polkit;
 mod previews;
-mod problem;
 mod render;
 mod reports;
 mod runs;
@@ -20,20 +21,24 @@ mod watch;
 use std::os::unix::net::UnixStream;
 use std::process::ExitCode;
 
-use crate::formats::text::printable;
-use crate::formats::wire::Request;
-use crate::model::StandIn;
-use crate::os::environment::{self, PathOptions, Paths};
 use args::{Arguments, Command, Common, Conversation, DrivesCommand};
 use client::Connection;
-use output::{Form, Output};
-use problem::{Exit, Problem};
-use render::prune::Pruning;
+use command_error::{CommandError, Exit};
+use company::{Company, connect, told_by};
+use output::Output;
 use runs::Patience;
+
+use crate::formats::text::printable;
+use crate::formats::wire::{HistoryLimit, Request};
+use crate::model::{Pruning, StandIn};
+use crate::os::environment::{self, PathOptions, Paths};
 
 /// Does what the command line asks for. `alone` opens a conversation with a daemon that lives in this process, for
 /// commands that need none to run; it gives an exit code and a sentence if that is not possible.
-pub fn run(arguments: Arguments, alone: impl FnOnce(&Paths, StandIn) -> Result<UnixStream, (u8, String)>) -> ExitCode {
+pub fn perform(
+    arguments: Arguments,
+    alone: impl FnOnce(&Paths, StandIn) -> Result<UnixStream, (u8, String)>,
+) -> ExitCode {
     let mut output = Output::new(&arguments.common);
 
     obey(arguments, &mut output, alone).unwrap_or_else(|problem| {
@@ -44,7 +49,7 @@ pub fn run(arguments: Arguments, alone: impl FnOnce(&Paths, StandIn) -> Result<U
     })
 }
 
-fn tell(problem: &Problem, output: &mut Output) {
+fn tell(problem: &CommandError, output: &mut Output) {
     let text = problem.sentence();
     let lines: Vec<_> = text.lines().map(printable).collect();
     match lines.as_slice() {
@@ -58,7 +63,7 @@ fn obey(
     arguments: Arguments,
     output: &mut Output,
     alone: impl FnOnce(&Paths, StandIn) -> Result<UnixStream, (u8, String)>,
-) -> Result<ExitCode, Problem> {
+) -> Result<ExitCode, CommandError> {
     let Arguments { common, command } = arguments;
     let ended = match command {
         Command::Demo(arguments) => return Ok(demo::demo(&arguments)),
@@ -78,7 +83,7 @@ fn obey(
     ended.map(ExitCode::from)
 }
 
-fn paths(common: &Common) -> Result<Paths, Problem> {
+fn paths(common: &Common) -> Result<Paths, CommandError> {
     let options = PathOptions {
         config: common.config.clone(),
         socket: common.socket.clone(),
@@ -87,51 +92,16 @@ fn paths(common: &Common) -> Result<Paths, Problem> {
     Ok(environment::paths(&options)?)
 }
 
-/// With whom a command speaks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Company {
-    /// The daemon that runs.
-    Daemon,
-    /// One that lives in this process, and ends with it.
-    Own,
-}
-
-fn connect(
-    command: &Conversation,
-    paths: &Paths,
-    output: &mut Output,
-    alone: impl FnOnce(&Paths, StandIn) -> Result<UnixStream, (u8, String)>,
-) -> Result<(Connection, Company), Problem> {
-    match Connection::open(&paths.socket) {
-        Err(Problem::NotRunning(_)) if command.works_alone() => {
-            let stream = alone(paths, StandIn::Works).map_err(|(code, sentence)| Problem::Alone(code, sentence))?;
-            if output.form() == Form::Text && command.changes_backups() {
-                output.remark("nbkpd is not running; this process does the work");
-            }
-            Ok((Connection::over(stream), Company::Own))
-        }
-        opened => opened.map(|connection| (connection, Company::Daemon)),
-    }
-}
-
-/// A daemon of our own goes away only when a signal stops this process.
-fn told_by(company: Company, problem: Problem) -> Problem {
-    match (company, problem) {
-        (Company::Own, Problem::Vanished | Problem::VanishedAmid) => Problem::Stopped,
-        (Company::Own | Company::Daemon, problem) => problem,
-    }
-}
-
 fn converse(
     command: Conversation,
     mut connection: Connection,
     company: Company,
     output: &mut Output,
-) -> Result<Exit, Problem> {
+) -> Result<Exit, CommandError> {
     let connection = &mut connection;
     match command {
         Conversation::Status { syncs, watch: false } => reports::status(connection, output, syncs),
-        Conversation::Status { syncs, watch: true } => watch::watch(connection, output, syncs),
+        Conversation::Status { syncs, watch: true } => watch::follow_status(connection, output, syncs),
         Conversation::Why { sync } => reports::why(connection, output, sync),
         Conversation::Scan => reports::scan(connection, output),
         Conversation::List => reports::list(connection, output),
@@ -139,7 +109,7 @@ fn converse(
         Conversation::Run(options) => {
             // Nobody else would do what is only queued.
             let stays = options.wait || company == Company::Own;
-            runs::run(connection, output, options, if stays { Patience::Stays } else { Patience::Leaves })
+            runs::request_runs(connection, output, options, if stays { Patience::Stays } else { Patience::Leaves })
         }
         Conversation::Cancel { syncs } => orders::cancel(connection, output, syncs),
         Conversation::Pause { length } => orders::pause(connection, output, length),
@@ -152,7 +122,7 @@ fn converse(
         Conversation::Approve { sync } => orders::approve(connection, output, sync),
         Conversation::Diff { sync } => previews::diff(connection, output, sync),
         Conversation::History { sync, stats, limit } => {
-            reports::history(connection, output, &Request::History { sync, limit, stats })
+            reports::show_history(connection, output, &Request::History { sync, limit: HistoryLimit(limit), stats })
         }
         Conversation::Snapshots { sync } => reports::snapshots(connection, output, sync),
         Conversation::Prune { syncs, dry_run } => {

@@ -3,15 +3,15 @@
 use std::time::Duration;
 
 use crate::ctl::client::Connection;
+use crate::ctl::command_error::{CommandError, Exit};
 use crate::ctl::output::{Form, Output};
-use crate::ctl::problem::{Exit, Problem};
 use crate::formats::duration;
 use crate::formats::text::{listed, printable};
 use crate::formats::wire::{Approved, Cancelled, ClosedDrive, Mounted, Reply, Request};
 use crate::model::{SyncName, VolumeName};
 
 /// `cancel`.
-pub fn cancel(connection: &mut Connection, output: &mut Output, syncs: Vec<SyncName>) -> Result<Exit, Problem> {
+pub fn cancel(connection: &mut Connection, output: &mut Output, syncs: Vec<SyncName>) -> Result<Exit, CommandError> {
     order(connection, output, &Request::Cancel { syncs }, |reply| {
         let Cancelled { cancelled } = reply.decode()?;
         Ok(if cancelled.is_empty() {
@@ -23,8 +23,8 @@ pub fn cancel(connection: &mut Connection, output: &mut Output, syncs: Vec<SyncN
 }
 
 /// `pause`.
-pub fn pause(connection: &mut Connection, output: &mut Output, length: Option<Duration>) -> Result<Exit, Problem> {
-    order(connection, output, &Request::Pause { length }, |_| {
+pub fn pause(connection: &mut Connection, output: &mut Output, length: Option<Duration>) -> Result<Exit, CommandError> {
+    order(connection, output, &Request::Pause { seconds: length }, |_| {
         Ok(match length {
             Some(length) => format!("paused for {}; `nbkpctl resume` ends it sooner", duration::format(length)),
             None => "paused until `nbkpctl resume`".to_owned(),
@@ -33,24 +33,24 @@ pub fn pause(connection: &mut Connection, output: &mut Output, length: Option<Du
 }
 
 /// `resume`.
-pub fn resume(connection: &mut Connection, output: &mut Output) -> Result<Exit, Problem> {
+pub fn resume(connection: &mut Connection, output: &mut Output) -> Result<Exit, CommandError> {
     order(connection, output, &Request::Resume, |_| Ok("resumed: what is possible and due runs again".to_owned()))
 }
 
 /// `hold`.
-pub fn hold(connection: &mut Connection, output: &mut Output, volume: VolumeName) -> Result<Exit, Problem> {
+pub fn hold(connection: &mut Connection, output: &mut Output, volume: VolumeName) -> Result<Exit, CommandError> {
     let sentence = format!("a hold lies on `{volume}`, and nothing runs on it; `nbkpctl release {volume}` ends it");
     order(connection, output, &Request::Hold { volume }, |_| Ok(sentence))
 }
 
 /// `release`.
-pub fn release(connection: &mut Connection, output: &mut Output, volume: VolumeName) -> Result<Exit, Problem> {
+pub fn release(connection: &mut Connection, output: &mut Output, volume: VolumeName) -> Result<Exit, CommandError> {
     let sentence = format!("`{volume}` is used again");
     order(connection, output, &Request::Release { volume }, |_| Ok(sentence))
 }
 
 /// `mount`.
-pub fn mount(connection: &mut Connection, output: &mut Output, volume: VolumeName) -> Result<Exit, Problem> {
+pub fn mount(connection: &mut Connection, output: &mut Output, volume: VolumeName) -> Result<Exit, CommandError> {
     let begin = format!("`{volume}` is mounted at");
     let end = format!("`nbkpctl eject {volume}` closes it");
     order(connection, output, &Request::Mount { volume }, |reply| {
@@ -60,7 +60,7 @@ pub fn mount(connection: &mut Connection, output: &mut Output, volume: VolumeNam
 }
 
 /// `unmount` and `eject`.
-pub fn close(connection: &mut Connection, output: &mut Output, request: &Request) -> Result<Exit, Problem> {
+pub fn close(connection: &mut Connection, output: &mut Output, request: &Request) -> Result<Exit, CommandError> {
     let reply = connection.ask(request)?;
     let ClosedDrive { safe_to_remove, message, .. } = reply.decode()?;
     match output.form() {
@@ -72,7 +72,7 @@ pub fn close(connection: &mut Connection, output: &mut Output, request: &Request
 }
 
 /// `approve`.
-pub fn approve(connection: &mut Connection, output: &mut Output, sync: SyncName) -> Result<Exit, Problem> {
+pub fn approve(connection: &mut Connection, output: &mut Output, sync: SyncName) -> Result<Exit, CommandError> {
     let nothing = format!("nothing of `{sync}` waits for approval");
     order(connection, output, &Request::Approve { sync }, |reply| {
         let Approved { approved } = reply.decode()?;
@@ -85,8 +85,8 @@ fn order(
     connection: &mut Connection,
     output: &mut Output,
     request: &Request,
-    sentence: impl FnOnce(&Reply) -> Result<String, Problem>,
-) -> Result<Exit, Problem> {
+    sentence: impl FnOnce(&Reply) -> Result<String, CommandError>,
+) -> Result<Exit, CommandError> {
     let reply = connection.ask(request)?;
     match output.form() {
         Form::Json => output.print_json(&reply.parameters)?,

@@ -6,7 +6,7 @@ use anstream::adapter::strip_str;
 use anstream::{AutoStream, ColorChoice};
 
 use crate::ctl::args::{Common, When};
-use crate::ctl::problem::Problem;
+use crate::ctl::command_error::CommandError;
 use crate::os::environment;
 
 /// For whom a command speaks.
@@ -71,24 +71,24 @@ impl Output {
         }
     }
 
-    /// From now on an output that takes nothing (a full disk, a pipe that nobody reads) does not end the command: what it
-    /// began goes on.
+    /// From now on an output that takes nothing (a full disk, a pipe that nobody reads) does not end the command: what
+    /// it began goes on.
     pub fn go_on_unheard(&mut self) {
         self.lost = Lost::IsKept(None);
     }
 
     /// Tells at the end of the work what could not be printed meanwhile.
-    pub fn unheard(&mut self) -> Result<(), Problem> {
+    pub fn unheard(&mut self) -> Result<(), CommandError> {
         match std::mem::replace(&mut self.lost, Lost::EndsIt) {
-            Lost::IsKept(Some(error)) => Err(Problem::Output(error)),
+            Lost::IsKept(Some(error)) => Err(CommandError::Output(error)),
             Lost::IsKept(None) | Lost::EndsIt => Ok(()),
         }
     }
 
-    fn written(&mut self, done: io::Result<()>) -> Result<(), Problem> {
+    fn written(&mut self, done: io::Result<()>) -> Result<(), CommandError> {
         match (done, &mut self.lost) {
             (Ok(()), _) => Ok(()),
-            (Err(error), Lost::EndsIt) => Err(Problem::Output(error)),
+            (Err(error), Lost::EndsIt) => Err(CommandError::Output(error)),
             (Err(error), Lost::IsKept(first)) => {
                 first.get_or_insert(error);
                 Ok(())
@@ -109,19 +109,19 @@ impl Output {
     }
 
     /// Prints what was asked for; nothing if it is empty.
-    pub fn print(&mut self, text: &str) -> Result<(), Problem> {
+    pub fn print(&mut self, text: &str) -> Result<(), CommandError> {
         let done = self.stdout.write_all(text.as_bytes()).and_then(|()| self.stdout.flush());
         self.written(done)
     }
 
     /// Prints bytes that are not for a terminal: scripts and manual pages.
-    pub fn print_unchanged(&mut self, bytes: &[u8]) -> Result<(), Problem> {
+    pub fn print_unchanged(&mut self, bytes: &[u8]) -> Result<(), CommandError> {
         let mut stdout = self.stdout.as_inner();
-        stdout.write_all(bytes).and_then(|()| stdout.flush()).map_err(Problem::Output)
+        stdout.write_all(bytes).and_then(|()| stdout.flush()).map_err(CommandError::Output)
     }
 
     /// Draws lines from the upper left corner of the terminal, and clears the rest of it.
-    pub fn draw(&mut self, lines: &[&str]) -> Result<(), Problem> {
+    pub fn draw(&mut self, lines: &[&str]) -> Result<(), CommandError> {
         // Without colour the usual way would take the movements of the cursor out, too.
         let is_plain = self.stdout.current_choice() == ColorChoice::Never;
         let mut screen = String::from("\u{1b}[H");
@@ -131,16 +131,16 @@ impl Output {
         }
         screen.push_str("\u{1b}[J");
         let mut terminal = self.stdout.as_inner();
-        terminal.write_all(screen.as_bytes()).and_then(|()| terminal.flush()).map_err(Problem::Output)
+        terminal.write_all(screen.as_bytes()).and_then(|()| terminal.flush()).map_err(CommandError::Output)
     }
 
     /// Prints a JSON document on a line of its own.
-    pub fn print_json(&mut self, document: &str) -> Result<(), Problem> {
+    pub fn print_json(&mut self, document: &str) -> Result<(), CommandError> {
         self.print(&format!("{document}\n"))
     }
 
     /// Prints a sentence that says that all went well, unless only what was asked for is wanted.
-    pub fn confirm(&mut self, sentence: &str) -> Result<(), Problem> {
+    pub fn confirm(&mut self, sentence: &str) -> Result<(), CommandError> {
         if self.detail == Detail::Brief { Ok(()) } else { self.print(&format!("{sentence}\n")) }
     }
 

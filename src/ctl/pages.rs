@@ -4,11 +4,11 @@ use clap::CommandFactory as _;
 use clap_mangen::Man;
 
 use crate::ctl::args::{Arguments, Shell};
+use crate::ctl::command_error::{CommandError, Exit};
 use crate::ctl::output::Output;
-use crate::ctl::problem::{Exit, Problem};
 
 /// `completions`.
-pub fn completions(shell: Shell, output: &mut Output) -> Result<Exit, Problem> {
+pub fn completions(shell: Shell, output: &mut Output) -> Result<Exit, CommandError> {
     let mut command = Arguments::command();
     let mut script = Vec::new();
     let shell = match shell {
@@ -21,19 +21,20 @@ pub fn completions(shell: Shell, output: &mut Output) -> Result<Exit, Problem> {
 }
 
 /// `man`.
-pub fn manual(about: Option<&str>, output: &mut Output) -> Result<Exit, Problem> {
+pub fn manual(about: Option<&str>, output: &mut Output) -> Result<Exit, CommandError> {
     let mut command = Arguments::command();
     // This gives every command its full name and the options that all of them have.
     command.build();
     let (command, title) = match about {
         None => (command, "nbkpctl".to_owned()),
         Some(name) => {
-            let unknown = || Problem::Usage(format!("nbkpctl has no command {name:?}; `nbkpctl --help` shows all"));
+            let unknown =
+                || CommandError::Usage(format!("nbkpctl has no command {name:?}; `nbkpctl --help` shows all"));
             let found = command.get_subcommands().find(|command| command.get_name() == name).ok_or_else(unknown)?;
             (found.clone(), format!("nbkpctl-{name}"))
         }
     };
     let mut page = Vec::new();
-    Man::new(command).title(title).render(&mut page).map_err(Problem::Output)?;
+    Man::new(command).title(title).render(&mut page).map_err(CommandError::Output)?;
     output.print_unchanged(&page).map(|()| Exit::Fine)
 }

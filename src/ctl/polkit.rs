@@ -1,10 +1,10 @@
-//! `drives polkit`: the smallest rule that lets a daemon without a session mount its drives, here or on a server. It needs
-//! no daemon.
+//! `drives polkit`: the smallest rule that lets a daemon without a session mount its drives, here or on a server. It
+//! needs no daemon.
 
 use crate::ctl::args::Common;
+use crate::ctl::command_error::{CommandError, Exit};
 use crate::ctl::config;
 use crate::ctl::output::{Form, Output};
-use crate::ctl::problem::{Exit, Problem};
 use crate::decide::permission::{permission, permission_at};
 use crate::formats::config::Colour;
 use crate::formats::polkit;
@@ -14,13 +14,13 @@ use crate::os::causes::chain;
 use crate::os::{account, disks, environment, hosts};
 
 /// Prints the rule for whoever asks; with a volume, that for the account at the server of this volume.
-pub fn polkit(common: &Common, volume: Option<&VolumeName>, output: &mut Output) -> Result<Exit, Problem> {
+pub fn polkit(common: &Common, volume: Option<&VolumeName>, output: &mut Output) -> Result<Exit, CommandError> {
     if environment::is_root() && volume.is_none() {
         let sentence =
             "root needs no rule: udisks2 lets it do everything; call this as the user whose nbkpd mounts drives";
         return without_rule("root", sentence, output);
     }
-    let configuration = match config::read(&config::paths(common, None)?)? {
+    let configuration = match config::read_configuration(&config::paths(common, None)?)? {
         Ok(configuration) => configuration,
         Err(mistakes) => {
             output.complain_at_length(&mistakes.render(Colour::Styled));
@@ -37,7 +37,7 @@ pub fn polkit(common: &Common, volume: Option<&VolumeName>, output: &mut Output)
     if name == "root" {
         return without_rule("root", "ssh enters as root, which needs no rule: udisks2 lets it do everything", output);
     }
-    let user: AccountName = name.parse().map_err(|_| Problem::Failed(unwritable(&name)))?;
+    let user: AccountName = name.parse().map_err(|_| CommandError::Failed(unwritable(&name)))?;
     if permission.uuids.is_empty() {
         for gap in &permission.gaps {
             output.remark(&printable(&gap.to_string()));
@@ -59,8 +59,8 @@ pub fn polkit(common: &Common, volume: Option<&VolumeName>, output: &mut Output)
     Ok(Exit::Fine)
 }
 
-fn own_name() -> Result<String, Problem> {
-    account::own_name().map_err(|error| Problem::Failed(format!("could not {}", chain(&error))))
+fn own_name() -> Result<String, CommandError> {
+    account::own_name().map_err(|error| CommandError::Failed(format!("could not {}", chain(&error))))
 }
 
 fn plugged_in(output: &mut Output) -> Vec<BlockDevice> {
@@ -70,28 +70,30 @@ fn plugged_in(output: &mut Output) -> Vec<BlockDevice> {
     })
 }
 
-fn server_of(configuration: &Configuration, volume: &VolumeName) -> Result<ServerKey, Problem> {
+fn server_of(configuration: &Configuration, volume: &VolumeName) -> Result<ServerKey, CommandError> {
     match configuration.volumes.get(volume).map(|volume| &volume.root) {
         Some(VolumeRoot::Server(server)) => Ok(server.key()),
         Some(VolumeRoot::Directory(_) | VolumeRoot::Drive(_)) => {
-            Err(Problem::Failed(format!("volume `{volume}` is on no server; leave out `--volume`")))
+            Err(CommandError::Failed(format!("volume `{volume}` is on no server; leave out `--volume`")))
         }
-        None => Err(Problem::Failed(format!("no volume is called `{volume}`; `nbkpctl list` shows all"))),
+        None => Err(CommandError::Failed(format!("no volume is called `{volume}`; `nbkpctl list` shows all"))),
     }
 }
 
 /// The account that ssh enters: the one that the endpoints name, or else that of `~/.ssh/config`.
-fn account_at(configuration: &Configuration, server: &ServerKey) -> Result<String, Problem> {
+fn account_at(configuration: &Configuration, server: &ServerKey) -> Result<String, CommandError> {
     let routes: Vec<Route> = server.0.iter().filter_map(|endpoint| configuration.route(endpoint)).collect();
     let named = routes.iter().find_map(|route| route.endpoint.user.clone());
     let asked = || routes.first().and_then(hosts::account);
     named.or_else(asked).ok_or_else(|| {
         let endpoint = server.0.first().map(ToString::to_string).unwrap_or_default();
-        Problem::Failed(format!("nobody knows which account ssh enters; write `user` into [ssh-endpoints.{endpoint}]"))
+        CommandError::Failed(format!(
+            "nobody knows which account ssh enters; write `user` into [ssh-endpoints.{endpoint}]"
+        ))
     })
 }
 
-fn without_rule(user: &str, sentence: &str, output: &mut Output) -> Result<Exit, Problem> {
+fn without_rule(user: &str, sentence: &str, output: &mut Output) -> Result<Exit, CommandError> {
     match output.form() {
         Form::Json => output.print_json(&polkit::json(user, &Permission::default(), ""))?,
         // Standard output may be on its way into a file of rules.

@@ -2,8 +2,8 @@
 
 use crate::ctl::args::RunOptions;
 use crate::ctl::client::Connection;
+use crate::ctl::command_error::{CommandError, Exit};
 use crate::ctl::output::{Detail, Form, Output};
-use crate::ctl::problem::{Exit, Problem};
 use crate::ctl::render;
 use crate::ctl::render::page::{Tone, paint};
 use crate::formats::json;
@@ -12,14 +12,14 @@ use crate::formats::wire::{Flow, Mode, PreviewEnd, PreviewLine, PreviewLineKind,
 use crate::model::SyncName;
 
 /// `run --dry-run`.
-pub fn dry_run(connection: &mut Connection, output: &mut Output, options: RunOptions) -> Result<Exit, Problem> {
+pub fn dry_run(connection: &mut Connection, output: &mut Output, options: RunOptions) -> Result<Exit, CommandError> {
     let end = tell(connection, output, &Request::Preview { syncs: options.syncs }, |_| true)?;
     Ok(if options.strict && end.syncs.is_empty() { Exit::NothingRan } else { Exit::Fine })
 }
 
 /// `diff`.
-pub fn diff(connection: &mut Connection, output: &mut Output, sync: SyncName) -> Result<Exit, Problem> {
-    let end = tell(connection, output, &Request::Diff { sync }, |line| line.kind == PreviewLineKind::Change)?;
+pub fn diff(connection: &mut Connection, output: &mut Output, sync: SyncName) -> Result<Exit, CommandError> {
+    let end = tell(connection, output, &Request::Diff { sync }, |line| line.kind.is(PreviewLineKind::Change))?;
     Ok(if end.problems.is_empty() { Exit::Fine } else { Exit::Failed })
 }
 
@@ -28,7 +28,7 @@ fn tell(
     output: &mut Output,
     request: &Request,
     is_wanted: impl Fn(&PreviewLine) -> bool,
-) -> Result<PreviewEnd, Problem> {
+) -> Result<PreviewEnd, CommandError> {
     connection.send(request, Mode::More)?;
     let mut gathered = Vec::new();
     let mut shown = String::new();

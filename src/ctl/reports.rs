@@ -1,56 +1,63 @@
 //! Commands that ask once and show the answer.
 
 use crate::ctl::client::Connection;
+use crate::ctl::command_error::{CommandError, Exit};
 use crate::ctl::output::{Form, Output};
-use crate::ctl::problem::{Exit, Problem};
 use crate::ctl::render;
-use crate::ctl::render::prune::Pruning;
-use crate::formats::wire::{History, Prepared, Pruned, Reply, Request, Snapshots};
-use crate::model::SyncName;
+use crate::formats::wire::{HistoryReply, Prepared, Pruned, Reply, Request, Snapshots};
+use crate::model::{Pruning, SyncName};
 use crate::os::clock;
 
 /// `status`.
-pub fn status(connection: &mut Connection, output: &mut Output, syncs: Vec<SyncName>) -> Result<Exit, Problem> {
+pub fn status(connection: &mut Connection, output: &mut Output, syncs: Vec<SyncName>) -> Result<Exit, CommandError> {
     show(connection, output, &Request::Status { syncs }, |reply, output| {
         Ok(render::status::status(&reply.decode()?, &clock::now(), output.detail()))
     })
 }
 
 /// `scan`.
-pub fn scan(connection: &mut Connection, output: &mut Output) -> Result<Exit, Problem> {
+pub fn scan(connection: &mut Connection, output: &mut Output) -> Result<Exit, CommandError> {
     connection.ask(&Request::Scan)?;
     status(connection, output, Vec::new())
 }
 
 /// `why`.
-pub fn why(connection: &mut Connection, output: &mut Output, sync: SyncName) -> Result<Exit, Problem> {
+pub fn why(connection: &mut Connection, output: &mut Output, sync: SyncName) -> Result<Exit, CommandError> {
     show(connection, output, &Request::Why { sync }, |reply, _| {
         Ok(render::why::why(&reply.decode()?, &clock::now().zone))
     })
 }
 
 /// `list`.
-pub fn list(connection: &mut Connection, output: &mut Output) -> Result<Exit, Problem> {
+pub fn list(connection: &mut Connection, output: &mut Output) -> Result<Exit, CommandError> {
     show(connection, output, &Request::List, |reply, _| Ok(render::listing::listing(&reply.decode()?)))
 }
 
 /// `drives`.
-pub fn drives(connection: &mut Connection, output: &mut Output) -> Result<Exit, Problem> {
+pub fn drives(connection: &mut Connection, output: &mut Output) -> Result<Exit, CommandError> {
     show(connection, output, &Request::Drives, |reply, output| {
         Ok(render::drives::drives(&reply.decode()?, output.detail()))
     })
 }
 
 /// `history`; the request is the whole question.
-pub fn history(connection: &mut Connection, output: &mut Output, question: &Request) -> Result<Exit, Problem> {
+pub fn show_history(
+    connection: &mut Connection,
+    output: &mut Output,
+    question: &Request,
+) -> Result<Exit, CommandError> {
     show(connection, output, question, |reply, output| {
-        let history: History = reply.decode()?;
+        let history: HistoryReply = reply.decode()?;
         Ok(render::history::history(&history, &clock::now(), output.detail()))
     })
 }
 
 /// `snapshots`.
-pub fn snapshots(connection: &mut Connection, output: &mut Output, sync: Option<SyncName>) -> Result<Exit, Problem> {
+pub fn snapshots(
+    connection: &mut Connection,
+    output: &mut Output,
+    sync: Option<SyncName>,
+) -> Result<Exit, CommandError> {
     let request = Request::Snapshots { syncs: sync.into_iter().collect() };
     show(connection, output, &request, |reply, output| {
         let snapshots: Snapshots = reply.decode()?;
@@ -64,8 +71,8 @@ pub fn prune(
     output: &mut Output,
     syncs: Vec<SyncName>,
     pruning: Pruning,
-) -> Result<Exit, Problem> {
-    let reply = connection.ask(&Request::Prune { syncs, dry_run: pruning == Pruning::Pretended })?;
+) -> Result<Exit, CommandError> {
+    let reply = connection.ask(&Request::Prune { syncs, dry_run: pruning })?;
     let pruned: Pruned = reply.decode()?;
     answer(output, &reply, || render::prune::pruned(&pruned, pruning))?;
     let left = pruning == Pruning::Real && pruned.pruned.iter().any(|snapshot| !snapshot.removed);
@@ -73,7 +80,7 @@ pub fn prune(
 }
 
 /// `prepare`.
-pub fn prepare(connection: &mut Connection, output: &mut Output, syncs: Vec<SyncName>) -> Result<Exit, Problem> {
+pub fn prepare(connection: &mut Connection, output: &mut Output, syncs: Vec<SyncName>) -> Result<Exit, CommandError> {
     let reply = connection.ask(&Request::Prepare { syncs })?;
     let prepared: Prepared = reply.decode()?;
     let detail = output.detail();
@@ -86,8 +93,8 @@ fn show(
     connection: &mut Connection,
     output: &mut Output,
     request: &Request,
-    text: impl FnOnce(&Reply, &Output) -> Result<String, Problem>,
-) -> Result<Exit, Problem> {
+    text: impl FnOnce(&Reply, &Output) -> Result<String, CommandError>,
+) -> Result<Exit, CommandError> {
     let reply = connection.ask(request)?;
     match output.form() {
         Form::Json => output.print_json(&reply.parameters)?,
@@ -99,7 +106,7 @@ fn show(
     Ok(Exit::Fine)
 }
 
-fn answer(output: &mut Output, reply: &Reply, text: impl FnOnce() -> String) -> Result<(), Problem> {
+fn answer(output: &mut Output, reply: &Reply, text: impl FnOnce() -> String) -> Result<(), CommandError> {
     match output.form() {
         Form::Json => output.print_json(&reply.parameters),
         Form::Text => output.print(&text()),

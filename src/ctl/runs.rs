@@ -3,12 +3,13 @@
 use std::collections::BTreeSet;
 
 use crate::ctl::args::RunOptions;
-use crate::ctl::bars::Progress;
+use crate::ctl::bars::ProgressView;
 use crate::ctl::client::Connection;
+use crate::ctl::command_error::{CommandError, Exit};
 use crate::ctl::output::{Detail, Form, Output};
-use crate::ctl::problem::{Exit, Problem};
 use crate::ctl::render;
-use crate::formats::wire::{Flow, Mode, Reply, Request, RunEnd, RunProgress};
+use crate::formats::wire::{Flow, Mode, Reply, Request, RunEnd, RunProgress, Term};
+use crate::model::Outcome;
 use crate::os::clock;
 
 /// Whether the command stays until the runs have ended.
@@ -21,12 +22,12 @@ pub enum Patience {
 }
 
 /// `run`.
-pub fn run(
+pub fn request_runs(
     connection: &mut Connection,
     output: &mut Output,
     options: RunOptions,
     patience: Patience,
-) -> Result<Exit, Problem> {
+) -> Result<Exit, CommandError> {
     let request = Request::Run { syncs: options.syncs, force: options.force };
     output.go_on_unheard();
     let end = match patience {
@@ -35,7 +36,7 @@ pub fn run(
     };
     let ran = match patience {
         Patience::Leaves => end.accepted.iter().any(|sync| sync.queued),
-        Patience::Stays => end.runs.iter().any(|run| run.outcome != "skipped"),
+        Patience::Stays => end.runs.iter().any(|run| !run.outcome.is(Outcome::Skipped)),
     };
     match (worst(&end), ran) {
         (Exit::Fine, false) if options.strict => Ok(Exit::NothingRan),
@@ -46,11 +47,15 @@ pub fn run(
 }
 
 fn worst(end: &RunEnd) -> Exit {
-    let is_bad = |outcome: &str| matches!(outcome, "failed" | "held" | "interrupted");
+    let is_bad = |outcome: &Term<Outcome>| match outcome {
+        Term::Known(Outcome::Ok | Outcome::Skipped) => false,
+        // What a newer daemon calls otherwise is no copy that anyone may rely on.
+        Term::Known(Outcome::Failed | Outcome::Held | Outcome::Interrupted) | Term::Other(_) => true,
+    };
     if end.runs.iter().any(|run| is_bad(&run.outcome)) { Exit::Failed } else { Exit::Fine }
 }
 
-fn queue(connection: &mut Connection, output: &mut Output, request: &Request) -> Result<RunEnd, Problem> {
+fn queue(connection: &mut Connection, output: &mut Output, request: &Request) -> Result<RunEnd, CommandError> {
     let reply = connection.ask(request)?;
     let end: RunEnd = reply.decode()?;
     match (output.form(), output.detail()) {
@@ -63,9 +68,9 @@ fn queue(connection: &mut Connection, output: &mut Output, request: &Request) ->
     Ok(end)
 }
 
-fn wait(connection: &mut Connection, output: &mut Output, request: &Request) -> Result<RunEnd, Problem> {
+fn wait(connection: &mut Connection, output: &mut Output, request: &Request) -> Result<RunEnd, CommandError> {
     connection.send(request, Mode::More)?;
-    let mut progress = Progress::new(output);
+    let mut progress = ProgressView::new(output);
     let mut told = BTreeSet::new();
     loop {
         let reply = connection.next()?;
@@ -89,7 +94,7 @@ fn wait(connection: &mut Connection, output: &mut Output, request: &Request) -> 
 }
 
 /// Tells what was not told while it went on.
-fn last_words(output: &mut Output, reply: &Reply, told: &BTreeSet<String>) -> Result<RunEnd, Problem> {
+fn last_words(output: &mut Output, reply: &Reply, told: &BTreeSet<String>) -> Result<RunEnd, CommandError> {
     let end: RunEnd = reply.decode()?;
     if output.form() == Form::Json {
         output.print_json(&reply.parameters)?;

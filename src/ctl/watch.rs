@@ -5,13 +5,13 @@ use std::io::{self, IsTerminal as _};
 use std::time::Duration;
 
 use crate::ctl::client::Connection;
+use crate::ctl::command_error::{CommandError, Exit};
 use crate::ctl::output::{Form, Output};
-use crate::ctl::problem::{Exit, Problem};
 use crate::ctl::render::page::{Tone, paint, plain};
 use crate::ctl::render::{history, status};
 use crate::formats::text::printable;
 use crate::formats::wire::{Mode, Request, StatusReply, SyncStatusEntry};
-use crate::model::{Now, SyncName};
+use crate::model::{Now, SyncName, SyncState};
 use crate::os::clock;
 use crate::os::terminal::{self, Extent};
 
@@ -19,7 +19,11 @@ use crate::os::terminal::{self, Extent};
 const REFRESH: Duration = Duration::from_secs(20);
 
 /// `status --watch`; it ends with the daemon, or when nobody reads any more.
-pub fn watch(connection: &mut Connection, output: &mut Output, syncs: Vec<SyncName>) -> Result<Exit, Problem> {
+pub fn follow_status(
+    connection: &mut Connection,
+    output: &mut Output,
+    syncs: Vec<SyncName>,
+) -> Result<Exit, CommandError> {
     connection.send(&Request::Status { syncs }, Mode::More)?;
     match output.form() {
         Form::Json => loop {
@@ -31,7 +35,7 @@ pub fn watch(connection: &mut Connection, output: &mut Output, syncs: Vec<SyncNa
     }
 }
 
-fn redraw(connection: &mut Connection, output: &mut Output) -> Result<Exit, Problem> {
+fn redraw(connection: &mut Connection, output: &mut Output) -> Result<Exit, CommandError> {
     let mut state: StatusReply = connection.next()?.decode()?;
     // What stood there before scrolls away rather than being lost.
     let height = terminal::extent().map_or(0, |extent| extent.lines);
@@ -60,7 +64,7 @@ fn fitting(text: &str, extent: Option<Extent>) -> Vec<&str> {
         .collect()
 }
 
-fn append(connection: &mut Connection, output: &mut Output) -> Result<Exit, Problem> {
+fn append(connection: &mut Connection, output: &mut Output) -> Result<Exit, CommandError> {
     let mut told = Told::default();
     loop {
         let state: StatusReply = connection.next()?.decode()?;
@@ -100,7 +104,7 @@ impl Told {
 }
 
 fn daemon(status: &StatusReply) -> String {
-    let mut parts = vec![format!("nbkpd: {}", printable(&status.daemon.state))];
+    let mut parts = vec![format!("nbkpd: {}", printable(status.daemon.state.as_str()))];
     if let Some(error) = &status.daemon.config_error {
         parts.push(format!("the configuration file is not in force: {}", printable(error)));
     }
@@ -110,15 +114,15 @@ fn daemon(status: &StatusReply) -> String {
 
 /// What is worth a line when it changes; how far a copy is, is not.
 fn sync(sync: &SyncStatusEntry, status: &StatusReply) -> String {
-    let mut parts = vec![printable(&sync.state).into_owned()];
+    let mut parts = vec![printable(sync.state.as_str()).into_owned()];
     let running = status.running.iter().find(|run| run.sync == sync.name);
     parts.extend(running.map(|run| status::step(&run.step).into_owned()));
-    if sync.state != "disabled" {
+    if !sync.state.is(SyncState::Disabled) {
         parts.extend(sync.obstacles.iter().map(|obstacle| printable(&obstacle.message).into_owned()));
     }
     if let (None, Some(run)) = (running, &sync.last_run) {
         let error = run.error.as_ref().map(|error| format!(" ({})", printable(error))).unwrap_or_default();
-        parts.push(format!("last run {}: {}{error}", printable(&run.id), printable(&run.outcome)));
+        parts.push(format!("last run {}: {}{error}", printable(&run.id), printable(run.outcome.as_str())));
     }
     parts.join("; ")
 }

@@ -10,9 +10,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use jiff::{Timestamp, Zoned, tz::TimeZone};
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, Zoned};
 
-use crate::model::{KeepRules, Retention, SnapshotName, Standing};
+use crate::model::{KeepReason, KeepRules, Retention, SnapshotName, Standing};
 
 /// A complete snapshot at a destination.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,59 +37,9 @@ pub struct Decision {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fate {
     /// It stays, for these reasons; never none.
-    Keep(BTreeSet<Reason>),
+    Keep(BTreeSet<KeepReason>),
     /// It goes.
     Prune(PruneReason),
-}
-
-/// Why a snapshot stays.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Reason {
-    /// It is one of the N newest.
-    Last,
-    /// It is the newest of its hour.
-    Hourly,
-    /// It is the newest of its day.
-    Daily,
-    /// It is the newest of its week.
-    Weekly,
-    /// It is the newest of its month.
-    Monthly,
-    /// It is the newest of its year.
-    Yearly,
-    /// It is the newest good one, which stays whatever the rules say.
-    Newest,
-    /// It is not good, but there is no newer one that is.
-    NothingBetter,
-    /// All are kept.
-    All,
-    /// Its name lies in the future: the clock was wrong then, or is now. A person has to look.
-    Future,
-}
-
-impl Reason {
-    /// The reason in one word.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Last => "last",
-            Self::Hourly => "hourly",
-            Self::Daily => "daily",
-            Self::Weekly => "weekly",
-            Self::Monthly => "monthly",
-            Self::Yearly => "yearly",
-            Self::Newest => "newest",
-            Self::NothingBetter => "nothing-better",
-            Self::All => "all",
-            Self::Future => "future",
-        }
-    }
-}
-
-impl fmt::Display for Reason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
 }
 
 /// Why a snapshot goes.
@@ -147,20 +98,20 @@ pub fn plan(snapshots: &[Candidate], keep: Retention, zone: &TimeZone, now: Time
         }
     };
     if let Some(newest) = newest_good {
-        wanted.entry(newest).or_default().insert(Reason::Newest);
+        wanted.entry(newest).or_default().insert(KeepReason::Newest);
     }
     let decide = |(name, standing): (SnapshotName, Standing)| {
         let mut reasons = wanted.get(&name).cloned().unwrap_or_default();
         if future(&name) {
-            reasons.insert(Reason::Future);
+            reasons.insert(KeepReason::Future);
         } else if keep == Retention::All {
-            reasons.insert(Reason::All);
+            reasons.insert(KeepReason::All);
         }
         let verdict = match standing {
             _ if !reasons.is_empty() => Fate::Keep(reasons),
             Standing::Good => Fate::Prune(PruneReason::Unwanted),
             Standing::Partial | Standing::Suspect if newest_good.is_none_or(|newest| newest < name) => {
-                Fate::Keep(BTreeSet::from([Reason::NothingBetter]))
+                Fate::Keep(BTreeSet::from([KeepReason::NothingBetter]))
             }
             Standing::Partial => Fate::Prune(PruneReason::Partial),
             Standing::Suspect => Fate::Prune(PruneReason::Suspect),
@@ -175,18 +126,18 @@ fn wanted(
     newest_first: &[SnapshotName],
     rules: KeepRules,
     zone: &TimeZone,
-) -> BTreeMap<SnapshotName, BTreeSet<Reason>> {
-    let mut wanted: BTreeMap<SnapshotName, BTreeSet<Reason>> = BTreeMap::new();
+) -> BTreeMap<SnapshotName, BTreeSet<KeepReason>> {
+    let mut wanted: BTreeMap<SnapshotName, BTreeSet<KeepReason>> = BTreeMap::new();
     let local: Vec<_> = newest_first.iter().map(|name| (*name, name.time().to_zoned(zone.clone()))).collect();
     for (name, _) in local.iter().take(limit(rules.last)) {
-        wanted.entry(*name).or_default().insert(Reason::Last);
+        wanted.entry(*name).or_default().insert(KeepReason::Last);
     }
-    let calendar: [(u32, Reason, PeriodOf); 5] = [
-        (rules.hourly, Reason::Hourly, hour),
-        (rules.daily, Reason::Daily, day),
-        (rules.weekly, Reason::Weekly, week),
-        (rules.monthly, Reason::Monthly, month),
-        (rules.yearly, Reason::Yearly, year),
+    let calendar: [(u32, KeepReason, PeriodOf); 5] = [
+        (rules.hourly, KeepReason::Hourly, hour),
+        (rules.daily, KeepReason::Daily, day),
+        (rules.weekly, KeepReason::Weekly, week),
+        (rules.monthly, KeepReason::Monthly, month),
+        (rules.yearly, KeepReason::Yearly, year),
     ];
     for (count, reason, period) in calendar {
         let mut periods = BTreeSet::new();

@@ -230,7 +230,8 @@ mod tests {
 
     #[test]
     fn the_first_version_is_read_for_ever() {
-        let kept = br#"{ "version": 1, "hardware": { "usb": ["WD-1"] }, "end_ids": [{ "sync": "a", "end": "source", "id": "7" }],
+        let kept = br#"{ "version": 1, "hardware": { "usb": ["WD-1"] },
+            "end_ids": [{ "sync": "a", "end": "source", "id": "7" }],
             "holds": ["usb"], "approvals": { "a": 5 }, "pause": {}, "added-later": [1, 2],
             "copied": { "a": "/home/a: -> server /srv:x" } }"#;
         let ledger = from_bytes(kept).unwrap();

@@ -5,7 +5,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Outcome, RunId, SnapshotName, Standing, SyncName};
+use crate::model::{Outcome, RunId, SnapshotName, Standing, SyncName, Worded};
 
 /// The version that is written. Lines of a later one are passed over.
 const VERSION: u32 = 1;
@@ -112,8 +112,6 @@ fn record(line: &[u8]) -> Option<LogRecord> {
     if line.version != VERSION {
         return None;
     }
-    let outcomes = [Outcome::Ok, Outcome::Skipped, Outcome::Interrupted, Outcome::Failed, Outcome::Held];
-    let standings = [Standing::Good, Standing::Partial, Standing::Suspect];
     let snapshot = match line.snapshot {
         Some(name) => Some(name.parse().ok()?),
         None => None,
@@ -124,10 +122,10 @@ fn record(line: &[u8]) -> Option<LogRecord> {
         host: line.host,
         started: line.started.parse().ok()?,
         finished: line.finished.parse().ok()?,
-        outcome: outcomes.into_iter().find(|outcome| outcome.as_str() == line.outcome)?,
+        outcome: Outcome::of_word(&line.outcome)?,
         error: line.error,
         snapshot,
-        standing: standings.into_iter().find(|standing| standing.as_str() == line.standing)?,
+        standing: Standing::of_word(&line.standing)?,
         entries: line.entries,
         files: line.files,
         bytes: line.bytes,

@@ -8,6 +8,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
+use crate::model::{Obstacle, SyncName};
+
 /// The text with everything escaped that a terminal would obey rather than show: control characters, and the marks
 /// that reorder or hide text. File names of drives and of other people may hold any of them.
 #[must_use]
@@ -174,6 +176,13 @@ pub fn shell_words(words: &[OsString]) -> String {
         shlex::try_quote(&text).map_or_else(|_| text.clone().into_owned(), Cow::into_owned)
     });
     quoted.collect::<Vec<_>>().join(" ")
+}
+
+/// Obstacles, each with what to do about it.
+#[must_use]
+pub fn obstacle_sentences(obstacles: &[Obstacle], sync: &SyncName) -> String {
+    let each: Vec<_> = obstacles.iter().map(|obstacle| format!("{obstacle} ({})", obstacle.hint(sync))).collect();
+    each.join("; ")
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! What `doctor` tells: each thing that was tested, and what a person could mend about it.
 
+use super::{ObstacleCode, Worded, words};
+
 /// How much a finding matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Severity {
@@ -11,17 +13,11 @@ pub enum Severity {
     Error,
 }
 
-impl Severity {
-    /// The word used in JSON.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Note => "note",
-            Self::Warning => "warning",
-            Self::Error => "error",
-        }
-    }
-}
+words!(Severity {
+    Note = "note",
+    Warning = "warning",
+    Error = "error",
+});
 
 /// What belongs together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -44,34 +40,50 @@ pub enum Area {
     Syncs,
 }
 
-impl Area {
-    /// The word used in JSON, and as a heading.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Daemon => "daemon",
-            Self::State => "state",
-            Self::Tools => "tools",
-            Self::Neighbours => "neighbours",
-            Self::Credentials => "credentials",
-            Self::Drives => "drives",
-            Self::Volumes => "volumes",
-            Self::Syncs => "syncs",
-        }
-    }
-}
+words!(Area {
+    Daemon = "daemon",
+    State = "state",
+    Tools = "tools",
+    Neighbours = "neighbours",
+    Credentials = "credentials",
+    Drives = "drives",
+    Volumes = "volumes",
+    Syncs = "syncs",
+});
 
 /// Something that a person could mend.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
-    /// Its code: one of [`Flaw`], or that of an obstacle.
-    pub code: &'static str,
+    /// Its code.
+    pub code: FindingCode,
     /// How much it matters.
     pub severity: Severity,
     /// What is wrong.
     pub message: String,
     /// What to do.
     pub fix: String,
+}
+
+/// What was found: something of its own, or an obstacle.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum FindingCode {
+    /// Something of its own. Some words are those of obstacles, too: they are read as this.
+    Flaw(Flaw),
+    /// An obstacle of a volume or sync.
+    Obstacle(ObstacleCode),
+}
+
+impl Worded for FindingCode {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Flaw(flaw) => flaw.as_str(),
+            Self::Obstacle(code) => code.as_str(),
+        }
+    }
+
+    fn of_word(word: &str) -> Option<Self> {
+        Flaw::of_word(word).map(Self::Flaw).or_else(|| ObstacleCode::of_word(word).map(Self::Obstacle))
+    }
 }
 
 /// How a thing that was tested stands.
@@ -181,100 +193,51 @@ pub enum Flaw {
     RunFailed,
 }
 
+words!(Flaw {
+    DaemonNotRunning = "daemon-not-running",
+    VersionMismatch = "version-mismatch",
+    ConfigurationRefused = "configuration-refused",
+    ConfigurationNotInForce = "configuration-not-in-force",
+    ConfigurationExposed = "configuration-exposed",
+    NoSync = "no-sync",
+    SocketExposed = "socket-exposed",
+    Degraded = "degraded",
+    NoLingering = "no-lingering",
+    MountsNotSeen = "mounts-not-seen",
+    NoAnswer = "no-answer",
+    StateUnusable = "state-unusable",
+    StateExposed = "state-exposed",
+    StateFull = "state-full",
+    HistoryBroken = "history-broken",
+    LedgerBroken = "ledger-broken",
+    ClockBehind = "clock-behind",
+    ToolMissing = "tool-missing",
+    ToolOutdated = "tool-outdated",
+    HookMissing = "hook-missing",
+    FilterFileMissing = "filter-file-missing",
+    KeyMissing = "key-missing",
+    KeyExposed = "key-exposed",
+    UdisksAbsent = "udisks-absent",
+    LuksUnsupported = "luks-unsupported",
+    PolkitAbsent = "polkit-absent",
+    SleepNotDelayed = "sleep-not-delayed",
+    IdleNotHeld = "idle-not-held",
+    NotificationsAbsent = "notifications-absent",
+    NetworkManagerAbsent = "network-manager-absent",
+    UpowerAbsent = "upower-absent",
+    KeyringAbsent = "keyring-absent",
+    KeyringLocked = "keyring-locked",
+    CredentialMissing = "credential-missing",
+    CredentialExposed = "credential-exposed",
+    LeftOpen = "left-open",
+    NotAuthorized = "not-authorized",
+    PermissionUntested = "permission-untested",
+    MountPointBare = "mount-point-bare",
+    Overdue = "overdue",
+    RunFailed = "run-failed",
+});
+
 impl Flaw {
-    /// All of them.
-    pub const ALL: [Self; 41] = [
-        Self::DaemonNotRunning,
-        Self::VersionMismatch,
-        Self::ConfigurationRefused,
-        Self::ConfigurationNotInForce,
-        Self::ConfigurationExposed,
-        Self::NoSync,
-        Self::SocketExposed,
-        Self::Degraded,
-        Self::NoLingering,
-        Self::MountsNotSeen,
-        Self::NoAnswer,
-        Self::StateUnusable,
-        Self::StateExposed,
-        Self::StateFull,
-        Self::HistoryBroken,
-        Self::LedgerBroken,
-        Self::ClockBehind,
-        Self::ToolMissing,
-        Self::ToolOutdated,
-        Self::HookMissing,
-        Self::FilterFileMissing,
-        Self::KeyMissing,
-        Self::KeyExposed,
-        Self::UdisksAbsent,
-        Self::LuksUnsupported,
-        Self::PolkitAbsent,
-        Self::SleepNotDelayed,
-        Self::IdleNotHeld,
-        Self::NotificationsAbsent,
-        Self::NetworkManagerAbsent,
-        Self::UpowerAbsent,
-        Self::KeyringAbsent,
-        Self::KeyringLocked,
-        Self::CredentialMissing,
-        Self::CredentialExposed,
-        Self::LeftOpen,
-        Self::NotAuthorized,
-        Self::PermissionUntested,
-        Self::MountPointBare,
-        Self::Overdue,
-        Self::RunFailed,
-    ];
-
-    /// Its code.
-    #[must_use]
-    pub fn code(self) -> &'static str {
-        match self {
-            Self::DaemonNotRunning => "daemon-not-running",
-            Self::VersionMismatch => "version-mismatch",
-            Self::ConfigurationRefused => "configuration-refused",
-            Self::ConfigurationNotInForce => "configuration-not-in-force",
-            Self::ConfigurationExposed => "configuration-exposed",
-            Self::NoSync => "no-sync",
-            Self::SocketExposed => "socket-exposed",
-            Self::Degraded => "degraded",
-            Self::NoLingering => "no-lingering",
-            Self::MountsNotSeen => "mounts-not-seen",
-            Self::NoAnswer => "no-answer",
-            Self::StateUnusable => "state-unusable",
-            Self::StateExposed => "state-exposed",
-            Self::StateFull => "state-full",
-            Self::HistoryBroken => "history-broken",
-            Self::LedgerBroken => "ledger-broken",
-            Self::ClockBehind => "clock-behind",
-            Self::ToolMissing => "tool-missing",
-            Self::ToolOutdated => "tool-outdated",
-            Self::HookMissing => "hook-missing",
-            Self::FilterFileMissing => "filter-file-missing",
-            Self::KeyMissing => "key-missing",
-            Self::KeyExposed => "key-exposed",
-            Self::UdisksAbsent => "udisks-absent",
-            Self::LuksUnsupported => "luks-unsupported",
-            Self::PolkitAbsent => "polkit-absent",
-            Self::SleepNotDelayed => "sleep-not-delayed",
-            Self::IdleNotHeld => "idle-not-held",
-            Self::NotificationsAbsent => "notifications-absent",
-            Self::NetworkManagerAbsent => "network-manager-absent",
-            Self::UpowerAbsent => "upower-absent",
-            Self::KeyringAbsent => "keyring-absent",
-            Self::KeyringLocked => "keyring-locked",
-            Self::CredentialMissing => "credential-missing",
-            Self::CredentialExposed => "credential-exposed",
-            Self::LeftOpen => "left-open",
-            Self::NotAuthorized => "not-authorized",
-            Self::PermissionUntested => "permission-untested",
-            Self::MountPointBare => "mount-point-bare",
-            Self::Overdue => "overdue",
-            Self::RunFailed => "run-failed",
-        }
-    }
-
     /// A backup cannot happen, or could be lost.
     #[must_use]
     pub fn error(self, message: impl Into<String>, fix: impl Into<String>) -> Finding {
@@ -294,7 +257,7 @@ impl Flaw {
     }
 
     fn found(self, severity: Severity, message: String, fix: String) -> Finding {
-        Finding { code: self.code(), severity, message, fix }
+        Finding { code: FindingCode::Flaw(self), severity, message, fix }
     }
 }
 

@@ -13,6 +13,7 @@ mod name;
 mod network;
 mod now;
 mod obstacle;
+mod obstacle_code;
 mod opening;
 mod order;
 mod outcome;
@@ -28,6 +29,7 @@ mod step;
 mod sync;
 mod transfer;
 mod volume;
+mod words;
 
 pub use announcement::{Announcement, Button, Deeds, Matter, Notification, Subject, Weight};
 pub use checkup::{
@@ -37,7 +39,7 @@ pub use checkup::{
 };
 pub use condition::{BatteryRule, Conditions, Hours, MeteredRule};
 pub use configuration::{Configuration, CredentialProvider, DaemonSettings, Endpoint, Group, Location, Notify, Route};
-pub use finding::{Area, Examined, Finding, Flaw, Severity, Verdict};
+pub use finding::{Area, Examined, Finding, FindingCode, Flaw, Severity, Verdict};
 pub use hold::HoldReason;
 pub use ledger::{Containers, Kinship, Ledger, Pause, Places};
 pub use name::{CredentialName, EndpointName, GroupName, LocationName, NameError, SyncName, VolumeName};
@@ -46,6 +48,7 @@ pub use network::{
 };
 pub use now::{BootTime, Now};
 pub use obstacle::Obstacle;
+pub use obstacle_code::ObstacleCode;
 pub use opening::{Closed, DriveName, Held, HeldAt, HeldBy, Holder, Left, OpeningTrouble, Undo};
 pub use order::{first_cycle, upstreams};
 pub use outcome::{Conclusion, Failure, FailureKind, Interruption, Outcome, Remedy};
@@ -57,7 +60,7 @@ pub use sight::{
     Absence, Access, BlockDevice, DeviceRole, EndFault, EndSight, Hardware, Mount, MountId, Node, PresentVolume,
     ReachedVolume, SentinelFault, SentinelId, SyncSight, VolumeSight,
 };
-pub use snapshot::{SnapshotName, SnapshotNameError, Standing};
+pub use snapshot::{KeepReason, Pruning, SnapshotName, SnapshotNameError, Standing};
 pub use stand_in::StandIn;
 pub use status::{DaemonState, Freshness, RunningNow, Status, SyncState, SyncStatus, VolumeStatus};
 pub use step::Step;
@@ -65,4 +68,8 @@ pub use sync::{
     Every, Filter, Guard, HookCommand, Hooks, KeepRules, Retention, RsyncOptions, RsyncSettings, SnapshotKind, Sync,
 };
 pub use transfer::{Complaint, Complaints, ServerRefusal, Side, TransferEnd, Trouble};
-pub use volume::{Drive, DriveUuid, DriveUuidError, Mounting, Server, ServerKey, Volume, VolumeRoot, WhenDone};
+pub use volume::{
+    Drive, DriveUuid, DriveUuidError, Mounting, Server, ServerKey, Volume, VolumeKind, VolumeRoot, WhenDone,
+};
+pub use words::Worded;
+pub(crate) use words::words;

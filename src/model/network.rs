@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::IpAddr;
 
+use super::ObstacleCode;
+
 /// The network, as the kernel and, where it runs, NetworkManager know it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct NetworkSight {
@@ -150,17 +152,17 @@ impl fmt::Display for HostFault {
 impl HostFault {
     /// The code of the contract.
     #[must_use]
-    pub fn code(&self) -> &'static str {
+    pub fn code(&self) -> ObstacleCode {
         match self.trouble {
-            HostTrouble::UnknownKey | HostTrouble::OtherKey => "host-key-mismatch",
-            HostTrouble::NotAdmitted => "host-auth-failed",
-            HostTrouble::NoShell(_) => "tool-missing",
+            HostTrouble::UnknownKey | HostTrouble::OtherKey => ObstacleCode::HostKeyMismatch,
+            HostTrouble::NotAdmitted => ObstacleCode::HostAuthFailed,
+            HostTrouble::NoShell(_) => ObstacleCode::ToolMissing,
             HostTrouble::NoName
             | HostTrouble::NoRoute
             | HostTrouble::Portal
             | HostTrouble::Refused
             | HostTrouble::Silent
-            | HostTrouble::Broken(_) => "host-unreachable",
+            | HostTrouble::Broken(_) => ObstacleCode::HostUnreachable,
         }
     }
 

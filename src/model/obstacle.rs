@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 
 use super::{
-    Absence, BatteryRule, DriveName, End, Hardware, HoldReason, Hours, Node, OpeningTrouble, SentinelFault, SyncName,
-    VolumeName,
+    Absence, BatteryRule, DriveName, End, Hardware, HoldReason, Hours, Node, ObstacleCode, OpeningTrouble,
+    SentinelFault, SyncName, VolumeName,
 };
 
 /// One reason why a sync cannot run now.
@@ -180,38 +180,40 @@ pub enum Obstacle {
 impl Obstacle {
     /// The code of the contract.
     #[must_use]
-    pub fn code(&self) -> &'static str {
+    pub fn code(&self) -> ObstacleCode {
         match self {
-            Self::Disabled => "disabled",
+            Self::Disabled => ObstacleCode::Disabled,
             Self::VolumeAbsent { absence: Absence::Host(fault), .. } => fault.code(),
-            Self::VolumeAbsent { absence: Absence::Elsewhere, .. } => "wrong-location",
-            Self::VolumeAbsent { end: End::Source, .. } => "source-volume-absent",
-            Self::VolumeAbsent { end: End::Destination, .. } => "destination-volume-absent",
-            Self::DirectoryMissing { end: End::Source, .. } | Self::NoSnapshotYet { .. } => "source-sentinel-missing",
-            Self::DirectoryMissing { end: End::Destination, .. } => "destination-sentinel-missing",
-            Self::NotMounted { end: End::Source, .. } => "source-not-mounted",
-            Self::NotMounted { end: End::Destination, .. } => "destination-not-mounted",
-            Self::Locked { end: End::Source, .. } => "source-not-mounted",
-            Self::Locked { end: End::Destination, .. } => "destination-not-mounted",
+            Self::VolumeAbsent { absence: Absence::Elsewhere, .. } => ObstacleCode::WrongLocation,
+            Self::VolumeAbsent { end: End::Source, .. } => ObstacleCode::SourceVolumeAbsent,
+            Self::VolumeAbsent { end: End::Destination, .. } => ObstacleCode::DestinationVolumeAbsent,
+            Self::DirectoryMissing { end: End::Source, .. } | Self::NoSnapshotYet { .. } => {
+                ObstacleCode::SourceSentinelMissing
+            }
+            Self::DirectoryMissing { end: End::Destination, .. } => ObstacleCode::DestinationSentinelMissing,
+            Self::NotMounted { end: End::Source, .. } => ObstacleCode::SourceNotMounted,
+            Self::NotMounted { end: End::Destination, .. } => ObstacleCode::DestinationNotMounted,
+            Self::Locked { end: End::Source, .. } => ObstacleCode::SourceNotMounted,
+            Self::Locked { end: End::Destination, .. } => ObstacleCode::DestinationNotMounted,
             Self::NotOpened { end, trouble, .. } => trouble.code(*end),
-            Self::NotEncrypted { .. } => "not-encrypted",
-            Self::SentinelMismatch { .. } => "sentinel-mismatch",
-            Self::Sentinel { end: End::Source, .. } => "source-sentinel-missing",
-            Self::Sentinel { end: End::Destination, .. } => "destination-sentinel-missing",
-            Self::DuplicateUuid { .. } => "duplicate-uuid",
-            Self::DeviceUnknown { .. } => "device-unknown",
-            Self::OutsideHours(_) => "outside-hours",
-            Self::Metered { .. } => "metered",
-            Self::Battery { .. } => "battery",
-            Self::ReadOnly { .. } => "read-only",
-            Self::NotBtrfs { .. } => "not-btrfs",
-            Self::NoSpace { .. } => "no-space",
-            Self::UpstreamFailed { .. } => "upstream-failed",
-            Self::Held(_) | Self::VolumeHeld { .. } => "held",
-            Self::Paused { .. } => "paused",
-            Self::BackingOff { .. } => "backing-off",
-            Self::LockTaken { .. } => "lock-taken",
-            Self::ToolMissing { .. } => "tool-missing",
+            Self::NotEncrypted { .. } => ObstacleCode::NotEncrypted,
+            Self::SentinelMismatch { .. } => ObstacleCode::SentinelMismatch,
+            Self::Sentinel { end: End::Source, .. } => ObstacleCode::SourceSentinelMissing,
+            Self::Sentinel { end: End::Destination, .. } => ObstacleCode::DestinationSentinelMissing,
+            Self::DuplicateUuid { .. } => ObstacleCode::DuplicateUuid,
+            Self::DeviceUnknown { .. } => ObstacleCode::DeviceUnknown,
+            Self::OutsideHours(_) => ObstacleCode::OutsideHours,
+            Self::Metered { .. } => ObstacleCode::Metered,
+            Self::Battery { .. } => ObstacleCode::Battery,
+            Self::ReadOnly { .. } => ObstacleCode::ReadOnly,
+            Self::NotBtrfs { .. } => ObstacleCode::NotBtrfs,
+            Self::NoSpace { .. } => ObstacleCode::NoSpace,
+            Self::UpstreamFailed { .. } => ObstacleCode::UpstreamFailed,
+            Self::Held(_) | Self::VolumeHeld { .. } => ObstacleCode::Held,
+            Self::Paused { .. } => ObstacleCode::Paused,
+            Self::BackingOff { .. } => ObstacleCode::BackingOff,
+            Self::LockTaken { .. } => ObstacleCode::LockTaken,
+            Self::ToolMissing { .. } => ObstacleCode::ToolMissing,
         }
     }
 

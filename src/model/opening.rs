@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use super::{CredentialName, DriveUuid, End, HostFault, ServerKey, VolumeName};
+use super::{CredentialName, DriveUuid, End, HostFault, ObstacleCode, ServerKey, VolumeName};
 
 /// A drive, as people are told of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,16 +51,16 @@ pub enum OpeningTrouble {
 impl OpeningTrouble {
     /// The code of the contract, at this end of a sync.
     #[must_use]
-    pub fn code(&self, end: End) -> &'static str {
+    pub fn code(&self, end: End) -> ObstacleCode {
         match (self, end) {
             (Self::KeyringLocked(_) | Self::KeyringAbsent(_) | Self::NoSecret(..) | Self::WrongSecret(_), _) => {
-                "credential-locked"
+                ObstacleCode::CredentialLocked
             }
-            (Self::NotAuthorized(_), _) => "not-authorized",
-            (Self::NoUdisks(_), _) => "tool-missing",
+            (Self::NotAuthorized(_), _) => ObstacleCode::NotAuthorized,
+            (Self::NoUdisks(_), _) => ObstacleCode::ToolMissing,
             (Self::OutOfReach(fault), _) => fault.code(),
-            (Self::Other(_), End::Source) => "source-not-mounted",
-            (Self::Other(_), End::Destination) => "destination-not-mounted",
+            (Self::Other(_), End::Source) => ObstacleCode::SourceNotMounted,
+            (Self::Other(_), End::Destination) => ObstacleCode::DestinationNotMounted,
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{HoldReason, Obstacle, Step};
+use crate::model::{HoldReason, Obstacle, Step, words};
 
 /// The five outcomes, never merged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -19,28 +19,13 @@ pub enum Outcome {
     Held,
 }
 
-impl Outcome {
-    /// All of them.
-    pub const ALL: [Self; 5] = [Self::Ok, Self::Skipped, Self::Interrupted, Self::Failed, Self::Held];
-
-    /// The word used everywhere: journal, JSON, history, hooks.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Ok => "ok",
-            Self::Skipped => "skipped",
-            Self::Interrupted => "interrupted",
-            Self::Failed => "failed",
-            Self::Held => "held",
-        }
-    }
-}
-
-impl fmt::Display for Outcome {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
+words!(Outcome {
+    Ok = "ok",
+    Skipped = "skipped",
+    Interrupted = "interrupted",
+    Failed = "failed",
+    Held = "held",
+});
 
 /// How a run ended, with its reason.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use jiff::Timestamp;
 
-use super::{Conclusion, HoldReason, Outcome, SnapshotName, Step, SyncName};
+use crate::model::{Conclusion, HoldReason, Outcome, SnapshotName, Step, SyncName, words};
 
 /// The id of a run: the UTC time of its start and a random tail, `20261122T173000.123Z-9f3a`. At most 32 bytes of
 /// `[0-9A-Za-z.-]`, so that it may be part of a file name.
@@ -64,34 +64,16 @@ pub enum Trigger {
     Retry,
 }
 
-impl Trigger {
-    /// The word used in JSON, history and journal.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Start => "start",
-            Self::Drive => "drive",
-            Self::Mount => "mount",
-            Self::Network => "network",
-            Self::Schedule => "schedule",
-            Self::Request => "request",
-            Self::Configuration => "configuration",
-            Self::Retry => "retry",
-        }
-    }
-
-    /// All of them.
-    pub const ALL: [Self; 8] = [
-        Self::Start,
-        Self::Drive,
-        Self::Mount,
-        Self::Network,
-        Self::Schedule,
-        Self::Request,
-        Self::Configuration,
-        Self::Retry,
-    ];
-}
+words!(Trigger {
+    Start = "start",
+    Drive = "drive",
+    Mount = "mount",
+    Network = "network",
+    Schedule = "schedule",
+    Request = "request",
+    Configuration = "configuration",
+    Retry = "retry",
+});
 
 /// How far a run is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::words;
+
 /// Why a text is not the name of a snapshot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SnapshotNameError;
@@ -68,16 +70,57 @@ pub enum Standing {
     Suspect,
 }
 
-impl Standing {
-    /// The word used in the log.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Good => "good",
-            Self::Partial => "partial",
-            Self::Suspect => "suspect",
-        }
-    }
+words!(Standing {
+    Good = "good",
+    Partial = "partial",
+    Suspect = "suspect",
+});
+
+/// Why a snapshot stays.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum KeepReason {
+    /// It is one of the N newest.
+    Last,
+    /// It is the newest of its hour.
+    Hourly,
+    /// It is the newest of its day.
+    Daily,
+    /// It is the newest of its week.
+    Weekly,
+    /// It is the newest of its month.
+    Monthly,
+    /// It is the newest of its year.
+    Yearly,
+    /// It is the newest good one, which stays whatever the rules say.
+    Newest,
+    /// It is not good, but there is no newer one that is.
+    NothingBetter,
+    /// All are kept.
+    All,
+    /// Its name lies in the future: the clock was wrong then, or is now. A person has to look.
+    Future,
+}
+
+words!(KeepReason {
+    Last = "last",
+    Hourly = "hourly",
+    Daily = "daily",
+    Weekly = "weekly",
+    Monthly = "monthly",
+    Yearly = "yearly",
+    Newest = "newest",
+    NothingBetter = "nothing-better",
+    All = "all",
+    Future = "future",
+});
+
+/// Whether pruning is meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pruning {
+    /// It is.
+    Real,
+    /// It is only told what would go.
+    Pretended,
 }
 
 impl FromStr for SnapshotName {

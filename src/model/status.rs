@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::{LocationName, Obstacle, Progress, RunId, RunRecord, SyncName, VolumeName};
+use super::{LocationName, Obstacle, Progress, RunId, RunRecord, SyncName, VolumeKind, VolumeName, words};
 
 /// The state of everything at one moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,13 +48,19 @@ pub enum DaemonState {
     Paused,
 }
 
+words!(DaemonState {
+    Idle = "idle",
+    Running = "running",
+    Paused = "paused",
+});
+
 /// The state of a volume.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VolumeStatus {
     /// Its name.
     pub name: VolumeName,
-    /// `directory`, `drive` or `server`.
-    pub kind: &'static str,
+    /// What it is.
+    pub kind: VolumeKind,
     /// Its root, if it is present.
     pub path: Option<PathBuf>,
     /// What keeps it from being used.
@@ -103,20 +109,14 @@ pub enum SyncState {
     Held,
 }
 
-impl SyncState {
-    /// The word of the contract.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Disabled => "disabled",
-            Self::Waiting => "waiting",
-            Self::Idle => "idle",
-            Self::Queued => "queued",
-            Self::Running => "running",
-            Self::Held => "held",
-        }
-    }
-}
+words!(SyncState {
+    Disabled = "disabled",
+    Waiting = "waiting",
+    Idle = "idle",
+    Queued = "queued",
+    Running = "running",
+    Held = "held",
+});
 
 /// How old the last success of a sync is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -129,17 +129,11 @@ pub enum Freshness {
     Overdue,
 }
 
-impl Freshness {
-    /// The word of the contract.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Never => "never",
-            Self::Fresh => "fresh",
-            Self::Overdue => "overdue",
-        }
-    }
-}
+words!(Freshness {
+    Never = "never",
+    Fresh = "fresh",
+    Overdue = "overdue",
+});
 
 /// A run under way.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,5 +1,7 @@
 //! The steps of a run.
 
+use crate::model::words;
+
 /// The steps of a run, in their order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Step {
@@ -27,22 +29,16 @@ pub enum Step {
     Undo,
 }
 
-impl Step {
-    /// The word used in JSON and logs.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Prove => "prove",
-            Self::Lock => "lock",
-            Self::Recover => "recover",
-            Self::Before => "before",
-            Self::Copy => "copy",
-            Self::Judge => "judge",
-            Self::Flush => "flush",
-            Self::Commit => "commit",
-            Self::Record => "record",
-            Self::Prune => "prune",
-            Self::Undo => "undo",
-        }
-    }
-}
+words!(Step {
+    Prove = "prove",
+    Lock = "lock",
+    Recover = "recover",
+    Before = "before",
+    Copy = "copy",
+    Judge = "judge",
+    Flush = "flush",
+    Commit = "commit",
+    Record = "record",
+    Prune = "prune",
+    Undo = "undo",
+});

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{Conditions, End, Place, SyncName, VolumeName};
+use super::{Conditions, End, Place, SyncName, VolumeName, words};
 
 /// A one-way copy. A sync to a group appears as one of these for each member.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,6 +78,12 @@ pub enum SnapshotKind {
     /// Directories that share unchanged files by hard links.
     HardLink,
 }
+
+words!(SnapshotKind {
+    None = "none",
+    Btrfs = "btrfs",
+    HardLink = "hard-link",
+});
 
 /// Which snapshots stay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use super::{CredentialName, EndpointName, VolumeName};
+use super::{CredentialName, EndpointName, VolumeName, words};
 
 /// A named root.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,7 +26,34 @@ pub enum VolumeRoot {
     Server(Server),
 }
 
+/// The kinds of volumes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum VolumeKind {
+    /// A directory of this machine.
+    Directory,
+    /// A removable drive of this machine.
+    Drive,
+    /// A directory or drive of a server.
+    Server,
+}
+
+words!(VolumeKind {
+    Directory = "directory",
+    Drive = "drive",
+    Server = "server",
+});
+
 impl VolumeRoot {
+    /// Its kind.
+    #[must_use]
+    pub fn kind(&self) -> VolumeKind {
+        match self {
+            Self::Directory(_) => VolumeKind::Directory,
+            Self::Drive(_) => VolumeKind::Drive,
+            Self::Server(_) => VolumeKind::Server,
+        }
+    }
+
     /// The drive that it is on, here or on a server.
     #[must_use]
     pub fn drive(&self) -> Option<&Drive> {

@@ -11,7 +11,9 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use rusqlite::{Row, Transaction, named_params, params};
 
-use crate::model::{Figures, HoldReason, Interruption, Outcome, RunId, RunRecord, SnapshotName, SyncName, Trigger};
+use crate::model::{
+    Figures, HoldReason, Interruption, Outcome, RunId, RunRecord, SnapshotName, SyncName, Trigger, Worded,
+};
 use crate::os::history_file::{MIGRATIONS, Work, is_none_yet, is_unusable, make, put_aside, read_only, transact};
 
 /// Its name in the state directory.
@@ -316,8 +318,8 @@ fn record(row: &Row<'_>) -> rusqlite::Result<Option<RunRecord>> {
     };
     let run = text("id")?.and_then(|id| id.parse().ok());
     let sync = text("sync")?.and_then(|name| name.parse().ok());
-    let trigger = text("cause")?.and_then(|word| Trigger::ALL.into_iter().find(|trigger| trigger.as_str() == word));
-    let outcome = text("outcome")?.and_then(|word| Outcome::ALL.into_iter().find(|outcome| outcome.as_str() == word));
+    let trigger = text("cause")?.and_then(|word| Trigger::of_word(&word));
+    let outcome = text("outcome")?.and_then(|word| Outcome::of_word(&word));
     let snapshot = text("snapshot")?.and_then(|name| name.parse::<SnapshotName>().ok());
     let warnings = text("warnings")?.unwrap_or_default();
     let (error, started, finished) = (text("error")?, time("started")?, time("finished")?);

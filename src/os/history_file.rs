@@ -15,9 +15,9 @@ use rustix::fs::OFlags;
 /// How long another process that reads or writes is waited for.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// How the tables came to be as they are. The first makes version 1 in an empty file, each other the next version out of the
-/// one before. One that was released is never changed: files that it has made are out there. `PRAGMA user_version` tells how
-/// many a file has been through.
+/// How the tables came to be as they are. The first makes version 1 in an empty file, each other the next version out
+/// of the one before. One that was released is never changed: files that it has made are out there. `PRAGMA
+/// user_version` tells how many a file has been through.
 pub(super) const MIGRATIONS: &[&str] = &["
     CREATE TABLE runs (
         place INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, sync TEXT NOT NULL, cause TEXT NOT NULL,
@@ -44,8 +44,8 @@ pub(super) fn make(file: &Path) -> io::Result<()> {
     File::options().append(true).create(true).mode(0o600).custom_flags(flags).open(file).map(drop)
 }
 
-/// Does one piece of work in one transaction, in a file that is ours; one that is empty becomes so, and one of an earlier
-/// version is carried over in the same transaction.
+/// Does one piece of work in one transaction, in a file that is ours; one that is empty becomes so, and one of an
+/// earlier version is carried over in the same transaction.
 pub(super) fn transact<T>(file: &Path, migrations: &[&str], work: Work<'_, T>) -> rusqlite::Result<T> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
     let mut connection = Connection::open_with_flags(file, flags)?;
@@ -85,9 +85,9 @@ fn migrate(transaction: &Transaction<'_>, version: usize, to_come: &[&str]) -> r
     transaction.pragma_update(None, "user_version", i64::try_from(version).unwrap_or(i64::MAX))
 }
 
-/// Does one piece of work that only reads, and changes nothing: a file that cannot be used is left as it is, and so is a
-/// journal that a killed process left beside it, behind which nothing can be read (`SQLITE_READONLY_ROLLBACK`). One of an
-/// earlier version is carried over in memory.
+/// Does one piece of work that only reads, and changes nothing: a file that cannot be used is left as it is, and so is
+/// a journal that a killed process left beside it, behind which nothing can be read (`SQLITE_READONLY_ROLLBACK`). One
+/// of an earlier version is carried over in memory.
 pub(super) fn read_only<T>(file: &Path, migrations: &[&str], work: Work<'_, T>) -> rusqlite::Result<T> {
     // To read from a FIFO would be to wait for its writer.
     if !fs::symlink_metadata(file).is_ok_and(|found| found.is_file()) {

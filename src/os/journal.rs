@@ -1,5 +1,5 @@
-//! Where log messages go: the journal, or standard error. A thread of its own writes them, so that neither a journal nor
-//! a terminal that takes nothing (seen: 8 s for one message) can stop whoever has something to say.
+//! Where log messages go: the journal, or standard error. A thread of its own writes them, so that neither a journal
+//! nor a terminal that takes nothing (seen: 8 s for one message) can stop whoever has something to say.
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};

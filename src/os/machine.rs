@@ -13,8 +13,8 @@ pub fn boot_id() -> Option<String> {
 }
 
 /// A number that tells this machine and user from others, and that nothing can be learnt from; the same after a
-/// restart and with every version: by it the leftovers of an earlier run at a server are known to be ours. Two machines of
-/// the same name and image, without an id of their own, have the same.
+/// restart and with every version: by it the leftovers of an earlier run at a server are known to be ours. Two machines
+/// of the same name and image, without an id of their own, have the same.
 #[must_use]
 pub fn fingerprint() -> u64 {
     let id = ["/etc/machine-id", "/var/lib/dbus/machine-id"].iter().find_map(|path| fs::read_to_string(path).ok());

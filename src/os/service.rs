@@ -35,6 +35,12 @@ pub fn notify(word: Word<'_>) {
     let _ = sd_notify::notify(&states);
 }
 
+/// The number of this process, by which the service manager and people know it.
+#[must_use]
+pub fn process_id() -> u32 {
+    std::process::id()
+}
+
 /// How often the service manager wants a sign of life: half of its `WATCHDOG_USEC`.
 #[must_use]
 pub fn watchdog_interval() -> Option<Duration> {

@@ -1,5 +1,7 @@
 //! What is asked is answered as it is described.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
 
@@ -33,13 +35,17 @@ async fn every_described_method_is_served_with_its_parameters_and_its_reply_fits
     let mut rig = Rig::new();
     rig.keeper.send(Keep::Run(Entry::Ended(Box::new(record())))).await.unwrap();
     let described = Description::read(&[DESCRIPTION, SERVICE_DESCRIPTION]);
-    let mut served: Vec<&str> = METHODS.iter().map(|method| name(method)).collect();
+    let mut served: Vec<&str> = METHODS.iter().map(|method| method.name).collect();
     served.sort_unstable();
     assert_eq!(described.replies.keys().collect::<Vec<_>>(), served, "described and served methods");
 
     let mut client = rig.client().await;
     for method in METHODS {
-        let name = name(method);
+        let ours: BTreeMap<_, _> =
+            method.parameters.iter().map(|(key, kind)| ((*key).to_owned(), (*kind).to_owned())).collect();
+        let theirs = described.parameters[method.name].iter().map(|(key, kind)| (key.clone(), kind.to_string()));
+        assert_eq!(ours, theirs.collect(), "{}", method.name);
+        let (name, method) = (method.name, method.full_name());
         let parameters = &described.parameters[name];
         let all: Value = parameters.iter().map(|(name, kind)| (name.clone(), sample(name, kind))).collect();
         let needed = parameters.iter().filter(|(_, kind)| !matches!(kind, Kind::Maybe(_)));

@@ -11,6 +11,8 @@
 mod calls;
 mod crowd;
 mod description;
+mod golden;
 mod limits;
 mod rig;
 mod runs;
+mod strangers;

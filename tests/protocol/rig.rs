@@ -22,7 +22,7 @@ use nbkp::formats::config::{Context, parse};
 use nbkp::formats::wire::{Diagnosis, Prepared, PreviewEnd, Pruned, Snapshots};
 use nbkp::model::{
     Absence, Area, Closed, Configuration, DaemonState, End, Figures, Flaw, Freshness, Left, Obstacle, Outcome,
-    Progress, RunRecord, RunningNow, Status, Step, SyncName, SyncState, SyncStatus, Trigger, VolumeStatus,
+    Progress, RunRecord, RunningNow, Status, Step, SyncName, SyncState, SyncStatus, Trigger, VolumeKind, VolumeStatus,
 };
 
 pub const DEADLINE: Duration = Duration::from_secs(30);
@@ -199,7 +199,7 @@ pub fn sync_status(name: &str, state: SyncState, obstacles: Vec<Obstacle>) -> Sy
 pub fn status() -> Status {
     let volume = |name: &str, path: Option<&str>, obstacles| VolumeStatus {
         name: name.parse().unwrap(),
-        kind: "directory",
+        kind: VolumeKind::Directory,
         path: path.map(Into::into),
         obstacles,
         user: Some(documents()),

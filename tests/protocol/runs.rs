@@ -137,7 +137,7 @@ async fn an_errand_tells_lines_on_the_way_to_who_wants_more() {
         let order = rig.ordered().await;
         assert_eq!(order.errand, Errand::Preview(vec![documents()]));
         let text = ">f+++++++++ a\\#012b".to_owned();
-        let line = PreviewLine { sync: "documents".into(), kind: PreviewLineKind::Change, text };
+        let line = PreviewLine { sync: "documents".into(), kind: PreviewLineKind::Change.into(), text };
         order.news.send(ErrandNews::Line(line)).await.unwrap();
         let end = PreviewEnd { syncs: vec![], problems: vec![] };
         order.news.send(ErrandNews::Done(ErrandResult::Previewed(end))).await.unwrap();

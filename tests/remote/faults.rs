@@ -11,7 +11,7 @@ use nbkp::model::{Conclusion, FailureKind, Interruption, RunReport, SnapshotKind
 
 fn codes(report: &RunReport) -> Vec<&'static str> {
     match &report.conclusion {
-        Conclusion::Skipped(obstacles) => obstacles.iter().map(nbkp::model::Obstacle::code).collect(),
+        Conclusion::Skipped(obstacles) => obstacles.iter().map(|obstacle| obstacle.code().as_str()).collect(),
         other => panic!("not skipped: {other:?}"),
     }
 }

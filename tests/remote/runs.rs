@@ -162,7 +162,9 @@ fn a_destination_with_snapshots_is_read_by_its_latest() {
     second.job.sync.source.subdir = "copies".parse().unwrap();
     fs::write(first.destination.join(".nbkp-src"), "").unwrap();
     let nothing = second.run().conclusion;
-    assert!(matches!(&nothing, Conclusion::Skipped(obstacles) if obstacles[0].code() == "source-sentinel-missing"));
+    assert!(
+        matches!(&nothing, Conclusion::Skipped(obstacles) if obstacles[0].code().as_str() == "source-sentinel-missing")
+    );
     assert_eq!(first.run().conclusion, Conclusion::Ok);
     assert_eq!(second.run().conclusion, Conclusion::Ok);
     assert_eq!(first.difference(&second.destination), "");

@@ -33,7 +33,7 @@ const MARGIN: Duration = Duration::from_secs(10);
 
 /// What the helper is told, on its command line and, of a server, on its standard input. None of it is secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Request {
+pub struct UnlockRequest {
     /// What is to be unlocked.
     pub container: Container,
     /// The credential.
@@ -61,7 +61,7 @@ const THERE: &str = "there";
 /// The most that is told of one, in bytes.
 const MOST: u64 = 256 << 10;
 
-impl Request {
+impl UnlockRequest {
     fn arguments(&self) -> Vec<OsString> {
         let (word, command): (_, &[String]) = match &self.provider {
             CredentialProvider::SecretService => ("secret-service", &[]),
@@ -119,7 +119,7 @@ pub(crate) fn by_helper(
 ) -> Result<(), OpeningTrouble> {
     let other = |why: String| OpeningTrouble::Other(format!("unlock it: {why}"));
     let Some(program) = programs::own_program("nbkpd") else { return Err(other("nbkpd was not found".into())) };
-    let request = Request { container, name: name.clone(), provider: provider.clone() };
+    let request = UnlockRequest { container, name: name.clone(), provider: provider.clone() };
     let input = request.input().map(|input| files::in_memory(&input)).transpose();
     let launch = Launch {
         program,
@@ -153,12 +153,12 @@ pub fn obey(words: &[String]) -> u8 {
         let _cut = std::io::stdin().take(MOST).read_to_end(&mut bytes);
         bytes
     };
-    let told = Request::parse(words, input).map(help);
+    let told = UnlockRequest::parse(words, input).map(help);
     if matches!(told, Some(Ok(()))) { 0 } else { 2 }
 }
 
 /// The life of the helper: it unlocks, tells on standard output what became of it, and ends.
-fn help(request: Request) -> std::io::Result<()> {
+fn help(request: UnlockRequest) -> std::io::Result<()> {
     secret::keep_to_ourselves();
     let name = request.name.clone();
     let end = clock::boot().after(LIFE);
@@ -176,7 +176,7 @@ fn help(request: Request) -> std::io::Result<()> {
     output.flush()
 }
 
-fn unlock(request: &Request, end: BootTime) -> Result<(), OpeningTrouble> {
+fn unlock(request: &UnlockRequest, end: BootTime) -> Result<(), OpeningTrouble> {
     let name = || request.name.clone();
     let secret = secrets::fetch(&request.provider, &request.name).map_err(|error| match error {
         SecretError::Locked => OpeningTrouble::KeyringLocked(name()),
@@ -266,10 +266,10 @@ mod tests {
             let meant = Meant { uuid: "5e3f-1a2b".parse().unwrap(), container, medium: Some(medium) };
             let way = ["-o", "IdentityFile=\"/home/a b/key\"", "--", "nas"].map(OsString::from).to_vec();
             for container in [Container::Here((259, 3)), Container::There { meant, way }] {
-                let request = Request { container, name: "usb".parse().unwrap(), provider: provider.clone() };
+                let request = UnlockRequest { container, name: "usb".parse().unwrap(), provider: provider.clone() };
                 let words: Vec<String> =
                     request.arguments().iter().skip(1).map(|word| word.to_str().unwrap().to_owned()).collect();
-                assert_eq!(Request::parse(&words, || request.input().unwrap()), Some(request));
+                assert_eq!(UnlockRequest::parse(&words, || request.input().unwrap()), Some(request));
             }
         }
         for words in [
@@ -280,7 +280,7 @@ mod tests {
             &["there", "usb", "file"],
         ] {
             let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
-            assert_eq!(Request::parse(&words, Vec::new), None, "{words:?}");
+            assert_eq!(UnlockRequest::parse(&words, Vec::new), None, "{words:?}");
         }
     }
 }

@@ -4,14 +4,15 @@ use std::os::fd::AsFd as _;
 use std::path::Path;
 
 use crate::backup::errands::there::Far;
-use crate::backup::errands::{Prospect, Pruning, sentence, sentences};
+use crate::backup::errands::{Prospect, sentence};
 use crate::backup::job::RemoteEnd;
 use crate::backup::snapshots::prune::{PruneError, Victim, prune_at, victims};
 use crate::backup::snapshots::shelf::snapshots_at;
 use crate::decide::retention::{self, Candidate, Fate};
 use crate::formats::sentinel;
+use crate::formats::text::obstacle_sentences;
 use crate::formats::wire::{PrunedSnapshot, SnapshotEntry};
-use crate::model::{Conclusion, End, Obstacle, PresentVolume, Retention, SnapshotKind, Standing, VolumeSight};
+use crate::model::{Conclusion, End, Obstacle, PresentVolume, Pruning, Retention, SnapshotKind, Standing, VolumeSight};
 use crate::os::causes::chain;
 use crate::os::confine::confine_writes;
 use crate::os::directory::{Directory, DirectoryError, Reach};
@@ -40,7 +41,7 @@ fn entries(prospect: &Prospect, finished: &[Candidate], path: impl Fn(&str) -> S
     let entry = |decision: &retention::Decision| {
         let name = decision.name.to_string();
         let keep = match &decision.verdict {
-            Fate::Keep(reasons) => reasons.iter().map(ToString::to_string).collect(),
+            Fate::Keep(reasons) => reasons.iter().map(|reason| (*reason).into()).collect(),
             Fate::Prune(_) => Vec::new(),
         };
         let standing = finished.iter().find(|snapshot| snapshot.name == decision.name).map(|found| found.standing);
@@ -49,11 +50,7 @@ fn entries(prospect: &Prospect, finished: &[Candidate], path: impl Fn(&str) -> S
             path: path(&name),
             name,
             keep,
-            standing: match standing {
-                Some(Standing::Good) | None => "good".into(),
-                Some(Standing::Partial) => "partial".into(),
-                Some(Standing::Suspect) => "suspect".into(),
-            },
+            standing: Some(standing.unwrap_or(Standing::Good).into()),
         }
     };
     decisions.iter().map(entry).collect()
@@ -70,7 +67,7 @@ struct Opened<'a> {
 /// Opens the destination as the last look found it. To read it, it need not be proven.
 fn read(prospect: &Prospect) -> Result<Opened<'_>, String> {
     let VolumeSight::Present(present) = &prospect.destination else {
-        return Err(sentences(&prospect.obstacles, &prospect.sync.name));
+        return Err(obstacle_sentences(&prospect.obstacles, &prospect.sync.name));
     };
     let root = Directory::open_root(&present.root).map_err(|error| told(&error))?;
     let below: &Path = prospect.sync.destination.subdir.as_path();
@@ -214,7 +211,7 @@ fn forbidden(prospect: &Prospect) -> Result<(), String> {
         | Obstacle::ToolMissing { .. } => false,
     };
     let forbidding: Vec<Obstacle> = prospect.obstacles.iter().filter(forbids).cloned().collect();
-    if forbidding.is_empty() { Ok(()) } else { Err(sentences(&forbidding, &prospect.sync.name)) }
+    if forbidding.is_empty() { Ok(()) } else { Err(obstacle_sentences(&forbidding, &prospect.sync.name)) }
 }
 
 fn told(error: &DirectoryError) -> String {

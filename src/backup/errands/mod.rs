@@ -8,6 +8,7 @@ pub mod there;
 pub(crate) mod view;
 
 use crate::backup::job::{Job, RemoteEnd};
+use crate::formats::text::obstacle_sentences;
 use crate::model::{Conclusion, Obstacle, Sync, SyncName, VolumeSight};
 
 /// How a sync stands, for an errand.
@@ -29,28 +30,13 @@ pub struct Prospect {
     pub job: Option<Box<Job>>,
 }
 
-/// Whether pruning is meant.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Pruning {
-    /// It is.
-    Real,
-    /// It is only told what would go.
-    Pretended,
-}
-
 /// Why something was not done, for a person.
 pub(crate) fn sentence(conclusion: &Conclusion, sync: &SyncName) -> String {
     match conclusion {
         Conclusion::Ok => "done".into(),
-        Conclusion::Skipped(obstacles) => sentences(obstacles, sync),
+        Conclusion::Skipped(obstacles) => obstacle_sentences(obstacles, sync),
         Conclusion::Interrupted(why) => why.to_string(),
         Conclusion::Failed(failure) => failure.to_string(),
         Conclusion::Held(reason) => reason.to_string(),
     }
-}
-
-/// Obstacles with their hints, for a person.
-pub(crate) fn sentences(obstacles: &[Obstacle], sync: &SyncName) -> String {
-    let each: Vec<_> = obstacles.iter().map(|obstacle| format!("{obstacle} ({})", obstacle.hint(sync))).collect();
-    each.join("; ")
 }

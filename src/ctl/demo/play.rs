@@ -5,15 +5,14 @@ use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 
+use crate::ctl::demo::drive::{DemoDrive, become_a_machine};
+use crate::ctl::demo::error::DemoError;
+use crate::ctl::demo::sandbox::Sandbox;
 use crate::formats::text;
 use crate::formats::wire::{RunEntry, RunningEntry};
-use crate::model::BootTime;
+use crate::model::{BootTime, Outcome};
 use crate::os::causes::chain;
 use crate::os::clock;
-
-use super::drive::{DemoDrive, become_a_machine};
-use super::error::DemoError;
-use super::sandbox::Sandbox;
 
 const LETTER: &str = "home/Documents/letter.txt";
 const ARCHIVE: &str = "home/Documents/archive.bin";
@@ -211,7 +210,7 @@ fn watch_run(sandbox: &mut Sandbox, before: Option<&str>) -> Result<RunEntry, De
             && before != Some(run.id.as_str())
         {
             end_progress();
-            return if run.outcome == "ok" { Ok(run) } else { Err(ended_badly(&run)) };
+            return if run.outcome.is(Outcome::Ok) { Ok(run) } else { Err(ended_badly(&run)) };
         }
         sandbox.pause(Duration::from_millis(100))?;
     }

@@ -4,7 +4,7 @@ use super::page::{Page, Tone, paint};
 use super::table::column;
 use crate::ctl::output::Detail;
 use crate::formats::text::{count, printable};
-use crate::formats::wire::{Diagnosis, FindingEntry, TestedEntry};
+use crate::formats::wire::{Diagnosis, FindingEntry, Term, TestedEntry};
 use crate::model::Severity;
 
 /// A line for each thing that was tested, in groups, then the sums. In brief only what was found.
@@ -17,7 +17,7 @@ pub fn diagnosis(diagnosis: &Diagnosis, detail: Detail) -> String {
         let subjects = column(group.iter().filter(shown).map(|test| test.subject.as_str()));
         if let Some(first) = group.iter().find(shown) {
             page.gap();
-            page.line(paint(Tone::Title, printable(&first.area)));
+            page.line(paint(Tone::Title, printable(first.area.as_str())));
         }
         for (test, subject) in group.iter().filter(shown).zip(subjects) {
             let found: Vec<&FindingEntry> = findings.by_ref().take(test.codes.len()).collect();
@@ -35,11 +35,11 @@ pub fn diagnosis(diagnosis: &Diagnosis, detail: Detail) -> String {
     page.finish()
 }
 
-fn mark(severity: &str) -> String {
+fn mark(severity: &Term<Severity>) -> String {
     match severity {
-        "error" => paint(Tone::Bad, "✗"),
-        "warning" => paint(Tone::Notice, "!"),
-        _ => "·".to_owned(),
+        Term::Known(Severity::Error) => paint(Tone::Bad, "✗"),
+        Term::Known(Severity::Warning) => paint(Tone::Notice, "!"),
+        Term::Known(Severity::Note) | Term::Other(_) => "·".to_owned(),
     }
 }
 

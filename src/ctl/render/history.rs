@@ -9,12 +9,12 @@ use super::page::{Page, Tone, outcome_tone};
 use super::table::{Column, Row, table};
 use crate::ctl::output::Detail;
 use crate::formats::text::{grouped, relative, size, span, stopwatch};
-use crate::formats::wire::{History, RunEntry, SyncTally};
-use crate::model::Now;
+use crate::formats::wire::{HistoryReply, RunEntry, SyncTally};
+use crate::model::{Now, Outcome};
 
 /// The runs as a table, newest first, and the sums if there are any.
 #[must_use]
-pub fn history(history: &History, now: &Now, detail: Detail) -> String {
+pub fn history(history: &HistoryReply, now: &Now, detail: Detail) -> String {
     let mut page = Page::default();
     if history.runs.is_empty() {
         page.line("there are no runs yet");
@@ -45,8 +45,8 @@ fn row(run: &RunEntry, zone: &TimeZone, detail: Detail) -> Row {
     let mut cells = vec![
         local(run.started.0, zone),
         run.sync.clone().unwrap_or_default(),
-        run.trigger.clone(),
-        run.outcome.clone(),
+        run.trigger.to_string(),
+        run.outcome.to_string(),
         grouped(run.files_transferred),
         size(run.bytes_transferred),
         stopwatch(run.finished.0.duration_since(run.started.0).unsigned_abs()),
@@ -57,7 +57,7 @@ fn row(run: &RunEntry, zone: &TimeZone, detail: Detail) -> Row {
     let note = run.error.clone().unwrap_or_else(|| run.warnings.join("; "));
     cells.push(note);
     // A table of good runs is read more easily without colour.
-    let tone = if run.outcome == "ok" { Tone::Plain } else { outcome_tone(&run.outcome) };
+    let tone = if run.outcome.is(Outcome::Ok) { Tone::Plain } else { outcome_tone(&run.outcome) };
     Row { cells, tone }
 }
 
@@ -103,21 +103,21 @@ mod tests {
     use super::super::page::plain;
     use super::*;
     use crate::formats::wire::Moment;
-    use crate::model::BootTime;
+    use crate::model::{BootTime, Trigger};
 
     fn now() -> Now {
         let zone = TimeZone::fixed(jiff::tz::offset(1));
         Now { boot: BootTime(Duration::ZERO), wall: "2026-11-22T17:30:00Z".parse().unwrap(), zone }
     }
 
-    fn run(outcome: &str, error: Option<&str>) -> RunEntry {
+    fn run(outcome: Outcome, error: Option<&str>) -> RunEntry {
         RunEntry {
             sync: Some("mail".into()),
             id: "r".into(),
             outcome: outcome.into(),
             started: Moment("2026-11-22T16:00:00Z".parse().unwrap()),
             finished: Moment("2026-11-22T16:01:05Z".parse().unwrap()),
-            trigger: "drive".into(),
+            trigger: Trigger::Drive.into(),
             files_transferred: 1204,
             bytes_transferred: 1536,
             error: error.map(Into::into),
@@ -131,8 +131,8 @@ mod tests {
     #[test]
     fn each_run_is_a_row_in_local_time_and_sums_follow() {
         let tally = SyncTally { sync: "mail".into(), runs: 2, ok: 1, failed: 1, ..SyncTally::default() };
-        let runs = vec![run("failed", Some("no space")), run("ok", None)];
-        let reply = History { runs, stats: Some(vec![tally]) };
+        let runs = vec![run(Outcome::Failed, Some("no space")), run(Outcome::Ok, None)];
+        let reply = HistoryReply { runs, stats: Some(vec![tally]) };
         let expected = "\
 STARTED              SYNC  TRIGGER  OUTCOME  FILES    BYTES   DURATION  NOTE
 2026-11-22 17:00:00  mail  drive    failed   1,204  1.5 KiB  1 min 5 s  no space
@@ -142,7 +142,7 @@ SYNC  RUNS  OK  FAILED  INTERRUPTED  HELD  FILES  BYTES  MEAN DURATION  LAST SUC
 mail     2   1       1            0     0      0    0 B              -  never
 ";
         assert_eq!(plain(&history(&reply, &now(), Detail::Usual)), expected);
-        let nothing = History { runs: vec![], stats: Some(vec![]) };
+        let nothing = HistoryReply { runs: vec![], stats: Some(vec![]) };
         assert_eq!(history(&nothing, &now(), Detail::Usual), "there are no runs yet\n");
     }
 }

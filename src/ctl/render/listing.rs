@@ -14,7 +14,7 @@ pub fn listing(listing: &Listing) -> String {
             sync.name.clone(),
             sync.source.clone(),
             sync.destination.clone(),
-            sync.snapshots.clone(),
+            sync.snapshots.to_string(),
             if sync.enabled { "yes".to_owned() } else { "no".to_owned() },
         ],
         tone: if sync.enabled { Tone::Plain } else { Tone::Faint },
@@ -22,7 +22,7 @@ pub fn listing(listing: &Listing) -> String {
     let columns = ["SYNC", "SOURCE", "DESTINATION", "SNAPSHOTS", "ENABLED"].map(Column::Words);
     page.block(&table(&columns, syncs.collect()));
     let volumes = listing.volumes.iter().map(|volume| Row {
-        cells: vec![volume.name.clone(), volume.kind.clone(), volume.root.clone()],
+        cells: vec![volume.name.clone(), volume.kind.to_string(), volume.root.clone()],
         tone: Tone::Plain,
     });
     page.gap();
@@ -47,6 +47,7 @@ mod tests {
     use super::super::page::plain;
     use super::*;
     use crate::formats::wire::{GroupEntry, SyncEntry, VolumeEntry};
+    use crate::model::{SnapshotKind, VolumeKind};
 
     #[test]
     fn each_kind_has_its_table() {
@@ -56,9 +57,13 @@ mod tests {
                 source: "laptop:Documents".into(),
                 destination: "usb:documents".into(),
                 enabled: true,
-                snapshots: "btrfs".into(),
+                snapshots: SnapshotKind::Btrfs.into(),
             }],
-            volumes: vec![VolumeEntry { name: "laptop".into(), kind: "directory".into(), root: "/home/a".into() }],
+            volumes: vec![VolumeEntry {
+                name: "laptop".into(),
+                kind: VolumeKind::Directory.into(),
+                root: "/home/a".into(),
+            }],
             groups: vec![GroupEntry { name: "offsite".into(), volumes: vec!["blue".into(), "red".into()] }],
             locations: vec!["home".into()],
         };

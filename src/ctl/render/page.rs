@@ -3,7 +3,8 @@
 use std::fmt::Display;
 
 use crate::formats::text::printable;
-use crate::formats::wire::ObstacleEntry;
+use crate::formats::wire::{ObstacleEntry, Term};
+use crate::model::Outcome;
 
 /// What a word means, as a colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,12 +42,12 @@ pub fn paint(tone: Tone, word: impl Display) -> String {
 
 /// The tone of an outcome of a run.
 #[must_use]
-pub fn outcome_tone(outcome: &str) -> Tone {
+pub fn outcome_tone(outcome: &Term<Outcome>) -> Tone {
     match outcome {
-        "ok" => Tone::Good,
-        "failed" | "held" => Tone::Bad,
-        "interrupted" => Tone::Notice,
-        _ => Tone::Plain,
+        Term::Known(Outcome::Ok) => Tone::Good,
+        Term::Known(Outcome::Failed | Outcome::Held) => Tone::Bad,
+        Term::Known(Outcome::Interrupted) => Tone::Notice,
+        Term::Known(Outcome::Skipped) | Term::Other(_) => Tone::Plain,
     }
 }
 

@@ -3,16 +3,17 @@
 use super::page::{Page, Tone, paint};
 use super::prune::problems;
 use crate::formats::text::{grouped, printable, size};
-use crate::formats::wire::{DiffSummary, PreviewEnd, PreviewLine, PreviewLineKind};
+use crate::formats::wire::{DiffSummary, PreviewEnd, PreviewLine, PreviewLineKind, Term};
 
 /// One line of a preview, without its end of line.
 #[must_use]
 pub fn line(line: &PreviewLine) -> String {
     let text = printable(&line.text);
     match line.kind {
-        PreviewLineKind::Command => format!("  {} {text}", paint(Tone::Faint, "$")),
-        PreviewLineKind::Action => format!("  {} {text}", paint(Tone::Faint, "·")),
-        PreviewLineKind::Change => format!("  {}", change(&text)),
+        Term::Known(PreviewLineKind::Command) => format!("  {} {text}", paint(Tone::Faint, "$")),
+        Term::Known(PreviewLineKind::Action) => format!("  {} {text}", paint(Tone::Faint, "·")),
+        Term::Known(PreviewLineKind::Change) => format!("  {}", change(&text)),
+        Term::Other(_) => format!("  {text}"),
     }
 }
 
@@ -72,7 +73,9 @@ mod tests {
 
     #[test]
     fn lines_are_marked_by_their_kind() {
-        let show = |kind, text: &str| super::line(&PreviewLine { sync: "mail".into(), kind, text: text.into() });
+        let show = |kind, text: &str| {
+            super::line(&PreviewLine { sync: "mail".into(), kind: Term::Known(kind), text: text.into() })
+        };
         assert_eq!(plain(&show(PreviewLineKind::Command, "rsync -a a/ b/")), "  $ rsync -a a/ b/");
         assert_eq!(plain(&show(PreviewLineKind::Action, "point latest to x")), "  · point latest to x");
         assert_eq!(plain(&show(PreviewLineKind::Change, "new a b")), "  new        a b");

@@ -3,15 +3,7 @@
 use super::page::{Page, Tone, paint};
 use crate::formats::text::{count, printable};
 use crate::formats::wire::{Pruned, SyncProblem};
-
-/// Whether anything was to be deleted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Pruning {
-    /// It was.
-    Real,
-    /// It was only asked what would be.
-    Pretended,
-}
+use crate::model::Pruning;
 
 /// Each snapshot with its reason, and the sum.
 #[must_use]

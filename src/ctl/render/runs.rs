@@ -4,7 +4,8 @@ use jiff::tz::TimeZone;
 
 use super::page::{Page, Tone, outcome_tone, paint};
 use crate::formats::text::{count, in_local_time, printable, size, stopwatch};
-use crate::formats::wire::{AcceptedSync, RunEntry, SyncProblem};
+use crate::formats::wire::{AcceptedSync, RunEntry, SyncProblem, Term};
+use crate::model::Outcome;
 
 /// What became of the request for each sync.
 #[must_use]
@@ -33,12 +34,12 @@ pub fn ended(run: &RunEntry) -> String {
     let mut page = Page::default();
     let sync = run.sync.as_deref().unwrap_or_default();
     let name = paint(Tone::Title, printable(sync));
-    let outcome = paint(outcome_tone(&run.outcome), printable(&run.outcome));
+    let outcome = paint(outcome_tone(&run.outcome), printable(run.outcome.as_str()));
     let took = stopwatch(run.finished.0.duration_since(run.started.0).unsigned_abs());
     // What was not even begun took no time.
-    let after = if run.outcome == "skipped" { String::new() } else { format!(" after {took}") };
+    let after = if run.outcome.is(Outcome::Skipped) { String::new() } else { format!(" after {took}") };
     let mut parts = vec![format!("{name}: {outcome}{after}")];
-    if run.outcome == "ok" || run.files_transferred > 0 {
+    if run.outcome.is(Outcome::Ok) || run.files_transferred > 0 {
         parts.push(format!("{}, {}", count(run.files_transferred, "file"), size(run.bytes_transferred)));
     }
     if run.files_deleted > 0 {
@@ -55,12 +56,12 @@ pub fn ended(run: &RunEntry) -> String {
         page.line(format!("    {} {}", paint(Tone::Notice, "!"), printable(warning)));
     }
     let is_told = run.error.as_ref().is_some_and(|error| error.contains("nbkpctl approve"));
-    match run.outcome.as_str() {
-        "held" if !is_told => {
+    match run.outcome {
+        Term::Known(Outcome::Held) if !is_told => {
             page.hint("  ", &format!("look with `nbkpctl diff {sync}`, then accept with `nbkpctl approve {sync}`"));
         }
-        "interrupted" => page.hint("  ", "it goes on by itself as soon as it can"),
-        _ => {}
+        Term::Known(Outcome::Interrupted) => page.hint("  ", "it goes on by itself as soon as it can"),
+        Term::Known(Outcome::Ok | Outcome::Skipped | Outcome::Failed | Outcome::Held) | Term::Other(_) => {}
     }
     page.finish()
 }
@@ -77,15 +78,16 @@ mod tests {
     use super::super::page::plain;
     use super::*;
     use crate::formats::wire::{Moment, ObstacleEntry};
+    use crate::model::{ObstacleCode, Trigger};
 
-    fn run(outcome: &str) -> RunEntry {
+    fn run(outcome: Outcome) -> RunEntry {
         RunEntry {
             sync: Some("mail".into()),
             id: "r".into(),
             outcome: outcome.into(),
             started: Moment("2026-11-22T16:00:00Z".parse().unwrap()),
             finished: Moment("2026-11-22T16:00:02.3Z".parse().unwrap()),
-            trigger: "request".into(),
+            trigger: Trigger::Request.into(),
             files_transferred: 12,
             bytes_transferred: 3 << 20,
             error: None,
@@ -98,17 +100,20 @@ mod tests {
 
     #[test]
     fn a_good_run_is_one_sentence() {
-        let good = RunEntry { snapshot: Some("2026-11-22T16:00:00.000Z".into()), files_deleted: 4, ..run("ok") };
+        let good = RunEntry { snapshot: Some("2026-11-22T16:00:00.000Z".into()), files_deleted: 4, ..run(Outcome::Ok) };
         let sentence = "mail: ok after 2.3 s, 12 files, 3.0 MiB, 4 deleted, snapshot 2026-11-22T16:00:00.000Z\n";
         assert_eq!(plain(&ended(&good)), sentence);
-        let warned = RunEntry { warnings: vec!["2 files vanished".into()], ..run("ok") };
+        let warned = RunEntry { warnings: vec!["2 files vanished".into()], ..run(Outcome::Ok) };
         assert_eq!(plain(&ended(&warned)), "mail: ok after 2.3 s, 12 files, 3.0 MiB\n    ! 2 files vanished\n");
     }
 
     #[test]
     fn a_run_that_did_not_end_well_tells_why_and_what_to_do() {
-        let held =
-            RunEntry { error: Some("it would delete 9 of 10 files".into()), files_transferred: 0, ..run("held") };
+        let held = RunEntry {
+            error: Some("it would delete 9 of 10 files".into()),
+            files_transferred: 0,
+            ..run(Outcome::Held)
+        };
         let expected = "\
 mail: held after 2.3 s
     it would delete 9 of 10 files
@@ -117,14 +122,14 @@ mail: held after 2.3 s
         assert_eq!(plain(&ended(&held)), expected);
         let told = RunEntry { error: Some("too many; then `nbkpctl approve mail`".into()), ..held };
         assert_eq!(plain(&ended(&told)).matches("approve").count(), 1);
-        let failed = RunEntry { error: Some("no space (make room\u{1b}[2J)".into()), ..run("failed") };
+        let failed = RunEntry { error: Some("no space (make room\u{1b}[2J)".into()), ..run(Outcome::Failed) };
         assert!(plain(&ended(&failed)).contains("    no space (make room\\u{1b}[2J)\n"));
     }
 
     #[test]
     fn a_request_tells_what_was_queued_and_what_stands_in_the_way() {
         let obstacle = ObstacleEntry {
-            code: "destination-volume-absent".into(),
+            code: ObstacleCode::DestinationVolumeAbsent.into(),
             message: "drive `usb` is not plugged in".into(),
             hint: "plug it in".into(),
         };

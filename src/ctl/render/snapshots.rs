@@ -5,8 +5,8 @@ use super::prune::problems;
 use super::table::{Column, Row, table};
 use crate::ctl::output::Detail;
 use crate::formats::text::relative;
-use crate::formats::wire::{SnapshotEntry, Snapshots};
-use crate::model::Now;
+use crate::formats::wire::{SnapshotEntry, Snapshots, Term};
+use crate::model::{Now, Standing};
 
 /// The snapshots as a table, each with the rules that keep it; in full with their paths.
 #[must_use]
@@ -30,21 +30,30 @@ fn row(snapshot: &SnapshotEntry, now: &Now, detail: Detail) -> Row {
     let made = snapshot.name.parse().map_or_else(|_| "-".to_owned(), |moment| relative(moment, now.wall));
     let mut kept = match snapshot.keep.as_slice() {
         [] => "nothing; it goes with the next prune".to_owned(),
-        rules => rules.join(", "),
+        rules => rules.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
     };
-    if matches!(snapshot.standing.as_str(), "partial" | "suspect") {
-        kept = format!("{kept} ({})", snapshot.standing);
+    let doubt = doubt(snapshot.standing.as_ref());
+    if let Some(doubt) = &doubt {
+        kept = format!("{kept} ({doubt})");
     }
     let mut cells = vec![snapshot.sync.clone(), snapshot.name.clone(), made, kept];
     if detail == Detail::Full {
         cells.push(snapshot.path.clone());
     }
-    let tone = match (snapshot.keep.is_empty(), snapshot.standing.as_str()) {
-        (_, "partial" | "suspect") => Tone::Notice,
-        (true, _) => Tone::Faint,
-        (false, _) => Tone::Plain,
+    let tone = match (snapshot.keep.is_empty(), doubt) {
+        (_, Some(_)) => Tone::Notice,
+        (true, None) => Tone::Faint,
+        (false, None) => Tone::Plain,
     };
     Row { cells, tone }
+}
+
+/// Why it cannot be trusted as a backup, in a word.
+fn doubt(standing: Option<&Term<Standing>>) -> Option<&str> {
+    match standing? {
+        Term::Known(Standing::Good) => None,
+        other @ (Term::Known(Standing::Partial | Standing::Suspect) | Term::Other(_)) => Some(other.as_str()),
+    }
 }
 
 #[cfg(test)]
@@ -53,7 +62,7 @@ mod tests {
 
     use super::super::page::plain;
     use super::*;
-    use crate::model::BootTime;
+    use crate::model::{BootTime, KeepReason};
 
     #[test]
     fn each_snapshot_tells_why_it_stays() {
@@ -62,17 +71,17 @@ mod tests {
             wall: "2026-11-22T17:30:00Z".parse().unwrap(),
             zone: jiff::tz::TimeZone::UTC,
         };
-        let entry = |name: &str, keep: &[&str], standing: &str| SnapshotEntry {
+        let entry = |name: &str, keep: &[KeepReason], standing: Standing| SnapshotEntry {
             sync: "mail".into(),
             name: name.into(),
             path: format!("/m/{name}"),
-            keep: keep.iter().map(|rule| (*rule).to_owned()).collect(),
-            standing: standing.into(),
+            keep: keep.iter().map(|rule| (*rule).into()).collect(),
+            standing: Some(standing.into()),
         };
         let reply = Snapshots {
             snapshots: vec![
-                entry("2026-11-20T17:30:00.000Z", &[], "good"),
-                entry("2026-11-22T15:30:00.000Z", &["daily", "last"], "suspect"),
+                entry("2026-11-20T17:30:00.000Z", &[], Standing::Good),
+                entry("2026-11-22T15:30:00.000Z", &[KeepReason::Daily, KeepReason::Last], Standing::Suspect),
             ],
             problems: vec![],
         };

@@ -1,13 +1,16 @@
 //! The state of everything at a glance.
 
-use super::page::{Page, Tone, outcome_tone, paint};
-use super::table::column;
-use crate::ctl::output::Detail;
-use crate::formats::text::{in_local_time, listed, printable, relative, size, span};
-use crate::formats::wire::{ObstacleEntry, RunEntry, RunningEntry, StatusReply, SyncStatusEntry, VolumeStatusEntry};
-use crate::model::Now;
-
+use std::borrow::Cow;
 use std::time::Duration;
+
+use crate::ctl::output::Detail;
+use crate::ctl::render::page::{Page, Tone, outcome_tone, paint};
+use crate::ctl::render::table::column;
+use crate::formats::text::{in_local_time, listed, printable, relative, size, span};
+use crate::formats::wire::{
+    ObstacleEntry, RunEntry, RunningEntry, StatusReply, SyncStatusEntry, Term, VolumeStatusEntry,
+};
+use crate::model::{DaemonState, Freshness, Now, ObstacleCode, Outcome, Step, SyncState};
 
 /// The state of everything: troubles of the daemon first, then each sync with all that it waits for, then the rest.
 #[must_use]
@@ -46,12 +49,12 @@ fn troubles(page: &mut Page, status: &StatusReply) {
 
 fn daemon(status: &StatusReply, now: &Now, detail: Detail) -> String {
     let daemon = &status.daemon;
-    let state = match daemon.state.as_str() {
-        "running" => paint(Tone::Busy, "at work"),
-        "paused" => format!("{} (`nbkpctl resume` ends it)", paint(Tone::Notice, "paused")),
-        "idle" if !status.queue.is_empty() => "about to start".to_owned(),
-        "idle" => "nothing to do".to_owned(),
-        other => printable(other).into_owned(),
+    let state = match &daemon.state {
+        Term::Known(DaemonState::Running) => paint(Tone::Busy, "at work"),
+        Term::Known(DaemonState::Paused) => format!("{} (`nbkpctl resume` ends it)", paint(Tone::Notice, "paused")),
+        Term::Known(DaemonState::Idle) if !status.queue.is_empty() => "about to start".to_owned(),
+        Term::Known(DaemonState::Idle) => "nothing to do".to_owned(),
+        Term::Other(word) => printable(word).into_owned(),
     };
     if detail != Detail::Full {
         return format!("nbkpd: {state}");
@@ -70,7 +73,7 @@ fn sync(
 ) {
     let (mark, tone) = mark(sync);
     let name = paint(Tone::Title, name);
-    let state = paint(tone, format!("{:8}", printable(&sync.state)));
+    let state = paint(tone, format!("{:8}", printable(sync.state.as_str())));
     page.line(format!("{} {name}  {state}  {}", paint(tone, mark), freshness(sync, now)));
     if detail == Detail::Brief {
         return;
@@ -78,7 +81,7 @@ fn sync(
     if let Some(running) = running {
         page.line(format!("    {}", paint(Tone::Busy, progress(running))));
     }
-    if sync.state != "disabled" {
+    if !sync.state.is(SyncState::Disabled) {
         for obstacle in &sync.obstacles {
             page.obstacle("    ", obstacle);
         }
@@ -89,15 +92,16 @@ fn sync(
 }
 
 fn mark(sync: &SyncStatusEntry) -> (&'static str, Tone) {
-    match (sync.state.as_str(), sync.freshness.as_str()) {
-        ("running", _) => ("▶", Tone::Busy),
-        ("queued", _) => ("…", Tone::Busy),
-        ("held", _) => ("✋", Tone::Bad),
-        ("disabled", _) => ("-", Tone::Faint),
-        ("idle", "fresh") => ("✓", Tone::Good),
-        ("waiting", "fresh") => ("○", Tone::Plain),
-        (_, "overdue") => ("✗", Tone::Bad),
-        _ => ("○", Tone::Notice),
+    match (sync.state.known(), sync.freshness.known()) {
+        (Some(SyncState::Running), _) => ("▶", Tone::Busy),
+        (Some(SyncState::Queued), _) => ("…", Tone::Busy),
+        (Some(SyncState::Held), _) => ("✋", Tone::Bad),
+        (Some(SyncState::Disabled), _) => ("-", Tone::Faint),
+        (Some(SyncState::Idle), Some(Freshness::Fresh)) => ("✓", Tone::Good),
+        (Some(SyncState::Waiting), Some(Freshness::Fresh)) => ("○", Tone::Plain),
+        (Some(SyncState::Idle | SyncState::Waiting) | None, Some(Freshness::Overdue)) => ("✗", Tone::Bad),
+        (Some(SyncState::Idle | SyncState::Waiting), Some(Freshness::Never) | None)
+        | (None, Some(Freshness::Never | Freshness::Fresh) | None) => ("○", Tone::Notice),
     }
 }
 
@@ -107,18 +111,19 @@ fn freshness(sync: &SyncStatusEntry, now: &Now) -> String {
         None => "never copied".to_owned(),
         Some(moment) => format!("copied {}", relative(moment.0, now.wall)),
     };
-    let copied = match sync.freshness.as_str() {
-        "overdue" => paint(Tone::Bad, format!("overdue: {copied}")),
-        "never" => paint(Tone::Notice, copied),
-        _ => copied,
+    let copied = match sync.freshness {
+        Term::Known(Freshness::Overdue) => paint(Tone::Bad, format!("overdue: {copied}")),
+        Term::Known(Freshness::Never) => paint(Tone::Notice, copied),
+        Term::Known(Freshness::Fresh) | Term::Other(_) => copied,
     };
     let ahead = |moment: jiff::Timestamp| relative(moment.max(now.wall), now.wall);
-    match (sync.starts_at, sync.next_due, sync.state.as_str()) {
-        (Some(moment), _, _) if moment.0 <= now.wall => format!("{copied}; starts now"),
-        (Some(moment), _, _) => format!("{copied}; starts {}", ahead(moment.0)),
-        (None, Some(moment), "idle") if moment.0 > now.wall => format!("{copied}; next {}", ahead(moment.0)),
-        (None, Some(moment), "idle" | "waiting") if moment.0 <= now.wall => format!("{copied}; due"),
-        (None, Some(_) | None, _) => copied,
+    let (is_idle, is_waiting) = (sync.state.is(SyncState::Idle), sync.state.is(SyncState::Waiting));
+    match (sync.starts_at, sync.next_due) {
+        (Some(moment), _) if moment.0 <= now.wall => format!("{copied}; starts now"),
+        (Some(moment), _) => format!("{copied}; starts {}", ahead(moment.0)),
+        (None, Some(moment)) if moment.0 > now.wall && is_idle => format!("{copied}; next {}", ahead(moment.0)),
+        (None, Some(moment)) if moment.0 <= now.wall && (is_idle || is_waiting) => format!("{copied}; due"),
+        (None, Some(_) | None) => copied,
     }
 }
 
@@ -144,31 +149,35 @@ pub fn progress(run: &RunningEntry) -> String {
 
 /// What a step does, in words.
 #[must_use]
-pub fn step(name: &str) -> std::borrow::Cow<'_, str> {
-    match name {
-        "prove" => "proving both ends".into(),
-        "lock" => "taking the lock".into(),
-        "recover" => "tidying up after an earlier run".into(),
-        "before" => "running the hook before it".into(),
-        "copy" => "copying".into(),
-        "judge" => "judging the copy".into(),
-        "flush" => "flushing it to the drive".into(),
-        "commit" => "naming the finished copy".into(),
-        "record" => "writing the log".into(),
-        "prune" => "deleting old snapshots".into(),
-        "undo" => "cleaning up".into(),
-        other => printable(other),
+pub fn step(step: &Term<Step>) -> Cow<'_, str> {
+    let step = match step {
+        Term::Known(step) => step,
+        Term::Other(word) => return printable(word),
+    };
+    match step {
+        Step::Prove => "proving both ends",
+        Step::Lock => "taking the lock",
+        Step::Recover => "tidying up after an earlier run",
+        Step::Before => "running the hook before it",
+        Step::Copy => "copying",
+        Step::Judge => "judging the copy",
+        Step::Flush => "flushing it to the drive",
+        Step::Commit => "naming the finished copy",
+        Step::Record => "writing the log",
+        Step::Prune => "deleting old snapshots",
+        Step::Undo => "cleaning up",
     }
+    .into()
 }
 
 fn last_run(page: &mut Page, run: &RunEntry, obstacles: &[ObstacleEntry], now: &Now, detail: Detail) {
     let when = relative(run.finished.0, now.wall);
-    let outcome = paint(outcome_tone(&run.outcome), printable(&run.outcome));
+    let outcome = paint(outcome_tone(&run.outcome), printable(run.outcome.as_str()));
     match &run.error {
         // An obstacle that tells the same was shown just above.
         Some(error) if obstacles.iter().any(|obstacle| tells(obstacle, run, error)) => {}
         Some(error) => page.line(format!("    last run {outcome} {when}: {}", printable(error))),
-        None if run.outcome == "ok" && detail != Detail::Full => {}
+        None if run.outcome.is(Outcome::Ok) && detail != Detail::Full => {}
         None => page.line(format!("    last run {outcome} {when} ({})", printable(&run.id))),
     }
     for warning in &run.warnings {
@@ -177,11 +186,13 @@ fn last_run(page: &mut Page, run: &RunEntry, obstacles: &[ObstacleEntry], now: &
 }
 
 fn tells(obstacle: &ObstacleEntry, run: &RunEntry, error: &str) -> bool {
-    match run.outcome.as_str() {
-        "held" => obstacle.code == "held" || obstacle.message.contains(error),
+    match run.outcome {
+        Term::Known(Outcome::Held) => obstacle.code.is(ObstacleCode::Held) || obstacle.message.contains(error),
         // The sentences of all obstacles that it met.
-        "skipped" => error.contains(&obstacle.message),
-        _ => obstacle.message.contains(error),
+        Term::Known(Outcome::Skipped) => error.contains(&obstacle.message),
+        Term::Known(Outcome::Ok | Outcome::Interrupted | Outcome::Failed) | Term::Other(_) => {
+            obstacle.message.contains(error)
+        }
     }
 }
 
@@ -248,17 +259,21 @@ mod tests {
         {"name":"documents","state":"waiting","freshness":"overdue","obstacles":[
             {"code":"destination-volume-absent","message":"drive `usb` is not plugged in","hint":"plug it in"},
             {"code":"held","message":"a hold lies on volume `usb`","hint":"run `nbkpctl release usb`"}],
-          "last_success":"2026-11-13T17:30:00.000Z","last_run":null,"next_due":"2026-11-13T18:30:00.000Z","overdue_at":null},
+          "last_success":"2026-11-13T17:30:00.000Z","last_run":null,"next_due":"2026-11-13T18:30:00.000Z",
+          "overdue_at":null},
         {"name":"mail","state":"idle","freshness":"fresh","obstacles":[],"last_success":"2026-11-22T17:27:00.000Z",
-          "last_run":{"id":"r","outcome":"ok","started":"2026-11-22T17:26:59.000Z","finished":"2026-11-22T17:27:00.000Z",
+          "last_run":{"id":"r","outcome":"ok","started":"2026-11-22T17:26:59.000Z",
+            "finished":"2026-11-22T17:27:00.000Z",
             "trigger":"drive","files_transferred":1,"bytes_transferred":1,"error":null,"warnings":["2 files vanished"]},
           "next_due":"2026-11-22T18:27:00.000Z","overdue_at":null},
         {"name":"photos","state":"running","freshness":"never","obstacles":[],"last_success":null,
-          "last_run":{"id":"r","outcome":"failed","started":"2026-11-22T17:26:59.000Z","finished":"2026-11-22T17:27:00.000Z",
+          "last_run":{"id":"r","outcome":"failed","started":"2026-11-22T17:26:59.000Z",
+            "finished":"2026-11-22T17:27:00.000Z",
             "trigger":"drive","files_transferred":1,"bytes_transferred":1,"error":"no space (make room)"},
           "next_due":null,"overdue_at":null}],
       "queue":["mail"],
-      "running":[{"sync":"photos","run":"r","step":"copy","percent":40,"bytes":1288490188,"rate":35651584,"eta_seconds":125}]}}"#;
+      "running":[{"sync":"photos","run":"r","step":"copy","percent":40,"bytes":1288490188,"rate":35651584,
+        "eta_seconds":125}]}}"#;
 
     fn sample() -> StatusReply {
         Reply::read(SAMPLE.as_bytes()).unwrap().unwrap().decode().unwrap()
@@ -304,7 +319,7 @@ queue: mail
         let mut reply = sample();
         let photos = reply.syncs.last_mut().unwrap();
         photos.obstacles = vec![ObstacleEntry {
-            code: "backing-off".into(),
+            code: ObstacleCode::BackingOff.into(),
             message: "the last attempt failed, the next comes at noon: no space (make room)".into(),
             hint: "wait".into(),
         }];
@@ -312,15 +327,15 @@ queue: mail
         assert_eq!(text.matches("no space").count(), 1, "{text}");
 
         let photos = reply.syncs.last_mut().unwrap();
-        photos.last_run.as_mut().unwrap().outcome = "held".into();
-        photos.obstacles[0].code = "held".into();
+        photos.last_run.as_mut().unwrap().outcome = Outcome::Held.into();
+        photos.obstacles[0].code = ObstacleCode::Held.into();
         photos.obstacles[0].message = "the last run was held: too many".into();
         let text = plain(&status(&reply, &now(), Detail::Usual));
         assert!(!text.contains("no space"), "{text}");
 
         let photos = reply.syncs.last_mut().unwrap();
         let run = photos.last_run.as_mut().unwrap();
-        run.outcome = "skipped".into();
+        run.outcome = Outcome::Skipped.into();
         run.error = Some("the lock is taken (wait); it is paused (wait)".into());
         photos.obstacles[0].message = "the lock is taken".into();
         let text = plain(&status(&reply, &now(), Detail::Usual));
@@ -335,10 +350,10 @@ queue: mail
             &mut reply.daemon.degraded[0],
             &mut reply.syncs[0].obstacles[0].message,
             &mut reply.volumes[1].obstacles[0].message,
-            &mut reply.running[0].step,
         ] {
             text.push_str("\u{1b}]0;owned\u{7}\u{202e}\r");
         }
+        reply.running[0].step = Term::Other("copy\u{1b}]0;owned\u{7}\u{202e}\r".into());
         reply.syncs[1].name.push('\r');
         reply.syncs[0].obstacles[1].hint = "\u{1b}[2J".into();
         reply.daemon.config_error = Some("\u{1b}[2J".into());
@@ -356,7 +371,7 @@ queue: mail
         reply.syncs[0].starts_at = Some(crate::formats::wire::Moment("2026-11-22T17:30:08Z".parse().unwrap()));
         assert!(plain(&status(&reply, &now(), Detail::Brief)).contains("copied 9 days ago; starts in 8 s"));
         reply.syncs[0].starts_at = Some(crate::formats::wire::Moment("2026-11-22T17:30:00Z".parse().unwrap()));
-        reply.daemon.state = "idle".into();
+        reply.daemon.state = DaemonState::Idle.into();
         let text = plain(&status(&reply, &now(), Detail::Usual));
         assert!(text.contains("copied 9 days ago; starts now"), "{text}");
         assert!(text.contains("nbkpd: about to start"), "{text}");

@@ -49,8 +49,8 @@ pub fn table(columns: &[Column], rows: Vec<Row>) -> String {
     page.finish()
 }
 
-/// These words with spaces behind them, so that what is written behind each stands below what is behind the others, also
-/// where something else stands between the lines. Control characters are escaped.
+/// These words with spaces behind them, so that what is written behind each stands below what is behind the others,
+/// also where something else stands between the lines. Control characters are escaped.
 #[must_use]
 pub fn column<'a>(words: impl IntoIterator<Item = &'a str>) -> Vec<String> {
     let mut table = bare();

@@ -1,18 +1,21 @@
 //! Every condition of a sync, met or not.
 
+use std::borrow::Cow;
+
 use jiff::tz::TimeZone;
 
-use super::page::{Page, Tone, paint};
-use super::table::column;
+use crate::ctl::render::page::{Page, Tone, paint};
+use crate::ctl::render::table::column;
 use crate::formats::text::{in_local_time, printable};
-use crate::formats::wire::Why;
+use crate::formats::wire::{Term, Why};
+use crate::model::Freshness;
 
 /// The conditions as a list with marks, then whether a copy is due, then what would make it run.
 #[must_use]
 pub fn why(why: &Why, zone: &TimeZone) -> String {
     let mut page = Page::default();
     let name = paint(Tone::Title, printable(&why.sync));
-    page.line(format!("{name}: {}, {}", printable(&why.state), freshness(&why.freshness)));
+    page.line(format!("{name}: {}, {}", printable(why.state.as_str()), freshness(&why.freshness)));
     let subjects = column(why.conditions.iter().map(|condition| condition.subject.as_str()));
     for (condition, subject) in why.conditions.iter().zip(subjects) {
         let mark = if condition.met { paint(Tone::Good, "✓") } else { paint(Tone::Bad, "✗") };
@@ -24,10 +27,10 @@ pub fn why(why: &Why, zone: &TimeZone) -> String {
     in_local_time(&page.finish(), zone)
 }
 
-fn freshness(word: &str) -> std::borrow::Cow<'_, str> {
-    match word {
-        "never" => "never copied".into(),
-        other => printable(other),
+fn freshness(freshness: &Term<Freshness>) -> Cow<'_, str> {
+    match freshness {
+        Term::Known(Freshness::Never) => "never copied".into(),
+        Term::Known(Freshness::Fresh | Freshness::Overdue) | Term::Other(_) => printable(freshness.as_str()),
     }
 }
 
@@ -36,6 +39,7 @@ mod tests {
     use super::super::page::plain;
     use super::*;
     use crate::formats::wire::Condition;
+    use crate::model::SyncState;
 
     #[test]
     fn conditions_have_marks_and_hints() {
@@ -47,8 +51,8 @@ mod tests {
         };
         let reply = Why {
             sync: "documents".into(),
-            state: "waiting".into(),
-            freshness: "never".into(),
+            state: SyncState::Waiting.into(),
+            freshness: Freshness::Never.into(),
             conditions: vec![
                 condition("source volume", true, "`laptop` is at /home/a", None),
                 condition("destination volume", false, "drive `usb` is not plugged in", Some("plug it in")),

@@ -2,10 +2,9 @@
 
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
-use crate::backup::errands::Pruning;
 use crate::daemon::messages::ask::Refusal;
 use crate::formats::wire::{Diagnosis, Prepared, PreviewEnd, PreviewLine, Pruned, Snapshots};
-use crate::model::SyncName;
+use crate::model::{Pruning, SyncName};
 
 /// An errand; an empty list of syncs means all.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -5,14 +5,16 @@ use std::sync::Arc;
 use tokio::sync::{Semaphore, mpsc};
 
 use crate::daemon::messages::errand::{Errand, ErrandNews, ErrandOrder, ErrandResult};
-use crate::daemon::serving::answers::call_error;
+use crate::daemon::serving::asking::Doors;
 use crate::daemon::serving::wire::{Gone, Line};
-use crate::daemon::serving::{Doors, ERRANDS};
 use crate::formats::wire::{CallError, Mode};
 
-/// Orders an errand and tells what comes of it. A client that leaves gets its connection's place back to others at once;
-/// the errand keeps its own until it has ended, so that coming and going starts no more of them.
-pub(crate) async fn errand(
+/// How many errands are under way at once. Each has a thread, and a drive that does not answer may hold it for ever.
+pub(super) const ERRANDS: usize = 8;
+
+/// Orders an errand and tells what comes of it. A client that leaves gets its connection's place back to others at
+/// once; the errand keeps its own until it has ended, so that coming and going starts no more of them.
+pub(super) async fn errand(
     errand: Errand,
     doors: &Doors,
     places: &Arc<Semaphore>,
@@ -47,7 +49,7 @@ pub(crate) async fn errand(
                     ErrandResult::Snapshots(snapshots) => line.replies.end(&snapshots).await,
                     ErrandResult::Pruned(pruned) => line.replies.end(&pruned).await,
                     ErrandResult::Diagnosed(diagnosis) => line.replies.end(&diagnosis).await,
-                    ErrandResult::Refused(refusal) => line.replies.fail(&call_error(refusal)).await,
+                    ErrandResult::Refused(refusal) => line.replies.fail(&refusal.into()).await,
                 };
             }
             None => return line.replies.fail(&CallError::Stopping).await,

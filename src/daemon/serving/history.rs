@@ -5,10 +5,9 @@ use std::collections::BTreeMap;
 use tokio::sync::oneshot;
 
 use crate::daemon::outlets::keeper::HistoryQuestion;
-use crate::daemon::serving::Doors;
-use crate::daemon::serving::answers::known;
+use crate::daemon::serving::asking::Doors;
 use crate::daemon::serving::wire::{Gone, Line};
-use crate::formats::wire::{CallError, Flow, History, Moment, RunEntry, SyncTally, reply_frame};
+use crate::formats::wire::{CallError, Flow, HistoryLimit, HistoryReply, Moment, RunEntry, SyncTally, reply_frame};
 use crate::model::{Outcome, RunRecord, SyncName};
 use crate::os::history::RUNS;
 
@@ -20,17 +19,17 @@ pub(crate) enum Stats {
 }
 
 /// Tells the newest runs, and the sums over all that history holds if they are wanted.
-pub(crate) async fn history(
+pub(super) async fn tell_history(
     sync: Option<SyncName>,
-    limit: u32,
+    limit: HistoryLimit,
     stats: Stats,
     doors: &Doors,
     line: &mut Line,
 ) -> Result<(), Gone> {
-    if let Some(error) = sync.as_ref().and_then(|sync| known(doors, sync).err()) {
+    if let Err(error) = doors.know(sync.as_slice()) {
         return line.replies.fail(&error).await;
     }
-    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let limit = usize::try_from(limit.0).unwrap_or(usize::MAX);
     let all = usize::try_from(RUNS).unwrap_or(usize::MAX);
     let (answer, answered) = oneshot::channel();
     let question = HistoryQuestion { sync, limit: if stats == Stats::Wanted { all } else { limit }, answer };
@@ -57,7 +56,7 @@ fn frame(records: &[RunRecord], limit: usize, stats: Stats) -> Vec<u8> {
         Stats::Unwanted => None,
     };
     let runs = records.iter().take(limit).map(RunEntry::in_history).collect();
-    reply_frame(&History { runs, stats }, Flow::Ends)
+    reply_frame(&HistoryReply { runs, stats }, Flow::Ends)
 }
 
 fn tallies(records: &[RunRecord]) -> Vec<SyncTally> {

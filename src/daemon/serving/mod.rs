@@ -1,120 +1,15 @@
-//! Serves the control socket: one task a connection, so that a slow, hostile or vanished client only ever stops itself.
+//! Serves the control socket: the answers come from the dispatcher, the history and those who run errands.
 
 mod answers;
+mod asking;
 pub mod doctor;
 mod errands;
 mod history;
+mod listener;
 pub mod orders;
 mod runs;
 mod why;
 mod wire;
 
-use std::mem;
-use std::sync::Arc;
-use std::time::Duration;
-
-use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::{Semaphore, mpsc, watch};
-use tokio::task::JoinSet;
-use wire::{Crowd, Incoming, Line, Replies};
-
-use crate::daemon::messages::ask::Ask;
-use crate::daemon::messages::errand::ErrandOrder;
-use crate::daemon::outlets::keeper::HistoryQuestion;
-use crate::formats::wire::{Call, CallError, Mode, Request};
-use crate::model::{Configuration, Status};
-use crate::os::socket::is_admitted;
-
-/// How many clients are served at once.
-pub const CONNECTIONS: usize = 64;
-
-/// How many errands are under way at once. Each has a thread, and a drive that does not answer may hold it for ever.
-const ERRANDS: usize = 8;
-
-/// How long to wait when the process has no descriptor left for another client.
-const EXHAUSTED: Duration = Duration::from_millis(100);
-
-/// The ways from a client into the daemon.
-#[derive(Debug, Clone)]
-pub struct Doors {
-    /// To the dispatcher.
-    pub asks: mpsc::Sender<Ask>,
-    /// The state of everything.
-    pub status: watch::Receiver<Arc<Status>>,
-    /// The configuration in force.
-    pub configuration: watch::Receiver<Arc<Configuration>>,
-    /// To the keeper of history.
-    pub history: mpsc::Sender<HistoryQuestion>,
-    /// To those who run errands.
-    pub errands: mpsc::Sender<ErrandOrder>,
-}
-
-/// Serves every client that comes, until it is aborted.
-pub async fn serve(listener: UnixListener, doors: Doors) {
-    let mut conversations = JoinSet::new();
-    let crowd = watch::Sender::new(Crowd::Room);
-    let errands = Arc::new(Semaphore::new(ERRANDS));
-    loop {
-        tokio::select! {
-            // Who has ended holds no place any more when the next one is counted.
-            biased;
-            Some(_) = conversations.join_next() => {
-                crowd.send_if_modified(|crowd| mem::replace(crowd, Crowd::Room) != Crowd::Room);
-            }
-            accepted = listener.accept() => match accepted {
-                Ok((stream, _)) if !is_admitted(&stream) => drop(stream),
-                Ok((stream, _)) if conversations.len() >= CONNECTIONS => {
-                    refuse(&stream);
-                    crowd.send_replace(Crowd::Full);
-                }
-                Ok((stream, _)) => {
-                    conversations.spawn(hold(stream, doors.clone(), crowd.subscribe(), Arc::clone(&errands)));
-                }
-                Err(_) => tokio::time::sleep(EXHAUSTED).await,
-            },
-        }
-    }
-}
-
-/// A client that is one too many learns so, if it takes the message at once.
-fn refuse(stream: &UnixStream) {
-    let limit = u64::try_from(CONNECTIONS).unwrap_or(u64::MAX);
-    let _ = stream.try_write(&CallError::TooManyConnections { limit }.frame());
-}
-
-/// Answers the calls of one client of the same process, until it leaves or breaks the rules.
-pub async fn converse(stream: UnixStream, doors: Doors) {
-    let crowd = watch::Sender::new(Crowd::Room);
-    hold(stream, doors, crowd.subscribe(), Arc::new(Semaphore::new(ERRANDS))).await;
-}
-
-async fn hold(stream: UnixStream, doors: Doors, crowd: watch::Receiver<Crowd>, errands: Arc<Semaphore>) {
-    let (read, write) = stream.into_split();
-    let mut line = Line { incoming: Incoming::new(read, crowd), replies: Replies::new(write) };
-    loop {
-        let frame = match line.incoming.next().await {
-            Ok(Some(frame)) => frame,
-            Ok(None) => return,
-            Err(reason) => {
-                let _ = line.replies.fail(&CallError::BadMessage { reason }).await;
-                return;
-            }
-        };
-        let call = match Call::read(&frame) {
-            Ok(call) => call,
-            Err(bad) => {
-                let _ = line.replies.fail(&CallError::BadMessage { reason: bad.to_string() }).await;
-                return;
-            }
-        };
-        line.replies.mode = call.mode();
-        let answered = match Request::read(&call) {
-            Ok(request) => answers::answer(request, &doors, &errands, &mut line).await,
-            Err(error) => line.replies.fail(&error).await,
-        };
-        if answered.is_err() {
-            return;
-        }
-        line.replies.mode = Mode::Once;
-    }
-}
+pub use asking::Doors;
+pub use listener::{converse, serve};

@@ -1,19 +1,19 @@
-//! What people ask for beside runs: prepare, preview, snapshots, prune, doctor. Each on a thread of its own, which may wait for
-//! a slow drive, and which confines itself where it writes.
+//! What people ask for beside runs: prepare, preview, snapshots, prune, doctor. Each on a thread of its own, which may
+//! wait for a slow drive, and which confines itself where it writes.
 
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
 use crate::backup::errands::preview::{self, Change, Preview};
-use crate::backup::errands::{Prospect, Pruning, listing, prepare, sentence, sentences};
+use crate::backup::errands::{Prospect, listing, prepare, sentence};
 use crate::daemon::messages::ask::{Ask, Refusal};
 use crate::daemon::messages::errand::{Errand, ErrandNews, ErrandOrder, ErrandResult};
 use crate::daemon::serving::doctor::{self, Ground};
-use crate::formats::text::shell_words;
+use crate::formats::text::{obstacle_sentences, shell_words};
 use crate::formats::wire::{
-    Diagnosis, DiffSummary, Prepared, PreviewEnd, PreviewLine, PreviewLineKind, Pruned, Snapshots, SyncProblem,
+    Diagnosis, DiffSummary, Prepared, PreviewEnd, PreviewLine, PreviewLineKind, Pruned, Snapshots, SyncProblem, Term,
 };
-use crate::model::{SnapshotKind, SyncName};
+use crate::model::{Pruning, SnapshotKind, SyncName};
 use crate::os::ssh::SshPlace;
 
 /// Runs errands until nobody can order any more.
@@ -100,7 +100,7 @@ fn previewed(prospects: &[Prospect], news: &mpsc::Sender<ErrandNews>, ssh: &SshP
     for prospect in prospects {
         let name = &prospect.sync.name;
         let Some(job) = &prospect.job else {
-            end.problems.push(problem(prospect, sentences(&prospect.obstacles, name)));
+            end.problems.push(problem(prospect, obstacle_sentences(&prospect.obstacles, name)));
             continue;
         };
         match preview::preview(job, ssh) {
@@ -119,7 +119,7 @@ fn previewed(prospects: &[Prospect], news: &mpsc::Sender<ErrandNews>, ssh: &SshP
 
 /// The command, the changes and what would follow, line by line.
 fn lines(prospect: &Prospect, found: &Preview) -> Vec<PreviewLine> {
-    let line = |kind, text| PreviewLine { sync: prospect.sync.name.to_string(), kind, text };
+    let line = |kind, text| PreviewLine { sync: prospect.sync.name.to_string(), kind: Term::Known(kind), text };
     let mut lines = vec![line(PreviewLineKind::Command, shell_words(&found.command))];
     lines.extend(found.changes.iter().map(|change| {
         let text = match change {

@@ -6,21 +6,21 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::sleep;
 
 use crate::daemon::messages::ask::{Accepted, Ask, RequestEnd, Urgency};
-use crate::daemon::serving::Doors;
-use crate::daemon::serving::answers::{PACE, accepted, ask};
+use crate::daemon::serving::asking::{Doors, PACE};
 use crate::daemon::serving::wire::{Gone, Line};
+use crate::formats::text::obstacle_sentences;
 use crate::formats::wire::{
     AcceptedSync, CallError, Mode, ObstacleEntry, RunEnd, RunEntry, RunProgress, StatusReply, SyncProblem,
 };
 use crate::model::{Obstacle, Status, SyncName};
+use crate::os::service::process_id;
 
 /// Queues runs; with `more`, tells how they go until all have ended. A client that leaves does not stop them.
-pub(crate) async fn run(syncs: Vec<SyncName>, force: bool, doors: &Doors, line: &mut Line) -> Result<(), Gone> {
+pub(super) async fn follow_runs(syncs: Vec<SyncName>, force: bool, doors: &Doors, line: &mut Line) -> Result<(), Gone> {
     let urgency = if force { Urgency::Forced } else { Urgency::Asked };
     let room = doors.configuration.borrow().syncs.len().max(1);
     let (ends, mut ended) = mpsc::channel(room);
-    let answer = ask(doors, |answer| Ask::Run { syncs, urgency, answer, ends }).await.and_then(accepted);
-    let accepted = match answer {
+    let accepted = match doors.beg(|answer| Ask::Run { syncs, urgency, answer, ends }).await {
         Ok(accepted) => accepted.iter().map(entry).collect::<Vec<_>>(),
         Err(error) => return line.replies.fail(&error).await,
     };
@@ -77,8 +77,8 @@ fn entry(accepted: &Accepted) -> AcceptedSync {
 }
 
 fn progress(doors: &Doors, asked: &[String]) -> RunProgress {
-    let status = Arc::clone(&doors.status.borrow());
-    let StatusReply { running, queue, .. } = StatusReply::new(&status, std::process::id(), &[]);
+    let status = doors.status_now();
+    let StatusReply { running, queue, .. } = StatusReply::new(&status, process_id(), &[]);
     RunProgress {
         accepted: Vec::new(),
         running: running.into_iter().filter(|run| asked.contains(&run.sync)).collect(),
@@ -91,6 +91,5 @@ fn sentence(sync: &SyncName, obstacles: &[Obstacle]) -> String {
     if obstacles.is_empty() {
         return "it was taken out of the queue".into();
     }
-    let each: Vec<_> = obstacles.iter().map(|obstacle| format!("{obstacle} ({})", obstacle.hint(sync))).collect();
-    each.join("; ")
+    obstacle_sentences(obstacles, sync)
 }

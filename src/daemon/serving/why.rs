@@ -2,98 +2,122 @@
 
 use crate::formats::wire::{Condition, Why};
 use crate::model::{
-    BatteryRule, Configuration, End, Every, MeteredRule, Obstacle, Place, Status, Sync, SyncName, SyncState,
-    SyncStatus, VolumeName, upstreams,
+    BatteryRule, Configuration, End, Every, MeteredRule, Obstacle, Place, Status, Sync, SyncState, SyncStatus,
+    VolumeName, upstreams, words,
 };
 
-/// Every condition of the first sync that this name means.
-pub(crate) fn why(asked: &SyncName, status: &Status, configuration: &Configuration) -> Why {
-    let found = status.syncs.iter().find(|sync| sync.name.answers_to(asked));
-    let sync = found.and_then(|status| configuration.syncs.get(&status.name));
-    let (Some(found), Some(sync)) = (found, sync) else {
-        // The configuration changed between the two; the next call finds it.
-        return Why {
-            sync: asked.to_string(),
-            state: String::new(),
-            freshness: String::new(),
-            conditions: Vec::new(),
-            due: String::new(),
-            next: "the configuration has just changed; ask again".into(),
-        };
-    };
-    Why {
+/// Every condition of a sync.
+pub(super) fn why(found: &SyncStatus, status: &Status, configuration: &Configuration) -> Why {
+    let told = |conditions, due, next| Why {
         sync: found.name.to_string(),
-        state: found.state.as_str().into(),
-        freshness: found.freshness.as_str().into(),
-        conditions: conditions(found, sync, status, configuration),
-        due: due(found, sync),
-        next: next(found),
+        state: found.state.into(),
+        freshness: found.freshness.into(),
+        conditions,
+        due,
+        next,
+    };
+    match configuration.syncs.get(&found.name) {
+        Some(sync) => told(conditions(found, sync, status, configuration), due(found, sync), next(found)),
+        // The configuration changed between the two; the next call finds it.
+        None => told(Vec::new(), String::new(), "the configuration has just changed; ask again".into()),
     }
 }
 
-/// The subjects, in the order in which a person would check them.
-const SUBJECTS: [&str; 14] = [
-    "enabled",
-    "source volume",
-    "source place",
-    "destination volume",
-    "destination place",
-    "holds",
-    "hardware",
-    "guard",
-    "syncs before",
-    "hours",
-    "connection",
-    "power",
-    "pause",
-    "last attempt",
-];
+/// What conditions are about, in the order in which a person would check them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Subject {
+    /// Whether the configuration wants it at all.
+    Enabled,
+    /// The volume that it reads from.
+    SourceVolume,
+    /// The place there.
+    SourcePlace,
+    /// The volume that it writes to.
+    DestinationVolume,
+    /// The place there.
+    DestinationPlace,
+    /// What people keep hands off.
+    Holds,
+    /// The drive as a thing.
+    Hardware,
+    /// What would delete too much.
+    Guard,
+    /// The syncs that go first.
+    SyncsBefore,
+    /// The time of day.
+    Hours,
+    /// Whether the network is metered.
+    Connection,
+    /// Whether the machine is on mains power.
+    Power,
+    /// The pause of the daemon.
+    Pause,
+    /// What the last attempt left.
+    LastAttempt,
+}
 
-fn subject(obstacle: &Obstacle) -> &'static str {
+words!(Subject {
+    Enabled = "enabled",
+    SourceVolume = "source volume",
+    SourcePlace = "source place",
+    DestinationVolume = "destination volume",
+    DestinationPlace = "destination place",
+    Holds = "holds",
+    Hardware = "hardware",
+    Guard = "guard",
+    SyncsBefore = "syncs before",
+    Hours = "hours",
+    Connection = "connection",
+    Power = "power",
+    Pause = "pause",
+    LastAttempt = "last attempt",
+});
+
+fn subject(obstacle: &Obstacle) -> Subject {
     match obstacle {
-        Obstacle::Disabled => "enabled",
+        Obstacle::Disabled => Subject::Enabled,
         Obstacle::VolumeAbsent { end: End::Source, .. }
         | Obstacle::NotMounted { end: End::Source, .. }
         | Obstacle::NotOpened { end: End::Source, .. }
-        | Obstacle::Locked { end: End::Source, .. } => "source volume",
+        | Obstacle::Locked { end: End::Source, .. } => Subject::SourceVolume,
         Obstacle::VolumeAbsent { end: End::Destination, .. }
         | Obstacle::NotMounted { end: End::Destination, .. }
         | Obstacle::Locked { end: End::Destination, .. }
         | Obstacle::NotOpened { end: End::Destination, .. }
         | Obstacle::NotEncrypted { .. }
         | Obstacle::DuplicateUuid { .. }
-        | Obstacle::ReadOnly { .. } => "destination volume",
+        | Obstacle::ReadOnly { .. } => Subject::DestinationVolume,
         Obstacle::DirectoryMissing { end: End::Source, .. }
         | Obstacle::NoSnapshotYet { .. }
         | Obstacle::Sentinel { end: End::Source, .. }
-        | Obstacle::SentinelMismatch { end: End::Source, .. } => "source place",
+        | Obstacle::SentinelMismatch { end: End::Source, .. } => Subject::SourcePlace,
         Obstacle::DirectoryMissing { end: End::Destination, .. }
         | Obstacle::Sentinel { end: End::Destination, .. }
         | Obstacle::SentinelMismatch { end: End::Destination, .. }
         | Obstacle::NotBtrfs { .. }
-        | Obstacle::NoSpace { .. } => "destination place",
-        Obstacle::VolumeHeld { .. } => "holds",
-        Obstacle::DeviceUnknown { .. } => "hardware",
-        Obstacle::Held(_) => "guard",
-        Obstacle::UpstreamFailed { .. } => "syncs before",
-        Obstacle::OutsideHours(_) => "hours",
-        Obstacle::Metered { .. } => "connection",
-        Obstacle::Battery { .. } => "power",
-        Obstacle::Paused { .. } => "pause",
-        Obstacle::BackingOff { .. } | Obstacle::LockTaken { .. } | Obstacle::ToolMissing { .. } => "last attempt",
+        | Obstacle::NoSpace { .. } => Subject::DestinationPlace,
+        Obstacle::VolumeHeld { .. } => Subject::Holds,
+        Obstacle::DeviceUnknown { .. } => Subject::Hardware,
+        Obstacle::Held(_) => Subject::Guard,
+        Obstacle::UpstreamFailed { .. } => Subject::SyncsBefore,
+        Obstacle::OutsideHours(_) => Subject::Hours,
+        Obstacle::Metered { .. } => Subject::Connection,
+        Obstacle::Battery { .. } => Subject::Power,
+        Obstacle::Paused { .. } => Subject::Pause,
+        Obstacle::BackingOff { .. } | Obstacle::LockTaken { .. } | Obstacle::ToolMissing { .. } => Subject::LastAttempt,
     }
 }
 
 fn conditions(found: &SyncStatus, sync: &Sync, status: &Status, configuration: &Configuration) -> Vec<Condition> {
     let mut conditions = Vec::new();
-    for about in SUBJECTS {
+    for (word, about) in Subject::WORDS {
         let unmet: Vec<&Obstacle> = found.obstacles.iter().filter(|obstacle| subject(obstacle) == about).collect();
         if unmet.is_empty() {
             let value = met_value(about, sync, status, configuration);
-            conditions.push(Condition { subject: about.into(), met: true, value, hint: None });
+            conditions.push(Condition { subject: word.into(), met: true, value, hint: None });
         }
         conditions.extend(unmet.into_iter().map(|obstacle| Condition {
-            subject: about.into(),
+            subject: word.into(),
             met: false,
             value: obstacle.to_string(),
             hint: Some(obstacle.hint(&found.name)),
@@ -103,7 +127,7 @@ fn conditions(found: &SyncStatus, sync: &Sync, status: &Status, configuration: &
 }
 
 /// What a condition that is met looks like. Where its place cannot be known yet, it says so.
-fn met_value(about: &str, sync: &Sync, status: &Status, configuration: &Configuration) -> String {
+fn met_value(about: Subject, sync: &Sync, status: &Status, configuration: &Configuration) -> String {
     let volume = |name: &VolumeName| status.volumes.iter().find(|volume| volume.name == *name);
     let root = |name: &VolumeName| volume(name).and_then(|volume| volume.path.as_ref());
     let at =
@@ -114,31 +138,31 @@ fn met_value(about: &str, sync: &Sync, status: &Status, configuration: &Configur
         })
     };
     match about {
-        "enabled" => "yes".into(),
-        "source volume" => format!("`{}`: {}", sync.source.volume, at(&sync.source.volume)),
-        "destination volume" => format!("`{}`: {}", sync.destination.volume, at(&sync.destination.volume)),
-        "source place" => place(&sync.source),
-        "destination place" => place(&sync.destination),
-        "holds" => "none on its volumes".into(),
-        "hardware" => "known, or cannot be told apart".into(),
-        "guard" => "stopped nothing".into(),
-        "syncs before" => {
+        Subject::Enabled => "yes".into(),
+        Subject::SourceVolume => format!("`{}`: {}", sync.source.volume, at(&sync.source.volume)),
+        Subject::DestinationVolume => format!("`{}`: {}", sync.destination.volume, at(&sync.destination.volume)),
+        Subject::SourcePlace => place(&sync.source),
+        Subject::DestinationPlace => place(&sync.destination),
+        Subject::Holds => "none on its volumes".into(),
+        Subject::Hardware => "known, or cannot be told apart".into(),
+        Subject::Guard => "stopped nothing".into(),
+        Subject::SyncsBefore => {
             let before = upstreams(&configuration.syncs).remove(&sync.name).unwrap_or_default();
             let names: Vec<_> = before.iter().map(ToString::to_string).collect();
             if names.is_empty() { "none".into() } else { format!("{} did not fail", names.join(", ")) }
         }
-        "hours" => sync.when.hours.map_or("any".into(), |hours| format!("within {hours}")),
-        "connection" => match sync.when.metered {
+        Subject::Hours => sync.when.hours.map_or("any".into(), |hours| format!("within {hours}")),
+        Subject::Connection => match sync.when.metered {
             MeteredRule::Allow => "may be metered".into(),
             MeteredRule::Avoid => "not metered, or not needed".into(),
         },
-        "power" => match sync.when.battery {
+        Subject::Power => match sync.when.battery {
             BatteryRule::Any => "any".into(),
             BatteryRule::Mains => "from the mains".into(),
             BatteryRule::AtLeast(share) => format!("from the mains, or at least {share} % of the battery"),
         },
-        "pause" => "not paused".into(),
-        _ => "nothing keeps it from being tried".into(),
+        Subject::Pause => "not paused".into(),
+        Subject::LastAttempt => "nothing keeps it from being tried".into(),
     }
 }
 

@@ -150,6 +150,14 @@ impl Replies {
         self.send(&error.frame()).await
     }
 
+    /// Sends the last reply to a call, which may be an error.
+    pub(super) async fn conclude<T: Parameters>(&mut self, answer: Result<T, CallError>) -> Result<(), Gone> {
+        match answer {
+            Ok(answer) => self.end(&answer).await,
+            Err(error) => self.fail(&error).await,
+        }
+    }
+
     /// Sends a frame, if the caller wants any.
     pub(crate) async fn send(&mut self, frame: &[u8]) -> Result<(), Gone> {
         if self.mode == Mode::Oneway {

@@ -12,8 +12,8 @@ use crate::daemon::world::{Initiative, Stage, World};
 use crate::decide::due;
 use crate::decide::obstacles::asks_for_approval;
 use crate::model::{
-    Announcement, BootTime, Conclusion, Deeds, FailureKind, Freshness, Left, Matter, Now, Obstacle, RunRecord, Subject,
-    Sync, SyncName, VolumeName,
+    Announcement, BootTime, Conclusion, Deeds, FailureKind, Freshness, Left, Matter, Now, Obstacle, ObstacleCode,
+    RunRecord, Subject, Sync, SyncName, VolumeName,
 };
 
 /// What was told.
@@ -32,7 +32,7 @@ enum SyncTold {
     /// That it failed: each sort of failure once, for as long as nobody plugs its drives in again.
     Failed(BTreeSet<FailureKind>, Arrivals),
     /// That it needs approval, for these reasons.
-    Held(Vec<&'static str>),
+    Held(Vec<ObstacleCode>),
 }
 
 /// When the drives of a sync were plugged in.

@@ -7,7 +7,7 @@ use crate::daemon::world::plan::Prospect;
 use crate::decide::{due, locations, obstacles};
 use crate::model::{
     DaemonState, End, Metered, NetworkSight, Now, Obstacle, RunningNow, Status, Sync, SyncName, SyncState, SyncStatus,
-    VolumeName, VolumeRoot, VolumeSight, VolumeStatus,
+    VolumeName, VolumeSight, VolumeStatus,
 };
 
 impl World {
@@ -53,11 +53,7 @@ impl World {
                 let end = known_use.map_or(End::Source, |it| it.end);
                 VolumeStatus {
                     name: volume.name.clone(),
-                    kind: match volume.root {
-                        VolumeRoot::Directory(_) => "directory",
-                        VolumeRoot::Drive(_) => "drive",
-                        VolumeRoot::Server(_) => "server",
-                    },
+                    kind: volume.root.kind(),
                     path: match &state.sight {
                         VolumeSight::Present(present) => Some(present.root.clone()),
                         VolumeSight::Reached(reached) => Some(reached.root.clone()),

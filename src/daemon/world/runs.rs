@@ -11,9 +11,10 @@ use crate::daemon::messages::look::Scope;
 use crate::daemon::world::World;
 use crate::daemon::world::reach::Asked;
 use crate::decide::reach;
+use crate::formats::text::obstacle_sentences;
 use crate::model::{
-    Absence, Conclusion, End, HoldReason, Interruption, Kinship, MountId, Now, Obstacle, Outcome, Place, Places,
-    Progress, RunId, RunRecord, RunReport, Step, Sync, SyncName, Trigger, VolumeName, VolumeRoot, VolumeSight,
+    Absence, Conclusion, End, HoldReason, Interruption, Kinship, MountId, Now, Outcome, Place, Places, Progress, RunId,
+    RunRecord, RunReport, Step, Sync, SyncName, Trigger, VolumeName, VolumeRoot, VolumeSight,
 };
 use crate::os::history::Entry;
 
@@ -257,7 +258,7 @@ impl World {
 fn record(run: &Run, report: &RunReport, now: &Now) -> RunRecord {
     let (error, hold) = match &report.conclusion {
         Conclusion::Ok => (None, None),
-        Conclusion::Skipped(obstacles) => (Some(sentences(obstacles, &report.sync)), None),
+        Conclusion::Skipped(obstacles) => (Some(obstacle_sentences(obstacles, &report.sync)), None),
         Conclusion::Interrupted(why) => (Some(why.to_string()), None),
         Conclusion::Failed(failure) => (Some(failure.to_string()), None),
         Conclusion::Held(reason) => (Some(held(reason, &report.sync)), Some(reason.clone())),
@@ -275,11 +276,6 @@ fn record(run: &Run, report: &RunReport, now: &Now) -> RunRecord {
         hold,
         warnings: report.warnings.clone(),
     }
-}
-
-fn sentences(obstacles: &[Obstacle], sync: &SyncName) -> String {
-    let each: Vec<_> = obstacles.iter().map(|obstacle| format!("{obstacle} ({})", obstacle.hint(sync))).collect();
-    each.join("; ")
 }
 
 fn held(reason: &HoldReason, sync: &SyncName) -> String {

@@ -216,7 +216,7 @@ impl Story {
     }
 
     fn codes(&self, sync: &str) -> Vec<&'static str> {
-        self.status_of(sync).obstacles.iter().map(Obstacle::code).collect()
+        self.status_of(sync).obstacles.iter().map(|obstacle| obstacle.code().as_str()).collect()
     }
 }
 
@@ -380,7 +380,9 @@ fn a_full_drive_is_tried_again_since_only_a_run_can_clear_what_a_run_left() {
     let full = EndSight::Faulty(vec![EndFault::NoSpace("/media/usb/photos".into())]);
     let usb = present("/media/usb", Some(story.seqs));
     story.see_with(&[("usb", usb.clone())], &full);
-    let codes = |story: &Story| story.status_of("photos").obstacles.iter().map(Obstacle::code).collect::<Vec<_>>();
+    let codes = |story: &Story| {
+        story.status_of("photos").obstacles.iter().map(|obstacle| obstacle.code().as_str()).collect::<Vec<_>>()
+    };
     assert_eq!(codes(&story), ["no-space", "backing-off"]);
     assert!(story.running().is_empty());
     for event in [300, 300] {
@@ -440,7 +442,7 @@ fn a_held_run_waits_for_a_person() {
     story.wait(100);
     assert_eq!(story.started.len(), 1);
     let (accepted, _) = story.ask_to_run("photos", Urgency::Forced);
-    assert_eq!(accepted[0].obstacles[0].code(), "held");
+    assert_eq!(accepted[0].obstacles[0].code(), ObstacleCode::Held);
     let (answer, mut answered) = oneshot::channel();
     story.tell(Event::Asked(Ask::Approve { sync: name("photos"), answer }));
     assert_eq!(answered.try_recv().unwrap().unwrap().len(), 1);
@@ -677,7 +679,9 @@ fn said(story: &mut Story) -> Vec<String> {
                 Matter::Done(deeds) => format!("done {}", names(&deeds.syncs)),
                 Matter::SafeToRemove(deeds) => format!("safe {}", names(&deeds.syncs)),
                 Matter::Failed(failure) => format!("failed {}", failure.kind.as_str()),
-                Matter::Held(obstacles) => obstacles.iter().map(Obstacle::code).collect::<Vec<_>>().join("+"),
+                Matter::Held(obstacles) => {
+                    obstacles.iter().map(|obstacle| obstacle.code().as_str()).collect::<Vec<_>>().join("+")
+                }
                 Matter::Overdue { syncs, age, .. } => format!("{} for {} h", names(syncs), age.as_secs() / 3600),
                 Matter::Withdrawn => "withdrawn".to_owned(),
             };
@@ -1272,7 +1276,7 @@ fn who_asks_for_a_drive_that_cannot_be_opened_is_told_so() {
     assert_eq!(story.orders(), ["open red for Runs"]);
     story.not_opened("red", OpeningTrouble::WrongSecret("red".parse().unwrap()));
     let Ok(RequestEnd::Dropped { obstacles, .. }) = ended.try_recv() else { panic!("an end") };
-    assert_eq!(obstacles[0].code(), "credential-locked");
+    assert_eq!(obstacles[0].code(), ObstacleCode::CredentialLocked);
     story.closed("red", Left::AsFound, Closer::Us);
     story.wait(60);
     assert_eq!(story.orders(), ["close red: Leave"], "nobody asks any more, so nothing is tried before its time");

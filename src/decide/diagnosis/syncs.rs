@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use crate::model::{
-    Absence, Area, Examined, Finding, Flaw, Freshness, HostFault, HostTrouble, Obstacle, OpeningTrouble, Outcome,
-    RunRecord, Severity, Status, SyncName, SyncState, SyncStatus, Verdict,
+    Absence, Area, Examined, Finding, FindingCode, Flaw, Freshness, HostFault, HostTrouble, Obstacle, OpeningTrouble,
+    Outcome, RunRecord, Severity, Status, SyncName, SyncState, SyncStatus, Verdict,
 };
 
 /// So many failures one after another are more than bad luck.
@@ -106,7 +106,12 @@ pub fn finding(obstacle: &Obstacle, sync: &SyncName) -> Option<Finding> {
         | Obstacle::BackingOff { .. }
         | Obstacle::LockTaken { .. } => return None,
     };
-    Some(Finding { code: obstacle.code(), severity, message: obstacle.to_string(), fix: obstacle.hint(sync) })
+    Some(Finding {
+        code: FindingCode::Obstacle(obstacle.code()),
+        severity,
+        message: obstacle.to_string(),
+        fix: obstacle.hint(sync),
+    })
 }
 
 fn absent(absence: &Absence) -> Option<Severity> {

@@ -5,15 +5,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{credentials, daemon, drives, neighbours, state, syncs, tools, unanswered, volumes};
+use crate::decide::diagnosis::{credentials, daemon, drives, neighbours, state, syncs, tools, unanswered, volumes};
 use crate::model::{
     Absence, Area, BarePoint, BatteryRule, Conditions, Configuration, ContainerSight, CredentialProvider,
     DaemonSettings, DaemonState, Drive, DrivePlace, DriveSight, End, Every, Examined, FileInForce, FileKind, FileSight,
     Flaw, Freshness, Guard, Guarded, Held, HeldAt, HistorySight, Hooks, HostFault, HostTrouble, Lingering, Locks,
     MeteredRule, MountView, Mounting, Notify, Obstacle, OpeningTrouble, Outcome, Owner, Place, PolkitSight,
     ProgramVersion, Retention, Room, RsyncOptions, RsyncSettings, RunRecord, SecretSight, SentinelFault, ServiceSight,
-    SnapshotKind, Status, Sync, SyncName, SyncState, SyncStatus, Trial, Trigger, Undo, Volume, VolumeName, VolumeRoot,
-    VolumeStatus, WhenDone,
+    SnapshotKind, Status, Sync, SyncName, SyncState, SyncStatus, Trial, Trigger, Undo, Volume, VolumeKind, VolumeName,
+    VolumeRoot, VolumeStatus, WhenDone, Worded,
 };
 
 const NOW: &str = "2026-11-22T17:30:00Z";
@@ -25,7 +25,7 @@ fn found(examined: &Examined) -> Vec<String> {
         assert!(!finding.fix.is_empty() && !finding.message.is_empty(), "{finding:?}");
         assert!(!finding.message.ends_with('.') && !finding.fix.ends_with('.'), "a fragment: {finding:?}");
     }
-    findings.iter().map(|finding| format!("{} {}", finding.severity.as_str(), finding.code)).collect()
+    findings.iter().map(|finding| format!("{} {}", finding.severity, finding.code.word())).collect()
 }
 
 /// What is said of it, findings and remedies, or what was seen.
@@ -110,7 +110,7 @@ fn status(volumes: Vec<VolumeStatus>, syncs: Vec<SyncStatus>) -> Status {
 }
 
 fn volume_status(obstacles: Vec<Obstacle>) -> VolumeStatus {
-    VolumeStatus { name: name("usb"), kind: "drive", path: None, obstacles, user: Some(sync_name("mail")) }
+    VolumeStatus { name: name("usb"), kind: VolumeKind::Drive, path: None, obstacles, user: Some(sync_name("mail")) }
 }
 
 fn sync_status(obstacles: Vec<Obstacle>, freshness: Freshness) -> SyncStatus {
@@ -490,7 +490,7 @@ fn absence_is_no_finding_and_what_a_person_can_mend_is() {
         let found = syncs::finding(&obstacle, &sync_name("mail"));
         let found = found.map(|finding| {
             assert_eq!(finding.fix, obstacle.hint(&sync_name("mail")));
-            format!("{} {}", finding.severity.as_str(), finding.code)
+            format!("{} {}", finding.severity, finding.code.word())
         });
         assert_eq!(found.as_deref(), expected, "{obstacle:?}");
     }
@@ -543,7 +543,7 @@ fn a_bare_mount_point_is_told_with_what_keeps_it_empty() {
 
 #[test]
 fn every_code_is_of_one_flaw_and_in_kebab_case() {
-    let codes: std::collections::BTreeSet<&str> = Flaw::ALL.iter().map(|flaw| flaw.code()).collect();
-    assert_eq!(codes.len(), Flaw::ALL.len());
+    let codes: std::collections::BTreeSet<&str> = Flaw::WORDS.iter().map(|(code, _)| *code).collect();
+    assert_eq!(codes.len(), Flaw::WORDS.len());
     assert!(codes.iter().all(|code| code.chars().all(|c| c.is_ascii_lowercase() || c == '-')), "{codes:?}");
 }

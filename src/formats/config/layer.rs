@@ -12,10 +12,6 @@ use crate::model::{
     BatteryRule, Every, Filter, Guard, HookCommand, Hours, KeepRules, MeteredRule, Retention, SnapshotKind,
 };
 
-/// The kinds of snapshots under the names of the file.
-pub(super) const SNAPSHOTS: [(&str, SnapshotKind); 3] =
-    [("none", SnapshotKind::None), ("btrfs", SnapshotKind::Btrfs), ("hard-link", SnapshotKind::HardLink)];
-
 /// Whether a setting that can be missing holds. It is said to be off where the defaults turned it on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Setting<T> {
@@ -72,7 +68,7 @@ impl Layer {
         let every = every.map(|every| if every.is_zero() { Every::Appearance } else { Every::Interval(every) });
         let mut layer = Self {
             enabled: fields.switch(reading, "enabled"),
-            snapshots: fields.choice(reading, "snapshots", &SNAPSHOTS),
+            snapshots: fields.choice(reading, "snapshots", &SnapshotKind::WORDS),
             keep: keep(reading, fields),
             every,
             max_age: unless(reading, fields, "max-age", "off", words::some_time),

@@ -7,9 +7,8 @@ use std::path::Path;
 
 use toml::{Table, Value};
 
-use super::daemon::NOTIFY;
-use super::layer::SNAPSHOTS;
-use super::volumes::WHEN_DONE;
+use crate::formats::config::daemon::NOTIFY;
+use crate::formats::config::volumes::WHEN_DONE;
 use crate::formats::duration;
 use crate::model::{
     BatteryRule, Configuration, CredentialProvider, Drive, Endpoint, Every, Filter, Guard, HookCommand, KeepRules,
@@ -190,7 +189,7 @@ fn sync(page: &mut Page, sync: &Sync, destination: &str) {
     page.line("source", text(&sync.source));
     page.line("destination", text(destination));
     page.line("enabled", Value::Boolean(sync.enabled));
-    page.line("snapshots", text(named(&SNAPSHOTS, &sync.snapshots)));
+    page.line("snapshots", text(sync.snapshots.as_str()));
     page.line("keep", keep(sync.keep));
     page.line("every", text(every(sync.every)));
     page.line("max-age", sync.max_age.map_or_else(|| text("off"), |age| text(duration::format(age))));

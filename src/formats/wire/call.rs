@@ -36,7 +36,7 @@ pub enum Mode {
 
 /// A call as it stands in a frame.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Call {
+pub struct MethodCall {
     /// The method with its interface: `org.nbkp.Daemon.Status`.
     pub method: String,
     /// The parameters by name.
@@ -55,7 +55,7 @@ fn is_false(value: &bool) -> bool {
     !*value
 }
 
-impl Call {
+impl MethodCall {
     /// A call of a method with parameters.
     #[must_use]
     pub fn new(method: &str, parameters: Map<String, Value>, mode: Mode) -> Self {
@@ -194,18 +194,18 @@ mod tests {
             (r#"{"method":"a.B","parameters":{},"oneway":true,"more":true}"#, Mode::Oneway),
             (r#"{"method":"a.B","upgrade":false,"parameters":null}"#, Mode::Once),
         ] {
-            assert_eq!(Call::read(text.as_bytes()).unwrap().mode(), mode, "{text}");
+            assert_eq!(MethodCall::read(text.as_bytes()).unwrap().mode(), mode, "{text}");
         }
     }
 
     #[test]
     fn what_is_no_message_is_refused_with_the_reason() {
         let deep = format!("{{\"method\":\"a.B\",\"parameters\":{}1{}}}", "[".repeat(40), "]".repeat(40));
-        assert_eq!(Call::read(deep.as_bytes()), Err(BadMessage::TooDeep { limit: 16 }));
+        assert_eq!(MethodCall::read(deep.as_bytes()), Err(BadMessage::TooDeep { limit: 16 }));
         for bad in ["", "{", "[]", "{}", r#"{"method":1}"#, r#"{"method":"a.B","parameters":[1]}"#, "\u{1}"] {
-            assert!(matches!(Call::read(bad.as_bytes()), Err(BadMessage::Malformed(_))), "{bad}");
+            assert!(matches!(MethodCall::read(bad.as_bytes()), Err(BadMessage::Malformed(_))), "{bad}");
         }
-        assert!(Call::read(b"{\"method\":\"\xff\"}").is_err());
+        assert!(MethodCall::read(b"{\"method\":\"\xff\"}").is_err());
     }
 
     #[test]
@@ -223,13 +223,13 @@ mod tests {
     proptest! {
         #[test]
         fn no_bytes_at_all_make_the_reader_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
-            let _ = Call::read(&bytes);
+            let _ = MethodCall::read(&bytes);
             let _ = Reply::read(&bytes);
         }
 
         #[test]
         fn no_json_like_text_makes_the_reader_panic(text in r#"[\[\]{}",:a-z0-9\\ .-]{0,200}"#) {
-            if let Ok(call) = Call::read(text.as_bytes()) {
+            if let Ok(call) = MethodCall::read(text.as_bytes()) {
                 let _ = super::super::Request::read(&call);
             }
         }

@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Examined, Severity, Verdict};
+use super::Term;
+use crate::model::{Area, Examined, FindingCode, Flaw, Severity, Verdict};
 
 /// `Doctor`: what was tested, and what a person could mend.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,9 +20,9 @@ pub struct Diagnosis {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FindingEntry {
     /// Its code.
-    pub code: String,
-    /// `error`, `warning` or `note`.
-    pub severity: String,
+    pub code: Term<FindingCode>,
+    /// How much it matters.
+    pub severity: Term<Severity>,
     /// What it is about.
     pub subject: String,
     /// What is wrong.
@@ -33,14 +34,14 @@ pub struct FindingEntry {
 /// A thing that was tested.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TestedEntry {
-    /// Where it belongs: `daemon`, `state`, `tools`, …
-    pub area: String,
+    /// Where it belongs.
+    pub area: Term<Area>,
     /// What it is.
     pub subject: String,
     /// What was seen of it; empty if something was found.
     pub message: String,
     /// The codes of what was found, which stand in `findings` in the same order.
-    pub codes: Vec<String>,
+    pub codes: Vec<Term<FindingCode>>,
 }
 
 impl Diagnosis {
@@ -67,17 +68,17 @@ impl Diagnosis {
         for thing in examined {
             let found = thing.verdict.findings();
             self.tested.push(TestedEntry {
-                area: thing.area.as_str().to_owned(),
+                area: thing.area.into(),
                 subject: thing.subject.clone(),
                 message: match &thing.verdict {
                     Verdict::Well(what) => what.clone(),
                     Verdict::Found(_) => String::new(),
                 },
-                codes: found.iter().map(|finding| finding.code.to_owned()).collect(),
+                codes: found.iter().map(|finding| finding.code.into()).collect(),
             });
             self.findings.extend(found.iter().map(|finding| FindingEntry {
-                code: finding.code.to_owned(),
-                severity: finding.severity.as_str().to_owned(),
+                code: finding.code.into(),
+                severity: finding.severity.into(),
                 subject: thing.subject.clone(),
                 message: finding.message.clone(),
                 fix: finding.fix.clone(),
@@ -85,16 +86,16 @@ impl Diagnosis {
         }
     }
 
-    /// Whether something of this code was found.
+    /// Whether this was found.
     #[must_use]
-    pub fn has(&self, code: &str) -> bool {
-        self.findings.iter().any(|finding| finding.code == code)
+    pub fn has(&self, flaw: Flaw) -> bool {
+        self.findings.iter().any(|finding| finding.code.is(FindingCode::Flaw(flaw)))
     }
 
     /// How many findings are of this severity.
     #[must_use]
     pub fn count(&self, severity: Severity) -> usize {
-        self.findings.iter().filter(|finding| finding.severity == severity.as_str()).count()
+        self.findings.iter().filter(|finding| finding.severity.is(severity)).count()
     }
 }
 
@@ -102,7 +103,6 @@ impl Diagnosis {
 mod tests {
     use super::*;
     use crate::formats::json;
-    use crate::model::{Area, Flaw};
 
     #[test]
     fn findings_stand_in_the_order_of_what_was_tested() {
@@ -116,12 +116,15 @@ mod tests {
         let diagnosis = Diagnosis::new(&examined).behind(&first);
         let codes: Vec<&str> = diagnosis.findings.iter().map(|finding| finding.code.as_str()).collect();
         assert_eq!(codes, ["daemon-not-running", "tool-missing", "degraded", "overdue"]);
-        let of_each: Vec<&str> = diagnosis.tested.iter().flat_map(|test| &test.codes).map(String::as_str).collect();
+        let of_each: Vec<&str> = diagnosis.tested.iter().flat_map(|test| &test.codes).map(Term::as_str).collect();
         assert_eq!(of_each, codes);
         assert_eq!([Severity::Error, Severity::Warning, Severity::Note].map(|s| diagnosis.count(s)), [2, 1, 1]);
-        assert!(diagnosis.has("overdue") && !diagnosis.has("state-full"));
+        assert!(diagnosis.has(Flaw::Overdue) && !diagnosis.has(Flaw::StateFull));
         let text = json::text(&diagnosis.findings);
-        let expected = r#"{"code":"tool-missing","severity":"error","subject":"rsync","message":"it is missing","fix":"install it"}"#;
+        let expected = concat!(
+            r#"{"code":"tool-missing","severity":"error","subject":"rsync","#,
+            r#""message":"it is missing","fix":"install it"}"#
+        );
         assert!(text.contains(expected), "{text}");
     }
 }

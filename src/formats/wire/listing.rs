@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{BlockDevice, Configuration, Containers, DeviceRole, SnapshotKind, Volume, VolumeRoot};
+use super::Term;
+use crate::model::{BlockDevice, Configuration, Containers, DeviceRole, SnapshotKind, Volume, VolumeKind, VolumeRoot};
 
 /// What the configuration holds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,8 +29,8 @@ pub struct SyncEntry {
     pub destination: String,
     /// Whether it runs at all.
     pub enabled: bool,
-    /// `none`, `btrfs` or `hard-link`.
-    pub snapshots: String,
+    /// How it keeps history.
+    pub snapshots: Term<SnapshotKind>,
 }
 
 /// A volume.
@@ -37,8 +38,8 @@ pub struct SyncEntry {
 pub struct VolumeEntry {
     /// Its name.
     pub name: String,
-    /// `directory`, `drive` or `server`.
-    pub kind: String,
+    /// What it is.
+    pub kind: Term<VolumeKind>,
     /// The directory, the UUID of the drive, or the endpoints and the path on the server.
     pub root: String,
 }
@@ -65,11 +66,7 @@ impl Listing {
                     source: sync.source.to_string(),
                     destination: sync.destination.to_string(),
                     enabled: sync.enabled,
-                    snapshots: match sync.snapshots {
-                        SnapshotKind::None => "none".to_owned(),
-                        SnapshotKind::Btrfs => "btrfs".to_owned(),
-                        SnapshotKind::HardLink => "hard-link".to_owned(),
-                    },
+                    snapshots: sync.snapshots.into(),
                 })
                 .collect(),
             volumes: configuration.volumes.values().map(volume).collect(),
@@ -87,15 +84,15 @@ impl Listing {
 }
 
 fn volume(volume: &Volume) -> VolumeEntry {
-    let (kind, root) = match &volume.root {
-        VolumeRoot::Directory(path) => ("directory", path.display().to_string()),
-        VolumeRoot::Drive(drive) => ("drive", drive.uuid.to_string()),
+    let root = match &volume.root {
+        VolumeRoot::Directory(path) => path.display().to_string(),
+        VolumeRoot::Drive(drive) => drive.uuid.to_string(),
         VolumeRoot::Server(server) => {
             let endpoints: Vec<_> = server.endpoints.iter().map(ToString::to_string).collect();
-            ("server", format!("{}:{}", endpoints.join(","), server.path.display()))
+            format!("{}:{}", endpoints.join(","), server.path.display())
         }
     };
-    VolumeEntry { name: volume.name.to_string(), kind: kind.to_owned(), root }
+    VolumeEntry { name: volume.name.to_string(), kind: volume.root.kind().into(), root }
 }
 
 /// What is plugged in.

@@ -7,36 +7,31 @@ mod call;
 mod diagnosis;
 mod error;
 mod frame;
+mod interface;
 mod listing;
 mod moment;
+mod parameters;
 mod request;
 mod results;
 mod status;
+mod term;
 
-pub use call::{BadMessage, Call, Flow, Mode, Parameters, Reply, reply_frame};
+pub use call::{BadMessage, Flow, MethodCall, Mode, Parameters, Reply, reply_frame};
 pub use diagnosis::{Diagnosis, FindingEntry, TestedEntry};
 pub use error::CallError;
 pub use frame::{Deframer, FrameTooLong, MAX_DEPTH, MAX_REPLY, MAX_REQUEST, nests_within};
+pub use interface::{DESCRIPTION, INTERFACE, SERVICE_DESCRIPTION, SERVICE_INTERFACE};
 pub use listing::{DriveEntry, Drives, GroupEntry, Listing, SyncEntry, VolumeEntry};
 pub use moment::Moment;
-pub use request::{METHODS, Request};
+pub use parameters::HistoryLimit;
+pub use request::{Effort, METHODS, Method, Request};
 pub use results::{
-    AcceptedSync, Approved, Cancelled, ClosedDrive, Condition, DiffSummary, Done, History, InterfaceDescription,
-    Mounted, Prepared, PreparedSync, PreviewEnd, PreviewLine, PreviewLineKind, Pruned, PrunedSnapshot, RunEnd,
-    RunProgress, ServiceInfo, SnapshotEntry, Snapshots, SyncProblem, SyncTally, WholePreview, Why,
+    AcceptedSync, Approved, Cancelled, ClosedDrive, Condition, DiffSummary, DoneReply, HistoryReply,
+    InterfaceDescription, Mounted, Prepared, PreparedSync, PreviewEnd, PreviewLine, PreviewLineKind, Pruned,
+    PrunedSnapshot, RunEnd, RunProgress, ServiceInfo, SnapshotEntry, Snapshots, SyncProblem, SyncTally, WholePreview,
+    Why,
 };
 pub use status::{
     DaemonInfo, Network, ObstacleEntry, RunEntry, RunningEntry, StatusReply, SyncStatusEntry, VolumeStatusEntry,
 };
-
-/// The interface that the daemon serves.
-pub const INTERFACE: &str = "org.nbkp.Daemon";
-
-/// The standard interface through which a service describes itself.
-pub const SERVICE_INTERFACE: &str = "org.varlink.service";
-
-/// The description of [`INTERFACE`] in Varlink's interface definition language.
-pub const DESCRIPTION: &str = include_str!("org.nbkp.Daemon.varlink");
-
-/// The description of [`SERVICE_INTERFACE`].
-pub const SERVICE_DESCRIPTION: &str = include_str!("org.varlink.service.varlink");
+pub use term::Term;

@@ -1,356 +1,236 @@
-//! What can be asked, as calls and as nouns.
+//! What can be asked. Each method stands in one table, from which all is made that reads, writes and describes calls.
 
-use std::collections::BTreeSet;
-use std::str::FromStr;
 use std::time::Duration;
 
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 
-use super::{Call, CallError, Mode};
-use crate::model::{SyncName, VolumeName};
+use super::parameters::{Given, HistoryLimit, Parameter};
+use super::{CallError, INTERFACE, MethodCall, Mode, SERVICE_INTERFACE};
+use crate::model::{Pruning, SyncName, VolumeName};
 
-/// Every method that is served.
-pub const METHODS: [&str; 25] = [
-    "org.varlink.service.GetInfo",
-    "org.varlink.service.GetInterfaceDescription",
-    "org.nbkp.Daemon.Status",
-    "org.nbkp.Daemon.Why",
-    "org.nbkp.Daemon.Scan",
-    "org.nbkp.Daemon.List",
-    "org.nbkp.Daemon.Run",
-    "org.nbkp.Daemon.Preview",
-    "org.nbkp.Daemon.Cancel",
-    "org.nbkp.Daemon.Pause",
-    "org.nbkp.Daemon.Resume",
-    "org.nbkp.Daemon.Hold",
-    "org.nbkp.Daemon.Release",
-    "org.nbkp.Daemon.Mount",
-    "org.nbkp.Daemon.Unmount",
-    "org.nbkp.Daemon.Eject",
-    "org.nbkp.Daemon.Approve",
-    "org.nbkp.Daemon.Diff",
-    "org.nbkp.Daemon.History",
-    "org.nbkp.Daemon.Snapshots",
-    "org.nbkp.Daemon.Prune",
-    "org.nbkp.Daemon.Prepare",
-    "org.nbkp.Daemon.Drives",
-    "org.nbkp.Daemon.Doctor",
-    "org.nbkp.Daemon.Ping",
-];
-
-/// A call whose names and parameters were checked.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Request {
-    /// Who serves here.
-    GetInfo,
-    /// How an interface looks.
-    GetInterfaceDescription {
-        /// The interface.
-        interface: String,
-    },
-    /// The state of these syncs and everything around them; all syncs if there are none.
-    Status {
-        /// The syncs.
-        syncs: Vec<SyncName>,
-    },
-    /// Every condition of a sync.
-    Why {
-        /// The sync.
-        sync: SyncName,
-    },
-    /// Look at everything again.
-    Scan,
-    /// What the configuration holds.
-    List,
-    /// Run these syncs; all that are possible if there are none.
-    Run {
-        /// The syncs.
-        syncs: Vec<SyncName>,
-        /// Whether conditions, a pause and back-off are set aside.
-        force: bool,
-    },
-    /// What a run would do, by rsync's own dry run.
-    Preview {
-        /// The syncs.
-        syncs: Vec<SyncName>,
-    },
-    /// Stop these runs; all if there are none.
-    Cancel {
-        /// The syncs.
-        syncs: Vec<SyncName>,
-    },
-    /// Start nothing for this long, or until resumed.
-    Pause {
-        /// How long.
-        length: Option<Duration>,
-    },
-    /// End a pause.
-    Resume,
-    /// Keep hands off a volume.
-    Hold {
-        /// The volume.
-        volume: VolumeName,
-    },
-    /// End a hold.
-    Release {
-        /// The volume.
-        volume: VolumeName,
-    },
-    /// Open a drive for a person.
-    Mount {
-        /// The volume.
-        volume: VolumeName,
-    },
-    /// Close a drive: unmount it, and lock it if it is encrypted.
-    Unmount {
-        /// The volume.
-        volume: VolumeName,
-    },
-    /// Close a drive and power it off.
-    Eject {
-        /// The volume.
-        volume: VolumeName,
-    },
-    /// Accept what a guard stopped.
-    Approve {
-        /// The sync.
-        sync: SyncName,
-    },
-    /// What a run would change.
-    Diff {
-        /// The sync.
-        sync: SyncName,
-    },
-    /// The runs of the past.
-    History {
-        /// Of this sync, or of all.
-        sync: Option<SyncName>,
-        /// How many at most.
-        limit: u32,
-        /// Whether sums over all runs are wanted too.
-        stats: bool,
-    },
-    /// The snapshots of these syncs; of all if there are none.
-    Snapshots {
-        /// The syncs.
-        syncs: Vec<SyncName>,
-    },
-    /// Delete the snapshots that no rule wants.
-    Prune {
-        /// The syncs.
-        syncs: Vec<SyncName>,
-        /// Whether it is only told what would go.
-        dry_run: bool,
-    },
-    /// Make what the ends of these syncs need.
-    Prepare {
-        /// The syncs.
-        syncs: Vec<SyncName>,
-    },
-    /// What is plugged in.
-    Drives,
-    /// Test everything.
-    Doctor,
-    /// Nothing; it tells that the daemon answers.
-    Ping,
+/// A method as the interface has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Method {
+    /// Its interface.
+    pub interface: &'static str,
+    /// Its name.
+    pub name: &'static str,
+    /// The names of its parameters, and their types as the description writes them.
+    pub parameters: &'static [(&'static str, &'static str)],
+    /// What it costs.
+    pub effort: Effort,
 }
 
-/// How many runs `History` gives if it is not told how many.
-const DEFAULT_LIMIT: u32 = 50;
+/// What a method costs the daemon.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Effort {
+    /// It tells what it knows.
+    Light,
+    /// It looks at drives, calls rsync, reads a database, or waits for the end of runs.
+    Heavy,
+}
 
-/// The parameters of a call; each is taken once, and none may be left.
-struct Parameters(Map<String, Value>);
+/// Makes [`Request`], [`METHODS`], and what reads and writes calls, of the methods of each interface. A method is an
+/// effort, a name, and its parameters, each called as on the wire.
+macro_rules! methods {
+    ($($interface:ident {
+        $($(#[$about:meta])* $effort:ident $name:ident $({ $($(#[$note:meta])* $key:ident: $kind:ty,)* })?;)*
+    })*) => {
+        /// A call whose names and parameters were checked.
+        #[derive(Debug, Clone, PartialEq, Eq)]
+        pub enum Request {
+            $($($(#[$about])* $name $({ $($(#[$note])* $key: $kind,)* })?,)*)*
+        }
 
-impl Parameters {
-    fn take(&mut self, key: &str) -> Option<Value> {
-        self.0.remove(key).filter(|value| !value.is_null())
-    }
+        /// Every method that is served.
+        pub const METHODS: &[Method] = &[$($(
+            methods!(@method $interface $effort $name $($($key: $kind,)*)?),
+        )*)*];
 
-    fn name<T: FromStr>(&mut self, key: &str) -> Result<T, CallError> {
-        let value = self.take(key);
-        value.as_ref().and_then(Value::as_str).and_then(|text| text.parse().ok()).ok_or_else(|| invalid(key))
-    }
+        impl Request {
+            fn of(interface: &str, name: &str, given: &mut Given) -> Result<Self, CallError> {
+                match (interface, name) {
+                    $($(($interface, stringify!($name)) => {
+                        Ok(Self::$name $({ $($key: given.take(stringify!($key))?,)* })?)
+                    })*)*
+                    (INTERFACE | SERVICE_INTERFACE, _) => {
+                        Err(CallError::MethodNotFound { method: format!("{interface}.{name}") })
+                    }
+                    _ => Err(CallError::InterfaceNotFound { interface: interface.to_owned() }),
+                }
+            }
 
-    fn optional_name<T: FromStr>(&mut self, key: &str) -> Result<Option<T>, CallError> {
-        let Some(value) = self.take(key) else { return Ok(None) };
-        value.as_str().and_then(|text| text.parse().ok()).map(Some).ok_or_else(|| invalid(key))
-    }
-
-    /// Names, each once: a message has room for a hundred thousand, and each is looked up.
-    fn names<T: FromStr + Ord + Clone>(&mut self, key: &str) -> Result<Vec<T>, CallError> {
-        let Some(value) = self.take(key) else { return Ok(Vec::new()) };
-        let list = value.as_array().ok_or_else(|| invalid(key))?;
-        let (mut names, mut seen) = (Vec::new(), BTreeSet::new());
-        for value in list {
-            let name: T = value.as_str().and_then(|text| text.parse().ok()).ok_or_else(|| invalid(key))?;
-            if seen.insert(name.clone()) {
-                names.push(name);
+            /// The method, and a value for each of its parameters.
+            fn parts(&self) -> (Method, Vec<Value>) {
+                match self {
+                    $($(Self::$name $({ $($key,)* })? => (
+                        methods!(@method $interface $effort $name $($($key: $kind,)*)?),
+                        vec![$($($key.write(),)*)?],
+                    ),)*)*
+                }
             }
         }
-        Ok(names)
-    }
-
-    fn flag(&mut self, key: &str) -> Result<bool, CallError> {
-        self.take(key).map_or(Ok(false), |value| value.as_bool().ok_or_else(|| invalid(key)))
-    }
-
-    fn number(&mut self, key: &str) -> Result<Option<u64>, CallError> {
-        self.take(key).map(|value| value.as_u64().ok_or_else(|| invalid(key))).transpose()
-    }
-
-    /// A parameter that we do not know may forbid something (`dry_run` did once): it is refused, never passed over.
-    fn done(self) -> Result<(), CallError> {
-        self.0.keys().next().map_or(Ok(()), |key| Err(invalid(key)))
-    }
+    };
+    (@method $interface:ident $effort:ident $name:ident $($key:ident: $kind:ty,)*) => {
+        Method {
+            interface: $interface,
+            name: stringify!($name),
+            parameters: &[$((stringify!($key), <$kind as Parameter>::KIND),)*],
+            effort: Effort::$effort,
+        }
+    };
 }
 
-fn invalid(parameter: &str) -> CallError {
-    CallError::InvalidParameter { parameter: parameter.to_owned() }
+methods! {
+    SERVICE_INTERFACE {
+        /// Who serves here.
+        Light GetInfo;
+        /// How an interface looks.
+        Light GetInterfaceDescription {
+            /// The interface.
+            interface: String,
+        };
+    }
+
+    INTERFACE {
+        /// The state of these syncs and everything around them; all syncs if there are none.
+        Light Status {
+            /// The syncs.
+            syncs: Vec<SyncName>,
+        };
+        /// Every condition of a sync.
+        Light Why {
+            /// The sync.
+            sync: SyncName,
+        };
+        /// Look at everything again.
+        Heavy Scan;
+        /// What the configuration holds.
+        Light List;
+        /// Run these syncs; all that are possible if there are none.
+        Heavy Run {
+            /// The syncs.
+            syncs: Vec<SyncName>,
+            /// Whether conditions, a pause and back-off are set aside.
+            force: bool,
+        };
+        /// What a run would do, by rsync's own dry run.
+        Heavy Preview {
+            /// The syncs.
+            syncs: Vec<SyncName>,
+        };
+        /// Stop these runs; all if there are none.
+        Light Cancel {
+            /// The syncs.
+            syncs: Vec<SyncName>,
+        };
+        /// Start nothing for this long, or until resumed.
+        Light Pause {
+            /// How long.
+            seconds: Option<Duration>,
+        };
+        /// End a pause.
+        Light Resume;
+        /// Keep hands off a volume.
+        Heavy Hold {
+            /// The volume.
+            volume: VolumeName,
+        };
+        /// End a hold.
+        Light Release {
+            /// The volume.
+            volume: VolumeName,
+        };
+        /// Open a drive for a person.
+        Heavy Mount {
+            /// The volume.
+            volume: VolumeName,
+        };
+        /// Close a drive: unmount it, and lock it if it is encrypted.
+        Heavy Unmount {
+            /// The volume.
+            volume: VolumeName,
+        };
+        /// Close a drive and power it off.
+        Heavy Eject {
+            /// The volume.
+            volume: VolumeName,
+        };
+        /// Accept what a guard stopped.
+        Heavy Approve {
+            /// The sync.
+            sync: SyncName,
+        };
+        /// What a run would change.
+        Heavy Diff {
+            /// The sync.
+            sync: SyncName,
+        };
+        /// The runs of the past.
+        Heavy History {
+            /// Of this sync, or of all.
+            sync: Option<SyncName>,
+            /// How many at most.
+            limit: HistoryLimit,
+            /// Whether sums over all runs are wanted too.
+            stats: bool,
+        };
+        /// The snapshots of these syncs; of all if there are none.
+        Heavy Snapshots {
+            /// The syncs.
+            syncs: Vec<SyncName>,
+        };
+        /// Delete the snapshots that no rule wants.
+        Heavy Prune {
+            /// The syncs.
+            syncs: Vec<SyncName>,
+            /// Whether it is only told what would go.
+            dry_run: Pruning,
+        };
+        /// Make what the ends of these syncs need.
+        Heavy Prepare {
+            /// The syncs.
+            syncs: Vec<SyncName>,
+        };
+        /// What is plugged in.
+        Heavy Drives;
+        /// Test everything.
+        Heavy Doctor;
+        /// Nothing; it tells that the daemon answers.
+        Light Ping;
+    }
 }
 
 impl Request {
     /// Reads a call.
-    pub fn read(call: &Call) -> Result<Self, CallError> {
-        let mut parameters = Parameters(call.parameters.clone().unwrap_or_default());
-        let Some(method) = METHODS.iter().find(|method| **method == call.method) else {
-            let interface = call.method.rsplit_once('.').map_or("", |(interface, _)| interface);
-            return Err(match interface {
-                super::INTERFACE | super::SERVICE_INTERFACE => {
-                    CallError::MethodNotFound { method: call.method.clone() }
-                }
-                _ => CallError::InterfaceNotFound { interface: interface.to_owned() },
-            });
-        };
-        let (_, name) = method.rsplit_once('.').unwrap_or_default();
-        let request = Self::of_method(name, &mut parameters)?;
-        parameters.done()?;
+    pub fn read(call: &MethodCall) -> Result<Self, CallError> {
+        let (interface, name) = call.method.rsplit_once('.').unwrap_or_default();
+        let mut given = Given(call.parameters.clone().unwrap_or_default());
+        let request = Self::of(interface, name, &mut given)?;
+        given.done()?;
         Ok(request)
     }
 
-    fn of_method(name: &str, parameters: &mut Parameters) -> Result<Self, CallError> {
-        Ok(match name {
-            "GetInfo" => Self::GetInfo,
-            "GetInterfaceDescription" => Self::GetInterfaceDescription { interface: parameters.name("interface")? },
-            "Status" => Self::Status { syncs: parameters.names("syncs")? },
-            "Why" => Self::Why { sync: parameters.name("sync")? },
-            "Scan" => Self::Scan,
-            "List" => Self::List,
-            "Run" => Self::Run { syncs: parameters.names("syncs")?, force: parameters.flag("force")? },
-            "Preview" => Self::Preview { syncs: parameters.names("syncs")? },
-            "Cancel" => Self::Cancel { syncs: parameters.names("syncs")? },
-            "Pause" => Self::Pause { length: parameters.number("seconds")?.map(Duration::from_secs) },
-            "Resume" => Self::Resume,
-            "Hold" => Self::Hold { volume: parameters.name("volume")? },
-            "Release" => Self::Release { volume: parameters.name("volume")? },
-            "Mount" => Self::Mount { volume: parameters.name("volume")? },
-            "Unmount" => Self::Unmount { volume: parameters.name("volume")? },
-            "Eject" => Self::Eject { volume: parameters.name("volume")? },
-            "Approve" => Self::Approve { sync: parameters.name("sync")? },
-            "Diff" => Self::Diff { sync: parameters.name("sync")? },
-            "History" => Self::History {
-                sync: parameters.optional_name("sync")?,
-                limit: parameters
-                    .number("limit")?
-                    .map_or(DEFAULT_LIMIT, |limit| u32::try_from(limit).unwrap_or(u32::MAX)),
-                stats: parameters.flag("stats")?,
-            },
-            "Snapshots" => Self::Snapshots { syncs: parameters.names("syncs")? },
-            "Prune" => Self::Prune { syncs: parameters.names("syncs")?, dry_run: parameters.flag("dry_run")? },
-            "Prepare" => Self::Prepare { syncs: parameters.names("syncs")? },
-            "Drives" => Self::Drives,
-            "Doctor" => Self::Doctor,
-            "Ping" => Self::Ping,
-            other => return Err(CallError::MethodNotImplemented { method: other.to_owned() }),
-        })
-    }
-
-    /// The name of the method, without its interface.
+    /// The method that is asked for.
     #[must_use]
-    pub fn method(&self) -> &'static str {
-        match self {
-            Self::GetInfo => "GetInfo",
-            Self::GetInterfaceDescription { .. } => "GetInterfaceDescription",
-            Self::Status { .. } => "Status",
-            Self::Why { .. } => "Why",
-            Self::Scan => "Scan",
-            Self::List => "List",
-            Self::Run { .. } => "Run",
-            Self::Preview { .. } => "Preview",
-            Self::Cancel { .. } => "Cancel",
-            Self::Pause { .. } => "Pause",
-            Self::Resume => "Resume",
-            Self::Hold { .. } => "Hold",
-            Self::Release { .. } => "Release",
-            Self::Mount { .. } => "Mount",
-            Self::Unmount { .. } => "Unmount",
-            Self::Eject { .. } => "Eject",
-            Self::Approve { .. } => "Approve",
-            Self::Diff { .. } => "Diff",
-            Self::History { .. } => "History",
-            Self::Snapshots { .. } => "Snapshots",
-            Self::Prune { .. } => "Prune",
-            Self::Prepare { .. } => "Prepare",
-            Self::Drives => "Drives",
-            Self::Doctor => "Doctor",
-            Self::Ping => "Ping",
-        }
+    pub fn method(&self) -> Method {
+        self.parts().0
     }
 
     /// The call that asks for it.
     #[must_use]
-    pub fn call(&self, mode: Mode) -> Call {
-        let syncs_of = |syncs: &[SyncName]| syncs.iter().map(ToString::to_string).collect::<Vec<_>>();
-        let parameters = match self {
-            Self::GetInfo | Self::Scan | Self::List | Self::Resume | Self::Drives | Self::Doctor | Self::Ping => {
-                json!({})
-            }
-            Self::GetInterfaceDescription { interface } => json!({ "interface": interface }),
-            Self::Status { syncs }
-            | Self::Preview { syncs }
-            | Self::Cancel { syncs }
-            | Self::Snapshots { syncs }
-            | Self::Prepare { syncs } => json!({ "syncs": syncs_of(syncs) }),
-            Self::Run { syncs, force } => json!({ "syncs": syncs_of(syncs), "force": force }),
-            Self::Prune { syncs, dry_run } => json!({ "syncs": syncs_of(syncs), "dry_run": dry_run }),
-            Self::Why { sync } | Self::Approve { sync } | Self::Diff { sync } => json!({ "sync": sync.as_str() }),
-            Self::Pause { length } => json!({ "seconds": length.map(|length| length.as_secs()) }),
-            Self::Hold { volume }
-            | Self::Release { volume }
-            | Self::Mount { volume }
-            | Self::Unmount { volume }
-            | Self::Eject { volume } => json!({ "volume": volume.as_str() }),
-            Self::History { sync, limit, stats } => {
-                json!({ "sync": sync.as_ref().map(SyncName::as_str), "limit": limit, "stats": stats })
-            }
-        };
-        let interface = match self {
-            Self::GetInfo | Self::GetInterfaceDescription { .. } => super::SERVICE_INTERFACE,
-            Self::Status { .. }
-            | Self::Why { .. }
-            | Self::Scan
-            | Self::List
-            | Self::Run { .. }
-            | Self::Preview { .. }
-            | Self::Cancel { .. }
-            | Self::Pause { .. }
-            | Self::Resume
-            | Self::Hold { .. }
-            | Self::Release { .. }
-            | Self::Mount { .. }
-            | Self::Unmount { .. }
-            | Self::Eject { .. }
-            | Self::Approve { .. }
-            | Self::Diff { .. }
-            | Self::History { .. }
-            | Self::Snapshots { .. }
-            | Self::Prune { .. }
-            | Self::Prepare { .. }
-            | Self::Drives
-            | Self::Doctor
-            | Self::Ping => super::INTERFACE,
-        };
-        let parameters = parameters.as_object().cloned().unwrap_or_default();
-        Call::new(&format!("{interface}.{}", self.method()), parameters, mode)
+    pub fn call(&self, mode: Mode) -> MethodCall {
+        let (method, values) = self.parts();
+        let keys = method.parameters.iter().map(|(key, _)| (*key).to_owned());
+        MethodCall::new(&method.full_name(), keys.zip(values).collect(), mode)
+    }
+}
+
+impl Method {
+    /// Its name with its interface: `org.nbkp.Daemon.Status`.
+    #[must_use]
+    pub fn full_name(&self) -> String {
+        format!("{}.{}", self.interface, self.name)
     }
 }
 
@@ -359,7 +239,7 @@ mod tests {
     use super::*;
 
     fn read(text: &str) -> Result<Request, CallError> {
-        Request::read(&Call::read(text.as_bytes()).unwrap())
+        Request::read(&MethodCall::read(text.as_bytes()).unwrap())
     }
 
     /// One request of each kind.
@@ -377,7 +257,7 @@ mod tests {
             Request::Run { syncs: syncs.clone(), force: true },
             Request::Preview { syncs: syncs.clone() },
             Request::Cancel { syncs: vec![] },
-            Request::Pause { length: Some(Duration::from_hours(2)) },
+            Request::Pause { seconds: Some(Duration::from_hours(2)) },
             Request::Resume,
             Request::Hold { volume: volume.clone() },
             Request::Release { volume: volume.clone() },
@@ -386,9 +266,9 @@ mod tests {
             Request::Eject { volume },
             Request::Approve { sync: sync.clone() },
             Request::Diff { sync: sync.clone() },
-            Request::History { sync: Some(sync), limit: 7, stats: true },
+            Request::History { sync: Some(sync), limit: HistoryLimit(7), stats: true },
             Request::Snapshots { syncs: syncs.clone() },
-            Request::Prune { syncs: syncs.clone(), dry_run: true },
+            Request::Prune { syncs: syncs.clone(), dry_run: Pruning::Pretended },
             Request::Prepare { syncs },
             Request::Drives,
             Request::Doctor,
@@ -402,10 +282,10 @@ mod tests {
         assert_eq!(samples.len(), METHODS.len());
         for request in samples {
             let call = request.call(Mode::More);
-            assert!(METHODS.contains(&call.method.as_str()), "{}", call.method);
+            assert!(METHODS.contains(&request.method()) && call.method == request.method().full_name());
             let mut frame = call.frame();
             frame.pop();
-            let call = Call::read(&frame).unwrap();
+            let call = MethodCall::read(&frame).unwrap();
             assert_eq!(Request::read(&call), Ok(request));
             assert_eq!(call.mode(), Mode::More);
         }
@@ -438,7 +318,7 @@ mod tests {
     fn parameters_may_be_left_out_or_null() {
         assert_eq!(
             read(r#"{"method":"org.nbkp.Daemon.History","parameters":{"sync":null}}"#),
-            Ok(Request::History { sync: None, limit: 50, stats: false })
+            Ok(Request::History { sync: None, limit: HistoryLimit(50), stats: false })
         );
         assert_eq!(read(r#"{"method":"org.nbkp.Daemon.Status"}"#), Ok(Request::Status { syncs: vec![] }));
     }

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Moment, ObstacleEntry, RunEntry, RunningEntry};
-use crate::model::{Closed, DriveName, Left};
+use super::{Moment, ObstacleEntry, RunEntry, RunningEntry, Term};
+use crate::model::{Closed, DriveName, Freshness, KeepReason, Left, Standing, SyncState, words};
 
 /// `GetInfo`: who serves here.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,7 +29,7 @@ pub struct InterfaceDescription {
 
 /// It is done; there is nothing to tell.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Done {}
+pub struct DoneReply {}
 
 /// `Why`: every condition of a sync.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,9 +37,9 @@ pub struct Why {
     /// The sync.
     pub sync: String,
     /// Its state.
-    pub state: String,
+    pub state: Term<SyncState>,
     /// How old its last success is.
-    pub freshness: String,
+    pub freshness: Term<Freshness>,
     /// Every condition, met or not.
     pub conditions: Vec<Condition>,
     /// Whether a copy is wanted, and why or since when not.
@@ -166,14 +166,13 @@ pub struct PreviewLine {
     /// The sync.
     pub sync: String,
     /// What the line is.
-    pub kind: PreviewLineKind,
+    pub kind: Term<PreviewLineKind>,
     /// The line.
     pub text: String,
 }
 
 /// What a line of a preview is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PreviewLineKind {
     /// A command that a run would execute.
     Command,
@@ -182,6 +181,12 @@ pub enum PreviewLineKind {
     /// Something that nbkp itself would do.
     Action,
 }
+
+words!(PreviewLineKind {
+    Command = "command",
+    Change = "change",
+    Action = "action",
+});
 
 /// `Preview` and `Diff`, at their end.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -222,7 +227,7 @@ pub struct DiffSummary {
 
 /// `History`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct History {
+pub struct HistoryReply {
     /// The runs, newest first.
     pub runs: Vec<RunEntry>,
     /// Sums by sync, if they were asked for.
@@ -275,10 +280,10 @@ pub struct SnapshotEntry {
     /// Where it lies.
     pub path: String,
     /// The rules that keep it; empty if it goes with the next prune.
-    pub keep: Vec<String>,
-    /// `good`, `partial` or `suspect`.
+    pub keep: Vec<Term<KeepReason>>,
+    /// How far it can be trusted; an older daemon did not tell.
     #[serde(default)]
-    pub standing: String,
+    pub standing: Option<Term<Standing>>,
 }
 
 /// `Prune`.

@@ -2,8 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Moment;
-use crate::model::{DaemonState, Obstacle, RunRecord, Status, SyncName, SyncStatus, VolumeStatus};
+use super::{Moment, Term};
+use crate::model::{
+    DaemonState, Freshness, Obstacle, ObstacleCode, Outcome, RunRecord, Status, Step, SyncName, SyncState, SyncStatus,
+    Trigger, VolumeKind, VolumeStatus,
+};
 
 /// The version of the status; keys are added, never changed.
 const VERSION: u32 = 1;
@@ -38,8 +41,8 @@ pub struct DaemonInfo {
     pub version: String,
     /// When it started.
     pub started: Moment,
-    /// `idle`, `running` or `paused`.
-    pub state: String,
+    /// Its state.
+    pub state: Term<DaemonState>,
     /// The configuration file.
     pub config: String,
     /// Why the newest version of that file is not in force.
@@ -62,8 +65,8 @@ pub struct Network {
 pub struct VolumeStatusEntry {
     /// Its name.
     pub name: String,
-    /// `directory`, `drive` or `server`.
-    pub kind: String,
+    /// What it is.
+    pub kind: Term<VolumeKind>,
     /// Whether it is within reach and proven.
     pub present: bool,
     /// Its root, if it is present.
@@ -76,7 +79,7 @@ pub struct VolumeStatusEntry {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ObstacleEntry {
     /// Its code.
-    pub code: String,
+    pub code: Term<ObstacleCode>,
     /// What stands in the way.
     pub message: String,
     /// What to do about it.
@@ -87,7 +90,7 @@ impl ObstacleEntry {
     /// An obstacle of a sync.
     #[must_use]
     pub fn new(obstacle: &Obstacle, sync: &SyncName) -> Self {
-        Self { code: obstacle.code().to_owned(), message: obstacle.to_string(), hint: obstacle.hint(sync) }
+        Self { code: obstacle.code().into(), message: obstacle.to_string(), hint: obstacle.hint(sync) }
     }
 }
 
@@ -96,10 +99,10 @@ impl ObstacleEntry {
 pub struct SyncStatusEntry {
     /// Its name.
     pub name: String,
-    /// `disabled`, `waiting`, `idle`, `queued`, `running` or `held`.
-    pub state: String,
-    /// `never`, `fresh` or `overdue`.
-    pub freshness: String,
+    /// Its state.
+    pub state: Term<SyncState>,
+    /// How old its last success is.
+    pub freshness: Term<Freshness>,
     /// All that stands in its way.
     pub obstacles: Vec<ObstacleEntry>,
     /// When its last success ended.
@@ -123,14 +126,14 @@ pub struct RunEntry {
     pub sync: Option<String>,
     /// Its id.
     pub id: String,
-    /// `ok`, `skipped`, `interrupted`, `failed` or `held`.
-    pub outcome: String,
+    /// How it ended.
+    pub outcome: Term<Outcome>,
     /// When it started.
     pub started: Moment,
     /// When it ended.
     pub finished: Moment,
     /// What made it start.
-    pub trigger: String,
+    pub trigger: Term<Trigger>,
     /// Regular files whose data was sent.
     pub files_transferred: u64,
     /// Bytes of file data that were sent.
@@ -158,10 +161,10 @@ impl RunEntry {
         Self {
             sync: None,
             id: record.run.to_string(),
-            outcome: record.outcome.to_string(),
+            outcome: record.outcome.into(),
             started: Moment(record.started),
             finished: Moment(record.finished),
-            trigger: record.trigger.as_str().to_owned(),
+            trigger: record.trigger.into(),
             files_transferred: record.figures.files_transferred,
             bytes_transferred: record.figures.bytes_transferred,
             error: record.error.clone(),
@@ -187,7 +190,7 @@ pub struct RunningEntry {
     /// Its id.
     pub run: String,
     /// The step it is in.
-    pub step: String,
+    pub step: Term<Step>,
     /// rsync's own estimate; null outside the copy.
     pub percent: Option<u8>,
     /// Bytes handled so far.
@@ -209,11 +212,7 @@ impl StatusReply {
                 pid,
                 version: env!("CARGO_PKG_VERSION").to_owned(),
                 started: Moment(status.started),
-                state: match status.state {
-                    DaemonState::Idle => "idle".to_owned(),
-                    DaemonState::Running => "running".to_owned(),
-                    DaemonState::Paused => "paused".to_owned(),
-                },
+                state: status.state.into(),
                 config: status.config.display().to_string(),
                 config_error: status.config_error.clone(),
                 degraded: status.degraded.values().cloned().collect(),
@@ -229,7 +228,7 @@ impl StatusReply {
                 .map(|run| RunningEntry {
                     sync: run.sync.to_string(),
                     run: run.run.to_string(),
-                    step: run.progress.step.as_str().to_owned(),
+                    step: run.progress.step.into(),
                     percent: run.progress.percent,
                     bytes: run.progress.bytes,
                     rate: run.progress.rate,
@@ -242,13 +241,13 @@ impl StatusReply {
 
 fn volume(volume: &VolumeStatus) -> VolumeStatusEntry {
     let entry = |obstacle: &Obstacle| ObstacleEntry {
-        code: obstacle.code().to_owned(),
+        code: obstacle.code().into(),
         message: obstacle.to_string(),
         hint: volume.user.as_ref().map_or_else(String::new, |sync| obstacle.hint(sync)),
     };
     VolumeStatusEntry {
         name: volume.name.to_string(),
-        kind: volume.kind.to_owned(),
+        kind: volume.kind.into(),
         present: volume.path.is_some(),
         path: volume.path.as_ref().map(|path| path.display().to_string()),
         obstacles: volume.obstacles.iter().map(entry).collect(),
@@ -258,8 +257,8 @@ fn volume(volume: &VolumeStatus) -> VolumeStatusEntry {
 fn sync(sync: &SyncStatus) -> SyncStatusEntry {
     SyncStatusEntry {
         name: sync.name.to_string(),
-        state: sync.state.as_str().to_owned(),
-        freshness: sync.freshness.as_str().to_owned(),
+        state: sync.state.into(),
+        freshness: sync.freshness.into(),
         obstacles: sync.obstacles.iter().map(|obstacle| ObstacleEntry::new(obstacle, &sync.name)).collect(),
         last_success: sync.last_success.map(Moment),
         last_run: sync.last_run.as_deref().map(RunEntry::of_sync),

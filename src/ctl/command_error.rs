@@ -42,7 +42,7 @@ impl From<Exit> for ExitCode {
 
 /// What keeps a command from doing its work; [`Problem::sentence`] says what happened, why, and what to do.
 #[derive(Debug, thiserror::Error)]
-pub enum Problem {
+pub enum CommandError {
     /// Standard output does not take what is written.
     #[error("could not write to standard output")]
     Output(#[source] io::Error),
@@ -93,7 +93,7 @@ pub enum Problem {
     Failed(String),
 }
 
-impl Problem {
+impl CommandError {
     /// The exit code it ends with.
     #[must_use]
     pub fn exit(&self) -> Exit {
@@ -171,15 +171,15 @@ mod tests {
     fn each_kind_has_its_exit_code() {
         let unknown = CallError::UnknownSync { sync: "a".into(), similar: vec![] };
         for (problem, exit) in [
-            (Problem::Output(io::ErrorKind::BrokenPipe.into()), Exit::Fine),
-            (Problem::Output(io::ErrorKind::StorageFull.into()), Exit::Failed),
-            (Problem::NotRunning("/x".into()), Exit::Unreachable),
-            (Problem::Vanished, Exit::Unreachable),
-            (Problem::Stopped, Exit::Failed),
-            (Problem::Refused(unknown), Exit::Usage),
-            (Problem::Refused(CallError::Stopping), Exit::Unreachable),
-            (Problem::Refused(CallError::Failed { message: "x".into() }), Exit::Failed),
-            (Problem::Alone(2, "x".into()), Exit::Other(2)),
+            (CommandError::Output(io::ErrorKind::BrokenPipe.into()), Exit::Fine),
+            (CommandError::Output(io::ErrorKind::StorageFull.into()), Exit::Failed),
+            (CommandError::NotRunning("/x".into()), Exit::Unreachable),
+            (CommandError::Vanished, Exit::Unreachable),
+            (CommandError::Stopped, Exit::Failed),
+            (CommandError::Refused(unknown), Exit::Usage),
+            (CommandError::Refused(CallError::Stopping), Exit::Unreachable),
+            (CommandError::Refused(CallError::Failed { message: "x".into() }), Exit::Failed),
+            (CommandError::Alone(2, "x".into()), Exit::Other(2)),
         ] {
             assert_eq!(problem.exit(), exit, "{problem}");
             assert_eq!(problem.is_silent(), exit == Exit::Fine);
@@ -188,7 +188,7 @@ mod tests {
 
     #[test]
     fn a_missing_daemon_is_told_with_the_command_that_starts_it() {
-        let text = Problem::NotRunning("/run/x.sock".into()).sentence();
+        let text = CommandError::NotRunning("/run/x.sock".into()).sentence();
         assert!(
             text.starts_with("nbkpd is not running (nobody answers at /run/x.sock); start it with `systemctl"),
             "{text}"

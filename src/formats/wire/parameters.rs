@@ -1,0 +1,191 @@
+//! The parameters of a call: what each type looks like on the wire, and how they are taken out.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+
+use super::CallError;
+use crate::model::{Pruning, SyncName, VolumeName};
+
+/// A type that a parameter can have.
+pub(super) trait Parameter: Sized {
+    /// The type as the description of the interface writes it; one that begins with `?` may be left out, or null.
+    const KIND: &'static str;
+
+    /// What it is where it is left out; `None` if it may not be.
+    fn absent() -> Option<Self> {
+        None
+    }
+
+    /// Reads a value that is not null.
+    fn read(value: &Value) -> Option<Self>;
+
+    /// Writes it.
+    fn write(&self) -> Value;
+}
+
+impl Parameter for String {
+    const KIND: &'static str = "string";
+
+    fn read(value: &Value) -> Option<Self> {
+        value.as_str().map(ToOwned::to_owned)
+    }
+
+    fn write(&self) -> Value {
+        json!(self)
+    }
+}
+
+impl Parameter for SyncName {
+    const KIND: &'static str = "string";
+
+    fn read(value: &Value) -> Option<Self> {
+        value.as_str()?.parse().ok()
+    }
+
+    fn write(&self) -> Value {
+        json!(self.as_str())
+    }
+}
+
+impl Parameter for VolumeName {
+    const KIND: &'static str = "string";
+
+    fn read(value: &Value) -> Option<Self> {
+        value.as_str()?.parse().ok()
+    }
+
+    fn write(&self) -> Value {
+        json!(self.as_str())
+    }
+}
+
+impl Parameter for Option<SyncName> {
+    const KIND: &'static str = "?string";
+
+    fn absent() -> Option<Self> {
+        Some(None)
+    }
+
+    fn read(value: &Value) -> Option<Self> {
+        SyncName::read(value).map(Some)
+    }
+
+    fn write(&self) -> Value {
+        self.as_ref().map_or(Value::Null, SyncName::write)
+    }
+}
+
+/// Names, each once: a message has room for a hundred thousand, and each is looked up.
+impl Parameter for Vec<SyncName> {
+    const KIND: &'static str = "?[]string";
+
+    fn absent() -> Option<Self> {
+        Some(Self::new())
+    }
+
+    fn read(value: &Value) -> Option<Self> {
+        let (mut names, mut seen) = (Self::new(), BTreeSet::new());
+        for value in value.as_array()? {
+            let name = SyncName::read(value)?;
+            if seen.insert(name.clone()) {
+                names.push(name);
+            }
+        }
+        Some(names)
+    }
+
+    fn write(&self) -> Value {
+        self.iter().map(SyncName::write).collect()
+    }
+}
+
+impl Parameter for bool {
+    const KIND: &'static str = "?bool";
+
+    fn absent() -> Option<Self> {
+        Some(false)
+    }
+
+    fn read(value: &Value) -> Option<Self> {
+        value.as_bool()
+    }
+
+    fn write(&self) -> Value {
+        json!(self)
+    }
+}
+
+/// Whether it is a dry run.
+impl Parameter for Pruning {
+    const KIND: &'static str = "?bool";
+
+    fn absent() -> Option<Self> {
+        Some(Self::Real)
+    }
+
+    fn read(value: &Value) -> Option<Self> {
+        value.as_bool().map(|dry_run| if dry_run { Self::Pretended } else { Self::Real })
+    }
+
+    fn write(&self) -> Value {
+        json!(*self == Self::Pretended)
+    }
+}
+
+/// A length of time, in whole seconds.
+impl Parameter for Option<Duration> {
+    const KIND: &'static str = "?int";
+
+    fn absent() -> Option<Self> {
+        Some(None)
+    }
+
+    fn read(value: &Value) -> Option<Self> {
+        value.as_u64().map(|seconds| Some(Duration::from_secs(seconds)))
+    }
+
+    fn write(&self) -> Value {
+        json!(self.map(|length| length.as_secs()))
+    }
+}
+
+/// How many runs are told; 50 if it is not said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HistoryLimit(pub u32);
+
+impl Parameter for HistoryLimit {
+    const KIND: &'static str = "?int";
+
+    fn absent() -> Option<Self> {
+        Some(Self(50))
+    }
+
+    fn read(value: &Value) -> Option<Self> {
+        value.as_u64().map(|limit| Self(u32::try_from(limit).unwrap_or(u32::MAX)))
+    }
+
+    fn write(&self) -> Value {
+        json!(self.0)
+    }
+}
+
+/// The parameters of a call; each is taken once, and none may be left.
+pub(super) struct Given(pub(super) Map<String, Value>);
+
+impl Given {
+    pub(super) fn take<T: Parameter>(&mut self, key: &str) -> Result<T, CallError> {
+        let value = self.0.remove(key).filter(|value| !value.is_null());
+        value.map_or_else(T::absent, |value| T::read(&value)).ok_or_else(|| invalid(key))
+    }
+
+    /// A parameter that we do not know may forbid something (`dry_run` did once): it is refused, never passed over.
+    pub(super) fn done(self) -> Result<(), CallError> {
+        self.0.keys().next().map_or(Ok(()), |key| Err(invalid(key)))
+    }
+}
+
+fn invalid(parameter: &str) -> CallError {
+    CallError::InvalidParameter { parameter: parameter.to_owned() }
+}
