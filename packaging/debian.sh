@@ -1,6 +1,9 @@
 # shellcheck shell=bash
 # Installs what is missing on a Debian machine; sourced by `packaging/try.sh` and `tests/run.sh`.
 
+# How long another package manager is waited for, in seconds.
+PATIENCE_WITH_APT=${PATIENCE_WITH_APT:-600}
+
 # Says what is done, to standard error, so that output can be piped.
 say() { printf '\n== %s\n' "$*" >&2; }
 
@@ -29,16 +32,40 @@ debian_packages() {
         as_root=(sudo)
     fi
     say "installing ${missing[*]}"
-    local install=("${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends)
-    "${install[@]}" "${missing[@]}" >/dev/null 2>&1 || {
-        "${as_root[@]}" apt-get update -qq
-        "${install[@]}" "${missing[@]}" >/dev/null || give_up "Could not install: ${missing[*]}"
+    local install=(install -y --no-install-recommends "${missing[@]}")
+    patient_apt "${install[@]}" 2>/dev/null || {
+        patient_apt update || say "the lists of packages are not the newest"
+        patient_apt "${install[@]}" || give_up "Could not install: ${missing[*]}"
     }
+}
+
+# patient_apt WORD…: apt-get, which waits for whoever else is at work with packages. Its own option covers the lock of dpkg,
+# not those of the lists and of what was fetched: for them it is tried again. What it says is shown if it fails.
+patient_apt() {
+    local words until=$((SECONDS + PATIENCE_WITH_APT))
+    until words=$("${as_root[@]}" env LC_ALL=C DEBIAN_FRONTEND=noninteractive \
+        apt-get -qq -o DPkg::Lock::Timeout="$PATIENCE_WITH_APT" "$@" 2>&1); do
+        if [[ $words != *"Could not get lock"* || $SECONDS -ge $until ]]; then
+            printf '%s\n' "$words" >&2
+            return 1
+        fi
+        sleep 2
+    done
+}
+
+# Ends unless there is a Rust that Cargo.toml is content with.
+needs_rust() {
+    local wanted found
+    wanted=$(sed -n 's/^rust-version = "\(.*\)"$/\1/p' Cargo.toml)
+    command -v cargo >/dev/null || give_up "Please install Rust $wanted or later first: https://rustup.rs"
+    found=$(rustc --version | cut -d ' ' -f 2)
+    printf '%s\n' "$wanted" "$found" | sort --check=silent --version-sort \
+        || give_up "Rust $found is too old: please install $wanted or later first: https://rustup.rs"
 }
 
 # What the program needs to be built and to run.
 program_packages() {
-    command -v cargo >/dev/null || give_up "Please install Rust 1.90 or later first: https://rustup.rs"
+    needs_rust
     debian_packages pkg-config=pkg-config
     debian_packages cc=gcc pkg-config:libudev=libudev-dev rsync=rsync mkfs.btrfs=btrfs-progs losetup=mount \
         unshare=util-linux /usr/lib/systemd/systemd-udevd=udev ip=iproute2

@@ -1,8 +1,9 @@
 //! Backups that happen by themselves when drives and networks come within reach.
 //!
-//! A house with five floors; imports point down only. `docs/ARCHITECTURE.md` tells the plan, `tests/architecture.rs`
+//! A house with six floors; imports point down only. `docs/ARCHITECTURE.md` tells the plan, `tests/architecture.rs`
 //! holds it.
 
+pub mod backup;
 pub mod ctl;
 pub mod daemon;
 pub mod decide;

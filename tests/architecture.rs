@@ -13,16 +13,28 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// Each room of the house and its floor. Rooms of one floor do not know each other.
-const ROOMS: [(&str, u8); 7] =
-    [("model", 1), ("decide", 2), ("formats", 2), ("os", 3), ("daemon", 4), ("ctl", 4), ("bin", 5)];
+const ROOMS: [(&str, u8); 8] =
+    [("model", 1), ("decide", 2), ("formats", 2), ("os", 3), ("backup", 4), ("daemon", 5), ("ctl", 5), ("bin", 6)];
 
 /// The crates that a room may use beside `std`. What is not listed here is not wanted there.
-const CRATES: [(&str, &[&str]); 7] = [
+const CRATES: [(&str, &[&str]); 8] = [
     ("model", &["jiff"]),
-    ("decide", &["jiff"]),
+    ("decide", &["ipnet", "jiff"]),
     (
         "formats",
-        &["annotate_snippets", "crc32fast", "jiff", "schemars", "serde", "serde_json", "shlex", "thiserror", "toml"],
+        &[
+            "annotate_snippets",
+            "crc32fast",
+            "ipnet",
+            "jiff",
+            "schemars",
+            "serde",
+            "serde_json",
+            "shlex",
+            "strsim",
+            "thiserror",
+            "toml",
+        ],
     ),
     (
         "os",
@@ -48,6 +60,7 @@ const CRATES: [(&str, &[&str]); 7] = [
             "zeroize",
         ],
     ),
+    ("backup", &["fastrand", "jiff", "thiserror", "tracing"]),
     ("daemon", &["fastrand", "futures_util", "jiff", "thiserror", "tokio", "tokio_util", "tracing"]),
     ("ctl", &["anstream", "clap", "clap_complete", "clap_mangen", "comfy_table", "indicatif", "jiff", "thiserror"]),
     ("bin", &["anyhow", "clap", "tokio", "tracing"]),

@@ -13,11 +13,12 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use nbkp::daemon::keeper::{self, HistoryQuestion};
-use nbkp::daemon::world::Keep;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use nbkp::daemon::messages::event::Keep;
+use nbkp::daemon::outlets::keeper::{self, HistoryQuestion};
 use nbkp::model::{Figures, HoldReason, Ledger, Outcome, RunRecord, SyncName, Trigger};
 use nbkp::os::history::{Entry, History, RUNS, RUNS_A_SYNC};
-use tokio::sync::{mpsc, oneshot, watch};
 
 /// The moment of every test.
 fn now() -> Timestamp {
@@ -173,6 +174,27 @@ fn it_stays_within_its_bounds_and_keeps_the_last_success() {
 fn filled(state_dir: &Path) {
     let entries: Vec<Entry> = (0..200).map(|number| ended(record(number, "a", Outcome::Ok))).collect();
     open(state_dir).write(&entries).unwrap();
+}
+
+#[test]
+fn the_first_version_is_read_for_ever() {
+    let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/history-1.sql");
+    let sample = fs::read_to_string(sample).unwrap();
+    let root = tempfile::tempdir().unwrap();
+    let path = root.path().join("history.db");
+    rusqlite::Connection::open(&path).unwrap().execute_batch(&sample).unwrap();
+    // Whoever only looks sees the same, before and behind whatever carries it over.
+    let expected = [record(4, "b", Outcome::Held), record(2, "a", Outcome::Failed), record(0, "a", Outcome::Ok)];
+    let looked = || History::look(root.path()).unwrap().recent(None, 9).unwrap();
+    assert_eq!(looked(), expected);
+    let mut history = open(root.path());
+    assert_eq!((history.recent(None, 9).unwrap(), &history.put_aside), (expected.to_vec(), &None));
+    assert_eq!(history.past().unwrap()[&sync("a")].failures, 1);
+    assert_eq!(history.close_unfinished().unwrap(), 1);
+    history.write(&[ended(record(9, "a", Outcome::Ok))]).unwrap();
+    assert_eq!(history.put_aside, None);
+    assert_eq!(runs(root.path(), None, 9), ["run-9", "run-5", "run-4", "run-2", "run-0"]);
+    assert_eq!(looked().len(), 5);
 }
 
 #[test]

@@ -16,13 +16,15 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use mini::{Stick, eventually, host, sh, uuid};
-use nbkp::daemon::observer::{self, LookRequest, Observation, Occasion, Scope};
+use tokio::sync::mpsc;
+
+use nbkp::daemon::inlets::observer;
+use nbkp::daemon::messages::look::{LookRequest, Observation, Occasion, Scope};
 use nbkp::model::{
     Absence, BatteryRule, Conditions, Configuration, CredentialProvider, DaemonSettings, Drive, EndFault, EndSight,
     Every, Guard, Hooks, Keep, MeteredRule, Mounting, Notify, Place, RsyncOptions, RsyncSettings, Server, SnapshotKind,
     Sync, SyncSight, Volume, VolumeRoot, VolumeSight, WhenDone,
 };
-use tokio::sync::mpsc;
 
 fn configuration(volumes: &[(&str, VolumeRoot)], syncs: &[(&str, &str, &str, SnapshotKind)]) -> Arc<Configuration> {
     let place = |text: &str| {

@@ -42,6 +42,7 @@ mod scenarios {
     pub mod neighbours;
     pub mod notices;
     pub mod order;
+    pub mod outputs;
     pub mod plug;
     pub mod scale;
     pub mod server_drives;
@@ -101,6 +102,10 @@ scenarios! {
         a_second_daemon_is_refused
         a_clock_that_was_ahead_loses_nothing
         a_lost_state_directory_costs_only_statistics;
+    outputs:
+        that_take_nothing_stop_no_daemon
+        that_take_nothing_stop_no_copy
+        that_are_gone_with_their_terminal_end_the_run_well;
     drives:
         is_mounted_for_its_runs_and_let_go
         mounted_by_the_desktop_it_stays

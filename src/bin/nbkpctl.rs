@@ -3,8 +3,9 @@
 use std::process::ExitCode;
 
 use clap::Parser as _;
+
 use nbkp::ctl::args::Arguments;
-use nbkp::daemon::alone::Alone;
+use nbkp::daemon::start::alone::Alone;
 
 fn main() -> ExitCode {
     let mut work = None;
@@ -13,13 +14,13 @@ fn main() -> ExitCode {
             work = Some(alone);
             Ok(stream)
         }
-        Err(fatal) => Err((fatal.exit_code(), fatal.to_string())),
+        Err(fatal) => Err((fatal.exit_code(), fatal.sentence())),
     });
     // The client has left; what it began is brought to its end and written down.
     match work.map(Alone::finish) {
         None | Some(Ok(())) => ended,
         Some(Err(fatal)) => {
-            eprintln!("nbkpctl: {fatal}");
+            eprintln!("nbkpctl: {}", fatal.sentence());
             ExitCode::from(fatal.exit_code())
         }
     }

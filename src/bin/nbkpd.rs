@@ -4,8 +4,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
-use nbkp::daemon::{start, unlock};
-use nbkp::os::environment::{self, PathOptions};
+use nbkp::backup::drives::unlock;
+use nbkp::daemon::start;
+use nbkp::os::environment::PathOptions;
 use nbkp::os::journal::{self, Verbosity};
 
 /// Makes backups by itself whenever a source and its destination are both within reach.
@@ -44,16 +45,15 @@ fn main() -> ExitCode {
     if let Some(Hidden::UnlockHelper { words }) = hidden {
         return ExitCode::from(unlock::obey(&words));
     }
-    journal::start(match (verbose, quiet) {
+    let _journal = journal::start(match (verbose, quiet) {
         (true, _) => Verbosity::Verbose,
         (false, true) => Verbosity::Quiet,
         (false, false) => Verbosity::Normal,
     });
-    let paths = environment::paths(&PathOptions { config, socket, state_dir });
-    match paths.map_err(start::Fatal::from).and_then(|paths| start::run(&paths)) {
+    match start::run(&PathOptions { config, socket, state_dir }) {
         Ok(()) => ExitCode::SUCCESS,
         Err(fatal) => {
-            tracing::error!("{fatal}");
+            tracing::error!("{}", fatal.sentence());
             ExitCode::from(fatal.exit_code())
         }
     }

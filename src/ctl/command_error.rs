@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use crate::formats::wire::{BadMessage, CallError, FrameTooLong};
+use crate::os::causes::chain;
 use crate::os::config_file::ConfigFileError;
 use crate::os::environment::EnvironmentError;
 use crate::os::service;
@@ -39,20 +40,20 @@ impl From<Exit> for ExitCode {
     }
 }
 
-/// What keeps a command from doing its work. Its text says what happened and what to do.
+/// What keeps a command from doing its work; [`CommandError::sentence`] says what happened, why, and what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum CommandError {
     /// Standard output does not take what is written.
-    #[error("could not write to standard output: {0}")]
+    #[error("could not write to standard output")]
     Output(#[source] io::Error),
     /// Nobody listens at the socket.
     #[error("nbkpd is not running (nobody answers at {}); start it with `{}`", .0.display(), service::command("start"))]
     NotRunning(PathBuf),
     /// The socket cannot be used.
-    #[error("could not reach nbkpd at {}: {}{}", .0.display(), .1, advice(.1))]
+    #[error("could not reach nbkpd at {}", .0.display())]
     Connect(PathBuf, #[source] io::Error),
     /// The connection broke.
-    #[error("the connection to nbkpd broke: {}; `{}` tells whether it runs", .0, service::command("status"))]
+    #[error("the connection to nbkpd broke")]
     Broken(#[source] io::Error),
     /// The daemon went away before it answered.
     #[error("nbkpd went away before it answered; `{}` tells why", service::command("status"))]
@@ -64,13 +65,13 @@ pub enum CommandError {
     #[error("nbkpd has not answered within {} s; `{}` tells how it is", .0, service::command("status"))]
     Silent(u64),
     /// The answer is longer than any.
-    #[error("could not read the answer of nbkpd: {0}")]
+    #[error("could not read the answer of nbkpd")]
     TooLong(#[from] FrameTooLong),
     /// The answer is not understood.
-    #[error("could not read the answer of nbkpd: {0}; it and nbkpctl may be of different versions")]
+    #[error("could not read the answer of nbkpd")]
     Unreadable(#[from] BadMessage),
     /// The daemon says no.
-    #[error("{0}")]
+    #[error(transparent)]
     Refused(#[from] CallError),
     /// The work without a daemon did not begin.
     #[error("{1}")]
@@ -79,10 +80,10 @@ pub enum CommandError {
     #[error("the work was stopped; what it has done is kept, and the next run goes on from there")]
     Stopped,
     /// A path is not known.
-    #[error("could not {0}")]
+    #[error(transparent)]
     Environment(#[from] EnvironmentError),
     /// The configuration file cannot be read.
-    #[error("could not {0}")]
+    #[error(transparent)]
     ConfigFile(#[from] ConfigFileError),
     /// What was asked for does not exist.
     #[error("{0}")]
@@ -114,6 +115,32 @@ impl CommandError {
         }
     }
 
+    /// What a person is told.
+    #[must_use]
+    pub fn sentence(&self) -> String {
+        let told = chain(self);
+        match self {
+            Self::Environment(_) | Self::ConfigFile(_) => format!("could not {told}"),
+            Self::Connect(_, error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                format!("{told}; only the user that nbkpd runs as, and root, may talk to it")
+            }
+            Self::Broken(_) => format!("{told}; `{}` tells whether it runs", service::command("status")),
+            Self::Unreadable(_) => format!("{told}; it and nbkpctl may be of different versions"),
+            Self::Output(_)
+            | Self::NotRunning(_)
+            | Self::Connect(..)
+            | Self::Vanished
+            | Self::VanishedAmid
+            | Self::Silent(_)
+            | Self::TooLong(_)
+            | Self::Refused(_)
+            | Self::Alone(..)
+            | Self::Stopped
+            | Self::Usage(_)
+            | Self::Failed(_) => told,
+        }
+    }
+
     /// Whether it is told to anyone.
     #[must_use]
     pub fn is_silent(&self) -> bool {
@@ -133,14 +160,6 @@ fn refused(error: &CallError) -> Exit {
         | CallError::BadMessage { .. }
         | CallError::Failed { .. }
         | CallError::Other { .. } => Exit::Failed,
-    }
-}
-
-fn advice(error: &io::Error) -> &'static str {
-    if error.kind() == io::ErrorKind::PermissionDenied {
-        "; only the user that nbkpd runs as, and root, may talk to it"
-    } else {
-        ""
     }
 }
 
@@ -169,7 +188,7 @@ mod tests {
 
     #[test]
     fn a_missing_daemon_is_told_with_the_command_that_starts_it() {
-        let text = CommandError::NotRunning("/run/x.sock".into()).to_string();
+        let text = CommandError::NotRunning("/run/x.sock".into()).sentence();
         assert!(
             text.starts_with("nbkpd is not running (nobody answers at /run/x.sock); start it with `systemctl"),
             "{text}"

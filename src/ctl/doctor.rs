@@ -68,7 +68,7 @@ fn unusable(paths: &Paths) -> Option<Examined> {
     let why = match config::read_configuration(paths) {
         Ok(Ok(_)) => return None,
         Ok(Err(mistakes)) => mistakes.summary(),
-        Err(problem) => problem.to_string(),
+        Err(problem) => problem.sentence(),
     };
     let file = paths.config.display();
     let fix = format!("correct it: `nbkpctl config check {file}` shows each mistake");

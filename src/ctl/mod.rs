@@ -1,4 +1,4 @@
-//! Floor 4: the client. It blocks, starts in milliseconds and knows no tokio.
+//! Floor 5: the client. It blocks, starts in milliseconds and knows no tokio.
 
 pub mod args;
 mod bars;
@@ -49,7 +49,7 @@ pub fn perform(
 }
 
 fn tell(problem: &CommandError, output: &mut Output) {
-    let text = problem.to_string();
+    let text = problem.sentence();
     let lines: Vec<_> = text.lines().map(printable).collect();
     match lines.as_slice() {
         [line] => output.complain(line),

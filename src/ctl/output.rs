@@ -36,6 +36,16 @@ pub struct Output {
     stderr: AutoStream<io::Stderr>,
     form: Form,
     detail: Detail,
+    lost: Lost,
+}
+
+/// What becomes of the command when its output cannot be written.
+#[derive(Debug)]
+enum Lost {
+    /// It ends.
+    EndsIt,
+    /// Nothing, as it brings work to its end; the first error is told then.
+    IsKept(Option<io::Error>),
 }
 
 impl Output {
@@ -57,6 +67,32 @@ impl Output {
                 (false, true) => Detail::Full,
                 (false, false) => Detail::Usual,
             },
+            lost: Lost::EndsIt,
+        }
+    }
+
+    /// From now on an output that takes nothing (a full disk, a pipe that nobody reads) does not end the command: what it
+    /// began goes on.
+    pub fn go_on_unheard(&mut self) {
+        self.lost = Lost::IsKept(None);
+    }
+
+    /// Tells at the end of the work what could not be printed meanwhile.
+    pub fn unheard(&mut self) -> Result<(), CommandError> {
+        match std::mem::replace(&mut self.lost, Lost::EndsIt) {
+            Lost::IsKept(Some(error)) => Err(CommandError::Output(error)),
+            Lost::IsKept(None) | Lost::EndsIt => Ok(()),
+        }
+    }
+
+    fn written(&mut self, done: io::Result<()>) -> Result<(), CommandError> {
+        match (done, &mut self.lost) {
+            (Ok(()), _) => Ok(()),
+            (Err(error), Lost::EndsIt) => Err(CommandError::Output(error)),
+            (Err(error), Lost::IsKept(first)) => {
+                first.get_or_insert(error);
+                Ok(())
+            }
         }
     }
 
@@ -74,7 +110,8 @@ impl Output {
 
     /// Prints what was asked for; nothing if it is empty.
     pub fn print(&mut self, text: &str) -> Result<(), CommandError> {
-        self.stdout.write_all(text.as_bytes()).and_then(|()| self.stdout.flush()).map_err(CommandError::Output)
+        let done = self.stdout.write_all(text.as_bytes()).and_then(|()| self.stdout.flush());
+        self.written(done)
     }
 
     /// Prints bytes that are not for a terminal: scripts and manual pages.

@@ -10,6 +10,7 @@ use crate::formats::config::Colour;
 use crate::formats::polkit;
 use crate::formats::text::printable;
 use crate::model::{AccountName, BlockDevice, Configuration, Permission, Route, ServerKey, VolumeName, VolumeRoot};
+use crate::os::causes::chain;
 use crate::os::{account, disks, environment, hosts};
 
 /// Prints the rule for whoever asks; with a volume, that for the account at the server of this volume.
@@ -59,12 +60,12 @@ pub fn polkit(common: &Common, volume: Option<&VolumeName>, output: &mut Output)
 }
 
 fn own_name() -> Result<String, CommandError> {
-    account::own_name().map_err(|error| CommandError::Failed(format!("could not {error}")))
+    account::own_name().map_err(|error| CommandError::Failed(format!("could not {}", chain(&error))))
 }
 
 fn plugged_in(output: &mut Output) -> Vec<BlockDevice> {
     disks::enumerate().unwrap_or_else(|error| {
-        output.complain(&format!("could not {error}; what is plugged in is not known"));
+        output.complain(&format!("could not {}; what is plugged in is not known", chain(&error)));
         Vec::new()
     })
 }

@@ -29,6 +29,7 @@ pub fn request_runs(
     patience: Patience,
 ) -> Result<Exit, CommandError> {
     let request = Request::Run { syncs: options.syncs, force: options.force };
+    output.go_on_unheard();
     let end = match patience {
         Patience::Leaves => queue(connection, output, &request)?,
         Patience::Stays => wait(connection, output, &request)?,
@@ -37,10 +38,12 @@ pub fn request_runs(
         Patience::Leaves => end.accepted.iter().any(|sync| sync.queued),
         Patience::Stays => end.runs.iter().any(|run| !run.outcome.is(Outcome::Skipped)),
     };
-    Ok(match (worst(&end), ran) {
-        (Exit::Fine, false) if options.strict => Exit::NothingRan,
-        (exit, _) => exit,
-    })
+    match (worst(&end), ran) {
+        (Exit::Fine, false) if options.strict => Ok(Exit::NothingRan),
+        // How the runs went counts for more than that it could not be told.
+        (Exit::Fine, _) => output.unheard().map(|()| Exit::Fine),
+        (exit, _) => Ok(exit),
+    }
 }
 
 fn worst(end: &RunEnd) -> Exit {

@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
+use ipnet::IpNet;
+
 use crate::model::{
     BatteryRule, Configuration, Connectivity, LinkKind, Location, LocationName, Metered, MeteredRule, NetworkSight,
     VolumeRoot,
@@ -24,9 +26,9 @@ fn is_here(location: &Location, network: &NetworkSight) -> bool {
     location.ssids.iter().any(|ssid| network.ssids.contains(ssid))
         || location.connections.iter().any(connection)
         || location.gateways.iter().any(|wanted| network.gateways.iter().any(|mac| mac.eq_ignore_ascii_case(wanted)))
-        || location.subnets.iter().filter_map(|text| Subnet::read(text)).any(|subnet| {
+        || location.subnets.iter().filter_map(|text| text.parse::<IpNet>().ok()).any(|subnet| {
             let mut own = network.links.values().flat_map(|link| &link.addresses);
-            own.any(|(address, _)| subnet.contains(*address))
+            own.any(|(address, _)| subnet.contains(address))
         })
 }
 
@@ -60,7 +62,7 @@ pub fn is_cut_off(network: &NetworkSight, address: IpAddr) -> bool {
 
 fn needs_internet(network: &NetworkSight, address: IpAddr) -> bool {
     let mut own = network.links.values().flat_map(|link| &link.addresses);
-    let neighbour = own.any(|(own, prefix)| Subnet { address: *own, prefix: *prefix }.contains(address));
+    let neighbour = own.any(|(own, prefix)| IpNet::new(*own, *prefix).is_ok_and(|subnet| subnet.contains(&address)));
     let near = match address {
         IpAddr::V4(address) => address.is_private() || address.is_loopback() || address.is_link_local(),
         IpAddr::V6(address) => address.is_unique_local() || address.is_loopback() || address.is_unicast_link_local(),
@@ -107,35 +109,6 @@ pub fn wishes(configuration: &Configuration) -> BTreeSet<Wish> {
         }
     }
     wishes
-}
-
-/// All addresses that begin with the same bits.
-#[derive(Debug, Clone, Copy)]
-struct Subnet {
-    address: IpAddr,
-    prefix: u8,
-}
-
-impl Subnet {
-    /// Reads what the configuration holds, which was checked when it was loaded.
-    fn read(text: &str) -> Option<Self> {
-        let (address, prefix) = text.split_once('/')?;
-        Some(Self { address: address.parse().ok()?, prefix: prefix.parse().ok()? })
-    }
-
-    fn contains(self, address: IpAddr) -> bool {
-        match (self.address, address) {
-            (IpAddr::V4(own), IpAddr::V4(other)) => {
-                let differing = own.to_bits() ^ other.to_bits();
-                differing.leading_zeros() >= self.prefix.into()
-            }
-            (IpAddr::V6(own), IpAddr::V6(other)) => {
-                let differing = own.to_bits() ^ other.to_bits();
-                differing.leading_zeros() >= self.prefix.into()
-            }
-            (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => false,
-        }
-    }
 }
 
 #[cfg(test)]

@@ -158,33 +158,14 @@ pub fn closest<'a>(asked: &str, candidates: impl IntoIterator<Item = &'a str>) -
     let mut near: Vec<(usize, &str)> = candidates
         .into_iter()
         .filter_map(|candidate| {
-            let distance =
-                if candidate.len() > asked.len() && candidate.starts_with(asked) { 1 } else { edits(asked, candidate) };
+            let is_longer = candidate.len() > asked.len() && candidate.starts_with(asked);
+            let distance = if is_longer { 1 } else { strsim::levenshtein(asked, candidate) };
             (distance <= allowed).then_some((distance, candidate))
         })
         .collect();
     near.sort_unstable();
     near.truncate(3);
     near.into_iter().map(|(_, candidate)| candidate).collect()
-}
-
-/// The number of single-character insertions, deletions and replacements between two texts (Levenshtein).
-fn edits(from: &str, to: &str) -> usize {
-    let mut row: Vec<usize> = (0..=to.chars().count()).collect();
-    for (at, a) in from.chars().enumerate() {
-        let mut diagonal = at;
-        let mut left = at + 1;
-        for (cell, b) in row.iter_mut().skip(1).zip(to.chars()) {
-            let replaced = diagonal + usize::from(a != b);
-            diagonal = *cell;
-            *cell = replaced.min(left + 1).min(diagonal + 1);
-            left = *cell;
-        }
-        if let Some(first) = row.first_mut() {
-            *first = at + 1;
-        }
-    }
-    row.last().copied().unwrap_or_default()
 }
 
 /// An argument vector as one would type it in a shell; bytes that are no text are shown as their replacement.
@@ -277,7 +258,7 @@ mod tests {
         assert_eq!(closest("document", names), ["documents"]);
         assert_eq!(closest("photo", names), ["photos", "photos@blue"]);
         assert!(closest("zebra", names).is_empty());
-        assert_eq!(edits("kitten", "sitting"), 3);
-        assert_eq!(edits("", "abc"), 3);
+        assert_eq!(closest("kitten", ["sitten", "sittin", "sitting"]), ["sitten", "sittin"]);
+        assert!(closest("", ["abc"]).len() == 1, "whoever typed nothing began with anything");
     }
 }

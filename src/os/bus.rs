@@ -16,6 +16,8 @@ use zbus::connection::Builder;
 use zbus::names::OwnedUniqueName;
 use zbus::{Connection, Message, MessageStream};
 
+use crate::os::causes::chain;
+
 /// How long a bus may take to let us in.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -160,7 +162,7 @@ impl Watched {
                     }
                     Err(error) => error,
                 };
-                to_standing.send_replace(Standing::NoBus(sentence(&error)));
+                to_standing.send_replace(Standing::NoBus(chain(&error)));
                 sleep(pause).await;
                 pause = pause.saturating_mul(2).min(PAUSES.1);
             }
@@ -267,12 +269,4 @@ fn new_owner(message: &Message) -> zbus::Result<Option<OwnedUniqueName>> {
 
 fn ended() -> zbus::Error {
     zbus::Error::from(std::io::Error::from(std::io::ErrorKind::ConnectionReset))
-}
-
-/// An error and its cause, as one fragment.
-fn sentence(error: &BusError) -> String {
-    match std::error::Error::source(error) {
-        Some(cause) => format!("{error}: {cause}"),
-        None => error.to_string(),
-    }
 }

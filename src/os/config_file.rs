@@ -15,7 +15,7 @@ pub enum ConfigFileError {
     #[error("find the configuration file {}: write one (README.md has a first one), or name it with --config", .0.display())]
     Missing(PathBuf),
     /// It cannot be read.
-    #[error("read the configuration file {}: {}", .0.display(), .1)]
+    #[error("read the configuration file {}", .0.display())]
     Read(PathBuf, #[source] io::Error),
     /// It is larger than any configuration.
     #[error("read the configuration file {}: it is larger than {LARGEST} bytes", .0.display())]

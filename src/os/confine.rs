@@ -20,7 +20,7 @@ pub enum Confinement {
 #[derive(Debug, thiserror::Error)]
 pub enum ConfineError {
     /// The kernel has Landlock and refused.
-    #[error("confine writing to the destination: {0}")]
+    #[error("confine writing to the destination")]
     Refused(#[from] landlock::RulesetError),
 }
 

@@ -20,6 +20,7 @@ use rustix::time::{
 };
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 
+use super::causes::chain;
 use super::config_watch::{ConfigWatch, Heard};
 use super::{clock, mounts};
 use crate::model::BootTime;
@@ -213,10 +214,8 @@ fn listen(
     let config = config_file.and_then(|file| match ConfigWatch::new(file) {
         Ok(watch) => Some(watch),
         Err(error) => {
-            let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
-            degraded.push(format!(
-                "changes of the configuration are not heard (SIGHUP still is): could not {error}{cause}"
-            ));
+            let why = chain(&error);
+            degraded.push(format!("changes of the configuration are not heard (SIGHUP still is): could not {why}"));
             None
         }
     });

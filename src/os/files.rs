@@ -10,22 +10,23 @@ use std::time::Duration;
 use rustix::fs::{FlockOperation, Mode, OFlags, ResolveFlags, Timespec, Timestamps, openat2};
 use rustix::io::Errno;
 
+use super::causes::words;
 use super::directory::{Directory, DirectoryError};
 
-/// Why a small file was not read.
+/// Why a small file was not read: the cause of an error that names the file.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
     /// There is none.
-    #[error("find it")]
+    #[error("{}", words(Errno::NOENT))]
     Missing,
     /// It is a directory, a symbolic link, a FIFO, a socket or a device.
-    #[error("read it: it is not a regular file")]
+    #[error("{}", words(Errno::NOTSUP))]
     NotRegular,
     /// It is larger than the bound.
-    #[error("read it: it is larger than {0} bytes")]
+    #[error("it is larger than {0} bytes")]
     TooLarge(u64),
     /// The kernel refused.
-    #[error("read it: {0}")]
+    #[error("{}", words(*.0))]
     Kernel(Errno),
 }
 

@@ -96,13 +96,13 @@ fn may_last(held: &Held) -> bool {
 #[derive(Debug, thiserror::Error)]
 pub enum HeldFileError {
     /// The state directory cannot be used.
-    #[error("{0}")]
-    Directory(#[source] DirectoryError),
+    #[error(transparent)]
+    Directory(DirectoryError),
     /// A file cannot be read.
-    #[error("use {}: could not {}", .0.display(), .1)]
+    #[error("use {}", .0.display())]
     Read(PathBuf, #[source] ReadError),
     /// A file makes no sense.
-    #[error("understand {}: {}; close the drive by hand and delete it", .0.display(), .1)]
+    #[error("understand {} (close the drive by hand and delete it)", .0.display())]
     Understand(PathBuf, #[source] held::HeldError),
 }
 

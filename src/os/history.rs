@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use rusqlite::{Row, Transaction, named_params, params};
 
-use super::history_file::{Work, is_none_yet, is_unusable, look, make, put_aside, transact};
+use super::history_file::{MIGRATIONS, Work, is_none_yet, is_unusable, look, make, put_aside, transact};
 use crate::model::{
     Figures, HoldReason, Interruption, Outcome, RunId, RunRecord, SnapshotName, SyncName, Trigger, Worded,
 };
@@ -32,14 +32,25 @@ const COLUMNS: &str = "id, sync, cause, started, finished, outcome, files, bytes
 #[derive(Debug, thiserror::Error)]
 pub enum HistoryError {
     /// The file cannot be made, or not be put aside.
-    #[error("open the history {}: {}", .0.display(), .1)]
+    #[error("open the history {}", .0.display())]
     Open(PathBuf, #[source] io::Error),
     /// It cannot be read.
-    #[error("read the history {}: {}", .0.display(), .1)]
-    Read(PathBuf, #[source] rusqlite::Error),
+    #[error("read the history {}", .0.display())]
+    Read(PathBuf, #[source] Unwilling),
     /// It cannot be written.
-    #[error("write the history {}: {}", .0.display(), .1)]
-    Write(PathBuf, #[source] rusqlite::Error),
+    #[error("write the history {}", .0.display())]
+    Write(PathBuf, #[source] Unwilling),
+}
+
+/// What SQLite says. Its own cause would say the same again, with a number.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Unwilling(rusqlite::Error);
+
+impl From<rusqlite::Error> for Unwilling {
+    fn from(error: rusqlite::Error) -> Self {
+        Self(error)
+    }
 }
 
 /// What history knows of the past of a sync.
@@ -187,23 +198,25 @@ impl History {
     /// Does one piece of work in one transaction; once more in a new file if the old one turns out to be unusable.
     fn work<T>(
         &mut self,
-        failed: fn(PathBuf, rusqlite::Error) -> HistoryError,
+        failed: fn(PathBuf, Unwilling) -> HistoryError,
         work: Work<'_, T>,
     ) -> Result<T, HistoryError> {
         let now = match self.access {
             Access::Whole(now) => now,
-            Access::Reading => return look(&self.file, work).map_err(|error| failed(self.file.clone(), error)),
+            Access::Reading => {
+                return look(&self.file, MIGRATIONS, work).map_err(|error| failed(self.file.clone(), error.into()));
+            }
         };
         let open_error = |error| HistoryError::Open(self.file.clone(), error);
         make(&self.file).map_err(open_error)?;
-        match transact(&self.file, work) {
+        match transact(&self.file, MIGRATIONS, work) {
             Err(error) if is_unusable(&error) => {}
-            done => return done.map_err(|error| failed(self.file.clone(), error)),
+            done => return done.map_err(|error| failed(self.file.clone(), error.into())),
         }
         let aside = put_aside(&self.file, now).map_err(open_error)?;
         make(&self.file).map_err(open_error)?;
         self.put_aside = Some(aside);
-        transact(&self.file, work).map_err(|error| failed(self.file.clone(), error))
+        transact(&self.file, MIGRATIONS, work).map_err(|error| failed(self.file.clone(), error.into()))
     }
 }
 

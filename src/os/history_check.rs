@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::history_file::{is_none_yet, look};
+use super::history_file::{MIGRATIONS, is_none_yet, look};
 use crate::model::HistorySight;
 
 /// Has SQLite check the history in a state directory.
@@ -12,13 +12,14 @@ pub fn quick_check(state_dir: &Path) -> HistorySight {
     if is_none_yet(&file) {
         return HistorySight::NoneYet;
     }
-    let checked =
-        look(&file, &|transaction| transaction.query_row("PRAGMA quick_check(1)", [], |row| row.get::<_, String>(0)));
+    let checked = look(&file, MIGRATIONS, &|transaction| {
+        transaction.query_row("PRAGMA quick_check(1)", [], |row| row.get::<_, String>(0))
+    });
     match checked {
         Ok(answer) if answer == "ok" => HistorySight::Sound,
         Ok(answer) => HistorySight::Broken(answer),
         Err(rusqlite::Error::QueryReturnedNoRows) => {
-            HistorySight::Broken("a part of it is missing, or it is of another version".into())
+            HistorySight::Broken("a part of it is missing, or a newer version of nbkpd wrote it".into())
         }
         Err(error) if is_cut_off(&error) => HistorySight::CutOff,
         Err(error) => HistorySight::Broken(error.to_string()),

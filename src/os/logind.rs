@@ -7,13 +7,14 @@ use zbus::{Message, OwnedFd, OwnedObjectPath, proxy};
 
 use super::bus::{Bus, Peer, Service, Watched};
 use crate::model::{Lingering, Locks};
+use crate::os::causes::chain;
 
 /// How long it may take to answer one question.
 const DEADLINE: Duration = Duration::from_secs(5);
 
 /// Why logind does not do what it was asked for.
 #[derive(Debug, thiserror::Error)]
-#[error("ask logind: {0}")]
+#[error("ask logind")]
 pub struct LogindError(#[from] zbus::Error);
 
 /// Holds off what it was taken for while it lives.
@@ -96,7 +97,8 @@ pub async fn inhibit(peer: &Peer, what: HeldOff) -> Result<Inhibitor, LogindErro
 
 /// Takes the locks that are taken for runs, and gives each back at once: whether logind grants them.
 pub async fn try_locks(peer: &Peer) -> Locks {
-    let taken = async |what| inhibit(peer, what).await.map(drop).map_err(|error| format!("could not {error}"));
+    let taken =
+        async |what| inhibit(peer, what).await.map(drop).map_err(|error| format!("could not {}", chain(&error)));
     Locks { sleep: taken(HeldOff::Sleep).await, idle: taken(HeldOff::Idleness).await }
 }
 

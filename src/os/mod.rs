@@ -4,6 +4,7 @@ pub mod account;
 pub mod addresses;
 pub mod btrfs;
 pub mod bus;
+pub mod causes;
 pub mod clock;
 pub mod config_file;
 mod config_watch;

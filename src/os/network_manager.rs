@@ -57,7 +57,7 @@ pub enum Readiness {
 
 /// Why nothing is known of it.
 #[derive(Debug, thiserror::Error)]
-#[error("ask NetworkManager: {0}")]
+#[error("ask NetworkManager")]
 pub struct ManagerError(#[from] zbus::Error);
 
 /// Begins to watch it. Each signal says that another look is owed.

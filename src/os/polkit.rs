@@ -10,6 +10,7 @@ use zbus::{Connection, Variant};
 
 use super::bus::Bus;
 use crate::model::PolkitSight;
+use crate::os::causes::chain;
 
 /// How long it may take to answer one question.
 const DEADLINE: Duration = Duration::from_secs(5);
@@ -25,14 +26,14 @@ const NO_INTERACTION: u32 = 0;
 pub async fn ask(bus: &Bus, actions: impl Iterator<Item = &'static str>) -> PolkitSight {
     let connection = match bus.connect(DEADLINE).await {
         Ok(connection) => connection,
-        Err(error) => return PolkitSight::Absent(format!("could not {error}")),
+        Err(error) => return PolkitSight::Absent(format!("could not {}", chain(&error))),
     };
     let mut allowed = BTreeMap::new();
     for action in actions {
         match is_allowed(&connection, action).await {
             Ok(is_allowed) => drop(allowed.insert(action, is_allowed)),
             Err(error) if is_unknown_action(&error) => drop(allowed.insert(action, false)),
-            Err(error) => return PolkitSight::Absent(format!("could not ask it: {error}")),
+            Err(error) => return PolkitSight::Absent(format!("could not ask it: {}", chain(&error))),
         }
     }
     PolkitSight::Allows(allowed)

@@ -4,7 +4,6 @@
 //! Below the root of a volume no symbolic link is followed, since a stranger may have written the drive.
 
 use std::collections::BTreeMap;
-use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -22,6 +21,7 @@ use crate::model::{
     Absence, Access, EndFault, EndKind, EndProbe, EndSight, Hardware, Mount, MountId, PresentVolume, SentinelFault,
     SentinelId, SnapshotKind, SnapshotName, VolumeSight,
 };
+use crate::os::causes::words;
 
 /// A volume to look at, and the ends of syncs on it.
 #[derive(Debug, Clone)]
@@ -156,17 +156,7 @@ fn open_root(volume: &VolumeProbe, surroundings: &Surroundings<'_>) -> Result<(O
 fn unreadable(path: &Path, error: Errno) -> Absence {
     match error {
         Errno::NOENT => Absence::NoDirectory(path.to_owned()),
-        _ => Absence::Unreadable(path.to_owned(), reason(error)),
-    }
-}
-
-/// Why a directory cannot be opened, in words that fit behind its path.
-fn reason(error: Errno) -> String {
-    match error {
-        Errno::NOENT => "it does not exist".into(),
-        Errno::NOTDIR => "it is not a directory".into(),
-        Errno::LOOP => "a symbolic link is on the way, which is not followed".into(),
-        other => io::Error::from(other).to_string(),
+        _ => Absence::Unreadable(path.to_owned(), words(error)),
     }
 }
 
@@ -194,7 +184,7 @@ impl Opened<'_> {
         let subdir = if end.subdir.is_root() { Path::new(".") } else { end.subdir.as_path() };
         let directory = match beneath(self.root.as_fd(), subdir, OFlags::PATH | OFlags::DIRECTORY) {
             Ok(directory) => directory,
-            Err(error) => return EndSight::Faulty(vec![EndFault::NoDirectory(path, reason(error))]),
+            Err(error) => return EndSight::Faulty(vec![EndFault::NoDirectory(path, words(error))]),
         };
         let name = match end.kind {
             EndKind::Source | EndKind::SourceOfSnapshots => ".nbkp-src",
@@ -268,7 +258,7 @@ fn latest_fault(directory: BorrowedFd<'_>, path: &Path) -> Option<EndFault> {
 fn read_sentinel(directory: BorrowedFd<'_>, name: &str) -> Result<(Option<SentinelId>, MountId), SentinelFault> {
     let unusable = |error: Errno| match error {
         Errno::NOENT => SentinelFault::Missing,
-        other => SentinelFault::Unusable(io::Error::from(other).to_string()),
+        other => SentinelFault::Unusable(words(other)),
     };
     let found = facts(directory, Path::new(name)).map_err(unusable)?;
     fit(&found)?;

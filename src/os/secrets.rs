@@ -15,6 +15,7 @@ use zbus::message::Type;
 use zbus::{Connection, MatchRule, Message, MessageStream, OwnedObjectPath, OwnedVariant, Variant};
 use zeroize::Zeroizing;
 
+use super::causes::chain;
 use super::environment;
 use super::guards;
 use super::process::{self, Bell, Ended, Launch, Leftovers, Stream, Wanted};
@@ -78,7 +79,7 @@ fn from_file(name: &CredentialName) -> Result<Secret, SecretError> {
     if let Some(path) = handed.filter(|path| path.exists()) {
         return read_file(&path, Guard::Systemd);
     }
-    let place = environment::own_credentials().map_err(|error| missing(format!("could not {error}")))?;
+    let place = environment::own_credentials().map_err(|error| missing(format!("could not {}", chain(&error))))?;
     read_file(&place.join(name.as_str()), Guard::Mode)
 }
 
@@ -138,7 +139,7 @@ fn from_command(command: &[String], name: &CredentialName) -> Result<Secret, Sec
     };
     let bell = Bell::new().map_err(missing)?;
     let ended = process::start(launch, None).and_then(|running| running.listen(&bell, heard, || Wanted::GoOn));
-    match ended.map_err(|error| missing(format!("could not {error}")))? {
+    match ended.map_err(|error| missing(format!("could not {}", chain(&error))))? {
         Ended::Code(0) => secret(bytes, &format!("what `{program}` prints")),
         Ended::Code(code) => {
             Err(missing(format!("`{program}` ended with code {code}; run it by hand to see what it says")))
@@ -186,7 +187,7 @@ fn file_sight(name: &CredentialName) -> SecretSight {
     }
     let path = match environment::own_credentials() {
         Ok(place) => place.join(name.as_str()),
-        Err(error) => return SecretSight::Missing(format!("could not {error}")),
+        Err(error) => return SecretSight::Missing(format!("could not {}", chain(&error))),
     };
     let shown = path.display().to_string();
     match guards::look(&path) {
@@ -310,9 +311,9 @@ where
         {
             return SecretError::Locked;
         }
-        missing(format!("the keyring does not answer: {error}"))
+        missing(format!("the keyring does not answer: {}", chain(&error)))
     })?;
-    reply.body().deserialize().map_err(|error| missing(format!("the keyring cannot be understood: {error}")))
+    reply.body().deserialize().map_err(|error| missing(format!("the keyring cannot be understood: {}", chain(&error))))
 }
 
 /// Ears for keyrings.
@@ -390,6 +391,18 @@ mod tests {
         let command = ["sh", "-c", "echo correct-horse; echo correct-horse >&2; exit 3"].map(str::to_owned);
         let error = from_command(&command, &"usb".parse().unwrap()).err();
         let told = "`sh` ended with code 3; run it by hand to see what it says".to_owned();
+        assert_eq!(error, Some(SecretError::Missing(told)));
+    }
+
+    #[test]
+    fn a_command_that_cannot_be_started_is_told_with_its_cause() {
+        // It lies there and may be run, and no kernel knows what to do with it.
+        let program =
+            tempfile::Builder::new().permissions(std::os::unix::fs::PermissionsExt::from_mode(0o700)).tempfile();
+        let program = program.unwrap().into_temp_path();
+        std::fs::write(&program, "\0").unwrap();
+        let error = from_command(&[program.to_string_lossy().into_owned()], &"usb".parse().unwrap()).err();
+        let told = format!("could not start {}: {}", program.display(), std::io::Error::from_raw_os_error(8));
         assert_eq!(error, Some(SecretError::Missing(told)));
     }
 

@@ -20,7 +20,7 @@ const WAITING: i32 = 128;
 #[derive(Debug, thiserror::Error)]
 pub enum SocketError {
     /// Its directory cannot be made or looked at.
-    #[error("use the directory of the socket {}: {}; name another with --socket", .0.display(), .1)]
+    #[error("use the directory of the socket {} (--socket names another)", .0.display())]
     Directory(PathBuf, #[source] io::Error),
     /// Its directory is not ours alone.
     #[error("use the directory of the socket {}: {}; name another with --socket", .0.display(), .1)]
@@ -29,10 +29,10 @@ pub enum SocketError {
     #[error("listen on {}: {}, or name another with --socket", .0.display(), .1)]
     Taken(PathBuf, &'static str),
     /// It cannot be made.
-    #[error("listen on {}: {}", .0.display(), .1)]
+    #[error("listen on {}", .0.display())]
     Bind(PathBuf, #[source] io::Error),
     /// What systemd passed is no socket.
-    #[error("take the socket from systemd: {0}")]
+    #[error("take the socket from systemd")]
     Inherit(#[source] io::Error),
 }
 

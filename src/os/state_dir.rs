@@ -27,28 +27,28 @@ const BETWEEN_TRIES: Duration = Duration::from_millis(50);
 #[derive(Debug, thiserror::Error)]
 pub enum StateDirError {
     /// It cannot be made.
-    #[error("create the state directory {}: {}; name another with --state-dir", .0.display(), .1)]
+    #[error("create the state directory {} (--state-dir names another)", .0.display())]
     Create(PathBuf, #[source] io::Error),
     /// It is not ours alone.
     #[error("use the state directory {}: {}; or name another with --state-dir", .0.display(), .1)]
     Unsafe(PathBuf, &'static str),
     /// Its lock cannot be opened.
-    #[error("lock the state directory {}: {}; name another with --state-dir", .0.display(), .1)]
+    #[error("lock the state directory {} (--state-dir names another)", .0.display())]
     Lock(PathBuf, #[source] io::Error),
     /// Another daemon works with it.
     #[error("lock the state directory {}: another nbkpd works with it{}", .0.display(), .1)]
     Taken(PathBuf, String),
     /// The ledger cannot be read.
-    #[error("use {}: could not {}", .0.display(), .1)]
+    #[error("use {}", .0.display())]
     ReadLedger(PathBuf, #[source] ReadError),
     /// The ledger makes no sense.
-    #[error("understand {}: {}", .0.display(), .1)]
+    #[error("understand {}", .0.display())]
     BadLedger(PathBuf, #[source] LedgerError),
     /// The ledger makes no sense, and was given another name.
-    #[error("understand {}: {}; it was put aside", .0.display(), .1)]
+    #[error("understand {}, which was put aside", .0.display())]
     PutAside(PathBuf, #[source] LedgerError),
     /// The ledger cannot be written.
-    #[error("keep what was decided: {}: {}", .0, .0.cause())]
+    #[error("keep what was decided")]
     WriteLedger(#[source] DirectoryError),
 }
 

@@ -4,7 +4,8 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::process::{self, Bell, Deadline, Ended, Launch, Leftovers, Stream, Wanted};
+use super::causes::chain;
+use super::process::{self, Bell, Deadline, Ended, Launch, Leftovers, ProcessError, Stream, Wanted};
 
 /// How long they may take to tell.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -27,7 +28,7 @@ fn told_within(
     environment: Vec<(String, OsString)>,
 ) -> Result<(Ended, Vec<u8>), String> {
     let launch = Launch { program, arguments, environment, input: None, leftovers: Leftovers::End };
-    let running = process::start(launch, None).map_err(|error| format!("could not {error}"))?;
+    let running = process::start(launch, None).map_err(|error| could_not(&error))?;
     let deadline = Deadline::after(patience);
     let bell = Bell::new().map_err(|error| error.to_string())?;
     let mut output = Vec::new();
@@ -38,7 +39,11 @@ fn told_within(
     };
     let wanted = || if deadline.has_passed() { Wanted::Kill } else { Wanted::GoOn };
     let ended = running.reminded(deadline).listen(&bell, hear, wanted);
-    ended.map(|ended| (ended, output)).map_err(|error| format!("could not {error}"))
+    ended.map(|ended| (ended, output)).map_err(|error| could_not(&error))
+}
+
+fn could_not(error: &ProcessError) -> String {
+    format!("could not {}", chain(error))
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::fs::File;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
@@ -19,6 +20,8 @@ pub enum Wrapping {
     Plain,
     /// As if its standard error were the journal.
     Journal,
+    /// A standard error that takes nothing, and a service manager that wants a sign of life every two seconds.
+    Unread,
     /// A tracer that kills the thread which enters this system call for the n-th time.
     KilledAt(&'static str, u32),
 }
@@ -30,6 +33,16 @@ pub struct Daemon {
     log: PathBuf,
     notifications: Receiver<String>,
     heard: RefCell<Vec<String>>,
+    /// The end of its standard error that nobody reads.
+    _unread: Option<OwnedFd>,
+}
+
+/// A pipe that takes nothing more; its first end is the one that would be read.
+fn full_pipe() -> (OwnedFd, OwnedFd) {
+    let (read, write) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::NONBLOCK).unwrap();
+    while rustix::io::write(&write, &[b'x'; 4096]).is_ok() {}
+    rustix::fs::fcntl_setfl(&write, rustix::fs::OFlags::empty()).unwrap();
+    (read, write)
 }
 
 impl Daemon {
@@ -40,7 +53,7 @@ impl Daemon {
         let output = File::create(log).unwrap();
         let program = env!("CARGO_BIN_EXE_nbkpd");
         let mut command = match wrapping {
-            Wrapping::Plain | Wrapping::Journal => command(program),
+            Wrapping::Plain | Wrapping::Journal | Wrapping::Unread => command(program),
             Wrapping::KilledAt(call, time) => {
                 let mut command = command("strace");
                 command.args(["-f", "-qq", "-o", "/dev/null", "-e"]).arg(format!("trace={call}"));
@@ -52,15 +65,22 @@ impl Daemon {
             let metadata = output.metadata().unwrap();
             command.env("JOURNAL_STREAM", format!("{}:{}", metadata.dev(), metadata.ino()));
         }
-        let child = command
-            .env("NOTIFY_SOCKET", notify)
-            .stdin(Stdio::null())
-            .stdout(output.try_clone().unwrap())
-            .stderr(output)
-            .spawn()
-            .expect("nbkpd");
+        command.env("NOTIFY_SOCKET", notify).stdin(Stdio::null()).stdout(output.try_clone().unwrap());
+        let unread = match wrapping {
+            Wrapping::Unread => {
+                let (unread, full) = full_pipe();
+                command.env("WATCHDOG_USEC", "2000000").stderr(full);
+                Some(unread)
+            }
+            Wrapping::Plain | Wrapping::Journal | Wrapping::KilledAt(..) => {
+                command.stderr(output);
+                None
+            }
+        };
+        let child = command.spawn().expect("nbkpd");
         let traced = matches!(wrapping, Wrapping::KilledAt(..));
-        Self { child: RefCell::new(child), traced, log: log.into(), notifications, heard: RefCell::default() }
+        let heard = RefCell::default();
+        Self { child: RefCell::new(child), traced, log: log.into(), notifications, heard, _unread: unread }
     }
 
     /// Waits until it says that it is ready.

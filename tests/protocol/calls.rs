@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use nbkp::daemon::ask::{Ask, Refusal};
-use nbkp::daemon::world::Keep;
+use nbkp::daemon::messages::ask::{Ask, Refusal};
+use nbkp::daemon::messages::event::Keep;
 use nbkp::formats::wire::{CallError, DESCRIPTION, METHODS, SERVICE_DESCRIPTION};
 use nbkp::os::history::Entry;
 use serde_json::{Value, json};

@@ -6,11 +6,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use nbkp::daemon::ask::{Accepted, Ask};
-use nbkp::daemon::errand::{Errand, ErrandNews, ErrandOrder, ErrandResult};
-use nbkp::daemon::keeper;
-use nbkp::daemon::server::{Doors, serve};
-use nbkp::daemon::world::Keep;
+use nbkp::daemon::messages::ask::{Accepted, Ask};
+use nbkp::daemon::messages::errand::{Errand, ErrandNews, ErrandOrder, ErrandResult};
+use nbkp::daemon::messages::event::Keep;
+use nbkp::daemon::outlets::keeper;
+use nbkp::daemon::serving::{Doors, serve};
 use nbkp::formats::config::{Context, parse};
 use nbkp::formats::wire::{Diagnosis, Prepared, PreviewEnd, Pruned, Snapshots};
 use nbkp::model::{

@@ -2,9 +2,6 @@
 
 use std::time::Duration;
 
-use nbkp::daemon::ask::{Accepted, Ask, RequestEnd, Urgency};
-use nbkp::daemon::errand::{Errand, ErrandNews, ErrandResult};
-use nbkp::formats::wire::{DESCRIPTION, PreviewEnd, PreviewLine, PreviewLineKind};
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
 use tokio::sync::mpsc;
@@ -12,6 +9,9 @@ use tokio::time::timeout;
 
 use super::description::Description;
 use super::rig::{Client, DEADLINE, Rig, absent, documents, record, satisfy};
+use nbkp::daemon::messages::ask::{Accepted, Ask, RequestEnd, Urgency};
+use nbkp::daemon::messages::errand::{Errand, ErrandNews, ErrandResult};
+use nbkp::formats::wire::{DESCRIPTION, PreviewEnd, PreviewLine, PreviewLineKind};
 
 /// Asks for a run of `documents`, which the daemon queues.
 async fn run(rig: &mut Rig, client: &mut Client) -> mpsc::Sender<RequestEnd> {

@@ -2,13 +2,12 @@
 
 use std::fs;
 
-use nbkp::daemon::worker::preview::{Change, preview};
-use nbkp::daemon::worker::server::errands::{Far, prepare};
-use nbkp::model::{Conclusion, End, SentinelId, SnapshotKind};
-
 use crate::ground::{At, Drive, Ground, remote};
 use crate::needs_root;
 use crate::sshd::{Sshd, sh};
+use nbkp::backup::errands::preview::{Change, preview};
+use nbkp::backup::errands::there::{Far, prepare};
+use nbkp::model::{Conclusion, End, SentinelId, SnapshotKind};
 
 #[test]
 fn both_ends_are_prepared_and_then_serve() {

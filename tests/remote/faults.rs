@@ -3,12 +3,11 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
-use nbkp::daemon::job::RemoteEnd;
-use nbkp::model::{Conclusion, FailureKind, Interruption, RunReport, SnapshotKind};
-
 use crate::ground::{At, Drive, Ground, finish, names, remote, until_copied};
 use crate::needs_root;
 use crate::sshd::{Sshd, eventually, sh, signal_one};
+use nbkp::backup::job::RemoteEnd;
+use nbkp::model::{Conclusion, FailureKind, Interruption, RunReport, SnapshotKind};
 
 fn codes(report: &RunReport) -> Vec<&'static str> {
     match &report.conclusion {
@@ -188,7 +187,7 @@ fn what_a_broken_run_left_is_ended_and_what_belongs_to_others_is_not() {
         let (_worker, news) = {
             ground.job.run = nbkp::model::RunId::new(nbkp::os::clock::now().wall, 9999);
             let (tell, news) = tokio::sync::mpsc::channel(1024);
-            (nbkp::daemon::worker::start(ground.job.clone(), ground.server.ssh_place(), tell).unwrap(), news)
+            (nbkp::daemon::outlets::worker::start(ground.job.clone(), ground.server.ssh_place(), tell).unwrap(), news)
         };
         finish(news)
     };

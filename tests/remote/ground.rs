@@ -4,17 +4,19 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
-use nbkp::daemon::job::{Job, JobEnd, Layout, LocalEnd, RemoteEnd, WorkerNews};
-use nbkp::daemon::worker::{self, Worker};
+use tokio::sync::mpsc::{Receiver, channel};
+
+use crate::sshd::{Sshd, endpoint, sh};
+use nbkp::backup::job::{Job, JobEnd, Layout, LocalEnd, RemoteEnd};
+use nbkp::backup::news::WorkerNews;
+use nbkp::daemon::outlets::worker::{self, Worker};
 use nbkp::model::{
     Access, BatteryRule, Conditions, Every, Guard, Hooks, Keep, MeteredRule, Place, Progress, Route, RsyncOptions,
     RsyncSettings, RunId, RunReport, SnapshotKind, Step, Sync, Trigger,
 };
+use nbkp::os::clock;
+use nbkp::os::directory::Directory;
 use nbkp::os::ssh::SshPlace;
-use nbkp::os::{clock, directory::Directory};
-use tokio::sync::mpsc::{Receiver, channel};
-
-use crate::sshd::{Sshd, endpoint, sh};
 
 /// Where an end is.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -6,14 +6,14 @@ use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use nbkp::daemon::job::WorkerNews;
-use nbkp::daemon::worker;
-use nbkp::model::{Conclusion, SnapshotKind, Step};
 use tokio::sync::mpsc::channel;
 
 use crate::ground::{At, Drive, Ground, reopened};
 use crate::needs_root;
 use crate::sshd::{Sshd, eventually, sh};
+use nbkp::backup::news::WorkerNews;
+use nbkp::daemon::outlets::worker;
+use nbkp::model::{Conclusion, SnapshotKind, Step};
 
 const CHILD: &str = "NBKP_TEST_REMOTE_CHILD";
 

@@ -2,12 +2,11 @@
 
 use std::fs;
 
-use nbkp::daemon::job::{JobEnd, Layout};
-use nbkp::model::{Conclusion, Guard, Keep, KeepRules, SnapshotKind};
-
 use crate::ground::{At, Drive, Ground, here, names, remote};
 use crate::needs_root;
 use crate::sshd::{Sshd, sh};
+use nbkp::backup::job::{JobEnd, Layout};
+use nbkp::model::{Conclusion, Guard, Keep, KeepRules, SnapshotKind};
 
 const WAYS: [(At, At); 3] = [(At::Here, At::Server), (At::Server, At::Here), (At::Server, At::Server)];
 

@@ -8,14 +8,15 @@ use std::process::{Child, Command};
 use std::sync::Arc;
 use std::time::Duration;
 
-use nbkp::daemon::senses::{self, Activity, Sensed, Sleep, Surroundings};
-use nbkp::formats::config::{Context, parse_bytes};
-use nbkp::model::{Configuration, NetworkSight, PowerSight};
-use nbkp::os::bus::Bus;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
 use crate::mini::{eventually, host, sh};
+use nbkp::daemon::inlets::senses::{self, Surroundings};
+use nbkp::daemon::messages::sensed::{Activity, Sensed, Sleep};
+use nbkp::formats::config::{Context, parse_bytes};
+use nbkp::model::{Configuration, NetworkSight, PowerSight};
+use nbkp::os::bus::Bus;
 
 /// Runs this to its end on a loop like the daemon's. What hangs fails.
 pub fn block_on<T>(what: impl Future<Output = T>) -> T {

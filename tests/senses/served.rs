@@ -8,10 +8,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use nbkp::daemon::senses::{Activity, Sleep};
-use nbkp::model::{Connectivity, Lingering, Locks, Metered, PowerSight};
-use nbkp::os::bus::{Bus, Standing, standing};
-use nbkp::os::{logind, network_manager};
 use rustix::event::{PollFd, PollFlags, poll};
 use tokio::sync::mpsc;
 use zbus::object_server::SignalEmitter;
@@ -21,6 +17,10 @@ use crate::ground::{
     BUS, CONTENT, CURIOUS, PrivateBus, Rig, block_on, host_with, on_bus, other_machine, plug_cable, soon,
 };
 use crate::mini::eventually;
+use nbkp::daemon::messages::sensed::{Activity, Sleep};
+use nbkp::model::{Connectivity, Lingering, Locks, Metered, PowerSight};
+use nbkp::os::bus::{Bus, Standing, standing};
+use nbkp::os::{logind, network_manager};
 
 const PROGRAMS: &[&str] = &["dbus-daemon"];
 

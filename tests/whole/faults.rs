@@ -275,7 +275,7 @@ pub fn a_lost_state_directory_costs_only_statistics(host: &MiniHost) {
 }
 
 /// How many rsync processes live on this machine.
-fn rsyncs() -> usize {
+pub fn rsyncs() -> usize {
     let processes = std::fs::read_dir("/proc").unwrap().filter_map(Result::ok);
     processes
         .filter(|process| {

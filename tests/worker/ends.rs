@@ -3,12 +3,11 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 
-use nbkp::daemon::job::Layout;
+use crate::rig::{Drive, Ground, Thin, begin, end, finish, hook, local, local_of, names, run, sh, until_copied};
+use nbkp::backup::job::Layout;
 use nbkp::model::{
     Conclusion, End, FailureKind, Interruption, Obstacle, SentinelFault, SentinelId, SnapshotKind, Step,
 };
-
-use crate::rig::{Drive, Ground, Thin, begin, end, finish, hook, local, local_of, names, run, sh, until_copied};
 
 fn skipped(ground: &Ground) -> Vec<&'static str> {
     let before = names(&ground.destination);

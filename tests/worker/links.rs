@@ -1,17 +1,15 @@
 //! Snapshots by hard links.
 
 use std::fs;
-use std::os::unix::fs::MetadataExt;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
-use nbkp::daemon::worker::preview::{Change, preview};
-use nbkp::daemon::worker::prune::{PruneError, prune_at, victims};
-use nbkp::daemon::worker::snapshots_at;
+use crate::rig::{Ground, begin, finish, names, sh, until_copied};
+use nbkp::backup::errands::preview::{Change, preview};
+use nbkp::backup::snapshots::prune::{PruneError, prune_at, victims};
+use nbkp::backup::snapshots::shelf::snapshots_at;
 use nbkp::model::{Conclusion, Interruption, Keep, KeepRules, SnapshotKind, Standing};
 use nbkp::os::directory::Directory;
 use nbkp::os::ssh::SshPlace;
-
-use crate::rig::{Ground, begin, finish, names, sh, until_copied};
 
 #[test]
 fn unchanged_files_are_shared_and_older_snapshots_never_change() {

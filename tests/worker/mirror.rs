@@ -3,9 +3,8 @@
 use std::fs;
 use std::os::unix::ffi::OsStringExt;
 
-use nbkp::model::{Conclusion, FailureKind, Guard, HoldReason, Interruption, SnapshotKind, Step};
-
 use crate::rig::{Drive, Ground, begin, finish, hook, names, sh, until_copied};
+use nbkp::model::{Conclusion, FailureKind, Guard, HoldReason, Interruption, SnapshotKind, Step};
 
 #[test]
 fn a_mirror_follows_its_source_and_keeps_our_own_names() {
@@ -122,9 +121,9 @@ fn a_hold_of_stopping_twice_ends_at_once() {
     let (mut worker, mut news) = begin(ground.job.clone());
     loop {
         match news.blocking_recv().unwrap() {
-            nbkp::daemon::job::WorkerNews::Progress { progress, .. } if progress.step == Step::Before => break,
-            nbkp::daemon::job::WorkerNews::Progress { .. } => {}
-            nbkp::daemon::job::WorkerNews::Ended(report) => panic!("{report:?}"),
+            nbkp::backup::news::WorkerNews::Progress { progress, .. } if progress.step == Step::Before => break,
+            nbkp::backup::news::WorkerNews::Progress { .. } => {}
+            nbkp::backup::news::WorkerNews::Ended(report) => panic!("{report:?}"),
         }
     }
     worker.stop(Interruption::Stopping);

@@ -4,15 +4,18 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use nbkp::daemon::job::{DriveProof, Job, JobEnd, Layout, LocalEnd, WorkerNews};
-use nbkp::daemon::worker::{self, Worker};
+use tokio::sync::mpsc::{Receiver, channel};
+
+use nbkp::backup::job::{DriveProof, Job, JobEnd, Layout, LocalEnd};
+use nbkp::backup::news::WorkerNews;
+use nbkp::daemon::outlets::worker::{self, Worker};
 use nbkp::model::{
     Access, BatteryRule, Conditions, Every, Guard, HookCommand, Hooks, Keep, MeteredRule, Place, Progress,
     RsyncOptions, RsyncSettings, RunId, RunReport, SnapshotKind, Step, Sync, Trigger,
 };
+use nbkp::os::directory::Directory;
 use nbkp::os::ssh::SshPlace;
-use nbkp::os::{clock, directory::Directory, machine};
-use tokio::sync::mpsc::{Receiver, channel};
+use nbkp::os::{clock, machine};
 
 /// Runs a command that must succeed.
 #[expect(clippy::disallowed_methods, reason = "the rig starts real tools")]

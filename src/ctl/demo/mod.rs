@@ -13,6 +13,8 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, Stdio};
 
+use crate::os::causes::chain;
+
 /// What `nbkpctl demo` is given.
 #[derive(Debug, clap::Args)]
 pub struct DemoArguments {
@@ -37,11 +39,11 @@ enum DemoError {
     #[error("it was interrupted")]
     Interrupted,
     /// A file or directory could not be used.
-    #[error("could not use {}: {}", .0.display(), .1)]
-    File(PathBuf, std::io::Error),
+    #[error("could not use {}", .0.display())]
+    File(PathBuf, #[source] std::io::Error),
     /// A program could not be started.
-    #[error("could not start {}: {}", .0.display(), .1)]
-    Start(PathBuf, std::io::Error),
+    #[error("could not start {}", .0.display())]
+    Start(PathBuf, #[source] std::io::Error),
     /// A program said no.
     #[error("{0} said: {1}")]
     Refused(String, String),
@@ -76,7 +78,7 @@ fn watch_over() -> ExitCode {
             }
         }
         Err(error) => {
-            eprintln!("nbkpctl demo: {error}");
+            eprintln!("nbkpctl demo: {}", chain(&error));
             ExitCode::FAILURE
         }
     }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::formats::text;
 use crate::formats::wire::{RunEntry, RunningEntry};
 use crate::model::{BootTime, Outcome};
+use crate::os::causes::chain;
 use crate::os::clock;
 
 use super::drive::{DemoDrive, become_a_machine};
@@ -29,7 +30,7 @@ pub(super) fn play(stage: Stage) -> ExitCode {
             ExitCode::SUCCESS
         }
         Err(error) => {
-            narrator.tell(&format!("The demonstration did not come to its end: {error}"));
+            narrator.tell(&format!("The demonstration did not come to its end: {}", chain(&error)));
             narrator.tell("What it had set up is gone.");
             ExitCode::FAILURE
         }

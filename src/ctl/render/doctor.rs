@@ -1,6 +1,7 @@
 //! What was tested, how it stands, and what to do.
 
-use super::page::{Page, Tone, padded, paint, widest};
+use super::page::{Page, Tone, paint};
+use super::table::column;
 use crate::ctl::output::Detail;
 use crate::formats::text::{count, printable};
 use crate::formats::wire::{Diagnosis, FindingEntry, Term, TestedEntry};
@@ -13,15 +14,14 @@ pub fn diagnosis(diagnosis: &Diagnosis, detail: Detail) -> String {
     let mut findings = diagnosis.findings.iter();
     for group in diagnosis.tested.chunk_by(|one, other| one.area == other.area) {
         let shown = |test: &&TestedEntry| detail != Detail::Brief || !test.codes.is_empty();
-        let width = widest(group.iter().filter(shown).map(|test| test.subject.as_str()));
+        let subjects = column(group.iter().filter(shown).map(|test| test.subject.as_str()));
         if let Some(first) = group.iter().find(shown) {
             page.gap();
             page.line(paint(Tone::Title, printable(first.area.as_str())));
         }
-        for test in group {
+        for (test, subject) in group.iter().filter(shown).zip(subjects) {
             let found: Vec<&FindingEntry> = findings.by_ref().take(test.codes.len()).collect();
-            let subject = padded(&printable(&test.subject), width);
-            if found.is_empty() && detail != Detail::Brief {
+            if found.is_empty() {
                 page.line(format!("  {} {subject}  {}", paint(Tone::Good, "✓"), printable(&test.message)));
             }
             for finding in found {

@@ -101,14 +101,3 @@ impl Page {
 pub fn plain(text: &str) -> String {
     anstream::adapter::strip_str(text).to_string()
 }
-
-/// A word with spaces behind it up to a width.
-#[must_use]
-pub fn padded(word: &str, width: usize) -> String {
-    format!("{word:width$}")
-}
-
-/// The length of the longest word.
-pub fn widest<'a>(words: impl IntoIterator<Item = &'a str>) -> usize {
-    words.into_iter().map(|word| word.chars().count()).max().unwrap_or(0)
-}

@@ -1,6 +1,6 @@
 //! What a run would do.
 
-use super::page::{Page, Tone, padded, paint};
+use super::page::{Page, Tone, paint};
 use super::prune::problems;
 use crate::formats::text::{grouped, printable, size};
 use crate::formats::wire::{DiffSummary, PreviewEnd, PreviewLine, PreviewLineKind, Term};
@@ -32,7 +32,7 @@ fn change(text: &str) -> String {
     // rsync puts spaces behind its shorter codes; a name may begin with spaces of its own.
     let padding = if code == "*deleting" { "  " } else { "" };
     let name = name.strip_prefix(padding).unwrap_or(name);
-    format!("{} {name}", paint(tone, padded(word, "attributes".len())))
+    format!("{} {name}", paint(tone, format!("{word:10}")))
 }
 
 /// The sums, and what could not be previewed.

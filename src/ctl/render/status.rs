@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use super::page::{Page, Tone, outcome_tone, padded, paint, widest};
+use super::page::{Page, Tone, outcome_tone, paint};
+use super::table::column;
 use crate::ctl::output::Detail;
 use crate::formats::text::{in_local_time, listed, printable, relative, size, span};
 use crate::formats::wire::{
@@ -20,10 +21,10 @@ pub fn status(status: &StatusReply, now: &Now, detail: Detail) -> String {
         page.line(daemon(status, now, detail));
         page.gap();
     }
-    let names = widest(status.syncs.iter().map(|sync| sync.name.as_str()));
-    for sync in &status.syncs {
+    let names = column(status.syncs.iter().map(|sync| sync.name.as_str()));
+    for (sync, name) in status.syncs.iter().zip(&names) {
         let running = status.running.iter().find(|run| run.sync == sync.name);
-        self::sync(&mut page, sync, running, names, now, detail);
+        self::sync(&mut page, (sync, name), running, now, detail);
     }
     if status.syncs.is_empty() {
         page.line("no syncs are configured; docs/configuration.md has a first one");
@@ -65,15 +66,14 @@ fn daemon(status: &StatusReply, now: &Now, detail: Detail) -> String {
 
 fn sync(
     page: &mut Page,
-    sync: &SyncStatusEntry,
+    (sync, name): (&SyncStatusEntry, &str),
     running: Option<&RunningEntry>,
-    names: usize,
     now: &Now,
     detail: Detail,
 ) {
     let (mark, tone) = mark(sync);
-    let name = paint(Tone::Title, padded(&printable(&sync.name), names));
-    let state = paint(tone, padded(&printable(sync.state.as_str()), SyncState::Disabled.as_str().len()));
+    let name = paint(Tone::Title, name);
+    let state = paint(tone, format!("{:8}", printable(sync.state.as_str())));
     page.line(format!("{} {name}  {state}  {}", paint(tone, mark), freshness(sync, now)));
     if detail == Detail::Brief {
         return;
@@ -210,21 +210,19 @@ fn surroundings(page: &mut Page, status: &StatusReply, detail: Detail) {
     if status.network.online == Some(false) {
         page.line("there is no network");
     }
-    let names = widest(status.volumes.iter().map(|volume| volume.name.as_str()));
-    let kinds = widest(status.volumes.iter().map(|volume| volume.kind.as_str()));
-    for volume in &status.volumes {
-        self::volume(page, volume, (names, kinds), detail);
+    let names = column(status.volumes.iter().map(|volume| volume.name.as_str()));
+    let kinds = column(status.volumes.iter().map(|volume| volume.kind.as_str()));
+    for (volume, (name, kind)) in status.volumes.iter().zip(names.iter().zip(&kinds)) {
+        self::volume(page, volume, (name, kind), detail);
     }
 }
 
-fn volume(page: &mut Page, volume: &VolumeStatusEntry, (names, kinds): (usize, usize), detail: Detail) {
+fn volume(page: &mut Page, volume: &VolumeStatusEntry, (name, kind): (&str, &str), detail: Detail) {
     let (mark, tone) = match (volume.present, volume.obstacles.is_empty()) {
         (true, true) => ("✓", Tone::Good),
         (true, false) => ("!", Tone::Notice),
         (false, _) => ("○", Tone::Plain),
     };
-    let name = padded(&printable(&volume.name), names);
-    let kind = padded(&printable(volume.kind.as_str()), kinds);
     let mut what: Vec<_> = volume.path.iter().map(|path| printable(path).into_owned()).collect();
     what.extend(volume.obstacles.iter().map(|obstacle| printable(&obstacle.message).into_owned()));
     page.line(format!("{} {name}  {kind}  {}", paint(tone, mark), what.join("; ")));

@@ -26,8 +26,7 @@ pub struct Row {
 /// The text of a table; control characters in cells are escaped.
 #[must_use]
 pub fn table(columns: &[Column], rows: Vec<Row>) -> String {
-    let mut table = comfy_table::Table::new();
-    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+    let mut table = bare();
     let names = columns.iter().map(|column| match column {
         Column::Words(name) | Column::Numbers(name) => *name,
     });
@@ -50,10 +49,34 @@ pub fn table(columns: &[Column], rows: Vec<Row>) -> String {
     page.finish()
 }
 
+/// These words with spaces behind them, so that what is written behind each stands below what is behind the others, also
+/// where something else stands between the lines. Control characters are escaped.
+#[must_use]
+pub fn column<'a>(words: impl IntoIterator<Item = &'a str>) -> Vec<String> {
+    let mut table = bare();
+    table.add_rows(words.into_iter().map(|word| [printable(word)]));
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 0)).set_constraint(ColumnConstraint::ContentWidth);
+    }
+    table.lines().collect()
+}
+
+fn bare() -> comfy_table::Table {
+    let mut table = comfy_table::Table::new();
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
+    table
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::page::plain;
     use super::*;
+
+    #[test]
+    fn words_get_the_same_width_on_the_screen_as_they_are_shown() {
+        assert_eq!(column(["usb", "", "a\nb", "写真"]), ["usb ", "    ", "a\\nb", "写真"]);
+        assert!(column([]).is_empty());
+    }
 
     #[test]
     fn columns_stand_below_each_other_and_every_row_is_one_line() {

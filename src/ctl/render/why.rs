@@ -4,7 +4,8 @@ use std::borrow::Cow;
 
 use jiff::tz::TimeZone;
 
-use super::page::{Page, Tone, padded, paint, widest};
+use super::page::{Page, Tone, paint};
+use super::table::column;
 use crate::formats::text::{in_local_time, printable};
 use crate::formats::wire::{Term, Why};
 use crate::model::Freshness;
@@ -15,10 +16,9 @@ pub fn why(why: &Why, zone: &TimeZone) -> String {
     let mut page = Page::default();
     let name = paint(Tone::Title, printable(&why.sync));
     page.line(format!("{name}: {}, {}", printable(why.state.as_str()), freshness(&why.freshness)));
-    let subjects = widest(why.conditions.iter().map(|condition| condition.subject.as_str()));
-    for condition in &why.conditions {
+    let subjects = column(why.conditions.iter().map(|condition| condition.subject.as_str()));
+    for (condition, subject) in why.conditions.iter().zip(subjects) {
         let mark = if condition.met { paint(Tone::Good, "✓") } else { paint(Tone::Bad, "✗") };
-        let subject = padded(&printable(&condition.subject), subjects);
         page.line(format!("  {mark} {subject}  {}", printable(&condition.value)));
         page.hint("    ", condition.hint.as_deref().unwrap_or_default());
     }

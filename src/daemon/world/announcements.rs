@@ -6,8 +6,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use crate::daemon::messages::event::{Effect, Notice};
 use crate::daemon::world::volumes::VolumeState;
-use crate::daemon::world::{Effect, Initiative, Notice, Stage, World};
+use crate::daemon::world::{Initiative, Stage, World};
 use crate::decide::due;
 use crate::decide::obstacles::asks_for_approval;
 use crate::model::{

@@ -1,15 +1,16 @@
 //! What clients ask.
 
-use std::sync::Arc;
-
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot};
 
-use crate::daemon::ask::{Accepted, Ask, Prospect, Refusal, RequestEnd, Urgency};
-use crate::daemon::observer::Scope;
+use crate::backup::errands::Prospect;
+use crate::daemon::messages::ask::{Accepted, Ask, Refusal, RequestEnd, Urgency};
+use crate::daemon::messages::event::Effect;
+use crate::daemon::messages::look::Scope;
 use crate::daemon::world::candidates::gives_way;
-use crate::daemon::world::{Asked, Effect, Request, Stage, Unanswered, World};
+use crate::daemon::world::{Asked, Request, Stage, Unanswered, World};
 use crate::formats::similar::closest;
 use crate::model::{
     Absence, End, EndSight, HoldReason, Interruption, Now, Obstacle, Pause, Place, Sync, SyncName, Trigger, VolumeName,
@@ -144,7 +145,7 @@ impl World {
         let mut accepted = Vec::new();
         for sync in self.resolve(asked)? {
             let prospect = self.plan.prospects.get(&sync);
-            let blocking = prospect.into_iter().flat_map(super::plan::Prospect::obstacles);
+            let blocking = prospect.into_iter().flat_map(crate::daemon::world::plan::Prospect::obstacles);
             let obstacles: Vec<_> = blocking.filter(|obstacle| !gives_way(obstacle, Some(urgency))).cloned().collect();
             if obstacles.is_empty() {
                 let request =
@@ -248,7 +249,7 @@ impl World {
                 .prospects
                 .get(&name)
                 .into_iter()
-                .flat_map(super::plan::Prospect::obstacles)
+                .flat_map(crate::daemon::world::plan::Prospect::obstacles)
                 .cloned()
                 .collect();
             for obstacle in obstacles {
@@ -326,7 +327,8 @@ impl World {
             let run = self.new_run_id(now);
             let Some(sync) = self.configuration.syncs.get(&name) else { continue };
             let sight = |volume| self.volumes.get(volume).map_or(unseen.clone(), |state| state.sight.clone());
-            let obstacles = self.plan.prospects.get(&name).into_iter().flat_map(super::plan::Prospect::obstacles);
+            let obstacles =
+                self.plan.prospects.get(&name).into_iter().flat_map(crate::daemon::world::plan::Prospect::obstacles);
             let closed = sync.ends().into_iter().filter_map(|(end, place)| self.closed_drive(end, &place.volume));
             found.push(Prospect {
                 source: sight(&sync.source.volume),

@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::daemon::ask::Urgency;
+use crate::daemon::messages::ask::Urgency;
 use crate::daemon::world::plan::Prospect;
 use crate::daemon::world::{Initiative, Stage, World};
-use crate::decide::{due, due::Due, obstacles, queue};
+use crate::decide::due::{self, Due};
+use crate::decide::{obstacles, queue};
 use crate::model::{BootTime, Now, Obstacle, Sync, SyncName, Trigger, VolumeRoot};
 
 impl World {

@@ -4,7 +4,8 @@
 
 use std::sync::Arc;
 
-use crate::daemon::world::{Effect, World};
+use crate::daemon::messages::event::Effect;
+use crate::daemon::world::World;
 use crate::decide::presence;
 use crate::model::{BlockDevice, DeviceRole, DriveUuid, RemoteProbe, RemoteSight, VolumeName, VolumeRoot, VolumeSight};
 

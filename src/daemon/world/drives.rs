@@ -5,12 +5,13 @@
 
 use std::time::Duration;
 
-use crate::daemon::ask::Refusal;
-use crate::daemon::job::{Closer, Closing, DriveNews, DriveOrder, Expected, Opening, Sake};
+use crate::backup::drives::order::{Closer, Closing, DriveNews, DriveOrder, Expected, Opening, Sake};
+use crate::daemon::messages::ask::Refusal;
+use crate::daemon::messages::event::{Effect, Notice};
 use crate::daemon::world::memory::{Setback, SetbackReason};
 use crate::daemon::world::sites::Check;
 use crate::daemon::world::volumes::VolumeState;
-use crate::daemon::world::{Effect, Notice, Stage, World};
+use crate::daemon::world::{Stage, World};
 use crate::decide::presence::{self, DrivePresence, MountTree};
 use crate::decide::{backoff, obstacles};
 use crate::model::{

@@ -1,6 +1,6 @@
 //! Jobs: what a run of a sync is given, as things stand.
 
-use crate::daemon::job::{DriveProof, Job, JobEnd, Layout, LocalEnd, RemoteEnd};
+use crate::backup::job::{DriveProof, Job, JobEnd, Layout, LocalEnd, RemoteEnd};
 use crate::daemon::world::World;
 use crate::model::{End, Place, RunId, SnapshotKind, Sync, Trigger, VolumeRoot, VolumeSight};
 

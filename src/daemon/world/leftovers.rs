@@ -3,11 +3,12 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::daemon::job::{Closing, ClosingSite, DriveOrder, Expected, Sake};
+use crate::backup::drives::order::{Closing, ClosingSite, DriveOrder, Expected, Sake};
+use crate::daemon::messages::event::{Effect, Notice};
 use crate::daemon::world::drives::{Hand, until_again};
 use crate::daemon::world::runs::Run;
 use crate::daemon::world::sites::Check;
-use crate::daemon::world::{Effect, Notice, Stage, World};
+use crate::daemon::world::{Stage, World};
 use crate::decide::{obstacles, reach};
 use crate::model::{
     Configuration, Drive, DriveName, DriveUuid, Held, HeldAt, Left, Mounting, Now, Route, Server, ServerKey,

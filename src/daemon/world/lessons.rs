@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::daemon::messages::event::Effect;
+use crate::daemon::world::World;
 use crate::daemon::world::memory::{Setback, SetbackReason};
 use crate::daemon::world::runs::Run;
-use crate::daemon::world::{Effect, World};
 use crate::decide::backoff;
 use crate::model::{
     Conclusion, End, EndSight, Every, Interruption, Now, Outcome, Remedy, RunRecord, RunReport, SyncName,

@@ -8,7 +8,6 @@ mod asks;
 mod candidates;
 mod containers;
 mod drives;
-mod events;
 mod jobs;
 mod leftovers;
 mod lessons;
@@ -29,29 +28,27 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use jiff::Timestamp;
-use tokio::sync::{mpsc, oneshot};
-
-use crate::daemon::ask::{Ask, Refusal, RequestEnd, Urgency};
-use crate::daemon::job::WorkerNews;
-use crate::daemon::observer::{Observation, Scope};
-use crate::model::{
-    BlockDevice, Configuration, Containers, Held, Interruption, Ledger, Now, PowerSight, SyncName, SyncSight,
-    VolumeName, VolumeSight, upstreams,
-};
-use crate::os::history::Past;
-
-pub use events::{Effect, Event, Keep, Notice};
-
 use announcements::Told;
+use jiff::Timestamp;
 use leftovers::{Leftover, leads_to_the_same};
 use memory::SyncMemory;
 use plan::Plan;
 use reach::{Asked, Awaited, Reach};
 use runs::Run;
 use sleep::Sleep;
+use tokio::sync::{mpsc, oneshot};
 use volumes::{Appearance, Doing, VolumeState};
 use words::Words;
+
+use crate::backup::news::WorkerNews;
+use crate::daemon::messages::ask::{Ask, Refusal, RequestEnd, Urgency};
+use crate::daemon::messages::event::{Effect, Event, Notice};
+use crate::daemon::messages::look::{Observation, Scope};
+use crate::model::{
+    BlockDevice, Configuration, Containers, Held, Interruption, Ledger, Now, PowerSight, SyncName, SyncSight,
+    VolumeName, VolumeSight, upstreams,
+};
+use crate::os::history::Past;
 
 /// Whether the daemon starts runs by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -7,11 +7,13 @@ use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
+use crate::daemon::messages::event::{Effect, Notice};
 use crate::daemon::world::drives::Readiness;
 use crate::daemon::world::memory::SyncMemory;
-use crate::daemon::world::{Effect, Initiative, Notice, Stage, World};
-use crate::decide::obstacles::asks_for_approval;
-use crate::decide::{due, due::Due, obstacles, queue};
+use crate::daemon::world::{Initiative, Stage, World};
+use crate::decide::due::{self, Due};
+use crate::decide::obstacles::{self, asks_for_approval};
+use crate::decide::queue;
 use crate::model::{
     BootTime, Freshness, Hours, Now, Obstacle, Outcome, Pause, Sync, SyncName, VolumeName, VolumeSight,
 };

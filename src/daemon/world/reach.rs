@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::daemon::prober::{ProbeOrder, ProbeReport};
-use crate::daemon::world::{Effect, Notice, World};
+use crate::daemon::messages::event::{Effect, Notice};
+use crate::daemon::messages::probe::{ProbeOrder, ProbeReport};
+use crate::daemon::world::World;
 use crate::decide::{locations, obstacles, reach};
 use crate::model::{
     Absence, BootTime, EndKind, EndSight, EndpointName, HostFault, LocationName, Metered, NetworkSight, Now,

@@ -1,9 +1,10 @@
 //! Drives that cannot be opened: what is told of it, and when it is tried again.
 
-use crate::daemon::ask::Refusal;
-use crate::daemon::job::Expected;
+use crate::backup::drives::order::Expected;
+use crate::daemon::messages::ask::Refusal;
+use crate::daemon::messages::event::{Effect, Notice};
+use crate::daemon::world::World;
 use crate::daemon::world::drives::{Hand, until_again};
-use crate::daemon::world::{Effect, Notice, World};
 use crate::decide::{backoff, obstacles};
 use crate::model::{
     BootTime, End, Now, Obstacle, OpeningTrouble, Place, Remedy, Sync, SyncName, VolumeName, VolumeSight,

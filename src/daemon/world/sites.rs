@@ -3,12 +3,13 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use crate::daemon::job::{ClosingSite, Site};
-use crate::daemon::observer::Scope;
+use crate::backup::drives::order::{ClosingSite, Site};
+use crate::daemon::messages::event::Effect;
+use crate::daemon::messages::look::Scope;
+use crate::daemon::world::World;
 use crate::daemon::world::drives::Hand;
 use crate::daemon::world::reach::{Asked, Awaited};
 use crate::daemon::world::volumes::VolumeState;
-use crate::daemon::world::{Effect, World};
 use crate::decide::obstacles;
 use crate::model::{
     Absence, Drive, DriveName, EndpointName, Mounting, Now, OpeningTrouble, ServerKey, VolumeName, VolumeRoot,

@@ -3,10 +3,11 @@
 
 use std::time::Duration;
 
-use crate::daemon::observer::Scope;
-use crate::daemon::senses::Activity;
+use crate::daemon::messages::event::Effect;
+use crate::daemon::messages::look::Scope;
+use crate::daemon::messages::sensed::Activity;
+use crate::daemon::world::World;
 use crate::daemon::world::reach::Asked;
-use crate::daemon::world::{Effect, World};
 use crate::model::{BootTime, Interruption, Now, PowerSight};
 
 /// A sleep that was announced and did not come is forgotten after this long.

@@ -13,11 +13,12 @@ use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 use tokio::sync::{mpsc, oneshot};
 
-use super::*;
-use crate::daemon::ask::Accepted;
-use crate::daemon::job::{Closer, ClosingSite, DriveNews, DriveOrder, Job, Site};
-use crate::daemon::observer::Occasion;
-use crate::daemon::prober::ProbeOrder;
+use crate::backup::drives::order::{Closer, ClosingSite, DriveNews, DriveOrder, Site};
+use crate::backup::job::Job;
+use crate::daemon::messages::ask::Accepted;
+use crate::daemon::messages::look::Occasion;
+use crate::daemon::messages::probe::ProbeOrder;
+use crate::daemon::world::*;
 use crate::formats::config::{self, Context};
 use crate::model::*;
 

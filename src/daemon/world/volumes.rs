@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::daemon::world::Notice;
+use crate::daemon::messages::event::Notice;
 use crate::daemon::world::drives::Hand;
 use crate::daemon::world::refused::Refused;
 use crate::daemon::world::sites::is_away;

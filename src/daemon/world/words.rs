@@ -4,12 +4,13 @@ use std::path::PathBuf;
 
 use tokio::sync::oneshot;
 
-use crate::daemon::ask::Refusal;
-use crate::daemon::job::Sake;
+use crate::backup::drives::order::Sake;
+use crate::daemon::messages::ask::Refusal;
+use crate::daemon::messages::event::Effect;
 use crate::daemon::world::drives::Hand;
 use crate::daemon::world::leftovers::leads_to_the_same;
 use crate::daemon::world::volumes::VolumeState;
-use crate::daemon::world::{Effect, Stage, World};
+use crate::daemon::world::{Stage, World};
 use crate::decide::obstacles;
 use crate::model::{Configuration, DriveName, End, Interruption, Left, Obstacle, VolumeName, VolumeSight, WhenDone};
 

@@ -244,16 +244,9 @@ pub(super) fn gateway(text: &str) -> Read<String> {
 
 /// A subnet in CIDR notation.
 pub(super) fn subnet(text: &str) -> Read<String> {
-    let subnet = text.split_once('/').and_then(|(address, bits)| {
-        let address: std::net::IpAddr = address.parse().ok()?;
-        let plain = !bits.is_empty() && bits.chars().all(|c| c.is_ascii_digit());
-        let bits: u8 = bits.parse().ok().filter(|_| plain)?;
-        let most = if address.is_ipv4() { 32 } else { 128 };
-        (bits <= most).then(|| format!("{address}/{bits}"))
-    });
-    subnet.ok_or_else(|| {
-        Problem::new(format!("{} is not a subnet", quoted(text))).help("write it like \"192.168.7.0/24\"")
-    })
+    text.parse()
+        .map(|subnet: ipnet::IpNet| subnet.to_string())
+        .map_err(|_| Problem::new(format!("{} is not a subnet", quoted(text))).help("write it like \"192.168.7.0/24\""))
 }
 
 #[cfg(test)]

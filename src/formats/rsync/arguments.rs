@@ -4,7 +4,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::output::ITEM_FORMAT;
 use crate::model::{Filter, RsyncOptions, RsyncSettings};
@@ -280,6 +280,12 @@ fn merge(file: &Path) -> OsString {
     let mut rule = OsString::from(". ");
     rule.push(file);
     rule
+}
+
+/// A directory as rsync takes it whose content is meant: with a slash at its end.
+#[must_use]
+pub fn slash(path: &Path) -> OsString {
+    path.components().collect::<PathBuf>().join("").into_os_string()
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ const DEADLINE: Duration = Duration::from_secs(5);
 
 /// Why nothing is known of UPower.
 #[derive(Debug, thiserror::Error)]
-#[error("ask UPower: {0}")]
+#[error("ask UPower")]
 pub struct UpowerError(#[from] zbus::Error);
 
 #[proxy(interface = "org.freedesktop.UPower", default_path = "/org/freedesktop/UPower")]

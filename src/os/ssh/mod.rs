@@ -17,6 +17,7 @@ use crate::formats::ssh::arguments::{Purpose, connection};
 use crate::formats::ssh::script;
 use crate::formats::ssh::{complaints, hops};
 use crate::model::{HostFault, HostTrouble, Route};
+use crate::os::causes::{chain, words};
 
 pub use shared::Shared;
 
@@ -117,7 +118,7 @@ impl SshPlace {
     fn ready(&self, route: &Route) -> Result<Ready, String> {
         let program = programs::find_program("ssh").ok_or(MISSING)?;
         let told = |error: super::directory::DirectoryError| {
-            format!("could not {error} on this machine: {}", std::io::Error::from(error.cause()))
+            format!("could not {error} on this machine: {}", words(error.cause()))
         };
         let unusable = |error: std::io::Error| format!("could not make {}: {error}", self.runtime_dir.display());
         std::fs::create_dir_all(&self.runtime_dir).map_err(unusable)?;
@@ -206,7 +207,7 @@ fn heard(call: Call, deadline: Duration, bell: &Bell, mut wanted: impl FnMut() -
         }
         Wanted::GoOn
     });
-    let ended = ended.map_err(|error| NoAnswer::NotStarted(error.to_string()))?;
+    let ended = ended.map_err(|error| NoAnswer::NotStarted(format!("could not {}", chain(&error))))?;
     match script::answer(&output) {
         script::Answer::Whole(code, output) => Ok(Said { code, output, errors }),
         _ if gone_wrong.is_some() => Err(gone_wrong.unwrap_or(NoAnswer::TooLate)),
@@ -228,10 +229,7 @@ fn words_of(heard: &[u8]) -> String {
 fn start(program: PathBuf, arguments: Vec<OsString>, input: OwnedFd) -> Result<Running, NoAnswer> {
     let environment = programs::ssh_environment();
     let launch = Launch { program, arguments, environment, input: Some(input), leftovers: Leftovers::End };
-    process::start(launch, None).map_err(|error| {
-        let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
-        NoAnswer::NotStarted(format!("could not {error}{cause}"))
-    })
+    process::start(launch, None).map_err(|error| NoAnswer::NotStarted(format!("could not {}", chain(&error))))
 }
 
 fn keep(kept: &mut Vec<u8>, bytes: &[u8], most: usize) {

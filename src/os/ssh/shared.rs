@@ -13,6 +13,7 @@ use crate::formats::ssh::arguments::{Purpose, SHARED_HOST, connection, remote_sh
 use crate::formats::ssh::complaints;
 use crate::formats::ssh::script::{self, Marks};
 use crate::model::{HostFault, HostTrouble, Route};
+use crate::os::causes::chain;
 use crate::os::process::{Bell, Deadline, Ended, Running, Stream, Wanted};
 
 /// How long a path of a socket may be. The kernel takes 107 bytes, and ssh adds 17 while it makes the socket.
@@ -176,7 +177,7 @@ fn listen(
         }
     });
     let trouble = match ended {
-        Err(error) => NoAnswer::NotStarted(format!("could not {error}")),
+        Err(error) => NoAnswer::NotStarted(format!("could not {}", chain(&error))),
         Ok(_) if late => NoAnswer::TooLate,
         Ok(_) if talking.get() => NoAnswer::Talking(words_of(&output)),
         Ok(Ended::Code(255)) => NoAnswer::Ssh(errors),

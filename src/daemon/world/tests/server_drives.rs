@@ -1,8 +1,8 @@
 //! Stories of drives that are plugged into servers, and opened there for runs.
 
-use super::servers::{at_home, elsewhere, fault, seen};
-use super::*;
-use crate::daemon::prober::ProbeReport;
+use crate::daemon::messages::probe::ProbeReport;
+use crate::daemon::world::tests::servers::{at_home, elsewhere, fault, seen};
+use crate::daemon::world::tests::*;
 
 const ATTIC: &str = r#"
     [daemon]

@@ -1,0 +1,107 @@
+//! How rsync is started for each way that a copy goes.
+
+use std::ffi::{OsStr, OsString};
+use std::os::fd::OwnedFd;
+use std::path::Path;
+
+use crate::backup::copy::plan::CopyPlan;
+use crate::backup::place::way::Way;
+use crate::formats::rsync::arguments::{Call, Effect, Passage, arguments};
+use crate::formats::ssh::arguments::SHARED_HOST;
+use crate::formats::ssh::script;
+use crate::model::Sync;
+use crate::os::files;
+use crate::os::process::{Launch, Leftovers, Passed};
+
+/// All that a copy needs.
+pub(crate) struct Copying<'a> {
+    /// rsync itself, as it is shown to people if it runs at a server.
+    pub(crate) rsync: &'a Path,
+    /// The sync.
+    pub(crate) sync: &'a Sync,
+    /// The deletions that a person approved.
+    pub(crate) approved: Option<u64>,
+    /// Between which places.
+    pub(crate) way: Way<'a>,
+    /// Where the destination of the sync lies inside what is read, if it does.
+    pub(crate) nested: Option<&'a Path>,
+}
+
+/// The call as it is started, and the source that it inherits.
+pub(crate) fn launch(
+    copying: &Copying<'_>,
+    plan: &CopyPlan,
+    effect: Effect,
+) -> std::io::Result<(Launch, Option<Passed>)> {
+    let source = copying.way.source().map(Passed::new).transpose()?;
+    let remote = OsString::from(format!("{SHARED_HOST}:./"));
+    let here = source.as_ref().map(Passed::operand).unwrap_or_default();
+    let (program, arguments, input) = match &copying.way {
+        Way::Here(_, target) => {
+            let arguments = words(copying, plan, effect, &here, OsStr::new(target.into));
+            (copying.rsync.to_owned(), arguments, target.lock.map(OwnedFd::try_clone).transpose()?)
+        }
+        Way::Push(_, far) => {
+            let into = OsString::from(format!("{SHARED_HOST}:{}", far.into));
+            (copying.rsync.to_owned(), words(copying, plan, effect, &here, &into), None)
+        }
+        Way::Pull(_, target) => {
+            let arguments = words(copying, plan, effect, &remote, OsStr::new(target.into));
+            (copying.rsync.to_owned(), arguments, target.lock.map(OwnedFd::try_clone).transpose()?)
+        }
+        Way::There(far) => {
+            let mut all = far.words.clone();
+            // What `transfer.sh` opened as its seventh descriptor is the source.
+            all.extend(words(copying, plan, effect, OsStr::new("/proc/self/fd/7/"), OsStr::new(far.into)));
+            let (ssh, arguments) = far.server.shell();
+            (ssh, arguments, Some(files::in_memory(&script::only(script::TRANSFER, &all))?))
+        }
+    };
+    // Its messages are read as they are in no language.
+    let environment = vec![("LC_ALL".to_owned(), OsString::from("C"))];
+    Ok((Launch { program, arguments, environment, input, leftovers: Leftovers::End }, source))
+}
+
+/// The arguments of a call as a person would write them: between these operands.
+pub(crate) fn shown(
+    copying: &Copying<'_>,
+    plan: &CopyPlan,
+    effect: Effect,
+    source: &OsStr,
+    destination: &OsStr,
+) -> Vec<OsString> {
+    between(copying, plan, (effect, Passage::None), source, destination)
+}
+
+fn words(copying: &Copying<'_>, plan: &CopyPlan, effect: Effect, source: &OsStr, destination: &OsStr) -> Vec<OsString> {
+    let through = match &copying.way {
+        Way::Here(..) | Way::There(_) => None,
+        Way::Push(_, far) | Way::Pull(far, _) => Some((far.server.remote_shell(), far.server.rsync_path(&far.words))),
+    };
+    let passage = match &through {
+        None => Passage::None,
+        Some((shell, server)) => Passage::Network { shell, server },
+    };
+    between(copying, plan, (effect, passage), source, destination)
+}
+
+fn between(
+    copying: &Copying<'_>,
+    plan: &CopyPlan,
+    (effect, passage): (Effect, Passage<'_>),
+    source: &OsStr,
+    destination: &OsStr,
+) -> Vec<OsString> {
+    arguments(&Call {
+        passage,
+        settings: &copying.sync.rsync,
+        filters: &copying.sync.filters,
+        filter_file: copying.sync.filter_file.as_deref(),
+        nested: copying.nested,
+        manner: &plan.manner,
+        comparison: plan.comparison,
+        effect,
+        source,
+        destination,
+    })
+}

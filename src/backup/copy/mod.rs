@@ -1,0 +1,258 @@
+//! The copy: rsync, called once or twice, listened to, and judged.
+
+pub mod call;
+pub mod plan;
+
+use crate::backup::copy::call::{Copying, launch};
+use crate::backup::copy::plan::{CopyPlan, Restraint};
+use crate::backup::failure::{failure, of_process};
+use crate::backup::news::Telling;
+use crate::backup::place::way::Way;
+use crate::backup::session::failure::refused;
+use crate::backup::session::stop::Stops;
+use crate::decide::guard::{self, Deletions};
+use crate::decide::judge::{self, Verdict};
+use crate::formats::rsync::arguments::Effect;
+use crate::formats::rsync::complaints::Listener;
+use crate::formats::rsync::exit;
+use crate::formats::rsync::output::{Lines, Said, Tally, said};
+use crate::model::{Complaints, Conclusion, End, FailureKind, Figures, Interruption, Mount, Step, TransferEnd};
+use crate::os::directory::Directory;
+use crate::os::mounts;
+use crate::os::process::{self, Ended, Stream, Wanted};
+
+/// What a copy came to.
+#[derive(Debug, Default)]
+pub(crate) struct Copied {
+    /// What it counted.
+    pub(crate) figures: Figures,
+    /// Entries that were not there before.
+    pub(crate) created: u64,
+    /// Regular files of the source.
+    pub(crate) regular_files: u64,
+    /// What could not be read; empty if nothing.
+    pub(crate) missing: Vec<String>,
+    /// What a person may want to know.
+    pub(crate) remarks: Vec<String>,
+}
+
+/// Copies. Whatever happens, `figures` counts what was done.
+pub(crate) fn copy(
+    copying: &Copying<'_>,
+    plan: &CopyPlan,
+    stops: &mut Stops,
+    telling: &Telling,
+    figures: &mut Figures,
+) -> Result<Copied, Conclusion> {
+    let submounts = copying.way.source().map(Submounts::below);
+    let hear = &mut |said: &Said| {
+        if let Said::Progress(progress) = said {
+            telling.progress(*progress);
+        }
+    };
+    let first = match plan.restraint {
+        Restraint::CopyFirst => Effect::Copy(Some(0)),
+        Restraint::NewDirectory => Effect::Copy(None),
+    };
+    let pass = call(copying, plan, first, stops, hear)?;
+    add(figures, &pass);
+    let mut copied = Copied::default();
+    worth(copying, &pass, &mut copied)?;
+    copied.created = pass.tally.created;
+    copied.regular_files = pass.tally.regular_files;
+    still_there(submounts.as_ref(), copying)?;
+    if plan.restraint == Restraint::CopyFirst && (pass.complaints.withheld > 0 || pass.complaints.in_the_way > 0) {
+        let limit = allowed(copying, plan, &pass, stops, hear)?;
+        let second = call(copying, plan, Effect::Copy(limit), stops, hear)?;
+        add(figures, &second);
+        if second.complaints.withheld > 0 {
+            // The source lost more between the two calls.
+            let deletions = second.tally.figures.deletions.saturating_add(second.complaints.withheld);
+            return Err(held(copying, deletions, before(&pass, deletions)));
+        }
+        worth(copying, &second, &mut copied)?;
+        still_there(submounts.as_ref(), copying)?;
+    }
+    copied.figures = *figures;
+    Ok(copied)
+}
+
+/// How many entries may be deleted, if what would be is not held. rsync's own count of what a limit withheld leaves out
+/// directories, so it is taken high first, and only if that is too much it is asked exactly.
+fn allowed(
+    copying: &Copying<'_>,
+    plan: &CopyPlan,
+    pass: &Pass,
+    stops: &mut Stops,
+    hear: &mut dyn FnMut(&Said),
+) -> Result<Option<u64>, Conclusion> {
+    let guard = copying.sync.guard;
+    let seen =
+        |deletions| Deletions { deletions, before: before(pass, deletions), files_left: pass.tally.regular_files };
+    let high = seen(pass.complaints.deletions_at_most().max(1));
+    let limit =
+        |seen: Deletions| guard::allowance(guard, seen.before, copying.approved).map(|limit| limit.max(seen.deletions));
+    if guard::hold(guard, high, copying.approved).is_none() {
+        return Ok(limit(high));
+    }
+    let told = call(copying, plan, Effect::Tell, stops, hear)?;
+    worth(copying, &told, &mut Copied::default())?;
+    let exact = seen(told.tally.deleted_items);
+    match guard::hold(guard, exact, copying.approved) {
+        Some(reason) => Err(Conclusion::Held(reason)),
+        None => Ok(limit(exact)),
+    }
+}
+
+/// How many entries the destination held before.
+pub(crate) fn before(pass: &Pass, deletions: u64) -> u64 {
+    pass.tally.figures.entries.saturating_sub(pass.tally.created).saturating_add(deletions)
+}
+
+fn held(copying: &Copying<'_>, deletions: u64, before: u64) -> Conclusion {
+    let seen = Deletions { deletions, before, files_left: 0 };
+    match guard::hold(copying.sync.guard, seen, copying.approved) {
+        Some(reason) => Conclusion::Held(reason),
+        None => failure(Step::Copy, FailureKind::Other, "the source changed too much while it was copied"),
+    }
+}
+
+fn add(figures: &mut Figures, pass: &Pass) {
+    let seen = &pass.tally.figures;
+    figures.files_transferred = figures.files_transferred.saturating_add(seen.files_transferred);
+    figures.bytes_transferred = figures.bytes_transferred.saturating_add(seen.bytes_transferred);
+    figures.deletions = figures.deletions.saturating_add(seen.deletions);
+    figures.entries = seen.entries.max(figures.entries);
+    figures.size = seen.size.max(figures.size);
+    figures.unreadable = figures.unreadable.max(pass.complaints.unreadable);
+    let vanished = pass.complaints.vanished_files.saturating_add(pass.complaints.vanished_directories);
+    figures.vanished = figures.vanished.max(vanished);
+}
+
+fn still_there(submounts: Option<&Submounts>, copying: &Copying<'_>) -> Result<(), Conclusion> {
+    match (submounts, copying.way.source()) {
+        (Some(submounts), Some(source)) => submounts.still_there(source),
+        _ => Ok(()),
+    }
+}
+
+/// Judges a call and adds what it is worth.
+fn worth(copying: &Copying<'_>, pass: &Pass, copied: &mut Copied) -> Result<(), Conclusion> {
+    match judged(&copying.way, pass)? {
+        Good::Whole(remarks) => {
+            if copied.remarks.is_empty() {
+                copied.remarks = remarks;
+            }
+        }
+        Good::Partial(missing) => copied.missing = missing,
+    }
+    Ok(())
+}
+
+/// What a copy that counts has to be told of.
+pub(crate) enum Good {
+    /// What a person may want to know.
+    Whole(Vec<String>),
+    /// What is missing.
+    Partial(Vec<String>),
+}
+
+/// Judges a call; one that does not count says how the run ends.
+pub(crate) fn judged(way: &Way<'_>, pass: &Pass) -> Result<Good, Conclusion> {
+    Err(match judge::verdict(pass.end, &pass.complaints, way.distance()) {
+        Verdict::Good(remarks) => return Ok(Good::Whole(remarks)),
+        Verdict::Partial(missing) => return Ok(Good::Partial(missing)),
+        Verdict::SourceLost(what) => Conclusion::Interrupted(Interruption::SourceLost(what)),
+        Verdict::Disconnected(what) => Conclusion::Interrupted(Interruption::Network(what)),
+        Verdict::Refused(why) => {
+            let (host, reading) = match way {
+                Way::Pull(far, _) => (far.server.host(), End::Source),
+                Way::Push(_, far) | Way::There(far) => (far.server.host(), End::Destination),
+                Way::Here(..) => ("this machine", End::Destination),
+            };
+            refused(host, &why, reading)
+        }
+        Verdict::Stopped => failure(Step::Copy, FailureKind::Resource, "rsync was stopped by another program"),
+        Verdict::Failed(kind, detail) => failure(Step::Copy, kind, detail),
+    })
+}
+
+/// One call of rsync, done.
+pub(crate) struct Pass {
+    pub(crate) end: TransferEnd,
+    pub(crate) tally: Tally,
+    pub(crate) complaints: Complaints,
+}
+
+/// Calls rsync once. `hear` is told all that its output says.
+pub(crate) fn call(
+    copying: &Copying<'_>,
+    plan: &CopyPlan,
+    effect: Effect,
+    stops: &mut Stops,
+    hear: &mut dyn FnMut(&Said),
+) -> Result<Pass, Conclusion> {
+    stops.check()?;
+    let starting =
+        |cause: std::io::Error| failure(Step::Copy, FailureKind::Resource, format!("could not start rsync: {cause}"));
+    let (launch, passed) = launch(copying, plan, effect).map_err(starting)?;
+    let inside = match &copying.way {
+        Way::Here(_, target) | Way::Pull(_, target) => Some(target.directory),
+        Way::Push(..) | Way::There(_) => None,
+    };
+    let running = process::start(launch, inside);
+    drop(passed);
+    let running = running.map_err(|error| of_process(Step::Copy, &error))?;
+    let (mut tally, mut listener) = (Tally::default(), Listener::default());
+    let (mut output, mut errors) = (Lines::default(), Lines::default());
+    let bell = stops.bell.share().map_err(starting)?;
+    let heard = |stream: Stream, bytes: &[u8]| match stream {
+        Stream::Output => output.feed(bytes, |line| {
+            let said = said(line);
+            hear(&said);
+            tally.add(&said);
+        }),
+        Stream::Errors => errors.feed(bytes, |line| listener.hear(line)),
+    };
+    let ended = running.listen(&bell, heard, || stops.wanted()).map_err(|error| of_process(Step::Copy, &error))?;
+    output.finish(|line| tally.add(&said(line)));
+    errors.finish(|line| listener.hear(line));
+    listener.kept_directories(tally.kept_directories);
+    for line in listener.last_lines() {
+        tracing::debug!(nbkp.sync = %copying.sync.name, line, "rsync complained");
+    }
+    if stops.wanted() != Wanted::GoOn && ended != Ended::Code(0) {
+        stops.check()?;
+    }
+    let end = match ended {
+        Ended::Code(code) => exit::meaning(code),
+        Ended::Signal(signal) => TransferEnd::Killed(signal),
+    };
+    Ok(Pass { end, tally, complaints: listener.complaints().clone() })
+}
+
+/// The filesystems that are mounted below the source. One that goes away during the copy leaves an empty directory,
+/// which rsync takes for the truth.
+struct Submounts(Vec<Mount>);
+
+impl Submounts {
+    fn below(source: &Directory) -> Self {
+        let (Some(path), Ok(mounts)) = (source.real_path(), mounts::read()) else { return Self(Vec::new()) };
+        Self(mounts.into_iter().filter(|mount| mount.point.starts_with(&path) && mount.point != path).collect())
+    }
+
+    fn still_there(&self, source: &Directory) -> Result<(), Conclusion> {
+        if self.0.is_empty() {
+            return Ok(());
+        }
+        let now = Self::below(source);
+        let there = |mount: &&Mount| now.0.iter().any(|other| other.id == mount.id && other.point == mount.point);
+        match self.0.iter().find(|mount| !there(mount)) {
+            None => Ok(()),
+            Some(gone) => {
+                let what = format!("what was mounted at {} is gone", gone.point.display());
+                Err(Conclusion::Interrupted(Interruption::SourceLost(what)))
+            }
+        }
+    }
+}

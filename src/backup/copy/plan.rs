@@ -1,0 +1,50 @@
+//! How a copy is made: the one place where that is chosen.
+
+use crate::backup::place::marker::Earlier;
+use crate::formats::rsync::arguments::{Comparison, Manner, Unfinished};
+use crate::os::files::Granularity;
+
+/// How a copy is made. There is one way, rsync; another one would be another variant.
+#[derive(Debug)]
+pub(crate) struct CopyPlan {
+    /// How files come to lie at the destination.
+    pub(crate) manner: Manner,
+    /// What tells that a file is unchanged.
+    pub(crate) comparison: Comparison,
+    /// How deleting is kept in bounds.
+    pub(crate) restraint: Restraint,
+}
+
+/// How deleting is kept in bounds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Restraint {
+    /// First everything is copied and nothing deleted; what would be deleted is judged, and then deleted.
+    CopyFirst,
+    /// The destination is a new directory, in which nothing is deleted; what it lacks is judged afterwards.
+    NewDirectory,
+}
+
+/// The one place where the way of copying is chosen.
+pub(crate) fn plan(manner: Manner, granularity: Granularity, earlier: Earlier) -> CopyPlan {
+    let comparison = match (earlier, granularity) {
+        (Earlier::Doubtful | Earlier::Damaged, _) => Comparison::Content,
+        (Earlier::Nothing | Earlier::Trusted, Granularity::Fine) => Comparison::Nanoseconds,
+        (Earlier::Nothing | Earlier::Trusted, Granularity::Seconds) => Comparison::Seconds,
+        (Earlier::Nothing | Earlier::Trusted, Granularity::TwoSeconds) => Comparison::TwoSeconds,
+    };
+    let restraint = match manner {
+        Manner::Replace(_) | Manner::InPlace => Restraint::CopyFirst,
+        Manner::Link { .. } => Restraint::NewDirectory,
+    };
+    CopyPlan { manner, comparison, restraint }
+}
+
+/// Whether an earlier copy may have left unfinished files.
+pub(crate) fn unfinished(earlier: Earlier) -> Unfinished {
+    match earlier {
+        Earlier::Nothing => Unfinished::None,
+        Earlier::Trusted | Earlier::Doubtful => Unfinished::Possible,
+        // What cannot be read cannot be continued.
+        Earlier::Damaged => Unfinished::None,
+    }
+}

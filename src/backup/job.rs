@@ -1,0 +1,113 @@
+//! A job: everything that a run is given.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use crate::model::{Access, DriveUuid, MountId, Route, RunId, SentinelId, Sync, Trigger};
+
+/// Everything that a run needs to know. It was true when the last look was taken; the run proves it again.
+#[derive(Debug, Clone)]
+pub struct Job {
+    /// The id of the run.
+    pub run: RunId,
+    /// What made it start.
+    pub trigger: Trigger,
+    /// The sync.
+    pub sync: Sync,
+    /// Where it reads.
+    pub source: JobEnd,
+    /// Where it writes.
+    pub destination: JobEnd,
+    /// The number of deletions that a person approved for this run.
+    pub approved: Option<u64>,
+}
+
+/// One end of a job. Where both are on a server, it is one and the same, and rsync runs there.
+#[derive(Debug, Clone)]
+pub enum JobEnd {
+    /// It is on this machine.
+    Here(LocalEnd),
+    /// It is on a server.
+    There(RemoteEnd),
+}
+
+impl JobEnd {
+    /// The sequence number of its medium, for a drive of this machine that has one.
+    #[must_use]
+    pub fn medium(&self) -> Option<u64> {
+        match self {
+            Self::Here(end) => end.drive.as_ref()?.disk_seq,
+            Self::There(_) => None,
+        }
+    }
+
+    /// The root of its volume, as a person would write it: `host:path` for a server.
+    #[must_use]
+    pub fn shown(&self) -> PathBuf {
+        match self {
+            Self::Here(end) => end.root.clone(),
+            Self::There(end) => {
+                let host = end.routes.first().map_or("", |route| route.endpoint.host.as_str());
+                let mut shown = OsString::from(format!("{host}:"));
+                shown.push(&end.root);
+                shown.into()
+            }
+        }
+    }
+}
+
+/// An end of a job on this machine.
+#[derive(Debug, Clone)]
+pub struct LocalEnd {
+    /// The root of the volume.
+    pub root: PathBuf,
+    /// The mount that the root must lie on.
+    pub mount: MountId,
+    /// The drive that must be behind it; `None` for a plain directory.
+    pub drive: Option<DriveProof>,
+    /// The type of its filesystem.
+    pub fs_type: String,
+    /// Whether it can be written.
+    pub access: Access,
+    /// The id that `.nbkp-vol` must carry, if one was seen before.
+    pub volume_id: Option<SentinelId>,
+    /// The id that `.nbkp-src` or `.nbkp-dst` must carry, if one was seen before.
+    pub end_id: Option<SentinelId>,
+    /// For a source: whether it is a destination with snapshots, so that its `latest` is what is read.
+    pub layout: Layout,
+}
+
+/// An end of a job on a server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RemoteEnd {
+    /// The ways to the server, best first; the run takes the first that leads there. Never empty.
+    pub routes: Vec<Route>,
+    /// The root of the volume there: absolute, or relative to the home directory of the remote user.
+    pub root: PathBuf,
+    /// The id that `.nbkp-vol` must carry, if one was seen before.
+    pub volume_id: Option<SentinelId>,
+    /// The id that `.nbkp-src` or `.nbkp-dst` must carry, if one was seen before.
+    pub end_id: Option<SentinelId>,
+    /// For a source: whether it is a destination with snapshots, so that its `latest` is what is read.
+    pub layout: Layout,
+}
+
+/// What lies in the directory of an end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Layout {
+    /// The files themselves.
+    Plain,
+    /// A destination with snapshots.
+    Snapshots,
+}
+
+/// What tells that the same medium is still in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DriveProof {
+    /// The UUID of its filesystem.
+    pub uuid: DriveUuid,
+    /// The number of its block device, major and minor.
+    pub device: (u32, u32),
+    /// The sequence number of the medium.
+    pub disk_seq: Option<u64>,
+}

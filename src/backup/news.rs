@@ -1,0 +1,85 @@
+//! What a run tells while it works.
+
+use crate::backup::job::Job;
+use crate::model::{Conclusion, Failure, FailureKind, Figures, Progress, RunId, RunReport, Step, SyncName};
+
+/// What a run says.
+#[derive(Debug, Clone)]
+pub enum WorkerNews {
+    /// How far a run is.
+    Progress {
+        /// The run.
+        run: RunId,
+        /// Its sync.
+        sync: SyncName,
+        /// How far it is.
+        progress: Progress,
+    },
+    /// A run ended; nothing of it is left behind.
+    Ended(Box<RunReport>),
+}
+
+/// Where the news of a run goes. It must not wait for a piece of progress, and must not lose the end.
+pub type Outlet = Box<dyn Fn(WorkerNews) + Send>;
+
+/// Tells how far a run is. News of progress may be lost when nobody takes it; the end may not.
+pub(crate) struct Telling {
+    run: RunId,
+    sync: SyncName,
+    news: Outlet,
+    step: Step,
+    report: Option<Box<RunReport>>,
+}
+
+impl Telling {
+    /// For this job.
+    pub(crate) fn new(job: &Job, news: Outlet) -> Self {
+        // What is told if the thread ends without a word of its own.
+        let report = RunReport {
+            run: job.run.clone(),
+            sync: job.sync.name.clone(),
+            conclusion: Conclusion::Failed(Failure {
+                at: Step::Prove,
+                kind: FailureKind::Other,
+                detail: "the run ended without a result".into(),
+            }),
+            figures: Figures::default(),
+            snapshot: None,
+            warnings: Vec::new(),
+        };
+        let report = Some(Box::new(report));
+        Self { run: job.run.clone(), sync: job.sync.name.clone(), news, step: Step::Prove, report }
+    }
+
+    /// A step begins.
+    pub(crate) fn step(&mut self, step: Step) {
+        self.step = step;
+        tracing::debug!(nbkp.sync = %self.sync, nbkp.run = %self.run, "{}: {}", self.sync, step.as_str());
+        self.progress(Progress { step, percent: None, bytes: 0, rate: 0, eta_seconds: None });
+    }
+
+    /// The step under way.
+    pub(crate) fn now(&self) -> Step {
+        self.step
+    }
+
+    /// The copy went on.
+    pub(crate) fn progress(&self, progress: Progress) {
+        let news = WorkerNews::Progress { run: self.run.clone(), sync: self.sync.clone(), progress };
+        (self.news)(news);
+    }
+
+    /// The run ended so.
+    pub(crate) fn ended(&mut self, report: RunReport) {
+        self.report = Some(Box::new(report));
+    }
+}
+
+/// The end is told exactly once, when the run is gone with all that it held, whatever made it go.
+impl Drop for Telling {
+    fn drop(&mut self) {
+        if let Some(report) = self.report.take() {
+            (self.news)(WorkerNews::Ended(report));
+        }
+    }
+}

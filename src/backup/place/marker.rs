@@ -1,0 +1,141 @@
+//! A note at the destination that a copy is under way, and so, if it is found at the start, that one was cut short.
+//!
+//! It decides how far the next copy may trust what lies there. Files that reached the destination but were not flushed
+//! are whole as long as the machine runs and the medium stays in; after a power cut or a pulled drive they may have
+//! the right size and time and the wrong content. Filesystems keep the order of what happens to names, so the note
+//! needs no flush of its own: it lasts at least as long as the names that came after it.
+
+use crate::backup::failure::of_directory;
+use crate::model::{Conclusion, FailureKind, SnapshotKind, Step};
+use crate::os::directory::{Directory, DirectoryError, Identity};
+use crate::os::process::Wanted;
+use crate::os::{files, machine};
+
+/// What an earlier copy left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Earlier {
+    /// It was finished.
+    Nothing,
+    /// Files that are what they seem.
+    Trusted,
+    /// Files whose content must be compared.
+    Doubtful,
+    /// Files whose content must be compared, some of which cannot even be read: they are replaced, not changed.
+    Damaged,
+}
+
+/// The note.
+#[derive(Debug)]
+pub(crate) struct Marker<'a> {
+    own: &'a Directory,
+    name: &'static str,
+    text: String,
+}
+
+const FLUSHED: &str = "flushed\n";
+const DOUBTFUL: &str = "doubtful\n";
+const DAMAGED: &str = "damaged\n";
+
+/// The name of the note.
+pub(crate) fn name(kind: SnapshotKind) -> &'static str {
+    match kind {
+        SnapshotKind::Btrfs => "staging.dirty",
+        SnapshotKind::None | SnapshotKind::HardLink => "unfinished",
+    }
+}
+
+/// What tells this boot, place and medium from another.
+pub(crate) fn text(boot: &str, device: (u32, u32), medium: Option<u64>) -> String {
+    let medium = medium.map(|number| number.to_string()).unwrap_or_default();
+    format!("{boot} {}:{} {medium}\n", device.0, device.1)
+}
+
+/// What an earlier copy left that noted this, where a copy now would note `text`.
+pub(crate) fn earlier(found: &[u8], text: &str) -> Earlier {
+    if found == FLUSHED.as_bytes() || found == text.as_bytes() {
+        Earlier::Trusted
+    } else if found == DAMAGED.as_bytes() {
+        Earlier::Damaged
+    } else {
+        Earlier::Doubtful
+    }
+}
+
+/// What is noted while a copy is under way. While content is compared the doubt stays.
+pub(crate) fn while_copying(earlier: Earlier, text: &str) -> &str {
+    match earlier {
+        Earlier::Nothing | Earlier::Trusted => text,
+        Earlier::Doubtful => DOUBTFUL,
+        Earlier::Damaged => DAMAGED,
+    }
+}
+
+/// What is noted of a copy at a server that was not finished, once what it wrote is flushed; empty for what stands there.
+pub(crate) fn afterwards(earlier: Earlier, conclusion: &Conclusion) -> &'static str {
+    match (conclusion, earlier) {
+        (Conclusion::Failed(failure), _) if failure.at == Step::Flush => DOUBTFUL,
+        (Conclusion::Failed(failure), Earlier::Doubtful)
+            if failure.at == Step::Copy && failure.kind == FailureKind::Io =>
+        {
+            DAMAGED
+        }
+        (_, Earlier::Nothing | Earlier::Trusted) => FLUSHED,
+        (_, Earlier::Doubtful | Earlier::Damaged) => "",
+    }
+}
+
+impl<'a> Marker<'a> {
+    /// The note of a destination. `medium` tells this mount of this medium from another.
+    pub(crate) fn new(own: &'a Directory, kind: SnapshotKind, place: Identity, medium: Option<u64>) -> Self {
+        let text = text(&machine::boot_id().unwrap_or_default(), place.device, medium);
+        Self { own, name: name(kind), text }
+    }
+
+    /// What an earlier copy left.
+    pub(crate) fn earlier(&self) -> Earlier {
+        match files::read_small(self.own, self.name, 4096) {
+            Err(files::ReadError::Missing) => Earlier::Nothing,
+            Ok(found) => earlier(&found, &self.text),
+            Err(_) => Earlier::Doubtful,
+        }
+    }
+
+    /// Notes that a copy is under way.
+    pub(crate) fn set(&self, earlier: Earlier) -> Result<(), Conclusion> {
+        self.write(while_copying(earlier, &self.text)).map_err(|error| of_directory(Step::Copy, &error))
+    }
+
+    /// Notes what a copy that was not finished is worth to the next. Once it is on the device, a pulled plug takes nothing
+    /// of it away. Of writes that were lost the kernel tells once only, and what is lost looks whole for as long as the
+    /// kernel remembers it.
+    pub(crate) fn settle(
+        &self,
+        destination: &Directory,
+        earlier: Earlier,
+        conclusion: &Conclusion,
+        wanted: Wanted,
+    ) -> Result<(), DirectoryError> {
+        let failed = match conclusion {
+            Conclusion::Failed(failure) => Some((failure.at, failure.kind)),
+            Conclusion::Ok | Conclusion::Skipped(_) | Conclusion::Interrupted(_) | Conclusion::Held(_) => None,
+        };
+        match (failed, earlier) {
+            (Some((Step::Flush, _)), _) => self.write(DOUBTFUL),
+            // btrfs knows what it lost, and lets nobody read it or change a part of it.
+            (Some((Step::Copy, FailureKind::Io)), Earlier::Doubtful) => self.write(DAMAGED),
+            _ if wanted == Wanted::Kill => Ok(()),
+            _ if destination.flush_filesystem().is_err() => self.write(DOUBTFUL),
+            (_, Earlier::Nothing | Earlier::Trusted) => self.write(FLUSHED),
+            (_, Earlier::Doubtful | Earlier::Damaged) => Ok(()),
+        }
+    }
+
+    /// Notes that the copy is finished.
+    pub(crate) fn clear(&self) -> Result<(), DirectoryError> {
+        self.own.remove_file(self.name).map(drop)
+    }
+
+    fn write(&self, text: &str) -> Result<(), DirectoryError> {
+        files::write_hint(self.own, self.name, text.as_bytes())
+    }
+}

@@ -1,0 +1,82 @@
+//! From what a server answered to how a run ends.
+
+use crate::backup::failure::failure;
+use crate::formats::ssh::answers::{Word, kind, shown};
+use crate::model::{
+    Absence, Conclusion, End, Failure, FailureKind, Interruption, Obstacle, Place, Refused, SentinelFault, Step,
+};
+use crate::os::ssh::Said;
+
+/// A failure of this machine to listen to a connection.
+pub(crate) fn local(cause: &std::io::Error) -> Conclusion {
+    failure(Step::Prove, FailureKind::Resource, format!("could not listen to a connection: {cause}"))
+}
+
+/// What stands in the way of one end, as `look.sh` named it.
+pub(crate) fn obstacle(host: &str, (end, place): (End, &Place), found: &Word) -> Conclusion {
+    let text = format!("{host}:{}", found.text);
+    let sentinel = |fault| Obstacle::Sentinel { end, path: text.clone().into(), fault };
+    let volume = place.volume.clone();
+    let obstacle = match found.word.as_str() {
+        "no-root" => Obstacle::VolumeAbsent { end, volume, absence: Absence::NoDirectory(text.into()) },
+        "no-directory" => {
+            let (path, reason) = found.text.split_once(": ").unwrap_or((&found.text, "it is not there"));
+            Obstacle::DirectoryMissing { end, path: format!("{host}:{path}").into(), reason: reason.into() }
+        }
+        "missing" => sentinel(SentinelFault::Missing),
+        "odd" => sentinel(SentinelFault::Unusable("it is not a regular file".into())),
+        "unreadable" if found.text.contains("/.nbkp-") => {
+            sentinel(SentinelFault::Unusable("it may not be read".into()))
+        }
+        "unreadable" => {
+            let absence = Absence::Unreadable(text.into(), "it may not be entered".into());
+            Obstacle::VolumeAbsent { end, volume, absence }
+        }
+        "read-only" => Obstacle::ReadOnly { volume, root: text.into() },
+        "taken" => Obstacle::LockTaken { path: text.into() },
+        _ => return ended(host, Step::Prove, found),
+    };
+    Conclusion::Skipped(vec![obstacle])
+}
+
+/// Why a later script did not come to its end.
+pub(crate) fn ended(host: &str, at: Step, found: &Word) -> Conclusion {
+    let text = format!("{host}: {}", found.text);
+    match found.word.as_str() {
+        "taken" => Conclusion::Skipped(vec![Obstacle::LockTaken { path: format!("{host}:{}", found.text).into() }]),
+        "lost" => Conclusion::Interrupted(Interruption::DestinationLost(text)),
+        "superseded" => Conclusion::Interrupted(Interruption::DestinationLost(text)),
+        "impostor" => {
+            let what = format!("{host}:{} is not what it should be, which is not followed", found.text);
+            failure(at, FailureKind::Hostile, what)
+        }
+        _ => failure(at, kind(&found.text), text),
+    }
+}
+
+/// What a script says that ended by itself, without one of our words: the shell gave up.
+pub(crate) fn gave_up(host: &str, at: Step, said: &Said) -> Conclusion {
+    let words = shown(&said.errors);
+    failure(at, kind(&words), format!("{host}: the shell there gave up (exit code {}): {}", said.code, words.trim()))
+}
+
+/// What the other end refused before rsync began.
+pub(crate) fn refused(host: &str, refused: &Refused, reading: End) -> Conclusion {
+    match refused {
+        Refused::Taken(path) => {
+            Conclusion::Skipped(vec![Obstacle::LockTaken { path: format!("{host}:{path}").into() }])
+        }
+        Refused::Lost(what) | Refused::Superseded(what) => {
+            let what = format!("{host}: {what}");
+            Conclusion::Interrupted(match reading {
+                End::Source => Interruption::SourceLost(what),
+                End::Destination => Interruption::DestinationLost(what),
+            })
+        }
+        Refused::NoTool(tool) => {
+            let detail = format!("the program `{tool}` is missing on {host}");
+            Conclusion::Failed(Failure { at: Step::Copy, kind: FailureKind::ToolMissing, detail })
+        }
+        Refused::Failed(what) => failure(Step::Copy, kind(what), format!("{host}: {what}")),
+    }
+}

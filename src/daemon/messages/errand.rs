@@ -1,0 +1,59 @@
+//! Errands: what people ask for beside runs. They need how things stand, and work at the destinations themselves.
+
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
+
+use crate::daemon::messages::ask::Refusal;
+use crate::formats::wire::{Diagnosis, Prepared, PreviewEnd, PreviewLine, Pruned, Snapshots};
+use crate::model::{Pruning, SyncName};
+
+/// An errand; an empty list of syncs means all.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Errand {
+    /// Make what both ends of syncs need.
+    Prepare(Vec<SyncName>),
+    /// Tell what runs would do, changing nothing.
+    Preview(Vec<SyncName>),
+    /// List the snapshots, and why each stays or goes.
+    Snapshots(Vec<SyncName>),
+    /// Delete the snapshots that no rule wants.
+    Prune(Vec<SyncName>, Pruning),
+    /// Test everything that backups depend on.
+    Doctor,
+}
+
+/// An errand on its way.
+#[derive(Debug)]
+pub struct ErrandOrder {
+    /// What is to be done.
+    pub errand: Errand,
+    /// The way back. Whoever ordered may leave; what was begun is then finished all the same.
+    pub news: mpsc::Sender<ErrandNews>,
+    /// One of the few places for errands; it is free again once the errand has ended, not when whoever ordered it left.
+    pub place: OwnedSemaphorePermit,
+}
+
+/// What comes back of an errand: any number of lines, then the result.
+#[derive(Debug, Clone)]
+pub enum ErrandNews {
+    /// A line of a preview.
+    Line(PreviewLine),
+    /// It is done.
+    Done(ErrandResult),
+}
+
+/// The result of an errand.
+#[derive(Debug, Clone)]
+pub enum ErrandResult {
+    /// What was made.
+    Prepared(Prepared),
+    /// What would change.
+    Previewed(PreviewEnd),
+    /// The snapshots.
+    Snapshots(Snapshots),
+    /// What was deleted.
+    Pruned(Pruned),
+    /// What was tested.
+    Diagnosed(Diagnosis),
+    /// Nothing was done, for this reason.
+    Refused(Refusal),
+}

@@ -1,0 +1,166 @@
+//! Shows announcements on the desktop, one notification for each subject. What cannot be shown is not worth waiting for:
+//! nobody waits for it, nothing is tried again, and without a desktop nothing happens at all.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::daemon::messages::ask::Ask;
+use crate::formats::announcement::notification;
+use crate::model::{Announcement, Button, Configuration, Matter, Subject};
+use crate::os::causes::chain;
+use crate::os::notifications::{Desk, NotificationId, NotificationsError, Reaction};
+
+/// Where announcements wait for the notifier: the newest of each subject, so that it is never full.
+#[derive(Debug)]
+pub struct Board(watch::Sender<BTreeMap<Subject, Matter>>);
+
+/// The notifier's side of the board.
+#[derive(Debug)]
+pub struct Mail {
+    board: watch::Sender<BTreeMap<Subject, Matter>>,
+    news: watch::Receiver<BTreeMap<Subject, Matter>>,
+}
+
+/// An empty board.
+#[must_use]
+pub fn board() -> (Board, Mail) {
+    let (board, news) = watch::channel(BTreeMap::new());
+    (Board(board.clone()), Mail { board, news })
+}
+
+impl Board {
+    /// Puts an announcement up, in the place of what was not yet read of its subject.
+    pub fn post(&self, announcement: Announcement) {
+        let Announcement { subject, matter } = announcement;
+        self.0.send_modify(|board| {
+            board.insert(subject, matter);
+        });
+    }
+}
+
+impl Mail {
+    /// Waits until there is something on the board, and takes it all.
+    async fn take(&mut self) -> BTreeMap<Subject, Matter> {
+        // The board has a sender on this side, too, so that it does not close.
+        let _ = self.news.changed().await;
+        let mut taken = BTreeMap::new();
+        self.board.send_if_modified(|board| {
+            taken = std::mem::take(board);
+            false
+        });
+        taken
+    }
+}
+
+/// Shows what is announced and wanted, until it is aborted. A connection to the desktop is held only while something
+/// that is shown may have to be replaced, or its button be pressed.
+pub async fn run(mut mail: Mail, configuration: watch::Receiver<Arc<Configuration>>, asks: mpsc::Sender<Ask>) {
+    let mut wall = Wall::default();
+    loop {
+        tokio::select! {
+            news = mail.take() => {
+                let notify = configuration.borrow().daemon.notify;
+                for (subject, matter) in news {
+                    // What is not wanted takes back what was said before all the same.
+                    let matter = if notify.wants(&matter) { matter } else { Matter::Withdrawn };
+                    if let Err(error) = wall.tell(Announcement { subject, matter }).await {
+                        tracing::debug!("could not {}", chain(&error));
+                        wall = Wall::default();
+                        break;
+                    }
+                }
+            }
+            reaction = wall.reaction() => match reaction {
+                // It goes with its button; what says so comes when another may have its number.
+                Some(Reaction::Pressed(id, Button::Hold)) => hold(wall.forget(id), &asks).await,
+                Some(Reaction::Closed(id)) => drop(wall.forget(id)),
+                None => wall = Wall::default(),
+            },
+        }
+        if wall.shown.is_empty() {
+            wall.desk = None;
+        }
+    }
+}
+
+/// Does what `nbkpctl hold` does. What comes of it is announced by itself.
+async fn hold(subject: Option<Subject>, asks: &mpsc::Sender<Ask>) {
+    let Some(Subject::Drive(volume)) = subject else { return };
+    let (answer, _nobody_waits) = oneshot::channel();
+    // Without a dispatcher the daemon is ending.
+    let _ = asks.send(Ask::Hold { volume, answer }).await;
+}
+
+/// What is shown, and where.
+#[derive(Debug, Default)]
+struct Wall {
+    desk: Option<Desk>,
+    shown: BTreeMap<Subject, NotificationId>,
+}
+
+impl Wall {
+    async fn tell(&mut self, announcement: Announcement) -> Result<(), NotificationsError> {
+        if announcement.matter == Matter::Withdrawn {
+            return match (&self.desk, self.shown.remove(&announcement.subject)) {
+                (Some(desk), Some(id)) => desk.close(id).await,
+                (_, _) => Ok(()),
+            };
+        }
+        if self.desk.is_some() {
+            match self.show(&announcement).await {
+                // The service that we knew may have another one in its place, which knows nothing of what was shown.
+                Err(error) if error.is_gone() => *self = Self::default(),
+                shown => return shown,
+            }
+        }
+        self.desk = Some(Desk::find().await?);
+        self.show(&announcement).await
+    }
+
+    async fn show(&mut self, announcement: &Announcement) -> Result<(), NotificationsError> {
+        let Some(desk) = &self.desk else { return Ok(()) };
+        let Some(notification) = notification(announcement, desk.buttons()) else { return Ok(()) };
+        let replaced = self.shown.get(&announcement.subject).copied();
+        let id = desk.show(&notification, replaced).await?;
+        // A service may have given the number of one that it no longer shows.
+        self.shown.retain(|_, shown| *shown != id);
+        self.shown.insert(announcement.subject.clone(), id);
+        Ok(())
+    }
+
+    /// Waits for what a person does; for ever where nothing is shown.
+    async fn reaction(&mut self) -> Option<Reaction> {
+        match &mut self.desk {
+            Some(desk) => desk.reaction().await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// What is shown no longer, and what it was about.
+    fn forget(&mut self, id: NotificationId) -> Option<Subject> {
+        self.shown.extract_if(.., |_, shown| *shown == id).next().map(|(subject, _)| subject)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_board_keeps_the_newest_of_each_subject_and_is_never_full() {
+        let (board, mut mail) = board();
+        let subject = |name: &str| Subject::Drive(name.parse().unwrap());
+        for _ in 0..100_000 {
+            board.post(Announcement { subject: subject("usb"), matter: Matter::OnHold });
+        }
+        board.post(Announcement { subject: subject("red"), matter: Matter::OnHold });
+        board.post(Announcement { subject: subject("usb"), matter: Matter::Withdrawn });
+        let taken = mail.take().await;
+        assert_eq!(taken, [(subject("red"), Matter::OnHold), (subject("usb"), Matter::Withdrawn)].into());
+        // What was taken is not there any more, and does not come back with what follows.
+        board.post(Announcement { subject: subject("blue"), matter: Matter::OnHold });
+        assert_eq!(mail.take().await.len(), 1);
+    }
+}

@@ -1,0 +1,145 @@
+//! What each request is answered with.
+
+use std::sync::Arc;
+
+use tokio::sync::Semaphore;
+use tokio::time::sleep;
+
+use super::asking::{Doors, PACE, known};
+use super::errands::errand;
+use super::history::{Stats, tell_history};
+use super::runs::follow_runs;
+use super::why;
+use super::wire::{Gone, Line};
+use crate::daemon::messages::ask::Ask;
+use crate::daemon::messages::errand::Errand;
+use crate::formats::wire::{
+    Approved, CallError, Cancelled, ClosedDrive, DESCRIPTION, DoneReply, Drives, Flow, INTERFACE, InterfaceDescription,
+    Listing, Mode, Mounted, Request, SERVICE_DESCRIPTION, SERVICE_INTERFACE, ServiceInfo, StatusReply, reply_frame,
+};
+use crate::model::{Status, SyncName, VolumeName, WhenDone};
+
+/// Answers one request.
+pub(crate) async fn answer(
+    request: Request,
+    doors: &Doors,
+    places: &Arc<Semaphore>,
+    line: &mut Line,
+) -> Result<(), Gone> {
+    match request {
+        Request::GetInfo => line.replies.end(&service_info()).await,
+        Request::GetInterfaceDescription { interface } => describe(interface, line).await,
+        Request::Ping => line.replies.end(&DoneReply {}).await,
+        Request::Status { syncs } => status(&syncs, doors, line).await,
+        Request::Why { sync } => {
+            let status = doors.status_now();
+            let why = known(&status, &sync).map(|found| why::why(found, &status, &doors.configuration_now()));
+            line.replies.conclude(why).await
+        }
+        Request::List => line.replies.end(&Listing::new(&doors.configuration_now())).await,
+        Request::Drives => {
+            let devices = doors.ask(|answer| Ask::Devices { answer }).await;
+            let configuration = doors.configuration_now();
+            let drives = devices.map(|(devices, containers)| Drives::new(&devices, &containers, &configuration));
+            line.replies.conclude(drives).await
+        }
+        Request::Run { syncs, force } => follow_runs(syncs, force, doors, line).await,
+        Request::History { sync, limit, stats } => {
+            let stats = if stats { Stats::Wanted } else { Stats::Unwanted };
+            tell_history(sync, limit, stats, doors, line).await
+        }
+        Request::Scan => acknowledge(doors.ask(|answer| Ask::Scan { answer }).await, line).await,
+        Request::Pause { seconds } => {
+            acknowledge(doors.ask(|answer| Ask::Pause { length: seconds, answer }).await, line).await
+        }
+        Request::Resume => acknowledge(doors.ask(|answer| Ask::Resume { answer }).await, line).await,
+        Request::Hold { volume } => acknowledge(doors.beg(|answer| Ask::Hold { volume, answer }).await, line).await,
+        Request::Release { volume } => {
+            acknowledge(doors.beg(|answer| Ask::Release { volume, answer }).await, line).await
+        }
+        Request::Mount { volume } => {
+            let mounted = doors.beg(|answer| Ask::Mount { volume, answer }).await;
+            line.replies.conclude(mounted.map(|path| Mounted { path: path.to_string_lossy().into_owned() })).await
+        }
+        Request::Unmount { volume } => close(volume, WhenDone::Lock, doors, line).await,
+        Request::Eject { volume } => close(volume, WhenDone::PowerOff, doors, line).await,
+        Request::Cancel { syncs } => {
+            let cancelled = doors.beg(|answer| Ask::Cancel { syncs, answer }).await;
+            let names = |names: Vec<SyncName>| names.iter().map(ToString::to_string).collect();
+            line.replies.conclude(cancelled.map(|cancelled| Cancelled { cancelled: names(cancelled) })).await
+        }
+        Request::Approve { sync } => {
+            let approved = doors.beg(|answer| Ask::Approve { sync, answer }).await;
+            line.replies.conclude(approved.map(|approved| Approved { approved })).await
+        }
+        Request::Preview { syncs } => errand(Errand::Preview(syncs), doors, places, line).await,
+        Request::Diff { sync } => errand(Errand::Preview(vec![sync]), doors, places, line).await,
+        Request::Snapshots { syncs } => errand(Errand::Snapshots(syncs), doors, places, line).await,
+        Request::Prune { syncs, dry_run } => errand(Errand::Prune(syncs, dry_run), doors, places, line).await,
+        Request::Prepare { syncs } => errand(Errand::Prepare(syncs), doors, places, line).await,
+        Request::Doctor => errand(Errand::Doctor, doors, places, line).await,
+    }
+}
+
+/// Says that it is done, or why not.
+async fn acknowledge(answer: Result<(), CallError>, line: &mut Line) -> Result<(), Gone> {
+    line.replies.conclude(answer.map(|()| DoneReply {})).await
+}
+
+async fn close(volume: VolumeName, then: WhenDone, doors: &Doors, line: &mut Line) -> Result<(), Gone> {
+    let left = doors.beg(|answer| Ask::Unmount { volume, then, answer }).await;
+    line.replies.conclude(left.map(|(drive, left)| ClosedDrive::new(&drive, &left))).await
+}
+
+fn service_info() -> ServiceInfo {
+    ServiceInfo {
+        vendor: "nbkp".into(),
+        product: "nbkpd".into(),
+        version: env!("CARGO_PKG_VERSION").into(),
+        url: "docs/protocol.md".into(),
+        interfaces: vec![SERVICE_INTERFACE.into(), INTERFACE.into()],
+    }
+}
+
+async fn describe(interface: String, line: &mut Line) -> Result<(), Gone> {
+    let description = match interface.as_str() {
+        INTERFACE => DESCRIPTION,
+        SERVICE_INTERFACE => SERVICE_DESCRIPTION,
+        _ => return line.replies.fail(&CallError::InterfaceNotFound { interface }).await,
+    };
+    line.replies.end(&InterfaceDescription { description: description.into() }).await
+}
+
+async fn status(syncs: &[SyncName], doors: &Doors, line: &mut Line) -> Result<(), Gone> {
+    if let Err(error) = doors.know(syncs) {
+        return line.replies.fail(&error).await;
+    }
+    let shown = |status: &Status| StatusReply::new(status, std::process::id(), syncs);
+    let mut changes = doors.status.clone();
+    if line.replies.mode != Mode::More {
+        let status = Arc::clone(&changes.borrow());
+        return line.replies.end(&shown(&status)).await;
+    }
+    let mut sent = Vec::new();
+    loop {
+        let status = Arc::clone(&changes.borrow_and_update());
+        let frame = reply_frame(&shown(&status), Flow::Continues);
+        drop(status);
+        // Much that changes concerns none of the syncs that were asked for.
+        if frame != sent {
+            line.replies.send(&frame).await?;
+            sent = frame;
+        }
+        tokio::select! {
+            // Changes in between are told together with the next one.
+            () = sleep(PACE) => {}
+            () = line.incoming.left() => return Err(Gone),
+        }
+        tokio::select! {
+            next = changes.changed() => if next.is_err() {
+                return line.replies.fail(&CallError::Stopping).await;
+            },
+            () = line.incoming.left() => return Err(Gone),
+        }
+    }
+}

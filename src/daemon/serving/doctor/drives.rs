@@ -1,0 +1,102 @@
+//! Whether polkit lets the daemon mount, unlock and power off its drives. Nothing is mounted for it.
+
+use std::sync::Arc;
+
+use crate::daemon::serving::doctor::buses::on_a_runtime;
+use crate::daemon::serving::doctor::{A_LOOK, Known};
+use crate::decide::diagnosis::{drives as judge, neighbours, unanswered};
+use crate::decide::presence::{DrivePresence, MountTree, sight_of_drive};
+use crate::model::{
+    Area, BlockDevice, Configuration, Containers, CredentialName, Drive, DriveSight, Examined, Mounting, Trial,
+    VolumeName, VolumeRoot, WhenDone,
+};
+use crate::os::bus::Bus;
+use crate::os::causes::chain;
+use crate::os::udisks::{Udisks, UdisksError};
+use crate::os::{environment, fstab, mounts, polkit};
+
+/// A drive that the daemon mounts itself.
+pub(crate) struct Opened<'a> {
+    pub(crate) name: &'a VolumeName,
+    pub(crate) drive: &'a Drive,
+    pub(crate) passphrase: Option<&'a CredentialName>,
+}
+
+/// The drives that the daemon mounts itself.
+pub(crate) fn opened(configuration: &Configuration) -> impl Iterator<Item = Opened<'_>> {
+    configuration.volumes.values().filter_map(|volume| match &volume.root {
+        VolumeRoot::Drive(drive) => match &drive.mounting {
+            Mounting::ForTheRun { passphrase } => {
+                Some(Opened { name: &volume.name, drive, passphrase: passphrase.as_ref() })
+            }
+            Mounting::Elsewhere => None,
+        },
+        VolumeRoot::Directory(_) | VolumeRoot::Server(_) => None,
+    })
+}
+
+/// Tests each of them.
+pub(crate) fn drives(known: &Known) -> Vec<Examined> {
+    let mut all = opened(&known.configuration).peekable();
+    if all.peek().is_none() {
+        return Vec::new();
+    }
+    let Some(devices) = &known.devices else {
+        return vec![unanswered(Area::Drives, "devices", A_LOOK.as_secs())];
+    };
+    // That it is not there, or does not answer, is told where neighbours are.
+    let Ok(udisks) = Udisks::connect() else { return Vec::new() };
+    if udisks.version().is_err() {
+        return Vec::new();
+    }
+    // udisks2 lets root do everything, without asking anybody.
+    let allowed =
+        (!environment::is_root()).then(|| on_a_runtime(polkit::ask(&Bus::System, judge::actions()))).flatten();
+    let mut examined: Vec<Examined> = allowed.iter().map(neighbours::polkit).collect();
+    for Opened { name, drive, passphrase } in all {
+        let sight = match sight(&udisks, drive, devices) {
+            Ok(sight) => sight,
+            Err(error) => {
+                examined.push(Area::Drives.examined(name.as_str(), judge::unknown(name, &chain(&error))));
+                continue;
+            }
+        };
+        examined.extend(judge::container(name, &sight).filter(|_| passphrase.is_some()));
+        let Some(polkit) = &allowed else { continue };
+        examined.push(judge::mounting(name, polkit, &sight));
+        if passphrase.is_some() {
+            examined.push(judge::unlocking(name, polkit, &sight));
+        }
+        if drive.when_done == WhenDone::PowerOff {
+            examined.push(judge::powering_off(name, polkit, &sight));
+        }
+    }
+    examined
+}
+
+fn sight(
+    udisks: &Udisks,
+    drive: &Drive,
+    (devices, containers): &(Vec<BlockDevice>, Arc<Containers>),
+) -> Result<DriveSight, UdisksError> {
+    let unasked = |trial| Ok(DriveSight { trial, place: None, container: None });
+    let Ok(table) = mounts::read() else { return unasked(Trial::Unclear("the mount table cannot be read".into())) };
+    match sight_of_drive(drive, containers.get(&drive.uuid), devices, &table, &MountTree::new(&table)) {
+        DrivePresence::NotPlugged => unasked(Trial::NotPlugged),
+        DrivePresence::Ambiguous { .. } => unasked(Trial::Ambiguous),
+        DrivePresence::NotEncrypted { .. } => unasked(Trial::Unclear("it should be encrypted, and is not".into())),
+        DrivePresence::NotMounted { device } if is_in_fstab(device, devices) => unasked(Trial::InFstab),
+        DrivePresence::NotMounted { device }
+        | DrivePresence::Locked { device }
+        | DrivePresence::Mounted { device, .. } => udisks.examine(device.number),
+    }
+}
+
+/// Whether fstab has a line for the filesystem on a device. A filesystem over several devices may go by each of them.
+fn is_in_fstab(device: &BlockDevice, devices: &[BlockDevice]) -> bool {
+    let lines = fstab::read();
+    devices.iter().filter(|other| other.uuid == device.uuid).any(|device| {
+        let (places, label) = ((device.node.as_path(), device.links.as_slice()), device.label.as_deref());
+        lines.iter().any(|line| judge::names(&line.spec, places, device.uuid.as_str(), label))
+    })
+}

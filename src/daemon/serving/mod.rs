@@ -1,0 +1,15 @@
+//! Serves the control socket: the answers come from the dispatcher, the history and those who run errands.
+
+mod answers;
+mod asking;
+pub mod doctor;
+mod errands;
+mod history;
+mod listener;
+pub mod orders;
+mod runs;
+mod why;
+mod wire;
+
+pub use asking::Doors;
+pub use listener::{converse, serve};

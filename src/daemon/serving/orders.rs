@@ -1,0 +1,195 @@
+//! What people ask for beside runs: prepare, preview, snapshots, prune, doctor. Each on a thread of its own, which may wait for
+//! a slow drive, and which confines itself where it writes.
+
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinSet;
+
+use crate::backup::errands::preview::{self, Change, Preview};
+use crate::backup::errands::{Prospect, listing, prepare, sentence};
+use crate::daemon::messages::ask::{Ask, Refusal};
+use crate::daemon::messages::errand::{Errand, ErrandNews, ErrandOrder, ErrandResult};
+use crate::daemon::serving::doctor::{self, Ground};
+use crate::formats::text::{obstacle_sentences, shell_words};
+use crate::formats::wire::{
+    Diagnosis, DiffSummary, Prepared, PreviewEnd, PreviewLine, PreviewLineKind, Pruned, Snapshots, SyncProblem, Term,
+};
+use crate::model::{Pruning, SnapshotKind, SyncName};
+use crate::os::ssh::SshPlace;
+
+/// Runs errands until nobody can order any more.
+pub async fn run(mut orders: mpsc::Receiver<ErrandOrder>, asks: mpsc::Sender<Ask>, ssh: SshPlace, ground: Ground) {
+    let mut under_way = JoinSet::new();
+    loop {
+        tokio::select! {
+            order = orders.recv() => match order {
+                Some(order) => {
+                    under_way.spawn(go(order, asks.clone(), ssh.clone(), ground.clone()));
+                }
+                None => return,
+            },
+            Some(_) = under_way.join_next() => {}
+        }
+    }
+}
+
+async fn go(order: ErrandOrder, asks: mpsc::Sender<Ask>, ssh: SshPlace, ground: Ground) {
+    // The place is held to the end; by what a doctor leaves behind beyond that.
+    let ErrandOrder { errand, news, place } = order;
+    let lines = news.clone();
+    let done = match errand {
+        Errand::Doctor => Ok(ErrandResult::Diagnosed(Diagnosis::new(&doctor::examine(&ground, &asks, place).await))),
+        Errand::Prepare(syncs) => prepare_all(syncs, &asks, ssh).await,
+        Errand::Preview(syncs) => {
+            let work = move |found: Vec<Prospect>| ErrandResult::Previewed(previewed(&found, &lines, &ssh));
+            at(syncs, &asks, work).await
+        }
+        Errand::Snapshots(syncs) => at(syncs, &asks, move |found| ErrandResult::Snapshots(listed(&found, &ssh))).await,
+        Errand::Prune(syncs, pruning) => {
+            at(syncs, &asks, move |found| ErrandResult::Pruned(pruned(found, pruning, &ssh))).await
+        }
+    };
+    // Whoever ordered may have left.
+    let _ = news.send(ErrandNews::Done(done.unwrap_or_else(ErrandResult::Refused))).await;
+}
+
+/// Does a piece of work at these syncs, or at all if there are none, on a thread of its own.
+async fn at(
+    syncs: Vec<SyncName>,
+    asks: &mpsc::Sender<Ask>,
+    work: impl FnOnce(Vec<Prospect>) -> ErrandResult + Send + 'static,
+) -> Result<ErrandResult, Refusal> {
+    let found = prospects(syncs, asks).await?;
+    on_a_thread(move || work(found)).await
+}
+
+async fn prepare_all(syncs: Vec<SyncName>, asks: &mpsc::Sender<Ask>, ssh: SshPlace) -> Result<ErrandResult, Refusal> {
+    let found = prospects(syncs, asks).await?;
+    let syncs: Vec<SyncName> = found.iter().map(|prospect| prospect.sync.name.clone()).collect();
+    let prepare = move || found.iter().map(|prospect| prepare::prepare(prospect, &ssh)).collect();
+    let result = ErrandResult::Prepared(Prepared { syncs: on_a_thread(prepare).await? });
+    let (answer, answered) = oneshot::channel();
+    // What was prepared is there, whether or not the daemon is still up to look at it.
+    if asks.send(Ask::Prepared { syncs, answer }).await.is_ok() {
+        let _ = answered.await;
+    }
+    Ok(result)
+}
+
+async fn prospects(syncs: Vec<SyncName>, asks: &mpsc::Sender<Ask>) -> Result<Vec<Prospect>, Refusal> {
+    let (answer, answered) = oneshot::channel();
+    let asked = asks.send(Ask::Prospects { syncs, answer }).await;
+    asked.map_err(|_| Refusal::Stopping)?;
+    answered.await.map_err(|_| Refusal::Stopping)?
+}
+
+async fn on_a_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Refusal> {
+    let (done, result) = oneshot::channel();
+    let thread = std::thread::Builder::new().name("errand".into()).spawn(move || {
+        let _ = done.send(work());
+    });
+    thread.map_err(|_| Refusal::Stopping)?;
+    result.await.map_err(|_| Refusal::Stopping)
+}
+
+fn problem(prospect: &Prospect, message: String) -> SyncProblem {
+    SyncProblem { sync: prospect.sync.name.to_string(), message }
+}
+
+fn previewed(prospects: &[Prospect], news: &mpsc::Sender<ErrandNews>, ssh: &SshPlace) -> PreviewEnd {
+    let mut end = PreviewEnd { syncs: Vec::new(), problems: Vec::new() };
+    for prospect in prospects {
+        let name = &prospect.sync.name;
+        let Some(job) = &prospect.job else {
+            end.problems.push(problem(prospect, obstacle_sentences(&prospect.obstacles, name)));
+            continue;
+        };
+        match preview::preview(job, ssh) {
+            Ok(found) => {
+                for line in lines(prospect, &found) {
+                    // A client that has left needs no lines.
+                    let _ = news.blocking_send(ErrandNews::Line(line));
+                }
+                end.syncs.push(summary(prospect, &found));
+            }
+            Err(conclusion) => end.problems.push(problem(prospect, sentence(&conclusion, name))),
+        }
+    }
+    end
+}
+
+/// The command, the changes and what would follow, line by line.
+fn lines(prospect: &Prospect, found: &Preview) -> Vec<PreviewLine> {
+    let line = |kind, text| PreviewLine { sync: prospect.sync.name.to_string(), kind: Term::Known(kind), text };
+    let mut lines = vec![line(PreviewLineKind::Command, shell_words(&found.command))];
+    lines.extend(found.changes.iter().map(|change| {
+        let text = match change {
+            Change::Delete(name) => format!("*deleting   {name}"),
+            Change::Copy(item) => format!("{} {}", item.how, item.name),
+        };
+        line(PreviewLineKind::Change, text)
+    }));
+    if found.unlisted > 0 {
+        lines.push(line(PreviewLineKind::Action, format!("{} more changes are not listed", found.unlisted)));
+    }
+    lines.extend(found.hold.iter().map(|hold| line(PreviewLineKind::Action, format!("the run would be held: {hold}"))));
+    lines.extend(found.warnings.iter().map(|warning| line(PreviewLineKind::Action, warning.clone())));
+    let then: &[&str] = match prospect.sync.snapshots {
+        SnapshotKind::None => &[],
+        SnapshotKind::Btrfs => &["snapshot `staging` read-only into `snapshots/`", "point `latest` to it"],
+        SnapshotKind::HardLink => &["give the finished copy its name in `snapshots/`", "point `latest` to it"],
+    };
+    lines.extend(then.iter().map(|action| line(PreviewLineKind::Action, (*action).to_owned())));
+    lines
+}
+
+fn summary(prospect: &Prospect, found: &Preview) -> DiffSummary {
+    let mut sums = DiffSummary { sync: prospect.sync.name.to_string(), ..DiffSummary::default() };
+    for change in &found.changes {
+        match change {
+            Change::Delete(_) => sums.deleted += 1,
+            Change::Copy(item) => {
+                sums.bytes = sums.bytes.saturating_add(item.bytes);
+                if item.how.contains('+') {
+                    sums.created += 1;
+                } else if item.how.starts_with(['<', '>', 'c']) {
+                    sums.changed += 1;
+                } else {
+                    sums.attributes += 1;
+                }
+            }
+        }
+    }
+    sums
+}
+
+fn listed(prospects: &[Prospect], ssh: &SshPlace) -> Snapshots {
+    let mut listed = Snapshots { snapshots: Vec::new(), problems: Vec::new() };
+    for prospect in prospects {
+        match listing::list(prospect, ssh) {
+            Ok(entries) => listed.snapshots.extend(entries),
+            Err(message) => listed.problems.push(problem(prospect, message)),
+        }
+    }
+    listed
+}
+
+/// Each destination is pruned on a thread of its own, which confines itself to it for good.
+fn pruned(prospects: Vec<Prospect>, pruning: Pruning, ssh: &SshPlace) -> Pruned {
+    let mut sum = Pruned { pruned: Vec::new(), problems: Vec::new() };
+    for prospect in prospects {
+        let sync = prospect.sync.name.to_string();
+        let ssh = ssh.clone();
+        let thread = std::thread::Builder::new()
+            .name(format!("prune-{sync}"))
+            .spawn(move || listing::prune(&prospect, pruning, &ssh))
+            .and_then(|thread| thread.join().map_err(|_| std::io::Error::other("its thread ended unexpectedly")));
+        match thread {
+            Ok((pruned, problems)) => {
+                sum.pruned.extend(pruned);
+                sum.problems.extend(problems.into_iter().map(|message| SyncProblem { sync: sync.clone(), message }));
+            }
+            Err(error) => sum.problems.push(SyncProblem { sync, message: format!("could not prune: {error}") }),
+        }
+    }
+    sum
+}

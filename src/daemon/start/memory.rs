@@ -1,0 +1,82 @@
+//! What is known at the start: what people decided, how the runs of the past went, what is still open.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::daemon::outlets::keeper;
+use crate::daemon::world::{Beginnings, Initiative};
+use crate::model::{Configuration, Held, Ledger, SyncName};
+use crate::os::causes::chain;
+use crate::os::environment::Paths;
+use crate::os::history::{History, Past};
+use crate::os::state_dir::{self, StateDir};
+use crate::os::{clock, held};
+
+/// What is known at the start.
+#[derive(Debug, Default)]
+pub(crate) struct Memory {
+    /// What people decided and what was seen before.
+    pub(crate) ledger: Ledger,
+    /// The drives that a dead daemon left open.
+    pub(crate) held: Vec<Held>,
+    /// What history knows of each sync.
+    pub(crate) past: BTreeMap<SyncName, Past>,
+    /// What could not be read.
+    pub(crate) troubles: Vec<String>,
+}
+
+impl Memory {
+    /// Takes over what a dead daemon left: what it kept is mended or begun anew, its unfinished runs are closed, and what
+    /// it opened is to be closed.
+    pub(crate) fn taken_over(state: &StateDir) -> Self {
+        let mut troubles = Vec::new();
+        let ledger = state.ledger().unwrap_or_else(|error| {
+            troubles.push(format!(
+                "could not {}; holds, pauses and approvals are forgotten: give them again",
+                chain(&error)
+            ));
+            Ledger::default()
+        });
+        let past = remember(state.path(), &mut troubles);
+        let (held, faults) = held::all(state.path());
+        troubles.extend(faults.iter().map(|fault| format!("could not {}", chain(fault))));
+        Self { ledger, held, past, troubles }
+    }
+
+    /// The same as far as it can be read, and left as it is. What is wrong with it is for those to tell who test it.
+    pub(crate) fn seen(state_dir: &Path) -> Self {
+        let past = History::look(state_dir).and_then(|mut history| history.past().ok());
+        Self {
+            ledger: state_dir::read_ledger(state_dir).unwrap_or_default(),
+            past: past.unwrap_or_default(),
+            ..Self::default()
+        }
+    }
+
+    /// What a world is made of that remembers this; and what could not be read.
+    pub(crate) fn beginnings(
+        self,
+        initiative: Initiative,
+        paths: &Paths,
+        configuration: Arc<Configuration>,
+    ) -> (Beginnings, Vec<String>) {
+        let Self { ledger, held, past, troubles } = self;
+        let (config_file, seed) = (paths.config.clone(), fastrand::u64(..));
+        (Beginnings { initiative, config_file, configuration, ledger, held, past, seed }, troubles)
+    }
+}
+
+/// What history knows. Backups do not depend on it: trouble is shown, and the past is taken to be empty.
+fn remember(state_dir: &Path, troubles: &mut Vec<String>) -> BTreeMap<SyncName, Past> {
+    let read = History::open(state_dir, clock::now().wall).and_then(|mut history| {
+        history.close_unfinished()?;
+        let past = history.past()?;
+        troubles.extend(history.put_aside.as_deref().map(keeper::begun_anew));
+        Ok(past)
+    });
+    read.unwrap_or_else(|error| {
+        troubles.push(format!("could not {}", chain(&error)));
+        BTreeMap::new()
+    })
+}

@@ -1,0 +1,189 @@
+//! Sets the house up: paths, lock, history, socket, ears, tasks; and takes it down again.
+
+pub mod alone;
+mod memory;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio::net::UnixListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{mpsc, watch};
+use tokio::task::{JoinHandle, JoinSet};
+
+use crate::daemon::dispatcher::Dispatcher;
+use crate::daemon::dispatcher::channels::Channels;
+use crate::daemon::fatal::Fatal;
+use crate::daemon::inlets::senses::{self, Surroundings};
+use crate::daemon::inlets::{keyring, observer, prober, reader};
+use crate::daemon::messages::event::Keep;
+use crate::daemon::messages::order::{Ending, Reread};
+use crate::daemon::messages::sensed::Activity;
+use crate::daemon::outlets::keeper::{self, HistoryQuestion};
+use crate::daemon::outlets::notifier;
+use crate::daemon::outlets::reporter::Reporter;
+use crate::daemon::serving as server;
+use crate::daemon::serving::doctor::Ground;
+use crate::daemon::serving::{Doors, orders as errands};
+use crate::daemon::start::memory::Memory;
+use crate::daemon::world::{Initiative, World};
+use crate::os::bus::Bus;
+use crate::os::ears::Ears;
+use crate::os::environment::{self, PathOptions, Paths};
+use crate::os::ssh::SshPlace;
+use crate::os::state_dir::StateDir;
+use crate::os::{clock, power, socket};
+
+/// Runs the daemon until it is told to end; `options` say where its files are.
+pub fn run(options: &PathOptions) -> Result<(), Fatal> {
+    let paths = environment::paths(options)?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Fatal::Machine("start the event loop", error))?;
+    let result = runtime.block_on(live(&paths));
+    // What may still wait for a dead disk must not keep the process.
+    runtime.shutdown_background();
+    result
+}
+
+async fn live(paths: &Paths) -> Result<(), Fatal> {
+    let state = StateDir::open(&paths.state_dir)?;
+    let mut foundation = lay(paths, Initiative::Own, || Memory::taken_over(&state))?;
+    let door = socket::open(&paths.socket)?;
+    let listener = door.listener.try_clone().and_then(UnixListener::from_std);
+    let listener = listener.map_err(|error| Fatal::Machine("listen on the socket", error))?;
+    let ears = Ears::start(Some(&paths.config))?;
+    foundation.tasks.spawn(server::serve(listener, foundation.doors.clone()));
+    listen_for_signals(&mut foundation)?;
+    let keeper = foundation.keeper;
+    let dispatcher =
+        Dispatcher::new(foundation.world, foundation.channels, foundation.reporter, Some(ears), foundation.ssh);
+    let ended = dispatcher.run().await;
+    foundation.tasks.abort_all();
+    // The dispatcher is gone, so that the keeper writes what is left and ends.
+    let _ = keeper.await;
+    ended
+}
+
+/// What the daemon and its one-request stand-in have in common.
+#[derive(Debug)]
+pub(crate) struct Foundation {
+    pub(crate) world: World,
+    pub(crate) channels: Channels,
+    pub(crate) reporter: Reporter,
+    pub(crate) doors: Doors,
+    pub(crate) endings: mpsc::Sender<Ending>,
+    pub(crate) tasks: JoinSet<()>,
+    pub(crate) keeper: JoinHandle<()>,
+    pub(crate) ssh: SshPlace,
+}
+
+/// Reads the configuration and, if that can be used, the past; and starts the tasks around the dispatcher.
+pub(crate) fn lay(paths: &Paths, initiative: Initiative, memory: impl FnOnce() -> Memory) -> Result<Foundation, Fatal> {
+    let read = reader::read_file(&paths.config, &paths.home);
+    let configuration = read.map_err(|unreadable| Fatal::Configuration(unreadable.report()))?;
+    let now = clock::now();
+    let (beginnings, troubles) = memory().beginnings(initiative, paths, Arc::clone(&configuration));
+    let world = World::new(beginnings, &now);
+    let reporter = Reporter::start().map_err(|error| Fatal::Machine("start a thread", error))?;
+
+    let mut tasks = JoinSet::new();
+    let (looks, look_requests) = mpsc::channel(1);
+    let (observations, looked) = mpsc::channel(4);
+    tasks.spawn(observer::run(look_requests, observations));
+    let (inquiries, inquired) = mpsc::channel(4096);
+    let (reports, answers) = mpsc::channel(64);
+    let ssh = SshPlace::new(paths.runtime_dir());
+    tasks.spawn(prober::run(inquired, reports, ssh.clone()));
+    let (to_sensed, sensed) = mpsc::channel(16);
+    let (sense, again) = mpsc::channel(1);
+    let (read, orders) = mpsc::channel(1);
+    let (read_configurations, configurations) = mpsc::channel(1);
+    tasks.spawn(reader::run(paths.config.clone(), paths.home.clone(), orders, read_configurations));
+    let (keep, kept) = mpsc::channel(1024);
+    let (history, questions) = mpsc::channel(16);
+    let lost = (!troubles.is_empty()).then(|| troubles.join("; "));
+    let (trouble, keeping) = watch::channel(None);
+    let keeper = start_keeper(initiative, paths.state_dir.clone(), kept, (questions, trouble));
+    let (to_asks, asks) = mpsc::channel(64);
+    let (status, shown) = watch::channel(Arc::new(world.status(&now)));
+    let (configuration, in_force) = watch::channel(configuration);
+    let (activity, seen) = watch::channel(Activity::default());
+    let surroundings = Surroundings {
+        bus: Bus::System,
+        supplies: power::SUPPLIES.into(),
+        configuration: in_force.clone(),
+        activity: seen,
+        again,
+    };
+    tasks.spawn(senses::run(surroundings, to_sensed));
+    let (board, mail) = notifier::board();
+    tasks.spawn(notifier::run(mail, in_force.clone(), to_asks.clone()));
+    let (errands, orders) = mpsc::channel(16);
+    let ground = Ground::new(paths, initiative, &shown, &in_force, &history);
+    tasks.spawn(errands::run(orders, to_asks.clone(), ssh.clone(), ground));
+    let (endings, to_end) = mpsc::channel(4);
+    let (keyring_wanted, wanted) = watch::channel(false);
+    let (keyring_changes, keyring) = mpsc::channel(1);
+    tasks.spawn(keyring::run(wanted, keyring_changes));
+    let channels = Channels {
+        looks,
+        looked,
+        inquiries,
+        answers,
+        sense,
+        activity,
+        sensed,
+        asks,
+        keep,
+        lost,
+        keeping,
+        configurations,
+        read,
+        board,
+        status,
+        configuration,
+        endings: to_end,
+        state_dir: paths.state_dir.clone(),
+        keyring_wanted,
+        keyring,
+    };
+    let doors = Doors { asks: to_asks, status: shown, configuration: in_force, history, errands };
+    Ok(Foundation { world, channels, reporter, doors, endings, tasks, keeper, ssh })
+}
+
+/// Starts what keeps history and ledger; where nothing may be changed, it only answers.
+fn start_keeper(
+    initiative: Initiative,
+    state_dir: PathBuf,
+    orders: mpsc::Receiver<Keep>,
+    (questions, trouble): (mpsc::Receiver<HistoryQuestion>, watch::Sender<Option<String>>),
+) -> JoinHandle<()> {
+    match initiative {
+        Initiative::Own | Initiative::OnRequest => tokio::spawn(keeper::run(state_dir, orders, questions, trouble)),
+        Initiative::Never => tokio::spawn(keeper::look(state_dir, orders, questions)),
+    }
+}
+
+/// TERM and INT end the daemon, a second one at once; HUP reads the configuration anew.
+fn listen_for_signals(foundation: &mut Foundation) -> Result<(), Fatal> {
+    let fail = |error| Fatal::Machine("listen for signals", error);
+    let mut terminate = signal(SignalKind::terminate()).map_err(fail)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(fail)?;
+    let mut hang_up = signal(SignalKind::hangup()).map_err(fail)?;
+    let (endings, read) = (foundation.endings.clone(), foundation.channels.read.clone());
+    foundation.tasks.spawn(async move {
+        loop {
+            let sent = tokio::select! {
+                _ = terminate.recv() => endings.send(Ending::Signal).await.is_ok(),
+                _ = interrupt.recv() => endings.send(Ending::Signal).await.is_ok(),
+                _ = hang_up.recv() => read.send(Reread::Now).await.is_ok(),
+            };
+            if !sent {
+                return;
+            }
+        }
+    });
+    Ok(())
+}
