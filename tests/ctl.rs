@@ -286,8 +286,8 @@ fn a_daemon_of_another_version_is_a_finding_and_errors_decide_the_exit_code() {
     let reply = |severity: &str| {
         format!(
             r#"{{"parameters":{{"version":"9.9.9","added":"later","findings":[{{"code":"x","severity":"{severity}",
-            "subject":"s","message":"m","fix":"f"}}],"tested":[{{"area":"tools","subject":"s","message":"",
-            "codes":["x"]}}]}}}}"#
+            "subject":"s","message":"m","fix":"f"}}],
+            "tested":[{{"area":"tools","subject":"s","message":"","codes":["x"]}}]}}}}"#
         )
     };
     for (severity, code) in [("error", 1), ("warning", 0), ("note", 0)] {

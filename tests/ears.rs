@@ -104,7 +104,8 @@ fn a_storm_of_mounts_is_a_few_hints_and_the_last_is_not_lost() {
         fs::create_dir(&storm).unwrap();
         let before = wake_ups();
         let script = format!(
-            "for i in $(seq 300); do mount -t tmpfs s {0}; umount {0}; done; mount -t tmpfs last {point_text}; touch {1}/done",
+            "for i in $(seq 300); do mount -t tmpfs s {0}; umount {0}; done; mount -t tmpfs last {point_text}; touch \
+             {1}/done",
             storm.display(),
             temp.path().display()
         );

@@ -18,7 +18,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use nbkp::daemon::messages::event::Keep;
 use nbkp::daemon::outlets::keeper::{self, HistoryQuestion};
 use nbkp::model::{Figures, HoldReason, Ledger, Outcome, RunRecord, SyncName, Trigger};
-use nbkp::os::history::{Entry, History, RUNS, RUNS_A_SYNC};
+use nbkp::os::history::{Entry, HistoryStore, RUNS, RUNS_A_SYNC};
 
 /// The moment of every test.
 fn now() -> Timestamp {
@@ -67,8 +67,8 @@ fn sync(name: &str) -> SyncName {
     name.parse().unwrap()
 }
 
-fn open(state_dir: &Path) -> History {
-    History::open(state_dir, now()).unwrap()
+fn open(state_dir: &Path) -> HistoryStore {
+    HistoryStore::open(state_dir, now()).unwrap()
 }
 
 /// The ids of the newest runs.
@@ -185,7 +185,7 @@ fn the_first_version_is_read_for_ever() {
     rusqlite::Connection::open(&path).unwrap().execute_batch(&sample).unwrap();
     // Whoever only looks sees the same, before and behind whatever carries it over.
     let expected = [record(4, "b", Outcome::Held), record(2, "a", Outcome::Failed), record(0, "a", Outcome::Ok)];
-    let looked = || History::look(root.path()).unwrap().recent(None, 9).unwrap();
+    let looked = || HistoryStore::look(root.path()).unwrap().recent(None, 9).unwrap();
     assert_eq!(looked(), expected);
     let mut history = open(root.path());
     assert_eq!((history.recent(None, 9).unwrap(), &history.put_aside), (expected.to_vec(), &None));
@@ -269,7 +269,7 @@ fn a_link_in_its_place_is_not_followed() {
     let theirs = root.path().join("theirs");
     fs::write(&theirs, "").unwrap();
     symlink(&theirs, root.path().join("history.db")).unwrap();
-    let error = History::open(root.path(), now()).unwrap_err();
+    let error = HistoryStore::open(root.path(), now()).unwrap_err();
     assert!(error.to_string().contains("history.db"), "{error}");
     assert_eq!(fs::read(theirs).unwrap(), b"");
 }

@@ -22,8 +22,8 @@ use nbkp::daemon::inlets::observer;
 use nbkp::daemon::messages::look::{LookRequest, Observation, Occasion, Scope};
 use nbkp::model::{
     Absence, BatteryRule, Conditions, Configuration, CredentialProvider, DaemonSettings, Drive, EndFault, EndSight,
-    Every, Guard, Hooks, Keep, MeteredRule, Mounting, Notify, Place, RsyncOptions, RsyncSettings, Server, SnapshotKind,
-    Sync, SyncSight, Volume, VolumeRoot, VolumeSight, WhenDone,
+    Every, Guard, Hooks, MeteredRule, Mounting, Notify, Place, Retention, RsyncOptions, RsyncSettings, Server,
+    SnapshotKind, Sync, SyncSight, Volume, VolumeRoot, VolumeSight, WhenDone,
 };
 
 fn configuration(volumes: &[(&str, VolumeRoot)], syncs: &[(&str, &str, &str, SnapshotKind)]) -> Arc<Configuration> {
@@ -41,7 +41,7 @@ fn configuration(volumes: &[(&str, VolumeRoot)], syncs: &[(&str, &str, &str, Sna
         destination: place(destination),
         enabled: true,
         snapshots: *snapshots,
-        keep: Keep::All,
+        keep: Retention::All,
         every: Every::Appearance,
         max_age: None,
         after: std::collections::BTreeSet::new(),

@@ -14,7 +14,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use nbkp::formats::ssh::probe::{self, Way};
+use nbkp::formats::ssh::probe::{self, ReachedBy};
 use nbkp::model::{
     Absence, Access, Drive, EndFault, EndKind, EndProbe, EndSight, Mounting, RemoteProbe, RemoteSight, SentinelFault,
     SentinelId, SnapshotKind, SoughtDrive, VolumeSight, WhenDone,
@@ -44,8 +44,8 @@ fn all(shell: &[&str], home: &Path, volumes: &[RemoteProbe]) -> Vec<RemoteSight>
     let output = child.wait_with_output().unwrap();
     let answer = output.stdout;
     let endpoint = "nas".parse().unwrap();
-    let way = Way { endpoint: &endpoint, host: "nas.local", interface: Some("eth0") };
-    probe::read(&answer, volumes, way)
+    let way = ReachedBy { endpoint: &endpoint, host: "nas.local", interface: Some("eth0") };
+    probe::sights(&answer, volumes, way)
         .unwrap_or_else(|error| panic!("{shell:?}: {error}: {:?}", String::from_utf8_lossy(&answer)))
 }
 

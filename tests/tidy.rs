@@ -1,5 +1,5 @@
-//! The script that deletes snapshots at a server, run by real shells with the tools that servers have. They need root, to
-//! become an account that is not root.
+//! The script that deletes snapshots at a server, run by real shells with the tools that servers have. They need root,
+//! to become an account that is not root.
 #![expect(clippy::disallowed_methods, clippy::unwrap_used, reason = "a test starts programs, and fails by panicking")]
 
 use std::ffi::OsString;

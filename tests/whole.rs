@@ -2,16 +2,31 @@
 //!
 //! Each promise of the program and the scenarios that go red when the code behind it is broken:
 //!
-//! | promise | kept by |
-//! |---|---|
-//! | 1 nothing is written outside the destination that was proven right | `hostile::links_on_a_drive_lead_nowhere`, `hostile::the_wrong_drive_with_the_right_label_is_left_alone`, `hostile::a_clone_is_refused`, `hostile::a_place_without_sentinel_is_left_alone`, `servers::another_host_is_not_home` |
-//! | 2 an empty, unmounted, vanished or swapped source never empties a backup | `source::emptied_before_a_run_is_held`, `source::emptied_in_mid_run_never_reaches_the_backup`, `source::unmounted_is_not_empty`, `source::yanked_in_mid_run_interrupts` |
-//! | 3 a finished backup is never harmed by a later failed run | `faults::a_full_destination_harms_nothing`, `kills::*`, `faults::a_yanked_drive_interrupts_and_a_replug_goes_on`, `servers::left_in_mid_run_interrupts_and_goes_on`, `servers::a_killed_daemon_leaves_no_connection_and_goes_on` |
-//! | 4 what is shown as complete is complete | `faults::a_drive_that_loses_data_is_not_believed`, `kills::*`, `faults::two_daemons_share_one_destination` |
-//! | 5 no event is needed twice, none is lost for good, a storm costs bounded memory | `plug::already_in_at_start`, `plug::twice_quickly_runs_once`, `scale::a_storm_of_mounts`, `scale::a_storm_of_uevents`, `servers::a_storm_of_addresses_costs_a_few_questions` |
-//! | 6 never prompts, never hangs on a dead mount, never spins, idles without waking | `scale::a_dead_mount_stops_nothing_else`, `hostile::a_sentinel_that_is_a_pipe_stops_nothing`, `scale::idle_is_idle`, `notices::nobody_has_to_show_anything`, `neighbours::without_a_bus_the_rest_works`, `servers::a_hundred_servers_out_of_reach_delay_no_drive`, `servers::a_server_that_falls_silent_in_mid_run_is_given_up` |
-//! | 7 no secret reaches an argument list, an environment, a log or a core dump | `hostile::children_see_nothing_of_the_environment`, `drives::a_locked_keyring_is_waited_for_and_the_secret_shows_nowhere`, `server_drives::the_passphrase_goes_over_the_connection_and_shows_nowhere`, `tests/drives/secrets.rs` |
-//! | 8 whoever cannot read the files learns nothing and can make us do nothing | `hostile::another_user_is_turned_away`, `client::what_is_ours_is_private` |
+//! 1. nothing is written outside the destination that was proven right: `hostile::links_on_a_drive_lead_nowhere`,
+//!    `hostile::the_wrong_drive_with_the_right_label_is_left_alone`, `hostile::a_clone_is_refused`,
+//!    `hostile::a_place_without_sentinel_is_left_alone`, `servers::another_host_is_not_home`
+//! 2. an empty, unmounted, vanished or swapped source never empties a backup: `source::emptied_before_a_run_is_held`,
+//!    `source::emptied_in_mid_run_never_reaches_the_backup`, `source::unmounted_is_not_empty`,
+//!    `source::yanked_in_mid_run_interrupts`
+//! 3. a finished backup is never harmed by a later failed run: `faults::a_full_destination_harms_nothing`, `kills::*`,
+//!    `faults::a_yanked_drive_interrupts_and_a_replug_goes_on`, `servers::left_in_mid_run_interrupts_and_goes_on`,
+//!    `servers::a_killed_daemon_leaves_no_connection_and_goes_on`
+//! 4. what is shown as complete is complete: `faults::a_drive_that_loses_data_is_not_believed`, `kills::*`,
+//!    `faults::two_daemons_share_one_destination`
+//! 5. no event is needed twice, none is lost for good, a storm costs bounded memory: `plug::already_in_at_start`,
+//!    `plug::twice_quickly_runs_once`, `scale::a_storm_of_mounts`, `scale::a_storm_of_uevents`,
+//!    `servers::a_storm_of_addresses_costs_a_few_questions`
+//! 6. never prompts, never hangs on a dead mount, never spins, idles without waking:
+//!    `scale::a_dead_mount_stops_nothing_else`, `hostile::a_sentinel_that_is_a_pipe_stops_nothing`,
+//!    `scale::idle_is_idle`, `notices::nobody_has_to_show_anything`, `neighbours::without_a_bus_the_rest_works`,
+//!    `servers::a_hundred_servers_out_of_reach_delay_no_drive`,
+//!    `servers::a_server_that_falls_silent_in_mid_run_is_given_up`
+//! 7. no secret reaches an argument list, an environment, a log or a core dump:
+//!    `hostile::children_see_nothing_of_the_environment`,
+//!    `drives::a_locked_keyring_is_waited_for_and_the_secret_shows_nowhere`,
+//!    `server_drives::the_passphrase_goes_over_the_connection_and_shows_nowhere`, `tests/drives/secrets.rs`
+//! 8. whoever cannot read the files learns nothing and can make us do nothing: `hostile::another_user_is_turned_away`,
+//!    `client::what_is_ours_is_private`
 #![expect(clippy::disallowed_methods, reason = "tests start programs, read the environment and watch the time")]
 
 // The gate makes clippy know that all of this is test code.

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
+
 use nbkp::backup::drives::unlock;
 use nbkp::daemon::start;
 use nbkp::os::environment::PathOptions;
@@ -45,7 +46,7 @@ fn main() -> ExitCode {
     if let Some(Hidden::UnlockHelper { words }) = hidden {
         return ExitCode::from(unlock::obey(&words));
     }
-    let _journal = journal::start(match (verbose, quiet) {
+    let _journal = journal::begin(match (verbose, quiet) {
         (true, _) => Verbosity::Verbose,
         (false, true) => Verbosity::Quiet,
         (false, false) => Verbosity::Normal,

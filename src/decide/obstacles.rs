@@ -7,7 +7,7 @@ use crate::model::{
 
 /// A volume as far as obstacles depend on it.
 #[derive(Debug, Clone, Copy)]
-pub struct Standing<'a> {
+pub struct VolumeStanding<'a> {
     /// How it stands.
     pub sight: &'a VolumeSight,
     /// Whether a person unmounted its drive since it was plugged in.
@@ -29,8 +29,8 @@ pub enum Custody {
 #[must_use]
 pub fn of_places(
     sync: &Sync,
-    source: Standing<'_>,
-    destination: Standing<'_>,
+    source: VolumeStanding<'_>,
+    destination: VolumeStanding<'_>,
     ends: Option<&SyncSight>,
     ledger: &Ledger,
 ) -> Vec<Obstacle> {
@@ -52,13 +52,13 @@ pub fn of_places(
 
 /// What keeps one volume from being used, whichever sync asks.
 #[must_use]
-pub fn of_one_volume(end: End, name: &VolumeName, standing: Standing<'_>, ledger: &Ledger) -> Vec<Obstacle> {
+pub fn of_one_volume(end: End, name: &VolumeName, standing: VolumeStanding<'_>, ledger: &Ledger) -> Vec<Obstacle> {
     let mut found = Vec::new();
     of_volume(end, name, standing, ledger, &mut found);
     found
 }
 
-fn of_volume(end: End, name: &VolumeName, standing: Standing<'_>, ledger: &Ledger, found: &mut Vec<Obstacle>) {
+fn of_volume(end: End, name: &VolumeName, standing: VolumeStanding<'_>, ledger: &Ledger, found: &mut Vec<Obstacle>) {
     let volume = || name.clone();
     if ledger.holds.contains(name) {
         found.push(Obstacle::VolumeHeld { volume: volume() });
@@ -116,7 +116,7 @@ fn of_volume(end: End, name: &VolumeName, standing: Standing<'_>, ledger: &Ledge
 
 /// Whether a run opens this drive by itself, so that it is no obstacle that it is closed.
 #[must_use]
-pub fn is_opened_by_us(standing: Standing<'_>) -> bool {
+pub fn is_opened_by_us(standing: VolumeStanding<'_>) -> bool {
     let can_be_opened = match (standing.sight, standing.opening) {
         (VolumeSight::NotMounted { .. }, Mounting::ForTheRun { .. }) => true,
         (VolumeSight::Locked { .. }, Mounting::ForTheRun { passphrase }) => passphrase.is_some(),

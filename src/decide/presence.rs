@@ -82,8 +82,8 @@ pub enum DrivePresence<'a> {
     },
 }
 
-/// How a drive stands. A mount that lingers after its device is gone counts for nothing. `container` is the LUKS container
-/// in which its filesystem lay before.
+/// How a drive stands. A mount that lingers after its device is gone counts for nothing. `container` is the LUKS
+/// container in which its filesystem lay before.
 #[must_use]
 pub fn sight_of_drive<'a>(
     drive: &Drive,
@@ -124,9 +124,9 @@ fn is_encrypted(drive: &Drive) -> bool {
     matches!(drive.mounting, Mounting::ForTheRun { passphrase: Some(_) })
 }
 
-/// The sequence number of the medium that a drive is on. What is in a LUKS container has one of its own, another one after
-/// each unlocking: the medium is that of the container, also while nothing is to be seen but that (`container`, in which its
-/// filesystem lay before).
+/// The sequence number of the medium that a drive is on. What is in a LUKS container has one of its own, another one
+/// after each unlocking: the medium is that of the container, also while nothing is to be seen but that (`container`,
+/// in which its filesystem lay before).
 #[must_use]
 pub fn medium(drive: &Drive, container: Option<&DriveUuid>, devices: &[BlockDevice]) -> Option<u64> {
     let Some(carrier) = devices.iter().find(|d| d.uuid == drive.uuid && d.role != DeviceRole::Member) else {
@@ -144,7 +144,8 @@ pub fn container_of<'a>(drive: &Drive, devices: &'a [BlockDevice]) -> Option<&'a
     devices.iter().filter(|device| device.uuid == drive.uuid).find_map(container_around)
 }
 
-/// How a drive stands of which nothing is to be seen but perhaps its container. One that is open holds something else now.
+/// How a drive stands of which nothing is to be seen but perhaps its container. One that is open holds something else
+/// now.
 fn behind_its_lock<'a>(container: &DriveUuid, devices: &'a [BlockDevice]) -> DrivePresence<'a> {
     let is_it = |d: &&BlockDevice| d.role == DeviceRole::Container && d.uuid == *container;
     let containers: Vec<_> = devices.iter().filter(is_it).collect();

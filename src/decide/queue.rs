@@ -9,7 +9,7 @@ use crate::model::{BootTime, SyncName};
 
 /// A sync that is possible and wanted.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Candidate {
+pub struct DueSync {
     /// When its last success ended; the stalest goes first, and what was never copied goes before all.
     pub last_success: Option<Timestamp>,
     /// Before this moment it does not start: its volumes have to settle, and a person may still hold them.
@@ -21,7 +21,7 @@ pub struct Candidate {
 /// The order in which candidates run: what goes before others first, then the stalest, then by name.
 #[must_use]
 pub fn order(
-    candidates: &BTreeMap<SyncName, Candidate>,
+    candidates: &BTreeMap<SyncName, DueSync>,
     upstreams: &BTreeMap<SyncName, BTreeSet<SyncName>>,
 ) -> Vec<SyncName> {
     let mut before: BTreeMap<&SyncName, usize> = BTreeMap::new();
@@ -54,7 +54,7 @@ pub fn order(
 /// The upstreams of a sync that wait in the queue too, also those reached through syncs that do not.
 fn candidate_upstreams<'a>(
     name: &SyncName,
-    candidates: &'a BTreeMap<SyncName, Candidate>,
+    candidates: &'a BTreeMap<SyncName, DueSync>,
     upstreams: &BTreeMap<SyncName, BTreeSet<SyncName>>,
 ) -> BTreeSet<&'a SyncName> {
     let mut found = BTreeSet::new();
@@ -81,7 +81,7 @@ pub type Running = BTreeMap<SyncName, BTreeSet<String>>;
 #[must_use]
 pub fn startable(
     queue: &[SyncName],
-    candidates: &BTreeMap<SyncName, Candidate>,
+    candidates: &BTreeMap<SyncName, DueSync>,
     upstreams: &BTreeMap<SyncName, BTreeSet<SyncName>>,
     running: &Running,
     max_parallel: usize,
@@ -130,7 +130,7 @@ mod tests {
             .iter()
             .map(|(sync, minute)| {
                 let last_success = minute.map(|m| Timestamp::from_second(m * 60).expect("a time"));
-                (name(sync), Candidate { last_success, ready_at: BootTime::default(), resources: BTreeSet::new() })
+                (name(sync), DueSync { last_success, ready_at: BootTime::default(), resources: BTreeSet::new() })
             })
             .collect();
         let ordered: Vec<_> = order(&candidates, &upstreams(edges)).iter().map(ToString::to_string).collect();
@@ -161,12 +161,12 @@ mod tests {
             stale in proptest::collection::vec((proptest::option::of(0..50i64), 0..4u8, 0..3u64), 1..12),
             edges in proptest::collection::vec((0..12usize, 0..12usize), 0..14),
             busy in proptest::collection::btree_set(0..12usize, 0..4),
-        ) -> (BTreeMap<SyncName, Candidate>, BTreeMap<SyncName, BTreeSet<SyncName>>, Running) {
+        ) -> (BTreeMap<SyncName, DueSync>, BTreeMap<SyncName, BTreeSet<SyncName>>, Running) {
             let label = |index: usize| name(&format!("s{index:02}"));
             let mut candidates: BTreeMap<_, _> = stale.iter().enumerate().map(|(index, (minute, resource, wait))| {
                 let last_success = minute.map(|m| Timestamp::from_second(m * 60).expect("a time"));
                 let resources = [format!("drive {resource}")].into();
-                (label(index), Candidate { last_success, ready_at: BootTime(Duration::from_secs(*wait)), resources })
+                (label(index), DueSync { last_success, ready_at: BootTime(Duration::from_secs(*wait)), resources })
             }).collect();
             let mut upstreams: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
             for (first, second) in edges {

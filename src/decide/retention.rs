@@ -4,15 +4,15 @@
 //! away loses no history to empty days; what any rule keeps, stays.
 //!
 //! Each rule is asked twice: about the good snapshots, so that none of them gives way to a worse one, and about all, so
-//! that a history of partial ones does not go at one stroke when the first good one comes. What the log at a destination
-//! says of a snapshot can thus keep others, and makes none go that would stay without it.
+//! that a history of partial ones does not go at one stroke when the first good one comes. What the log at a
+//! destination says of a snapshot can thus keep others, and makes none go that would stay without it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use jiff::{Timestamp, Zoned, tz::TimeZone};
 
-use crate::model::{Keep, KeepReason, KeepRules, SnapshotName, Standing};
+use crate::model::{KeepReason, KeepRules, Retention, SnapshotName, Standing};
 
 /// A complete snapshot at a destination.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,12 +29,12 @@ pub struct Decision {
     /// Its name.
     pub name: SnapshotName,
     /// Whether it stays.
-    pub verdict: Verdict,
+    pub verdict: Fate,
 }
 
 /// Whether a snapshot stays.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Verdict {
+pub enum Fate {
     /// It stays, for these reasons; never none.
     Keep(BTreeSet<KeepReason>),
     /// It goes.
@@ -63,8 +63,21 @@ impl fmt::Display for PruneReason {
 }
 
 /// What happens to each snapshot, oldest first, each name once. The calendar is that of `zone`.
+///
+/// ```
+/// use jiff::tz::TimeZone;
+/// use nbkp::decide::retention::{Candidate, Fate, plan};
+/// use nbkp::model::{KeepRules, Retention, Standing};
+///
+/// let names = ["2026-11-20T08:00:00.000Z", "2026-11-21T08:00:00.000Z", "2026-11-21T20:00:00.000Z"];
+/// let snapshots = names.map(|name| Candidate { name: name.parse().unwrap(), standing: Standing::Good });
+/// let daily = Retention::Rules(KeepRules { daily: 2, ..KeepRules::default() });
+/// let decisions = plan(&snapshots, daily, &TimeZone::UTC, "2026-11-22T08:00:00Z".parse().unwrap());
+/// let stays: Vec<bool> = decisions.iter().map(|one| matches!(one.verdict, Fate::Keep(_))).collect();
+/// assert_eq!(stays, [true, false, true]);
+/// ```
 #[must_use]
-pub fn plan(snapshots: &[Candidate], keep: Keep, zone: &TimeZone, now: Timestamp) -> Vec<Decision> {
+pub fn plan(snapshots: &[Candidate], keep: Retention, zone: &TimeZone, now: Timestamp) -> Vec<Decision> {
     let snapshots: BTreeMap<SnapshotName, Standing> = snapshots.iter().map(|c| (c.name, c.standing)).collect();
     let future = |name: &SnapshotName| name.is_ahead_of(now);
     let good: Vec<SnapshotName> = (snapshots.iter().rev())
@@ -73,8 +86,8 @@ pub fn plan(snapshots: &[Candidate], keep: Keep, zone: &TimeZone, now: Timestamp
         .collect();
     let newest_good = good.first().copied();
     let mut wanted = match keep {
-        Keep::All => BTreeMap::new(),
-        Keep::Rules(rules) => {
+        Retention::All => BTreeMap::new(),
+        Retention::Rules(rules) => {
             let all: Vec<SnapshotName> = snapshots.keys().rev().filter(|name| !future(name)).copied().collect();
             let mut both = wanted(&good, rules, zone);
             for (name, reasons) in wanted(&all, rules, zone) {
@@ -90,17 +103,17 @@ pub fn plan(snapshots: &[Candidate], keep: Keep, zone: &TimeZone, now: Timestamp
         let mut reasons = wanted.get(&name).cloned().unwrap_or_default();
         if future(&name) {
             reasons.insert(KeepReason::Future);
-        } else if keep == Keep::All {
+        } else if keep == Retention::All {
             reasons.insert(KeepReason::All);
         }
         let verdict = match standing {
-            _ if !reasons.is_empty() => Verdict::Keep(reasons),
-            Standing::Good => Verdict::Prune(PruneReason::Unwanted),
+            _ if !reasons.is_empty() => Fate::Keep(reasons),
+            Standing::Good => Fate::Prune(PruneReason::Unwanted),
             Standing::Partial | Standing::Suspect if newest_good.is_none_or(|newest| newest < name) => {
-                Verdict::Keep(BTreeSet::from([KeepReason::NothingBetter]))
+                Fate::Keep(BTreeSet::from([KeepReason::NothingBetter]))
             }
-            Standing::Partial => Verdict::Prune(PruneReason::Partial),
-            Standing::Suspect => Verdict::Prune(PruneReason::Suspect),
+            Standing::Partial => Fate::Prune(PruneReason::Partial),
+            Standing::Suspect => Fate::Prune(PruneReason::Suspect),
         };
         Decision { name, verdict }
     };
@@ -150,8 +163,8 @@ type Period = (i64, i64);
 /// The period in which a moment lies.
 type PeriodOf = fn(&Zoned) -> Period;
 
-/// An hour is counted as it passes, not as the clock shows it: where the clock is set back, the hour that it shows twice
-/// is two hours. Zones off by half an hour still begin their hours when the clock shows a full one.
+/// An hour is counted as it passes, not as the clock shows it: where the clock is set back, the hour that it shows
+/// twice is two hours. Zones off by half an hour still begin their hours when the clock shows a full one.
 fn hour(time: &Zoned) -> Period {
     let offset = i64::from(time.offset().seconds());
     (time.timestamp().as_second().saturating_add(offset).div_euclid(3600), offset)
@@ -208,17 +221,17 @@ mod tests {
     /// The reasons for what stays, as `name: reason reason`, oldest first.
     fn kept(decisions: &[Decision]) -> Vec<String> {
         let line = |decision: &Decision| match &decision.verdict {
-            Verdict::Keep(reasons) => {
+            Fate::Keep(reasons) => {
                 let reasons: Vec<_> = reasons.iter().map(ToString::to_string).collect();
                 Some(format!("{}: {}", decision.name.time().strftime("%FT%R"), reasons.join(" ")))
             }
-            Verdict::Prune(_) => None,
+            Fate::Prune(_) => None,
         };
         decisions.iter().filter_map(line).collect()
     }
 
     fn check(snapshots: &[Candidate], keep: KeepRules, zone_name: &str, expected: &[&str]) {
-        assert_eq!(kept(&plan(snapshots, Keep::Rules(keep), &zone(zone_name), now())), expected);
+        assert_eq!(kept(&plan(snapshots, Retention::Rules(keep), &zone(zone_name), now())), expected);
     }
 
     #[test]
@@ -306,7 +319,8 @@ mod tests {
         ] {
             snapshots.push(Candidate { name: name(day), standing });
         }
-        let decisions = plan(&snapshots, Keep::Rules(KeepRules { last: 2, ..KeepRules::default() }), &zone(UTC), now());
+        let decisions =
+            plan(&snapshots, Retention::Rules(KeepRules { last: 2, ..KeepRules::default() }), &zone(UTC), now());
         assert_eq!(
             kept(&decisions),
             [
@@ -317,7 +331,7 @@ mod tests {
                 "2026-11-23T12:00: last",
             ]
         );
-        assert_eq!(decisions[1].verdict, Verdict::Prune(PruneReason::Partial));
+        assert_eq!(decisions[1].verdict, Fate::Prune(PruneReason::Partial));
     }
 
     #[test]
@@ -337,7 +351,7 @@ mod tests {
     #[test]
     fn a_clock_far_ahead_makes_nothing_vanish() {
         let snapshots = good(&["2026-11-20", "2026-11-21", "2099-01-01"]);
-        let keep = Keep::Rules(KeepRules { last: 1, ..KeepRules::default() });
+        let keep = Retention::Rules(KeepRules { last: 1, ..KeepRules::default() });
         assert_eq!(
             kept(&plan(&snapshots, keep, &zone(UTC), now())),
             ["2026-11-21T12:00: last newest", "2099-01-01T12:00: future"]
@@ -346,9 +360,9 @@ mod tests {
 
     #[test]
     fn without_rules_all_stay() {
-        let decisions = plan(&good(&["2026-11-20", "2026-11-21"]), Keep::All, &zone(UTC), now());
+        let decisions = plan(&good(&["2026-11-20", "2026-11-21"]), Retention::All, &zone(UTC), now());
         assert_eq!(kept(&decisions), ["2026-11-20T12:00: all", "2026-11-21T12:00: newest all"]);
-        assert_eq!(plan(&[], Keep::All, &zone(UTC), now()), []);
+        assert_eq!(plan(&[], Retention::All, &zone(UTC), now()), []);
     }
 
     fn candidates() -> impl Strategy<Value = Vec<Candidate>> {
@@ -368,13 +382,13 @@ mod tests {
         prop::collection::vec(candidate, 0..40).prop_map(unique)
     }
 
-    fn keeps() -> impl Strategy<Value = Keep> {
+    fn keeps() -> impl Strategy<Value = Retention> {
         let count = || prop_oneof![Just(0_u32), 0_u32..8];
         let rules = (count(), count(), count(), count(), count(), count());
         let rules = rules.prop_map(|(last, hourly, daily, weekly, monthly, yearly)| {
-            Keep::Rules(KeepRules { last, hourly, daily, weekly, monthly, yearly })
+            Retention::Rules(KeepRules { last, hourly, daily, weekly, monthly, yearly })
         });
-        prop_oneof![9 => rules, 1 => Just(Keep::All)]
+        prop_oneof![9 => rules, 1 => Just(Retention::All)]
     }
 
     fn zones() -> impl Strategy<Value = TimeZone> {
@@ -382,7 +396,7 @@ mod tests {
     }
 
     fn stays(decisions: &[Decision], name: SnapshotName) -> bool {
-        decisions.iter().any(|d| d.name == name && matches!(d.verdict, Verdict::Keep(_)))
+        decisions.iter().any(|d| d.name == name && matches!(d.verdict, Fate::Keep(_)))
     }
 
     proptest! {
@@ -392,11 +406,12 @@ mod tests {
         ) {
             let decisions = plan(&snapshots, keep, &zone, now());
             prop_assert_eq!(decisions.len(), snapshots.len());
-            let newest = snapshots.iter().filter(|c| c.standing == Standing::Good && !c.name.is_ahead_of(now())).map(|c| c.name).max();
+            let good = snapshots.iter().filter(|c| c.standing == Standing::Good && !c.name.is_ahead_of(now()));
+            let newest = good.map(|c| c.name).max();
             for candidate in &snapshots {
                 let must = candidate.name.is_ahead_of(now())
                     || Some(candidate.name) >= newest
-                    || keep == Keep::All;
+                    || keep == Retention::All;
                 prop_assert!(!must || stays(&decisions, candidate.name));
             }
         }
@@ -404,9 +419,10 @@ mod tests {
         #[test]
         fn never_fewer_good_ones_stay_than_a_rule_asks(snapshots in candidates(), keep in keeps(), zone in zones()) {
             let decisions = plan(&snapshots, keep, &zone, now());
-            let good: Vec<_> = snapshots.iter().filter(|c| c.standing == Standing::Good && !c.name.is_ahead_of(now())).collect();
+            let good = snapshots.iter().filter(|c| c.standing == Standing::Good && !c.name.is_ahead_of(now()));
+            let good: Vec<_> = good.collect();
             let staying = good.iter().filter(|c| stays(&decisions, c.name)).count();
-            if let Keep::Rules(rules) = keep {
+            if let Retention::Rules(rules) = keep {
                 prop_assert!(staying >= good.len().min(limit(rules.last)));
                 let days: BTreeSet<_> = good.iter().map(|c| day(&c.name.time().to_zoned(zone.clone()))).collect();
                 prop_assert!(staying >= days.len().min(limit(rules.daily)));
@@ -418,7 +434,7 @@ mod tests {
             let decisions = plan(&snapshots, keep, &zone, now());
             let all_good: Vec<_> = snapshots.iter().map(|c| Candidate { standing: Standing::Good, ..*c }).collect();
             for decision in plan(&all_good, keep, &zone, now()) {
-                prop_assert!(matches!(decision.verdict, Verdict::Prune(_)) || stays(&decisions, decision.name));
+                prop_assert!(matches!(decision.verdict, Fate::Prune(_)) || stays(&decisions, decision.name));
             }
         }
 
@@ -427,7 +443,7 @@ mod tests {
             let decisions = plan(&snapshots, keep, &zone, now());
             let left: Vec<_> = snapshots.iter().copied().filter(|c| stays(&decisions, c.name)).collect();
             let again = plan(&left, keep, &zone, now());
-            prop_assert!(again.iter().all(|d| matches!(d.verdict, Verdict::Keep(_))));
+            prop_assert!(again.iter().all(|d| matches!(d.verdict, Fate::Keep(_))));
         }
 
         #[test]

@@ -37,6 +37,16 @@ const UNITS: [(&str, u64); 6] =
 const LONGEST: u64 = 36_525 * 86_400_000;
 
 /// Reads a duration: one or several numbers with units `w d h m s ms`, largest first, such as `90s` or `1h30m`.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use nbkp::formats::duration::{format, parse};
+///
+/// assert_eq!(parse("1h30m"), Ok(Duration::from_mins(90)));
+/// assert_eq!(format(Duration::from_mins(90)), "1h30m");
+/// assert!(parse("30m1h").is_err());
+/// ```
 pub fn parse(text: &str) -> Result<Duration, QuantityError> {
     let mut rest = text.trim();
     let mut total: u64 = 0;

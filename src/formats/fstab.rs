@@ -8,7 +8,7 @@ use crate::model::FstabLine;
 
 /// The lines that name a directory. One that makes no sense is left out, as mount(8) does.
 #[must_use]
-pub fn parse(bytes: &[u8]) -> Vec<FstabLine> {
+pub fn lines(bytes: &[u8]) -> Vec<FstabLine> {
     bytes.split(|byte| *byte == b'\n').filter_map(line).collect()
 }
 
@@ -42,7 +42,7 @@ mod tests {
             UUID=1 none swap sw 0 0\n\
             /swapfile swap swap\n\
             lonely\n";
-        let found: Vec<_> = parse(text).into_iter().map(|line| (line.spec, line.point.display().to_string())).collect();
+        let found: Vec<_> = lines(text).into_iter().map(|line| (line.spec, line.point.display().to_string())).collect();
         let expected = [("UUID=2D57-7679", "/boot/efi"), ("/dev/sdb1", "/mnt/my disk"), ("LABEL=backup", "/")];
         assert_eq!(found, expected.map(|(spec, point)| (spec.to_owned(), point.to_owned())));
     }

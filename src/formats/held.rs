@@ -82,7 +82,7 @@ impl From<Undo> for UndoWord {
 }
 
 /// Reads it.
-pub fn parse(bytes: &[u8]) -> Result<Held, HeldError> {
+pub fn from_bytes(bytes: &[u8]) -> Result<Held, HeldError> {
     let Head { version } = serde_json::from_slice(bytes)?;
     match version {
         HERE => {
@@ -107,7 +107,7 @@ fn held(volume: &str, uuid: &str, at: HeldAt, undo: UndoWord) -> Result<Held, He
 
 /// Writes it, with a line end.
 #[must_use]
-pub fn write(held: &Held) -> Vec<u8> {
+pub fn to_bytes(held: &Held) -> Vec<u8> {
     let (volume, uuid, undo) = (held.volume.to_string(), held.uuid.to_string(), held.undo.into());
     let text = match &held.at {
         HeldAt::Here { device, disk_seq, boot } => {
@@ -142,17 +142,19 @@ mod tests {
                 at: at.clone(),
                 undo,
             };
-            assert_eq!(parse(&write(&held)).unwrap(), held);
+            assert_eq!(from_bytes(&to_bytes(&held)).unwrap(), held);
         }
         // As the first version wrote it.
-        let old = br#"{"version":1,"volume":"usb","uuid":"5E3F-1A2B","device":[8,1],"disk_seq":null,"boot":null,"undo":"lock"}"#;
-        assert_eq!(parse(old).unwrap().undo, Undo::Lock);
-        let first_of_servers = br#"{"version":2,"volume":"attic","uuid":"5E3F-1A2B","server":["lan"],"node":"/dev/sdb1","disk_seq":"9","boot":"b","undo":"unmount"}"#;
-        assert_eq!(parse(first_of_servers).unwrap().undo, Undo::Unmount);
+        let old = br#"{"version":1,"volume":"usb","uuid":"5E3F-1A2B","device":[8,1],
+            "disk_seq":null,"boot":null,"undo":"lock"}"#;
+        assert_eq!(from_bytes(old).unwrap().undo, Undo::Lock);
+        let first_of_servers = br#"{"version":2,"volume":"attic","uuid":"5E3F-1A2B","server":["lan"],
+            "node":"/dev/sdb1","disk_seq":"9","boot":"b","undo":"unmount"}"#;
+        assert_eq!(from_bytes(first_of_servers).unwrap().undo, Undo::Unmount);
         assert!(matches!(
-            parse(br#"{"version":3,"volume":"usb","uuid":"5E3F-1A2B","device":[8,1],"undo":"lock"}"#),
+            from_bytes(br#"{"version":3,"volume":"usb","uuid":"5E3F-1A2B","device":[8,1],"undo":"lock"}"#),
             Err(HeldError::Newer(3))
         ));
-        assert!(matches!(parse(b"{"), Err(HeldError::Damaged(_))));
+        assert!(matches!(from_bytes(b"{"), Err(HeldError::Damaged(_))));
     }
 }

@@ -95,7 +95,7 @@ impl From<End> for EndEntry {
 }
 
 /// Reads a ledger.
-pub fn parse(bytes: &[u8]) -> Result<Ledger, LedgerError> {
+pub fn from_bytes(bytes: &[u8]) -> Result<Ledger, LedgerError> {
     // The version first: a later one may have another shape.
     let Versioned { version } = serde_json::from_slice(bytes)?;
     if version > VERSION {
@@ -162,7 +162,7 @@ fn servers(name: &SyncName, places: &Places) -> impl Iterator<Item = ServerEntry
 
 /// Writes a ledger, with a line end.
 #[must_use]
-pub fn write(ledger: &Ledger) -> Vec<u8> {
+pub fn to_bytes(ledger: &Ledger) -> Vec<u8> {
     let file = File {
         version: VERSION,
         hardware: (ledger.hardware.iter())
@@ -224,7 +224,7 @@ mod tests {
         let full = full();
         let resumed = Ledger { pause: Some(Pause::UntilResumed), ..full.clone() };
         for ledger in [full, resumed, Ledger::default()] {
-            assert_eq!(parse(&write(&ledger)).unwrap(), ledger);
+            assert_eq!(from_bytes(&to_bytes(&ledger)).unwrap(), ledger);
         }
     }
 
@@ -233,7 +233,7 @@ mod tests {
         let kept = br#"{ "version": 1, "hardware": { "usb": ["WD-1"] }, "end_ids": [{ "sync": "a", "end": "source", "id": "7" }],
             "holds": ["usb"], "approvals": { "a": 5 }, "pause": {}, "added-later": [1, 2],
             "copied": { "a": "/home/a: -> server /srv:x" } }"#;
-        let ledger = parse(kept).unwrap();
+        let ledger = from_bytes(kept).unwrap();
         assert_eq!(ledger.approvals.len(), 1);
         assert_eq!(ledger.end_ids.len(), 1);
         // Which server that was, nobody knows.
@@ -244,14 +244,14 @@ mod tests {
 
     #[test]
     fn what_is_no_ledger_is_refused() {
-        assert!(matches!(parse(b"{ \"version\": 2, \"holds\": 5 }"), Err(LedgerError::Newer(2))));
-        assert!(matches!(parse(b"{ \"version\": 1, \"holds\": [\"-x\"] }"), Err(LedgerError::Entry(..))));
+        assert!(matches!(from_bytes(b"{ \"version\": 2, \"holds\": 5 }"), Err(LedgerError::Newer(2))));
+        assert!(matches!(from_bytes(b"{ \"version\": 1, \"holds\": [\"-x\"] }"), Err(LedgerError::Entry(..))));
         for bad in ["", "{}", "[]", "{ \"version\": 1, \"holds\": 5 }", "{ \"version\": -1 }"] {
-            assert!(matches!(parse(bad.as_bytes()), Err(LedgerError::Damaged(_))), "{bad}");
+            assert!(matches!(from_bytes(bad.as_bytes()), Err(LedgerError::Damaged(_))), "{bad}");
         }
-        let whole = write(&full());
+        let whole = to_bytes(&full());
         for end in 0..whole.len() - 2 {
-            assert!(parse(&whole[..end]).is_err(), "cut at {end}");
+            assert!(from_bytes(&whole[..end]).is_err(), "cut at {end}");
         }
     }
 }

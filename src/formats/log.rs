@@ -71,7 +71,7 @@ const CRC: &str = ",\"crc\":\"";
 
 /// The line of a run, without the line feed.
 #[must_use]
-pub fn write(record: &LogRecord) -> String {
+pub fn record_line(record: &LogRecord) -> String {
     let line = Line {
         version: VERSION,
         run: record.run.to_string(),
@@ -96,7 +96,7 @@ pub fn write(record: &LogRecord) -> String {
 
 /// The runs of a log, oldest first. Torn, damaged and foreign lines are passed over.
 #[must_use]
-pub fn parse(bytes: &[u8]) -> Vec<LogRecord> {
+pub fn records(bytes: &[u8]) -> Vec<LogRecord> {
     bytes.split(|byte| *byte == b'\n').filter_map(record).collect()
 }
 
@@ -172,31 +172,35 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read_again() {
-        let line = write(&sample());
+        let line = record_line(&sample());
         assert!(!line.contains('\n'), "{line}");
-        assert_eq!(parse(line.as_bytes()), [sample()]);
+        assert_eq!(records(line.as_bytes()), [sample()]);
     }
 
     #[test]
     fn a_line_of_the_first_release_is_still_read() {
-        let line = r#"{"version":1,"run":"20261122T173000.123Z-9f3a","sync":"a","host":"h","started":"2026-11-22T17:30:00Z","finished":"2026-11-22T17:31:00Z","outcome":"ok","snapshot":"2026-11-22T17:30:00.123Z","standing":"good","entries":7,"files":3,"bytes":12,"deletions":1,"crc":"CRC"}"#;
+        let line = concat!(
+            r#"{"version":1,"run":"20261122T173000.123Z-9f3a","sync":"a","host":"h","started":"2026-11-22T17:30:00Z","#,
+            r#""finished":"2026-11-22T17:31:00Z","outcome":"ok","snapshot":"2026-11-22T17:30:00.123Z","#,
+            r#""standing":"good","entries":7,"files":3,"bytes":12,"deletions":1,"crc":"CRC"}"#
+        );
         let body = line.replace(",\"crc\":\"CRC\"", "");
         let line = line.replace("CRC", &format!("{:08x}", crc32fast::hash(body.as_bytes())));
-        assert_eq!(parse(line.as_bytes()).len(), 1, "{line}");
+        assert_eq!(records(line.as_bytes()).len(), 1, "{line}");
     }
 
     #[test]
     fn no_truncation_and_no_changed_byte_passes() {
-        let line = write(&sample());
+        let line = record_line(&sample());
         let two = format!("{line}\n{line}");
         for end in 0..two.len() {
             let whole = usize::from(end >= line.len());
-            assert_eq!(parse(two.as_bytes().get(..end).unwrap()).len(), whole, "{end}");
+            assert_eq!(records(two.as_bytes().get(..end).unwrap()).len(), whole, "{end}");
         }
         for place in 0..line.len() {
             let mut bytes = line.clone().into_bytes();
             bytes[place] ^= 1;
-            let read = parse(&bytes);
+            let read = records(&bytes);
             // A changed letter case of the CRC itself is the same number.
             assert!(read.is_empty() || read == [sample()], "{place}");
         }
@@ -204,7 +208,7 @@ mod tests {
 
     #[test]
     fn a_long_log_keeps_its_newest_lines() {
-        let line = write(&sample());
+        let line = record_line(&sample());
         let mut log = String::new();
         for number in 0..15_000 {
             log.push_str(&line.replace("9f3a", &format!("{number:04x}")));

@@ -8,7 +8,7 @@ use crate::model::{Access, Mount, MountId};
 
 /// The mounts in their order. A line that is not understood is left out: one odd mount must not hide all others.
 #[must_use]
-pub fn parse(bytes: &[u8]) -> Vec<Mount> {
+pub fn mounts(bytes: &[u8]) -> Vec<Mount> {
     bytes.split(|byte| *byte == b'\n').filter_map(mount).collect()
 }
 
@@ -100,7 +100,7 @@ mod tests {
     use super::*;
 
     fn one(line: &[u8]) -> Mount {
-        let mounts = parse(line);
+        let mounts = mounts(line);
         assert_eq!(mounts.len(), 1, "{line:?}");
         mounts.into_iter().next().unwrap()
     }
@@ -159,8 +159,9 @@ mod tests {
 
     #[test]
     fn lines_that_are_not_understood_hide_no_others() {
-        let text = b"\nnonsense\n1 0 8 / / rw - ext4 a rw\n2 0 8:1 / / rw ext4 a rw\n3 0 8:1 / / rw - ext4 a\n4 0 8:1 / /x rw - ext4 a rw\n";
-        assert_eq!(parse(text).iter().map(|mount| mount.id).collect::<Vec<_>>(), [MountId(4)]);
+        let text = b"\nnonsense\n1 0 8 / / rw - ext4 a rw\n2 0 8:1 / / rw ext4 a rw\n3 0 8:1 / / rw - ext4 a\n\
+                     4 0 8:1 / /x rw - ext4 a rw\n";
+        assert_eq!(mounts(text).iter().map(|mount| mount.id).collect::<Vec<_>>(), [MountId(4)]);
     }
 
     #[test]
@@ -168,7 +169,7 @@ mod tests {
         let golden = |name: &str| {
             let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name);
             let bytes = std::fs::read(&path).unwrap();
-            let mounts = parse(&bytes);
+            let mounts = mounts(&bytes);
             let lines = bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).count();
             assert_eq!(mounts.len(), lines, "every line of {name}");
             mounts
@@ -207,7 +208,7 @@ mod tests {
         #[test]
         fn no_bytes_are_too_odd(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
             let lines = bytes.split(|byte| *byte == b'\n').count();
-            prop_assert!(parse(&bytes).len() <= lines);
+            prop_assert!(mounts(&bytes).len() <= lines);
         }
     }
 }

@@ -18,7 +18,8 @@ pub fn rule(user: &AccountName, permission: &Permission) -> String {
     let volumes: Vec<_> = permission.volumes.iter().map(VolumeName::as_str).collect();
     let mut text = format!(
         "// Lets {user} mount and unlock these drives while no session of theirs is active: {}.\n\
-         // Made by `nbkpctl drives polkit`. It belongs into /etc/polkit-1/rules.d/60-nbkp-{user}.rules, owned by root and\n\
+         // Made by `nbkpctl drives polkit`. It belongs into /etc/polkit-1/rules.d/60-nbkp-{user}.rules, owned by \
+         root and\n\
          // readable for all; polkitd reads it at once. Make it again when a drive is added or formatted.\n",
         volumes.join(", ")
     );

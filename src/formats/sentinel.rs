@@ -24,7 +24,7 @@ struct Content {
 }
 
 /// The id that a sentinel carries. Keys of later versions are passed over.
-pub fn parse(bytes: &[u8]) -> Result<Option<SentinelId>, SentinelError> {
+pub fn id(bytes: &[u8]) -> Result<Option<SentinelId>, SentinelError> {
     let text = std::str::from_utf8(bytes).map_err(|_| SentinelError::Content)?;
     let content: Content = toml::from_str(text).map_err(|_| SentinelError::Content)?;
     let Some(id) = content.id else { return Ok(None) };
@@ -34,7 +34,7 @@ pub fn parse(bytes: &[u8]) -> Result<Option<SentinelId>, SentinelError> {
 
 /// The sentinel that carries this id.
 #[must_use]
-pub fn write(id: &SentinelId) -> String {
+pub fn content(id: &SentinelId) -> String {
     format!("id = \"{}\"\n", id.0)
 }
 
@@ -45,10 +45,10 @@ mod tests {
     #[test]
     fn an_empty_sentinel_has_no_id_and_a_written_one_has_its_own() {
         for empty in ["", "\n", "# a comment\n", "made-by = \"later version\"\n"] {
-            assert_eq!(parse(empty.as_bytes()), Ok(None), "{empty:?}");
+            assert_eq!(id(empty.as_bytes()), Ok(None), "{empty:?}");
         }
-        let id = SentinelId("0f5e1d2c-3b4a-4968-8776-655443322110".into());
-        assert_eq!(parse(write(&id).as_bytes()), Ok(Some(id)));
+        let written = SentinelId("0f5e1d2c-3b4a-4968-8776-655443322110".into());
+        assert_eq!(id(content(&written).as_bytes()), Ok(Some(written)));
     }
 
     #[test]
@@ -60,7 +60,7 @@ mod tests {
             (b"id = \"\"", SentinelError::Id),
             (b"id = \"a/../b\"", SentinelError::Id),
         ] {
-            assert_eq!(parse(text), Err(error));
+            assert_eq!(id(text), Err(error));
         }
     }
 }

@@ -4,7 +4,7 @@ use crate::model::{CredentialName, OpeningTrouble};
 
 /// Writes the line.
 #[must_use]
-pub fn write(result: &Result<(), OpeningTrouble>) -> String {
+pub fn to_line(result: &Result<(), OpeningTrouble>) -> String {
     let (word, detail) = match result {
         Ok(()) => ("opened", ""),
         Err(OpeningTrouble::KeyringLocked(_)) => ("keyring-locked", ""),
@@ -23,7 +23,7 @@ pub fn write(result: &Result<(), OpeningTrouble>) -> String {
 
 /// Reads the line; `None` if it is none. `name` is the credential that was asked for.
 #[must_use]
-pub fn read(line: &str, name: &CredentialName) -> Option<Result<(), OpeningTrouble>> {
+pub fn from_line(line: &str, name: &CredentialName) -> Option<Result<(), OpeningTrouble>> {
     let (word, detail) = line.trim_end_matches('\n').split_once(' ')?;
     let (name, detail) = (name.clone(), detail.to_owned());
     Some(match word {
@@ -47,7 +47,7 @@ mod tests {
     fn what_is_written_is_read() {
         let name: CredentialName = "usb".parse().unwrap();
         let why = || "it is so".to_owned();
-        for result in [
+        for ended in [
             Ok(()),
             Err(OpeningTrouble::KeyringLocked(name.clone())),
             Err(OpeningTrouble::KeyringAbsent(name.clone())),
@@ -57,11 +57,11 @@ mod tests {
             Err(OpeningTrouble::NoUdisks(why())),
             Err(OpeningTrouble::Other(why())),
         ] {
-            assert_eq!(read(&write(&result), &name), Some(result));
+            assert_eq!(from_line(&to_line(&ended), &name), Some(ended));
         }
         for other in ["", "opened", "else x\n"] {
-            assert_eq!(read(other, &name), None);
+            assert_eq!(from_line(other, &name), None);
         }
-        assert_eq!(write(&Err(OpeningTrouble::Other("two\nlines".into()))), "other two lines\n");
+        assert_eq!(to_line(&Err(OpeningTrouble::Other("two\nlines".into()))), "other two lines\n");
     }
 }

@@ -2,7 +2,7 @@
 
 /// What an error means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum Meaning {
     /// There is no udisks.
     Absent,
     /// The next look tells more: it is so already, another does it, or the object is not there yet.
@@ -21,65 +21,65 @@ pub enum Kind {
 
 /// What an error with this name and these words means.
 #[must_use]
-pub fn kind(name: &str, words: &str) -> Kind {
+pub fn kind(name: &str, words: &str) -> Meaning {
     if name.starts_with(BUS) { kind_of_bus(name) } else { kind_of_udisks(name, words) }
 }
 
-/// What the words of `udisksctl` mean, and what of them is for people. It puts the name of an error before its words, as
-/// the library does that it uses (`Error mounting /dev/sdb1: GDBus.Error:NAME: WORDS`).
+/// What the words of `udisksctl` mean, and what of them is for people. It puts the name of an error before its words,
+/// as the library does that it uses (`Error mounting /dev/sdb1: GDBus.Error:NAME: WORDS`).
 #[must_use]
-pub fn told(complaint: &str) -> (Kind, &str) {
+pub fn told(complaint: &str) -> (Meaning, &str) {
     if let Some((name, words)) = complaint.split_once(REMOTE).and_then(|(_, error)| error.split_once(": ")) {
         return (kind(name, words), words);
     }
     let row = ROWS.iter().find(|(row, _)| complaint.contains(row));
-    (row.map_or(Kind::Refused, |(_, kind)| *kind), complaint)
+    (row.map_or(Meaning::Refused, |(_, kind)| *kind), complaint)
 }
 
 /// What stands before the name of an error (`g_dbus_error_get_remote_error`).
 const REMOTE: &str = "GDBus.Error:";
 
 /// What `udisksctl` says by itself (`udisksctl.c`).
-const ROWS: [(&str, Kind); 4] = [
-    ("Error connecting to the udisks daemon", Kind::Absent),
-    ("udisksctl: not found", Kind::Absent),
+const ROWS: [(&str, Meaning); 4] = [
+    ("Error connecting to the udisks daemon", Meaning::Absent),
+    ("udisksctl: not found", Meaning::Absent),
     // After a plug-in or an unlocking it hears of the device a little later than the kernel.
-    ("Error looking up object for device", Kind::Passing),
-    ("Timeout was reached", Kind::Unanswered),
+    ("Error looking up object for device", Meaning::Passing),
+    ("Timeout was reached", Meaning::Unanswered),
 ];
 
 const BUS: &str = "org.freedesktop.DBus.Error.";
 
 /// The errors of every bus (D-Bus specification, `dbus-protocol.h`).
-fn kind_of_bus(name: &str) -> Kind {
+fn kind_of_bus(name: &str) -> Meaning {
     match name.strip_prefix(BUS).unwrap_or_default() {
-        "ServiceUnknown" | "NameHasNoOwner" | "Disconnected" => Kind::Absent,
-        "NoReply" | "Timeout" | "TimedOut" => Kind::Unanswered,
-        "UnknownObject" | "UnknownInterface" | "UnknownMethod" => Kind::Passing,
-        "AccessDenied" | "AuthFailed" | "InteractiveAuthorizationRequired" => Kind::NotAuthorized,
-        other if other.starts_with("Spawn") => Kind::Absent,
-        _ => Kind::Refused,
+        "ServiceUnknown" | "NameHasNoOwner" | "Disconnected" => Meaning::Absent,
+        "NoReply" | "Timeout" | "TimedOut" => Meaning::Unanswered,
+        "UnknownObject" | "UnknownInterface" | "UnknownMethod" => Meaning::Passing,
+        "AccessDenied" | "AuthFailed" | "InteractiveAuthorizationRequired" => Meaning::NotAuthorized,
+        other if other.starts_with("Spawn") => Meaning::Absent,
+        _ => Meaning::Refused,
     }
 }
 
-/// The errors of udisks (`udiskserror.c`). What has no name of its own is told by its words, which come from libblockdev
-/// and util-linux, untranslated.
-fn kind_of_udisks(name: &str, words: &str) -> Kind {
+/// The errors of udisks (`udiskserror.c`). What has no name of its own is told by its words, which come from
+/// libblockdev and util-linux, untranslated.
+fn kind_of_udisks(name: &str, words: &str) -> Meaning {
     match name.strip_prefix("org.freedesktop.UDisks2.Error.").unwrap_or_default() {
         "NotAuthorized" | "NotAuthorizedCanObtain" | "NotAuthorizedDismissed" | "MountedByOtherUser" => {
-            Kind::NotAuthorized
+            Meaning::NotAuthorized
         }
-        "AlreadyMounted" | "NotMounted" | "AlreadyUnmounting" => Kind::Passing,
-        "DeviceBusy" => Kind::Busy,
-        "TimedOut" => Kind::Unanswered,
-        _ if words.contains("is already unlocked") || words.contains("is not unlocked") => Kind::Passing,
+        "AlreadyMounted" | "NotMounted" | "AlreadyUnmounting" => Meaning::Passing,
+        "DeviceBusy" => Meaning::Busy,
+        "TimedOut" => Meaning::Unanswered,
+        _ if words.contains("is already unlocked") || words.contains("is not unlocked") => Meaning::Passing,
         _ if words.contains("Incorrect passphrase")
             || words.contains("Failed to activate device: Operation not permitted") =>
         {
-            Kind::WrongSecret
+            Meaning::WrongSecret
         }
-        _ if words.contains("is busy") || words.contains("Device or resource busy") => Kind::Busy,
-        _ => Kind::Refused,
+        _ if words.contains("is busy") || words.contains("Device or resource busy") => Meaning::Busy,
+        _ => Meaning::Refused,
     }
 }
 
@@ -96,13 +96,13 @@ mod tests {
         let locked = "Error locking /dev/dm-0 (dm-0): Failed to deactivate device: Device or resource busy";
         let dirty = "Error mounting /dev/sdb1 at /media/a: wrong fs type, bad option, bad superblock on /dev/sdb1";
         for (words, expected) in [
-            (wrong, Kind::WrongSecret),
-            (older, Kind::WrongSecret),
-            (busy, Kind::Busy),
-            (locked, Kind::Busy),
-            ("Device /dev/sdb1 is already unlocked as /dev/dm-0", Kind::Passing),
-            ("Device /dev/sdb1 is not unlocked", Kind::Passing),
-            (dirty, Kind::Refused),
+            (wrong, Meaning::WrongSecret),
+            (older, Meaning::WrongSecret),
+            (busy, Meaning::Busy),
+            (locked, Meaning::Busy),
+            ("Device /dev/sdb1 is already unlocked as /dev/dm-0", Meaning::Passing),
+            ("Device /dev/sdb1 is not unlocked", Meaning::Passing),
+            (dirty, Meaning::Refused),
         ] {
             assert_eq!(kind(failed, words), expected, "{words}");
         }
@@ -114,21 +114,24 @@ mod tests {
             (
                 "Error mounting /dev/loop0: GDBus.Error:org.freedesktop.UDisks2.Error.NotAuthorizedCanObtain: Not \
                  authorized to perform operation",
-                (Kind::NotAuthorized, "Not authorized to perform operation"),
+                (Meaning::NotAuthorized, "Not authorized to perform operation"),
             ),
             (
                 "Error unlocking /dev/sdb1: GDBus.Error:org.freedesktop.UDisks2.Error.Failed: Error unlocking \
                  /dev/sdb1: Failed to activate device: Incorrect passphrase.",
-                (Kind::WrongSecret, "Error unlocking /dev/sdb1: Failed to activate device: Incorrect passphrase."),
+                (Meaning::WrongSecret, "Error unlocking /dev/sdb1: Failed to activate device: Incorrect passphrase."),
             ),
             (
                 "Error mounting /dev/sdb1: GDBus.Error:org.freedesktop.UDisks2.Error.AlreadyMounted: Device /dev/sdb1 \
                  is already mounted at `/media/a'.",
-                (Kind::Passing, "Device /dev/sdb1 is already mounted at `/media/a'."),
+                (Meaning::Passing, "Device /dev/sdb1 is already mounted at `/media/a'."),
             ),
             (
                 "Error connecting to the udisks daemon: Could not connect: No such file or directory",
-                (Kind::Absent, "Error connecting to the udisks daemon: Could not connect: No such file or directory"),
+                (
+                    Meaning::Absent,
+                    "Error connecting to the udisks daemon: Could not connect: No such file or directory",
+                ),
             ),
         ] {
             assert_eq!(told(complaint), expected);

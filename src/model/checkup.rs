@@ -190,7 +190,7 @@ pub struct DriveSight {
     /// Whether udisks2 takes it for a part of the machine, if it knows it.
     pub place: Option<DrivePlace>,
     /// Whether udisks2 can read its container, if it is plugged in and encrypted.
-    pub container: Option<Container>,
+    pub container: Option<ContainerSight>,
 }
 
 /// What udisks2 takes a drive for (`HintSystem`).
@@ -204,7 +204,7 @@ pub enum DrivePlace {
 
 /// Whether udisks2 can read a LUKS container.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Container {
+pub enum ContainerSight {
     /// It can.
     Read,
     /// It cannot.

@@ -7,6 +7,7 @@ mod checkup;
 mod condition;
 mod configuration;
 mod finding;
+mod hold;
 mod ledger;
 mod name;
 mod network;
@@ -24,6 +25,7 @@ mod sight;
 mod snapshot;
 mod stand_in;
 mod status;
+mod step;
 mod sync;
 mod transfer;
 mod volume;
@@ -31,12 +33,14 @@ mod words;
 
 pub use announcement::{Announcement, Button, Deeds, Matter, Notification, Subject, Weight};
 pub use checkup::{
-    BarePoint, Container, DrivePlace, DriveSight, FileInForce, FileKind, FileSight, FstabLine, Guarded, HistorySight,
-    Lingering, Locks, MountView, Owner, PolkitSight, ProgramVersion, Room, SecretSight, ServiceSight, Trial,
+    BarePoint, ContainerSight, DrivePlace, DriveSight, FileInForce, FileKind, FileSight, FstabLine, Guarded,
+    HistorySight, Lingering, Locks, MountView, Owner, PolkitSight, ProgramVersion, Room, SecretSight, ServiceSight,
+    Trial,
 };
 pub use condition::{BatteryRule, Conditions, Hours, MeteredRule};
 pub use configuration::{Configuration, CredentialProvider, DaemonSettings, Endpoint, Group, Location, Notify, Route};
 pub use finding::{Area, Examined, Finding, FindingCode, Flaw, Severity, Verdict};
+pub use hold::HoldReason;
 pub use ledger::{Containers, Kinship, Ledger, Pause, Places};
 pub use name::{CredentialName, EndpointName, GroupName, LocationName, NameError, SyncName, VolumeName};
 pub use network::{
@@ -47,11 +51,11 @@ pub use obstacle::Obstacle;
 pub use obstacle_code::ObstacleCode;
 pub use opening::{Closed, DriveName, Held, HeldAt, HeldBy, Holder, Left, OpeningTrouble, Undo};
 pub use order::{first_cycle, upstreams};
-pub use outcome::{Conclusion, Failure, FailureKind, HoldReason, Interruption, Outcome, Remedy};
+pub use outcome::{Conclusion, Failure, FailureKind, Interruption, Outcome, Remedy};
 pub use permission::{AccountName, AccountNameError, Action, Gap, Permission};
 pub use place::{End, Place, Subdir, SubdirError};
 pub use probe::{EndKind, EndProbe, RemoteProbe, RemoteSight, ServerProbe, ServerSight, SoughtDrive};
-pub use run::{Figures, Progress, RunId, RunRecord, RunReport, Step, Trigger};
+pub use run::{Figures, Progress, RunId, RunRecord, RunReport, Trigger};
 pub use sight::{
     Absence, Access, BlockDevice, DeviceRole, EndFault, EndSight, Hardware, Mount, MountId, Node, PresentVolume,
     ReachedVolume, SentinelFault, SentinelId, SyncSight, VolumeSight,
@@ -59,10 +63,11 @@ pub use sight::{
 pub use snapshot::{KeepReason, Pruning, SnapshotName, SnapshotNameError, Standing};
 pub use stand_in::StandIn;
 pub use status::{DaemonState, Freshness, RunningNow, Status, SyncState, SyncStatus, VolumeStatus};
+pub use step::Step;
 pub use sync::{
-    Every, Filter, Guard, HookCommand, Hooks, Keep, KeepRules, RsyncOptions, RsyncSettings, SnapshotKind, Sync,
+    Every, Filter, Guard, HookCommand, Hooks, KeepRules, Retention, RsyncOptions, RsyncSettings, SnapshotKind, Sync,
 };
-pub use transfer::{Complaint, Complaints, Refused, Side, TransferEnd, Trouble};
+pub use transfer::{Complaint, Complaints, ServerRefusal, Side, TransferEnd, Trouble};
 pub use volume::{
     Drive, DriveUuid, DriveUuidError, Mounting, Server, ServerKey, Volume, VolumeKind, VolumeRoot, WhenDone,
 };

@@ -188,7 +188,8 @@ impl HostFault {
             HostTrouble::Silent => format!("switch it on; it is tried again by itself, and `{by_hand}` tries it now"),
             HostTrouble::UnknownKey => format!("connect once by hand and accept its key: `{by_hand}`"),
             HostTrouble::OtherKey => format!(
-                "away from home this is as it should be; if the host was set up anew, forget its old key: `ssh-keygen -R {}`",
+                "away from home this is as it should be; if the host was set up anew, forget its old key: `ssh-keygen \
+                 -R {}`",
                 match self.port {
                     Some(port) if port != 22 => format!("'[{}]:{port}'", self.host),
                     Some(_) | None => self.host.clone(),

@@ -234,7 +234,8 @@ impl Obstacle {
                 }
                 Absence::Host(fault) => fault.hint(),
                 Absence::Elsewhere => format!(
-                    "join a network that one of its `locations` recognises, or give volume `{volume}` an endpoint without `locations`"
+                    "join a network that one of its `locations` recognises, or give volume `{volume}` an endpoint \
+                     without `locations`"
                 ),
                 Absence::NotLookedAt => "wait a moment".into(),
             },
@@ -254,7 +255,8 @@ impl Obstacle {
                 "do not use it before you know why; if you meant it so, leave out `passphrase`".into()
             }
             Self::SentinelMismatch { path, .. } => format!(
-                "this is another place than the one used before; if that is right, run `nbkpctl approve {sync}` after a look at {}",
+                "this is another place than the one used before; if that is right, run `nbkpctl approve {sync}` after \
+                 a look at {}",
                 path.display()
             ),
             Self::Sentinel { .. } => format!("if this is the right place, run `nbkpctl prepare {sync}`"),

@@ -72,10 +72,12 @@ impl OpeningTrouble {
             Self::KeyringLocked(_) => "unlock your keyring; it goes on by itself".into(),
             Self::KeyringAbsent(_) => "log in to your desktop, or choose another `provider` in [credentials]".into(),
             Self::NoSecret(name, _) => format!(
-                "store it: `secret-tool store --label='nbkp {name}' service nbkp id {name}`, or as `provider` in [credentials] says"
+                "store it: `secret-tool store --label='nbkp {name}' service nbkp id {name}`, or as `provider` in \
+                 [credentials] says"
             ),
             Self::WrongSecret(name) => format!(
-                "store the right one: `secret-tool store --label='nbkp {name}' service nbkp id {name}`, or as `provider` in [credentials] says"
+                "store the right one: `secret-tool store --label='nbkp {name}' service nbkp id {name}`, or as \
+                 `provider` in [credentials] says"
             ),
             Self::NotAuthorized(_) => match host {
                 None => "install the rule that `nbkpctl drives polkit` prints".into(),

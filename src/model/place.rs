@@ -74,6 +74,15 @@ impl FromStr for Subdir {
 }
 
 /// A directory on a volume.
+///
+/// ```
+/// use nbkp::model::Place;
+///
+/// let place = |subdir: &str| Place { volume: "usb".parse().unwrap(), subdir: subdir.parse().unwrap() };
+/// assert_eq!(place("photos/2026").to_string(), "usb:photos/2026");
+/// // Two syncs may not write both of these.
+/// assert!(place("photos").overlaps(&place("photos/2026")));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Place {
     /// The volume.

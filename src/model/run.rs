@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use jiff::Timestamp;
 
-use super::{Conclusion, HoldReason, Outcome, SnapshotName, SyncName, words};
+use super::{Conclusion, HoldReason, Outcome, SnapshotName, Step, SyncName, words};
 
 /// The id of a run: the UTC time of its start and a random tail, `20261122T173000.123Z-9f3a`. At most 32 bytes of
 /// `[0-9A-Za-z.-]`, so that it may be part of a file name.
@@ -73,47 +73,6 @@ words!(Trigger {
     Request = "request",
     Configuration = "configuration",
     Retry = "retry",
-});
-
-/// The steps of a run, in their order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Step {
-    /// Both roots are opened and proven to be the right ones.
-    Prove,
-    /// The lock at the destination is taken.
-    Lock,
-    /// What an earlier run left is put right.
-    Recover,
-    /// The `before` hook runs.
-    Before,
-    /// rsync copies.
-    Copy,
-    /// Exit code, identity and guard are judged.
-    Judge,
-    /// Everything is flushed to the device.
-    Flush,
-    /// The finished copy gets its name; `latest` moves.
-    Commit,
-    /// The run is written to the log of the destination.
-    Record,
-    /// Snapshots that no rule wants are deleted.
-    Prune,
-    /// What the run set up is undone.
-    Undo,
-}
-
-words!(Step {
-    Prove = "prove",
-    Lock = "lock",
-    Recover = "recover",
-    Before = "before",
-    Copy = "copy",
-    Judge = "judge",
-    Flush = "flush",
-    Commit = "commit",
-    Record = "record",
-    Prune = "prune",
-    Undo = "undo",
 });
 
 /// How far a run is.

@@ -21,6 +21,15 @@ impl fmt::Display for SnapshotNameError {
 impl std::error::Error for SnapshotNameError {}
 
 /// UTC time as RFC 3339 with milliseconds: `2026-11-22T17:30:00.000Z`. Their order in time is their order as text.
+///
+/// ```
+/// use nbkp::model::SnapshotName;
+///
+/// let noon: SnapshotName = "2026-11-22T12:00:00.000Z".parse().unwrap();
+/// // The clock was set back to eleven; the next name comes after noon all the same.
+/// let next = SnapshotName::next("2026-11-22T11:00:00Z".parse().unwrap(), Some(noon));
+/// assert_eq!(next.to_string(), "2026-11-22T12:00:00.001Z");
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SnapshotName(Timestamp);
 

@@ -20,7 +20,7 @@ pub struct Sync {
     /// How history is kept at the destination.
     pub snapshots: SnapshotKind,
     /// Which snapshots stay.
-    pub keep: Keep,
+    pub keep: Retention,
     /// How often a copy is wanted.
     pub every: Every,
     /// The age of the last success from which on a person should know.
@@ -87,7 +87,7 @@ words!(SnapshotKind {
 
 /// Which snapshots stay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Keep {
+pub enum Retention {
     /// All of them.
     All,
     /// Those that at least one rule wants.

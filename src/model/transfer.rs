@@ -70,7 +70,7 @@ pub struct Complaint {
 
 /// Why the other end did not let rsync begin, as our own words there tell.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Refused {
+pub enum ServerRefusal {
     /// Another process holds this lock.
     Taken(String),
     /// A place is not the proven one any more.
@@ -105,7 +105,7 @@ pub struct Complaints {
     /// Entries that could not be replaced by something of another kind because that needs a deletion.
     pub in_the_way: u64,
     /// Why the other end did not let it begin.
-    pub refused: Option<Refused>,
+    pub refused: Option<ServerRefusal>,
     /// The first line that no row here knows.
     pub unknown: Option<String>,
 }

@@ -139,7 +139,8 @@ impl fmt::Display for DriveUuidError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(
             "the UUID of a filesystem has hexadecimal digits and `-`, such as \
-             `2d577679-a7b6-429d-8250-3d0d80e034df` or `5E3F-1A2B`; `lsblk -o NAME,UUID,LABEL` shows those of your drives",
+             `2d577679-a7b6-429d-8250-3d0d80e034df` or `5E3F-1A2B`; `lsblk -o NAME,UUID,LABEL` shows those of your \
+             drives",
         )
     }
 }

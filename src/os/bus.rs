@@ -81,13 +81,13 @@ impl Bus {
 
 /// How a service stands.
 #[derive(Debug, Clone)]
-pub enum Standing {
+pub enum Presence {
     /// It was not found out yet.
     Unknown,
     /// It is there.
     Here(Peer),
     /// The bus is there, the service is not.
-    Absent(Absence),
+    Absent(NotRunning),
     /// The bus is not there, with the reason as a fragment that fits after "could not".
     NoBus(String),
 }
@@ -104,7 +104,7 @@ pub struct Peer {
 
 /// What a service is that does not run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Absence {
+pub enum NotRunning {
     /// Nobody can start it: most likely it is not installed.
     Unknown,
     /// The bus would start it for whoever calls it, which we do not.
@@ -115,19 +115,19 @@ pub enum Absence {
 #[derive(Debug)]
 pub struct Service {
     /// How it stands; each process that takes its name is a change.
-    pub standing: watch::Receiver<Standing>,
+    pub standing: watch::Receiver<Presence>,
     /// Its signals, those that were asked for. If they come faster than they are read, some are left out.
     pub signals: mpsc::Receiver<Message>,
     _task: AbortOnDropHandle<()>,
 }
 
 /// How a service stands at this moment. It is not started.
-pub async fn standing(bus: Bus, name: &'static str, deadline: Duration) -> Standing {
+pub async fn standing(bus: Bus, name: &'static str, deadline: Duration) -> Presence {
     let mut service = Watched { bus, name, signals: &[], deadline }.watch();
-    let known = |standing: &Standing| !matches!(standing, Standing::Unknown);
+    let known = |standing: &Presence| !matches!(standing, Presence::Unknown);
     match timeout(PATIENCE.saturating_mul(2), service.standing.wait_for(known)).await {
         Ok(Ok(standing)) => standing.clone(),
-        Ok(Err(_)) | Err(_) => Standing::NoBus("reach the bus: it does not answer".into()),
+        Ok(Err(_)) | Err(_) => Presence::NoBus("reach the bus: it does not answer".into()),
     }
 }
 
@@ -149,7 +149,7 @@ impl Watched {
     /// Begins to watch.
     #[must_use]
     pub fn watch(self) -> Service {
-        let (to_standing, standing) = watch::channel(Standing::Unknown);
+        let (to_standing, standing) = watch::channel(Presence::Unknown);
         let (to_signals, signals) = mpsc::channel(SIGNALS);
         let task = tokio::spawn(async move {
             let mut pause = PAUSES.0;
@@ -162,7 +162,7 @@ impl Watched {
                     }
                     Err(error) => error,
                 };
-                to_standing.send_replace(Standing::NoBus(chain(&error)));
+                to_standing.send_replace(Presence::NoBus(chain(&error)));
                 sleep(pause).await;
                 pause = pause.saturating_mul(2).min(PAUSES.1);
             }
@@ -177,7 +177,7 @@ struct Session {
     owners: MessageStream,
     signals: SelectAll<MessageStream>,
     /// How the service stood at the beginning.
-    first: Standing,
+    first: Presence,
 }
 
 impl Session {
@@ -188,7 +188,7 @@ impl Session {
         let driver = DRIVER.0;
         let rule = format!("type='signal',sender='{driver}',member='NameOwnerChanged',arg0='{}'", watched.name);
         let owners = MessageStream::for_match_rule(rule.as_str(), &connection, None).await.map_err(listen)?;
-        let mut session = Self { connection, owners, signals: SelectAll::new(), first: Standing::Unknown };
+        let mut session = Self { connection, owners, signals: SelectAll::new(), first: Presence::Unknown };
         let owner = session.owner(watched.name).await.map_err(listen)?;
         session.first = session.standing(watched.name, owner).await;
         // Last, since from here on somebody has to take them.
@@ -204,7 +204,7 @@ impl Session {
     async fn last(
         mut self,
         watched: &Watched,
-        standing: &watch::Sender<Standing>,
+        standing: &watch::Sender<Presence>,
         signals: &mpsc::Sender<Message>,
     ) -> BusError {
         let lost = |error| BusError::Connect(watched.bus.name(), error);
@@ -234,10 +234,10 @@ impl Session {
         }
     }
 
-    async fn standing(&self, name: &str, owner: Option<OwnedUniqueName>) -> Standing {
+    async fn standing(&self, name: &str, owner: Option<OwnedUniqueName>) -> Presence {
         match owner {
-            Some(owner) => Standing::Here(Peer { connection: self.connection.clone(), owner }),
-            None => Standing::Absent(self.absence(name).await),
+            Some(owner) => Presence::Here(Peer { connection: self.connection.clone(), owner }),
+            None => Presence::Absent(self.absence(name).await),
         }
     }
 
@@ -251,13 +251,13 @@ impl Session {
         }
     }
 
-    async fn absence(&self, name: &str) -> Absence {
+    async fn absence(&self, name: &str) -> NotRunning {
         let (driver, path) = DRIVER;
         let asked = self.connection.call_method(Some(driver), path, Some(driver), "ListActivatableNames", &()).await;
         let startable = asked.is_ok_and(|reply| {
             reply.body().deserialize::<Vec<String>>().is_ok_and(|names| names.iter().any(|known| known == name))
         });
-        if startable { Absence::Startable } else { Absence::Unknown }
+        if startable { NotRunning::Startable } else { NotRunning::Unknown }
     }
 }
 

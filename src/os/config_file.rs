@@ -12,7 +12,8 @@ const LARGEST: u64 = 4 << 20;
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigFileError {
     /// There is none.
-    #[error("find the configuration file {}: write one (README.md has a first one), or name it with --config", .0.display())]
+    #[error("find the configuration file {}: write one (README.md has a first one), or name it with \
+             --config", .0.display())]
     Missing(PathBuf),
     /// It cannot be read.
     #[error("read the configuration file {}", .0.display())]

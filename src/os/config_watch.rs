@@ -26,7 +26,7 @@ pub(crate) enum WatchError {
 
 /// Whether what was heard may concern the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Heard {
+pub(crate) enum FileEvent {
     /// It may have changed, come or gone.
     Change,
     /// Other files changed.
@@ -56,17 +56,17 @@ impl ConfigWatch {
     }
 
     /// Takes all that is waiting, and follows the file to where it is now.
-    pub(crate) fn heard(&mut self) -> Heard {
-        let mut heard = Heard::Nothing;
+    pub(crate) fn heard(&mut self) -> FileEvent {
+        let mut heard = FileEvent::Nothing;
         let mut buffer = [MaybeUninit::uninit(); 4096];
         let mut reader = Reader::new(self.inotify.as_fd(), &mut buffer);
         while let Ok(event) = reader.next() {
             let name = event.file_name().map(|name| OsStr::from_bytes(name.to_bytes()));
             if concerns(&self.names, event.wd(), event.events(), name) {
-                heard = Heard::Change;
+                heard = FileEvent::Change;
             }
         }
-        if heard == Heard::Change {
+        if heard == FileEvent::Change {
             // A directory on the way that cannot be watched now is reached again through the ones that can.
             let _ = self.renew();
         }
@@ -213,9 +213,9 @@ mod tests {
     }
 
     /// inotify tells at once, before the call that changes something returns, so nothing is waited for here.
-    fn check(watch: &mut ConfigWatch, expected: Heard, what: &str) {
+    fn check(watch: &mut ConfigWatch, expected: FileEvent, what: &str) {
         assert_eq!(watch.heard(), expected, "{what}");
-        assert_eq!(watch.heard(), Heard::Nothing, "{what}: told once");
+        assert_eq!(watch.heard(), FileEvent::Nothing, "{what}: told once");
     }
 
     #[test]
@@ -224,15 +224,15 @@ mod tests {
         let file = temp.path().join("config.toml");
         fs::write(&file, "a").unwrap();
         let mut watch = ConfigWatch::new(&file).unwrap();
-        check(&mut watch, Heard::Nothing, "nothing happened");
+        check(&mut watch, FileEvent::Nothing, "nothing happened");
         fs::write(temp.path().join("other"), "a").unwrap();
-        check(&mut watch, Heard::Nothing, "another file");
+        check(&mut watch, FileEvent::Nothing, "another file");
         fs::write(&file, "b").unwrap();
-        check(&mut watch, Heard::Change, "written");
+        check(&mut watch, FileEvent::Change, "written");
         fs::rename(temp.path().join("other"), &file).unwrap();
-        check(&mut watch, Heard::Change, "replaced");
+        check(&mut watch, FileEvent::Change, "replaced");
         fs::remove_file(&file).unwrap();
-        check(&mut watch, Heard::Change, "deleted");
+        check(&mut watch, FileEvent::Change, "deleted");
     }
 
     #[test]
@@ -241,19 +241,19 @@ mod tests {
         let file = temp.path().join("a/b/config.toml");
         let mut watch = ConfigWatch::new(&file).unwrap();
         fs::create_dir(temp.path().join("a")).unwrap();
-        check(&mut watch, Heard::Change, "a part of the way");
+        check(&mut watch, FileEvent::Change, "a part of the way");
         fs::create_dir(temp.path().join("a/b")).unwrap();
-        check(&mut watch, Heard::Change, "the rest of the way");
+        check(&mut watch, FileEvent::Change, "the rest of the way");
         fs::write(&file, "a").unwrap();
-        check(&mut watch, Heard::Change, "the file");
+        check(&mut watch, FileEvent::Change, "the file");
         fs::rename(temp.path().join("a/b"), temp.path().join("a/old")).unwrap();
-        check(&mut watch, Heard::Change, "the directory moves away");
+        check(&mut watch, FileEvent::Change, "the directory moves away");
         fs::write(temp.path().join("a/old/config.toml"), "b").unwrap();
-        check(&mut watch, Heard::Nothing, "the old directory does not matter any more");
+        check(&mut watch, FileEvent::Nothing, "the old directory does not matter any more");
         fs::create_dir(temp.path().join("a/b")).unwrap();
-        check(&mut watch, Heard::Change, "another in its place");
+        check(&mut watch, FileEvent::Change, "another in its place");
         fs::remove_dir(temp.path().join("a/b")).unwrap();
-        check(&mut watch, Heard::Change, "deleted");
+        check(&mut watch, FileEvent::Change, "deleted");
     }
 
     #[test]
@@ -267,14 +267,14 @@ mod tests {
         symlink("store/one", &file).unwrap();
         let mut watch = ConfigWatch::new(&file).unwrap();
         fs::write(temp.path().join("store/one"), "new").unwrap();
-        check(&mut watch, Heard::Change, "the target");
+        check(&mut watch, FileEvent::Change, "the target");
         fs::write(temp.path().join("store/two"), "new").unwrap();
-        check(&mut watch, Heard::Nothing, "another target");
+        check(&mut watch, FileEvent::Nothing, "another target");
         symlink("store/two", temp.path().join("next")).unwrap();
         fs::rename(temp.path().join("next"), &file).unwrap();
-        check(&mut watch, Heard::Change, "the link");
+        check(&mut watch, FileEvent::Change, "the link");
         fs::write(temp.path().join("store/two"), "newer").unwrap();
-        check(&mut watch, Heard::Change, "the new target");
+        check(&mut watch, FileEvent::Change, "the new target");
     }
 
     #[test]

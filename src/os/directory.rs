@@ -71,7 +71,7 @@ impl DirectoryError {
 
 /// Whether an operation changed something, so that only what is ours is undone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Done {
+pub enum ChangeMade {
     /// It did.
     Changed,
     /// It found things as they should be.
@@ -124,7 +124,7 @@ pub struct Space {
 
 /// An entry of a directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
+pub struct DirectoryEntry {
     /// Its name.
     pub name: OsString,
     /// What it is; `None` where the filesystem does not tell without a look.
@@ -208,10 +208,14 @@ impl Directory {
     }
 
     /// Creates a directory in it, accessible to its owner and, as the umask allows, to others.
-    pub fn create_directory(&self, name: &(impl AsRef<OsStr> + ?Sized), mode: u32) -> Result<Done, DirectoryError> {
+    pub fn create_directory(
+        &self,
+        name: &(impl AsRef<OsStr> + ?Sized),
+        mode: u32,
+    ) -> Result<ChangeMade, DirectoryError> {
         match rustix::fs::mkdirat(&self.fd, name.as_ref(), Mode::from_raw_mode(mode)) {
-            Ok(()) => Ok(Done::Changed),
-            Err(Errno::EXIST) => Ok(Done::AlreadySo),
+            Ok(()) => Ok(ChangeMade::Changed),
+            Err(Errno::EXIST) => Ok(ChangeMade::AlreadySo),
             Err(cause) => Err(DirectoryError::Create(self.path_of(name), cause)),
         }
     }
@@ -254,25 +258,25 @@ impl Directory {
     }
 
     /// Removes an entry that is not a directory.
-    pub fn remove_file(&self, name: &(impl AsRef<OsStr> + ?Sized)) -> Result<Done, DirectoryError> {
+    pub fn remove_file(&self, name: &(impl AsRef<OsStr> + ?Sized)) -> Result<ChangeMade, DirectoryError> {
         self.remove(name.as_ref(), AtFlags::empty())
     }
 
     /// Removes an empty directory.
-    pub fn remove_directory(&self, name: &(impl AsRef<OsStr> + ?Sized)) -> Result<Done, DirectoryError> {
+    pub fn remove_directory(&self, name: &(impl AsRef<OsStr> + ?Sized)) -> Result<ChangeMade, DirectoryError> {
         self.remove(name.as_ref(), AtFlags::REMOVEDIR)
     }
 
-    fn remove(&self, name: &OsStr, flags: AtFlags) -> Result<Done, DirectoryError> {
+    fn remove(&self, name: &OsStr, flags: AtFlags) -> Result<ChangeMade, DirectoryError> {
         match rustix::fs::unlinkat(&self.fd, name, flags) {
-            Ok(()) => Ok(Done::Changed),
-            Err(Errno::NOENT) => Ok(Done::AlreadySo),
+            Ok(()) => Ok(ChangeMade::Changed),
+            Err(Errno::NOENT) => Ok(ChangeMade::AlreadySo),
             Err(cause) => Err(DirectoryError::Remove(self.path_of(name), cause)),
         }
     }
 
     /// Its entries, at most `limit` of them, in the order of the filesystem.
-    pub fn entries(&self, limit: usize) -> Result<Vec<Entry>, DirectoryError> {
+    pub fn entries(&self, limit: usize) -> Result<Vec<DirectoryEntry>, DirectoryError> {
         let fail = |cause| DirectoryError::List(self.path.clone(), cause);
         // A descriptor of its own: the place in the directory belongs to the open file, not to the caller.
         let reading = openat2(&self.fd, ".", OPEN, Mode::empty(), BELOW).map_err(fail)?;
@@ -285,7 +289,8 @@ impl Directory {
             let entry = entry.map_err(fail)?;
             let name = entry.file_name().to_bytes();
             if name != b"." && name != b".." {
-                entries.push(Entry { name: OsStr::from_bytes(name).to_owned(), kind: kind(entry.file_type()) });
+                entries
+                    .push(DirectoryEntry { name: OsStr::from_bytes(name).to_owned(), kind: kind(entry.file_type()) });
             }
         }
         Ok(entries)
@@ -361,8 +366,8 @@ mod tests {
         let pinned = Directory::open_root(&path).unwrap();
         std::fs::rename(&path, place.path().join("b")).unwrap();
         std::fs::create_dir(&path).unwrap();
-        assert_eq!(pinned.create_directory("new", 0o755).unwrap(), Done::Changed);
-        assert_eq!(pinned.create_directory("new", 0o755).unwrap(), Done::AlreadySo);
+        assert_eq!(pinned.create_directory("new", 0o755).unwrap(), ChangeMade::Changed);
+        assert_eq!(pinned.create_directory("new", 0o755).unwrap(), ChangeMade::AlreadySo);
         assert!(place.path().join("b/new").is_dir());
         assert!(!path.join("new").exists());
     }
@@ -383,6 +388,6 @@ mod tests {
         let names: Vec<_> = root.entries(100).unwrap().into_iter().map(|entry| entry.name).collect();
         assert_eq!(names.len(), 3, "{names:?}");
         assert_eq!(root.entries(2).unwrap().len(), 2);
-        assert_eq!(root.remove_file("nothing").unwrap(), Done::AlreadySo);
+        assert_eq!(root.remove_file("nothing").unwrap(), ChangeMade::AlreadySo);
     }
 }

@@ -20,10 +20,10 @@ use rustix::time::{
 };
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 
-use super::causes::chain;
-use super::config_watch::{ConfigWatch, Heard};
-use super::{clock, mounts};
 use crate::model::BootTime;
+use crate::os::causes::chain;
+use crate::os::config_watch::{ConfigWatch, FileEvent};
+use crate::os::{clock, mounts};
 
 /// Why there are no ears.
 #[derive(Debug, thiserror::Error)]
@@ -124,7 +124,8 @@ pub struct Alarm {
 }
 
 impl Alarm {
-    /// Sets the alarm to this moment in place of the one before; `None` for never. One that has passed goes off at once.
+    /// Sets the alarm to this moment in place of the one before; `None` for never. One that has passed goes off at
+    /// once.
     pub fn set(&self, at: Option<Timestamp>) -> Result<(), EarsError> {
         let at = at.unwrap_or(Timestamp::MAX);
         // Zero would turn the timer off, and what is before 1970 is refused.
@@ -254,7 +255,7 @@ impl Listener {
                     }
                     Source::Config => {
                         self.config_pace.woke(clock::boot());
-                        if self.config.as_mut().map(ConfigWatch::heard) == Some(Heard::Change) {
+                        if self.config.as_mut().map(ConfigWatch::heard) == Some(FileEvent::Change) {
                             owe(&self.senders.config, ());
                         }
                     }

@@ -179,12 +179,12 @@ pub enum Hold {
     Together,
 }
 
-/// How long a lock may still be held by nobody: what another thread forks has a copy of each descriptor until it becomes
-/// another program.
+/// How long a lock may still be held by nobody: what another thread forks has a copy of each descriptor until it
+/// becomes another program.
 const FORKING: Duration = Duration::from_millis(500);
 
-/// Takes a lock; `None` if another holds it, which takes a moment to be sure of. It is held until the descriptor and all
-/// copies of it, those that children inherited included, are closed.
+/// Takes a lock; `None` if another holds it, which takes a moment to be sure of. It is held until the descriptor and
+/// all copies of it, those that children inherited included, are closed.
 pub fn lock(directory: &Directory, name: &str, hold: Hold) -> Result<Option<OwnedFd>, DirectoryError> {
     let fail = |cause| DirectoryError::Lock(directory.path_of(name), cause);
     let (flags, operation) = match hold {

@@ -5,6 +5,6 @@ use crate::model::FstabLine;
 
 /// Its lines; none if there is no such file.
 #[must_use]
-pub fn read() -> Vec<FstabLine> {
-    std::fs::read("/etc/fstab").map(|bytes| fstab::parse(&bytes)).unwrap_or_default()
+pub fn lines() -> Vec<FstabLine> {
+    std::fs::read("/etc/fstab").map(|bytes| fstab::lines(&bytes)).unwrap_or_default()
 }

@@ -10,7 +10,7 @@ use crate::model::{BarePoint, FileKind, FileSight, Guarded, Owner};
 
 /// How the file or directory at a path stands; links are followed.
 #[must_use]
-pub fn look(path: &Path) -> FileSight {
+pub fn inspect(path: &Path) -> FileSight {
     match std::fs::metadata(path) {
         Ok(found) => {
             let owner = match found.uid() {
@@ -46,7 +46,7 @@ mod tests {
     fn it_is_told_who_may_use_a_file() {
         let root = tempfile::tempdir().unwrap();
         let path = root.path().join("key");
-        assert_eq!(look(&path), FileSight::Missing);
+        assert_eq!(inspect(&path), FileSight::Missing);
         fs::write(&path, "").unwrap();
         for (mode, open, readable) in [
             (0o600, false, false),
@@ -56,18 +56,18 @@ mod tests {
             (0o1606, true, true),
         ] {
             fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
-            let FileSight::There(guarded) = look(&path) else { panic!("{mode:o}") };
+            let FileSight::There(guarded) = inspect(&path) else { panic!("{mode:o}") };
             assert_eq!((guarded.owner, guarded.is_open_to_others()), (Owner::Us, open), "{mode:o}");
             assert_eq!(guarded.is_readable_to_others(), readable, "{mode:o}");
         }
         // Others may make files in such a directory, but neither replace nor take away ours.
         fs::set_permissions(root.path(), Permissions::from_mode(0o1777)).unwrap();
-        assert!(matches!(look(root.path()), FileSight::There(guarded) if !guarded.is_open_to_others()));
-        assert!(matches!(look(&path.join("below")), FileSight::Unseen(_)));
+        assert!(matches!(inspect(root.path()), FileSight::There(guarded) if !guarded.is_open_to_others()));
+        assert!(matches!(inspect(&path.join("below")), FileSight::Unseen(_)));
         if rustix::process::geteuid().is_root() {
             std::os::unix::fs::chown(&path, Some(65_534), None).unwrap();
             fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
-            assert!(matches!(look(&path), FileSight::There(guarded) if guarded.is_open_to_others()));
+            assert!(matches!(inspect(&path), FileSight::There(guarded) if guarded.is_open_to_others()));
         }
     }
 

@@ -24,11 +24,11 @@ fn file_name(volume: &VolumeName) -> String {
 /// Writes down what is about to be changed, so that it outlives a power cut.
 pub fn write(state_dir: &Path, held: &Held) -> Result<(), DirectoryError> {
     let directory = Directory::open_root(state_dir)?;
-    files::write_durably(&directory, &file_name(&held.volume), &held::write(held), Readers::Owner)
+    files::write_durably(&directory, &file_name(&held.volume), &held::to_bytes(held), Readers::Owner)
 }
 
 /// What was changed of a volume and may last; `None` if nothing was.
-pub fn read(state_dir: &Path, volume: &VolumeName) -> Result<Option<Held>, HeldFileError> {
+pub fn find(state_dir: &Path, volume: &VolumeName) -> Result<Option<Held>, HeldFileError> {
     let directory = Directory::open_root(state_dir).map_err(HeldFileError::Directory)?;
     read_file(&directory, &file_name(volume))
 }
@@ -47,7 +47,7 @@ pub fn all(state_dir: &Path) -> (Vec<Held>, Vec<HeldFileError>) {
 
 /// The same to look at: nothing is forgotten.
 #[must_use]
-pub fn look(state_dir: &Path) -> (Vec<Held>, Vec<HeldFileError>) {
+pub fn peek(state_dir: &Path) -> (Vec<Held>, Vec<HeldFileError>) {
     each(state_dir, |_, _| Ok(()))
 }
 
@@ -80,7 +80,7 @@ fn read_file(directory: &Directory, name: &str) -> Result<Option<Held>, HeldFile
         Err(ReadError::Missing) => return Ok(None),
         Err(error) => return Err(HeldFileError::Read(path, error)),
     };
-    let held = held::parse(&bytes).map_err(|error| HeldFileError::Understand(path, error))?;
+    let held = held::from_bytes(&bytes).map_err(|error| HeldFileError::Understand(path, error))?;
     Ok(Some(held).filter(may_last))
 }
 
@@ -124,8 +124,8 @@ mod tests {
         write(place.path(), &usb).unwrap();
         write(place.path(), &held("red", Some("another boot".into()))).unwrap();
         std::fs::write(place.path().join("drive-odd.json"), "{").unwrap();
-        assert_eq!(read(place.path(), &usb.volume).unwrap(), Some(usb.clone()));
-        let (found, faults) = look(place.path());
+        assert_eq!(find(place.path(), &usb.volume).unwrap(), Some(usb.clone()));
+        let (found, faults) = peek(place.path());
         assert_eq!((found, faults.len()), (vec![usb.clone()], 1));
         assert!(place.path().join("drive-red.json").exists(), "a look forgets nothing");
         let (found, faults) = all(place.path());
@@ -133,6 +133,6 @@ mod tests {
         assert!(!place.path().join("drive-red.json").exists());
         forget(place.path(), &usb.volume).unwrap();
         forget(place.path(), &usb.volume).unwrap();
-        assert_eq!(read(place.path(), &usb.volume).unwrap(), None);
+        assert_eq!(find(place.path(), &usb.volume).unwrap(), None);
     }
 }

@@ -1,8 +1,8 @@
 //! The history of runs, in SQLite: opened when it is needed, not kept open, bounded, never needed for safety.
 //!
-//! Order is the order of recording, never that of clocks: a clock that was ahead for a day must not hide what came after.
-//! The rollback journal is truncated rather than written ahead: with one short transaction for each time it is opened, a
-//! write-ahead log would cost more at each close than it saves.
+//! Order is the order of recording, never that of clocks: a clock that was ahead for a day must not hide what came
+//! after. The rollback journal is truncated rather than written ahead: with one short transaction for each time it is
+//! opened, a write-ahead log would cost more at each close than it saves.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -11,10 +11,10 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use rusqlite::{Row, Transaction, named_params, params};
 
-use super::history_file::{MIGRATIONS, Work, is_none_yet, is_unusable, look, make, put_aside, transact};
 use crate::model::{
     Figures, HoldReason, Interruption, Outcome, RunId, RunRecord, SnapshotName, SyncName, Trigger, Worded,
 };
+use crate::os::history_file::{MIGRATIONS, Work, is_none_yet, is_unusable, make, put_aside, read_only, transact};
 
 /// Its name in the state directory.
 const FILE: &str = "history.db";
@@ -25,8 +25,8 @@ pub const RUNS_A_SYNC: u32 = 1_000;
 /// How many runs are kept in all, and the last success of each sync.
 pub const RUNS: u32 = 50_000;
 
-const COLUMNS: &str = "id, sync, cause, started, finished, outcome, files, bytes, deletions, entries, size, unreadable, \
-                       vanished, snapshot, error, held_deletions, held_before, held_percent, warnings";
+const COLUMNS: &str = "id, sync, cause, started, finished, outcome, files, bytes, deletions, entries, size, \
+                       unreadable, vanished, snapshot, error, held_deletions, held_before, held_percent, warnings";
 
 /// What can go wrong with the history.
 #[derive(Debug, thiserror::Error)]
@@ -55,7 +55,7 @@ impl From<rusqlite::Error> for Unwilling {
 
 /// What history knows of the past of a sync.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Past {
+pub struct LastRuns {
     /// Its last run that was more than skipped.
     pub last_run: Option<RunRecord>,
     /// When its last success ended.
@@ -84,7 +84,7 @@ pub enum Entry {
 
 /// The history in a state directory.
 #[derive(Debug)]
-pub struct History {
+pub struct HistoryStore {
     file: PathBuf,
     access: Access,
     /// Where a file was put that was no history which this version can read.
@@ -100,9 +100,10 @@ enum Access {
     Reading,
 }
 
-impl History {
-    /// The history in `history.db` of a state directory, which is made if there is none. One that is broken or newer than
-    /// this program is put aside under another name, whenever that shows, and begun anew: backups do not depend on it.
+impl HistoryStore {
+    /// The history in `history.db` of a state directory, which is made if there is none. One that is broken or newer
+    /// than this program is put aside under another name, whenever that shows, and begun anew: backups do not depend on
+    /// it.
     pub fn open(state_dir: &Path, now: Timestamp) -> Result<Self, HistoryError> {
         let mut history = Self { file: state_dir.join(FILE), access: Access::Whole(now), put_aside: None };
         history.work(HistoryError::Read, &|_| Ok(()))?;
@@ -159,13 +160,13 @@ impl History {
     }
 
     /// The past of every sync.
-    pub fn past(&mut self) -> Result<BTreeMap<SyncName, Past>, HistoryError> {
+    pub fn past(&mut self) -> Result<BTreeMap<SyncName, LastRuns>, HistoryError> {
         // With max() SQLite takes the other columns from the row that holds the maximum.
         let last = format!(
             "SELECT {COLUMNS}, max(place) FROM runs WHERE outcome IS NOT NULL AND outcome <> 'skipped' GROUP BY sync"
         );
         self.work(HistoryError::Read, &|transaction| {
-            let mut past: BTreeMap<SyncName, Past> = BTreeMap::new();
+            let mut past: BTreeMap<SyncName, LastRuns> = BTreeMap::new();
             let mut last = transaction.prepare(&last)?;
             for found in last.query_map([], record)? {
                 if let Some(found) = found? {
@@ -204,7 +205,8 @@ impl History {
         let now = match self.access {
             Access::Whole(now) => now,
             Access::Reading => {
-                return look(&self.file, MIGRATIONS, work).map_err(|error| failed(self.file.clone(), error.into()));
+                return read_only(&self.file, MIGRATIONS, work)
+                    .map_err(|error| failed(self.file.clone(), error.into()));
             }
         };
         let open_error = |error| HistoryError::Open(self.file.clone(), error);

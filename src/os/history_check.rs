@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use super::history_file::{MIGRATIONS, is_none_yet, look};
 use crate::model::HistorySight;
+use crate::os::history_file::{MIGRATIONS, is_none_yet, read_only};
 
 /// Has SQLite check the history in a state directory.
 #[must_use]
@@ -12,7 +12,7 @@ pub fn quick_check(state_dir: &Path) -> HistorySight {
     if is_none_yet(&file) {
         return HistorySight::NoneYet;
     }
-    let checked = look(&file, MIGRATIONS, &|transaction| {
+    let checked = read_only(&file, MIGRATIONS, &|transaction| {
         transaction.query_row("PRAGMA quick_check(1)", [], |row| row.get::<_, String>(0))
     });
     match checked {
@@ -36,13 +36,13 @@ mod tests {
 
     use super::*;
     use crate::os::clock;
-    use crate::os::history::History;
+    use crate::os::history::HistoryStore;
 
     #[test]
     fn a_sound_history_passes_and_a_broken_one_does_not() {
         let root = tempfile::tempdir().unwrap();
         assert_eq!(quick_check(root.path()), HistorySight::NoneYet);
-        drop(History::open(root.path(), clock::now().wall).unwrap());
+        drop(HistoryStore::open(root.path(), clock::now().wall).unwrap());
         assert_eq!(quick_check(root.path()), HistorySight::Sound);
         let file = root.path().join("history.db");
         let sound = std::fs::read(&file).unwrap();
@@ -63,7 +63,7 @@ mod tests {
     #[test]
     fn one_that_was_cut_off_while_it_was_written_is_left_as_it_is() {
         let root = tempfile::tempdir().unwrap();
-        drop(History::open(root.path(), clock::now().wall).unwrap());
+        drop(HistoryStore::open(root.path(), clock::now().wall).unwrap());
         let file = root.path().join("history.db");
         let (beside, journal) = (root.path().join("copy"), root.path().join("history.db-journal"));
         let connection = Connection::open(&file).unwrap();
@@ -83,9 +83,9 @@ mod tests {
         let bytes = |name: &str| std::fs::read(beside.join(name)).unwrap();
         let before = (bytes("history.db"), bytes("history.db-journal"));
         assert_eq!(quick_check(&beside), HistorySight::CutOff);
-        assert!(History::look(&beside).unwrap().past().is_err());
+        assert!(HistoryStore::look(&beside).unwrap().past().is_err());
         assert_eq!((bytes("history.db"), bytes("history.db-journal")), before);
-        assert!(History::open(&beside, clock::now().wall).unwrap().put_aside.is_none());
+        assert!(HistoryStore::open(&beside, clock::now().wall).unwrap().put_aside.is_none());
         assert_eq!(quick_check(&beside), HistorySight::Sound);
     }
 }

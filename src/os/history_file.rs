@@ -88,7 +88,7 @@ fn migrate(transaction: &Transaction<'_>, version: usize, to_come: &[&str]) -> r
 /// Does one piece of work that only reads, and changes nothing: a file that cannot be used is left as it is, and so is a
 /// journal that a killed process left beside it, behind which nothing can be read (`SQLITE_READONLY_ROLLBACK`). One of an
 /// earlier version is carried over in memory.
-pub(super) fn look<T>(file: &Path, migrations: &[&str], work: Work<'_, T>) -> rusqlite::Result<T> {
+pub(super) fn read_only<T>(file: &Path, migrations: &[&str], work: Work<'_, T>) -> rusqlite::Result<T> {
     // To read from a FIFO would be to wait for its writer.
     if !fs::symlink_metadata(file).is_ok_and(|found| found.is_file()) {
         return Err(rusqlite::Error::InvalidPath(file.into()));
@@ -121,16 +121,16 @@ pub(super) fn is_none_yet(file: &Path) -> bool {
 }
 
 /// SQLite notices by itself that whole pages are missing, but takes a last page that was cut off for one that ends in
-/// zeros. Within the transaction nobody else changes the length. The file is not opened for this: closing it again would
-/// drop the locks of this process (`fcntl_locking(2)`).
+/// zeros. Within the transaction nobody else changes the length. The file is not opened for this: closing it again
+/// would drop the locks of this process (`fcntl_locking(2)`).
 fn ends_with_a_page(file: &Path, transaction: &Transaction<'_>) -> rusqlite::Result<bool> {
     let page: u32 = transaction.query_row("PRAGMA page_size", [], |row| row.get(0))?;
     let length = fs::metadata(file).map_or(0, |found| found.len());
     Ok(length.is_multiple_of(page.into()))
 }
 
-/// Whether it is the file that is at fault: broken, of a newer version, or without our table. Nothing that this file asks
-/// for gives such an error otherwise.
+/// Whether it is the file that is at fault: broken, of a newer version, or without our table. Nothing that this file
+/// asks for gives such an error otherwise.
 pub(super) fn is_unusable(error: &rusqlite::Error) -> bool {
     let code = error.sqlite_error().map(|error| error.extended_code);
     matches!(error.sqlite_error_code(), Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt))
@@ -199,7 +199,7 @@ mod tests {
         transact(&old, MIGRATIONS, &add).unwrap();
         let before = fs::read(&old).unwrap();
         // Whoever only looks sees the new version, and the file stays as it is.
-        assert_eq!(look(&old, &next, &weekday).unwrap(), 3);
+        assert_eq!(read_only(&old, &next, &weekday).unwrap(), 3);
         assert_eq!(fs::read(&old).unwrap(), before);
         // Work that fails carries nothing over; nor does a migration that fails in its middle.
         let failing: Work<'_, ()> = &|_| Err(rusqlite::Error::InvalidQuery);
@@ -212,14 +212,14 @@ mod tests {
             assert_eq!(transact(&old, &next, &weekday).unwrap(), 3);
             assert_eq!(transact(&old, &next, &version).unwrap(), 2);
         }
-        assert_eq!(look(&old, &next, &weekday).unwrap(), 3);
+        assert_eq!(read_only(&old, &next, &weekday).unwrap(), 3);
         // One that is made now looks the same.
         make(&new).unwrap();
         let of_both = [&old, &new].map(|file| transact(file, &next, &schema).unwrap());
         assert_eq!(of_both[0], of_both[1]);
         // A program that knows one version less does not touch it.
         let before = fs::read(&old).unwrap();
-        for refused in [transact(&old, MIGRATIONS, &version), look(&old, MIGRATIONS, &version)] {
+        for refused in [transact(&old, MIGRATIONS, &version), read_only(&old, MIGRATIONS, &version)] {
             assert!(is_unusable(&refused.unwrap_err()));
         }
         assert_eq!(fs::read(&old).unwrap(), before);

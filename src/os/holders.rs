@@ -39,8 +39,8 @@ pub fn is_alive(filesystem: &Filesystem) -> bool {
     !name.is_empty() && by_name.iter().chain([&by_uuid]).any(|path| path.exists())
 }
 
-/// The processes that use a filesystem, as far as this user may see them. One that is unmounted here may still be mounted
-/// in the namespace of a container.
+/// The processes that use a filesystem, as far as this user may see them. One that is unmounted here may still be
+/// mounted in the namespace of a container.
 #[must_use]
 pub fn of(filesystem: &Filesystem) -> Vec<Holder> {
     let own = std::process::id();
@@ -67,7 +67,7 @@ pub fn of(filesystem: &Filesystem) -> Vec<Holder> {
 }
 
 fn mounts_of(process: &Path) -> Vec<Mount> {
-    fs::read(process.join("mountinfo")).map(|bytes| mountinfo::parse(&bytes)).unwrap_or_default()
+    fs::read(process.join("mountinfo")).map(|bytes| mountinfo::mounts(&bytes)).unwrap_or_default()
 }
 
 fn is_of(mount: &Mount, filesystem: &Filesystem) -> bool {

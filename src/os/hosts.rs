@@ -1,5 +1,5 @@
-//! Hosts: where ssh would go for a way to a server, and which addresses that has. Both are asked of other programs, which
-//! can be ended: a name may take its time, or hang for as long as a name server does.
+//! Hosts: where ssh would go for a way to a server, and which addresses that has. Both are asked of other programs,
+//! which can be ended: a name may take its time, or hang for as long as a name server does.
 
 use std::ffi::OsString;
 use std::net::IpAddr;
@@ -25,15 +25,15 @@ pub enum Whereabouts {
     Unknown,
 }
 
-/// Where a way to a server begins: at its first hop, if it has any. It may wait for as long as a name server does, but not
-/// longer than ten seconds.
+/// Where a way to a server begins: at its first hop, if it has any. It may wait for as long as a name server does, but
+/// not longer than ten seconds.
 pub fn whereabouts(route: &Route) -> Result<Whereabouts, HostTrouble> {
     let nearest = route.hops.first().unwrap_or(&route.endpoint);
     let nearest = Route { endpoint: nearest.clone(), hops: Vec::new() };
     let mut arguments: Vec<OsString> = vec!["-G".into()];
     arguments.extend(connection(&nearest, None, Purpose::Alone));
     let told = run("ssh", arguments, programs::ssh_environment())?;
-    let host = match settings::read(&told) {
+    let host = match settings::connects(&told) {
         Some(Connects::To(host)) => host,
         // What is wrong with it, ssh says when it is called in earnest.
         Some(Connects::Otherwise) | None => return Ok(Whereabouts::Unknown),

@@ -70,7 +70,7 @@ impl Drop for Journal {
 /// Sends all log messages to the journal if standard error is connected to it, and to standard error otherwise.
 ///
 /// In the journal each message carries its fields (`NBKP_SYNC`, `MESSAGE_ID`, …); on standard error it is a sentence.
-pub fn start(verbosity: Verbosity) -> io::Result<Journal> {
+pub fn begin(verbosity: Verbosity) -> io::Result<Journal> {
     let level = match verbosity {
         Verbosity::Quiet => LevelFilter::WARN,
         Verbosity::Normal => LevelFilter::INFO,

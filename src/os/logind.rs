@@ -1,5 +1,5 @@
-//! logind: it tells before the machine sleeps and after it woke, waits a moment for us, and does not take the machine for
-//! idle while we copy (`systemd-logind`'s inhibitor locks).
+//! logind: it tells before the machine sleeps and after it woke, waits a moment for us, and does not take the machine
+//! for idle while we copy (`systemd-logind`'s inhibitor locks).
 
 use std::time::Duration;
 
@@ -28,8 +28,8 @@ pub struct Inhibitor {
 pub enum HeldOff {
     /// Sleep, for as long as logind waits (`InhibitDelayMaxSec`, 5 s if nothing else is set).
     Sleep,
-    /// What happens to a machine that nobody uses (`IdleAction`), for as long as we like. Who closes the lid or asks for
-    /// sleep gets it all the same.
+    /// What happens to a machine that nobody uses (`IdleAction`), for as long as we like. Who closes the lid or asks
+    /// for sleep gets it all the same.
     Idleness,
 }
 
@@ -70,7 +70,7 @@ trait User {
 
 /// Begins to watch it. Each signal is a turn.
 #[must_use]
-pub fn watch(bus: Bus) -> Service {
+pub fn service(bus: Bus) -> Service {
     let signals =
         &["path='/org/freedesktop/login1',interface='org.freedesktop.login1.Manager',member='PrepareForSleep'"];
     Watched { bus, name: "org.freedesktop.login1", signals, deadline: DEADLINE }.watch()

@@ -19,7 +19,7 @@ pub(crate) const TABLE: &str = "/proc/self/mountinfo";
 
 /// The mounts that this process can see, in the order of the table.
 pub fn read() -> Result<Vec<Mount>, MountsError> {
-    std::fs::read(TABLE).map(|bytes| mountinfo::parse(&bytes)).map_err(MountsError::Read)
+    std::fs::read(TABLE).map(|bytes| mountinfo::mounts(&bytes)).map_err(MountsError::Read)
 }
 
 /// Where drives are mounted: by desktops, by udisks2, by hand.

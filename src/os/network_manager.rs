@@ -42,12 +42,12 @@ pub struct ManagerSight {
     /// Whether the interfaces of these connections are metered.
     pub metered: BTreeMap<String, Metered>,
     /// Whether it has taken up its work.
-    pub readiness: Readiness,
+    pub readiness: ManagerPhase,
 }
 
 /// Whether NetworkManager has taken up its work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Readiness {
+pub enum ManagerPhase {
     /// It has just been started, and is still finding out which connections are up.
     Starting,
     /// What it says is all there is.
@@ -62,10 +62,11 @@ pub struct ManagerError(#[from] zbus::Error);
 
 /// Begins to watch it. Each signal says that another look is owed.
 #[must_use]
-pub fn watch(bus: Bus) -> Service {
+pub fn service(bus: Bus) -> Service {
     // Not all of them: on Wi-Fi it tells of the strength of the signal every few seconds.
     let signals = &[
-        "interface='org.freedesktop.DBus.Properties',member='PropertiesChanged',arg0='org.freedesktop.NetworkManager.Device'",
+        "interface='org.freedesktop.DBus.Properties',member='PropertiesChanged',\
+         arg0='org.freedesktop.NetworkManager.Device'",
         "path_namespace='/org/freedesktop/NetworkManager/ActiveConnection'",
         "path='/org/freedesktop/NetworkManager'",
     ];
@@ -79,7 +80,7 @@ pub async fn look(peer: &Peer) -> Result<ManagerSight, ManagerError> {
     let Some(manager) = properties(peer, &path, MANAGER).await? else { return Ok(ManagerSight::default()) };
     let mut sight = ManagerSight { connectivity: connectivity(number(&manager, "Connectivity")), ..Default::default() };
     if value(&manager, "Startup") == Some(true) {
-        sight.readiness = Readiness::Starting;
+        sight.readiness = ManagerPhase::Starting;
     }
     for active in paths(&manager, "ActiveConnections") {
         add_connection(peer, &active, &mut sight).await?;

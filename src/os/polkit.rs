@@ -1,7 +1,7 @@
 //! polkit: whether an action is allowed for this process, whatever it is about.
 //!
-//! It lets only root pass details, such as the UUID of a drive. Anybody may ask about themselves without. The subject is
-//! our name on the bus, as it is when udisks2 asks about us.
+//! It lets only root pass details, such as the UUID of a drive. Anybody may ask about themselves without. The subject
+//! is our name on the bus, as it is when udisks2 asks about us.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
@@ -23,7 +23,7 @@ const INTERFACE: &str = "org.freedesktop.PolicyKit1.Authority";
 const NO_INTERACTION: u32 = 0;
 
 /// Asks about each of these actions. One that polkit does not know is not allowed.
-pub async fn ask(bus: &Bus, actions: impl Iterator<Item = &'static str>) -> PolkitSight {
+pub async fn permissions(bus: &Bus, actions: impl Iterator<Item = &'static str>) -> PolkitSight {
     let connection = match bus.connect(DEADLINE).await {
         Ok(connection) => connection,
         Err(error) => return PolkitSight::Absent(format!("could not {}", chain(&error))),

@@ -60,13 +60,13 @@ pub struct Probed {
 
 /// The mounts as a probe needs them.
 #[derive(Debug)]
-pub struct Surroundings<'a> {
+pub struct MountContext<'a> {
     tree: MountTree<'a>,
     mounts: BTreeMap<MountId, &'a Mount>,
     automounts: Vec<&'a Path>,
 }
 
-impl<'a> Surroundings<'a> {
+impl<'a> MountContext<'a> {
     /// The mounts of this table.
     #[must_use]
     pub fn new(mounts: &'a [Mount]) -> Self {
@@ -100,7 +100,7 @@ const SENTINEL_LIMIT: u64 = 4096;
 
 /// Looks at a volume and at the ends of syncs on it.
 #[must_use]
-pub fn probe(volume: &VolumeProbe, surroundings: &Surroundings<'_>) -> Probed {
+pub fn probe(volume: &VolumeProbe, surroundings: &MountContext<'_>) -> Probed {
     let (root, mount) = match open_root(volume, surroundings) {
         Ok(opened) => opened,
         Err(absence) => return unseen(volume, VolumeSight::Absent(absence), None),
@@ -136,7 +136,7 @@ fn unseen(volume: &VolumeProbe, sight: VolumeSight, real_root: Option<PathBuf>) 
     Probed { sight, real_root, ends: volume.ends.iter().map(|_| EndSight::Unseen).collect() }
 }
 
-fn open_root(volume: &VolumeProbe, surroundings: &Surroundings<'_>) -> Result<(OwnedFd, MountId), Absence> {
+fn open_root(volume: &VolumeProbe, surroundings: &MountContext<'_>) -> Result<(OwnedFd, MountId), Absence> {
     let path = &volume.root;
     if surroundings.is_automount(path) {
         return Err(Absence::Unreadable(path.clone(), UNMOUNTED_AUTOFS.into()));
@@ -171,7 +171,7 @@ struct Opened<'a> {
     real: Option<&'a Path>,
     mount: MountId,
     space: StatVfs,
-    surroundings: &'a Surroundings<'a>,
+    surroundings: &'a MountContext<'a>,
 }
 
 impl Opened<'_> {
@@ -276,7 +276,7 @@ fn read_sentinel(directory: BorrowedFd<'_>, name: &str) -> Result<(Option<Sentin
     let mut buffer = [0; 4097];
     let length = rustix::io::read(&file, &mut buffer).map_err(unusable)?;
     let content = buffer.get(..length).unwrap_or_default();
-    let id = sentinel::parse(content).map_err(|error| SentinelFault::Unusable(error.to_string()))?;
+    let id = sentinel::id(content).map_err(|error| SentinelFault::Unusable(error.to_string()))?;
     Ok((id, mount))
 }
 
@@ -326,7 +326,7 @@ mod tests {
         let mounts = mounts::read().unwrap();
         let end = EndProbe { sync: "documents".parse().unwrap(), subdir: subdir.parse().unwrap(), kind };
         let volume = VolumeProbe { root: root.to_owned(), drive: None, ends: vec![Arc::new(end)] };
-        let mut probed = probe(&volume, &Surroundings::new(&mounts));
+        let mut probed = probe(&volume, &MountContext::new(&mounts));
         assert_eq!(probed.ends.len(), 1);
         (probed.sight, probed.ends.remove(0))
     }

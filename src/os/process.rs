@@ -209,7 +209,8 @@ impl Running {
     }
 
     /// Listens to both streams at once until the child and all that speaks for it have ended. `wanted` is asked
-    /// whenever something is heard, the bell rings or the reminder comes. A child that does not end when asked is killed ten seconds later.
+    /// whenever something is heard, the bell rings or the reminder comes. A child that does not end when asked is
+    /// killed ten seconds later.
     pub fn listen(
         mut self,
         bell: &Bell,

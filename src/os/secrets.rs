@@ -148,7 +148,8 @@ fn from_command(command: &[String], name: &CredentialName) -> Result<Secret, Sec
     }
 }
 
-/// Whether a secret is where it should be. It is not fetched, no program is run, and nobody is asked to unlock anything.
+/// Whether a secret is where it should be. It is not fetched, no program is run, and nobody is asked to unlock
+/// anything.
 #[must_use]
 pub fn sight(provider: &CredentialProvider, name: &CredentialName) -> SecretSight {
     match provider {
@@ -190,7 +191,7 @@ fn file_sight(name: &CredentialName) -> SecretSight {
         Err(error) => return SecretSight::Missing(format!("could not {}", chain(&error))),
     };
     let shown = path.display().to_string();
-    match guards::look(&path) {
+    match guards::inspect(&path) {
         FileSight::Missing => SecretSight::Missing(format!("the file {shown} is missing")),
         FileSight::Unseen(why) => SecretSight::Missing(format!("{shown}: {why}")),
         FileSight::There(guarded) if guarded.is_readable_to_others() => {

@@ -6,11 +6,12 @@
 use std::time::Duration;
 
 use super::process::{Bell, Wanted};
-use super::ssh::{NoAnswer, Shared, SshPlace};
+use super::ssh::shared::Shared;
+use super::ssh::{NoAnswer, SshPlace};
 use crate::formats::ssh::answers;
-use crate::formats::ssh::drive::{Facts, Meant, Tool, Verb, arguments, read};
+use crate::formats::ssh::drive::{Facts, Meant, Tool, Verb, arguments, facts_in};
 use crate::formats::ssh::script::{self, Marks};
-use crate::formats::udisks::{self, Kind};
+use crate::formats::udisks::{self, Meaning};
 use crate::model::{HostFault, HostTrouble, Route};
 
 /// How long a look may take: disks that slept need some seconds.
@@ -134,7 +135,7 @@ impl ServerDrive {
         let words = arguments(meant, verb);
         let said = self.shared.ask((script::ACT, &words), &self.marks, deadline, &self.bell, || Wanted::GoOn);
         let said = said.map_err(|trouble: NoAnswer| ServerDriveError::OutOfReach(trouble.told(self.route())))?;
-        read(&said.output).ok_or_else(|| broken(self.route(), answers::shown(&said.errors)))
+        facts_in(&said.output).ok_or_else(|| broken(self.route(), answers::shown(&said.errors)))
     }
 }
 
@@ -148,12 +149,12 @@ pub fn judge(what: &'static str, complaint: &str) -> ServerDriveError {
     let (kind, words) = udisks::told(complaint);
     let words = words.to_owned();
     match kind {
-        Kind::Absent => ServerDriveError::Absent(words),
-        Kind::NotAuthorized => ServerDriveError::NotAuthorized(what, words),
-        Kind::Busy => ServerDriveError::Busy(what, words),
-        Kind::Passing => ServerDriveError::Passing(what, words),
-        Kind::Unanswered => ServerDriveError::Unanswered(what, words),
-        Kind::WrongSecret => ServerDriveError::WrongSecret,
-        Kind::Refused => ServerDriveError::Refused(what, words),
+        Meaning::Absent => ServerDriveError::Absent(words),
+        Meaning::NotAuthorized => ServerDriveError::NotAuthorized(what, words),
+        Meaning::Busy => ServerDriveError::Busy(what, words),
+        Meaning::Passing => ServerDriveError::Passing(what, words),
+        Meaning::Unanswered => ServerDriveError::Unanswered(what, words),
+        Meaning::WrongSecret => ServerDriveError::WrongSecret,
+        Meaning::Refused => ServerDriveError::Refused(what, words),
     }
 }

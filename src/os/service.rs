@@ -20,7 +20,7 @@ pub enum Word<'a> {
 }
 
 /// Tells the service manager. It may have gone away or never have been there; backups do not depend on it.
-pub fn tell(word: Word<'_>) {
+pub fn notify(word: Word<'_>) {
     let states = match word {
         Word::Ready => vec![NotifyState::Ready],
         Word::Reloading => {

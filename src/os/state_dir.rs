@@ -60,8 +60,8 @@ pub struct StateDir {
 }
 
 impl StateDir {
-    /// Makes the directory if there is none, for its owner alone, and takes its lock. One that belongs to somebody else,
-    /// or to which somebody else may write, is refused: what lies in it lets drives in and lifts holds.
+    /// Makes the directory if there is none, for its owner alone, and takes its lock. One that belongs to somebody
+    /// else, or to which somebody else may write, is refused: what lies in it lets drives in and lifts holds.
     pub fn open(path: &Path) -> Result<Self, StateDirError> {
         let created = DirBuilder::new().recursive(true).mode(0o700).create(path);
         let found = created.and_then(|()| std::fs::metadata(path));
@@ -110,7 +110,7 @@ impl StateDir {
 
 /// Fails if no daemon would start with this directory: it is not ours alone, or one works with it. Nothing is made or
 /// kept locked for that. One that is not there would be made.
-pub fn look(path: &Path) -> Result<(), StateDirError> {
+pub fn check(path: &Path) -> Result<(), StateDirError> {
     match std::fs::metadata(path) {
         Ok(found) => prove_ours(path, &found)?,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
@@ -143,7 +143,7 @@ pub fn read_ledger(path: &Path) -> Result<Ledger, StateDirError> {
         Err(ReadError::Missing) => return Ok(Ledger::default()),
         Err(error) => return Err(StateDirError::ReadLedger(file, error)),
     };
-    ledger::parse(&bytes).map_err(|error| StateDirError::BadLedger(file, error))
+    ledger::from_bytes(&bytes).map_err(|error| StateDirError::BadLedger(file, error))
 }
 
 /// Whether a directory that is not there could be made, as far as the one tells in which it, or what leads to it, would
@@ -193,7 +193,8 @@ fn take(lock: &File, how: FlockOperation) -> Result<(), rustix::io::Errno> {
 /// Replaces the ledger in one step, so that a kill leaves the old one or the new one.
 pub fn write_ledger(state_dir: &Path, ledger: &Ledger) -> Result<(), StateDirError> {
     let directory = Directory::open_root(state_dir).map_err(StateDirError::WriteLedger)?;
-    files::write_durably(&directory, LEDGER, &ledger::write(ledger), Readers::Owner).map_err(StateDirError::WriteLedger)
+    files::write_durably(&directory, LEDGER, &ledger::to_bytes(ledger), Readers::Owner)
+        .map_err(StateDirError::WriteLedger)
 }
 
 /// How much is written to see whether it can be, in bytes: as much as a ledger and a few pages of history take.
@@ -286,7 +287,7 @@ mod tests {
     fn a_look_makes_nothing_and_tells_what_keeps_a_daemon_out() {
         let root = tempfile::tempdir().unwrap();
         let path = root.path().join("a/nbkp");
-        look(&path).unwrap();
+        check(&path).unwrap();
         prove_makeable(&path).unwrap();
         assert_eq!(read_ledger(&path).unwrap(), Ledger::default());
         assert_eq!(fs::read_dir(root.path()).unwrap().count(), 0);
@@ -294,12 +295,12 @@ mod tests {
         assert_eq!(prove_makeable(&path).unwrap_err().kind(), io::ErrorKind::NotADirectory);
         fs::remove_file(root.path().join("a")).unwrap();
         let state = StateDir::open(&path).unwrap();
-        let taken = look(&path).unwrap_err().to_string();
+        let taken = check(&path).unwrap_err().to_string();
         assert!(taken.ends_with(&format!("(process {})", std::process::id())), "{taken}");
         drop(state);
-        look(&path).unwrap();
+        check(&path).unwrap();
         fs::set_permissions(&path, Permissions::from_mode(0o770)).unwrap();
-        assert!(look(&path).unwrap_err().to_string().contains("chmod go-w"));
+        assert!(check(&path).unwrap_err().to_string().contains("chmod go-w"));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::path::Path;
 use rustix::fs::{Mode, OFlags, RenameFlags, ResolveFlags, openat2};
 use rustix::io::Errno;
 
-use super::directory::{Directory, DirectoryError, Entry, Kind, Reach};
+use super::directory::{Directory, DirectoryEntry, DirectoryError, Kind, Reach};
 use super::files;
 
 /// How many entries are read before they are removed.
@@ -112,15 +112,15 @@ fn open(parent: &Directory, name: &OsStr) -> Result<Directory, DirectoryError> {
     }
 }
 
-fn kind(directory: &Directory, entry: &Entry) -> Result<Kind, DirectoryError> {
+fn kind(directory: &Directory, entry: &DirectoryEntry) -> Result<Kind, DirectoryError> {
     match entry.kind {
         Some(kind) => Ok(kind),
         None => directory.kind_of(&entry.name),
     }
 }
 
-/// Makes the kernel forget the content of all files below a directory, so that it is read from the device the next time.
-/// What cannot be opened is passed over: nobody reads that next time either.
+/// Makes the kernel forget the content of all files below a directory, so that it is read from the device the next
+/// time. What cannot be opened is passed over: nobody reads that next time either.
 pub fn forget_content(directory: &Directory) -> Result<(), DirectoryError> {
     forget_to(directory, COUNTED)
 }

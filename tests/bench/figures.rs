@@ -1,4 +1,5 @@
-//! The figures that the program is to reach, taken side by side with the bare commands; `tests/bench/run.sh` prints them.
+//! The figures that the program is to reach, taken side by side with the bare commands; `tests/bench/run.sh` prints
+//! them.
 //!
 //! They depend on the machine and on who else uses it, so no test asserts them.
 

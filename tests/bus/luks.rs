@@ -1,5 +1,5 @@
-//! A served udisks2 with one LUKS container, which is what this kernel cannot have: it lacks device-mapper. What is in the
-//! container is another device, mounted and unmounted in earnest.
+//! A served udisks2 with one LUKS container, which is what this kernel cannot have: it lacks device-mapper. What is in
+//! the container is another device, mounted and unmounted in earnest.
 
 use std::collections::HashMap;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -31,8 +31,8 @@ pub struct Luks {
 }
 
 impl Luks {
-    /// Serves a container on a device, opened by this passphrase, with another device in it. `lsblk` shows what a kernel
-    /// with device-mapper would.
+    /// Serves a container on a device, opened by this passphrase, with another device in it. `lsblk` shows what a
+    /// kernel with device-mapper would.
     pub fn serve(container: &Path, clear: &Path, passphrase: &str) -> Self {
         show_what_is_in_it(container, clear);
         let (hear, heard) = sync_channel(16);
@@ -95,8 +95,8 @@ impl Luks {
     }
 }
 
-/// Puts an `lsblk` in front of the real one that tells of what is in the container, while it is open, and of nothing there
-/// otherwise.
+/// Puts an `lsblk` in front of the real one that tells of what is in the container, while it is open, and of nothing
+/// there otherwise.
 fn show_what_is_in_it(container: &Path, clear: &Path) {
     let (container, clear) = (container.display(), clear.display());
     std::fs::copy("/usr/bin/lsblk", "/run/lsblk").unwrap();

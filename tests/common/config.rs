@@ -29,7 +29,8 @@ impl Config {
     /// With a sync from `laptop:NAME` to `VOLUME:NAME`; `more` are further lines of it.
     pub fn sync(self, name: &str, volume: &str, snapshots: &str, more: &str) -> Self {
         self.also(&format!(
-            "[syncs.{name}]\nsource = \"laptop:{name}\"\ndestination = \"{volume}:{name}\"\nsnapshots = \"{snapshots}\"\n{more}"
+            "[syncs.{name}]\nsource = \"laptop:{name}\"\ndestination = \"{volume}:{name}\"\n\
+             snapshots = \"{snapshots}\"\n{more}"
         ))
     }
 

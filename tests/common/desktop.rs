@@ -28,8 +28,10 @@ impl SessionBus {
         let socket = runtime.join("bus");
         let config = runtime.join("bus.conf");
         let text = format!(
-            "<busconfig><type>session</type><listen>unix:path={}</listen><auth>EXTERNAL</auth><policy context=\"default\">\
-             <allow user=\"*\"/><allow own=\"*\"/><allow send_destination=\"*\" eavesdrop=\"true\"/><allow eavesdrop=\"true\"/>\
+            "<busconfig><type>session</type><listen>unix:path={}</listen><auth>EXTERNAL</auth><policy \
+             context=\"default\">\
+             <allow user=\"*\"/><allow own=\"*\"/><allow send_destination=\"*\" eavesdrop=\"true\"/><allow \
+             eavesdrop=\"true\"/>\
              </policy></busconfig>",
             socket.display()
         );

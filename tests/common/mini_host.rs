@@ -87,8 +87,8 @@ impl MiniHost {
         Server::new(&self.root, name, u8::try_from(self.next() + 1).unwrap())
     }
 
-    /// A drive of which half the free space is rotten: it takes data and loses it later, without a word to who wrote it.
-    /// What keeps the filesystem itself alive (journal, inodes, directories) lies on firm ground.
+    /// A drive of which half the free space is rotten: it takes data and loses it later, without a word to who wrote
+    /// it. What keeps the filesystem itself alive (journal, inodes, directories) lies on firm ground.
     pub fn drive_with_rot(&self, label: &str) -> Drive {
         let ground = self.root.join("ground");
         std::fs::create_dir(&ground).unwrap();

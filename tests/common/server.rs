@@ -21,7 +21,8 @@ pub struct Server {
 }
 
 impl Server {
-    /// Puts a server into the network, switched on. Its cable is plugged in; the address of this end is for [`Self::join`].
+    /// Puts a server into the network, switched on. Its cable is plugged in; the address of this end is for
+    /// [`Self::join`].
     pub fn new(place: &Path, name: &str, number: u8) -> Self {
         let ground = place.join(format!("server-{name}"));
         std::fs::create_dir_all(ground.join("volume")).unwrap();

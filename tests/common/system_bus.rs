@@ -24,8 +24,10 @@ impl SystemBus {
     pub fn start() -> Self {
         std::fs::create_dir_all("/run/dbus").unwrap();
         let text = format!(
-            "<busconfig><type>system</type><listen>unix:path={SOCKET}</listen><auth>EXTERNAL</auth><policy context=\"default\">\
-             <allow user=\"*\"/><allow own=\"*\"/><allow send_destination=\"*\" eavesdrop=\"true\"/><allow eavesdrop=\"true\"/>\
+            "<busconfig><type>system</type><listen>unix:path={SOCKET}</listen><auth>EXTERNAL</auth><policy \
+             context=\"default\">\
+             <allow user=\"*\"/><allow own=\"*\"/><allow send_destination=\"*\" eavesdrop=\"true\"/><allow \
+             eavesdrop=\"true\"/>\
              <allow send_type=\"method_call\"/></policy></busconfig>"
         );
         std::fs::write("/run/dbus/bus.conf", text).unwrap();

@@ -1,5 +1,5 @@
-//! Drives that are opened and closed, on mini hosts with their real neighbours: udisksd, polkitd, gnome-keyring; and served
-//! ones for what these cannot do here.
+//! Drives that are opened and closed, on mini hosts with their real neighbours: udisksd, polkitd, gnome-keyring; and
+//! served ones for what these cannot do here.
 #![expect(clippy::disallowed_methods, reason = "tests start programs, read the environment and watch the time")]
 
 // The gates make clippy know that all of this is test code.

@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use nbkp::formats::ssh::drive::{Deed, Facts, Life, Meant, Medium, State, Tool, Verb, arguments, read};
+use nbkp::formats::ssh::drive::{DriveDeed, Facts, Life, Meant, Medium, State, Tool, Verb, arguments, facts_in};
 use nbkp::formats::ssh::script::{ACT, Answer, UNLOCK, answer, text};
 
 use rustix::mount::{MountFlags, mount};
@@ -25,7 +25,7 @@ fn act(shell: &[&str], meant: &Meant, verb: Verb) -> Facts {
     child.stdin.take().unwrap().write_all(&text(ACT, &arguments(meant, verb))).unwrap();
     let output = child.wait_with_output().unwrap().stdout;
     let Answer::Whole(0, said) = answer(&output) else { panic!("{shell:?}: {}", String::from_utf8_lossy(&output)) };
-    read(&said).unwrap_or_else(|| panic!("{shell:?}: {}", String::from_utf8_lossy(&said)))
+    facts_in(&said).unwrap_or_else(|| panic!("{shell:?}: {}", String::from_utf8_lossy(&said)))
 }
 
 /// Unlocks a container as the helper does.
@@ -36,7 +36,7 @@ fn unlock(shell: &[&str], meant: &Meant, passphrase: &str) -> Facts {
     let mut child = child.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     child.stdin.take().unwrap().write_all(passphrase.as_bytes()).unwrap();
     let output = child.wait_with_output().unwrap().stdout;
-    read(&output).unwrap_or_else(|| panic!("{shell:?}: {}", String::from_utf8_lossy(&output)))
+    facts_in(&output).unwrap_or_else(|| panic!("{shell:?}: {}", String::from_utf8_lossy(&output)))
 }
 
 fn stick() -> (tempfile::TempDir, Stick, Meant) {
@@ -102,8 +102,12 @@ fn a_mount_point_may_have_any_name() {
             assert_eq!(users.iter().map(|user| user.pid).collect::<Vec<_>>(), [std::process::id()], "{shell:?}");
             drop(inside);
             let closed = act(shell, &any, Verb::Unmount);
-            assert_eq!((closed.state, closed.deed, closed.unflushed), (State::Closed, Deed::Done, None), "{shell:?}");
-            assert_eq!(act(shell, &any, Verb::Unmount).deed, Deed::Undone, "it is so already");
+            assert_eq!(
+                (closed.state, closed.deed, closed.unflushed),
+                (State::Closed, DriveDeed::Done, None),
+                "{shell:?}"
+            );
+            assert_eq!(act(shell, &any, Verb::Unmount).deed, DriveDeed::Undone, "it is so already");
         }
     });
 }
@@ -162,9 +166,8 @@ fn what_cannot_be_written_any_more_is_not_unmounted_as_if_it_could() {
         let (_place, _stick, any) = stick();
         act(SHELLS[0], &any, Verb::Mount);
         // A `sync` that fails as that of a drive that was pulled out.
-        sh(
-            "printf '#!/bin/sh\\necho sync: error syncing: Input/output error >&2\\nexit 1\\n' >/run/sync && chmod 755 /run/sync",
-        );
+        sh("printf '#!/bin/sh\\necho sync: error syncing: Input/output error >&2\\nexit 1\\n' >/run/sync && chmod \
+             755 /run/sync");
         sh("mount --bind /run/sync /usr/bin/sync");
         for shell in SHELLS {
             // That of busybox is its own.

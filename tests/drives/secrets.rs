@@ -351,7 +351,8 @@ fn a_keyring_is_heard_when_it_comes_and_when_it_changes() {
 
 // --- nobody else learns it ---------------------------------------------------------------------------------------
 
-/// The files of `/proc` in which a process shows itself, and all that is written anywhere in `/run`, that hold the canary.
+/// The files of `/proc` in which a process shows itself, and all that is written anywhere in `/run`, that hold the
+/// canary.
 fn leaks(but: &[&str]) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir("/proc").unwrap().filter_map(Result::ok) {

@@ -6,8 +6,8 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use nbkp::model::{Container, DrivePlace, HeldBy, Holder, Trial};
-use nbkp::os::directory::Done;
+use nbkp::model::{ContainerSight, DrivePlace, HeldBy, Holder, Trial};
+use nbkp::os::directory::ChangeMade;
 use nbkp::os::holders;
 use nbkp::os::machine;
 use nbkp::os::udisks::trial::crypto_plugin;
@@ -53,16 +53,16 @@ fn a_drive_is_mounted_and_let_go() {
             // It is asked for at once: udisks hears of it later than we do.
             let device = number(&stick.plug());
             let ours = Udisks::connect().unwrap();
-            assert_eq!(ours.mount(device).unwrap(), Done::Changed, "{mkfs}");
-            assert_eq!(ours.mount(device).unwrap(), Done::AlreadySo);
+            assert_eq!(ours.mount(device).unwrap(), ChangeMade::Changed, "{mkfs}");
+            assert_eq!(ours.mount(device).unwrap(), ChangeMade::AlreadySo);
             assert!(sh("cat /proc/self/mountinfo").contains(point(&ours, device).to_str().unwrap()));
             let facts = ours.facts(device).unwrap();
             assert_eq!((facts.is_locked(), facts.is_unlocked(), facts.power), (false, false, Power::Stays));
             // There is nothing to lock, and nothing that could be powered off.
-            assert_eq!(ours.lock(device).unwrap(), Done::AlreadySo);
-            assert_eq!(ours.unmount(device).unwrap(), Done::Changed);
-            assert_eq!(ours.unmount(device).unwrap(), Done::AlreadySo);
-            assert_eq!(ours.power_off(device).unwrap(), Done::AlreadySo);
+            assert_eq!(ours.lock(device).unwrap(), ChangeMade::AlreadySo);
+            assert_eq!(ours.unmount(device).unwrap(), ChangeMade::Changed);
+            assert_eq!(ours.unmount(device).unwrap(), ChangeMade::AlreadySo);
+            assert_eq!(ours.power_off(device).unwrap(), ChangeMade::AlreadySo);
             assert_eq!(ours.facts(device).unwrap().mount_points().len(), 0);
             let ours_is_in = machine::device_state(device);
             stick.pull();
@@ -85,9 +85,9 @@ fn what_others_mounted_is_already_so() {
         let ours = Udisks::connect().unwrap();
         sh(&format!("mkdir /run/by-hand && mount {} /run/by-hand", node.display()));
         eventually("udisks sees it", || (!ours.facts(device).unwrap().mount_points().is_empty()).then_some(()));
-        assert_eq!(ours.mount(device).unwrap(), Done::AlreadySo);
+        assert_eq!(ours.mount(device).unwrap(), ChangeMade::AlreadySo);
         assert_eq!(point(&ours, device), Path::new("/run/by-hand"));
-        assert_eq!(ours.unmount(device).unwrap(), Done::Changed);
+        assert_eq!(ours.unmount(device).unwrap(), ChangeMade::Changed);
         // The desktop wants the same at the same time: whoever comes second finds it so.
         for _ in 0..8 {
             let theirs = desktop("mount", &node);
@@ -113,7 +113,7 @@ fn one_that_is_in_use_stays() {
         let refused = ours.unmount(device).unwrap_err();
         assert!(matches!(refused, UdisksError::Busy(..)), "{refused}");
         drop(open);
-        assert_eq!(ours.unmount(device).unwrap(), Done::Changed);
+        assert_eq!(ours.unmount(device).unwrap(), ChangeMade::Changed);
     });
 }
 
@@ -128,7 +128,7 @@ fn fstab_says_where() {
         std::fs::write(&fstab, entry).unwrap();
         sh(&format!("mkdir /run/from-fstab && mount --bind {} /etc/fstab", fstab.display()));
         let ours = Udisks::connect().unwrap();
-        assert_eq!(ours.mount(number(&node)).unwrap(), Done::Changed);
+        assert_eq!(ours.mount(number(&node)).unwrap(), ChangeMade::Changed);
         assert_eq!(point(&ours, number(&node)), Path::new("/run/from-fstab"));
         ours.unmount(number(&node)).unwrap();
     });
@@ -170,7 +170,7 @@ fn it_is_asked_whether_it_would_mount_and_mounts_nothing() {
         let seen = eventually("udisks knows the container", || {
             ours.examine(device).ok().filter(|seen| seen.container.is_some())
         });
-        let plugin = if crypto_plugin().is_some() { Container::Read } else { Container::Unread };
+        let plugin = if crypto_plugin().is_some() { ContainerSight::Read } else { ContainerSight::Unread };
         assert_eq!((seen.trial, seen.container), (Trial::Locked, Some(plugin)));
     });
 }

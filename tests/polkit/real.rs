@@ -149,7 +149,8 @@ fn an_ordinary_user_may_mount_the_configured_drive_and_nothing_else() {
         let (_ours, node, uuid) = drive("ours");
         let (_other, other_node, other_uuid) = drive("other");
         configure(&format!(
-            "[volumes.usb]\ndrive = \"{uuid}\"\nmount = true\npassphrase = \"usb\"\n[volumes.other]\ndrive = \"{other_uuid}\"\n"
+            "[volumes.usb]\ndrive = \"{uuid}\"\nmount = true\npassphrase = \"usb\"\n[volumes.other]\n\
+             drive = \"{other_uuid}\"\n"
         ));
         // A process of the user, whose session is that of nobody.
         let mut process = Command::new("setpriv")
@@ -214,9 +215,8 @@ fn what_is_printed_is_for_programs_too() {
         assert!(sh(&format!("{as_root} --json")).contains(r#"{"user":"root","uuids":[],"actions":[],"rule":"""#));
 
         // Names that are no plain words are not written into a program that root runs.
-        sh(
-            r"sed -i 's/^wren:/DOMAIN\\wren:/' /etc/passwd || sed 's/^wren:/DOMAIN\\wren:/' /run/passwd > /run/p && cat /run/p > /etc/passwd",
-        );
+        sh(r"sed -i 's/^wren:/DOMAIN\\wren:/' /etc/passwd ||
+            sed 's/^wren:/DOMAIN\\wren:/' /run/passwd > /run/p && cat /run/p > /etc/passwd");
         configure(&format!("[volumes.usb]\ndrive = \"{uuid}\"\nmount = true\n"));
         let refused =
             attempt(&format!("{USER} {} --config /run/home/config.toml drives polkit", env!("CARGO_BIN_EXE_nbkpctl")));

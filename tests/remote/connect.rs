@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use nbkp::formats::ssh::script::Marks;
 use nbkp::model::{HostFault, HostTrouble, Route};
 use nbkp::os::process::{Bell, Wanted};
-use nbkp::os::ssh::{NoAnswer, Said, Shared, SshPlace, ask};
+use nbkp::os::ssh::shared::Shared;
+use nbkp::os::ssh::{NoAnswer, Said, SshPlace, ask};
 
 use super::needs_root;
 use super::sshd::{Sshd, eventually};

@@ -11,7 +11,7 @@ use nbkp::backup::job::{Job, JobEnd, Layout, LocalEnd, RemoteEnd};
 use nbkp::backup::news::WorkerNews;
 use nbkp::daemon::outlets::worker::{self, Worker};
 use nbkp::model::{
-    Access, BatteryRule, Conditions, Every, Guard, Hooks, Keep, MeteredRule, Place, Progress, Route, RsyncOptions,
+    Access, BatteryRule, Conditions, Every, Guard, Hooks, MeteredRule, Place, Progress, Retention, Route, RsyncOptions,
     RsyncSettings, RunId, RunReport, SnapshotKind, Step, Sync, Trigger,
 };
 use nbkp::os::clock;
@@ -194,7 +194,7 @@ fn job(source: JobEnd, destination: JobEnd, snapshots: SnapshotKind) -> Job {
             destination: place("nas", "copies"),
             enabled: true,
             snapshots,
-            keep: Keep::All,
+            keep: Retention::All,
             every: Every::Appearance,
             max_age: None,
             after: [].into(),

@@ -6,7 +6,7 @@ use crate::ground::{At, Drive, Ground, here, names, remote};
 use crate::needs_root;
 use crate::sshd::{Sshd, sh};
 use nbkp::backup::job::{JobEnd, Layout};
-use nbkp::model::{Conclusion, Guard, Keep, KeepRules, SnapshotKind};
+use nbkp::model::{Conclusion, Guard, KeepRules, Retention, SnapshotKind};
 
 const WAYS: [(At, At); 3] = [(At::Here, At::Server), (At::Server, At::Here), (At::Server, At::Server)];
 
@@ -73,7 +73,7 @@ fn keep_snapshots(ground: &mut Ground, shown: &dyn Fn(&Ground, &str) -> std::pat
     assert_eq!(hidden, Vec::<String>::new());
     assert_eq!(names(&ground.destination.join(".nbkp")), own_files(&ground.job.destination));
     // Nothing of a local run is missing: one made here goes on with what was made there.
-    ground.job.sync.keep = Keep::Rules(KeepRules { last: 1, ..KeepRules::default() });
+    ground.job.sync.keep = Retention::Rules(KeepRules { last: 1, ..KeepRules::default() });
     let last = ground.run();
     assert_eq!((&last.conclusion, &last.warnings), (&Conclusion::Ok, &Vec::new()), "{last:?}");
     assert_eq!(ground.snapshots(), [last.snapshot.unwrap().to_string()]);

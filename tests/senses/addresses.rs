@@ -106,9 +106,8 @@ fn the_gateway_is_known_by_its_hardware_address() {
             assert_eq!(sight.gateways.into_iter().collect::<Vec<_>>(), ["52:54:00:00:00:02"]);
 
             // A second way out counts as well.
-            sh(
-                "ip -6 addr add 2001:db8::1/64 dev v0 nodad && ip netns exec peer ip -6 addr add 2001:db8::9/64 dev far-v0 nodad",
-            );
+            sh("ip -6 addr add 2001:db8::1/64 dev v0 nodad && ip netns exec peer ip -6 addr add 2001:db8::9/64 dev \
+                 far-v0 nodad");
             sh("ip netns exec peer ip link set far-v0 address 52:54:00:00:00:03");
             sh("ip -6 route add default via 2001:db8::9");
             let sight = addresses::look().await.unwrap();
@@ -192,9 +191,8 @@ fn a_storm_is_few_looks_and_the_last_change_is_seen() {
         other_machine();
         plug_cable("d0");
         // As fast as it goes: 5,000 addresses come and go, and one stays.
-        sh(
-            "for i in $(seq 5000); do a=10.$((i / 250 % 200)).$((i % 250)).1/32; echo addr add $a dev d0; echo addr del $a dev d0; done > /run/storm",
-        );
+        sh("for i in $(seq 5000); do a=10.$((i / 250 % 200)).$((i % 250)).1/32; echo addr add $a dev d0; echo addr \
+             del $a dev d0; done > /run/storm");
         sh("echo addr add 192.0.2.1/24 dev d0 >> /run/storm");
         block_on(async {
             let mut ear = Ear::open().unwrap();

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use nbkp::os::bus::{Absence, Bus, Service, Standing, Watched};
+use nbkp::os::bus::{Bus, NotRunning, Presence, Service, Watched};
 
 use crate::ground::{BUS, PrivateBus, block_on, host_with, on_bus, soon};
 
@@ -16,14 +16,14 @@ fn watched() -> Watched {
 }
 
 /// How it stands, in a word.
-async fn stands(service: &mut Service, wanted: &str) -> Standing {
-    let so = |standing: &Standing| {
+async fn stands(service: &mut Service, wanted: &str) -> Presence {
+    let so = |standing: &Presence| {
         let word = match standing {
-            Standing::Unknown => "unknown",
-            Standing::Here(_) => "here",
-            Standing::Absent(Absence::Unknown) => "unheard of",
-            Standing::Absent(Absence::Startable) => "startable",
-            Standing::NoBus(_) => "no bus",
+            Presence::Unknown => "unknown",
+            Presence::Here(_) => "here",
+            Presence::Absent(NotRunning::Unknown) => "unheard of",
+            Presence::Absent(NotRunning::Startable) => "startable",
+            Presence::NoBus(_) => "no bus",
         };
         word == wanted
     };
@@ -44,7 +44,7 @@ fn a_service_comes_speaks_and_goes() {
             for _ in 0..2 {
                 let other = on_bus().await;
                 other.request_name(NAME).await.unwrap();
-                let Standing::Here(peer) = stands(&mut service, "here").await else { panic!() };
+                let Presence::Here(peer) = stands(&mut service, "here").await else { panic!() };
                 assert_eq!(Some(&peer.owner), other.unique_name());
                 happen(&other).await;
                 let signal = soon("its signal", service.signals.recv()).await.unwrap();
@@ -69,7 +69,7 @@ fn nothing_is_started_by_watching() {
             stands(&mut service, "startable").await;
             let other = on_bus().await;
             other.request_name(NAME).await.unwrap();
-            let Standing::Here(peer) = stands(&mut service, "here").await else { panic!() };
+            let Presence::Here(peer) = stands(&mut service, "here").await else { panic!() };
             other.release_name(NAME).await.unwrap();
             stands(&mut service, "startable").await;
             other.close().await.unwrap();
@@ -87,7 +87,7 @@ fn a_bus_that_dies_is_found_again() {
     host_with(PROGRAMS, "bus::a_bus_that_dies_is_found_again", || {
         block_on(async {
             let mut service = watched().watch();
-            let Standing::NoBus(why) = stands(&mut service, "no bus").await else { panic!() };
+            let Presence::NoBus(why) = stands(&mut service, "no bus").await else { panic!() };
             assert!(why.starts_with("reach the message bus: ") && why.contains("No such file"), "{why}");
             let mut bus = PrivateBus::start();
             for _ in 0..2 {
@@ -113,14 +113,14 @@ fn a_bus_that_stands_still_holds_nobody() {
             let mut service = watched().watch();
             let other = on_bus().await;
             other.request_name(NAME).await.unwrap();
-            let Standing::Here(peer) = stands(&mut service, "here").await else { panic!() };
+            let Presence::Here(peer) = stands(&mut service, "here").await else { panic!() };
             bus.signal("STOP");
             let started = Instant::now();
             let call = peer.connection.call_method(Some(peer.owner.as_str()), "/", None::<&str>, "Ping", &());
             assert!(soon("an answer or none", call).await.is_err());
             assert!(started.elapsed() < Duration::from_secs(3), "{:?}", started.elapsed());
             let mut late = watched().watch();
-            let Standing::NoBus(why) = stands(&mut late, "no bus").await else { panic!() };
+            let Presence::NoBus(why) = stands(&mut late, "no bus").await else { panic!() };
             assert_eq!(why, "reach the message bus: it does not answer");
             bus.signal("CONT");
             stands(&mut late, "here").await;
@@ -138,7 +138,7 @@ fn a_storm_of_signals_stops_neither_calls_nor_grows() {
             let mut service = watched().watch();
             let other = on_bus().await;
             other.request_name(NAME).await.unwrap();
-            let Standing::Here(peer) = stands(&mut service, "here").await else { panic!() };
+            let Presence::Here(peer) = stands(&mut service, "here").await else { panic!() };
             for _ in 0..5_000 {
                 happen(&other).await;
             }

@@ -63,7 +63,8 @@ pub const BUS: &str = "unix:path=/run/bus";
 impl PrivateBus {
     pub fn start() -> Self {
         let configuration = format!(
-            "<busconfig><type>system</type><listen>{BUS}</listen><auth>EXTERNAL</auth><servicedir>/run/services</servicedir>\
+            "<busconfig><type>system</type><listen>{BUS}</listen><auth>EXTERNAL</auth>\
+             <servicedir>/run/services</servicedir>\
              <policy context=\"default\"><allow user=\"*\"/><allow own=\"*\"/><allow send_type=\"method_call\"/>\
              <allow send_destination=\"*\" eavesdrop=\"false\"/><allow receive_sender=\"*\"/></policy></busconfig>"
         );

@@ -6,7 +6,7 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use nbkp::model::{Locks, PowerSight};
-use nbkp::os::bus::{Bus, Standing};
+use nbkp::os::bus::{Bus, Presence};
 use nbkp::os::logind::{self, HeldOff};
 
 use crate::ground::{BUS, CURIOUS, PrivateBus, Rig, block_on, host_with, other_machine, plug_cable, soon};
@@ -22,7 +22,8 @@ impl Daemon {
     fn start(program: &str, name: &str) -> Self {
         let child = Command::new(program).env("DBUS_SYSTEM_BUS_ADDRESS", BUS).spawn().unwrap();
         let ask = format!(
-            "dbus-send --bus={BUS} --print-reply=literal --dest=org.freedesktop.DBus / org.freedesktop.DBus.GetNameOwner string:{name}"
+            "dbus-send --bus={BUS} --print-reply=literal --dest=org.freedesktop.DBus / \
+             org.freedesktop.DBus.GetNameOwner string:{name}"
         );
         eventually(name, || Command::new("sh").args(["-c", &ask]).output().unwrap().status.success().then_some(()));
         Self(child)
@@ -51,14 +52,15 @@ fn the_real_logind_gives_its_locks() {
         let bus = PrivateBus::start();
         let login = Daemon::logind();
         block_on(async {
-            let mut service = logind::watch(Bus::At(BUS.into()));
-            let here = service.standing.wait_for(|standing| matches!(standing, Standing::Here(_)));
-            let Standing::Here(peer) = soon("it is there", here).await.unwrap().clone() else { panic!() };
+            let mut service = logind::service(Bus::At(BUS.into()));
+            let here = service.standing.wait_for(|standing| matches!(standing, Presence::Here(_)));
+            let Presence::Here(peer) = soon("it is there", here).await.unwrap().clone() else { panic!() };
             assert_eq!(logind::last_turn(&peer).await.unwrap(), logind::Turn::ToWake);
             let permit = logind::inhibit(&peer, HeldOff::Sleep).await.unwrap();
             let vigil = logind::inhibit(&peer, HeldOff::Idleness).await.unwrap();
             let list = format!(
-                "dbus-send --bus={BUS} --print-reply --dest=org.freedesktop.login1 /org/freedesktop/login1 org.freedesktop.login1.Manager.ListInhibitors"
+                "dbus-send --bus={BUS} --print-reply --dest=org.freedesktop.login1 /org/freedesktop/login1 \
+                 org.freedesktop.login1.Manager.ListInhibitors"
             );
             let listed = sh(&list);
             for word in ["\"sleep\"", "\"Nomad Backup\"", "\"delay\"", "\"idle\"", "\"block\""] {

@@ -76,7 +76,8 @@ fn tried(arguments: &str) -> bool {
 
 pub fn add_dock() -> String {
     nmcli(
-        "connection add type ethernet con-name Dock ifname v0 autoconnect no ipv4.method manual ipv4.addresses 192.0.2.1/24 ipv6.method disabled",
+        "connection add type ethernet con-name Dock ifname v0 autoconnect no ipv4.method manual ipv4.addresses \
+         192.0.2.1/24 ipv6.method disabled",
     );
     nmcli("-g connection.uuid connection show Dock")
 }

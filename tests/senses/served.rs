@@ -19,7 +19,7 @@ use crate::ground::{
 use crate::mini::eventually;
 use nbkp::daemon::messages::sensed::{Activity, Sleep};
 use nbkp::model::{Connectivity, Lingering, Locks, Metered, PowerSight};
-use nbkp::os::bus::{Bus, Standing, standing};
+use nbkp::os::bus::{Bus, Presence, standing};
 use nbkp::os::{logind, network_manager};
 
 const PROGRAMS: &[&str] = &["dbus-daemon"];
@@ -30,7 +30,8 @@ fn path(path: &str) -> OwnedObjectPath {
     ObjectPath::try_from(path.to_owned()).unwrap().into()
 }
 
-// --- NetworkManager ---------------------------------------------------------------------------------------------------
+// --- NetworkManager
+// ---------------------------------------------------------------------------------------------------
 
 struct Manager {
     /// How often it was asked.
@@ -215,9 +216,9 @@ fn a_wifi_whose_name_is_no_text_harms_nobody() {
         let bus = PrivateBus::start();
         block_on(async {
             let _served = wifi(b"caf\xe9\xff\x00", 4).await;
-            let mut service = network_manager::watch(Bus::At(BUS.into()));
-            let here = service.standing.wait_for(|standing| matches!(standing, Standing::Here(_)));
-            let Standing::Here(peer) = soon("it is there", here).await.unwrap().clone() else { panic!() };
+            let mut service = network_manager::service(Bus::At(BUS.into()));
+            let here = service.standing.wait_for(|standing| matches!(standing, Presence::Here(_)));
+            let Presence::Here(peer) = soon("it is there", here).await.unwrap().clone() else { panic!() };
             let sight = network_manager::look(&peer).await.unwrap();
             assert_eq!(sight.ssids.into_iter().collect::<Vec<_>>(), ["caf\u{fffd}\u{fffd}\0"]);
         });
@@ -294,7 +295,8 @@ fn a_flickering_wifi_wakes_nobody() {
     });
 }
 
-// --- logind -----------------------------------------------------------------------------------------------------------
+// --- logind
+// -----------------------------------------------------------------------------------------------------------
 
 /// It hands out locks, and gives the other end of each to the test; if the test does not take them, it refuses.
 struct Login {
@@ -373,9 +375,9 @@ fn locks_are_tried_and_given_back_and_lingering_is_told() {
         block_on(async {
             let bus = || Bus::At(BUS.into());
             let asked = || standing(bus(), "org.freedesktop.login1", Duration::from_secs(5));
-            assert!(matches!(asked().await, Standing::Absent(_)));
+            assert!(matches!(asked().await, Presence::Absent(_)));
             let (served, mut locks) = login().await;
-            let Standing::Here(peer) = asked().await else { panic!("logind is there") };
+            let Presence::Here(peer) = asked().await else { panic!("logind is there") };
             assert_eq!(logind::try_locks(&peer).await, Locks { sleep: Ok(()), idle: Ok(()) });
             for words in [("sleep ", " delay"), ("idle ", " block")] {
                 let (asked, lock) = soon("a lock", locks.recv()).await.unwrap();
@@ -394,7 +396,7 @@ fn locks_are_tried_and_given_back_and_lingering_is_told() {
             assert!(sleep.unwrap_err().contains("not for you") && idle.is_err());
             let nowhere =
                 standing(Bus::At(format!("unix:path={NOWHERE}")), "org.example", Duration::from_secs(5)).await;
-            assert!(matches!(nowhere, Standing::NoBus(_)), "{nowhere:?}");
+            assert!(matches!(nowhere, Presence::NoBus(_)), "{nowhere:?}");
         });
     });
 }
@@ -520,7 +522,8 @@ fn the_machine_is_kept_awake_while_it_is_wanted() {
     });
 }
 
-// --- UPower -----------------------------------------------------------------------------------------------------------
+// --- UPower
+// -----------------------------------------------------------------------------------------------------------
 
 struct Upower {
     on_battery: bool,

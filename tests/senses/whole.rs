@@ -92,9 +92,8 @@ fn ten_thousand_addresses_are_a_few_sights() {
     host("whole::ten_thousand_addresses_are_a_few_sights", || {
         other_machine();
         plug_cable("v0");
-        sh(
-            "for i in $(seq 5000); do a=10.$((i / 250 % 200)).$((i % 250)).1/32; echo addr add $a dev v0; echo addr del $a dev v0; done > /run/storm",
-        );
+        sh("for i in $(seq 5000); do a=10.$((i / 250 % 200)).$((i % 250)).1/32; echo addr add $a dev v0; echo addr \
+             del $a dev v0; done > /run/storm");
         sh("echo addr add 192.0.2.1/24 dev v0 >> /run/storm");
         block_on(async {
             let mut rig = Rig::start(CONTENT, Path::new(NOWHERE));

@@ -54,7 +54,8 @@ pub fn changed_starts_what_became_possible(host: &MiniHost) {
 }
 
 pub fn mistakes_are_told_all_at_once(host: &MiniHost) {
-    let text = "[volumes.laptop]\npath = \"~\"\n\n[syncs.documents]\nsource = \"latpop:a\"\ndestination = \"laptop:b\"\n\
+    let text = "[volumes.laptop]\npath = \"~\"\n\n[syncs.documents]\nsource = \"latpop:a\"\n\
+                destination = \"laptop:b\"\n\
                 every = \"1 fortnight\"\nsnapshot = \"btrfs\"\n";
     host.configure_with(text);
     let file = host.config_file();

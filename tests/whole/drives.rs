@@ -92,7 +92,8 @@ pub fn in_use_it_is_not_called_safe(host: &MiniHost) {
     let (_bus, _udisks) = (system_bus(), udisks());
     host.source("documents").fill(5);
     let mut usb = host.drive("usb", Ext4).prepared_for("documents");
-    let hook = "hooks = { before = [\"touch\", \"/run/copying\"], after = [\"sh\", \"-c\", \"until test -e /run/go-on; do sleep 0.05; done\"] }";
+    let hook = "hooks = { before = [\"touch\", \"/run/copying\"], after = [\"sh\", \"-c\", \"until test -e \
+                /run/go-on; do sleep 0.05; done\"] }";
     host.configure(&opened(host, &usb, "unmount").sync("documents", "usb", "hard-link", hook));
     let daemon = host.start();
     usb.attach();

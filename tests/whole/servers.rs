@@ -43,8 +43,8 @@ pub fn is_copied_when_the_network_is_joined(host: &MiniHost) {
     assert!(leftovers().is_empty(), "{:?}", leftovers());
 }
 
-/// The processes of ssh on this machine. Those that have ended and that nobody has taken leave of do not count: there is no
-/// init here to do it.
+/// The processes of ssh on this machine. Those that have ended and that nobody has taken leave of do not count: there
+/// is no init here to do it.
 fn leftovers() -> Vec<String> {
     let listed = attempt("ps", &[&"-C", &"ssh", &"-o", &"stat=,args="]);
     let text = String::from_utf8_lossy(&listed.stdout).into_owned();

@@ -67,7 +67,8 @@ pub fn unmounted_is_not_empty(host: &MiniHost) {
     // The disk is mounted at a directory below the home directory; unmounted, an empty directory stays.
     let point = host.home().join("disk");
     std::fs::create_dir(&point).unwrap();
-    let sync = "[syncs.photos]\nsource = \"laptop:disk/photos\"\ndestination = \"usb:photos\"\nguard = { max-delete = \"off\" }";
+    let sync = "[syncs.photos]\nsource = \"laptop:disk/photos\"\ndestination = \"usb:photos\"\n\
+                guard = { max-delete = \"off\" }";
     host.configure(&host.config().drive(&usb).also(sync));
     disk.attach();
     run("mount", &[&disk.device(), &point]);

@@ -3,7 +3,7 @@
 use std::fs;
 use std::time::Duration;
 
-use nbkp::model::{Conclusion, Keep, KeepRules, SnapshotKind};
+use nbkp::model::{Conclusion, KeepRules, Retention, SnapshotKind};
 
 use crate::kills::{Tree, check, tree};
 use crate::rig::{Drive, Ground, begin, end, finish, run, sh};
@@ -24,7 +24,7 @@ fn cut(mkfs: &str, megabytes: u32, kind: SnapshotKind) {
     sh(&format!("truncate -s {megabytes}M {0}; {mkfs} {0} >/dev/null 2>&1", image.display()));
     let drive = Drive::mounted(image.clone(), root, place);
     let mut ground = Ground::on(&drive, kind);
-    ground.job.sync.keep = Keep::Rules(KeepRules { last: 2, ..KeepRules::default() });
+    ground.job.sync.keep = Retention::Rules(KeepRules { last: 2, ..KeepRules::default() });
     sh(&format!("sync -f {}", drive.root.display()));
     let mut trees: Vec<Tree> = Vec::new();
     for round in 0..cuts() {

@@ -73,7 +73,11 @@ fn links_on_the_way_and_in_our_places_are_not_followed() {
     symlink("real", &ground.destination).unwrap();
     let report = ground.run();
     assert!(
-        matches!(&report.conclusion, Conclusion::Skipped(all) if matches!(all.first(), Some(Obstacle::DirectoryMissing { end: End::Destination, .. }))),
+        matches!(
+            &report.conclusion,
+            Conclusion::Skipped(all)
+                if matches!(all.first(), Some(Obstacle::DirectoryMissing { end: End::Destination, .. }))
+        ),
         "{report:?}"
     );
     assert_eq!(names(victim.path()), [".trash-x", "kept"]);
@@ -108,7 +112,10 @@ fn one_writer_keeps_the_other_out() {
     until_copied(&mut news, 1);
     let report = ground.run();
     assert!(
-        matches!(&report.conclusion, Conclusion::Skipped(all) if matches!(all.as_slice(), [Obstacle::LockTaken { .. }])),
+        matches!(
+            &report.conclusion,
+            Conclusion::Skipped(all) if matches!(all.as_slice(), [Obstacle::LockTaken { .. }])
+        ),
         "{report:?}"
     );
     assert_eq!(finish(news).conclusion, Conclusion::Ok);
@@ -155,7 +162,10 @@ fn a_mount_below_the_source_that_goes_away_is_noticed() {
     sh(&format!("umount -l {}", photos.display()));
     let report = finish(news);
     assert!(
-        matches!(&report.conclusion, Conclusion::Interrupted(Interruption::SourceLost(what)) if what.contains("photos")),
+        matches!(
+            &report.conclusion,
+            Conclusion::Interrupted(Interruption::SourceLost(what)) if what.contains("photos")
+        ),
         "{report:?}"
     );
     assert!(ground.snapshots().is_empty());
@@ -205,7 +215,10 @@ fn writes_that_were_lost_show_in_the_flush_alone() {
         ground.job.sync.hooks.before = Some(hook(&format!("truncate -s 0 {image}; losetup -c {device}")));
         let report = ground.run();
         assert!(
-            matches!(&report.conclusion, Conclusion::Failed(failure) if failure.kind == FailureKind::Io && failure.at == Step::Flush),
+            matches!(
+                &report.conclusion,
+                Conclusion::Failed(failure) if failure.kind == FailureKind::Io && failure.at == Step::Flush
+            ),
             "{kind:?}: {report:?}"
         );
         assert_eq!((report.snapshot, fs::read_link(ground.latest()).ok()), (None, latest));
@@ -248,7 +261,10 @@ fn a_chain_reads_the_newest_snapshot_and_nothing_half_done() {
     fs::write(first.destination.join(".nbkp-src"), "").unwrap();
     let early = run(second.job.clone());
     assert!(
-        matches!(&early.conclusion, Conclusion::Skipped(all) if matches!(all.as_slice(), [Obstacle::NoSnapshotYet { .. }])),
+        matches!(
+            &early.conclusion,
+            Conclusion::Skipped(all) if matches!(all.as_slice(), [Obstacle::NoSnapshotYet { .. }])
+        ),
         "{early:?}"
     );
     assert_eq!(first.run().conclusion, Conclusion::Ok);
@@ -259,12 +275,17 @@ fn a_chain_reads_the_newest_snapshot_and_nothing_half_done() {
     symlink("/etc", first.latest()).unwrap();
     let hostile = run(second.job.clone());
     assert!(
-        matches!(&hostile.conclusion, Conclusion::Skipped(all) if matches!(all.as_slice(), [Obstacle::DirectoryMissing { .. }])),
+        matches!(
+            &hostile.conclusion,
+            Conclusion::Skipped(all) if matches!(all.as_slice(), [Obstacle::DirectoryMissing { .. }])
+        ),
         "{hostile:?}"
     );
-    assert!(
-        !matches!(hostile.conclusion, Conclusion::Skipped(all) if matches!(all.first(), Some(Obstacle::Sentinel { fault: SentinelFault::Missing, .. })))
-    );
+    assert!(!matches!(
+        hostile.conclusion,
+        Conclusion::Skipped(all)
+            if matches!(all.first(), Some(Obstacle::Sentinel { fault: SentinelFault::Missing, .. }))
+    ));
 }
 
 // Without a journal, and with its blocks written before the files that hold them are, it loses content in silence.
@@ -343,7 +364,10 @@ fn a_drive_mounted_inside_the_other_end_is_neither_copied_into_itself_nor_delete
     let report = ground.run();
     sh(&format!("umount -l {}", below.display()));
     assert!(
-        matches!(&report.conclusion, Conclusion::Skipped(all) if matches!(all.as_slice(), [Obstacle::DirectoryMissing { .. }])),
+        matches!(
+            &report.conclusion,
+            Conclusion::Skipped(all) if matches!(all.as_slice(), [Obstacle::DirectoryMissing { .. }])
+        ),
         "{report:?}"
     );
     assert!(drive.root.join("files/only").exists());

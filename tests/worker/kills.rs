@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use nbkp::model::{Conclusion, Keep, KeepRules, Obstacle, SnapshotKind};
+use nbkp::model::{Conclusion, KeepRules, Obstacle, Retention, SnapshotKind};
 use nbkp::os::clock;
 
 use crate::rig::{Drive, Ground, job, local_of, names, run, sh};
@@ -27,7 +27,7 @@ fn child() {
         _ => SnapshotKind::None,
     };
     let mut job = job(Path::new(from), Path::new(to), kind);
-    job.sync.keep = Keep::Rules(KeepRules { last: 1, ..KeepRules::default() });
+    job.sync.keep = Retention::Rules(KeepRules { last: 1, ..KeepRules::default() });
     let report = run(job);
     println!("REPORT {} {:?} {:?}", report.conclusion.outcome(), report.conclusion, report.warnings);
 }
@@ -136,7 +136,7 @@ fn kill_everywhere(drive: &Drive, kind: SnapshotKind) {
 /// The next run ends well, as soon as an rsync that outlived its parent has let go of the lock.
 fn mend(ground: &Ground, what: &str) {
     let mut job = ground.job.clone();
-    job.sync.keep = Keep::Rules(KeepRules { last: 1, ..KeepRules::default() });
+    job.sync.keep = Retention::Rules(KeepRules { last: 1, ..KeepRules::default() });
     let deadline = clock::boot().after(Duration::from_secs(30));
     while clock::boot() < deadline {
         let report = run(job.clone());

@@ -7,7 +7,7 @@ use crate::rig::{Ground, begin, finish, names, sh, until_copied};
 use nbkp::backup::errands::preview::{Change, preview};
 use nbkp::backup::snapshots::prune::{PruneError, prune_at, victims};
 use nbkp::backup::snapshots::shelf::snapshots_at;
-use nbkp::model::{Conclusion, Interruption, Keep, KeepRules, SnapshotKind, Standing};
+use nbkp::model::{Conclusion, Interruption, KeepRules, Retention, SnapshotKind, Standing};
 use nbkp::os::directory::Directory;
 use nbkp::os::ssh::SshPlace;
 
@@ -88,7 +88,7 @@ fn a_shrunken_source_is_held_and_approved() {
 #[test]
 fn snapshots_are_pruned_by_the_rules_and_the_rest_is_left_alone() {
     let mut ground = Ground::new(SnapshotKind::HardLink);
-    ground.job.sync.keep = Keep::Rules(KeepRules { last: 2, ..KeepRules::default() });
+    ground.job.sync.keep = Retention::Rules(KeepRules { last: 2, ..KeepRules::default() });
     fs::create_dir_all(ground.destination.join("snapshots/lost+found")).unwrap();
     fs::create_dir(ground.destination.join("snapshots/2199-01-01T00:00:00.000Z")).unwrap();
     let mut made = Vec::new();
@@ -205,7 +205,7 @@ fn an_errand_prunes_under_the_lock() {
         assert_eq!(ground.run().conclusion, Conclusion::Ok);
     }
     let destination = Directory::open_root(&ground.destination).unwrap();
-    let keep = Keep::Rules(KeepRules { last: 1, ..KeepRules::default() });
+    let keep = Retention::Rules(KeepRules { last: 1, ..KeepRules::default() });
     let victims = victims(&snapshots_at(&destination).unwrap(), keep, &nbkp::os::clock::now());
     assert_eq!(victims.len(), 2);
     let taken = std::fs::File::open(ground.destination.join(".nbkp/lock")).unwrap();

@@ -21,7 +21,7 @@ fn a_mirror_follows_its_source_and_keeps_our_own_names() {
     assert_eq!(names(&ground.destination), [".nbkp", ".nbkp-dst", "c", "sub"]);
     assert_eq!(names(&ground.destination.join(".nbkp")), ["lock", "log.jsonl"]);
     let log = fs::read(ground.destination.join(".nbkp/log.jsonl")).unwrap();
-    assert_eq!(nbkp::formats::log::parse(&log).len(), 2);
+    assert_eq!(nbkp::formats::log::records(&log).len(), 2);
     assert!(second.warnings.is_empty(), "{:?}", second.warnings);
 }
 
@@ -211,7 +211,8 @@ fn a_copy_with_gaps_that_cannot_be_told_from_a_whole_one_displaces_none() {
     let whole = ground.snapshots();
     // It can be read, and nobody but root may add to it.
     sh(&format!(
-        "echo 22 > {place}/from/files/closed; chmod 000 {place}/from/files/closed; chown 0:0 {place}/to/copies/.nbkp/log.jsonl"
+        "echo 22 > {place}/from/files/closed; chmod 000 {place}/from/files/closed; chown 0:0 \
+         {place}/to/copies/.nbkp/log.jsonl"
     ));
     let second = crate::kills::run_as_nobody(&ground);
     assert!(second.starts_with("failed") && second.contains("log.jsonl"), "{second}");

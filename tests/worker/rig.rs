@@ -10,7 +10,7 @@ use nbkp::backup::job::{DriveProof, Job, JobEnd, Layout, LocalEnd};
 use nbkp::backup::news::WorkerNews;
 use nbkp::daemon::outlets::worker::{self, Worker};
 use nbkp::model::{
-    Access, BatteryRule, Conditions, Every, Guard, HookCommand, Hooks, Keep, MeteredRule, Place, Progress,
+    Access, BatteryRule, Conditions, Every, Guard, HookCommand, Hooks, MeteredRule, Place, Progress, Retention,
     RsyncOptions, RsyncSettings, RunId, RunReport, SnapshotKind, Step, Sync, Trigger,
 };
 use nbkp::os::directory::Directory;
@@ -228,7 +228,7 @@ pub fn job(from: &Path, to: &Path, snapshots: SnapshotKind) -> Job {
             destination: place("usb", "copies"),
             enabled: true,
             snapshots,
-            keep: Keep::All,
+            keep: Retention::All,
             every: Every::Appearance,
             max_age: None,
             after: [].into(),

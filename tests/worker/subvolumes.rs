@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use nbkp::model::{Conclusion, Keep, KeepRules, Obstacle, SnapshotKind};
+use nbkp::model::{Conclusion, KeepRules, Obstacle, Retention, SnapshotKind};
 
 use crate::rig::{Drive, Ground, local, names, sh};
 
@@ -14,7 +14,7 @@ fn snapshots_are_read_only_complete_and_pruned() {
     let drive = Drive::btrfs();
     let mut ground = Ground::on(&drive, SnapshotKind::Btrfs);
     local(&mut ground.job.destination).drive = Some(drive.proof());
-    ground.job.sync.keep = Keep::Rules(KeepRules { last: 2, ..KeepRules::default() });
+    ground.job.sync.keep = Retention::Rules(KeepRules { last: 2, ..KeepRules::default() });
     let mut made = Vec::new();
     for content in ["1", "22", "333"] {
         ground.write("sub/a", content);

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crate::backup::copy::plan::CopyPlan;
 use crate::backup::place::way::Way;
-use crate::formats::rsync::arguments::{Call, Effect, Passage, arguments};
+use crate::formats::rsync::arguments::{CopyMode, Passage, RsyncCall, arguments};
 use crate::formats::ssh::arguments::SHARED_HOST;
 use crate::formats::ssh::script;
 use crate::model::Sync;
@@ -31,7 +31,7 @@ pub(crate) struct Copying<'a> {
 pub(crate) fn launch(
     copying: &Copying<'_>,
     plan: &CopyPlan,
-    effect: Effect,
+    effect: CopyMode,
 ) -> std::io::Result<(Launch, Option<Passed>)> {
     let source = copying.way.source().map(Passed::new).transpose()?;
     let remote = OsString::from(format!("{SHARED_HOST}:./"));
@@ -66,14 +66,20 @@ pub(crate) fn launch(
 pub(crate) fn shown(
     copying: &Copying<'_>,
     plan: &CopyPlan,
-    effect: Effect,
+    effect: CopyMode,
     source: &OsStr,
     destination: &OsStr,
 ) -> Vec<OsString> {
     between(copying, plan, (effect, Passage::None), source, destination)
 }
 
-fn words(copying: &Copying<'_>, plan: &CopyPlan, effect: Effect, source: &OsStr, destination: &OsStr) -> Vec<OsString> {
+fn words(
+    copying: &Copying<'_>,
+    plan: &CopyPlan,
+    effect: CopyMode,
+    source: &OsStr,
+    destination: &OsStr,
+) -> Vec<OsString> {
     let through = match &copying.way {
         Way::Here(..) | Way::There(_) => None,
         Way::Push(_, far) | Way::Pull(far, _) => Some((far.server.remote_shell(), far.server.rsync_path(&far.words))),
@@ -88,11 +94,11 @@ fn words(copying: &Copying<'_>, plan: &CopyPlan, effect: Effect, source: &OsStr,
 fn between(
     copying: &Copying<'_>,
     plan: &CopyPlan,
-    (effect, passage): (Effect, Passage<'_>),
+    (effect, passage): (CopyMode, Passage<'_>),
     source: &OsStr,
     destination: &OsStr,
 ) -> Vec<OsString> {
-    arguments(&Call {
+    arguments(&RsyncCall {
         passage,
         settings: &copying.sync.rsync,
         filters: &copying.sync.filters,

@@ -11,11 +11,11 @@ use crate::backup::place::way::Way;
 use crate::backup::session::failure::refused;
 use crate::backup::session::stop::Stops;
 use crate::decide::guard::{self, Deletions};
-use crate::decide::judge::{self, Verdict};
-use crate::formats::rsync::arguments::Effect;
+use crate::decide::judge::{self, CopyVerdict};
+use crate::formats::rsync::arguments::CopyMode;
 use crate::formats::rsync::complaints::Listener;
 use crate::formats::rsync::exit;
-use crate::formats::rsync::output::{Lines, Said, Tally, said};
+use crate::formats::rsync::output::{Lines, OutputLine, Tally, said};
 use crate::model::{Complaints, Conclusion, End, FailureKind, Figures, Interruption, Mount, Step, TransferEnd};
 use crate::os::directory::Directory;
 use crate::os::mounts;
@@ -45,14 +45,14 @@ pub(crate) fn copy(
     figures: &mut Figures,
 ) -> Result<Copied, Conclusion> {
     let submounts = copying.way.source().map(Submounts::below);
-    let hear = &mut |said: &Said| {
-        if let Said::Progress(progress) = said {
+    let hear = &mut |said: &OutputLine| {
+        if let OutputLine::Progress(progress) = said {
             telling.progress(*progress);
         }
     };
     let first = match plan.restraint {
-        Restraint::CopyFirst => Effect::Copy(Some(0)),
-        Restraint::NewDirectory => Effect::Copy(None),
+        Restraint::CopyFirst => CopyMode::Copy(Some(0)),
+        Restraint::NewDirectory => CopyMode::Copy(None),
     };
     let pass = call(copying, plan, first, stops, hear)?;
     add(figures, &pass);
@@ -63,7 +63,7 @@ pub(crate) fn copy(
     still_there(submounts.as_ref(), copying)?;
     if plan.restraint == Restraint::CopyFirst && (pass.complaints.withheld > 0 || pass.complaints.in_the_way > 0) {
         let limit = allowed(copying, plan, &pass, stops, hear)?;
-        let second = call(copying, plan, Effect::Copy(limit), stops, hear)?;
+        let second = call(copying, plan, CopyMode::Copy(limit), stops, hear)?;
         add(figures, &second);
         if second.complaints.withheld > 0 {
             // The source lost more between the two calls.
@@ -84,7 +84,7 @@ fn allowed(
     plan: &CopyPlan,
     pass: &Pass,
     stops: &mut Stops,
-    hear: &mut dyn FnMut(&Said),
+    hear: &mut dyn FnMut(&OutputLine),
 ) -> Result<Option<u64>, Conclusion> {
     let guard = copying.sync.guard;
     let seen =
@@ -95,7 +95,7 @@ fn allowed(
     if guard::hold(guard, high, copying.approved).is_none() {
         return Ok(limit(high));
     }
-    let told = call(copying, plan, Effect::Tell, stops, hear)?;
+    let told = call(copying, plan, CopyMode::Tell, stops, hear)?;
     worth(copying, &told, &mut Copied::default())?;
     let exact = seen(told.tally.deleted_items);
     match guard::hold(guard, exact, copying.approved) {
@@ -160,11 +160,11 @@ pub(crate) enum Good {
 /// Judges a call; one that does not count says how the run ends.
 pub(crate) fn judged(way: &Way<'_>, pass: &Pass) -> Result<Good, Conclusion> {
     Err(match judge::verdict(pass.end, &pass.complaints, way.distance()) {
-        Verdict::Good(remarks) => return Ok(Good::Whole(remarks)),
-        Verdict::Partial(missing) => return Ok(Good::Partial(missing)),
-        Verdict::SourceLost(what) => Conclusion::Interrupted(Interruption::SourceLost(what)),
-        Verdict::Disconnected(what) => Conclusion::Interrupted(Interruption::Network(what)),
-        Verdict::Refused(why) => {
+        CopyVerdict::Good(remarks) => return Ok(Good::Whole(remarks)),
+        CopyVerdict::Partial(missing) => return Ok(Good::Partial(missing)),
+        CopyVerdict::SourceLost(what) => Conclusion::Interrupted(Interruption::SourceLost(what)),
+        CopyVerdict::Disconnected(what) => Conclusion::Interrupted(Interruption::Network(what)),
+        CopyVerdict::Refused(why) => {
             let (host, reading) = match way {
                 Way::Pull(far, _) => (far.server.host(), End::Source),
                 Way::Push(_, far) | Way::There(far) => (far.server.host(), End::Destination),
@@ -172,8 +172,8 @@ pub(crate) fn judged(way: &Way<'_>, pass: &Pass) -> Result<Good, Conclusion> {
             };
             refused(host, &why, reading)
         }
-        Verdict::Stopped => failure(Step::Copy, FailureKind::Resource, "rsync was stopped by another program"),
-        Verdict::Failed(kind, detail) => failure(Step::Copy, kind, detail),
+        CopyVerdict::Stopped => failure(Step::Copy, FailureKind::Resource, "rsync was stopped by another program"),
+        CopyVerdict::Failed(kind, detail) => failure(Step::Copy, kind, detail),
     })
 }
 
@@ -188,9 +188,9 @@ pub(crate) struct Pass {
 pub(crate) fn call(
     copying: &Copying<'_>,
     plan: &CopyPlan,
-    effect: Effect,
+    effect: CopyMode,
     stops: &mut Stops,
-    hear: &mut dyn FnMut(&Said),
+    hear: &mut dyn FnMut(&OutputLine),
 ) -> Result<Pass, Conclusion> {
     stops.check()?;
     let starting =

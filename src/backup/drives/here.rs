@@ -10,9 +10,9 @@ use crate::backup::drives::{ANOTHER, Changes, PAUSE, UNTIL_BUSY};
 use crate::decide::presence::{DrivePresence, MountTree, sight_of_drive};
 use crate::model::{Closed, Held, HeldAt, Holder, Left, Mounting, OpeningTrouble, Undo, WhenDone};
 use crate::os::causes::chain;
-use crate::os::directory::{Directory, Done};
+use crate::os::directory::{ChangeMade, Directory};
 use crate::os::machine::{self, DeviceState};
-use crate::os::udisks::{Facts, Power, Udisks, UdisksError};
+use crate::os::udisks::{Power, Udisks, UdisksError, VolumeFacts};
 use crate::os::{clock, disks, holders, mounts};
 
 /// How long what was mounted may take to be seen here: udev looks at what was unlocked, too.
@@ -50,7 +50,7 @@ pub(crate) fn open(
 }
 
 /// What an opening will have changed.
-fn undo(facts: &Facts) -> Undo {
+fn undo(facts: &VolumeFacts) -> Undo {
     match (facts.is_locked(), facts.mount_points().is_empty()) {
         (true, _) => Undo::Lock,
         (false, true) => Undo::Unmount,
@@ -192,7 +192,7 @@ fn still_in_use(filesystem: &holders::Filesystem) -> Option<Vec<Holder>> {
 
 /// Tries for a while what others may be in the way of; if they stay, tells who they are.
 fn patiently(
-    act: impl Fn() -> Result<Done, UdisksError>,
+    act: impl Fn() -> Result<ChangeMade, UdisksError>,
     who: impl Fn() -> Vec<Holder>,
 ) -> Result<Option<Vec<Holder>>, UdisksError> {
     let begun = clock::boot();

@@ -15,7 +15,7 @@ use crate::backup::drives::order::{Closer, Closing, ClosingSite, DriveNews, Driv
 use crate::formats::ssh::drive::Meant;
 use crate::model::{Held, HeldAt, Left, OpeningTrouble, Undo};
 use crate::os::causes::chain;
-use crate::os::directory::Done;
+use crate::os::directory::ChangeMade;
 use crate::os::held;
 use crate::os::ssh::SshPlace;
 
@@ -48,7 +48,7 @@ fn open(opening: &Opening, state_dir: &Path, ssh: &SshPlace) -> Result<(), Openi
 }
 
 fn close(closing: &Closing, state_dir: &Path, ssh: &SshPlace) -> (Left, Closer) {
-    let held = match held::read(state_dir, &closing.volume) {
+    let held = match held::find(state_dir, &closing.volume) {
         Ok(held) => held,
         Err(error) => return (Left::Stuck(format!("could not {}", chain(&error))), Closer::Us),
     };
@@ -98,10 +98,12 @@ impl<'a> Changes<'a> {
 
     /// Writes down what was changed. What others mounted at the same moment is theirs, unless it was us who unlocked it;
     /// and what a person asked for is the person's.
-    fn settle(&mut self, mounted: Done) {
+    fn settle(&mut self, mounted: ChangeMade) {
         let volume = &self.held.volume;
         let forgotten = match (self.sake, self.held.undo, mounted) {
-            (Sake::Person, ..) | (Sake::Runs, Undo::Unmount, Done::AlreadySo) => held::forget(self.state_dir, volume),
+            (Sake::Person, ..) | (Sake::Runs, Undo::Unmount, ChangeMade::AlreadySo) => {
+                held::forget(self.state_dir, volume)
+            }
             (Sake::Runs, Undo::Nothing | Undo::Unmount | Undo::Lock, _) => Ok(()),
         };
         if let Err(error) = forgotten {

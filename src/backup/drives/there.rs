@@ -7,13 +7,13 @@ use std::time::Duration;
 use crate::backup::drives::order::{Closer, Closing, Opening};
 use crate::backup::drives::unlock::{self, Container};
 use crate::backup::drives::{ANOTHER, Changes, PAUSE, UNTIL_BUSY};
-use crate::formats::ssh::drive::{Deed, Facts, Life, Meant, Medium, Role, State, Tool};
+use crate::formats::ssh::drive::{DriveDeed, Encryption, Facts, Life, Meant, Medium, State, Tool};
 use crate::formats::ssh::script::Marks;
 use crate::model::{
     Closed, DriveUuid, Held, HeldAt, Holder, Left, Mounting, OpeningTrouble, Route, ServerKey, Undo, VolumeName,
     WhenDone,
 };
-use crate::os::directory::Done;
+use crate::os::directory::ChangeMade;
 use crate::os::server_drive::{ServerDrive, ServerDriveError};
 use crate::os::ssh::{self, SshPlace};
 use crate::os::{clock, machine};
@@ -82,7 +82,7 @@ fn opened_by_us(opening: &Opening, facts: &Facts, connection: &ServerDrive) -> R
         (State::Ambiguous, ..) => other("several devices there carry its UUID"),
         (State::Other, ..) => other(ANOTHER),
         (State::Locked, _, None) => other("it is locked, and the configuration has no `passphrase`"),
-        (State::Closed | State::Open(_), Role::Plain, Some(_)) => {
+        (State::Closed | State::Open(_), Encryption::Plain, Some(_)) => {
             other("it is not encrypted, though it has a `passphrase`")
         }
         (State::Locked, _, Some(_)) | (State::Closed | State::Open(_), ..) => facts
@@ -101,10 +101,10 @@ fn undo(state: &State) -> Undo {
     }
 }
 
-fn mount(connection: &ServerDrive, meant: &Meant) -> Result<Done, ServerDriveError> {
+fn mount(connection: &ServerDrive, meant: &Meant) -> Result<ChangeMade, ServerDriveError> {
     let begun = clock::boot();
     let mut facts = connection.look(meant)?;
-    let mut done = Done::AlreadySo;
+    let mut done = ChangeMade::AlreadySo;
     loop {
         if let State::Open(_) = facts.state {
             return Ok(done);
@@ -112,8 +112,8 @@ fn mount(connection: &ServerDrive, meant: &Meant) -> Result<Done, ServerDriveErr
         let late = clock::boot().since(begun) > UNTIL_SEEN;
         facts = match connection.mount(meant) {
             Ok(facts) => {
-                if facts.deed == Deed::Done {
-                    done = Done::Changed;
+                if facts.deed == DriveDeed::Done {
+                    done = ChangeMade::Changed;
                 }
                 facts
             }
@@ -121,7 +121,7 @@ fn mount(connection: &ServerDrive, meant: &Meant) -> Result<Done, ServerDriveErr
             Err(ServerDriveError::Passing(..)) if !late => connection.look(meant)?,
             // What was asked may go on, and is ours.
             Err(ServerDriveError::Unanswered(..)) if !late => {
-                done = Done::Changed;
+                done = ChangeMade::Changed;
                 connection.look(meant)?
             }
             Err(error) => return Err(error),
@@ -201,13 +201,13 @@ impl Work<'_> {
                 State::Closed | State::Other => match self.still_in_use(meant)? {
                     Err(holders) => return Ok(Left::InUse(holders)),
                     Ok(seen) if !is_unmounted(&seen.state) => Ok(seen),
-                    Ok(seen) if !locks || seen.role == Role::Plain => return Ok(self.left(meant, seen)),
+                    Ok(seen) if !locks || seen.role == Encryption::Plain => return Ok(self.left(meant, seen)),
                     Ok(_) if is_late => {
                         return Err(ServerDriveError::Passing("lock it", "it is open again and again".into()));
                     }
                     Ok(_) => match self.patiently(meant, |connection| connection.lock(meant))? {
                         // Named by what was in it, it is to be seen no more.
-                        Ok(seen) if seen.state == State::Unplugged && seen.deed == Deed::Done => {
+                        Ok(seen) if seen.state == State::Unplugged && seen.deed == DriveDeed::Done => {
                             return Ok(self.left(meant, seen));
                         }
                         locked => locked,
@@ -235,7 +235,7 @@ impl Work<'_> {
     fn power_off(&self, meant: &Meant) -> Closed {
         let volume = &self.closing.volume;
         match self.connection.power_off(meant) {
-            Ok(facts) if facts.deed == Deed::Done => return Closed::PoweredOff,
+            Ok(facts) if facts.deed == DriveDeed::Done => return Closed::PoweredOff,
             Ok(_) => {
                 tracing::info!(nbkp.volume = %volume, "drive `{volume}` is closed, and not powered off: it is not seen");
             }
@@ -353,7 +353,7 @@ mod tests {
         let meant = |medium| Meant { uuid: uuid.clone(), container: None, medium };
         let facts = |state: &str, boot: &str, seq: &str| {
             let answer = format!("state {state}\nnode /dev/sdb1\npoint /mnt\nboot {boot}\nseq {seq}\n");
-            drive::read(answer.as_bytes()).unwrap()
+            drive::facts_in(answer.as_bytes()).unwrap()
         };
         let opened = meant(Some(medium));
         assert!(!is_gone(&opened, Undo::Lock, &facts("open", "b", "9")));

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use crate::formats::ssh::drive::{self, Meant, State};
 use crate::formats::ssh::script;
-use crate::formats::trouble as line;
+use crate::formats::trouble::{from_line, to_line};
 use crate::model::{BootTime, CredentialName, CredentialProvider, OpeningTrouble};
 use crate::os::causes::chain;
 use crate::os::process::{self, Bell, Launch, Leftovers, Stream, Wanted};
@@ -139,7 +139,7 @@ pub(crate) fn by_helper(
     let bell = Bell::new().map_err(|cause| other(cause.to_string()))?;
     let running = process::start(launch, None).map_err(|error| other(chain(&error)))?;
     let ended = running.listen(&bell, heard, || Wanted::GoOn).map_err(|error| other(chain(&error)))?;
-    line::read(&String::from_utf8_lossy(&said), name).unwrap_or_else(|| {
+    from_line(&String::from_utf8_lossy(&said), name).unwrap_or_else(|| {
         Err(other(format!("the helper ended with {ended:?}: {}", String::from_utf8_lossy(&complained).trim())))
     })
 }
@@ -172,7 +172,7 @@ fn help(request: UnlockRequest) -> std::io::Result<()> {
         RecvTimeoutError::Disconnected => Err(OpeningTrouble::Other("unlock it: the helper broke".into())),
     });
     let mut output = std::io::stdout();
-    output.write_all(line::write(&result).as_bytes())?;
+    output.write_all(to_line(&result).as_bytes())?;
     output.flush()
 }
 
@@ -212,7 +212,7 @@ fn unlock_there(meant: &Meant, way: &[OsString], secret: &Secret, end: BootTime)
             }
         })
     })?;
-    let facts = drive::read(&said.output).ok_or_else(|| unanswered("the answer makes no sense"))?;
+    let facts = drive::facts_in(&said.output).ok_or_else(|| unanswered("the answer makes no sense"))?;
     match facts.why {
         // It is open, whatever was said: somebody else may have done it at this moment.
         Some(why) if facts.state == State::Locked => Err(match secret.text() {

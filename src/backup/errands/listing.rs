@@ -8,11 +8,11 @@ use crate::backup::errands::{Prospect, sentence};
 use crate::backup::job::RemoteEnd;
 use crate::backup::snapshots::prune::{PruneError, Victim, prune_at, victims};
 use crate::backup::snapshots::shelf::snapshots_at;
-use crate::decide::retention::{self, Candidate, Verdict};
+use crate::decide::retention::{self, Candidate, Fate};
 use crate::formats::sentinel;
 use crate::formats::text::obstacle_sentences;
 use crate::formats::wire::{PrunedSnapshot, SnapshotEntry};
-use crate::model::{Conclusion, End, Keep, Obstacle, PresentVolume, Pruning, SnapshotKind, Standing, VolumeSight};
+use crate::model::{Conclusion, End, Obstacle, PresentVolume, Pruning, Retention, SnapshotKind, Standing, VolumeSight};
 use crate::os::causes::chain;
 use crate::os::confine::confine_writes;
 use crate::os::directory::{Directory, DirectoryError, Reach};
@@ -41,8 +41,8 @@ fn entries(prospect: &Prospect, finished: &[Candidate], path: impl Fn(&str) -> S
     let entry = |decision: &retention::Decision| {
         let name = decision.name.to_string();
         let keep = match &decision.verdict {
-            Verdict::Keep(reasons) => reasons.iter().map(|reason| (*reason).into()).collect(),
-            Verdict::Prune(_) => Vec::new(),
+            Fate::Keep(reasons) => reasons.iter().map(|reason| (*reason).into()).collect(),
+            Fate::Prune(_) => Vec::new(),
         };
         let standing = finished.iter().find(|snapshot| snapshot.name == decision.name).map(|found| found.standing);
         SnapshotEntry {
@@ -88,7 +88,7 @@ fn prove(opened: &Opened<'_>) -> Result<(), String> {
     };
     let id = |place: &Directory, name| {
         let read = files::read_small(place, name, sentinel::LIMIT);
-        read.ok().and_then(|bytes| sentinel::parse(&bytes).ok()).ok_or_else(another)
+        read.ok().and_then(|bytes| sentinel::id(&bytes).ok()).ok_or_else(another)
     };
     let same_mount = root.identity().map_err(|error| told(&error))?.mount == present.mount;
     let same_medium = present.disk_seq.is_none() || medium.is_none() || medium == present.disk_seq;
@@ -100,7 +100,7 @@ fn prove(opened: &Opened<'_>) -> Result<(), String> {
 
 /// Deletes the snapshots that no rule wants, or only tells which they are. Also returns what could not be done.
 pub(crate) fn prune(prospect: &Prospect, pruning: Pruning, ssh: &SshPlace) -> (Vec<PrunedSnapshot>, Vec<String>) {
-    if prospect.sync.snapshots == SnapshotKind::None || prospect.sync.keep == Keep::All {
+    if prospect.sync.snapshots == SnapshotKind::None || prospect.sync.keep == Retention::All {
         return (Vec::new(), Vec::new());
     }
     if let Some(server) = &prospect.destination_server {
@@ -261,7 +261,7 @@ mod tests {
             disk_seq: None,
             hardware: None,
             device: None,
-            id: sentinel::parse(b"id = \"0f5e1d2c\"\n").unwrap(),
+            id: sentinel::id(b"id = \"0f5e1d2c\"\n").unwrap(),
         };
         (place, present)
     }

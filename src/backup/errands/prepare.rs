@@ -11,7 +11,7 @@ use crate::formats::wire::PreparedSync;
 use crate::model::{Absence, End, Obstacle, Place, SentinelId, SnapshotKind, VolumeSight};
 use crate::os::btrfs::{self, Role};
 use crate::os::causes::chain;
-use crate::os::directory::{Directory, DirectoryError, Done, Kind, Reach};
+use crate::os::directory::{ChangeMade, Directory, DirectoryError, Kind, Reach};
 use crate::os::files::{self, ReadError, Readers};
 use crate::os::ssh::SshPlace;
 
@@ -127,7 +127,7 @@ fn descend(root: &Directory, subdir: &Path, end: End, report: &mut PreparedSync)
     };
     let mut directory = root.open_below(Path::new(""), reach).map_err(|error| told(&error))?;
     for name in subdir {
-        if directory.create_directory(name, 0o755).map_err(|error| told(&error))? == Done::Changed {
+        if directory.create_directory(name, 0o755).map_err(|error| told(&error))? == ChangeMade::Changed {
             report.made.push(format!("the directory {}", directory.path_of(name).display()));
         }
         directory = directory.open_below(Path::new(name), reach).map_err(|error| told(&error))?;
@@ -217,12 +217,12 @@ fn make_staging(directory: &Directory, report: &mut PreparedSync) -> Result<(), 
 fn make_sentinel(directory: &Directory, name: &str, report: &mut PreparedSync) -> Result<(), String> {
     let path = directory.path_of(name).display().to_string();
     match files::read_small(directory, name, sentinel::LIMIT) {
-        Ok(bytes) => match sentinel::parse(&bytes) {
+        Ok(bytes) => match sentinel::id(&bytes) {
             Ok(_) => report.already.push(path),
             Err(error) => return Err(format!("{path}: {error}; remove it if it is not yours, and try again")),
         },
         Err(ReadError::Missing) => {
-            files::write_durably(directory, name, sentinel::write(&new_id()).as_bytes(), Readers::All)
+            files::write_durably(directory, name, sentinel::content(&new_id()).as_bytes(), Readers::All)
                 .map_err(|error| told(&error))?;
             report.made.push(format!("the sentinel {path}"));
         }

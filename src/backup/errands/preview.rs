@@ -18,8 +18,8 @@ use crate::backup::run::rsync_here;
 use crate::backup::session::stop::{self, Stops};
 use crate::backup::snapshots::shelf::Shelf;
 use crate::decide::guard::{self, Deletions};
-use crate::formats::rsync::arguments::{Effect, Manner, Unfinished, slash};
-use crate::formats::rsync::output::{Item, Said};
+use crate::formats::rsync::arguments::{CopyMode, Manner, Unfinished, slash};
+use crate::formats::rsync::output::{Item, OutputLine};
 use crate::model::{Conclusion, FailureKind, Figures, HoldReason, SnapshotKind, Step};
 use crate::os::causes::chain;
 use crate::os::directory::{Directory, Reach};
@@ -109,20 +109,24 @@ fn told(
     };
     let plan = plan::plan(manner, Granularity::Fine, Earlier::Nothing);
     let (mut changes, mut unlisted) = (Vec::new(), 0_u64);
-    let mut hear = |said: &Said| {
+    let mut hear = |said: &OutputLine| {
         let change = match said {
-            Said::Deleted(name) => Change::Delete(name.clone()),
-            Said::Changed(item) => Change::Copy(item.clone()),
-            Said::Progress(_) | Said::KeptDirectory | Said::Statistic(..) | Said::Entries(..) | Said::Nothing => return,
+            OutputLine::Deleted(name) => Change::Delete(name.clone()),
+            OutputLine::Changed(item) => Change::Copy(item.clone()),
+            OutputLine::Progress(_)
+            | OutputLine::KeptDirectory
+            | OutputLine::Statistic(..)
+            | OutputLine::Entries(..)
+            | OutputLine::Nothing => return,
         };
         if changes.len() < LISTED { changes.push(change) } else { unlisted = unlisted.saturating_add(1) }
     };
-    let pass = copy::call(copying, &plan, Effect::Tell, stops, &mut hear)?;
+    let pass = copy::call(copying, &plan, CopyMode::Tell, stops, &mut hear)?;
     let warnings = match copy::judged(&copying.way, &pass)? {
         Good::Whole(warnings) | Good::Partial(warnings) => warnings,
     };
     let mut command: Vec<OsString> = vec![copying.rsync.as_os_str().to_owned()];
-    command.extend(call::shown(copying, &plan, Effect::Tell, source, destination));
+    command.extend(call::shown(copying, &plan, CopyMode::Tell, source, destination));
     Ok(Preview { command, changes, unlisted, figures: figures(&pass), hold: hold(job, &pass), warnings })
 }
 

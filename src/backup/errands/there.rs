@@ -100,7 +100,7 @@ pub fn prepare(
             }
             "already" => {
                 // What was found stands before what it was found in.
-                if let Err(error) = sentinel::parse(&std::mem::take(&mut found)) {
+                if let Err(error) = sentinel::id(&std::mem::take(&mut found)) {
                     let what = "remove it if it is not yours, and try again";
                     report.problem.get_or_insert(format!("{host}:{text_shown}: {error}; {what}"));
                 } else {

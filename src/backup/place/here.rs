@@ -239,7 +239,7 @@ fn sentinel(directory: &Directory, name: &str, end: End, id: Option<&SentinelId>
             ReadError::Kernel(cause) => SentinelFault::Unusable(words(cause)),
         })
     })?;
-    let found = sentinel::parse(&bytes).map_err(|error| fault(SentinelFault::Unusable(error.to_string())))?;
+    let found = sentinel::id(&bytes).map_err(|error| fault(SentinelFault::Unusable(error.to_string())))?;
     match id {
         Some(id) if found.as_ref() != Some(id) => Err(Obstacle::SentinelMismatch { end, path }),
         Some(_) | None => Ok(()),

@@ -189,7 +189,7 @@ fn look(
         &id(end.end_id.as_ref()),
     ];
     let said = server.ask(script::LOOK, &words.map(OsStr::to_owned), (Stoppable::Yes, SHORT), stops)?;
-    let look = answers::look(&said.output);
+    let look = answers::looked(&said.output);
     if let Some(word) = &look.obstacle {
         let mut word = word.clone();
         if word.text.starts_with(".nbkp") {
@@ -232,7 +232,7 @@ fn check(text: &[u8], id: Option<&SentinelId>) -> Result<(), Wrong> {
     if text.len() > limit {
         return Err(Wrong::Fault(SentinelFault::Unusable(format!("it is larger than {limit} bytes"))));
     }
-    let found = sentinel::parse(text).map_err(|error| Wrong::Fault(SentinelFault::Unusable(error.to_string())))?;
+    let found = sentinel::id(text).map_err(|error| Wrong::Fault(SentinelFault::Unusable(error.to_string())))?;
     match id {
         Some(id) if found.as_ref() != Some(id) => Err(Wrong::Id),
         Some(_) | None => Ok(()),

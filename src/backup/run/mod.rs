@@ -25,7 +25,8 @@ use crate::backup::snapshots::shelf::{self, Shelf};
 use crate::backup::snapshots::{commit, prune};
 use crate::formats::rsync::arguments::Manner;
 use crate::model::{
-    Conclusion, End, FailureKind, Figures, Keep, Now, Obstacle, RunReport, SnapshotKind, SnapshotName, Standing, Step,
+    Conclusion, End, FailureKind, Figures, Now, Obstacle, Retention, RunReport, SnapshotKind, SnapshotName, Standing,
+    Step,
 };
 use crate::os::causes::chain;
 use crate::os::confine::{ConfineError, Confinement, confine_writes};
@@ -281,7 +282,7 @@ impl Course<'_> {
         self.telling.step(Step::Prune);
         // The backup is made: whatever goes wrong or is called off from here on is only told.
         self.warnings.extend(snapshots.discard_bases());
-        if self.job.sync.keep == Keep::All {
+        if self.job.sync.keep == Retention::All {
             return;
         }
         let now = Now { wall: clock::now().wall, ..self.started.clone() };

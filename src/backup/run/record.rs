@@ -53,7 +53,7 @@ impl Account<'_> {
 
 /// Appends the record of a run, and cuts the log when it has grown too long.
 pub(crate) fn append(own: &Directory, record: &LogRecord) -> Result<(), String> {
-    let size = files::append_durably(own, LOG, log::write(record).as_bytes()).map_err(|error| told(&error))?;
+    let size = files::append_durably(own, LOG, log::record_line(record).as_bytes()).map_err(|error| told(&error))?;
     if size > log::LIMIT {
         let cut = files::read_tail(own, LOG, log::LIMIT.saturating_mul(2)).map(|whole| log::cut(&whole));
         cut.and_then(|kept| files::write_durably(own, LOG, &kept, Readers::All)).map_err(|error| told(&error))?;
@@ -64,5 +64,5 @@ pub(crate) fn append(own: &Directory, record: &LogRecord) -> Result<(), String> 
 /// What the log says of a snapshot, if it is among the last.
 pub(crate) fn of_snapshot(own: &Directory, name: SnapshotName) -> Result<Option<LogRecord>, DirectoryError> {
     let tail = files::read_tail(own, LOG, TAIL)?;
-    Ok(log::parse(&tail).into_iter().rev().find(|record| record.snapshot == Some(name)))
+    Ok(log::records(&tail).into_iter().rev().find(|record| record.snapshot == Some(name)))
 }

@@ -18,10 +18,10 @@ use crate::backup::snapshots::recover::{self, Deed, FarShelf, candidates};
 use crate::decide::guard::{self, Deletions};
 use crate::decide::retention::Candidate;
 use crate::formats::log;
-use crate::formats::rsync::arguments::{Effect, Manner, Unfinished};
+use crate::formats::rsync::arguments::{CopyMode, Manner, Unfinished};
 use crate::formats::ssh::answers::{self, Look};
 use crate::formats::ssh::script;
-use crate::model::{Conclusion, End, Interruption, Keep, Now, SnapshotKind, SnapshotName, Standing, Step, Sync};
+use crate::model::{Conclusion, End, Interruption, Now, Retention, SnapshotKind, SnapshotName, Standing, Step, Sync};
 use crate::os::clock;
 use crate::os::confine::confine_to_nothing;
 use crate::os::files::Granularity;
@@ -150,7 +150,7 @@ impl Course<'_> {
     ) -> Result<(), Conclusion> {
         let guard = self.job.sync.guard;
         let seen = |deletions, before| Deletions { deletions, before, files_left: copied.regular_files };
-        let records = log::parse(&site.destination.look.log);
+        let records = log::records(&site.destination.look.log);
         let counted = match unfinished {
             // What lay in an unfinished copy counts as there before for rsync, though it is in no snapshot.
             Unfinished::Possible => None,
@@ -166,7 +166,7 @@ impl Course<'_> {
         }
         let copying = site.copying(self.job.approved, site.looking(&format!("snapshots/{newest}")));
         let plan = plan::plan(Manner::Replace(Unfinished::None), granularity(site), Earlier::Nothing);
-        let told = copy::call(&copying, &plan, Effect::Tell, &mut self.stops, &mut |_| {})?;
+        let told = copy::call(&copying, &plan, CopyMode::Tell, &mut self.stops, &mut |_| {})?;
         copy::judged(&copying.way, &told)?;
         let gone = told.tally.deleted_items;
         self.figures.deletions = gone;
@@ -183,11 +183,11 @@ impl Course<'_> {
         let standing = match (name, self.standing) {
             // Until its last line the log tells of a run that was cut short.
             (Some(_), Standing::Partial | Standing::Suspect) => {
-                log::write(&self.account(name).ended(&Conclusion::Interrupted(Interruption::Killed)))
+                log::record_line(&self.account(name).ended(&Conclusion::Interrupted(Interruption::Killed)))
             }
             (_, Standing::Good) | (None, _) => String::new(),
         };
-        let record = log::write(&self.account(name).ended(&Conclusion::Ok));
+        let record = log::record_line(&self.account(name).ended(&Conclusion::Ok));
         let kind_of_snapshots = self.job.sync.snapshots;
         let mut words = site.destination.words.to_vec();
         words.push(site.server.token().to_owned());
@@ -227,7 +227,7 @@ impl Course<'_> {
         self.telling.step(Step::Prune);
         // The backup is made: whatever goes wrong or is called off from here on is only told.
         let mut deeds: Vec<Deed> = kept.stale.iter().map(|name| Deed::Discard(format!(".stale-{name}"))).collect();
-        if self.job.sync.keep != Keep::All {
+        if self.job.sync.keep != Retention::All {
             let now = Now { wall: clock::now().wall, ..self.started.clone() };
             let finished = with_made(&kept.complete, &site.destination.look.log, (made, self.standing));
             for victim in prune::victims(&finished, self.job.sync.keep, &now) {
@@ -262,7 +262,7 @@ impl Course<'_> {
             }
             Conclusion::Skipped(_) | Conclusion::Interrupted(_) | Conclusion::Failed(_) | Conclusion::Held(_) => {}
         }
-        let record = log::write(&self.account(self.snapshot).ended(conclusion));
+        let record = log::record_line(&self.account(self.snapshot).ended(conclusion));
         let mut words = site.destination.words.to_vec();
         words.push(site.server.token().to_owned());
         words.push(marker::name(self.job.sync.snapshots).into());

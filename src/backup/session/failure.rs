@@ -1,9 +1,9 @@
 //! From what a server answered to how a run ends.
 
 use crate::backup::failure::failure;
-use crate::formats::ssh::answers::{Word, kind, shown};
+use crate::formats::ssh::answers::{LastWord, kind, shown};
 use crate::model::{
-    Absence, Conclusion, End, Failure, FailureKind, Interruption, Obstacle, Place, Refused, SentinelFault, Step,
+    Absence, Conclusion, End, Failure, FailureKind, Interruption, Obstacle, Place, SentinelFault, ServerRefusal, Step,
 };
 use crate::os::ssh::Said;
 
@@ -13,7 +13,7 @@ pub(crate) fn local(cause: &std::io::Error) -> Conclusion {
 }
 
 /// What stands in the way of one end, as `look.sh` named it.
-pub(crate) fn obstacle(host: &str, (end, place): (End, &Place), found: &Word) -> Conclusion {
+pub(crate) fn obstacle(host: &str, (end, place): (End, &Place), found: &LastWord) -> Conclusion {
     let text = format!("{host}:{}", found.text);
     let sentinel = |fault| Obstacle::Sentinel { end, path: text.clone().into(), fault };
     let volume = place.volume.clone();
@@ -40,7 +40,7 @@ pub(crate) fn obstacle(host: &str, (end, place): (End, &Place), found: &Word) ->
 }
 
 /// Why a later script did not come to its end.
-pub(crate) fn ended(host: &str, at: Step, found: &Word) -> Conclusion {
+pub(crate) fn ended(host: &str, at: Step, found: &LastWord) -> Conclusion {
     let text = format!("{host}: {}", found.text);
     match found.word.as_str() {
         "taken" => Conclusion::Skipped(vec![Obstacle::LockTaken { path: format!("{host}:{}", found.text).into() }]),
@@ -61,22 +61,22 @@ pub(crate) fn gave_up(host: &str, at: Step, said: &Said) -> Conclusion {
 }
 
 /// What the other end refused before rsync began.
-pub(crate) fn refused(host: &str, refused: &Refused, reading: End) -> Conclusion {
+pub(crate) fn refused(host: &str, refused: &ServerRefusal, reading: End) -> Conclusion {
     match refused {
-        Refused::Taken(path) => {
+        ServerRefusal::Taken(path) => {
             Conclusion::Skipped(vec![Obstacle::LockTaken { path: format!("{host}:{path}").into() }])
         }
-        Refused::Lost(what) | Refused::Superseded(what) => {
+        ServerRefusal::Lost(what) | ServerRefusal::Superseded(what) => {
             let what = format!("{host}: {what}");
             Conclusion::Interrupted(match reading {
                 End::Source => Interruption::SourceLost(what),
                 End::Destination => Interruption::DestinationLost(what),
             })
         }
-        Refused::NoTool(tool) => {
+        ServerRefusal::NoTool(tool) => {
             let detail = format!("the program `{tool}` is missing on {host}");
             Conclusion::Failed(Failure { at: Step::Copy, kind: FailureKind::ToolMissing, detail })
         }
-        Refused::Failed(what) => failure(Step::Copy, kind(what), format!("{host}: {what}")),
+        ServerRefusal::Failed(what) => failure(Step::Copy, kind(what), format!("{host}: {what}")),
     }
 }

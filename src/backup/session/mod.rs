@@ -15,7 +15,8 @@ use crate::formats::ssh::script::{self, Marks};
 use crate::model::{Absence, Conclusion, End, Interruption, Obstacle, VolumeName};
 use crate::os::machine;
 use crate::os::process::Wanted;
-use crate::os::ssh::{NoAnswer, Said, Shared, SshPlace};
+use crate::os::ssh::shared::Shared;
+use crate::os::ssh::{NoAnswer, Said, SshPlace};
 
 /// How long a look or a note may take.
 pub(crate) const SHORT: Duration = Duration::from_mins(1);

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use crate::backup::layout::{LOCK, OWN};
 use crate::backup::session::stop::Stops;
 use crate::backup::snapshots::shelf::Shelf;
-use crate::decide::retention::{self, Candidate, Verdict};
-use crate::model::{Conclusion, Keep, Now, SnapshotName, SyncName};
+use crate::decide::retention::{self, Candidate, Fate};
+use crate::model::{Conclusion, Now, Retention, SnapshotName, SyncName};
 use crate::os::directory::{Directory, DirectoryError, Reach};
 use crate::os::files::{self, Hold};
 
@@ -21,11 +21,11 @@ pub struct Victim {
 
 /// The snapshots that go by the rules of `keep`.
 #[must_use]
-pub fn victims(snapshots: &[Candidate], keep: Keep, now: &Now) -> Vec<Victim> {
+pub fn victims(snapshots: &[Candidate], keep: Retention, now: &Now) -> Vec<Victim> {
     let decisions = retention::plan(snapshots, keep, &now.zone, now.wall);
     let victim = |decision: retention::Decision| match decision.verdict {
-        Verdict::Keep(_) => None,
-        Verdict::Prune(reason) => Some(Victim { name: decision.name, reason: reason.to_string() }),
+        Fate::Keep(_) => None,
+        Fate::Prune(reason) => Some(Victim { name: decision.name, reason: reason.to_string() }),
     };
     decisions.into_iter().filter_map(victim).collect()
 }

@@ -143,7 +143,7 @@ pub(crate) fn tidy(
 
 /// The complete snapshots, oldest first, with what the log says of them.
 pub(crate) fn candidates(complete: &[SnapshotName], log: &[u8]) -> Vec<Candidate> {
-    let records = log::parse(log);
+    let records = log::records(log);
     let standing = |name: SnapshotName| records.iter().rev().find(|record| record.snapshot == Some(name));
     let mut candidates: Vec<Candidate> = complete
         .iter()
@@ -167,7 +167,7 @@ mod tests {
 
     fn deeds(answer: &str, kind: SnapshotKind) -> Vec<Deed> {
         let now = "2026-11-23T00:00:00Z".parse().unwrap();
-        recover(&answers::look(answer.as_bytes()), kind, now).0
+        recover(&answers::looked(answer.as_bytes()), kind, now).0
     }
 
     #[test]

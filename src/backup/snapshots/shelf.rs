@@ -47,7 +47,7 @@ fn open_if_there(destination: &Directory, name: &str) -> Result<Option<Directory
 fn standings(destination: &Directory) -> Result<BTreeMap<SnapshotName, Standing>, DirectoryError> {
     let Some(own) = open_if_there(destination, OWN)? else { return Ok(BTreeMap::new()) };
     let log = files::read_tail(&own, LOG, log::LIMIT.saturating_mul(2))?;
-    Ok(log::parse(&log).into_iter().filter_map(|record| Some((record.snapshot?, record.standing))).collect())
+    Ok(log::records(&log).into_iter().filter_map(|record| Some((record.snapshot?, record.standing))).collect())
 }
 
 /// The directory `snapshots`, read.

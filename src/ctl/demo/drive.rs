@@ -3,7 +3,8 @@
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
-use super::{DemoError, tool};
+use super::child::tool;
+use super::error::DemoError;
 
 /// The drive.
 pub(super) enum DemoDrive {

@@ -12,14 +12,23 @@ use crate::os::causes::chain;
 use crate::os::clock;
 
 use super::drive::{DemoDrive, become_a_machine};
+use super::error::DemoError;
 use super::sandbox::Sandbox;
-use super::{DemoError, Stage};
 
 const LETTER: &str = "home/Documents/letter.txt";
 const ARCHIVE: &str = "home/Documents/archive.bin";
 const ARCHIVE_LENGTH: usize = 8 << 20;
 const PHOTOS: u64 = 12;
 const PHOTO_LENGTH: usize = 2 << 20;
+
+/// Where the piece is played.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum Stage {
+    /// In namespaces of its own, with a real udev and a loop device as the drive.
+    Machine,
+    /// In a directory, another directory being the drive.
+    Directory,
+}
 
 /// Plays the piece and says how it went.
 pub(super) fn play(stage: Stage) -> ExitCode {

@@ -11,7 +11,8 @@ use std::time::Duration;
 
 use crate::formats::wire::{Deframer, MAX_REPLY, Mode, Reply, Request, StatusReply};
 
-use super::{DemoError, plain_command};
+use super::child::{plain_command, tool};
+use super::error::DemoError;
 
 /// The sandbox. It goes with this value, and the daemon with it.
 pub(super) struct Sandbox {
@@ -118,7 +119,7 @@ impl Sandbox {
     pub(super) fn stop_daemon(&mut self) {
         let Some(mut daemon) = self.daemon.take() else { return };
         // It ends by itself, and its runs with it, when it is asked to; what does not obey is killed.
-        let asked = super::tool("kill", &[&"-TERM", &daemon.id().to_string()]);
+        let asked = tool("kill", &[&"-TERM", &daemon.id().to_string()]);
         let mut rounds = if asked.is_ok() { 250 } else { 0 };
         while rounds > 0 && matches!(daemon.try_wait(), Ok(None)) {
             std::thread::sleep(Duration::from_millis(20));

@@ -18,7 +18,7 @@ use crate::daemon::messages::look::{LookRequest, Observation, Occasion, Scope};
 use crate::model::{Absence, BlockDevice, Mount, VolumeName, VolumeSight};
 use crate::os::disks::{self, DisksError};
 use crate::os::mounts::{self, MountsError};
-use crate::os::probe::{Probed, Surroundings, probe};
+use crate::os::probe::{MountContext, Probed, probe};
 
 /// How long a volume may take to answer. A disk that slept needs some seconds, and is known once it runs.
 pub const PATIENCE: Duration = Duration::from_secs(5);
@@ -106,7 +106,7 @@ fn work_through(
     results: &mpsc::Sender<Probed>,
     late: &mpsc::Sender<(VolumeName, Task)>,
 ) {
-    let surroundings = Surroundings::new(mounts);
+    let surroundings = MountContext::new(mounts);
     for (volume, task) in tasks {
         let probed = probe(&task.probe, &surroundings);
         if results.blocking_send(probed).is_err() {

@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 use crate::daemon::messages::probe::{ProbeOrder, ProbeReport};
 use crate::decide::locations;
 use crate::formats::ssh::complaints::at;
-use crate::formats::ssh::probe::{self, Way};
+use crate::formats::ssh::probe::{self, ReachedBy};
 use crate::model::{Endpoint, HostFault, HostTrouble, NetworkSight, RemoteProbe, Route, ServerSight};
 use crate::os::addresses::{self, RouteError};
 use crate::os::hosts::{self, Whereabouts};
@@ -75,8 +75,8 @@ async fn ask_by(
     let (way, place, words) = (route.clone(), place.clone(), probe::arguments(volumes));
     let answer = on_thread(route, move || look(&way, &place, &words)).await??;
     let Endpoint { name, host, .. } = &route.endpoint;
-    let way = Way { endpoint: name, host, interface: interface.as_deref() };
-    let sights = probe::read(&answer, volumes, way);
+    let way = ReachedBy { endpoint: name, host, interface: interface.as_deref() };
+    let sights = probe::sights(&answer, volumes, way);
     sights.map(ServerSight::Reached).map_err(|garbled| at(&route.endpoint, HostTrouble::NoShell(garbled.to_string())))
 }
 

@@ -13,7 +13,7 @@ use crate::daemon::messages::event::Keep;
 use crate::model::{Ledger, RunRecord, SyncName};
 use crate::os::causes::chain;
 use crate::os::clock;
-use crate::os::history::{Entry, History, HistoryError};
+use crate::os::history::{Entry, HistoryError, HistoryStore};
 use crate::os::state_dir::{self, StateDirError};
 
 /// How many entries wait in memory for a state directory that cannot be written.
@@ -94,7 +94,7 @@ pub async fn look(
             Some(question) = questions.recv() => {
                 let HistoryQuestion { sync, limit, answer } = question;
                 let state_dir = state_dir.clone();
-                let read = tokio::task::spawn_blocking(move || match History::look(&state_dir) {
+                let read = tokio::task::spawn_blocking(move || match HistoryStore::look(&state_dir) {
                     None => Ok(Vec::new()),
                     Some(mut history) => {
                         history.recent(sync.as_ref(), limit).map_err(|error| format!("could not {}", chain(&error)))
@@ -176,7 +176,7 @@ fn write_now(state_dir: &Path, waiting: &mut Waiting) -> Result<Option<PathBuf>,
     if waiting.entries.is_empty() {
         return Ok(None);
     }
-    let mut history = History::open(state_dir, clock::now().wall)?;
+    let mut history = HistoryStore::open(state_dir, clock::now().wall)?;
     history.write(&waiting.entries)?;
     waiting.entries.clear();
     Ok(history.put_aside)
@@ -201,7 +201,7 @@ async fn answer(
         .collect();
     let state_dir = state_dir.to_owned();
     let read = tokio::task::spawn_blocking(move || {
-        let mut history = History::open(&state_dir, clock::now().wall)?;
+        let mut history = HistoryStore::open(&state_dir, clock::now().wall)?;
         let records = history.recent(sync.as_ref(), limit)?;
         Ok::<_, HistoryError>((records, history.put_aside))
     });

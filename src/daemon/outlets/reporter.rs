@@ -106,11 +106,11 @@ fn tell_all(reports: &Receiver<Report>) {
         match report {
             Report::Notice(notice) => write(&notice),
             Report::Dropped(count) => tracing::warn!("{count} messages were dropped: the journal did not take them"),
-            Report::Ready => service::tell(Word::Ready),
-            Report::Reloading => service::tell(Word::Reloading),
-            Report::Stopping => service::tell(Word::Stopping),
-            Report::Sentence(sentence) => service::tell(Word::Status(&sentence)),
-            Report::Alive => service::tell(Word::Alive),
+            Report::Ready => service::notify(Word::Ready),
+            Report::Reloading => service::notify(Word::Reloading),
+            Report::Stopping => service::notify(Word::Stopping),
+            Report::Sentence(sentence) => service::notify(Word::Status(&sentence)),
+            Report::Alive => service::notify(Word::Alive),
         }
     }
 }

@@ -33,7 +33,7 @@ impl Alone {
         let state = match stand_in {
             StandIn::Works => Some(StateDir::open(&paths.state_dir)?),
             StandIn::Looks => {
-                state_dir::look(&paths.state_dir)?;
+                state_dir::check(&paths.state_dir)?;
                 None
             }
         };

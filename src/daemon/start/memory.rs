@@ -9,7 +9,7 @@ use crate::daemon::world::{Beginnings, Initiative};
 use crate::model::{Configuration, Held, Ledger, SyncName};
 use crate::os::causes::chain;
 use crate::os::environment::Paths;
-use crate::os::history::{History, Past};
+use crate::os::history::{HistoryStore, LastRuns};
 use crate::os::state_dir::{self, StateDir};
 use crate::os::{clock, held};
 
@@ -21,7 +21,7 @@ pub(crate) struct Memory {
     /// The drives that a dead daemon left open.
     pub(crate) held: Vec<Held>,
     /// What history knows of each sync.
-    pub(crate) past: BTreeMap<SyncName, Past>,
+    pub(crate) past: BTreeMap<SyncName, LastRuns>,
     /// What could not be read.
     pub(crate) troubles: Vec<String>,
 }
@@ -46,7 +46,7 @@ impl Memory {
 
     /// The same as far as it can be read, and left as it is. What is wrong with it is for those to tell who test it.
     pub(crate) fn seen(state_dir: &Path) -> Self {
-        let past = History::look(state_dir).and_then(|mut history| history.past().ok());
+        let past = HistoryStore::look(state_dir).and_then(|mut history| history.past().ok());
         Self {
             ledger: state_dir::read_ledger(state_dir).unwrap_or_default(),
             past: past.unwrap_or_default(),
@@ -68,8 +68,8 @@ impl Memory {
 }
 
 /// What history knows. Backups do not depend on it: trouble is shown, and the past is taken to be empty.
-fn remember(state_dir: &Path, troubles: &mut Vec<String>) -> BTreeMap<SyncName, Past> {
-    let read = History::open(state_dir, clock::now().wall).and_then(|mut history| {
+fn remember(state_dir: &Path, troubles: &mut Vec<String>) -> BTreeMap<SyncName, LastRuns> {
+    let read = HistoryStore::open(state_dir, clock::now().wall).and_then(|mut history| {
         history.close_unfinished()?;
         let past = history.past()?;
         troubles.extend(history.put_aside.as_deref().map(keeper::begun_anew));

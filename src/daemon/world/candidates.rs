@@ -10,8 +10,8 @@ use crate::decide::{obstacles, queue};
 use crate::model::{BootTime, Now, Obstacle, Sync, SyncName, Trigger, VolumeRoot};
 
 impl World {
-    pub(super) fn candidates(&mut self, now: &Now) -> BTreeMap<SyncName, queue::Candidate> {
-        let candidates: BTreeMap<SyncName, (Trigger, queue::Candidate)> =
+    pub(super) fn candidates(&mut self, now: &Now) -> BTreeMap<SyncName, queue::DueSync> {
+        let candidates: BTreeMap<SyncName, (Trigger, queue::DueSync)> =
             if self.stage == Stage::Stopping { BTreeMap::new() } else { self.wanted_and_possible(now).collect() };
         for (name, memory) in &mut self.memory {
             if self.runs.contains_key(name) {
@@ -26,7 +26,7 @@ impl World {
         candidates.into_iter().map(|(name, (_, candidate))| (name, candidate)).collect()
     }
 
-    fn wanted_and_possible(&self, now: &Now) -> impl Iterator<Item = (SyncName, (Trigger, queue::Candidate))> {
+    fn wanted_and_possible(&self, now: &Now) -> impl Iterator<Item = (SyncName, (Trigger, queue::DueSync))> {
         self.plan.prospects.iter().filter_map(|(name, prospect)| {
             let asked = self.requests.get(name).map(|request| request.urgency);
             let is_due = self.initiative == Initiative::Own && matches!(prospect.due, Due::Now(_));
@@ -39,7 +39,7 @@ impl World {
             if !self.ends.contains_key(name) || !self.remote_ends_are_seen(sync) {
                 return None;
             }
-            let candidate = queue::Candidate {
+            let candidate = queue::DueSync {
                 last_success: self.memory.get(name)?.last_success,
                 ready_at: if asked.is_some() { BootTime::default() } else { prospect.ready_at },
                 resources: self.resources(sync),

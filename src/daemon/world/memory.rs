@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::model::{BootTime, Obstacle, RunRecord, Trigger};
-use crate::os::history::Past;
+use crate::os::history::LastRuns;
 
 /// What is remembered of a sync.
 #[derive(Debug, Default)]
@@ -49,7 +49,7 @@ impl SyncMemory {
         (self.last_run, self.last_success, self.failures) = (None, None, 0);
     }
 
-    pub(super) fn from_history(past: Past) -> Self {
+    pub(super) fn from_history(past: LastRuns) -> Self {
         Self {
             last_run: past.last_run.map(Arc::new),
             last_success: past.last_success,

@@ -33,7 +33,7 @@ use jiff::Timestamp;
 use leftovers::{Leftover, leads_to_the_same};
 use memory::SyncMemory;
 use plan::Plan;
-use reach::{Asked, Awaited, Reach};
+use reach::{Asked, Awaited, Reachability};
 use runs::Run;
 use sleep::Sleep;
 use tokio::sync::{mpsc, oneshot};
@@ -48,7 +48,7 @@ use crate::model::{
     BlockDevice, Configuration, Containers, Held, Interruption, Ledger, Now, PowerSight, SyncName, SyncSight,
     VolumeName, VolumeSight, upstreams,
 };
-use crate::os::history::Past;
+use crate::os::history::LastRuns;
 
 /// Whether the daemon starts runs by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,7 +100,7 @@ pub struct World {
     degraded: BTreeMap<&'static str, String>,
     ledger: Ledger,
     volumes: BTreeMap<VolumeName, VolumeState>,
-    reach: Reach,
+    reach: Reachability,
     power: PowerSight,
     sleep: Sleep,
     ends: BTreeMap<SyncName, SyncSight>,
@@ -141,7 +141,7 @@ pub struct Beginnings {
     /// The drives that a dead daemon left open.
     pub held: Vec<Held>,
     /// What history knows of each sync.
-    pub past: BTreeMap<SyncName, Past>,
+    pub past: BTreeMap<SyncName, LastRuns>,
     /// The seed of run ids and jitter.
     pub seed: u64,
 }
@@ -163,7 +163,7 @@ impl World {
             degraded: BTreeMap::new(),
             ledger,
             volumes: BTreeMap::new(),
-            reach: Reach::default(),
+            reach: Reachability::default(),
             power: PowerSight::default(),
             sleep: Sleep::default(),
             ends: BTreeMap::new(),

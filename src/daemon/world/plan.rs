@@ -22,7 +22,7 @@ use crate::model::{
 #[derive(Debug, Default)]
 pub(super) struct Plan {
     pub(super) prospects: BTreeMap<SyncName, Prospect>,
-    pub(super) candidates: BTreeMap<SyncName, queue::Candidate>,
+    pub(super) candidates: BTreeMap<SyncName, queue::DueSync>,
     pub(super) queue: Vec<SyncName>,
     /// When the alarm is set to go off.
     alarm: Option<Timestamp>,

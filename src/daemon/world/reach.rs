@@ -21,7 +21,7 @@ const COMING_UP: Duration = Duration::from_mins(5);
 
 /// The network, and the servers in it.
 #[derive(Debug, Default)]
-pub(super) struct Reach {
+pub(super) struct Reachability {
     /// `None` until it was seen for the first time.
     network: Option<Arc<NetworkSight>>,
     /// The locations that are recognised.
@@ -65,7 +65,7 @@ pub(super) enum Asked {
     Unknown,
 }
 
-impl Reach {
+impl Reachability {
     /// The locations that are recognised.
     pub(super) fn locations(&self) -> &BTreeSet<LocationName> {
         &self.here

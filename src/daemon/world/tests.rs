@@ -82,7 +82,7 @@ impl Story {
         Self::with_past(text, BTreeMap::new())
     }
 
-    fn with_past(text: &str, past: BTreeMap<SyncName, Past>) -> Self {
+    fn with_past(text: &str, past: BTreeMap<SyncName, LastRuns>) -> Self {
         let beginnings = Beginnings {
             initiative: Initiative::Own,
             config_file: "/config.toml".into(),
@@ -526,7 +526,7 @@ fn what_was_killed_in_mid_run_goes_on_at_the_next_start() {
         hold: None,
         warnings: Vec::new(),
     };
-    let past = Past { last_run: Some(record), last_success: Some(now_at(0).wall), failures: 1 };
+    let past = LastRuns { last_run: Some(record), last_success: Some(now_at(0).wall), failures: 1 };
     let mut story = Story::with_past(HOUSE, [(name("photos"), past)].into());
     story.see(&[("laptop", present("/home/a", None)), ("usb", present("/media/usb", Some(1))), ("red", absent())]);
     story.wait(10);
@@ -592,7 +592,7 @@ fn a_destination_that_moved_has_no_copy_yet() {
     assert_eq!(story.status_of("photos").state, SyncState::Idle);
     // The ledger and the history outlive the daemon.
     let ledger = story.world.ledger.clone();
-    let past = Past { last_success: Some(now_at(10).wall), ..Past::default() };
+    let past = LastRuns { last_success: Some(now_at(10).wall), ..LastRuns::default() };
     for (text, freshness) in
         [(HOUSE.to_owned(), Freshness::Fresh), (HOUSE.replace("usb:photos", "usb:elsewhere"), Freshness::Never)]
     {
@@ -844,7 +844,7 @@ fn what_waits_for_a_person_is_told_again_by_the_next_daemon() {
         hold: Some(HoldReason::Deletions { deletions: 60, before: 100, allowed_percent: 25 }),
         warnings: Vec::new(),
     };
-    let past = Past { last_run: Some(record), ..Past::default() };
+    let past = LastRuns { last_run: Some(record), ..LastRuns::default() };
     let mut story = Story::with_past(HOUSE, [(name("photos"), past)].into());
     story.tell(Event::Deadline);
     assert!(said(&mut story).is_empty(), "nothing was looked at yet");
@@ -857,8 +857,10 @@ fn what_waits_for_a_person_is_told_again_by_the_next_daemon() {
 #[test]
 fn what_is_overdue_is_told_together_and_not_while_it_is_made_good() {
     let text = HOUSE.replace("every = \"1h\"", "every = \"1h\"\nmax-age = \"2h\"");
-    let ago =
-        |hours| Past { last_success: Some(now_at(0).wall - SignedDuration::from_hours(hours)), ..Past::default() };
+    let ago = |hours| LastRuns {
+        last_success: Some(now_at(0).wall - SignedDuration::from_hours(hours)),
+        ..LastRuns::default()
+    };
     let past = || [(name("photos"), ago(3)), (name("documents"), ago(5)), (name("onward"), ago(4))].into();
     let mut story = Story::with_past(&text, past());
     story.see(&[("laptop", present("/home/a", None)), ("usb", absent()), ("red", absent())]);

@@ -6,7 +6,7 @@ use crate::daemon::messages::event::Notice;
 use crate::daemon::world::drives::Hand;
 use crate::daemon::world::refused::Refused;
 use crate::daemon::world::sites::is_away;
-use crate::decide::obstacles::{Custody, Standing};
+use crate::decide::obstacles::{Custody, VolumeStanding};
 use crate::model::{Absence, BootTime, Mounting, Now, Outcome, Volume, VolumeName, VolumeSight};
 
 #[derive(Debug)]
@@ -60,9 +60,9 @@ impl VolumeState {
         }
     }
 
-    pub(super) fn standing(&self) -> Standing<'_> {
+    pub(super) fn standing(&self) -> VolumeStanding<'_> {
         let custody = if self.let_go.is_some() { Custody::LetGo } else { Custody::Ours };
-        Standing { sight: &self.sight, custody, opening: &self.opening }
+        VolumeStanding { sight: &self.sight, custody, opening: &self.opening }
     }
 
     /// Lets a drive go, as its user wants it.

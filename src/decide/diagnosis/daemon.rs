@@ -108,8 +108,8 @@ fn remedy(source: &str, sentence: &str) -> String {
     let words = match source {
         "ears" if sentence.contains("no udevd runs") => "start udev: `systemctl start systemd-udevd`",
         "ears" if sentence.contains("configuration") => {
-            "raise the limit of watches (`sysctl fs.inotify.max_user_watches=524288 fs.inotify.max_user_instances=512`), \
-             then restart nbkpd"
+            "raise the limit of watches (`sysctl fs.inotify.max_user_watches=524288 \
+             fs.inotify.max_user_instances=512`), then restart nbkpd"
         }
         "ears" => "restart nbkpd; its log tells more",
         "history" | "past" => "make the state directory usable (see `state`), then restart nbkpd",

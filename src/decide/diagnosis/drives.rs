@@ -6,8 +6,8 @@
 use std::path::Path;
 
 use crate::model::{
-    Area, Container, DrivePlace, DriveSight, Examined, Finding, Flaw, Held, HeldAt, PolkitSight, Trial, Undo, Verdict,
-    VolumeName,
+    Area, ContainerSight, DrivePlace, DriveSight, Examined, Finding, Flaw, Held, HeldAt, PolkitSight, Trial, Undo,
+    Verdict, VolumeName,
 };
 
 const MOUNT: [&str; 3] = [
@@ -130,8 +130,8 @@ pub fn powering_off(volume: &VolumeName, polkit: &PolkitSight, drive: &DriveSigh
         Blanket::None => Flaw::PermissionUntested
             .note(
                 format!(
-                    "polkit does not let nbkpd power off just any drive; whether a rule names `{volume}` shows only when \
-                     it is powered off, and if none does, it is unmounted and locked"
+                    "polkit does not let nbkpd power off just any drive; whether a rule names `{volume}` shows only \
+                     when it is powered off, and if none does, it is unmounted and locked"
                 ),
                 "write a rule for its serial number, if it should be (the page on polkit has one)",
             )
@@ -144,8 +144,8 @@ pub fn powering_off(volume: &VolumeName, polkit: &PolkitSight, drive: &DriveSigh
 #[must_use]
 pub fn container(volume: &VolumeName, drive: &DriveSight) -> Option<Examined> {
     let verdict = match drive.container? {
-        Container::Read => Verdict::Well("udisks2 reads its container".into()),
-        Container::Unread => {
+        ContainerSight::Read => Verdict::Well("udisks2 reads its container".into()),
+        ContainerSight::Unread => {
             super::neighbours::cannot_unlock("it cannot read the container, most likely for want of its plug-in")
         }
     };

@@ -1,7 +1,7 @@
 //! What was seen of the machine, judged: what a person could mend, and how.
 //!
-//! Each function takes what was seen of one thing and gives how it stands. What is said was seen; what could not be seen
-//! is said to be so.
+//! Each function takes what was seen of one thing and gives how it stands. What is said was seen; what could not be
+//! seen is said to be so.
 
 pub mod credentials;
 pub mod daemon;

@@ -36,7 +36,8 @@ pub fn luks(plugin: Option<&Path>) -> Examined {
         None => Area::Neighbours.examined(
             "encryption",
             Flaw::LuksUnsupported.warning(
-                "udisks2 most likely cannot unlock drives: its plug-in `libbd_crypto` is in none of the usual directories",
+                "udisks2 most likely cannot unlock drives: its plug-in `libbd_crypto` is in none of the usual \
+                 directories",
                 INSTALL_THE_PLUGIN,
             ),
         ),

@@ -85,7 +85,7 @@ pub fn ledger(read: &Result<(), String>) -> Examined {
 
 /// The history, as SQLite checks it.
 #[must_use]
-pub fn history(path: &Path, checked: &HistorySight) -> Examined {
+pub fn history_file(path: &Path, checked: &HistorySight) -> Examined {
     match checked {
         HistorySight::NoneYet => Area::State.well("history", "none is kept yet"),
         HistorySight::CutOff => {

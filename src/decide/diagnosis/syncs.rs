@@ -10,8 +10,8 @@ use crate::model::{
 /// So many failures one after another are more than bad luck.
 const REPEATEDLY: usize = 3;
 
-/// How each sync stands that is enabled; what is said of its volumes already is not said again. `recent` are runs of the
-/// past, newest first.
+/// How each sync stands that is enabled; what is said of its volumes already is not said again. `recent` are runs of
+/// the past, newest first.
 #[must_use]
 pub fn syncs(status: &Status, recent: &[RunRecord]) -> Vec<Examined> {
     let mut said: BTreeSet<String> = status

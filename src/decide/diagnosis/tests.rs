@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use super::{credentials, daemon, drives, neighbours, state, syncs, tools, unanswered, volumes};
 use crate::model::{
-    Absence, Area, BarePoint, BatteryRule, Conditions, Configuration, Container, CredentialProvider, DaemonSettings,
-    DaemonState, Drive, DrivePlace, DriveSight, End, Every, Examined, FileInForce, FileKind, FileSight, Flaw,
-    Freshness, Guard, Guarded, Held, HeldAt, HistorySight, Hooks, HostFault, HostTrouble, Keep, Lingering, Locks,
+    Absence, Area, BarePoint, BatteryRule, Conditions, Configuration, ContainerSight, CredentialProvider,
+    DaemonSettings, DaemonState, Drive, DrivePlace, DriveSight, End, Every, Examined, FileInForce, FileKind, FileSight,
+    Flaw, Freshness, Guard, Guarded, Held, HeldAt, HistorySight, Hooks, HostFault, HostTrouble, Lingering, Locks,
     MeteredRule, MountView, Mounting, Notify, Obstacle, OpeningTrouble, Outcome, Owner, Place, PolkitSight,
-    ProgramVersion, Room, RsyncOptions, RsyncSettings, RunRecord, SecretSight, SentinelFault, ServiceSight,
+    ProgramVersion, Retention, Room, RsyncOptions, RsyncSettings, RunRecord, SecretSight, SentinelFault, ServiceSight,
     SnapshotKind, Status, Sync, SyncName, SyncState, SyncStatus, Trial, Trigger, Undo, Volume, VolumeKind, VolumeName,
     VolumeRoot, VolumeStatus, WhenDone, Worded,
 };
@@ -57,7 +57,7 @@ fn sync(text: &str, enabled: bool) -> Sync {
         destination: place("usb"),
         enabled,
         snapshots: SnapshotKind::None,
-        keep: Keep::All,
+        keep: Retention::All,
         every: Every::Interval(Duration::from_hours(1)),
         max_age: None,
         after: std::collections::BTreeSet::new(),
@@ -253,10 +253,10 @@ fn the_state_is_private_writable_and_has_room() {
 #[test]
 fn a_damaged_history_and_a_clock_that_is_behind_are_told() {
     let path = Path::new("/s/history.db");
-    assert!(found(&state::history(path, &HistorySight::NoneYet)).is_empty());
-    assert!(found(&state::history(path, &HistorySight::Sound)).is_empty());
-    assert!(found(&state::history(path, &HistorySight::CutOff)).is_empty());
-    let broken = state::history(path, &HistorySight::Broken("malformed".into()));
+    assert!(found(&state::history_file(path, &HistorySight::NoneYet)).is_empty());
+    assert!(found(&state::history_file(path, &HistorySight::Sound)).is_empty());
+    assert!(found(&state::history_file(path, &HistorySight::CutOff)).is_empty());
+    let broken = state::history_file(path, &HistorySight::Broken("malformed".into()));
     assert_eq!(found(&broken), ["warning history-broken"]);
     assert!(words(&broken).contains("`mv /s/history.db /s/history.db.old`"), "{}", words(&broken));
 
@@ -297,7 +297,8 @@ fn what_a_killed_daemon_left_open_is_told_with_who_closes_it() {
     assert_eq!(found(&drives::left_unknown("read it")), ["warning left-open"]);
 }
 
-// --- tools ------------------------------------------------------------------------------------------------------------
+// --- tools
+// ------------------------------------------------------------------------------------------------------------
 
 #[test]
 fn rsync_is_there_and_new_enough() {
@@ -328,7 +329,8 @@ fn keys_hooks_and_filters_are_there() {
     assert_eq!(filters(&FileSight::Unseen("x".into())), ["error filter-file-missing"]);
 }
 
-// --- neighbours -------------------------------------------------------------------------------------------------------
+// --- neighbours
+// -------------------------------------------------------------------------------------------------------
 
 #[test]
 fn a_neighbour_that_is_not_there_is_told_with_what_follows() {
@@ -366,7 +368,8 @@ fn each_lock_of_logind_is_told_on_its_own() {
     assert_eq!(check(None), ["warning sleep-not-delayed"]);
 }
 
-// --- passphrases and drives -------------------------------------------------------------------------------------------
+// --- passphrases and drives
+// -------------------------------------------------------------------------------------------
 
 #[test]
 fn a_passphrase_is_there_locked_or_missing() {
@@ -434,8 +437,8 @@ fn what_cannot_be_asked_without_doing_it_is_said() {
     assert!(found(&drives::powering_off(&usb, &polkit(&["drive", "drive-other-seat"]), &allowed)).is_empty());
     assert!(drives::container(&usb, &allowed).is_none());
     let container = |container| DriveSight { container: Some(container), ..seen(Trial::Locked, None) };
-    assert!(found(&drives::container(&usb, &container(Container::Read)).unwrap()).is_empty());
-    let unread = drives::container(&usb, &container(Container::Unread)).unwrap();
+    assert!(found(&drives::container(&usb, &container(ContainerSight::Read)).unwrap()).is_empty());
+    let unread = drives::container(&usb, &container(ContainerSight::Unread)).unwrap();
     assert_eq!(found(&unread), ["error luks-unsupported"]);
 }
 
@@ -458,7 +461,8 @@ fn a_line_of_fstab_may_name_a_device_in_many_ways() {
     }
 }
 
-// --- volumes and syncs ------------------------------------------------------------------------------------------------
+// --- volumes and syncs
+// ------------------------------------------------------------------------------------------------
 
 #[test]
 fn absence_is_no_finding_and_what_a_person_can_mend_is() {

@@ -31,10 +31,13 @@ pub fn bare_point(name: &str, point: &Path, bare: BarePoint) -> Examined {
     let finding = match bare {
         BarePoint::Open => Flaw::MountPointBare.warning(
             format!(
-                "nothing is mounted at {shown}, where /etc/fstab has a line for it: whatever is written there ends up on \
-                 the filesystem around it"
+                "nothing is mounted at {shown}, where /etc/fstab has a line for it: whatever is written there ends up \
+                 on the filesystem around it"
             ),
-            format!("mount it: `mount {shown}`; before that, `chattr +i {shown}` keeps everybody from writing into the bare directory"),
+            format!(
+                "mount it: `mount {shown}`; before that, `chattr +i {shown}` keeps everybody from writing into \
+                     the bare directory"
+            ),
         ),
         BarePoint::Immutable => Flaw::MountPointBare.note(
             format!("nothing is mounted at {shown}, and nothing can be written there meanwhile"),

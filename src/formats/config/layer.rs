@@ -6,20 +6,22 @@ use std::time::Duration;
 use toml::Spanned;
 use toml::de::DeValue;
 
-use super::reader::{Fields, Node, Problem, Reading};
+use super::reader::{BadValue, Fields, Node, Reading};
 use super::{keys, rsync_options, words};
-use crate::model::{BatteryRule, Every, Filter, Guard, HookCommand, Hours, Keep, KeepRules, MeteredRule, SnapshotKind};
+use crate::model::{
+    BatteryRule, Every, Filter, Guard, HookCommand, Hours, KeepRules, MeteredRule, Retention, SnapshotKind,
+};
 
 /// Whether a setting that can be missing holds. It is said to be off where the defaults turned it on.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Wanted<T> {
+pub(super) enum Setting<T> {
     /// With this value.
     On(T),
     /// Not at all.
     Off,
 }
 
-impl<T> Wanted<T> {
+impl<T> Setting<T> {
     fn of(value: Option<T>) -> Self {
         value.map_or(Self::Off, Self::On)
     }
@@ -38,24 +40,24 @@ impl<T> Wanted<T> {
 pub(super) struct Layer {
     pub enabled: Option<bool>,
     pub snapshots: Option<SnapshotKind>,
-    pub keep: Option<Keep>,
+    pub keep: Option<Retention>,
     pub every: Option<Every>,
-    pub max_age: Option<Wanted<Duration>>,
+    pub max_age: Option<Setting<Duration>>,
     pub after: Option<Vec<Spanned<String>>>,
     pub filters: Option<Vec<Filter>>,
     pub filter_file: Option<PathBuf>,
     pub compress: Option<bool>,
     pub checksum: Option<bool>,
-    pub bandwidth: Option<Wanted<u64>>,
+    pub bandwidth: Option<Setting<u64>>,
     pub options: Option<Vec<Spanned<String>>>,
     pub extra_options: Option<Vec<Spanned<String>>>,
     pub metered: Option<MeteredRule>,
     pub battery: Option<BatteryRule>,
-    pub hours: Option<Wanted<Hours>>,
+    pub hours: Option<Setting<Hours>>,
     pub guard: Option<Guard>,
-    pub before: Option<Wanted<HookCommand>>,
-    pub after_success: Option<Wanted<HookCommand>>,
-    pub failed: Option<Wanted<HookCommand>>,
+    pub before: Option<Setting<HookCommand>>,
+    pub after_success: Option<Setting<HookCommand>>,
+    pub failed: Option<Setting<HookCommand>>,
 }
 
 impl Layer {
@@ -134,8 +136,8 @@ fn unless<T>(
     key: &str,
     off: &str,
     parse: fn(&str) -> words::Read<T>,
-) -> Option<Wanted<T>> {
-    let parse = |text: &str| if text == off { Ok(Wanted::Off) } else { parse(text).map(Wanted::On) };
+) -> Option<Setting<T>> {
+    let parse = |text: &str| if text == off { Ok(Setting::Off) } else { parse(text).map(Setting::On) };
     fields.parsed(reading, key, parse).map(Spanned::into_inner)
 }
 
@@ -144,17 +146,17 @@ fn is_text(fields: &Fields<'_>, key: &str) -> bool {
     fields.get(key).is_some_and(|node| matches!(node.get_ref(), DeValue::String(_)))
 }
 
-fn keep(reading: &mut Reading<'_>, fields: &Fields<'_>) -> Option<Keep> {
+fn keep(reading: &mut Reading<'_>, fields: &Fields<'_>) -> Option<Retention> {
     let newest = fields.whole(reading, "max-snapshots");
     if fields.get("keep").is_some() && fields.get("max-snapshots").is_some() {
-        let problem = Problem::new("`max-snapshots` and `keep` say the same thing twice");
+        let problem = BadValue::new("`max-snapshots` and `keep` say the same thing twice");
         reading.mistake(fields.place("max-snapshots"), problem.help("leave it out; `keep.last` is the same"));
     }
     if fields.get("keep").is_none() {
-        return newest.map(|last| Keep::Rules(KeepRules { last, ..KeepRules::default() }));
+        return newest.map(|last| Retention::Rules(KeepRules { last, ..KeepRules::default() }));
     }
     if is_text(fields, "keep") {
-        return fields.choice(reading, "keep", &[("all", Keep::All)]);
+        return fields.choice(reading, "keep", &[("all", Retention::All)]);
     }
     let table = fields.table(reading, "keep")?;
     let mut count = |key| table.whole(reading, key);
@@ -163,11 +165,11 @@ fn keep(reading: &mut Reading<'_>, fields: &Fields<'_>) -> Option<Keep> {
     if counts.iter().all(|count| count.is_none_or(|count| count == 0)) {
         let wrong = table.present().any(|(key, _)| table.whole(reading, key).is_none());
         if !wrong {
-            let problem = Problem::new("`keep` keeps nothing").help("write keep = { daily = 7 }, or \"all\"");
+            let problem = BadValue::new("`keep` keeps nothing").help("write keep = { daily = 7 }, or \"all\"");
             reading.mistake(fields.place("keep"), problem);
         }
     }
-    Some(Keep::Rules(KeepRules { last, hourly, daily, weekly, monthly, yearly }))
+    Some(Retention::Rules(KeepRules { last, hourly, daily, weekly, monthly, yearly }))
 }
 
 fn guard(reading: &mut Reading<'_>, fields: &Fields<'_>) -> Option<Guard> {
@@ -180,12 +182,12 @@ fn guard(reading: &mut Reading<'_>, fields: &Fields<'_>) -> Option<Guard> {
     Some(share.value().map_or(Guard::Off, Guard::MaxDelete))
 }
 
-fn hook(reading: &mut Reading<'_>, hooks: &Fields<'_>, key: &str) -> Option<Wanted<HookCommand>> {
+fn hook(reading: &mut Reading<'_>, hooks: &Fields<'_>, key: &str) -> Option<Setting<HookCommand>> {
     let context = reading.context;
     let written = hooks.texts(reading, key, |text| Ok(text.to_owned()))?;
     let written: Vec<_> = written.into_iter().map(Spanned::into_inner).collect();
     match words::command(&written, context) {
-        Ok(command) => Some(Wanted::of(command)),
+        Ok(command) => Some(Setting::of(command)),
         Err(problem) => {
             reading.mistake(hooks.get(key).map_or_else(|| hooks.place(key), Spanned::span), problem);
             None
@@ -197,7 +199,7 @@ fn replaced_options(reading: &mut Reading<'_>, rsync: &Fields<'_>, options: Opti
     let Some(options) = options else { return };
     let all_read = rsync.list(reading, "options").is_some_and(|written| written.len() == options.len());
     if all_read && !rsync_options::recurse(options.iter().map(|option| option.get_ref().as_str())) {
-        let problem = Problem::new("with these `options` rsync would copy no directory");
+        let problem = BadValue::new("with these `options` rsync would copy no directory");
         let help = "begin them with \"-a\"; `extra-options` are added to the basic ones instead";
         reading.mistake(rsync.place("options"), problem.help(help));
     }
@@ -222,7 +224,7 @@ fn filter(reading: &mut Reading<'_>, entry: &Node<'_>) -> Option<Filter> {
     let fields = reading.table(entry, keys::FILTER, "an entry of `filters`")?;
     let known: Vec<_> = fields.present().collect();
     let [(key, _)] = known.as_slice() else {
-        let problem = Problem::new("an entry of `filters` has exactly one of exclude, include, merge and dir-merge");
+        let problem = BadValue::new("an entry of `filters` has exactly one of exclude, include, merge and dir-merge");
         reading
             .mistake(entry.span(), problem.help("write an entry for each: [{ exclude = \"a\" }, { include = \"b\" }]"));
         return None;

@@ -45,7 +45,7 @@ pub enum Colour {
 
 impl Mistakes {
     /// The mistakes of this text, in the order of their places, each once.
-    pub(super) fn new(file: &Path, text: &str, mut found: Vec<Found>) -> Self {
+    pub(super) fn new(file: &Path, text: &str, mut found: Vec<RawMistake>) -> Self {
         found.sort_by(|a, b| (a.span.start, a.span.end, &a.message).cmp(&(b.span.start, b.span.end, &b.message)));
         found.dedup();
         let lines = Lines::of(text);
@@ -121,7 +121,7 @@ impl std::error::Error for Mistakes {}
 
 /// A mistake as it is found, before its line is known.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Found {
+pub(super) struct RawMistake {
     /// The place in the text, in bytes.
     pub span: Range<usize>,
     /// What is wrong.
@@ -149,7 +149,7 @@ impl<'a> Lines<'a> {
         (start, line.strip_suffix('\r').unwrap_or(line))
     }
 
-    fn placed(&self, found: Found) -> Mistake {
+    fn placed(&self, found: RawMistake) -> Mistake {
         // The parser of TOML may point into a character or behind the end.
         let start = boundary(self.text, found.span.start);
         let end = boundary(self.text, found.span.end).max(start);
@@ -184,7 +184,8 @@ mod tests {
     use super::*;
 
     fn mistakes(text: &str, span: Range<usize>) -> Mistakes {
-        let found = Found { span, message: "no volume `ubs`".to_owned(), help: Some("did you mean `usb`?".to_owned()) };
+        let found =
+            RawMistake { span, message: "no volume `ubs`".to_owned(), help: Some("did you mean `usb`?".to_owned()) };
         Mistakes::new(Path::new("config.toml"), text, vec![found])
     }
 

@@ -1,5 +1,7 @@
 //! The configuration file: TOML in, a configuration or all its mistakes out.
 
+mod context;
+mod daemon;
 mod keys;
 mod layer;
 mod mistake;
@@ -18,32 +20,34 @@ mod words;
 #[cfg(test)]
 mod tests;
 
-use std::path::PathBuf;
-use std::time::Duration;
-
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+pub use context::Context;
 pub use mistake::{Colour, Mistake, Mistakes};
 pub use schema::schema;
 pub use show::show;
 
-use crate::model::{Configuration, DaemonSettings, Notify};
-use mistake::Found;
+use crate::model::Configuration;
+use mistake::RawMistake;
 use names::Names;
-use reader::{Fields, Node, Reading};
+use reader::{Node, Reading};
 use syncs::Known;
 
-/// What the text of a file does not say itself.
-#[derive(Debug, Clone)]
-pub struct Context {
-    /// The file, as it is called in messages.
-    pub file: PathBuf,
-    /// What `~` stands for.
-    pub home: PathBuf,
-}
-
-/// Reads a configuration.
+/// Reads a configuration, or finds all its mistakes.
+///
+/// ```
+/// use nbkp::formats::config::{Colour, Context, parse};
+///
+/// let context = Context { file: "config.toml".into(), home: "/home/ada".into() };
+/// let volumes = "[volumes.laptop]\npath = '~'\n\n[volumes.usb]\ndrive = '5E3F-1A2B'\n";
+/// let sync = "[syncs.documents]\nsource = 'laptop:Documents'\ndestination = 'usb:documents'\n";
+/// let configuration = parse(&format!("{volumes}\n{sync}"), &context).unwrap();
+/// assert_eq!(configuration.syncs.len(), 1);
+///
+/// let mistakes = parse(&format!("{volumes}\n{}", sync.replace("usb", "ubs")), &context).unwrap_err();
+/// assert!(mistakes.render(Colour::Plain).contains("did you mean `usb`?"));
+/// ```
 pub fn parse(text: &str, context: &Context) -> Result<Configuration, Mistakes> {
     let (table, errors) = DeTable::parse_recoverable(text);
     if !errors.is_empty() {
@@ -65,7 +69,7 @@ pub fn parse_bytes(bytes: &[u8], context: &Context) -> Result<Configuration, Mis
         Ok(text) => parse(text, context),
         Err(error) => {
             let at = error.valid_up_to();
-            let found = Found {
+            let found = RawMistake {
                 span: at..at + char::REPLACEMENT_CHARACTER.len_utf8(),
                 message: "the file is not UTF-8 here".to_owned(),
                 help: Some("save it as UTF-8".to_owned()),
@@ -76,8 +80,8 @@ pub fn parse_bytes(bytes: &[u8], context: &Context) -> Result<Configuration, Mis
 }
 
 /// Mistakes in the syntax of TOML. One mistake often makes several errors on its line; the first says it best.
-fn syntax(text: &str, errors: &[toml::de::Error]) -> Vec<Found> {
-    let mut found: Vec<Found> = Vec::new();
+fn syntax(text: &str, errors: &[toml::de::Error]) -> Vec<RawMistake> {
+    let mut found: Vec<RawMistake> = Vec::new();
     let mut lines = std::collections::BTreeSet::new();
     for error in errors {
         let span = error.span().unwrap_or(text.len()..text.len());
@@ -85,7 +89,7 @@ fn syntax(text: &str, errors: &[toml::de::Error]) -> Vec<Found> {
         let line = before.matches('\n').count();
         if lines.insert(line) {
             let message = format!("this is not TOML: {}", error.message());
-            found.push(Found { span, message, help: None });
+            found.push(RawMistake { span, message, help: None });
         }
     }
     found
@@ -99,7 +103,7 @@ fn whole(reading: &mut Reading<'_>, file: &Node<'_>) -> Option<Configuration> {
     let group_names = Names::of(&file, "groups", "group");
     let sync_names = Names::of(&file, "syncs", "sync");
 
-    let daemon = daemon(reading, &file);
+    let daemon = daemon::settings(reading, &file);
     let locations = network::locations(reading, &file);
     let endpoints = network::endpoints(reading, &file, &endpoint_names, &location_names);
     let volumes = volumes::volumes(reading, &file, &endpoint_names);
@@ -110,35 +114,4 @@ fn whole(reading: &mut Reading<'_>, file: &Node<'_>) -> Option<Configuration> {
     relations::check(reading, &syncs, &volumes, &endpoints);
     let syncs = syncs.into_iter().map(|(name, (sync, _))| (name, sync)).collect();
     Some(Configuration { daemon, locations, endpoints, volumes, groups, credentials, syncs })
-}
-
-/// Which desktop notifications are shown, under the names of the file.
-const NOTIFY: [(&str, Notify); 3] = [("all", Notify::All), ("problems", Notify::Problems), ("none", Notify::None)];
-
-fn daemon(reading: &mut Reading<'_>, file: &Fields<'_>) -> DaemonSettings {
-    let mut settings = DaemonSettings {
-        max_parallel: 1,
-        settle: Duration::from_secs(2),
-        grace: Duration::from_secs(10),
-        notify: Notify::Problems,
-    };
-    let Some(fields) = file.table(reading, "daemon") else { return settings };
-    if let Some(count) = fields.whole(reading, "max-parallel").and_then(|count| usize::try_from(count).ok()) {
-        settings.max_parallel = count;
-    }
-    if let Some(settle) = fields.parsed(reading, "settle", words::interval) {
-        settings.settle = settle.into_inner();
-    }
-    if let Some(grace) = fields.parsed(reading, "grace", words::interval) {
-        settings.grace = grace.into_inner();
-    }
-    if let Some(notify) = fields.choice(reading, "notify", &NOTIFY) {
-        settings.notify = notify;
-    }
-    settings
-}
-
-/// The name under which the file knows a value.
-fn named<T: PartialEq>(choices: &[(&'static str, T)], value: &T) -> &'static str {
-    choices.iter().find(|(_, choice)| choice == value).map_or("", |(name, _)| name)
 }

@@ -8,7 +8,7 @@ use toml::Spanned;
 use toml::de::DeValue;
 
 use super::mistake::quoted;
-use super::reader::{Fields, Problem, Reading};
+use super::reader::{BadValue, Fields, Reading};
 use super::words;
 use crate::formats::similar::did_you_mean;
 
@@ -41,8 +41,8 @@ impl<'a> Names<'a> {
     }
 
     /// What is wrong with a reference to a name that is not there.
-    pub(super) fn missing(&self, name: &str) -> Problem {
-        let problem = Problem::new(format!("no {} {}", self.what, quoted(name)));
+    pub(super) fn missing(&self, name: &str) -> BadValue {
+        let problem = BadValue::new(format!("no {} {}", self.what, quoted(name)));
         let help = did_you_mean(name, self.iter()).unwrap_or_else(|| {
             // A person who writes a path where a place belongs needs more than the names.
             let form =
@@ -86,7 +86,7 @@ pub(super) fn distinct(reading: &mut Reading<'_>, key: &str, texts: &[Spanned<St
     for text in texts {
         if !seen.insert(text.get_ref()) {
             let message = format!("{} is in `{key}` twice", quoted(text.get_ref()));
-            reading.mistake(text.span(), Problem::new(message).help("leave one of them out"));
+            reading.mistake(text.span(), BadValue::new(message).help("leave one of them out"));
         }
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::mistake::quoted;
 use super::names::{Names, given};
-use super::reader::{Fields, Problem, Reading};
+use super::reader::{BadValue, Fields, Reading};
 use super::{ssh_options, words};
 use crate::model::{Endpoint, EndpointName, Location, LocationName, first_cycle};
 
@@ -32,7 +32,7 @@ pub(super) fn locations(reading: &mut Reading<'_>, file: &Fields<'_>) -> BTreeMa
         if fields.present().all(|(key, _)| fields.list(reading, key).is_some_and(<[_]>::is_empty)) {
             let message = format!("the location {} can never be recognised", quoted(name.get_ref()));
             let help = "give it at least one of ssids, connections, gateways and subnets";
-            reading.mistake(name.span(), Problem::new(message).help(help));
+            reading.mistake(name.span(), BadValue::new(message).help(help));
         }
         locations.insert(key, location);
     }
@@ -139,7 +139,7 @@ fn cyclic(
     let way: Vec<_> = cycle.iter().chain(start.iter()).map(|name| format!("`{name}`")).collect();
     let place = start.and_then(|name| layers.get(&name)).map_or(0..0, |layer| layer.place.clone());
     let message = format!("`{key}` goes round in a circle: {}", way.join(" -> "));
-    reading.mistake(place, Problem::new(message).help("take one of them out of it"));
+    reading.mistake(place, BadValue::new(message).help("take one of them out of it"));
     true
 }
 
@@ -154,7 +154,7 @@ fn resolved(
     let own = chain.first()?;
     let Some(host) = chain.iter().find_map(|layer| layer.host.clone()) else {
         if chain.iter().all(|layer| layer.vague == Vague::No) {
-            let problem = Problem::new(format!("the endpoint `{name}` has no `host`"));
+            let problem = BadValue::new(format!("the endpoint `{name}` has no `host`"));
             reading.mistake(own.place.clone(), problem.help("write host = \"NAME\", or extends = \"ENDPOINT\""));
         }
         return None;

@@ -5,9 +5,9 @@ use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::Context;
+use super::context::Context;
 use super::keys::{Key, Keys, Shape};
-use super::mistake::{Found, quoted};
+use super::mistake::{RawMistake, quoted};
 use crate::formats::similar::did_you_mean;
 
 /// A value and its place.
@@ -15,14 +15,14 @@ pub(super) type Node<'a> = Spanned<DeValue<'a>>;
 
 /// What is wrong with a value, and what to do about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Problem {
+pub(super) struct BadValue {
     /// What is wrong.
     pub message: String,
     /// What to do about it.
     pub help: Option<String>,
 }
 
-impl Problem {
+impl BadValue {
     /// A problem that says itself what to do.
     pub(super) fn new(message: impl Into<String>) -> Self {
         Self { message: message.into(), help: None }
@@ -39,20 +39,20 @@ pub(super) struct Reading<'c> {
     /// What the text itself does not say.
     pub context: &'c Context,
     /// The mistakes found so far.
-    pub found: Vec<Found>,
+    pub found: Vec<RawMistake>,
 }
 
 impl Reading<'_> {
     /// Notes a mistake.
-    pub(super) fn mistake(&mut self, span: Range<usize>, problem: Problem) {
-        self.found.push(Found { span, message: problem.message, help: problem.help });
+    pub(super) fn mistake(&mut self, span: Range<usize>, problem: BadValue) {
+        self.found.push(RawMistake { span, message: problem.message, help: problem.help });
     }
 
     /// The table that a value must be, its unknown keys noted. `what` names it for people.
     pub(super) fn table<'a>(&mut self, node: &'a Node<'a>, keys: Keys, what: &str) -> Option<Fields<'a>> {
         let DeValue::Table(table) = node.get_ref() else {
             let message = format!("{what} must be a table, not {}", kind(node));
-            self.mistake(node.span(), Problem::new(message));
+            self.mistake(node.span(), BadValue::new(message));
             return None;
         };
         let fields = Fields { table, keys, span: node.span() };
@@ -69,7 +69,7 @@ impl Reading<'_> {
         let help = did_you_mean(key.get_ref(), known())
             .unwrap_or_else(|| format!("{what} can hold {}", known().collect::<Vec<_>>().join(", ")));
         let message = format!("{what} has no key {}", quoted(key.get_ref()));
-        self.mistake(key.span(), Problem::new(message).help(help));
+        self.mistake(key.span(), BadValue::new(message).help(help));
     }
 
     /// The text that a value must be. `what` names it, `must` says what it must be.
@@ -83,7 +83,7 @@ impl Reading<'_> {
 
     /// Notes that a value is of the wrong kind.
     pub(super) fn wrong_kind(&mut self, node: &Node<'_>, what: &str, must: &str) {
-        let problem = Problem::new(format!("{what} must be {must}, not {}", kind(node)));
+        let problem = BadValue::new(format!("{what} must be {must}, not {}", kind(node)));
         let problem = match node.get_ref() {
             DeValue::String(text) if must.starts_with("a list") => problem.help(format!("write [\"{text}\"]")),
             DeValue::String(text) if ["true", "false"].contains(&text.as_ref()) => problem.help("leave out the quotes"),
@@ -157,7 +157,7 @@ impl<'a> Fields<'a> {
         &self,
         reading: &mut Reading<'_>,
         key: &str,
-        parse: impl FnOnce(&str) -> Result<T, Problem>,
+        parse: impl FnOnce(&str) -> Result<T, BadValue>,
     ) -> Option<Spanned<T>> {
         let text = self.text(reading, key)?;
         match parse(text.get_ref()) {
@@ -173,8 +173,8 @@ impl<'a> Fields<'a> {
     pub(super) fn choice<T: Copy>(&self, reading: &mut Reading<'_>, key: &str, choices: &[(&str, T)]) -> Option<T> {
         let chosen = self.parsed(reading, key, |text| {
             choices.iter().find(|(name, _)| *name == text).map(|(_, value)| *value).ok_or_else(|| {
-                let problem = Problem::new(format!("`{key}` must be {}, not {}", self.must(key), quoted(text)));
-                Problem { help: did_you_mean(text, choices.iter().map(|(name, _)| *name)), ..problem }
+                let problem = BadValue::new(format!("`{key}` must be {}, not {}", self.must(key), quoted(text)));
+                BadValue { help: did_you_mean(text, choices.iter().map(|(name, _)| *name)), ..problem }
             })
         });
         chosen.map(Spanned::into_inner)
@@ -202,7 +202,7 @@ impl<'a> Fields<'a> {
         let value = value.filter(|value| (least..=most).contains(&value));
         if value.is_none() {
             let message = format!("`{key}` must be {}, not {digits}", self.must(key));
-            reading.mistake(node.span(), Problem::new(message));
+            reading.mistake(node.span(), BadValue::new(message));
         }
         value
     }
@@ -222,7 +222,7 @@ impl<'a> Fields<'a> {
         &self,
         reading: &mut Reading<'_>,
         key: &str,
-        parse: impl Fn(&str) -> Result<T, Problem>,
+        parse: impl Fn(&str) -> Result<T, BadValue>,
     ) -> Option<Vec<Spanned<T>>> {
         let mut values = Vec::new();
         for node in self.list(reading, key)? {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use super::reader::{Problem, Reading};
+use super::reader::{BadValue, Reading};
 use super::syncs::SyncSpans;
 use crate::model::{
     DriveUuid, Endpoint, EndpointName, Place, Sync, SyncName, Volume, VolumeName, VolumeRoot, first_cycle, upstreams,
@@ -43,15 +43,16 @@ pub(super) fn check(
                 sync.name, sync.source, sync.destination
             );
             let help = "choose a destination that is neither inside its source nor around it";
-            reading.mistake(spans.destination.clone(), Problem::new(message).help(help));
+            reading.mistake(spans.destination.clone(), BadValue::new(message).help(help));
         }
         if let Some((from, to)) = two_servers(sync, volumes, &servers) {
             let message =
                 format!("the sync `{}` would copy from one server to another: `{from}` and `{to}`", sync.name);
             let help = format!(
-                "rsync cannot; copy through this machine: one sync from `{from}` to a local volume, and one from there to `{to}`"
+                "rsync cannot; copy through this machine: one sync from `{from}` to a local volume, and one from \
+                 there to `{to}`"
             );
-            reading.mistake(spans.destination.clone(), Problem::new(message).help(help));
+            reading.mistake(spans.destination.clone(), BadValue::new(message).help(help));
         }
         destinations.push((destination, sync, spans));
     }
@@ -68,7 +69,7 @@ pub(super) fn check(
                     first.1.name, second.1.name, first.1.destination, second.1.destination
                 );
                 let help = "give each sync a destination of its own";
-                reading.mistake(second.2.destination.clone(), Problem::new(message).help(help));
+                reading.mistake(second.2.destination.clone(), BadValue::new(message).help(help));
             }
             Some(_) | None => upper = Some(lower),
         }
@@ -165,5 +166,5 @@ fn circle(reading: &mut Reading<'_>, syncs: &BTreeMap<SyncName, (Sync, SyncSpans
     let message = format!("these syncs wait for each other in a circle: {}", way.join(" -> "));
     let help =
         "each goes after the one before it, by `after` or because it reads what that one writes; break the circle";
-    reading.mistake(place, Problem::new(message).help(help));
+    reading.mistake(place, BadValue::new(message).help(help));
 }

@@ -2,7 +2,7 @@
 //! destination, or tell another story than the one the daemon reads.
 
 use super::mistake::quoted;
-use super::reader::Problem;
+use super::reader::BadValue;
 use super::words::{Read, clean};
 use crate::formats::similar::closest;
 use crate::model::SnapshotKind;
@@ -264,7 +264,7 @@ pub(super) fn option(text: &str) -> Read<String> {
     } else if let Some(letters) = text.strip_prefix('-').filter(|letters| !letters.is_empty()) {
         letters.chars().try_for_each(|letter| short_option(text, letter))?;
     } else {
-        return Err(Problem::new(format!("{} is not an option of rsync", quoted(text)))
+        return Err(BadValue::new(format!("{} is not an option of rsync", quoted(text)))
             .help("write an option and its value as one text, such as \"--max-size=1G\""));
     }
     Ok(text.to_owned())
@@ -283,10 +283,11 @@ fn long_option(text: &str, long: &str) -> Read<()> {
     match (found, value) {
         (Some((_, _, Without)), None) => Ok(()),
         (Some((_, _, With)), Some(value)) if !value.is_empty() => Ok(()),
-        (Some((_, _, With)), _) => Err(Problem::new(format!("the rsync option {} has no value", quoted(text)))
+        (Some((_, _, With)), _) => Err(BadValue::new(format!("the rsync option {} has no value", quoted(text)))
             .help(format!("write it as one text: \"--{name}=VALUE\""))),
         (Some((_, _, Without)), Some(_)) => {
-            Err(Problem::new(format!("the rsync option `--{name}` takes no value")).help(format!("write \"--{name}\"")))
+            Err(BadValue::new(format!("the rsync option `--{name}` takes no value"))
+                .help(format!("write \"--{name}\"")))
         }
         (None, _) => Err(refused(text, name)),
     }
@@ -299,18 +300,18 @@ fn short_option(text: &str, letter: char) -> Read<()> {
     }
     match LETTERS.iter().find(|(short, _)| *short == letter) {
         Some((_, name)) if allowed().any(|(_, long, _)| long == name) => {
-            Err(Problem::new(format!("the rsync option `-{letter}` in {} carries a value", quoted(text)))
+            Err(BadValue::new(format!("the rsync option `-{letter}` in {} carries a value", quoted(text)))
                 .help(format!("write it as \"--{name}=VALUE\"")))
         }
         Some((_, name)) => Err(refused(&format!("-{letter}"), name)),
         None => {
-            Err(Problem::new(format!("rsync has no option `-{letter}` that can be used here, in {}", quoted(text))))
+            Err(BadValue::new(format!("rsync has no option `-{letter}` that can be used here, in {}", quoted(text))))
         }
     }
 }
 
-fn refused(text: &str, name: &str) -> Problem {
-    let problem = Problem::new(format!("the rsync option {} cannot be used here", quoted(text)));
+fn refused(text: &str, name: &str) -> BadValue {
+    let problem = BadValue::new(format!("the rsync option {} cannot be used here", quoted(text)));
     if let Some((_, reason)) = REFUSED.iter().find(|(names, _)| names.contains(&name)) {
         return problem.help(*reason);
     }
@@ -328,11 +329,11 @@ pub(super) fn fits(option: &str, snapshots: SnapshotKind) -> Read<()> {
     match snapshots {
         SnapshotKind::Btrfs => Ok(()),
         SnapshotKind::HardLink => {
-            Err(Problem::new("`--inplace` with snapshots = \"hard-link\" would write into finished snapshots")
+            Err(BadValue::new("`--inplace` with snapshots = \"hard-link\" would write into finished snapshots")
                 .help("leave it out, or use snapshots = \"btrfs\""))
         }
         SnapshotKind::None => {
-            Err(Problem::new("rsync cannot combine `--inplace` with the directory from which unfinished files go on")
+            Err(BadValue::new("rsync cannot combine `--inplace` with the directory from which unfinished files go on")
                 .help("leave it out; snapshots = \"btrfs\" copies in place by itself"))
         }
     }

@@ -1,4 +1,5 @@
-//! The effective configuration as TOML: defaults filled in, `extends` resolved, groups kept. Read again, it is the same.
+//! The effective configuration as TOML: defaults filled in, `extends` resolved, groups kept. Read again, it is the
+//! same.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{Display, Write as _};
@@ -6,12 +7,12 @@ use std::path::Path;
 
 use toml::{Table, Value};
 
+use super::daemon::NOTIFY;
 use super::volumes::WHEN_DONE;
-use super::{NOTIFY, named};
 use crate::formats::duration;
 use crate::model::{
-    BatteryRule, Configuration, CredentialProvider, Drive, Endpoint, Every, Filter, Guard, HookCommand, Keep,
-    KeepRules, Location, MeteredRule, Mounting, RsyncOptions, Sync, Volume, VolumeName, VolumeRoot,
+    BatteryRule, Configuration, CredentialProvider, Drive, Endpoint, Every, Filter, Guard, HookCommand, KeepRules,
+    Location, MeteredRule, Mounting, Retention, RsyncOptions, Sync, Volume, VolumeName, VolumeRoot,
 };
 
 /// The effective configuration as TOML.
@@ -219,8 +220,8 @@ fn every(every: Every) -> String {
     }
 }
 
-fn keep(keep: Keep) -> Value {
-    let Keep::Rules(KeepRules { last, hourly, daily, weekly, monthly, yearly }) = keep else { return text("all") };
+fn keep(keep: Retention) -> Value {
+    let Retention::Rules(KeepRules { last, hourly, daily, weekly, monthly, yearly }) = keep else { return text("all") };
     let counts = [
         ("last", last),
         ("hourly", hourly),
@@ -274,4 +275,9 @@ fn when(sync: &Sync) -> Value {
 
 fn command(command: &HookCommand) -> Value {
     Value::Array(std::iter::once(&command.program).chain(&command.arguments).map(text).collect())
+}
+
+/// The name under which the file knows a value.
+fn named<T: PartialEq>(choices: &[(&'static str, T)], value: &T) -> &'static str {
+    choices.iter().find(|(_, choice)| choice == value).map_or("", |(name, _)| name)
 }

@@ -2,7 +2,7 @@
 //! the proof of the host.
 
 use super::mistake::quoted;
-use super::reader::Problem;
+use super::reader::BadValue;
 use super::words::{Read, clean};
 use crate::formats::similar::closest;
 
@@ -73,29 +73,28 @@ pub(super) fn option(text: &str) -> Read<String> {
     let (key, value) = (key.trim(), value.trim_start_matches(['=', ' ']).trim());
     let known = || [CONNECTION, HOST_PROOF, OWN_PROOF].into_iter().flatten().copied();
     if let Some((_, own)) = KEYS.iter().find(|(name, _)| name.eq_ignore_ascii_case(key)) {
-        return Err(Problem::new(format!("the ssh option {} has a key of its own", quoted(key)))
+        return Err(BadValue::new(format!("the ssh option {} has a key of its own", quoted(key)))
             .help(format!("use `{own} = …`")));
     }
     let Some(name) = known().find(|name| name.eq_ignore_ascii_case(key)) else {
-        let problem = Problem::new(format!("the ssh option {} cannot be used here", quoted(key)));
+        let problem = BadValue::new(format!("the ssh option {} cannot be used here", quoted(key)));
         return Err(match closest(key, known()) {
             Some(near) => problem.help(format!("did you mean `{near}`?")),
             None => problem.help("only options that run and forward nothing can; ~/.ssh/config is read too"),
         });
     };
     if value.is_empty() {
-        return Err(
-            Problem::new(format!("the ssh option `{name}` has no value")).help(format!("write it as \"{name}=VALUE\""))
-        );
+        return Err(BadValue::new(format!("the ssh option `{name}` has no value"))
+            .help(format!("write it as \"{name}=VALUE\"")));
     }
     // ssh strips quotes from values, so `"no"` is `no`.
     let plain = value.trim_matches('"').to_ascii_lowercase();
     if name == "StrictHostKeyChecking" && !["yes", "accept-new"].contains(&plain.as_str()) {
-        return Err(Problem::new("the host must prove itself: `StrictHostKeyChecking` can be `yes` or `accept-new`")
+        return Err(BadValue::new("the host must prove itself: `StrictHostKeyChecking` can be `yes` or `accept-new`")
             .help("connect once by hand (`ssh HOST`) and accept its key"));
     }
     if name == "GlobalKnownHostsFile" && plain.contains("/dev/null") {
-        return Err(Problem::new("the host must prove itself: /dev/null knows no host"));
+        return Err(BadValue::new("the host must prove itself: /dev/null knows no host"));
     }
     Ok(text.to_owned())
 }
@@ -107,7 +106,7 @@ pub(super) fn host(text: &str) -> Read<String> {
     if begins && text.len() <= 253 && letters.all(|c| c.is_ascii_alphanumeric() || "._:%-".contains(c)) {
         return Ok(text.to_owned());
     }
-    Err(Problem::new(format!("{} is not a host", quoted(text))).help(
+    Err(BadValue::new(format!("{} is not a host", quoted(text))).help(
         "a host begins with a letter or digit and holds letters, digits and `.` `_` `:` `%` `-`; the user is `user`",
     ))
 }
@@ -119,7 +118,7 @@ pub(super) fn user(text: &str) -> Read<String> {
     if begins && text.len() <= 64 && letters.all(|c| c.is_ascii_alphanumeric() || "._-$".contains(c)) {
         return Ok(text.to_owned());
     }
-    Err(Problem::new(format!("{} is not the name of a user", quoted(text)))
+    Err(BadValue::new(format!("{} is not the name of a user", quoted(text)))
         .help("it begins with a letter, a digit or `_` and holds letters, digits and `.` `_` `-`"))
 }
 

@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use toml::Spanned;
 
-use super::layer::{Layer, Wanted};
+use super::layer::{Layer, Setting};
 use super::mistake::quoted;
 use super::names::{Names, distinct, given};
-use super::reader::{Fields, Problem, Reading};
+use super::reader::{BadValue, Fields, Reading};
 use super::rsync_options;
 use crate::model::{
-    BatteryRule, Conditions, Every, Group, GroupName, Guard, Hooks, Keep, MeteredRule, Place, RsyncOptions,
+    BatteryRule, Conditions, Every, Group, GroupName, Guard, Hooks, MeteredRule, Place, Retention, RsyncOptions,
     RsyncSettings, SnapshotKind, Subdir, Sync, SyncName, VolumeName,
 };
 
@@ -96,7 +96,7 @@ fn sync(
 
 fn sync_name(reading: &mut Reading<'_>, place: &Spanned<&str>) -> Option<SyncName> {
     if place.get_ref().contains('@') {
-        let problem = Problem::new(format!("{} is not a name: it holds `@`", quoted(place.get_ref())));
+        let problem = BadValue::new(format!("{} is not a name: it holds `@`", quoted(place.get_ref())));
         let help = "`@` stands between a sync and the member of the group that it writes to; leave it out";
         reading.mistake(place.span(), problem.help(help));
         return None;
@@ -112,7 +112,7 @@ fn end<'a>(
     key: &str,
 ) -> Option<(Spanned<&'a str>, &'a str, Subdir)> {
     if fields.get(key).is_none() {
-        let problem = Problem::new(format!("the sync {} has no `{key}`", quoted(name.get_ref())));
+        let problem = BadValue::new(format!("the sync {} has no `{key}`", quoted(name.get_ref())));
         reading.mistake(name.span(), problem.help(format!("write {key} = \"VOLUME:DIRECTORY\"")));
     }
     let text = fields.text(reading, key)?;
@@ -121,7 +121,7 @@ fn end<'a>(
         Ok(subdir) => Some((text, volume, subdir)),
         Err(error) => {
             let error: crate::model::SubdirError = error;
-            reading.mistake(text.span(), Problem::new(format!("{} is not a subdirectory: {error}", quoted(subdir))));
+            reading.mistake(text.span(), BadValue::new(format!("{} is not a subdirectory: {error}", quoted(subdir))));
             None
         }
     }
@@ -132,7 +132,7 @@ fn source_volume(reading: &mut Reading<'_>, at: &Spanned<&str>, volume: &str, kn
         return volume.parse().ok();
     }
     let problem = if known.group_names.contain(volume) {
-        Problem::new(format!("{} is a group; a group can only be a destination", quoted(volume)))
+        BadValue::new(format!("{} is a group; a group can only be a destination", quoted(volume)))
             .help("name one of its volumes")
     } else {
         known.volumes.missing(volume)
@@ -161,12 +161,12 @@ fn destination_volumes(
     }
     let near = crate::formats::similar::did_you_mean(volume, known.volumes.iter().chain(known.group_names.iter()));
     let problem = known.volumes.missing(volume);
-    reading.mistake(at.span(), Problem { help: near.or_else(|| problem.help.clone()), ..problem });
+    reading.mistake(at.span(), BadValue { help: near.or_else(|| problem.help.clone()), ..problem });
     None
 }
 
 /// Whether a text names a sync that can go first: as in the file, or with the member of the group that it writes to.
-fn upstream(known: &Known<'_>, text: &str) -> Result<(), Problem> {
+fn upstream(known: &Known<'_>, text: &str) -> Result<(), BadValue> {
     let base = text.split_once('@').map_or(text, |(base, _)| base);
     if known.syncs.contain(base) { Ok(()) } else { Err(known.syncs.missing(text)) }
 }
@@ -176,7 +176,7 @@ fn own_after(reading: &mut Reading<'_>, name: &Spanned<&str>, own: &Layer, known
     distinct(reading, "after", after);
     for text in after {
         if text.get_ref() == name.get_ref() {
-            let problem = Problem::new(format!("the sync {} cannot go after itself", quoted(name.get_ref())));
+            let problem = BadValue::new(format!("the sync {} cannot go after itself", quoted(name.get_ref())));
             reading.mistake(text.span(), problem.help("leave it out"));
         } else if let Err(problem) = upstream(known, text.get_ref()) {
             reading.mistake(text.span(), problem);
@@ -190,7 +190,7 @@ fn in_place(reading: &mut Reading<'_>, name: &Spanned<&str>, layer: &Layer) {
     for option in layer.options.iter().chain(&layer.extra_options).flatten() {
         if let Err(problem) = rsync_options::fits(option.get_ref(), snapshots) {
             let message = format!("in the sync {}: {}", quoted(name.get_ref()), problem.message);
-            reading.mistake(option.span(), Problem { message, ..problem });
+            reading.mistake(option.span(), BadValue { message, ..problem });
         }
     }
 }
@@ -202,9 +202,9 @@ fn lowered(layer: &Layer, name: SyncName, source: Place, destination: Place) -> 
         destination,
         enabled: layer.enabled.unwrap_or(true),
         snapshots: layer.snapshots.unwrap_or(SnapshotKind::None),
-        keep: layer.keep.unwrap_or(Keep::All),
+        keep: layer.keep.unwrap_or(Retention::All),
         every: layer.every.unwrap_or(Every::Interval(EVERY)),
-        max_age: layer.max_age.clone().and_then(Wanted::value),
+        max_age: layer.max_age.clone().and_then(Setting::value),
         // A default "after" names syncs that it holds for, too; none of them goes after itself.
         after: (layer.after.iter().flatten().map(Spanned::get_ref))
             .filter(|after| *after != name.base())
@@ -215,20 +215,20 @@ fn lowered(layer: &Layer, name: SyncName, source: Place, destination: Place) -> 
         rsync: RsyncSettings {
             compress: layer.compress.unwrap_or(false),
             checksum: layer.checksum.unwrap_or(false),
-            bandwidth: layer.bandwidth.clone().and_then(Wanted::value),
+            bandwidth: layer.bandwidth.clone().and_then(Setting::value),
             options: layer.options.as_deref().map_or(RsyncOptions::Default, |own| RsyncOptions::Replaced(plain(own))),
             extra_options: plain(layer.extra_options.as_deref().unwrap_or_default()),
         },
         when: Conditions {
             metered: layer.metered.unwrap_or(MeteredRule::Avoid),
             battery: layer.battery.unwrap_or(BatteryRule::Any),
-            hours: layer.hours.clone().and_then(Wanted::value),
+            hours: layer.hours.clone().and_then(Setting::value),
         },
         guard: layer.guard.unwrap_or(Guard::MaxDelete(MAX_DELETE)),
         hooks: Hooks {
-            before: layer.before.clone().and_then(Wanted::value),
-            after: layer.after_success.clone().and_then(Wanted::value),
-            failed: layer.failed.clone().and_then(Wanted::value),
+            before: layer.before.clone().and_then(Setting::value),
+            after: layer.after_success.clone().and_then(Setting::value),
+            failed: layer.failed.clone().and_then(Setting::value),
         },
         name,
     }
@@ -250,7 +250,7 @@ fn expand_after(reading: &mut Reading<'_>, syncs: &mut BTreeMap<SyncName, (Sync,
                 expanded.insert(after.clone());
             } else {
                 let place = spans.after.iter().find(|text| text.get_ref() == after.as_str());
-                let problem = Problem::new(format!("the sync `{}` makes no copy `{after}`", after.base()));
+                let problem = BadValue::new(format!("the sync `{}` makes no copy `{after}`", after.base()));
                 let all = of_base.into_iter().flatten().map(SyncName::as_str).collect::<Vec<_>>().join(", ");
                 reading.mistake(
                     place.map_or_else(|| spans.name.clone(), Spanned::span),

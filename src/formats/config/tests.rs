@@ -2,14 +2,15 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use proptest::prelude::*;
 
 use super::keys::{FILE, Keys, Shape};
 use super::*;
 use crate::model::{
-    BatteryRule, CredentialProvider, Every, Filter, Guard, Keep, KeepRules, MeteredRule, Mounting, RsyncOptions,
-    SnapshotKind, SubdirError, SyncName, VolumeRoot, WhenDone,
+    BatteryRule, CredentialProvider, Every, Filter, Guard, KeepRules, MeteredRule, Mounting, Notify, Retention,
+    RsyncOptions, SnapshotKind, SubdirError, SyncName, VolumeRoot, WhenDone,
 };
 
 fn context() -> Context {
@@ -81,7 +82,7 @@ fn everything_that_the_contract_names_is_read() {
     assert_eq!(documents.destination.to_string(), "usb:documents");
     assert_eq!(documents.snapshots, SnapshotKind::Btrfs);
     let rules = KeepRules { last: 3, hourly: 24, daily: 7, weekly: 4, monthly: 12, yearly: 5 };
-    assert_eq!(documents.keep, Keep::Rules(rules));
+    assert_eq!(documents.keep, Retention::Rules(rules));
     assert_eq!(documents.max_age, Some(Duration::from_hours(168)));
     assert_eq!(documents.after, BTreeSet::from(["photos@blue".parse().unwrap(), "photos@red".parse().unwrap()]));
     assert_eq!(documents.filters.len(), 5);
@@ -108,7 +109,7 @@ fn a_sync_that_says_nothing_has_the_defaults() {
     let configuration = read(&with("[syncs.a]\nsource = 'laptop'\ndestination = 'usb:a'\n"));
     let a = sync(&configuration, "a");
     assert!(a.enabled && a.source.subdir.is_root());
-    assert_eq!((a.snapshots, a.keep, a.guard), (SnapshotKind::None, Keep::All, Guard::MaxDelete(25)));
+    assert_eq!((a.snapshots, a.keep, a.guard), (SnapshotKind::None, Retention::All, Guard::MaxDelete(25)));
     assert_eq!((a.every, a.max_age), (Every::Interval(Duration::from_hours(1)), None));
     assert_eq!((a.when.metered, a.when.battery, a.when.hours), (MeteredRule::Avoid, BatteryRule::Any, None));
     assert_eq!(a.rsync.options, RsyncOptions::Default);
@@ -141,9 +142,9 @@ hooks = { failed = [] }
 "#,
     ));
     let (first, second) = (sync(&configuration, "first"), sync(&configuration, "second"));
-    assert_eq!(first.keep, Keep::Rules(KeepRules { last: 5, ..KeepRules::default() }));
+    assert_eq!(first.keep, Retention::Rules(KeepRules { last: 5, ..KeepRules::default() }));
     assert_eq!((first.every, first.after.len()), (Every::Appearance, 0));
-    assert_eq!((second.keep, second.max_age, second.when.hours), (Keep::All, None, None));
+    assert_eq!((second.keep, second.max_age, second.when.hours), (Retention::All, None, None));
     assert_eq!((second.when.battery, second.rsync.bandwidth, second.rsync.checksum), (BatteryRule::Mains, None, true));
     assert_eq!((second.hooks.failed.as_ref(), second.after.len()), (None, 1));
     assert!(first.hooks.failed.is_some() && first.when.hours.is_some());
@@ -163,11 +164,13 @@ fn a_sync_to_a_group_makes_a_copy_on_each_member() {
 
 #[test]
 fn all_mistakes_are_told_at_once_in_their_order() {
-    let text = "[volumes.usb]\ndrive = '5E3F-1A2B'\npath = '/x'\n\n[syncs.a]\nsource = 'laptop'\ndestination = 'ubs:x'\nevry = '1h'\nkeep = { dayly = 3 }\n";
+    let text = "[volumes.usb]\ndrive = '5E3F-1A2B'\npath = '/x'\n\n[syncs.a]\nsource = 'laptop'\n\
+                destination = 'ubs:x'\nevry = '1h'\nkeep = { dayly = 3 }\n";
     assert_eq!(
         mistakes(text),
         [
-            "3:1 a volume has a `path` or a `drive`, not both (leave out `path`; a sync names a directory of the drive as \"usb:DIRECTORY\")",
+            "3:1 a volume has a `path` or a `drive`, not both (leave out `path`; a sync names a directory of the \
+             drive as \"usb:DIRECTORY\")",
             "6:10 no volume `laptop` (known: usb)",
             "7:15 no volume `ubs` (did you mean `usb`?)",
             "8:1 [syncs.a] has no key `evry` (did you mean `every`?)",
@@ -292,7 +295,8 @@ fn syncs_name_places_that_are_there() {
     refused(&with("[defaults]\nafter = ['b']\n[syncs.a]\nsource = 'laptop:x'\ndestination = 'usb'"), &["no sync `b`"]);
     refused(
         &with(
-            "[syncs.a]\nsource = 'laptop:x'\ndestination = 'offsite'\n[syncs.b]\nsource = 'laptop:x'\ndestination = 'usb'\nafter = ['a@usb']",
+            "[syncs.a]\nsource = 'laptop:x'\ndestination = 'offsite'\n[syncs.b]\nsource = 'laptop:x'\n\
+             destination = 'usb'\nafter = ['a@usb']",
         ),
         &["makes no copy `a@usb`", "a@blue, a@red"],
     );
@@ -302,7 +306,8 @@ fn syncs_name_places_that_are_there() {
 /// Two syncs with these destinations, from different sources, and volumes besides those of the base.
 fn two(volumes: &str, first: &str, second: &str) -> String {
     with(&format!(
-        "{volumes}\n[syncs.a]\nsource = 'laptop:a'\ndestination = '{first}'\n[syncs.b]\nsource = 'laptop:b'\ndestination = '{second}'\n"
+        "{volumes}\n[syncs.a]\nsource = 'laptop:a'\ndestination = '{first}'\n[syncs.b]\nsource = 'laptop:b'\n\
+         destination = '{second}'\n"
     ))
 }
 
@@ -318,8 +323,10 @@ fn no_two_syncs_write_the_same_or_overlapping_places() {
     let nested = "[volumes.srv]\npath = '/srv'\n[volumes.deep]\npath = '/srv/deep/'";
     refused(&two(nested, "srv:deep/x", "deep:x"), &["the same place"]);
     refused(&two(nested, "srv", "deep:x"), &["overlapping"]);
-    let server = "[ssh-endpoints.lan]\nhost = 'nas'\n[ssh-endpoints.wan]\nhost = 'nas.example.org'\n[ssh-endpoints.other]\nhost = 'nas'\n\
-        [volumes.n1]\nssh = ['lan', 'wan']\npath = '/srv'\n[volumes.n2]\nssh = ['wan']\npath = '/srv/x'\n[volumes.n3]\nssh = ['other']\npath = '/srv'";
+    let server = "[ssh-endpoints.lan]\nhost = 'nas'\n[ssh-endpoints.wan]\nhost = 'nas.example.org'\n\
+                  [ssh-endpoints.other]\nhost = 'nas'\n\
+        [volumes.n1]\nssh = ['lan', 'wan']\npath = '/srv'\n[volumes.n2]\nssh = ['wan']\npath = '/srv/x'\n\
+        [volumes.n3]\nssh = ['other']\npath = '/srv'";
     refused(&two(server, "n1:x/y", "n2:y"), &["the same place"]);
     refused(&two(server, "n2", "n3:x/y"), &["overlapping"]);
     for (first, second) in [("usb:x", "usb:xy"), ("usb:x", "blue:x"), ("usb:x/a", "usb:x/b"), ("offsite:x", "usb:x")] {
@@ -367,7 +374,8 @@ fn a_circle_of_syncs_is_named_in_full() {
 fn in_place_is_refused_where_snapshots_share_files() {
     let text = |kind| {
         with(&format!(
-            "[defaults]\nrsync = {{ extra-options = ['--inplace'] }}\n[syncs.a]\nsource = 'laptop:a'\ndestination = 'usb:a'\nsnapshots = '{kind}'\n"
+            "[defaults]\nrsync = {{ extra-options = ['--inplace'] }}\n[syncs.a]\nsource = 'laptop:a'\n\
+             destination = 'usb:a'\nsnapshots = '{kind}'\n"
         ))
     };
     refused(&text("hard-link"), &["in the sync `a`", "finished snapshots"]);
@@ -552,7 +560,10 @@ fn a_thousand_syncs_are_read() {
 proptest! {
     #[test]
     fn random_edits_never_panic(
-        edits in prop::collection::vec((0..EVERYTHING.len(), 0_usize..40, "[\\[\\]{}='\"#.,a-z0-9\n\u{0}-\u{1f}é-]{0,8}"), 1..6),
+        edits in prop::collection::vec(
+            (0..EVERYTHING.len(), 0_usize..40, "[\\[\\]{}='\"#.,a-z0-9\n\u{0}-\u{1f}é-]{0,8}"),
+            1..6,
+        ),
     ) {
         let mut text = EVERYTHING.to_owned();
         for (at, removed, added) in edits {

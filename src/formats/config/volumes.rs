@@ -6,7 +6,7 @@ use toml::Spanned;
 
 use super::mistake::quoted;
 use super::names::{Names, given};
-use super::reader::{Fields, Problem, Reading};
+use super::reader::{BadValue, Fields, Reading};
 use super::words;
 use crate::model::{
     CredentialProvider, Drive, DriveUuid, EndpointName, Group, GroupName, Mounting, Server, Volume, VolumeName,
@@ -53,7 +53,7 @@ fn root(
     if on_server {
         let endpoints = ssh?;
         if fields.list(reading, "ssh").is_some_and(<[_]>::is_empty) {
-            let problem = Problem::new("`ssh` names no endpoint").help("name at least one of [ssh-endpoints]");
+            let problem = BadValue::new("`ssh` names no endpoint").help("name at least one of [ssh-endpoints]");
             reading.mistake(fields.place("ssh"), problem);
         }
         let path = path.map(Spanned::into_inner).unwrap_or_default();
@@ -61,7 +61,7 @@ fn root(
     }
     match (fields.get("path").is_some(), fields.get("drive").is_some()) {
         (true, true) => {
-            let problem = Problem::new("a volume has a `path` or a `drive`, not both");
+            let problem = BadValue::new("a volume has a `path` or a `drive`, not both");
             let help =
                 format!("leave out `path`; a sync names a directory of the drive as \"{}:DIRECTORY\"", name.get_ref());
             reading.mistake(fields.place("path"), problem.help(help));
@@ -70,7 +70,7 @@ fn root(
         (true, false) => path.map(|path| VolumeRoot::Directory(path.into_inner())),
         (false, true) => drive.map(VolumeRoot::Drive),
         (false, false) => {
-            let problem = Problem::new(format!("the volume {} is nowhere", quoted(name.get_ref())));
+            let problem = BadValue::new(format!("the volume {} is nowhere", quoted(name.get_ref())));
             let help = "write path = \"/DIRECTORY\", drive = \"UUID\", or ssh = [\"ENDPOINT\"]";
             reading.mistake(name.span(), problem.help(help));
             None
@@ -82,7 +82,7 @@ fn root(
 fn drive(reading: &mut Reading<'_>, fields: &Fields<'_>) -> Option<Drive> {
     let uuid = fields.parsed(reading, "drive", |text| {
         text.parse::<DriveUuid>().map_err(|error| {
-            Problem::new(format!("{} is not the UUID of a drive", quoted(text))).help(error.to_string())
+            BadValue::new(format!("{} is not the UUID of a drive", quoted(text))).help(error.to_string())
         })
     });
     let mount = fields.switch(reading, "mount");
@@ -91,12 +91,12 @@ fn drive(reading: &mut Reading<'_>, fields: &Fields<'_>) -> Option<Drive> {
     if fields.get("drive").is_none() {
         for key in ["mount", "passphrase", "when-done"] {
             if fields.get(key).is_some() {
-                let problem = Problem::new(format!("`{key}` is for a volume with `drive`"));
+                let problem = BadValue::new(format!("`{key}` is for a volume with `drive`"));
                 reading.mistake(fields.place(key), problem.help("leave it out, or name the drive: drive = \"UUID\""));
             }
         }
     } else if passphrase.is_some() && mount != Some(true) && (mount.is_some() || fields.get("mount").is_none()) {
-        let problem = Problem::new("`passphrase` is of no use without `mount = true`");
+        let problem = BadValue::new("`passphrase` is of no use without `mount = true`");
         reading.mistake(fields.place("passphrase"), problem.help("add mount = true, or leave out `passphrase`"));
     }
     let mounting = if mount == Some(true) {
@@ -115,11 +115,11 @@ pub(super) fn groups(reading: &mut Reading<'_>, file: &Fields<'_>, volumes: &Nam
         let members = volumes.references::<VolumeName>(reading, &fields, "volumes");
         let written = fields.get("volumes").is_some();
         if !written || fields.list(reading, "volumes").is_some_and(<[_]>::is_empty) {
-            let problem = Problem::new(format!("the group {} has no volumes", quoted(place.get_ref())));
+            let problem = BadValue::new(format!("the group {} has no volumes", quoted(place.get_ref())));
             reading.mistake(place.span(), problem.help("write volumes = [\"VOLUME\", …]"));
         }
         if volumes.contain(place.get_ref()) {
-            let problem = Problem::new(format!("{} is both a volume and a group", quoted(place.get_ref())));
+            let problem = BadValue::new(format!("{} is both a volume and a group", quoted(place.get_ref())));
             reading.mistake(place.span(), problem.help("give the group another name"));
         }
         if let (Some(name), Some(members)) = (name, members) {
@@ -163,7 +163,7 @@ pub(super) fn credentials(reading: &mut Reading<'_>, file: &Fields<'_>) -> Crede
         Some(Provider::Command) => {
             let written = fields.list(reading, "command").is_some_and(|words| !words.is_empty());
             if !written && fields.get("command").is_none_or(|_| command.is_none()) {
-                let problem = Problem::new("the credential provider \"command\" has no `command`");
+                let problem = BadValue::new("the credential provider \"command\" has no `command`");
                 reading.mistake(
                     fields.place("provider"),
                     problem.help("write command = [\"pass\", \"show\", \"nbkp/{id}\"]"),

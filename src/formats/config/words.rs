@@ -5,22 +5,22 @@ use std::time::Duration;
 
 use jiff::civil::Time;
 
-use super::Context;
-use super::mistake::quoted;
-use super::reader::Problem;
+use crate::formats::config::context::Context;
+use crate::formats::config::mistake::quoted;
+use crate::formats::config::reader::BadValue;
 use crate::formats::duration;
 use crate::model::{BatteryRule, Filter, HookCommand, Hours};
 
 /// What can be read of one text.
-pub(super) type Read<T> = Result<T, Problem>;
+pub(super) type Read<T> = Result<T, BadValue>;
 
 /// Refuses a text with control characters: it would reach a command line, a file name or a log.
 pub(super) fn clean(text: &str) -> Read<&str> {
     match text.chars().find(|c| c.is_control()) {
         Some(c) => {
-            Err(Problem::new(format!("{} holds the control character {c:?}", quoted(text))).help("leave it out"))
+            Err(BadValue::new(format!("{} holds the control character {c:?}", quoted(text))).help("leave it out"))
         }
-        None if text.is_empty() => Err(Problem::new("the text is empty")),
+        None if text.is_empty() => Err(BadValue::new("the text is empty")),
         None => Ok(text),
     }
 }
@@ -28,7 +28,7 @@ pub(super) fn clean(text: &str) -> Read<&str> {
 /// Refuses also what begins with `-`, since it could be taken for an option.
 pub(super) fn operand(text: &str) -> Read<&str> {
     if text.starts_with('-') {
-        return Err(Problem::new(format!("{} begins with `-` and could be taken for an option", quoted(text))));
+        return Err(BadValue::new(format!("{} begins with `-` and could be taken for an option", quoted(text))));
     }
     clean(text)
 }
@@ -39,13 +39,13 @@ where
     T: std::str::FromStr,
     T::Err: std::fmt::Display,
 {
-    text.parse().map_err(|error: T::Err| Problem::new(format!("{} is not a name: {error}", quoted(text))))
+    text.parse().map_err(|error: T::Err| BadValue::new(format!("{} is not a name: {error}", quoted(text))))
 }
 
 /// A duration.
 pub(super) fn interval(text: &str) -> Read<Duration> {
     duration::parse(text).map_err(|error| {
-        Problem::new(format!("{} is not a duration: {error}", quoted(text)))
+        BadValue::new(format!("{} is not a duration: {error}", quoted(text)))
             .help("write it like \"90s\", \"15m\", \"2h\", \"7d\" or \"1h30m\"; the units are w, d, h, m, s and ms")
     })
 }
@@ -53,7 +53,7 @@ pub(super) fn interval(text: &str) -> Read<Duration> {
 /// A duration that is not zero.
 pub(super) fn some_time(text: &str) -> Read<Duration> {
     match interval(text)? {
-        Duration::ZERO => Err(Problem::new("the duration must not be zero")),
+        Duration::ZERO => Err(BadValue::new("the duration must not be zero")),
         duration => Ok(duration),
     }
 }
@@ -61,11 +61,11 @@ pub(super) fn some_time(text: &str) -> Read<Duration> {
 /// A number of bytes a second that is not zero.
 pub(super) fn bandwidth(text: &str) -> Read<u64> {
     let size = duration::parse_size(text).map_err(|error| {
-        Problem::new(format!("{} is not a size: {error}", quoted(text)))
+        BadValue::new(format!("{} is not a size: {error}", quoted(text)))
             .help("write it like \"500K\" or \"2M\"; the units are K, M, G and T")
     })?;
     if size == 0 {
-        return Err(Problem::new("a bandwidth of zero copies nothing").help("leave it out for no limit"));
+        return Err(BadValue::new("a bandwidth of zero copies nothing").help("leave it out for no limit"));
     }
     Ok(size)
 }
@@ -74,7 +74,7 @@ pub(super) fn bandwidth(text: &str) -> Read<u64> {
 pub(super) fn share(text: &str) -> Read<u8> {
     let digits = text.strip_suffix('%').filter(|digits| digits.chars().all(|c| c.is_ascii_digit()));
     digits.and_then(|digits| digits.parse().ok()).filter(|share| *share <= 100).ok_or_else(|| {
-        Problem::new(format!("{} is not a share", quoted(text))).help("write it like \"25%\", from 0% to 100%")
+        BadValue::new(format!("{} is not a share", quoted(text))).help("write it like \"25%\", from 0% to 100%")
     })
 }
 
@@ -93,7 +93,7 @@ pub(super) fn battery(text: &str) -> Read<BatteryRule> {
 pub(super) fn hours(text: &str) -> Read<Hours> {
     let span = text.split_once('-').and_then(|(from, to)| Some(Hours { from: clock(from)?, to: clock(to)? }));
     span.ok_or_else(|| {
-        Problem::new(format!("{} is not a span of the day", quoted(text))).help("write it like \"22:00-06:00\"")
+        BadValue::new(format!("{} is not a span of the day", quoted(text))).help("write it like \"22:00-06:00\"")
     })
 }
 
@@ -118,18 +118,18 @@ pub(super) fn path(text: &str, context: &Context) -> Read<PathBuf> {
         Some(rest) => match rest.strip_prefix('/') {
             Some(rest) => context.home.join(rest.trim_start_matches('/')),
             None => {
-                return Err(Problem::new(format!("{} names the home directory of another user", quoted(text)))
+                return Err(BadValue::new(format!("{} names the home directory of another user", quoted(text)))
                     .help("write it as an absolute path"));
             }
         },
         None => PathBuf::from(text),
     };
     if !path.is_absolute() {
-        return Err(Problem::new(format!("{} is a relative path", quoted(text)))
+        return Err(BadValue::new(format!("{} is a relative path", quoted(text)))
             .help("write it as an absolute path, or begin it with `~/`"));
     }
     if path.components().any(|part| part == Component::ParentDir) {
-        return Err(Problem::new(format!("{} holds `..`", quoted(text))).help("write the path without it"));
+        return Err(BadValue::new(format!("{} holds `..`", quoted(text))).help("write the path without it"));
     }
     // Joining the components drops `.`, doubled and trailing slashes, so that equal places are equal paths.
     Ok(path.components().collect())
@@ -140,16 +140,16 @@ pub(super) fn remote_path(text: &str) -> Read<PathBuf> {
     operand(text)?;
     let text = if text == "~" { "" } else { text.strip_prefix("~/").unwrap_or(text) };
     if text.starts_with('~') {
-        return Err(Problem::new(format!("{} names the home directory of another user", quoted(text)))
+        return Err(BadValue::new(format!("{} names the home directory of another user", quoted(text)))
             .help("write it as an absolute path"));
     }
     let path = Path::new(text);
     if path.components().any(|part| part == Component::ParentDir) {
-        return Err(Problem::new(format!("{} holds `..`", quoted(text))).help("write the path without it"));
+        return Err(BadValue::new(format!("{} holds `..`", quoted(text))).help("write the path without it"));
     }
     let plain: PathBuf = path.components().filter(|part| *part != Component::CurDir).collect();
     if plain.to_string_lossy().starts_with('-') {
-        return Err(Problem::new(format!("{} begins with `-`", quoted(text))).help("write it as an absolute path"));
+        return Err(BadValue::new(format!("{} begins with `-`", quoted(text))).help("write it as an absolute path"));
     }
     Ok(plain)
 }
@@ -163,7 +163,7 @@ pub(super) fn pattern(text: &str) -> Read<String> {
 pub(super) fn file_name(text: &str) -> Read<String> {
     clean(text)?;
     if text.contains('/') || text == "." || text == ".." {
-        return Err(Problem::new(format!("{} is not the name of a file", quoted(text)))
+        return Err(BadValue::new(format!("{} is not the name of a file", quoted(text)))
             .help("`dir-merge` takes a name without directories; `merge` takes a path"));
     }
     Ok(text.to_owned())
@@ -195,19 +195,19 @@ pub(super) fn rule(text: &str) -> Read<Filter> {
         known.then(|| (first, letters.as_str().trim_start_matches(',')))
     };
     let Some((rule, modifiers)) = long.or_else(short) else {
-        return Err(Problem::new(format!("{} does not begin with the name of a filter rule", quoted(text)))
+        return Err(BadValue::new(format!("{} does not begin with the name of a filter rule", quoted(text)))
             .help("begin it with `- ` (exclude) or `+ ` (include), or write { exclude = \"…\" }"));
     };
     let allowed = if ".:".contains(rule) { "/!Csrpx-+enw" } else { "/!Csrpx" };
     if let Some(letter) = modifiers.chars().find(|letter| !allowed.contains(*letter)) {
-        return Err(Problem::new(format!("{} has the unknown modifier `{letter}`", quoted(text)))
+        return Err(BadValue::new(format!("{} has the unknown modifier `{letter}`", quoted(text)))
             .help("put a space between the name of the rule and its pattern"));
     }
     let complete = if rule == '!' { rest.is_empty() } else { !rest.is_empty() || modifiers.contains('C') };
     if complete {
         return Ok(Filter::Rule(text.to_owned()));
     }
-    Err(Problem::new(format!("the filter rule {} has no pattern, or one too much", quoted(text))))
+    Err(BadValue::new(format!("the filter rule {} has no pattern, or one too much", quoted(text))))
 }
 
 /// The words of a command: a program, then its arguments. An empty list is no command.
@@ -216,14 +216,14 @@ pub(super) fn command(words: &[String], context: &Context) -> Read<Option<HookCo
     operand(program)?;
     // A script may be given as one argument, with line ends; nothing may hold the byte that ends every argument.
     if let Some(argument) = arguments.iter().find(|a| a.chars().any(|c| c.is_control() && !"\n\t".contains(c))) {
-        return Err(Problem::new(format!("the argument {} holds a control character", quoted(argument))));
+        return Err(BadValue::new(format!("the argument {} holds a control character", quoted(argument))));
     }
     let program = if program.starts_with('~') {
         let path = path(program, context)?;
-        let unreadable = || Problem::new("the home directory is not UTF-8").help("write the program without `~`");
+        let unreadable = || BadValue::new("the home directory is not UTF-8").help("write the program without `~`");
         path.into_os_string().into_string().map_err(|_| unreadable())?
     } else if program.contains('/') && !program.starts_with('/') {
-        return Err(Problem::new(format!("the program {} is a relative path", quoted(program)))
+        return Err(BadValue::new(format!("the program {} is a relative path", quoted(program)))
             .help("write an absolute path, or a name that is found in PATH"));
     } else {
         program.clone()
@@ -238,15 +238,15 @@ pub(super) fn gateway(text: &str) -> Read<String> {
     if parts.len() == 6 && parts.iter().all(hexadecimal) {
         return Ok(parts.join(":").to_ascii_lowercase());
     }
-    Err(Problem::new(format!("{} is not a MAC address", quoted(text)))
+    Err(BadValue::new(format!("{} is not a MAC address", quoted(text)))
         .help("write it like \"52:54:00:12:35:02\"; `ip neighbour` shows that of the gateway"))
 }
 
 /// A subnet in CIDR notation.
 pub(super) fn subnet(text: &str) -> Read<String> {
-    text.parse()
-        .map(|subnet: ipnet::IpNet| subnet.to_string())
-        .map_err(|_| Problem::new(format!("{} is not a subnet", quoted(text))).help("write it like \"192.168.7.0/24\""))
+    text.parse().map(|subnet: ipnet::IpNet| subnet.to_string()).map_err(|_| {
+        BadValue::new(format!("{} is not a subnet", quoted(text))).help("write it like \"192.168.7.0/24\"")
+    })
 }
 
 #[cfg(test)]

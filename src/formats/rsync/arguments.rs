@@ -59,7 +59,7 @@ pub enum Comparison {
 
 /// What rsync may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Effect {
+pub enum CopyMode {
     /// Copy, and delete at most this many entries; `None` for any number.
     Copy(Option<u64>),
     /// Only tell what it would do.
@@ -82,7 +82,7 @@ pub enum Passage<'a> {
 
 /// One call of rsync.
 #[derive(Debug, Clone)]
-pub struct Call<'a> {
+pub struct RsyncCall<'a> {
     /// What lies between the two ends.
     pub passage: Passage<'a>,
     /// The user's settings.
@@ -98,7 +98,7 @@ pub struct Call<'a> {
     /// What tells that a file is unchanged.
     pub comparison: Comparison,
     /// What rsync may do.
-    pub effect: Effect,
+    pub effect: CopyMode,
     /// The source, with a slash at its end.
     pub source: &'a OsStr,
     /// The destination.
@@ -107,7 +107,7 @@ pub struct Call<'a> {
 
 /// The arguments of a call.
 #[must_use]
-pub fn arguments(call: &Call<'_>) -> Vec<OsString> {
+pub fn arguments(call: &RsyncCall<'_>) -> Vec<OsString> {
     let mut arguments: Vec<OsString> = Vec::with_capacity(48);
     match &call.settings.options {
         RsyncOptions::Default => arguments.extend(default_options(call).into_iter().map(OsString::from)),
@@ -123,9 +123,9 @@ pub fn arguments(call: &Call<'_>) -> Vec<OsString> {
     manner(call, &mut arguments);
     filters(call, &mut arguments);
     match call.effect {
-        Effect::Copy(Some(limit)) => arguments.push(format!("--max-delete={limit}").into()),
-        Effect::Copy(None) => {}
-        Effect::Tell => arguments.push("--dry-run".into()),
+        CopyMode::Copy(Some(limit)) => arguments.push(format!("--max-delete={limit}").into()),
+        CopyMode::Copy(None) => {}
+        CopyMode::Tell => arguments.push("--dry-run".into()),
     }
     arguments.push("--no-h".into());
     arguments.push("--info=progress2,stats2,flist0".into());
@@ -142,7 +142,7 @@ const TIMEOUT: &str = "--timeout=40";
 /// The same where contents are compared: rsync says nothing while it reads a file for that, however large it is.
 const TIMEOUT_FOR_CONTENT: &str = "--timeout=21600";
 
-fn passage(call: &Call<'_>, arguments: &mut Vec<OsString>) {
+fn passage(call: &RsyncCall<'_>, arguments: &mut Vec<OsString>) {
     let Passage::Network { shell, server } = call.passage else { return };
     if !own_options(call).any(|option| option.starts_with("--timeout")) {
         arguments.push(if compares_content(call) { TIMEOUT_FOR_CONTENT } else { TIMEOUT }.into());
@@ -157,7 +157,7 @@ fn passage(call: &Call<'_>, arguments: &mut Vec<OsString>) {
 }
 
 /// The options that a person chose.
-fn own_options<'c>(call: &'c Call<'_>) -> impl Iterator<Item = &'c String> {
+fn own_options<'c>(call: &'c RsyncCall<'_>) -> impl Iterator<Item = &'c String> {
     let chosen = match &call.settings.options {
         RsyncOptions::Default => &[],
         RsyncOptions::Replaced(options) => options.as_slice(),
@@ -165,7 +165,7 @@ fn own_options<'c>(call: &'c Call<'_>) -> impl Iterator<Item = &'c String> {
     chosen.iter().chain(&call.settings.extra_options)
 }
 
-fn compares_content(call: &Call<'_>) -> bool {
+fn compares_content(call: &RsyncCall<'_>) -> bool {
     call.settings.checksum
         || call.comparison == Comparison::Content
         || own_options(call).any(|option| option == "--checksum" || is_short(option, 'c'))
@@ -176,7 +176,7 @@ fn is_short(option: &str, letter: char) -> bool {
     option.strip_prefix('-').is_some_and(|letters| !letters.starts_with('-') && letters.contains(letter))
 }
 
-fn default_options(call: &Call<'_>) -> Vec<&'static str> {
+fn default_options(call: &RsyncCall<'_>) -> Vec<&'static str> {
     match call.manner {
         // Deleting comes last, so that a source that fails half-way has deleted nothing.
         Manner::Replace(_) if in_place(call) => vec!["-a", "--delete-delay", "--delete-excluded"],
@@ -188,11 +188,11 @@ fn default_options(call: &Call<'_>) -> Vec<&'static str> {
 }
 
 /// rsync refuses a directory for partial files together with changing files in place.
-fn in_place(call: &Call<'_>) -> bool {
+fn in_place(call: &RsyncCall<'_>) -> bool {
     call.settings.extra_options.iter().any(|option| option == "--inplace" || option.starts_with("--append"))
 }
 
-fn comparison(call: &Call<'_>, arguments: &mut Vec<OsString>) {
+fn comparison(call: &RsyncCall<'_>, arguments: &mut Vec<OsString>) {
     match call.comparison {
         Comparison::Nanoseconds => arguments.push("--modify-window=-1".into()),
         Comparison::Seconds => {}
@@ -204,7 +204,7 @@ fn comparison(call: &Call<'_>, arguments: &mut Vec<OsString>) {
     }
 }
 
-fn manner(call: &Call<'_>, arguments: &mut Vec<OsString>) {
+fn manner(call: &RsyncCall<'_>, arguments: &mut Vec<OsString>) {
     let continued = match call.manner {
         Manner::Replace(unfinished) => *unfinished,
         Manner::InPlace => {
@@ -227,7 +227,7 @@ fn manner(call: &Call<'_>, arguments: &mut Vec<OsString>) {
     }
 }
 
-fn filters(call: &Call<'_>, arguments: &mut Vec<OsString>) {
+fn filters(call: &RsyncCall<'_>, arguments: &mut Vec<OsString>) {
     let mut add = |rule: OsString| {
         let mut argument = OsString::from("--filter=");
         argument.push(rule);
@@ -292,7 +292,7 @@ pub fn slash(path: &Path) -> OsString {
 mod tests {
     use super::*;
 
-    fn check(manner: &Manner, effect: Effect, change: impl FnOnce(&mut RsyncSettings)) -> Vec<String> {
+    fn check(manner: &Manner, effect: CopyMode, change: impl FnOnce(&mut RsyncSettings)) -> Vec<String> {
         let mut settings = RsyncSettings {
             compress: false,
             checksum: false,
@@ -301,7 +301,7 @@ mod tests {
             extra_options: Vec::new(),
         };
         change(&mut settings);
-        let call = Call {
+        let call = RsyncCall {
             passage: Passage::None,
             settings: &settings,
             filters: &[Filter::Exclude("*.tmp".into()), Filter::Rule("H .git".into())],
@@ -322,7 +322,7 @@ mod tests {
 
     #[test]
     fn a_mirror_deletes_last_and_keeps_unfinished_files() {
-        let arguments = check(&Manner::Replace(Unfinished::None), Effect::Copy(Some(0)), |_| {});
+        let arguments = check(&Manner::Replace(Unfinished::None), CopyMode::Copy(Some(0)), |_| {});
         for wanted in [
             "-a",
             "--delete-delay",
@@ -337,13 +337,13 @@ mod tests {
         }
         assert!(!has(&arguments, "--no-whole-file"));
         assert_eq!(arguments.iter().rev().take(3).collect::<Vec<_>>(), ["./", "/proc/self/fd/9/", "--"]);
-        let resumed = check(&Manner::Replace(Unfinished::Possible), Effect::Copy(None), |_| {});
+        let resumed = check(&Manner::Replace(Unfinished::Possible), CopyMode::Copy(None), |_| {});
         assert!(has(&resumed, "--no-whole-file") && !resumed.iter().any(|a| a.starts_with("--max-delete")));
     }
 
     #[test]
     fn what_safety_needs_stays_though_the_options_are_replaced() {
-        let arguments = check(&Manner::Replace(Unfinished::None), Effect::Copy(Some(3)), |settings| {
+        let arguments = check(&Manner::Replace(Unfinished::None), CopyMode::Copy(Some(3)), |settings| {
             settings.options = RsyncOptions::Replaced(vec!["-rlt".into(), "--delete".into()]);
         });
         assert_eq!(arguments.first().map(String::as_str), Some("-rlt"));
@@ -355,7 +355,7 @@ mod tests {
 
     #[test]
     fn our_names_are_filtered_before_the_user_has_a_word() {
-        let arguments = check(&Manner::InPlace, Effect::Copy(None), |_| {});
+        let arguments = check(&Manner::InPlace, CopyMode::Copy(None), |_| {});
         let place = |wanted: &str| arguments.iter().position(|argument| argument == wanted).expect(wanted);
         assert!(place("--filter=H .nbkp-src") < place("--filter=- *.tmp"));
         assert!(place("--filter=- *.tmp") < place("--filter=H .git"));
@@ -366,7 +366,7 @@ mod tests {
     fn hard_links_are_never_written_through() {
         let bases = vec![OsString::from("../.stale-x"), OsString::from("../2026-11-22T17:30:00.000Z")];
         let manner = Manner::Link { bases, unfinished: Unfinished::Possible };
-        let arguments = check(&manner, Effect::Copy(None), |_| {});
+        let arguments = check(&manner, CopyMode::Copy(None), |_| {});
         assert!(!has(&arguments, "--inplace") && has(&arguments, "--no-inplace") && has(&arguments, "--partial"));
         assert!(!arguments.iter().any(|argument| argument.starts_with("--partial-dir")));
         let bases: Vec<_> = arguments.iter().filter(|argument| argument.starts_with("--link-dest")).collect();
@@ -376,9 +376,9 @@ mod tests {
 
     #[test]
     fn in_place_and_a_directory_for_partial_files_exclude_each_other() {
-        let staging = check(&Manner::InPlace, Effect::Copy(None), |_| {});
+        let staging = check(&Manner::InPlace, CopyMode::Copy(None), |_| {});
         assert!(has(&staging, "--inplace") && has(&staging, "--no-whole-file"));
-        let chosen = check(&Manner::Replace(Unfinished::None), Effect::Tell, |settings| {
+        let chosen = check(&Manner::Replace(Unfinished::None), CopyMode::Tell, |settings| {
             settings.extra_options = vec!["--inplace".into()];
             settings.bandwidth = Some(5 << 20);
         });
@@ -400,9 +400,9 @@ mod tests {
         let called = |settings: &RsyncSettings| {
             let passage = Passage::Network { shell: OsStr::new("ssh -S x"), server: OsStr::new("sh -c 'rsync'") };
             let (source, destination) = (OsStr::new("/proc/self/fd/9/"), OsStr::new("nbkp:./"));
-            let (manner, comparison, effect) = (&Manner::InPlace, Comparison::Nanoseconds, Effect::Tell);
+            let (manner, comparison, effect) = (&Manner::InPlace, Comparison::Nanoseconds, CopyMode::Tell);
             let (filters, filter_file, nested) = (&[][..], None, None);
-            let call = Call {
+            let call = RsyncCall {
                 passage,
                 settings,
                 filters,

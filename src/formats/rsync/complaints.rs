@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use crate::model::{Complaint, Complaints, Refused, Side, Trouble};
+use crate::model::{Complaint, Complaints, ServerRefusal, Side, Trouble};
 
 /// How many lines are kept for people.
 const KEPT: usize = 200;
@@ -83,15 +83,15 @@ impl Listener {
 }
 
 /// What our own words at the other end say: `transfer.sh` writes them before it becomes rsync.
-fn refused(text: &str) -> Option<Refused> {
+fn refused(text: &str) -> Option<ServerRefusal> {
     let (word, what) = text.split_once(' ')?;
     let what = what.to_owned();
     Some(match word {
-        "taken" => Refused::Taken(what),
-        "lost" => Refused::Lost(what),
-        "superseded" => Refused::Superseded(what),
-        "tool" => Refused::NoTool(what),
-        "failed" => Refused::Failed(what),
+        "taken" => ServerRefusal::Taken(what),
+        "lost" => ServerRefusal::Lost(what),
+        "superseded" => ServerRefusal::Superseded(what),
+        "tool" => ServerRefusal::NoTool(what),
+        "failed" => ServerRefusal::Failed(what),
         _ => return None,
     })
 }
@@ -207,9 +207,9 @@ mod tests {
             "rsync: connection unexpectedly closed (0 bytes received so far) [sender]",
             "rsync error: error in rsync protocol data stream (code 12) at io.c(232) [sender=3.2.7]",
         ]);
-        assert_eq!(complaints.refused, Some(Refused::Taken("/srv/documents/.nbkp/lock".into())));
+        assert_eq!(complaints.refused, Some(ServerRefusal::Taken("/srv/documents/.nbkp/lock".into())));
         let lost = heard(&["nbkp: lost /srv/.nbkp-vol is missing", "nbkp: taken x"]);
-        assert_eq!(lost.refused, Some(Refused::Lost("/srv/.nbkp-vol is missing".into())));
+        assert_eq!(lost.refused, Some(ServerRefusal::Lost("/srv/.nbkp-vol is missing".into())));
         assert_eq!(heard(&["nbkp: nonsense x", "nbkp:"]).refused, None);
     }
 

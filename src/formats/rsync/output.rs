@@ -41,7 +41,7 @@ impl Lines {
 
 /// What one line says.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Said {
+pub enum OutputLine {
     /// How far the copy is.
     Progress(Progress),
     /// An entry was deleted.
@@ -99,21 +99,21 @@ pub const ITEM_FORMAT: &str = "%o|%i|%l|%b|%n%L";
 
 /// What a line says.
 #[must_use]
-pub fn said(line: &[u8]) -> Said {
-    let Ok(text) = std::str::from_utf8(line) else { return Said::Nothing };
+pub fn said(line: &[u8]) -> OutputLine {
+    let Ok(text) = std::str::from_utf8(line) else { return OutputLine::Nothing };
     if let Some(item) = text.strip_prefix("del.|") {
-        return Said::Deleted(name(item));
+        return OutputLine::Deleted(name(item));
     }
     if let Some(item) = text.strip_prefix("send|").or_else(|| text.strip_prefix("recv|")) {
-        return Said::Changed(Item::read(item));
+        return OutputLine::Changed(Item::read(item));
     }
     if text.starts_with("cannot delete non-empty directory: ") {
-        return Said::KeptDirectory;
+        return OutputLine::KeptDirectory;
     }
     if text.starts_with(' ') {
-        return progress(text).map_or(Said::Nothing, Said::Progress);
+        return progress(text).map_or(OutputLine::Nothing, OutputLine::Progress);
     }
-    statistic(text).unwrap_or(Said::Nothing)
+    statistic(text).unwrap_or(OutputLine::Nothing)
 }
 
 /// The name of an item: what follows the third bar.
@@ -156,7 +156,7 @@ fn seconds(text: &str) -> Option<u64> {
     text.split(':').try_fold(0_u64, |sum, part| sum.checked_mul(60)?.checked_add(part.parse().ok()?))
 }
 
-fn statistic(text: &str) -> Option<Said> {
+fn statistic(text: &str) -> Option<OutputLine> {
     let (label, value) = text.split_once(": ")?;
     let mut words = value.split(|c: char| !c.is_ascii_digit()).filter(|word| !word.is_empty());
     let number = words.next()?.parse().ok()?;
@@ -165,7 +165,7 @@ fn statistic(text: &str) -> Option<Said> {
             let files = value.split_once("reg: ").and_then(|(_, rest)| {
                 rest.split(|c: char| !c.is_ascii_digit()).next().and_then(|digits| digits.parse().ok())
             });
-            return Some(Said::Entries(number, files.unwrap_or(0)));
+            return Some(OutputLine::Entries(number, files.unwrap_or(0)));
         }
         "Number of created files" => Statistic::Created,
         "Number of deleted files" => Statistic::Deleted,
@@ -174,7 +174,7 @@ fn statistic(text: &str) -> Option<Said> {
         "Literal data" => Statistic::Literal,
         _ => return None,
     };
-    Some(Said::Statistic(which, number))
+    Some(OutputLine::Statistic(which, number))
 }
 
 /// What the output of one rsync adds up to.
@@ -194,17 +194,17 @@ pub struct Tally {
 
 impl Tally {
     /// Adds what a line said.
-    pub fn add(&mut self, said: &Said) {
+    pub fn add(&mut self, said: &OutputLine) {
         match said {
-            Said::Progress(_) | Said::Changed(..) | Said::Nothing => {}
-            Said::Deleted(_) => self.deleted_items = self.deleted_items.saturating_add(1),
-            Said::KeptDirectory => self.kept_directories = self.kept_directories.saturating_add(1),
+            OutputLine::Progress(_) | OutputLine::Changed(..) | OutputLine::Nothing => {}
+            OutputLine::Deleted(_) => self.deleted_items = self.deleted_items.saturating_add(1),
+            OutputLine::KeptDirectory => self.kept_directories = self.kept_directories.saturating_add(1),
             // rsync counts the directory that it copies, which is not an entry of it.
-            Said::Entries(all, files) => {
+            OutputLine::Entries(all, files) => {
                 self.figures.entries = all.saturating_sub(1);
                 self.regular_files = *files;
             }
-            Said::Statistic(which, number) => match which {
+            OutputLine::Statistic(which, number) => match which {
                 Statistic::Created => self.created = *number,
                 Statistic::Deleted => self.figures.deletions = *number,
                 Statistic::Transferred => self.figures.files_transferred = *number,
@@ -250,26 +250,26 @@ mod tests {
     #[test]
     fn progress_is_read_as_rsync_3_5_writes_it() {
         let line = "        3000000  99%    1.38GB/s    1:02:03 (xfr#1, to-chk=4/6)";
-        let Said::Progress(progress) = said(line.as_bytes()) else { panic!("{line}") };
+        let OutputLine::Progress(progress) = said(line.as_bytes()) else { panic!("{line}") };
         assert_eq!((progress.bytes, progress.percent), (3_000_000, Some(99)));
         assert_eq!((progress.rate, progress.eta_seconds), (138 * (1 << 30) / 100, Some(3723)));
         for odd in
             ["  1 2% ??:??", "   ", "  a b c", " 1 300% 1.0MB/s 0:00:01", "  99999999999999999999 1% 0.00kB/s 0:00:00"]
         {
-            assert_eq!(said(odd.as_bytes()), Said::Nothing, "{odd}");
+            assert_eq!(said(odd.as_bytes()), OutputLine::Nothing, "{odd}");
         }
         let unsure = said(b"   1   2%    0.00kB/s   ??:??:??  ");
-        assert!(matches!(unsure, Said::Progress(Progress { eta_seconds: None, rate: 0, .. })), "{unsure:?}");
+        assert!(matches!(unsure, OutputLine::Progress(Progress { eta_seconds: None, rate: 0, .. })), "{unsure:?}");
     }
 
-    fn changed(how: &str, bytes: u64, name: &str) -> Said {
-        Said::Changed(Item { how: how.into(), bytes, name: name.into() })
+    fn changed(how: &str, bytes: u64, name: &str) -> OutputLine {
+        OutputLine::Changed(Item { how: how.into(), bytes, name: name.into() })
     }
 
     #[test]
     fn names_cannot_pass_for_anything_else() {
         assert_eq!(said(b"send|>f+++++++++|2|45|a|b\\#012"), changed(">f+++++++++", 2, "a|b\\#012"));
-        assert_eq!(said(b"del.|*deleting  |0|0|x/y/"), Said::Deleted("x/y/".into()));
+        assert_eq!(said(b"del.|*deleting  |0|0|x/y/"), OutputLine::Deleted("x/y/".into()));
         assert_eq!(said(b"send|>f|0|0|Number of files: 7"), changed(">f", 0, "Number of files: 7"));
     }
 

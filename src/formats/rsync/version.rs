@@ -4,7 +4,7 @@ use crate::model::ProgramVersion;
 
 /// The version in its first line, `rsync  version 3.2.7  protocol version 31`; `None` if there is none.
 #[must_use]
-pub fn parse(said: &str) -> Option<ProgramVersion> {
+pub fn of(said: &str) -> Option<ProgramVersion> {
     let mut words = said.lines().next()?.split_whitespace();
     if words.next() != Some("rsync") || words.next() != Some("version") {
         return None;
@@ -31,7 +31,7 @@ mod tests {
             ("openrsync: protocol version 29", None),
             ("", None),
         ] {
-            assert_eq!(parse(said), version, "{said}");
+            assert_eq!(of(said), version, "{said}");
         }
         assert!(
             ProgramVersion(3, 1, 10) > ProgramVersion(3, 1, 3) && ProgramVersion(3, 1, 2) < ProgramVersion(3, 1, 3)

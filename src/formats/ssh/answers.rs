@@ -37,16 +37,16 @@ pub struct Look {
     /// Where `latest` points.
     pub latest: Option<PathBuf>,
     /// Whether there is a directory of snapshots, and what it holds.
-    pub shelf: Option<Shelf>,
+    pub shelf: Option<SnapshotListing>,
     /// What the log says of snapshots.
     pub log: Vec<u8>,
     /// What stands in the way, as the last word.
-    pub obstacle: Option<Word>,
+    pub obstacle: Option<LastWord>,
 }
 
 /// The directory of snapshots.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Shelf {
+pub struct SnapshotListing {
     /// The complete ones, oldest first.
     pub complete: Vec<SnapshotName>,
     /// The unfinished ones, by what comes behind their prefix, oldest first.
@@ -59,7 +59,7 @@ pub struct Shelf {
 
 /// Why a script ended where it did.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Word {
+pub struct LastWord {
     /// One of the words of `say`.
     pub word: String,
     /// What about.
@@ -99,14 +99,14 @@ const OBSTACLES: [&str; 12] = [
 
 /// The word by which a script ended, if it did not come to its end.
 #[must_use]
-pub fn last_word(answer: &[u8]) -> Option<Word> {
+pub fn last_word(answer: &[u8]) -> Option<LastWord> {
     let mut words = lines(answer).filter(|(word, _)| OBSTACLES.contains(word));
-    words.next().map(|(word, text)| Word { word: word.to_owned(), text: shown(text) })
+    words.next().map(|(word, text)| LastWord { word: word.to_owned(), text: shown(text) })
 }
 
 /// Reads the answer of `look.sh`.
 #[must_use]
-pub fn look(answer: &[u8]) -> Look {
+pub fn looked(answer: &[u8]) -> Look {
     let path = |text: &[u8]| Some(PathBuf::from(OsString::from_vec(text.to_vec()))).filter(|path| path.is_absolute());
     let number = |text: &[u8]| std::str::from_utf8(text).ok()?.trim().parse::<u64>().ok();
     let mut look = Look { obstacle: last_word(answer), ..Look::default() };
@@ -150,7 +150,7 @@ pub fn look(answer: &[u8]) -> Look {
     look
 }
 
-impl Shelf {
+impl SnapshotListing {
     fn add(&mut self, name: &str) {
         let whole = || name.to_owned();
         if name.starts_with(".trash-") {
@@ -189,11 +189,12 @@ mod tests {
     #[test]
     fn a_look_is_read_line_by_line() {
         let answer =
-            b"root /srv\nvolume id = \"a\"\n\nat /srv/my documents\nend \n\nstaging subvolume\nboot b\ndevice 42\nmedium 7\n\
+            b"root /srv\nvolume id = \"a\"\n\nat /srv/my documents\nend \n\nstaging subvolume\nboot b\ndevice 42\n\
+              medium 7\n\
             marker flushed\n\nlatest snapshots/2026-11-22T17:30:00.000Z\nshelf\nentry 2026-11-22T17:30:00.000Z\n\
             entry 2026-11-21T17:30:00.000Z\nentry .stale-2026-11-23T17:30:00.000Z\nentry lost+found\nother .trash-x\n\
             entry 2026-13-40T17:30:00.000Z\nlog {}\nnonsense\n";
-        let look = look(answer);
+        let look = looked(answer);
         assert_eq!(look.at, Some("/srv/my documents".into()));
         assert_eq!((look.volume.as_slice(), look.end.as_slice()), (&b"id = \"a\""[..], &b""[..]));
         assert_eq!((look.device, look.boot.as_str(), look.obstacle), (42, "b", None));
@@ -209,7 +210,7 @@ mod tests {
     #[test]
     fn a_medium_that_is_not_numbered_is_unknown() {
         for answer in [&b"device 42\n"[..], b"device 42\nmedium \n", b"device 42\nmedium x\n"] {
-            assert_eq!(look(answer).medium, None);
+            assert_eq!(looked(answer).medium, None);
         }
     }
 

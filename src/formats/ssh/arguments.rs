@@ -4,10 +4,9 @@
 //! in `~/.ssh/config` last, which ssh reads by itself.
 
 use std::ffi::OsString;
-use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::Path;
-use std::time::Duration;
 
+use super::option::{seconds, with_path};
 use super::quote::word_for_rsync;
 use crate::model::{Endpoint, Route};
 
@@ -111,29 +110,10 @@ pub fn remote_shell(ssh: &Path, socket: &Path) -> OsString {
     command
 }
 
-/// An option whose value is a path, as ssh reads it: in quotes, with what it would expand doubled.
-pub(super) fn with_path(name: &str, path: &Path) -> OsString {
-    let mut option = name.as_bytes().to_vec();
-    option.push(b'"');
-    for byte in path.as_os_str().as_bytes() {
-        match byte {
-            b'"' | b'\\' => option.extend([b'\\', *byte]),
-            b'%' => option.extend(b"%%"),
-            _ => option.push(*byte),
-        }
-    }
-    option.push(b'"');
-    OsString::from_vec(option)
-}
-
-/// Whole seconds, at least one.
-pub(super) fn seconds(length: Duration) -> u64 {
-    length.as_secs().saturating_add(u64::from(length.subsec_nanos() > 0)).max(1)
-}
-
 #[cfg(test)]
 mod tests {
     use std::path::PathBuf;
+    use std::time::Duration;
 
     use super::*;
 

@@ -26,8 +26,8 @@ const ROWS: [(&str, HostTrouble); 16] = [
     ("no mutual signature algorithm", HostTrouble::NotAdmitted),
 ];
 
-/// How the line begins that tells why the kernel did not connect. Of such a line only the end counts, and what is not in
-/// the table is a way that is closed: a route of the type `prohibit` gives `Permission denied`, `blackhole` gives
+/// How the line begins that tells why the kernel did not connect. Of such a line only the end counts, and what is not
+/// in the table is a way that is closed: a route of the type `prohibit` gives `Permission denied`, `blackhole` gives
 /// `Invalid argument`, a firewall of this machine `Operation not permitted`.
 const NOT_CONNECTED: &str = "ssh: connect to host ";
 

@@ -104,7 +104,7 @@ pub struct Facts {
     /// How far it is open.
     pub state: State,
     /// Whether there is a LUKS container around it.
-    pub role: Role,
+    pub role: Encryption,
     /// The nodes that carry its UUID, or that of its container.
     pub nodes: Vec<PathBuf>,
     /// The node of the LUKS container, for one that is in such.
@@ -124,7 +124,7 @@ pub struct Facts {
     /// Those who use it, where they were looked for.
     pub users: Vec<Holder>,
     /// Whether what was asked for was done.
-    pub deed: Deed,
+    pub deed: DriveDeed,
     /// Why it was not done, in the words of the program that was to do it.
     pub why: Option<String>,
     /// Why what was written to it did not reach it.
@@ -150,7 +150,7 @@ pub enum State {
 
 /// What is around a filesystem.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Role {
+pub enum Encryption {
     /// A LUKS container.
     Encrypted,
     /// Nothing.
@@ -169,7 +169,7 @@ pub enum Life {
 /// Whether something was done. It is not, without any reason told, where there was nothing to do: the drive was so
 /// already, is gone, or is another one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Deed {
+pub enum DriveDeed {
     /// It was, by the program that was asked to do it.
     Done,
     /// It was not.
@@ -197,11 +197,11 @@ impl Facts {
 
 /// Reads the answer of a script; none if it is no such answer.
 #[must_use]
-pub fn read(answer: &[u8]) -> Option<Facts> {
+pub fn facts_in(answer: &[u8]) -> Option<Facts> {
     let path = |text: &[u8]| Some(PathBuf::from(OsString::from_vec(text.to_vec()))).filter(|path| path.is_absolute());
     let mut facts = Facts {
         state: State::Unplugged,
-        role: Role::Plain,
+        role: Encryption::Plain,
         nodes: Vec::new(),
         container: None,
         outer: None,
@@ -211,7 +211,7 @@ pub fn read(answer: &[u8]) -> Option<Facts> {
         life: Life::Gone,
         tool: Tool::There,
         users: Vec::new(),
-        deed: Deed::Undone,
+        deed: DriveDeed::Undone,
         why: None,
         unflushed: None,
     };
@@ -219,7 +219,7 @@ pub fn read(answer: &[u8]) -> Option<Facts> {
     for (word, text) in lines(answer) {
         match word {
             "state" => state = Some(shown(text)),
-            "role" if text == b"encrypted" => facts.role = Role::Encrypted,
+            "role" if text == b"encrypted" => facts.role = Encryption::Encrypted,
             "node" => facts.nodes.extend(path(text)),
             "container" => facts.container = path(text),
             "outer" => facts.outer = shown(text).parse().ok(),
@@ -228,7 +228,7 @@ pub fn read(answer: &[u8]) -> Option<Facts> {
             "seq" => facts.seq = shown(text),
             "other" => facts.others.extend(path(text)),
             "alive" => facts.life = Life::Alive,
-            "done" => facts.deed = Deed::Done,
+            "done" => facts.deed = DriveDeed::Done,
             "missing" => facts.tool = Tool::Missing,
             "why" => facts.why = Some(shown(text)),
             "unflushed" => facts.unflushed = Some(shown(text)),
@@ -267,12 +267,12 @@ mod tests {
 
     #[test]
     fn an_answer_is_read_line_by_line() {
-        let answer =
-            b"why Error unmounting\nstate open\nrole encrypted\ncontainer /dev/sdb1\n\
-            outer 2d577679-a7b6-429d-8250-3d0d80e034df\ninside /dev/dm-0\nboot b\nseq 9\nnode /dev/dm-0\npoint /media/my drive\nalive\nother /dev/sdb2\nname sleep\nuses 4711 /media/my drive/x\n\
+        let answer = b"why Error unmounting\nstate open\nrole encrypted\ncontainer /dev/sdb1\n\
+            outer 2d577679-a7b6-429d-8250-3d0d80e034df\ninside /dev/dm-0\nboot b\nseq 9\nnode /dev/dm-0\n\
+            point /media/my drive\nalive\nother /dev/sdb2\nname sleep\nuses 4711 /media/my drive/x\n\
             elsewhere 12 /mnt\nuses 4711 /media/my drive/y\nnonsense\n";
-        let facts = read(answer).unwrap();
-        assert_eq!((facts.state.clone(), facts.role), (State::Open("/media/my drive".into()), Role::Encrypted));
+        let facts = facts_in(answer).unwrap();
+        assert_eq!((facts.state.clone(), facts.role), (State::Open("/media/my drive".into()), Encryption::Encrypted));
         assert_eq!(facts.medium().unwrap(), Medium { node: "/dev/sdb1".into(), boot: "b".into(), seq: "9".into() });
         assert_eq!((facts.outer, facts.container), (Some(UUID.parse().unwrap()), Some("/dev/sdb1".into())));
         assert_eq!((facts.life, facts.tool, facts.others.len()), (Life::Alive, Tool::There, 1));
@@ -289,9 +289,9 @@ mod tests {
     #[test]
     fn what_is_no_answer_tells_nothing() {
         for answer in [&b""[..], b"state\n", b"state open\n", b"state open\npoint relative\n", b"role plain\n"] {
-            assert_eq!(read(answer), None, "{answer:?}");
+            assert_eq!(facts_in(answer), None, "{answer:?}");
         }
-        assert_eq!(read(b"state unplugged\n").unwrap().medium(), None);
+        assert_eq!(facts_in(b"state unplugged\n").unwrap().medium(), None);
     }
 
     #[test]

@@ -1,18 +1,18 @@
 //! The way through other hosts.
 //!
-//! `-J` carries a hop's user, host and port and nothing else, so its key, its known hosts and that it must not prompt are
-//! told by a configuration of our own. ssh hands that file on to the connections of its hops; the user's configuration
-//! and that of the system, which `-F` takes the place of, are included behind it.
+//! `-J` carries a hop's user, host and port and nothing else, so its key, its known hosts and that it must not prompt
+//! are told by a configuration of our own. ssh hands that file on to the connections of its hops; the user's
+//! configuration and that of the system, which `-F` takes the place of, are included behind it.
 
 use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::os::unix::ffi::OsStringExt as _;
 
-use super::arguments::{seconds, with_path};
+use super::option::{seconds, with_path};
 use crate::model::{Endpoint, Route};
 
-/// What holds for all hosts on the way; the server itself has its own on the command line. At a lower level of log a hop
-/// does not tell why it could not reach the next.
+/// What holds for all hosts on the way; the server itself has its own on the command line. At a lower level of log a
+/// hop does not tell why it could not reach the next.
 const FOR_ALL: &str = "Host *
     BatchMode yes
     NumberOfPasswordPrompts 0

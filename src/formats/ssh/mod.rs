@@ -5,6 +5,7 @@ pub mod arguments;
 pub mod complaints;
 pub mod drive;
 pub mod hops;
+mod option;
 pub mod probe;
 pub mod quote;
 pub mod script;

@@ -48,7 +48,7 @@ pub struct Garbled;
 
 /// By which way a server was reached.
 #[derive(Debug, Clone, Copy)]
-pub struct Way<'a> {
+pub struct ReachedBy<'a> {
     /// The endpoint.
     pub endpoint: &'a EndpointName,
     /// Its host.
@@ -58,7 +58,7 @@ pub struct Way<'a> {
 }
 
 /// What an answer says of these volumes.
-pub fn read(answer: &[u8], volumes: &[RemoteProbe], way: Way<'_>) -> Result<Vec<RemoteSight>, Garbled> {
+pub fn sights(answer: &[u8], volumes: &[RemoteProbe], way: ReachedBy<'_>) -> Result<Vec<RemoteSight>, Garbled> {
     let mut words = Words(answer);
     words.expect(b"nbkp-look-1")?;
     let mut sights = Vec::with_capacity(volumes.len());
@@ -91,7 +91,7 @@ pub fn read(answer: &[u8], volumes: &[RemoteProbe], way: Way<'_>) -> Result<Vec<
 fn volume_sight(
     words: &mut Words<'_>,
     drive: Option<DriveSight>,
-    way: Way<'_>,
+    way: ReachedBy<'_>,
 ) -> Result<(VolumeSight, Option<u64>), Garbled> {
     let medium = match &drive {
         Some(DriveSight::Closed(sight, medium)) => return Ok((sight.clone(), *medium)),
@@ -254,7 +254,7 @@ impl<'a> Words<'a> {
     fn sentinel(&mut self) -> Result<Result<Option<SentinelId>, SentinelFault>, Garbled> {
         let (how, content) = (self.next()?, self.next()?);
         Ok(match how {
-            b"fine" => sentinel::parse(content).map_err(|error| SentinelFault::Unusable(error.to_string())),
+            b"fine" => sentinel::id(content).map_err(|error| SentinelFault::Unusable(error.to_string())),
             b"missing" => Err(SentinelFault::Missing),
             b"unusable" => Err(SentinelFault::Unusable(String::from_utf8_lossy(content).into_owned())),
             _ => return Err(Garbled),

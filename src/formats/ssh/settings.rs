@@ -11,7 +11,7 @@ pub enum Connects {
 
 /// What the output says; `None` if it says nothing of the kind.
 #[must_use]
-pub fn read(output: &[u8]) -> Option<Connects> {
+pub fn connects(output: &[u8]) -> Option<Connects> {
     let text = String::from_utf8_lossy(output);
     let value = |wanted| value(&text, wanted);
     let used = |key| value(key).is_some_and(|value| value != "none");
@@ -41,7 +41,7 @@ mod tests {
 
     #[test]
     fn the_host_and_the_ways_around_it_are_read() {
-        let read = |text: &str| read(text.as_bytes());
+        let read = |text: &str| connects(text.as_bytes());
         assert_eq!(read(PLAIN), Some(Connects::To("192.168.7.2".into())));
         assert_eq!(read(&format!("{PLAIN}proxyjump bastion\n")), Some(Connects::Otherwise));
         assert_eq!(read(&format!("{PLAIN}proxycommand nc %h %p\n")), Some(Connects::Otherwise));

@@ -13,7 +13,7 @@ use rtnetlink::packet_route::link::{InfoKind, LinkAttribute, LinkFlags, LinkInfo
 use rtnetlink::packet_route::neighbour::{NeighbourAddress, NeighbourAttribute, NeighbourMessage};
 use rtnetlink::packet_route::route::{RouteAddress, RouteAttribute, RouteMessage, RouteType, RouteVia};
 
-use super::{AddressesSight, Gateway};
+use super::sight::{AddressesSight, Gateway};
 use crate::model::{Link, LinkKind, Metered};
 
 /// The answers so far.

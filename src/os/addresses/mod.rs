@@ -1,14 +1,15 @@
 //! The kernel's routing: links, addresses, routes and neighbours, by rtnetlink(7).
 //!
 //! What is heard says only "look again". It is left in the socket until somebody wants to know, and is never read: a
-//! storm costs what the socket holds, and what does not fit is told by the kernel as an overrun, which is one more hint.
+//! storm costs what the socket holds, and what does not fit is told by the kernel as an overrun, which is one more
+//! hint.
 
 mod found;
 mod netlink;
+mod sight;
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6, UdpSocket};
+use std::net::IpAddr;
 
 use rtnetlink::MulticastGroup;
 use rtnetlink::packet_route::link::LinkMessage;
@@ -20,9 +21,10 @@ use rtnetlink::sys::protocols::NETLINK_ROUTE;
 use rtnetlink::sys::{AsyncSocket, AsyncSocketExt, SocketAddr as NetlinkAddress, TokioSocket};
 use rustix::io::Errno;
 
+pub use self::sight::{AddressesSight, Gateway};
+
 use self::found::Found;
 use self::netlink::Questions;
-use crate::model::Link;
 
 /// Why the kernel's routing could not be used.
 #[derive(Debug, thiserror::Error)]
@@ -87,28 +89,6 @@ pub async fn route_to(address: IpAddr) -> Result<Option<String>, RouteError> {
     }
 }
 
-/// What a look at the kernel's routing found.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct AddressesSight {
-    /// The interfaces that are up and carry a signal, by name, without the loopback; nobody knows whether they are
-    /// metered.
-    pub links: BTreeMap<String, Link>,
-    /// The hardware addresses of the default gateways, in lower case with colons.
-    pub gateways: BTreeSet<String>,
-    /// The default gateways whose hardware address is not known yet.
-    pub unresolved: BTreeSet<Gateway>,
-    /// Stands for all else that may matter for reaching a host: routes, rules, and how often each link came up.
-    pub ways: u64,
-}
-
-/// A default gateway.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Gateway {
-    address: IpAddr,
-    /// The number of the interface that leads there.
-    interface: u32,
-}
-
 /// Looks at the kernel's routing.
 pub async fn look() -> Result<AddressesSight, AddressesError> {
     let mut kernel = Questions::open().map_err(AddressesError::Open)?;
@@ -138,23 +118,6 @@ fn none_of_that_family(error: io::Error) -> io::Result<()> {
     match Errno::from_io_error(&error) {
         Some(Errno::OPNOTSUPP | Errno::AFNOSUPPORT) => Ok(()),
         Some(_) | None => Err(error),
-    }
-}
-
-impl Gateway {
-    /// Lets the kernel find out its hardware address, by an empty datagram to it (to the port 9 of RFC 863, where
-    /// everything is thrown away). Whatever stands in the way of that is no reason to complain: it is a nudge.
-    pub fn nudge(&self) {
-        let (from, to) = match self.address {
-            IpAddr::V4(_) => (IpAddr::V4(Ipv4Addr::UNSPECIFIED), SocketAddr::new(self.address, 9)),
-            IpAddr::V6(address) => {
-                (IpAddr::V6(Ipv6Addr::UNSPECIFIED), SocketAddrV6::new(address, 9, 0, self.interface).into())
-            }
-        };
-        let _ = UdpSocket::bind((from, 0)).and_then(|socket| {
-            socket.set_nonblocking(true)?;
-            socket.send_to(&[], to)
-        });
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use zbus::proxy::CacheProperties;
 use zbus::{OwnedObjectPath, proxy};
 
-pub use self::supplies::{SUPPLIES, read};
+pub use self::supplies::{SUPPLIES, sight};
 use super::bus::{Bus, Peer, Service, Watched};
 use crate::model::PowerSight;
 
@@ -38,7 +38,7 @@ trait Battery {
 
 /// Begins to watch UPower. Each signal says that another look is owed.
 #[must_use]
-pub fn watch(bus: Bus) -> Service {
+pub fn service(bus: Bus) -> Service {
     // Neither a mouse nor a telephone.
     let signals = &["path='/org/freedesktop/UPower'", "path='/org/freedesktop/UPower/devices/DisplayDevice'"];
     Watched { bus, name: "org.freedesktop.UPower", signals, deadline: DEADLINE }.watch()

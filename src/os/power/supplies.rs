@@ -20,7 +20,7 @@ struct Battery {
 
 /// Looks at the supplies below this directory. What cannot be read is not there.
 #[must_use]
-pub fn read(supplies: &Path) -> PowerSight {
+pub fn sight(supplies: &Path) -> PowerSight {
     let (mut batteries, mut plugged) = (Vec::new(), None);
     for entry in fs::read_dir(supplies).into_iter().flatten().flatten() {
         let supply = entry.path();
@@ -92,7 +92,7 @@ mod tests {
             fs::create_dir_all(file.parent().unwrap()).unwrap();
             fs::write(file, format!("{content}\n")).unwrap();
         }
-        assert_eq!(read(root.path()), expected, "{machine}");
+        assert_eq!(sight(root.path()), expected, "{machine}");
     }
 
     #[test]
@@ -120,7 +120,7 @@ mod tests {
         check("", PowerSight::Unknown);
         check("M/type=Battery M/scope=Device M/capacity=5 M/status=Discharging", PowerSight::Unknown);
         check("AC/type=Mains AC/online=0 B/type=Battery B/present=0", PowerSight::Unknown);
-        assert_eq!(read(Path::new("/does/not/exist")), PowerSight::Unknown);
+        assert_eq!(sight(Path::new("/does/not/exist")), PowerSight::Unknown);
     }
 
     #[test]

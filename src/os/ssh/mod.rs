@@ -1,6 +1,6 @@
 //! Servers: reached by the user's own ssh, once for one script, or by a connection that a run shares.
 
-mod shared;
+pub mod shared;
 
 use std::ffi::OsString;
 use std::io::Write as _;
@@ -18,8 +18,6 @@ use crate::formats::ssh::script;
 use crate::formats::ssh::{complaints, hops};
 use crate::model::{HostFault, HostTrouble, Route};
 use crate::os::causes::{chain, words};
-
-pub use shared::Shared;
 
 /// The most that an answer may have, in bytes; more is the answer of something else.
 const MOST_OUTPUT: usize = 16 << 20;
@@ -47,8 +45,8 @@ pub struct Said {
     pub errors: Vec<u8>,
 }
 
-/// Runs a script over a connection of its own, and waits for its answer. `wanted` is asked whenever the bell rings; what
-/// is called off or takes longer than the deadline is killed with all that belongs to it.
+/// Runs a script over a connection of its own, and waits for its answer. `wanted` is asked whenever the bell rings;
+/// what is called off or takes longer than the deadline is killed with all that belongs to it.
 pub fn ask(
     route: &Route,
     place: &SshPlace,
@@ -67,8 +65,8 @@ pub fn ask(
     answer.map_err(|trouble| trouble.told(route))
 }
 
-/// What tells ssh the way to a server, up to and with its host: for a process of its own that connects there. None of it
-/// is secret.
+/// What tells ssh the way to a server, up to and with its host: for a process of its own that connects there. None of
+/// it is secret.
 pub fn way(route: &Route, place: &SshPlace) -> Result<Vec<OsString>, HostFault> {
     let ready = place.ready(route).map_err(|what| complaints::at(&route.endpoint, HostTrouble::Broken(what)))?;
     Ok(connection(route, ready.hops.as_deref(), Purpose::Alone))

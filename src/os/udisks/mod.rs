@@ -16,13 +16,13 @@ use zbus::fdo::ManagedObjects;
 use zbus::{Connection, OwnedObjectPath, Variant};
 
 use super::clock;
-use super::directory::Done;
+use super::directory::ChangeMade;
 use super::machine::{self, DeviceState};
 use super::secret::Secret;
-use crate::formats::udisks::Kind;
+use crate::formats::udisks::Meaning;
 use answers::judge;
 use objects::{DRIVE, ENCRYPTED, FILESYSTEM, facts};
-pub use objects::{Facts, Power};
+pub use objects::{Power, VolumeFacts};
 
 /// How long one call may take. What takes longer goes on in udisksd, and is looked for.
 const CALL: Duration = Duration::from_secs(25);
@@ -81,43 +81,45 @@ impl Udisks {
     }
 
     /// What is known of the volume on the device of this number, be that the filesystem or the container around it.
-    pub fn facts(&self, device: (u32, u32)) -> Result<Facts, UdisksError> {
+    pub fn facts(&self, device: (u32, u32)) -> Result<VolumeFacts, UdisksError> {
         self.runtime.block_on(self.known(device, "look at it"))
     }
 
     /// Opens its LUKS container.
-    pub fn unlock(&self, device: (u32, u32), secret: &Secret) -> Result<Done, UdisksError> {
+    pub fn unlock(&self, device: (u32, u32), secret: &Secret) -> Result<ChangeMade, UdisksError> {
         self.runtime.block_on(self.bring_about(device, &Wish::Unlocked(secret)))
     }
 
     /// Mounts it: where fstab says, or below `/run/media`.
-    pub fn mount(&self, device: (u32, u32)) -> Result<Done, UdisksError> {
+    pub fn mount(&self, device: (u32, u32)) -> Result<ChangeMade, UdisksError> {
         self.runtime.block_on(self.bring_about(device, &Wish::Mounted))
     }
 
     /// Unmounts it wherever it is mounted.
-    pub fn unmount(&self, device: (u32, u32)) -> Result<Done, UdisksError> {
+    pub fn unmount(&self, device: (u32, u32)) -> Result<ChangeMade, UdisksError> {
         self.runtime.block_on(self.bring_about(device, &Wish::Unmounted))
     }
 
     /// Closes its LUKS container.
-    pub fn lock(&self, device: (u32, u32)) -> Result<Done, UdisksError> {
+    pub fn lock(&self, device: (u32, u32)) -> Result<ChangeMade, UdisksError> {
         self.runtime.block_on(self.bring_about(device, &Wish::Locked))
     }
 
     /// Powers its drive off, which makes it go away. A drive that cannot be powered off stays as it is.
-    pub fn power_off(&self, device: (u32, u32)) -> Result<Done, UdisksError> {
+    pub fn power_off(&self, device: (u32, u32)) -> Result<ChangeMade, UdisksError> {
         self.runtime.block_on(self.bring_about(device, &Wish::Off))
     }
 
-    async fn bring_about(&self, device: (u32, u32), wish: &Wish<'_>) -> Result<Done, UdisksError> {
+    async fn bring_about(&self, device: (u32, u32), wish: &Wish<'_>) -> Result<ChangeMade, UdisksError> {
         let begun = clock::boot();
         let what = wish.words();
-        let mut done = Done::AlreadySo;
+        let mut done = ChangeMade::AlreadySo;
         loop {
             let facts = match self.known(device, what).await {
                 // It went because it was powered off.
-                Err(UdisksError::Gone(_)) if matches!(wish, Wish::Off) && done == Done::Changed => return Ok(done),
+                Err(UdisksError::Gone(_)) if matches!(wish, Wish::Off) && done == ChangeMade::Changed => {
+                    return Ok(done);
+                }
                 known => known?,
             };
             let age = clock::boot().since(begun);
@@ -135,20 +137,20 @@ impl Udisks {
             let late = age > PATIENCE;
             match self.ask(wish, object, interface).await {
                 Ok(()) if late => return Err(UdisksError::Silent(what, "it was asked for, and accepted".into())),
-                Ok(()) => done = Done::Changed,
+                Ok(()) => done = ChangeMade::Changed,
                 Err(error) => {
                     let answer = judge(&error);
                     match answer.kind {
                         // Somebody else does the same: the next look tells, and it is theirs.
-                        Kind::Passing if !late => {}
+                        Meaning::Passing if !late => {}
                         // What was asked may go on, and is ours.
-                        Kind::Unanswered if !late => done = Done::Changed,
-                        Kind::Passing | Kind::Unanswered => return Err(UdisksError::Silent(what, answer.words)),
-                        Kind::Absent => return Err(UdisksError::Absent(answer.words)),
-                        Kind::NotAuthorized => return Err(UdisksError::NotAuthorized(what, answer.words)),
-                        Kind::Busy => return Err(UdisksError::Busy(what, answer.words)),
-                        Kind::WrongSecret => return Err(UdisksError::WrongSecret),
-                        Kind::Refused => return Err(UdisksError::Refused(what, answer.words)),
+                        Meaning::Unanswered if !late => done = ChangeMade::Changed,
+                        Meaning::Passing | Meaning::Unanswered => return Err(UdisksError::Silent(what, answer.words)),
+                        Meaning::Absent => return Err(UdisksError::Absent(answer.words)),
+                        Meaning::NotAuthorized => return Err(UdisksError::NotAuthorized(what, answer.words)),
+                        Meaning::Busy => return Err(UdisksError::Busy(what, answer.words)),
+                        Meaning::WrongSecret => return Err(UdisksError::WrongSecret),
+                        Meaning::Refused => return Err(UdisksError::Refused(what, answer.words)),
                     }
                     tokio::time::sleep(PAUSE).await;
                 }
@@ -178,7 +180,7 @@ impl Udisks {
     }
 
     /// What is known, once udisks knows the device.
-    async fn known(&self, device: (u32, u32), what: &'static str) -> Result<Facts, UdisksError> {
+    async fn known(&self, device: (u32, u32), what: &'static str) -> Result<VolumeFacts, UdisksError> {
         let begun = clock::boot();
         loop {
             let late = clock::boot().since(begun) > ARRIVAL;
@@ -193,7 +195,7 @@ impl Udisks {
                 },
                 Err(error) => {
                     let answer = judge(&error);
-                    if late || answer.kind == Kind::Absent {
+                    if late || answer.kind == Meaning::Absent {
                         return Err(UdisksError::Absent(answer.words));
                     }
                 }
@@ -229,7 +231,7 @@ enum Wish<'a> {
 }
 
 impl Wish<'_> {
-    fn state<'f>(&self, facts: &'f Facts) -> State<'f> {
+    fn state<'f>(&self, facts: &'f VolumeFacts) -> State<'f> {
         let (container, filesystem) = (facts.container.as_ref(), facts.filesystem.as_ref());
         let asked = match self {
             Self::Unlocked(_) => container.filter(|_| facts.is_locked()).map(|it| (it, ENCRYPTED)),

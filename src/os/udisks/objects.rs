@@ -19,13 +19,13 @@ const NOTHING: &str = "/";
 
 /// What udisks knows of a volume on a block device.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Facts {
+pub struct VolumeFacts {
     /// Its LUKS container, if it is in one.
     pub(super) container: Option<OwnedObjectPath>,
     /// What is in the container, if that is open.
     clear_text: Option<OwnedObjectPath>,
     /// Its filesystem, once udisks has seen it.
-    pub(super) filesystem: Option<Filesystem>,
+    pub(super) filesystem: Option<UdisksFilesystem>,
     /// Its drive, if that is more than a file or a part of something else.
     pub(super) drive: Option<OwnedObjectPath>,
     /// Whether the drive can be powered off.
@@ -45,7 +45,7 @@ pub enum Power {
 
 /// A filesystem that udisks knows.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Filesystem {
+pub(super) struct UdisksFilesystem {
     pub(super) object: OwnedObjectPath,
     pub(super) points: Vec<PathBuf>,
     node: PathBuf,
@@ -53,7 +53,7 @@ pub(super) struct Filesystem {
     uuid: String,
 }
 
-impl Facts {
+impl VolumeFacts {
     /// Where it is mounted.
     #[must_use]
     pub fn mount_points(&self) -> &[PathBuf] {
@@ -63,7 +63,7 @@ impl Facts {
     /// Its filesystem, as mount tables know it; `None` while it is locked up.
     #[must_use]
     pub fn in_mount_tables(&self) -> Option<holders::Filesystem> {
-        let Filesystem { points, node, number, uuid, .. } = self.filesystem.as_ref()?;
+        let UdisksFilesystem { points, node, number, uuid, .. } = self.filesystem.as_ref()?;
         let (node, uuid, points) = (node.clone(), uuid.clone(), points.clone());
         Some(holders::Filesystem { node, number: *number, uuid, points })
     }
@@ -90,7 +90,7 @@ impl Facts {
 pub(super) type Properties = HashMap<String, OwnedVariant>;
 
 /// Finds the volume on a device among all objects.
-pub(super) fn facts(objects: &ManagedObjects, (major, minor): (u32, u32)) -> Option<Facts> {
+pub(super) fn facts(objects: &ManagedObjects, (major, minor): (u32, u32)) -> Option<VolumeFacts> {
     let number = rustix::fs::makedev(major, minor);
     let (path, block) = objects
         .keys()
@@ -116,10 +116,10 @@ pub(super) fn facts(objects: &ManagedObjects, (major, minor): (u32, u32)) -> Opt
         let uuid = property::<String>(block, "IdUUID").unwrap_or_default();
         let number = property::<u64>(block, "DeviceNumber")?;
         let number = (rustix::fs::major(number), rustix::fs::minor(number));
-        Some(Filesystem { node: node(objects, &object)?, object, points, number, uuid })
+        Some(UdisksFilesystem { node: node(objects, &object)?, object, points, number, uuid })
     });
     let power = if can_power_off == Some(true) { Power::CanBeCut } else { Power::Stays };
-    Some(Facts { container, clear_text, filesystem, drive, power, others })
+    Some(VolumeFacts { container, clear_text, filesystem, drive, power, others })
 }
 
 pub(super) fn interface<'o>(objects: &'o ManagedObjects, path: &OwnedObjectPath, name: &str) -> Option<&'o Properties> {

@@ -15,8 +15,8 @@ use zbus::{OwnedVariant, Variant};
 use super::answers::judge;
 use super::objects::{BLOCK, ENCRYPTED, FILESYSTEM, interface, property};
 use super::{SERVICE, Udisks, UdisksError};
-use crate::formats::udisks::Kind;
-use crate::model::{Container, DrivePlace, DriveSight, Trial};
+use crate::formats::udisks::Meaning;
+use crate::model::{ContainerSight, DrivePlace, DriveSight, Trial};
 
 /// No kernel can mount it.
 const IMPOSSIBLE: &str = "umsdos";
@@ -50,7 +50,7 @@ impl Udisks {
                 .container
                 .as_ref()
                 .and_then(|container| property::<u64>(interface(&objects, container, ENCRYPTED)?, "MetadataSize"));
-            let container = size.map(|size| if size == 0 { Container::Unread } else { Container::Read });
+            let container = size.map(|size| if size == 0 { ContainerSight::Unread } else { ContainerSight::Read });
             let trial = match &found.filesystem {
                 _ if found.is_locked() => Trial::Locked,
                 None => Trial::Unclear("it finds no filesystem".into()),
@@ -97,12 +97,12 @@ fn trial(error: &zbus::Error) -> Trial {
             // It was let, and failed as it had to.
             "Failed" if words.contains(IMPOSSIBLE) => Trial::Allowed,
             "AlreadyMounted" => Trial::Mounted,
-            _ if judge(error).kind == Kind::NotAuthorized => Trial::Refused(words.clone()),
+            _ if judge(error).kind == Meaning::NotAuthorized => Trial::Refused(words.clone()),
             _ => Trial::Unclear(words.clone()),
         };
     }
     let answer = judge(error);
-    if answer.kind == Kind::NotAuthorized { Trial::Refused(answer.words) } else { Trial::Unclear(answer.words) }
+    if answer.kind == Meaning::NotAuthorized { Trial::Refused(answer.words) } else { Trial::Unclear(answer.words) }
 }
 
 /// Whether a `Configuration` of udisks2 holds a line of `/etc/fstab`. One that cannot be read may.

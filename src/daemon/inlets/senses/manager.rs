@@ -6,9 +6,9 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use crate::daemon::inlets::senses::Unheard;
-use crate::os::bus::{Absence, Bus, Service, Standing};
+use crate::os::bus::{Bus, NotRunning, Presence, Service};
 use crate::os::causes::chain;
-use crate::os::network_manager::{self, ManagerSight, Readiness};
+use crate::os::network_manager::{self, ManagerPhase, ManagerSight};
 
 /// How long it must say nothing before it is looked at, and how long it may go on talking: one connection that comes up
 /// makes a hundred signals, a start some two hundred.
@@ -41,12 +41,12 @@ pub(crate) enum Manager {
 
 /// Keeps up with NetworkManager for as long as somebody wants to know.
 pub(crate) async fn follow(bus: Bus, to: watch::Sender<Manager>) -> Result<(), Unheard> {
-    let mut service = network_manager::watch(bus);
+    let mut service = network_manager::service(bus);
     let (mut held_until, mut seen) = (None, Seen::Never);
     loop {
         let now = look(&mut service, &mut seen).await;
         let settled = match &now {
-            Manager::Says(sight) => sight.readiness == Readiness::Settled,
+            Manager::Says(sight) => sight.readiness == ManagerPhase::Settled,
             Manager::Unknown | Manager::Missing(_) | Manager::Gone(_) | Manager::Silent(_) => false,
         };
         // Most often it is back in a moment, and the network stays as it was.
@@ -86,8 +86,8 @@ enum Seen {
 async fn look(service: &mut Service, seen: &mut Seen) -> Manager {
     let standing = service.standing.borrow_and_update().clone();
     let why = match standing {
-        Standing::Unknown => return Manager::Unknown,
-        Standing::Here(peer) => {
+        Presence::Unknown => return Manager::Unknown,
+        Presence::Here(peer) => {
             *seen = Seen::Once;
             return match timeout(PATIENCE, network_manager::look(&peer)).await {
                 Ok(Ok(sight)) => Manager::Says(sight),
@@ -95,8 +95,8 @@ async fn look(service: &mut Service, seen: &mut Seen) -> Manager {
                 Err(_) => Manager::Silent(format!("it says nothing within {} s", PATIENCE.as_secs())),
             };
         }
-        Standing::Absent(Absence::Unknown | Absence::Startable) => "it does not run".to_owned(),
-        Standing::NoBus(why) => format!("could not {why}"),
+        Presence::Absent(NotRunning::Unknown | NotRunning::Startable) => "it does not run".to_owned(),
+        Presence::NoBus(why) => format!("could not {why}"),
     };
     match seen {
         Seen::Never => Manager::Missing(why),

@@ -11,7 +11,7 @@ use crate::daemon::inlets::senses::Unheard;
 use crate::daemon::messages::sensed::{Activity, Sensed};
 use crate::decide::locations::{Wish, wishes};
 use crate::model::{Configuration, PowerSight};
-use crate::os::bus::{Bus, Service, Standing};
+use crate::os::bus::{Bus, Presence, Service};
 use crate::os::power;
 
 /// How long the first sight waits for UPower.
@@ -63,8 +63,8 @@ pub(crate) async fn tell(
         while !wanted.is_wanted() {
             wanted.changed().await?;
         }
-        let mut upower = power::watch(source.bus.clone());
-        let _ = timeout(FIRST, upower.standing.wait_for(|standing| !matches!(standing, Standing::Unknown))).await;
+        let mut upower = power::service(source.bus.clone());
+        let _ = timeout(FIRST, upower.standing.wait_for(|standing| !matches!(standing, Presence::Unknown))).await;
         let mut told = None;
         while wanted.is_wanted() {
             let (sight, teller) = look(&mut upower, &source.supplies).await;
@@ -102,14 +102,14 @@ enum Teller {
 
 async fn look(upower: &mut Service, supplies: &std::path::Path) -> (PowerSight, Teller) {
     let standing = upower.standing.borrow_and_update().clone();
-    if let Standing::Here(peer) = standing
+    if let Presence::Here(peer) = standing
         && let Ok(sight) = power::ask(&peer).await
     {
         return (sight, Teller::Upower);
     }
     // A battery may take its time to answer.
     let supplies = supplies.to_owned();
-    let read = tokio::task::spawn_blocking(move || power::read(&supplies)).await;
+    let read = tokio::task::spawn_blocking(move || power::sight(&supplies)).await;
     (read.unwrap_or_default(), Teller::Kernel)
 }
 

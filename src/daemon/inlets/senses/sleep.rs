@@ -7,7 +7,7 @@ use tokio::time::sleep;
 
 use crate::daemon::inlets::senses::{Complaints, Unheard};
 use crate::daemon::messages::sensed::{Activity, Sensed, Sleep};
-use crate::os::bus::{Bus, Peer, Standing};
+use crate::os::bus::{Bus, Peer, Presence};
 use crate::os::causes::chain;
 use crate::os::logind::{self, HeldOff, Inhibitor, LogindError, Turn};
 
@@ -21,7 +21,7 @@ pub(crate) async fn tell(
     look_anew: watch::Sender<()>,
     to: mpsc::Sender<Sensed>,
 ) -> Result<(), Unheard> {
-    let mut service = logind::watch(bus);
+    let mut service = logind::service(bus);
     let complaints = Complaints::of("logind", &to);
     let now = *activity.borrow_and_update();
     let mut sleeper =
@@ -55,10 +55,10 @@ pub(crate) async fn tell(
     }
 }
 
-fn peer(standing: &Standing) -> Option<&Peer> {
+fn peer(standing: &Presence) -> Option<&Peer> {
     match standing {
-        Standing::Here(peer) => Some(peer),
-        Standing::Unknown | Standing::Absent(_) | Standing::NoBus(_) => None,
+        Presence::Here(peer) => Some(peer),
+        Presence::Unknown | Presence::Absent(_) | Presence::NoBus(_) => None,
     }
 }
 

@@ -11,7 +11,7 @@ use crate::decide::locations::{Wish, wishes};
 use crate::model::{
     Area, CredentialName, CredentialProvider, DriveUuid, Examined, Lingering, Notify, SecretSight, ServiceSight,
 };
-use crate::os::bus::{self, Absence, Bus, Standing};
+use crate::os::bus::{self, Bus, NotRunning, Presence};
 use crate::os::causes::chain;
 use crate::os::udisks::{Udisks, trial};
 use crate::os::{logind, network_manager, secrets, service};
@@ -26,8 +26,8 @@ pub(crate) fn lingering(known: &Known) -> Vec<Examined> {
     }
     let asked = async {
         match bus::standing(Bus::System, "org.freedesktop.login1", DEADLINE).await {
-            Standing::Here(peer) => logind::lingering(&peer).await.unwrap_or(Lingering::NotAsked),
-            Standing::Unknown | Standing::Absent(_) | Standing::NoBus(_) => Lingering::NotAsked,
+            Presence::Here(peer) => logind::lingering(&peer).await.unwrap_or(Lingering::NotAsked),
+            Presence::Unknown | Presence::Absent(_) | Presence::NoBus(_) => Lingering::NotAsked,
         }
     };
     on_a_runtime(asked).and_then(daemon::lingering).into_iter().collect()
@@ -81,22 +81,22 @@ pub(crate) fn passphrases(known: &Known) -> Vec<Examined> {
 /// Why no keyring is there, if so. None is started: one that the desktop has not started might ask questions.
 fn no_keyring() -> Option<SecretSight> {
     let why = match on_a_runtime(bus::standing(Bus::Session, "org.freedesktop.secrets", DEADLINE))? {
-        Standing::Here(_) => return None,
-        Standing::Absent(Absence::Startable) => "it is installed, and was not started in this session".to_owned(),
-        Standing::Absent(Absence::Unknown) => "none runs in this session".to_owned(),
-        Standing::NoBus(why) => format!("could not {why}"),
-        Standing::Unknown => "it is not known".to_owned(),
+        Presence::Here(_) => return None,
+        Presence::Absent(NotRunning::Startable) => "it is installed, and was not started in this session".to_owned(),
+        Presence::Absent(NotRunning::Unknown) => "none runs in this session".to_owned(),
+        Presence::NoBus(why) => format!("could not {why}"),
+        Presence::Unknown => "it is not known".to_owned(),
     };
     Some(SecretSight::NoKeyring(why))
 }
 
 async fn sleep() -> Vec<Examined> {
     match bus::standing(Bus::System, "org.freedesktop.login1", DEADLINE).await {
-        Standing::Here(peer) => {
+        Presence::Here(peer) => {
             let locks = logind::try_locks(&peer).await;
             judge::logind(&ServiceSight::Here(String::new()), Some(&locks))
         }
-        standing @ (Standing::Unknown | Standing::Absent(_) | Standing::NoBus(_)) => {
+        standing @ (Presence::Unknown | Presence::Absent(_) | Presence::NoBus(_)) => {
             judge::logind(&sight(standing), None)
         }
     }
@@ -104,11 +104,11 @@ async fn sleep() -> Vec<Examined> {
 
 async fn manager() -> ServiceSight {
     match bus::standing(Bus::System, "org.freedesktop.NetworkManager", DEADLINE).await {
-        Standing::Here(peer) => match network_manager::look(&peer).await {
+        Presence::Here(peer) => match network_manager::look(&peer).await {
             Ok(_) => ServiceSight::Here(String::new()),
             Err(error) => ServiceSight::Mute(format!("could not {}", chain(&error))),
         },
-        standing @ (Standing::Unknown | Standing::Absent(_) | Standing::NoBus(_)) => sight(standing),
+        standing @ (Presence::Unknown | Presence::Absent(_) | Presence::NoBus(_)) => sight(standing),
     }
 }
 
@@ -127,13 +127,13 @@ fn udisks() -> ServiceSight {
     }
 }
 
-fn sight(standing: Standing) -> ServiceSight {
+fn sight(standing: Presence) -> ServiceSight {
     match standing {
-        Standing::Here(_) => ServiceSight::Here(String::new()),
-        Standing::Absent(Absence::Startable) => ServiceSight::Startable,
-        Standing::Absent(Absence::Unknown) => ServiceSight::Absent,
-        Standing::NoBus(why) => ServiceSight::NoBus(why),
-        Standing::Unknown => ServiceSight::Mute("it is not known".into()),
+        Presence::Here(_) => ServiceSight::Here(String::new()),
+        Presence::Absent(NotRunning::Startable) => ServiceSight::Startable,
+        Presence::Absent(NotRunning::Unknown) => ServiceSight::Absent,
+        Presence::NoBus(why) => ServiceSight::NoBus(why),
+        Presence::Unknown => ServiceSight::Mute("it is not known".into()),
     }
 }
 

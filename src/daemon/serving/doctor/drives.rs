@@ -51,7 +51,7 @@ pub(crate) fn drives(known: &Known) -> Vec<Examined> {
     }
     // udisks2 lets root do everything, without asking anybody.
     let allowed =
-        (!environment::is_root()).then(|| on_a_runtime(polkit::ask(&Bus::System, judge::actions()))).flatten();
+        (!environment::is_root()).then(|| on_a_runtime(polkit::permissions(&Bus::System, judge::actions()))).flatten();
     let mut examined: Vec<Examined> = allowed.iter().map(neighbours::polkit).collect();
     for Opened { name, drive, passphrase } in all {
         let sight = match sight(&udisks, drive, devices) {
@@ -94,7 +94,7 @@ fn sight(
 
 /// Whether fstab has a line for the filesystem on a device. A filesystem over several devices may go by each of them.
 fn is_in_fstab(device: &BlockDevice, devices: &[BlockDevice]) -> bool {
-    let lines = fstab::read();
+    let lines = fstab::lines();
     devices.iter().filter(|other| other.uuid == device.uuid).any(|device| {
         let (places, label) = ((device.node.as_path(), device.links.as_slice()), device.label.as_deref());
         lines.iter().any(|line| judge::names(&line.spec, places, device.uuid.as_str(), label))

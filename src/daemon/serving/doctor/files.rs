@@ -24,12 +24,12 @@ pub(crate) fn daemon(known: &Known) -> Vec<Examined> {
         Err(Unreadable::File(ConfigFileError::Untrusted(..))) => FileInForce::Untrusted,
         Err(unreadable) => FileInForce::Broken(unreadable.sentence()),
     };
-    let around = |path: &Path| guards::look(path.parent().unwrap_or(Path::new("/")));
-    let sights = (guards::look(file), around(file));
+    let around = |path: &Path| guards::inspect(path.parent().unwrap_or(Path::new("/")));
+    let sights = (guards::inspect(file), around(file));
     let mut examined = vec![judge::configuration(file, (&sights.0, &sights.1), &says, &service::command("reload"))];
     if known.initiative == Initiative::Own {
         let socket = &known.paths.socket;
-        examined.push(judge::socket(socket, &guards::look(socket), &around(socket), &service::command("restart")));
+        examined.push(judge::socket(socket, &guards::inspect(socket), &around(socket), &service::command("restart")));
     }
     examined
 }
@@ -37,7 +37,7 @@ pub(crate) fn daemon(known: &Known) -> Vec<Examined> {
 /// The state directory.
 pub(crate) fn state(known: &Known) -> Vec<Examined> {
     let path = &known.paths.state_dir;
-    let sight = guards::look(path);
+    let sight = guards::inspect(path);
     // A daemon makes it when it starts; that one works without is told below.
     if known.initiative == Initiative::Never && sight == FileSight::Missing {
         let makeable = state_dir::prove_makeable(path).map_err(|error| error.to_string());
@@ -48,9 +48,9 @@ pub(crate) fn state(known: &Known) -> Vec<Examined> {
 }
 
 /// The history.
-pub(crate) fn history(known: &Known) -> Vec<Examined> {
+pub(crate) fn history_file(known: &Known) -> Vec<Examined> {
     let path = &known.paths.state_dir;
-    vec![state_of::history(&path.join("history.db"), &history_check::quick_check(path))]
+    vec![state_of::history_file(&path.join("history.db"), &history_check::quick_check(path))]
 }
 
 /// What people decided.
@@ -61,10 +61,10 @@ pub(crate) fn ledger(known: &Known) -> Vec<Examined> {
 
 /// What a killed daemon left open. One that runs has taken it over.
 pub(crate) fn left_open(known: &Known) -> Vec<Examined> {
-    if known.initiative != Initiative::Never || guards::look(&known.paths.state_dir) == FileSight::Missing {
+    if known.initiative != Initiative::Never || guards::inspect(&known.paths.state_dir) == FileSight::Missing {
         return Vec::new();
     }
-    let (held, faults) = held::look(&known.paths.state_dir);
+    let (held, faults) = held::peek(&known.paths.state_dir);
     let start = service::command("start");
     let known = held.iter().map(|held| drives::left_open(held, &start));
     known.chain(faults.iter().map(|fault| drives::left_unknown(&chain(fault)))).collect()
@@ -99,7 +99,7 @@ fn rsync_version(program: PathBuf) -> Result<ProgramVersion, String> {
     let environment = vec![("LC_ALL".to_owned(), OsString::from("C"))];
     let (ended, said) = telling::told(program, vec!["--version".into()], environment)?;
     let said = String::from_utf8_lossy(&said);
-    match (ended, version::parse(&said)) {
+    match (ended, version::of(&said)) {
         (Ended::Code(0), Some(version)) => Ok(version),
         (Ended::Code(0), None) => Err(format!("it says {:?}", said.lines().next().unwrap_or_default())),
         (Ended::Code(code), _) => Err(format!("it ended with code {code}")),
@@ -111,7 +111,7 @@ fn rsync_version(program: PathBuf) -> Result<ProgramVersion, String> {
 pub(crate) fn files(known: &Known) -> Vec<Examined> {
     let keys: BTreeSet<&PathBuf> =
         known.configuration.endpoints.values().filter_map(|endpoint| endpoint.key.as_ref()).collect();
-    let mut examined: Vec<_> = keys.into_iter().map(|key| tools::key(key, &guards::look(key))).collect();
+    let mut examined: Vec<_> = keys.into_iter().map(|key| tools::key(key, &guards::inspect(key))).collect();
     let mut filters = BTreeMap::new();
     for sync in enabled(known) {
         let merged = sync.filters.iter().filter_map(|filter| match filter {
@@ -122,13 +122,13 @@ pub(crate) fn files(known: &Known) -> Vec<Examined> {
             filters.entry(file).or_insert(&sync.name);
         }
     }
-    examined.extend(filters.into_iter().map(|(file, sync)| tools::filter_file(sync, file, &guards::look(file))));
+    examined.extend(filters.into_iter().map(|(file, sync)| tools::filter_file(sync, file, &guards::inspect(file))));
     examined
 }
 
 /// The volumes that lie at or below a mount point of `/etc/fstab` where nothing is mounted.
 pub(crate) fn mount_points(known: &Known) -> Vec<Examined> {
-    let lines = fstab::read();
+    let lines = fstab::lines();
     let Ok(table) = mounts::read() else { return Vec::new() };
     // What is mounted between the two is as good.
     let is_mounted = |point: &Path, path: &Path| {
@@ -140,7 +140,7 @@ pub(crate) fn mount_points(known: &Known) -> Vec<Examined> {
         let below = lines.iter().filter(|line| path.starts_with(&line.point));
         let nearest = below.max_by_key(|line| line.point.components().count());
         if let Some(line) = nearest.filter(|line| !is_mounted(&line.point, path))
-            && guards::look(&line.point) != FileSight::Missing
+            && guards::inspect(&line.point) != FileSight::Missing
         {
             examined.push(volumes::bare_point(volume.name.as_str(), &line.point, guards::bare_point(&line.point)));
         }

@@ -95,7 +95,7 @@ pub(crate) async fn examine(ground: &Ground, asks: &mpsc::Sender<Ask>, place: Ow
             daemon::mounts(&mounts::view(), &known.configuration).into_iter().collect()
         }),
         Test::start(&known, Area::State, "directory", files::state),
-        Test::start(&known, Area::State, "history", files::history),
+        Test::start(&known, Area::State, "history", files::history_file),
         Test::start(&known, Area::State, "ledger", files::ledger),
         Test::start(&known, Area::Tools, "programs", files::programs),
         Test::start(&known, Area::Tools, "files", files::files),

@@ -162,7 +162,7 @@ fn a_sync_that_leads_to_another_server_has_no_copy_yet() {
     story.end("photos", Conclusion::Ok);
     let mut ledger = story.world.ledger.clone();
     ledger.approvals.insert(name("photos"), 60);
-    let past = Past { last_success: Some(now_at(2).wall), ..Past::default() };
+    let past = LastRuns { last_success: Some(now_at(2).wall), ..LastRuns::default() };
     let begin = |text: &str, ledger: &Ledger| {
         let beginnings = Beginnings {
             initiative: Initiative::Own,

@@ -1,0 +1,30 @@
+//! What holds a run until a person approves.
+
+use std::fmt;
+
+/// What a guard saw.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HoldReason {
+    /// The run would have deleted more than the guard allows.
+    Deletions {
+        /// How many entries it would have deleted.
+        deletions: u64,
+        /// How many entries the destination held before.
+        before: u64,
+        /// The allowed share in percent.
+        allowed_percent: u8,
+    },
+}
+
+impl fmt::Display for HoldReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Deletions { deletions, before, allowed_percent } => write!(
+                f,
+                "it would delete {deletions} of {before} files at the destination, more than the {allowed_percent} % \
+                 that \
+                 `guard` allows"
+            ),
+        }
+    }
+}
