@@ -267,7 +267,7 @@ pub enum Shell {
 
 /// What a command can do where no daemon runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Alone {
+pub enum WithoutDaemon {
     /// Nothing: it is about the daemon.
     Nothing,
     /// Its work, in this process; no backup is changed.
@@ -279,11 +279,11 @@ pub enum Alone {
 impl Conversation {
     /// What it can do where no daemon runs.
     #[must_use]
-    pub fn alone(&self) -> Alone {
+    pub fn alone(&self) -> WithoutDaemon {
         match self {
             Self::Run(RunOptions { dry_run: false, .. })
             | Self::Prune { dry_run: false, .. }
-            | Self::Prepare { .. } => Alone::Works,
+            | Self::Prepare { .. } => WithoutDaemon::Works,
             Self::Run(RunOptions { dry_run: true, .. })
             | Self::Prune { dry_run: true, .. }
             | Self::Snapshots { .. }
@@ -291,7 +291,7 @@ impl Conversation {
             | Self::History { .. }
             | Self::Approve { .. }
             | Self::Drives { .. }
-            | Self::List => Alone::Looks,
+            | Self::List => WithoutDaemon::Looks,
             Self::Status { .. }
             | Self::Why { .. }
             | Self::Scan
@@ -302,7 +302,7 @@ impl Conversation {
             | Self::Release { .. }
             | Self::Mount { .. }
             | Self::Unmount { .. }
-            | Self::Eject { .. } => Alone::Nothing,
+            | Self::Eject { .. } => WithoutDaemon::Nothing,
         }
     }
 }

@@ -40,7 +40,7 @@ impl From<Exit> for ExitCode {
     }
 }
 
-/// What keeps a command from doing its work; [`Problem::sentence`] says what happened, why, and what to do.
+/// What keeps a command from doing its work; [`CommandError::sentence`] says what happened, why, and what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum CommandError {
     /// Standard output does not take what is written.

@@ -2,7 +2,7 @@
 
 use std::os::unix::net::UnixStream;
 
-use crate::ctl::args::{Alone, Conversation};
+use crate::ctl::args::{Conversation, WithoutDaemon};
 use crate::ctl::client::Connection;
 use crate::ctl::command_error::CommandError;
 use crate::ctl::output::{Form, Output};
@@ -26,10 +26,10 @@ pub(super) fn connect(
     alone: impl FnOnce(&Paths, StandIn) -> Result<UnixStream, (u8, String)>,
 ) -> Result<(Connection, Company), CommandError> {
     match Connection::open(&paths.socket) {
-        Err(CommandError::NotRunning(_)) if command.alone() != Alone::Nothing => {
+        Err(CommandError::NotRunning(_)) if command.alone() != WithoutDaemon::Nothing => {
             let stream =
                 alone(paths, StandIn::Works).map_err(|(code, sentence)| CommandError::Alone(code, sentence))?;
-            if output.form() == Form::Text && command.alone() == Alone::Works {
+            if output.form() == Form::Text && command.alone() == WithoutDaemon::Works {
                 output.remark("nbkpd is not running; this process does the work");
             }
             Ok((Connection::over(stream), Company::Own))

@@ -13,7 +13,7 @@ use crate::formats::wire::CallError;
 use crate::model::{Configuration, Status, SyncName, SyncStatus};
 
 /// How often a client that watches is told of changes at the most.
-pub(super) const PACE: Duration = Duration::from_millis(250);
+pub(crate) const PACE: Duration = Duration::from_millis(250);
 
 /// The ways from a client into the daemon.
 #[derive(Debug, Clone)]
@@ -32,14 +32,14 @@ pub struct Doors {
 
 impl Doors {
     /// Asks the dispatcher.
-    pub(super) async fn ask<T>(&self, ask: impl FnOnce(oneshot::Sender<T>) -> Ask) -> Result<T, CallError> {
+    pub(crate) async fn ask<T>(&self, ask: impl FnOnce(oneshot::Sender<T>) -> Ask) -> Result<T, CallError> {
         let (answer, answered) = oneshot::channel();
         self.asks.send(ask(answer)).await.map_err(|_| CallError::Stopping)?;
         answered.await.map_err(|_| CallError::Stopping)
     }
 
     /// Asks the dispatcher for what it may refuse.
-    pub(super) async fn beg<T>(
+    pub(crate) async fn beg<T>(
         &self,
         ask: impl FnOnce(oneshot::Sender<Result<T, Refusal>>) -> Ask,
     ) -> Result<T, CallError> {
@@ -47,24 +47,24 @@ impl Doors {
     }
 
     /// The state of everything now.
-    pub(super) fn status_now(&self) -> Arc<Status> {
+    pub(crate) fn status_now(&self) -> Arc<Status> {
         Arc::clone(&self.status.borrow())
     }
 
     /// An error if one of these syncs is not known.
-    pub(super) fn know(&self, syncs: &[SyncName]) -> Result<(), CallError> {
+    pub(crate) fn know(&self, syncs: &[SyncName]) -> Result<(), CallError> {
         let status = self.status_now();
         syncs.iter().try_for_each(|sync| known(&status, sync).map(drop))
     }
 
     /// The configuration in force now.
-    pub(super) fn configuration_now(&self) -> Arc<Configuration> {
+    pub(crate) fn configuration_now(&self) -> Arc<Configuration> {
         Arc::clone(&self.configuration.borrow())
     }
 }
 
 /// The first sync that a name means; an error that tells which one may be meant, if there is none.
-pub(super) fn known<'a>(status: &'a Status, asked: &SyncName) -> Result<&'a SyncStatus, CallError> {
+pub(crate) fn known<'a>(status: &'a Status, asked: &SyncName) -> Result<&'a SyncStatus, CallError> {
     status.syncs.iter().find(|sync| sync.name.answers_to(asked)).ok_or_else(|| {
         let similar = closest(asked.as_str(), status.syncs.iter().map(|sync| sync.name.as_str()));
         CallError::UnknownSync {

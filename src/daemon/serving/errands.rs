@@ -10,7 +10,7 @@ use crate::daemon::serving::wire::{Gone, Line};
 use crate::formats::wire::{CallError, Mode};
 
 /// How many errands are under way at once. Each has a thread, and a drive that does not answer may hold it for ever.
-pub(super) const ERRANDS: usize = 8;
+pub(crate) const ERRANDS: usize = 8;
 
 /// Orders an errand and tells what comes of it. A client that leaves gets its connection's place back to others at
 /// once; the errand keeps its own until it has ended, so that coming and going starts no more of them.

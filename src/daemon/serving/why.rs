@@ -7,7 +7,7 @@ use crate::model::{
 };
 
 /// Every condition of a sync.
-pub(super) fn why(found: &SyncStatus, status: &Status, configuration: &Configuration) -> Why {
+pub(crate) fn why(found: &SyncStatus, status: &Status, configuration: &Configuration) -> Why {
     let told = |conditions, due, next| Why {
         sync: found.name.to_string(),
         state: found.state.into(),

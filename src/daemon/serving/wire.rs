@@ -151,7 +151,7 @@ impl Replies {
     }
 
     /// Sends the last reply to a call, which may be an error.
-    pub(super) async fn conclude<T: Parameters>(&mut self, answer: Result<T, CallError>) -> Result<(), Gone> {
+    pub(crate) async fn conclude<T: Parameters>(&mut self, answer: Result<T, CallError>) -> Result<(), Gone> {
         match answer {
             Ok(answer) => self.end(&answer).await,
             Err(error) => self.fail(&error).await,
