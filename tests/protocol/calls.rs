@@ -7,6 +7,10 @@ use tokio::io::AsyncWriteExt;
 
 use super::description::{Description, Kind};
 use super::rig::{Rig, record, satisfy};
+use nbkp::daemon::messages::ask::{Ask, Refusal};
+use nbkp::daemon::messages::event::Keep;
+use nbkp::formats::wire::{CallError, DESCRIPTION, METHODS, SERVICE_DESCRIPTION};
+use nbkp::os::history::Entry;
 
 fn name(method: &str) -> &str {
     method.rsplit_once('.').unwrap().1

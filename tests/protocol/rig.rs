@@ -24,12 +24,6 @@ use nbkp::model::{
     Absence, Area, Closed, Configuration, DaemonState, End, Figures, Flaw, Freshness, Left, Obstacle, Outcome,
     Progress, RunRecord, RunningNow, Status, Step, SyncName, SyncState, SyncStatus, Trigger, VolumeKind, VolumeStatus,
 };
-use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::{mpsc, watch};
-use tokio::task::JoinSet;
-use tokio::time::timeout;
 
 pub const DEADLINE: Duration = Duration::from_secs(30);
 
