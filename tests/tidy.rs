@@ -2,14 +2,15 @@
 //! become an account that is not root.
 #![expect(clippy::disallowed_methods, clippy::unwrap_used, reason = "a test starts programs, and fails by panicking")]
 
-use std::ffi::OsString;
 use std::fs::{self, Permissions};
 use std::io::Write as _;
 use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
+use nbkp::formats::ssh::calls::{ProvenEnd, TidyCall};
 use nbkp::formats::ssh::script::{self, Answer};
+use nbkp::model::TidyDeed;
 
 const NAME: &str = "2026-11-22T17:30:00.000Z";
 const USUAL: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
@@ -83,8 +84,10 @@ fn output(words: &[&str], path: &str, home: &Path, input: &[u8]) -> Output {
 
 /// What is said to a shell to delete the snapshot.
 fn discarding(home: &Path) -> Vec<u8> {
-    let words = ["", "", "", "", "discard", NAME].map(OsString::from);
-    script::text(script::TIDY, &[&[OsString::from(home)][..], &words].concat())
+    let end = ProvenEnd { root: home.into(), volume: "".into(), directory: "".into(), end: "".into() };
+    let deeds = [TidyDeed::Discard(NAME.into())];
+    let call = TidyCall { end: &end, run: None, deeds: &deeds }.call();
+    script::text(call.script, &call.words)
 }
 
 #[test]

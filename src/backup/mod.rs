@@ -5,7 +5,6 @@ pub mod drives;
 pub mod errands;
 pub(crate) mod failure;
 pub mod job;
-pub(crate) mod layout;
 pub mod news;
 pub mod place;
 pub mod run;

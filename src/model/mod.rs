@@ -7,6 +7,7 @@ mod checkup;
 mod condition;
 mod configuration;
 mod finding;
+pub mod layout;
 mod ledger;
 mod name;
 mod network;
@@ -53,7 +54,7 @@ pub use sight::{
     Absence, Access, BlockDevice, DeviceRole, EndFault, EndSight, Hardware, Mount, MountId, Node, PresentVolume,
     ReachedVolume, SentinelFault, SentinelId, SyncSight, VolumeSight,
 };
-pub use snapshot::{SnapshotName, SnapshotNameError, Standing};
+pub use snapshot::{SnapshotName, SnapshotNameError, Standing, TidyDeed};
 pub use stand_in::StandIn;
 pub use status::{DaemonState, Freshness, RunningNow, Status, SyncState, SyncStatus, VolumeStatus};
 pub use sync::{

@@ -48,6 +48,19 @@ impl SnapshotName {
     }
 }
 
+/// Something that puts the snapshots of a destination in order: done here, or sent to a server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TidyDeed {
+    /// Makes the directory of snapshots.
+    MakeShelf,
+    /// Deletes an entry of it, whole or not.
+    Discard(String),
+    /// Makes the unfinished copy of this name a basis of the next.
+    KeepAsBasis(String),
+    /// Points `latest` to a snapshot; to nothing if there is none.
+    PointLatest(Option<SnapshotName>),
+}
+
 /// How far a complete snapshot can be trusted as a backup.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Standing {

@@ -50,11 +50,11 @@ pub(crate) fn launch(
             (copying.rsync.to_owned(), arguments, target.lock.map(OwnedFd::try_clone).transpose()?)
         }
         Way::There(far) => {
-            let mut all = far.words.clone();
+            let mut all = far.call.words.clone();
             // What `transfer.sh` opened as its seventh descriptor is the source.
             all.extend(words(copying, plan, effect, OsStr::new("/proc/self/fd/7/"), OsStr::new(far.into)));
             let (ssh, arguments) = far.server.shell();
-            (ssh, arguments, Some(files::in_memory(&script::only(script::TRANSFER, &all))?))
+            (ssh, arguments, Some(files::in_memory(&script::only(far.call.script, &all))?))
         }
     };
     // Its messages are read as they are in no language.
@@ -76,7 +76,7 @@ pub(crate) fn shown(
 fn words(copying: &Copying<'_>, plan: &CopyPlan, effect: Effect, source: &OsStr, destination: &OsStr) -> Vec<OsString> {
     let through = match &copying.way {
         Way::Here(..) | Way::There(_) => None,
-        Way::Push(_, far) | Way::Pull(far, _) => Some((far.server.remote_shell(), far.server.rsync_path(&far.words))),
+        Way::Push(_, far) | Way::Pull(far, _) => Some((far.server.remote_shell(), far.server.rsync_path(&far.call))),
     };
     let passage = match &through {
         None => Passage::None,

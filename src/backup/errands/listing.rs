@@ -11,6 +11,7 @@ use crate::backup::snapshots::shelf::snapshots_at;
 use crate::decide::retention::{self, Candidate, Verdict};
 use crate::formats::sentinel;
 use crate::formats::wire::{PrunedSnapshot, SnapshotEntry};
+use crate::model::layout::{DESTINATION_SENTINEL, SNAPSHOTS, VOLUME_SENTINEL};
 use crate::model::{Conclusion, End, Keep, Obstacle, PresentVolume, SnapshotKind, Standing, VolumeSight};
 use crate::os::confine::confine_writes;
 use crate::os::directory::{Directory, DirectoryError, Reach};
@@ -29,7 +30,7 @@ pub(crate) fn list(prospect: &Prospect, ssh: &SshPlace) -> Result<Vec<SnapshotEn
         return Ok(entries(prospect, &far.snapshots(), |name| far.shown(name)));
     }
     let Opened { directory, finished, .. } = read(prospect)?;
-    let path = |name: &str| directory.path_of("snapshots").join(name).display().to_string();
+    let path = |name: &str| directory.path_of(SNAPSHOTS).join(name).display().to_string();
     Ok(entries(prospect, &finished, path))
 }
 
@@ -94,10 +95,10 @@ fn prove(opened: &Opened<'_>) -> Result<(), String> {
     };
     let same_mount = root.identity().map_err(|error| told(&error))?.mount == present.mount;
     let same_medium = present.disk_seq.is_none() || medium.is_none() || medium == present.disk_seq;
-    if !same_mount || !same_medium || id(root, ".nbkp-vol")? != present.id {
+    if !same_mount || !same_medium || id(root, VOLUME_SENTINEL)? != present.id {
         return Err(another());
     }
-    id(directory, ".nbkp-dst").map(drop)
+    id(directory, DESTINATION_SENTINEL).map(drop)
 }
 
 /// Deletes the snapshots that no rule wants, or only tells which they are. Also returns what could not be done.
@@ -118,7 +119,7 @@ pub(crate) fn prune(prospect: &Prospect, pruning: Pruning, ssh: &SshPlace) -> (V
     let now = clock::now();
     let entry = |name: String, reason: String, removed| PrunedSnapshot {
         sync: prospect.sync.name.to_string(),
-        path: opened.directory.path_of("snapshots").join(&name).display().to_string(),
+        path: opened.directory.path_of(SNAPSHOTS).join(&name).display().to_string(),
         name,
         reason,
         removed,

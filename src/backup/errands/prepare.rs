@@ -8,6 +8,7 @@ use crate::backup::errands::{Prospect, sentence, there as errands};
 use crate::backup::job::RemoteEnd;
 use crate::formats::sentinel;
 use crate::formats::wire::PreparedSync;
+use crate::model::layout::{self, LATEST, SNAPSHOTS, STAGING};
 use crate::model::{Absence, End, Obstacle, Place, SentinelId, SnapshotKind, VolumeSight};
 use crate::os::btrfs::{self, Role};
 use crate::os::directory::{Directory, DirectoryError, Done, Kind, Reach};
@@ -83,16 +84,16 @@ fn prepare_end(
         }
     };
     let root = Directory::open_root(root).map_err(|error| told(&error))?;
-    make_sentinel(&root, ".nbkp-vol", report)?;
+    make_sentinel(&root, layout::VOLUME_SENTINEL, report)?;
     let directory = descend(&root, place.subdir.as_path(), end, report)?;
     match end {
-        End::Source => make_sentinel(&directory, ".nbkp-src", report),
+        End::Source => make_sentinel(&directory, layout::SOURCE_SENTINEL, report),
         End::Destination => {
-            let known = directory.kind_of(".nbkp-dst").map_err(|error| told(&error))? != Kind::Nothing;
+            let known = directory.kind_of(layout::DESTINATION_SENTINEL).map_err(|error| told(&error))? != Kind::Nothing;
             warn_of_content(&directory, known, prospect, report)?;
             prepare_layout(&directory, prospect.sync.snapshots, report)?;
             // The sentinel comes last: it says that all else is there.
-            make_sentinel(&directory, ".nbkp-dst", report)
+            make_sentinel(&directory, layout::DESTINATION_SENTINEL, report)
         }
     }
 }
@@ -145,7 +146,7 @@ fn warn_of_content(
         return Ok(());
     }
     let entries = directory.entries(1000).map_err(|error| told(&error))?;
-    let count = entries.iter().filter(|entry| !entry.name.to_string_lossy().starts_with(".nbkp")).count();
+    let count = entries.iter().filter(|entry| !entry.name.to_string_lossy().starts_with(layout::OWN)).count();
     if count > 0 {
         report.already.push(format!(
             "{} holds {count} entries; the first run makes it equal to the source, so look with `nbkpctl diff {}` first",
@@ -164,31 +165,31 @@ fn prepare_layout(directory: &Directory, kind: SnapshotKind, report: &mut Prepar
         make_staging(directory, report)?;
     }
     let told = |error: DirectoryError| told(&error);
-    match directory.kind_of("snapshots").map_err(told)? {
-        Kind::Directory => report.already.push(directory.path_of("snapshots").display().to_string()),
+    match directory.kind_of(SNAPSHOTS).map_err(told)? {
+        Kind::Directory => report.already.push(directory.path_of(SNAPSHOTS).display().to_string()),
         Kind::Nothing => {
-            directory.create_directory("snapshots", 0o755).map_err(told)?;
-            report.made.push(format!("the directory {}", directory.path_of("snapshots").display()));
+            directory.create_directory(SNAPSHOTS, 0o755).map_err(told)?;
+            report.made.push(format!("the directory {}", directory.path_of(SNAPSHOTS).display()));
         }
         Kind::File | Kind::Link | Kind::Special => {
             return Err(format!(
                 "{} is not a directory; look at it, and remove it if it is not yours",
-                directory.path_of("snapshots").display()
+                directory.path_of(SNAPSHOTS).display()
             ));
         }
     }
-    if directory.kind_of("latest").map_err(told)? == Kind::Nothing {
-        directory.replace_link("latest", Path::new("/dev/null"), ".latest-new").map_err(told)?;
-        report.made.push(format!("the link {}", directory.path_of("latest").display()));
+    if directory.kind_of(LATEST).map_err(told)? == Kind::Nothing {
+        directory.replace_link(LATEST, Path::new(layout::NOWHERE), layout::NEW_LATEST).map_err(told)?;
+        report.made.push(format!("the link {}", directory.path_of(LATEST).display()));
     }
     Ok(())
 }
 
 fn make_staging(directory: &Directory, report: &mut PreparedSync) -> Result<(), String> {
-    let path = directory.path_of("staging").display().to_string();
-    match directory.kind_of("staging").map_err(|error| told(&error))? {
+    let path = directory.path_of(STAGING).display().to_string();
+    match directory.kind_of(STAGING).map_err(|error| told(&error))? {
         Kind::Nothing => {
-            btrfs::create(directory, OsStr::new("staging")).map_err(|error| {
+            btrfs::create(directory, OsStr::new(STAGING)).map_err(|error| {
                 format!(
                     "could not {error}: {}; `snapshots = \"btrfs\"` needs a btrfs filesystem, `\"hard-link\"` does not",
                     io::Error::from(error.cause())
@@ -198,7 +199,7 @@ fn make_staging(directory: &Directory, report: &mut PreparedSync) -> Result<(), 
             Ok(())
         }
         Kind::Directory => {
-            let staging = directory.open_below(Path::new("staging"), Reach::SameMount).map_err(|error| told(&error))?;
+            let staging = directory.open_below(Path::new(STAGING), Reach::SameMount).map_err(|error| told(&error))?;
             if btrfs::role(&staging).map_err(|error| told(&error))? == Role::Subvolume {
                 report.already.push(path);
                 Ok(())

@@ -9,7 +9,6 @@ use crate::backup::copy::{self, Good, Pass, plan};
 use crate::backup::errands::view::View;
 use crate::backup::failure::{failure, of_directory};
 use crate::backup::job::{Job, JobEnd};
-use crate::backup::layout::STAGING;
 use crate::backup::place::here as ends;
 use crate::backup::place::here::Ends;
 use crate::backup::place::marker::Earlier;
@@ -20,6 +19,7 @@ use crate::backup::snapshots::shelf::Shelf;
 use crate::decide::guard::{self, Deletions};
 use crate::formats::rsync::arguments::{Effect, Manner, Unfinished, slash};
 use crate::formats::rsync::output::{Item, Said};
+use crate::model::layout::{FIRST_COPY, STAGING};
 use crate::model::{Conclusion, FailureKind, Figures, HoldReason, SnapshotKind, Step};
 use crate::os::directory::{Directory, Reach};
 use crate::os::files::Granularity;
@@ -145,7 +145,7 @@ fn compared(job: &Job, ends: &Ends) -> Result<(Directory, &'static str), Conclus
         SnapshotKind::HardLink => Shelf::open_at(destination).and_then(|shelf| {
             match shelf.as_ref().and_then(|shelf| Some((shelf, shelf.newest(clock::now().wall)?))) {
                 Some((shelf, newest)) => shelf.open(newest).map(|newest| (newest, "./")),
-                None => destination.open_below(Path::new(""), Reach::SameMount).map(|all| (all, "./.first-copy/")),
+                None => destination.open_below(Path::new(""), Reach::SameMount).map(|all| (all, FIRST_COPY)),
             }
         }),
     };

@@ -1,17 +1,17 @@
 //! What people ask for beside runs, done at a server.
 
-use std::ffi::OsString;
-
 use crate::backup::job::RemoteEnd;
-use crate::backup::place::there::{FarDestination, Intent, root, word};
+use crate::backup::place::there::{FarDestination, root};
 use crate::backup::session::stop::{self, Stops};
 use crate::backup::session::{SHORT, Server, Stoppable, failure as trouble};
-use crate::backup::snapshots::recover::{self, Deed, candidates};
+use crate::backup::snapshots::recover::{self, candidates};
 use crate::decide::retention::Candidate;
 use crate::formats::sentinel;
 use crate::formats::ssh::answers;
-use crate::formats::ssh::script::{self, Marks};
-use crate::model::{Conclusion, End, SentinelId, SnapshotName, Step, Sync};
+use crate::formats::ssh::calls::{Intent, PrepareCall};
+use crate::formats::ssh::script::Marks;
+use crate::model::layout;
+use crate::model::{Conclusion, End, SentinelId, SnapshotKind, SnapshotName, Step, Sync, TidyDeed};
 use crate::os::ssh::SshPlace;
 
 /// A destination with snapshots at a server, connected and looked at.
@@ -27,14 +27,14 @@ impl Far {
     pub fn open(sync: &Sync, end: &RemoteEnd, place: &SshPlace) -> Result<Self, Conclusion> {
         let (server, mut stops) = connect(sync, (end, End::Destination), place)?;
         let wanted = (end, &sync.destination, sync.snapshots);
-        let destination = FarDestination::prove(&server, wanted, (Intent::List, ""), &mut stops)?;
+        let destination = FarDestination::prove(&server, wanted, Intent::List, &mut stops)?;
         Ok(Self { server, destination, stops })
     }
 
     /// Where a snapshot of this name lies, for people.
     #[must_use]
     pub fn shown(&self, name: &str) -> String {
-        format!("{}:{}", self.server.host(), self.destination.at.join("snapshots").join(name).display())
+        format!("{}:{}", self.server.host(), self.destination.at.join(layout::in_snapshots(name)).display())
     }
 
     /// The complete snapshots, oldest first, with what the log says of them.
@@ -47,9 +47,8 @@ impl Far {
     /// Deletes these snapshots under the lock of the destination, which proves itself again. Returns what could not be
     /// deleted, as sentences.
     pub fn delete(&mut self, names: &[SnapshotName]) -> Result<Vec<String>, Conclusion> {
-        let deeds: Vec<Deed> = names.iter().map(|name| Deed::Discard(name.to_string())).collect();
-        let words = &self.destination.words;
-        recover::tidy(&self.server, words, "".as_ref(), (Step::Prune, &deeds), &mut self.stops)
+        let deeds: Vec<TidyDeed> = names.iter().map(|name| TidyDeed::Discard(name.to_string())).collect();
+        recover::tidy(&self.server, &self.destination.end, None, (Step::Prune, &deeds), &mut self.stops)
     }
 }
 
@@ -70,23 +69,17 @@ pub struct Made {
 pub fn prepare(
     sync: &Sync,
     (end, which): (&RemoteEnd, End),
-    (volume, id): (&SentinelId, &SentinelId),
+    (volume_id, end_id): (&SentinelId, &SentinelId),
     place: &SshPlace,
 ) -> Result<Made, Conclusion> {
     let (server, mut stops) = connect(sync, (end, which), place)?;
     let (directory, kind) = match which {
-        End::Source => (&sync.source.subdir, "none"),
-        End::Destination => (&sync.destination.subdir, word(sync.snapshots)),
+        End::Source => (&sync.source.subdir, SnapshotKind::None),
+        End::Destination => (&sync.destination.subdir, sync.snapshots),
     };
-    let words: [OsString; 6] = [
-        root(end),
-        directory.as_path().into(),
-        if which == End::Source { "src".into() } else { "dst".into() },
-        kind.into(),
-        volume.0.clone().into(),
-        id.0.clone().into(),
-    ];
-    let said = server.ask(script::PREPARE, &words, (Stoppable::Yes, SHORT), &mut stops)?;
+    let (root, directory) = (&root(end), directory.as_path());
+    let call = PrepareCall { root, directory, end: which, kind, volume_id, end_id };
+    let said = server.ask(&call.call(), (Stoppable::Yes, SHORT), &mut stops)?;
     let host = server.host();
     let mut report = Made::default();
     let mut found = Vec::new();

@@ -6,12 +6,14 @@ use std::path::PathBuf;
 use crate::backup::copy::call::Copying;
 use crate::backup::job::{Job, RemoteEnd};
 use crate::backup::place::source::{Source, inlined, nested};
-use crate::backup::place::there::{FarDestination, Intent, looking};
+use crate::backup::place::there::{FarDestination, looking};
 use crate::backup::run::rsync_here;
 use crate::backup::session::Server;
 use crate::backup::session::stop::Stops;
 use crate::backup::snapshots::recover;
 use crate::formats::rsync::arguments::slash;
+use crate::formats::ssh::calls::Intent;
+use crate::model::layout;
 use crate::model::{Conclusion, End, SnapshotKind, Sync};
 use crate::os::clock;
 use crate::os::ssh::SshPlace;
@@ -25,7 +27,7 @@ pub(crate) struct View<'a> {
     rsync: PathBuf,
     nested: Option<PathBuf>,
     /// What the source is compared with, below the destination, and what of that.
-    against: (String, &'static str),
+    against: (PathBuf, &'static str),
 }
 
 impl<'a> View<'a> {
@@ -35,21 +37,21 @@ impl<'a> View<'a> {
         let server = Server::connect(job, (end, End::Destination), place, stops)?;
         let source = here.map_or_else(|| Source::there(job, &server, stops), Ok)?;
         let wanted = (end, &job.sync.destination, job.sync.snapshots);
-        let destination = FarDestination::prove(&server, wanted, (Intent::List, ""), stops)?;
+        let destination = FarDestination::prove(&server, wanted, Intent::List, stops)?;
         let rsync = match &source {
             Source::Here(..) => rsync_here()?,
             Source::There(..) => "rsync".into(),
         };
         let (nested, sync) = (nested(&source, &destination)?, inlined(&job.sync, &source)?);
         let against = match job.sync.snapshots {
-            SnapshotKind::None => (String::new(), "./"),
-            SnapshotKind::Btrfs => ("staging".to_owned(), "./"),
+            SnapshotKind::None => (PathBuf::new(), "./"),
+            SnapshotKind::Btrfs => (layout::STAGING.into(), "./"),
             SnapshotKind::HardLink => {
                 let now = clock::now().wall;
                 let (_, kept) = recover::recover(&destination.look, job.sync.snapshots, now);
                 match kept.newest(now) {
-                    Some(newest) => (format!("snapshots/{newest}"), "./"),
-                    None => (String::new(), "./.first-copy/"),
+                    Some(newest) => (layout::in_snapshots(newest), "./"),
+                    None => (PathBuf::new(), layout::FIRST_COPY),
                 }
             }
         };
@@ -59,7 +61,7 @@ impl<'a> View<'a> {
     /// All that a copy needs that only looks.
     pub(crate) fn copying<'s>(&'s self, job: &Job) -> Copying<'s> {
         let (below, into) = &self.against;
-        let way = self.source.way(&self.server, looking(&self.destination, below), into);
+        let way = self.source.way(&self.server, looking(&self.destination, below.clone()), into);
         Copying { rsync: &self.rsync, sync: &self.sync, approved: job.approved, way, nested: self.nested.as_deref() }
     }
 

@@ -5,20 +5,19 @@
 
 use std::ffi::OsString;
 use std::os::fd::OwnedFd;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use crate::backup::failure::words;
 use crate::backup::job::{Job, JobEnd, Layout, LocalEnd};
-use crate::backup::layout::{LATEST, LOCK, OWN, SNAPSHOTS, STAGING};
 use crate::backup::place::there::{FarSource, transfer};
 use crate::backup::place::way::{Far, Target, Way};
 use crate::backup::session::Server;
 use crate::backup::session::stop::Stops;
 use crate::formats::rsync::arguments::slash;
 use crate::formats::sentinel;
+use crate::model::layout::{self, LATEST, LOCK, OWN, STAGING, named_snapshot};
 use crate::model::{
     Absence, Access, Conclusion, End, Interruption, Obstacle, Place, SentinelFault, SentinelId, SnapshotKind,
-    SnapshotName,
 };
 use crate::os::btrfs::{self, Role};
 use crate::os::directory::{Directory, DirectoryError, Identity, Reach};
@@ -73,7 +72,7 @@ impl Ends {
             Source::Here(source) => Way::Here(&source.data, target),
             Source::There(source) => {
                 let (server, far) = source.as_ref();
-                Way::Pull(Far { server, words: transfer(Some(far), None), into: "./" }, target)
+                Way::Pull(Far { server, call: transfer(Some(far), None), into: "./" }, target)
             }
         }
     }
@@ -204,7 +203,7 @@ fn pin(job: &Job, wanted: &LocalEnd, end: End) -> Result<Pinned, Obstacle> {
             None => absent(Absence::Unreadable(wanted.root.clone(), "another filesystem is mounted there".into())),
         });
     }
-    sentinel(&root, ".nbkp-vol", end, wanted.volume_id.as_ref())?;
+    sentinel(&root, layout::VOLUME_SENTINEL, end, wanted.volume_id.as_ref())?;
     let reach = match end {
         End::Source => Reach::AnyMount,
         End::Destination => Reach::SameMount,
@@ -221,11 +220,7 @@ fn pin(job: &Job, wanted: &LocalEnd, end: End) -> Result<Pinned, Obstacle> {
 }
 
 fn check_sentinel(directory: &Directory, end: End, wanted: &LocalEnd) -> Result<(), Obstacle> {
-    let name = match end {
-        End::Source => ".nbkp-src",
-        End::Destination => ".nbkp-dst",
-    };
-    sentinel(directory, name, end, wanted.end_id.as_ref())
+    sentinel(directory, layout::sentinel(end), end, wanted.end_id.as_ref())
 }
 
 fn sentinel(directory: &Directory, name: &str, end: End, id: Option<&SentinelId>) -> Result<(), Obstacle> {
@@ -264,7 +259,7 @@ fn readable(end: &LocalEnd, pinned: Pinned) -> Result<HereSource, Obstacle> {
             let target = directory.link_target(LATEST).map_err(|error| missing(&path, words(error.cause())))?;
             let below = match target {
                 None => return Err(Obstacle::NoSnapshotYet { path: directory.path().to_owned() }),
-                Some(target) if target == Path::new("/dev/null") => {
+                Some(target) if target == Path::new(layout::NOWHERE) => {
                     return Err(Obstacle::NoSnapshotYet { path: directory.path().to_owned() });
                 }
                 Some(target) => target,
@@ -289,17 +284,6 @@ fn read_lock(directory: &Directory) -> Result<Option<OwnedFd>, Obstacle> {
     }
 }
 
-/// The name of the snapshot that `latest` points to, if it points to one beside it.
-pub(crate) fn named_snapshot(target: &Path) -> Option<SnapshotName> {
-    let mut parts = target.components();
-    match (parts.next(), parts.next(), parts.next()) {
-        (Some(Component::Normal(first)), Some(Component::Normal(name)), None) if first == SNAPSHOTS => {
-            name.to_str()?.parse().ok()
-        }
-        _ => None,
-    }
-}
-
 fn writable(job: &Job, end: &LocalEnd, pinned: Pinned) -> Result<Pinned, Obstacle> {
     if end.access == Access::ReadOnly {
         return Err(Obstacle::ReadOnly { volume: job.sync.destination.volume.clone(), root: end.root.clone() });
@@ -318,27 +302,6 @@ fn writable(job: &Job, end: &LocalEnd, pinned: Pinned) -> Result<Pinned, Obstacl
                 },
             };
             Err(Obstacle::NotBtrfs { path: directory.path_of(STAGING), found })
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn latest_names_a_snapshot_beside_it_or_nothing() {
-        assert!(named_snapshot(Path::new("snapshots/2026-11-22T17:30:00.000Z")).is_some());
-        for other in [
-            "/dev/null",
-            "snapshots",
-            "snapshots/..",
-            "snapshots/latest",
-            "../snapshots/2026-11-22T17:30:00.000Z",
-            "/snapshots/2026-11-22T17:30:00.000Z",
-            "snapshots/2026-11-22T17:30:00.000Z/sub",
-        ] {
-            assert_eq!(named_snapshot(Path::new(other)), None, "{other}");
         }
     }
 }

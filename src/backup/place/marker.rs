@@ -6,6 +6,7 @@
 //! needs no flush of its own: it lasts at least as long as the names that came after it.
 
 use crate::backup::failure::of_directory;
+use crate::model::layout;
 use crate::model::{Conclusion, FailureKind, SnapshotKind, Step};
 use crate::os::directory::{Directory, DirectoryError, Identity};
 use crate::os::process::Wanted;
@@ -33,16 +34,9 @@ pub(crate) struct Marker<'a> {
 }
 
 const FLUSHED: &str = "flushed\n";
-const DOUBTFUL: &str = "doubtful\n";
+/// What is noted of files whose content must be compared.
+pub(crate) const DOUBTFUL: &str = "doubtful\n";
 const DAMAGED: &str = "damaged\n";
-
-/// The name of the note.
-pub(crate) fn name(kind: SnapshotKind) -> &'static str {
-    match kind {
-        SnapshotKind::Btrfs => "staging.dirty",
-        SnapshotKind::None | SnapshotKind::HardLink => "unfinished",
-    }
-}
 
 /// What tells this boot, place and medium from another.
 pub(crate) fn text(boot: &str, device: (u32, u32), medium: Option<u64>) -> String {
@@ -88,7 +82,7 @@ impl<'a> Marker<'a> {
     /// The note of a destination. `medium` tells this mount of this medium from another.
     pub(crate) fn new(own: &'a Directory, kind: SnapshotKind, place: Identity, medium: Option<u64>) -> Self {
         let text = text(&machine::boot_id().unwrap_or_default(), place.device, medium);
-        Self { own, name: name(kind), text }
+        Self { own, name: layout::marker(kind), text }
     }
 
     /// What an earlier copy left.

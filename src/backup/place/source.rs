@@ -1,6 +1,5 @@
 //! What a run reads whose destination is at a server: here, or there, too.
 
-use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use crate::backup::failure::failure;
@@ -11,6 +10,7 @@ use crate::backup::place::there::{FarDestination, FarSource, transfer};
 use crate::backup::place::way::{Far, Way};
 use crate::backup::session::Server;
 use crate::backup::session::stop::Stops;
+use crate::formats::ssh::calls::WrittenEnd;
 use crate::model::{Conclusion, End, FailureKind, Filter, Obstacle, Step, Sync};
 
 /// What a run reads.
@@ -42,14 +42,12 @@ impl<'a> Source<'a> {
     }
 
     /// The way to what is written of the destination.
-    pub(crate) fn way<'s>(&'s self, server: &'s Server, destination: [OsString; 9], into: &'s str) -> Way<'s> {
+    pub(crate) fn way<'s>(&'s self, server: &'s Server, destination: WrittenEnd<'_>, into: &'s str) -> Way<'s> {
         match self {
             Self::Here(source, _) => {
-                Way::Push(&source.data, Far { server, words: transfer(None, Some(destination)), into })
+                Way::Push(&source.data, Far { server, call: transfer(None, Some(destination)), into })
             }
-            Self::There(source, _) => {
-                Way::There(Far { server, words: transfer(Some(source), Some(destination)), into })
-            }
+            Self::There(source, _) => Way::There(Far { server, call: transfer(Some(source), Some(destination)), into }),
         }
     }
 }

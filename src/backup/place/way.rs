@@ -1,10 +1,10 @@
 //! The ways that a copy goes: on this machine, to a server, from one, and on one.
 
-use std::ffi::OsString;
 use std::os::fd::OwnedFd;
 
 use crate::backup::session::Server;
 use crate::decide::judge::Distance;
+use crate::formats::ssh::calls::ScriptCall;
 use crate::os::directory::Directory;
 
 /// Between which places a copy goes.
@@ -33,8 +33,8 @@ pub(crate) struct Target<'a> {
 pub(crate) struct Far<'a> {
     /// The connection.
     pub(crate) server: &'a Server,
-    /// The words of `transfer.sh`.
-    pub(crate) words: Vec<OsString>,
+    /// How rsync is started there.
+    pub(crate) call: ScriptCall,
     /// What of the place is written: `./`, all of it, but for a look at what is not there yet.
     pub(crate) into: &'a str,
 }

@@ -4,12 +4,12 @@ use std::path::Path;
 
 use crate::backup::copy::Copied;
 use crate::backup::failure::of_directory;
-use crate::backup::layout::IN_PROGRESS;
 use crate::backup::place::marker::Earlier;
 use crate::backup::run::{Course, Site, record};
 use crate::backup::snapshots::shelf::Shelf;
 use crate::decide::guard::{self, Deletions};
 use crate::formats::rsync::arguments::{Manner, Unfinished};
+use crate::model::layout;
 use crate::model::{Conclusion, SnapshotName, Step};
 use crate::os::directory::{Directory, DirectoryError, Reach};
 use crate::os::tree;
@@ -23,7 +23,7 @@ impl Course<'_> {
         earlier: Earlier,
     ) -> Result<(), Conclusion> {
         let fail = |error: DirectoryError| of_directory(Step::Copy, &error);
-        let hidden = format!("{IN_PROGRESS}{name}");
+        let hidden = layout::in_progress(name);
         snapshots.directory.create_directory(&hidden, 0o755).map_err(fail)?;
         let new = snapshots.directory.open_below(Path::new(&hidden), Reach::SameMount).map_err(fail)?;
         let mut bases = match earlier {

@@ -13,7 +13,6 @@ use crate::backup::copy::call::Copying;
 use crate::backup::copy::{self, Copied, plan};
 use crate::backup::failure::{failure, of_directory, told};
 use crate::backup::job::{Job, JobEnd, LocalEnd};
-use crate::backup::layout::{LOCK, OWN, STAGING, WRITER};
 use crate::backup::news::Telling;
 use crate::backup::place::here as ends;
 use crate::backup::place::here::Ends;
@@ -24,6 +23,7 @@ use crate::backup::session::stop::Stops;
 use crate::backup::snapshots::shelf::{self, Shelf};
 use crate::backup::snapshots::{commit, prune};
 use crate::formats::rsync::arguments::Manner;
+use crate::model::layout::{LOCK, OWN, STAGING, WRITER};
 use crate::model::{
     Conclusion, End, FailureKind, Figures, Keep, Now, Obstacle, RunReport, SnapshotKind, SnapshotName, Standing, Step,
 };

@@ -4,8 +4,8 @@ use jiff::Timestamp;
 
 use crate::backup::failure::told;
 use crate::backup::job::Job;
-use crate::backup::layout::LOG;
 use crate::formats::log::{self, LogRecord};
+use crate::model::layout::LOG;
 use crate::model::{Conclusion, Figures, SnapshotName, Standing};
 use crate::os::directory::{Directory, DirectoryError};
 use crate::os::files::{self, Readers};

@@ -10,18 +10,21 @@ use crate::backup::copy::{self, Copied, plan};
 use crate::backup::job::RemoteEnd;
 use crate::backup::place::marker::{self, Earlier};
 use crate::backup::place::source::{Source, inlined, nested};
-use crate::backup::place::there::{FarDestination, Intent, looking, word};
+use crate::backup::place::there::{FarDestination, looking};
 use crate::backup::run::{Course, rsync_here};
 use crate::backup::session::{LONG, SHORT, Server, Stoppable, failure as trouble};
 use crate::backup::snapshots::prune;
-use crate::backup::snapshots::recover::{self, Deed, FarShelf, candidates};
+use crate::backup::snapshots::recover::{self, FarShelf, candidates};
 use crate::decide::guard::{self, Deletions};
 use crate::decide::retention::Candidate;
 use crate::formats::log;
 use crate::formats::rsync::arguments::{Effect, Manner, Unfinished};
 use crate::formats::ssh::answers::{self, Look};
-use crate::formats::ssh::script;
-use crate::model::{Conclusion, End, Interruption, Keep, Now, SnapshotKind, SnapshotName, Standing, Step, Sync};
+use crate::formats::ssh::calls::{Begins, Intent, PublishCall, SettleCall, Usage, WrittenEnd};
+use crate::model::layout::{self, STAGING};
+use crate::model::{
+    Conclusion, End, Interruption, Keep, Now, SnapshotKind, SnapshotName, Standing, Step, Sync, TidyDeed,
+};
 use crate::os::clock;
 use crate::os::confine::confine_to_nothing;
 use crate::os::files::Granularity;
@@ -49,9 +52,8 @@ impl Course<'_> {
         let server = Server::connect(job, (end, End::Destination), place, &mut self.stops)?;
         let source = here.map_or_else(|| Source::there(job, &server, &mut self.stops), Ok)?;
         self.telling.step(Step::Lock);
-        let name = marker::name(sync.snapshots);
         let wanted = (end, &sync.destination, sync.snapshots);
-        let destination = FarDestination::prove(&server, wanted, (Intent::Write, name), &mut self.stops)?;
+        let destination = FarDestination::prove(&server, wanted, Intent::Write, &mut self.stops)?;
         self.confined(confine_to_nothing())?;
         let rsync = match &source {
             Source::Here(..) => rsync_here()?,
@@ -94,9 +96,9 @@ impl Course<'_> {
         let name = kept.as_ref().map(|kept| kept.next_name(self.started.wall));
         let copied = match (&kept, name, kind) {
             (Some(kept), Some(name), SnapshotKind::HardLink) => self.link_there(site, kept, name)?,
-            (_, _, SnapshotKind::Btrfs) => self.copy_there(site, "staging", in_place(site.earlier))?,
+            (_, _, SnapshotKind::Btrfs) => self.copy_there(site, STAGING.into(), in_place(site.earlier))?,
             (_, _, SnapshotKind::None | SnapshotKind::HardLink) => {
-                self.copy_there(site, "", Manner::Replace(plan::unfinished(site.earlier)))?
+                self.copy_there(site, PathBuf::new(), Manner::Replace(plan::unfinished(site.earlier)))?
             }
         };
         self.telling.step(Step::Judge);
@@ -113,9 +115,9 @@ impl Course<'_> {
         Ok(())
     }
 
-    fn copy_there(&mut self, site: &Site<'_>, into: &str, manner: Manner) -> Result<Copied, Conclusion> {
+    fn copy_there(&mut self, site: &Site<'_>, into: PathBuf, manner: Manner) -> Result<Copied, Conclusion> {
         let plan = plan::plan(manner, granularity(site), site.earlier);
-        let copying = site.copying(self.job.approved, site.writing(into, ""));
+        let copying = site.copying(self.job.approved, site.writing(into, Begins::AsItIs));
         copy::copy(&copying, &plan, &mut self.stops, &self.telling, &mut self.figures)
     }
 
@@ -123,15 +125,15 @@ impl Course<'_> {
         let mut bases: Vec<OsString> = match site.earlier {
             Earlier::Damaged => Vec::new(),
             Earlier::Nothing | Earlier::Trusted | Earlier::Doubtful => {
-                kept.stale.iter().rev().map(|name| format!("../.stale-{name}").into()).collect()
+                kept.stale.iter().rev().map(|name| format!("../{}", layout::stale(name)).into()).collect()
             }
         };
         let unfinished = if bases.is_empty() { Unfinished::None } else { Unfinished::Possible };
         let newest = kept.newest(self.started.wall);
         bases.extend(newest.map(|newest| format!("../{newest}").into()));
         let plan = plan::plan(Manner::Link { bases, unfinished }, granularity(site), site.earlier);
-        let hidden = format!("snapshots/.inprogress-{name}");
-        let copying = site.copying(self.job.approved, site.writing(&hidden, "make"));
+        let hidden = layout::in_snapshots(layout::in_progress(name));
+        let copying = site.copying(self.job.approved, site.writing(hidden, Begins::Anew));
         let copied = copy::copy(&copying, &plan, &mut self.stops, &self.telling, &mut self.figures)?;
         if let Some(newest) = newest {
             self.guard_there(site, newest, unfinished, &copied)?;
@@ -164,7 +166,7 @@ impl Course<'_> {
                 return Ok(());
             }
         }
-        let copying = site.copying(self.job.approved, site.looking(&format!("snapshots/{newest}")));
+        let copying = site.copying(self.job.approved, looking(site.destination, layout::in_snapshots(newest)));
         let plan = plan::plan(Manner::Replace(Unfinished::None), granularity(site), Earlier::Nothing);
         let told = copy::call(&copying, &plan, Effect::Tell, &mut self.stops, &mut |_| {})?;
         copy::judged(&copying.way, &told)?;
@@ -188,13 +190,19 @@ impl Course<'_> {
             (_, Standing::Good) | (None, _) => String::new(),
         };
         let record = log::write(&self.account(name).ended(&Conclusion::Ok));
-        let kind_of_snapshots = self.job.sync.snapshots;
-        let mut words = site.destination.words.to_vec();
-        words.push(site.server.token().to_owned());
-        words.push(word(kind_of_snapshots).into());
-        words.push(name.map(|name| name.to_string()).unwrap_or_default().into());
-        words.extend([standing.into(), record.into(), marker::name(kind_of_snapshots).into()]);
-        let said = site.server.ask(script::PUBLISH, &words, (Stoppable::No, LONG), &mut self.stops)?;
+        let kind = self.job.sync.snapshots;
+        let call = PublishCall {
+            end: &site.destination.end,
+            run: site.server.token(),
+            kind,
+            name,
+            standing: &standing,
+            record: &record,
+            marker: layout::marker(kind),
+            log_limit: log::LIMIT,
+            log_kept: log::CUT_TO,
+        };
+        let said = site.server.ask(&call.call(), (Stoppable::No, LONG), &mut self.stops)?;
         let has = |wanted: &str| answers::lines(&said.output).any(|(word, _)| word == wanted);
         let step = match () {
             () if has("published") => Step::Record,
@@ -226,13 +234,13 @@ impl Course<'_> {
     fn prune_there(&mut self, site: &Site<'_>, kept: &FarShelf, made: Option<SnapshotName>) {
         self.telling.step(Step::Prune);
         // The backup is made: whatever goes wrong or is called off from here on is only told.
-        let mut deeds: Vec<Deed> = kept.stale.iter().map(|name| Deed::Discard(format!(".stale-{name}"))).collect();
+        let mut deeds: Vec<TidyDeed> = kept.stale.iter().map(|name| TidyDeed::Discard(layout::stale(name))).collect();
         if self.job.sync.keep != Keep::All {
             let now = Now { wall: clock::now().wall, ..self.started.clone() };
             let finished = with_made(&kept.complete, &site.destination.look.log, (made, self.standing));
             for victim in prune::victims(&finished, self.job.sync.keep, &now) {
                 tracing::info!(nbkp.sync = %self.job.sync.name, "pruning the snapshot {}: {}", victim.name, victim.reason);
-                deeds.push(Deed::Discard(victim.name.to_string()));
+                deeds.push(TidyDeed::Discard(victim.name.to_string()));
             }
         }
         match self.tidy(site, Step::Prune, &deeds) {
@@ -249,8 +257,9 @@ impl Course<'_> {
     }
 
     /// Puts the kept in order. Returns what could not be done and stands in nobody's way.
-    fn tidy(&mut self, site: &Site<'_>, at: Step, deeds: &[Deed]) -> Result<Vec<String>, Conclusion> {
-        recover::tidy(site.server, &site.destination.words, site.server.token(), (at, deeds), &mut self.stops)
+    fn tidy(&mut self, site: &Site<'_>, at: Step, deeds: &[TidyDeed]) -> Result<Vec<String>, Conclusion> {
+        let run = Some(site.server.token());
+        recover::tidy(site.server, &site.destination.end, run, (at, deeds), &mut self.stops)
     }
 
     /// Notes what a run is worth that was not finished. If the connection is lost, there is nobody to tell; what was
@@ -263,32 +272,31 @@ impl Course<'_> {
             Conclusion::Skipped(_) | Conclusion::Interrupted(_) | Conclusion::Failed(_) | Conclusion::Held(_) => {}
         }
         let record = log::write(&self.account(self.snapshot).ended(conclusion));
-        let mut words = site.destination.words.to_vec();
-        words.push(site.server.token().to_owned());
-        words.push(marker::name(self.job.sync.snapshots).into());
-        words.extend([marker::afterwards(site.earlier, conclusion).into(), record.into()]);
+        let call = SettleCall {
+            end: &site.destination.end,
+            run: site.server.token(),
+            marker: layout::marker(self.job.sync.snapshots),
+            note: marker::afterwards(site.earlier, conclusion),
+            doubt: marker::DOUBTFUL,
+            record: &record,
+        };
         // Whatever comes of it, the run is no success; history has it.
-        let _unwritten = site.server.ask(script::SETTLE, &words, (Stoppable::No, SHORT), &mut self.stops);
+        let _unwritten = site.server.ask(&call.call(), (Stoppable::No, SHORT), &mut self.stops);
     }
 }
 
 impl Site<'_> {
-    fn copying(&self, approved: Option<u64>, destination: [OsString; 9]) -> Copying<'_> {
+    fn copying(&self, approved: Option<u64>, destination: WrittenEnd<'_>) -> Copying<'_> {
         let way = self.source.way(self.server, destination, "./");
         Copying { rsync: &self.rsync, sync: self.sync, approved, way, nested: self.nested.as_deref() }
     }
 
-    /// The words of `transfer.sh` for a destination that is written.
-    fn writing(&self, into: &str, make: &str) -> [OsString; 9] {
-        let [root, volume, directory, text] = self.destination.words.clone();
-        let name = marker::name(self.sync.snapshots).into();
-        let note = marker::while_copying(self.earlier, &self.marker).into();
-        [root, volume, directory, text, into.into(), make.into(), self.server.token().to_owned(), name, note]
-    }
-
-    /// The same for one that is only compared.
-    fn looking(&self, into: &str) -> [OsString; 9] {
-        looking(self.destination, into)
+    /// A place in the destination that is written.
+    fn writing(&self, place: PathBuf, begins: Begins) -> WrittenEnd<'_> {
+        let marker = layout::marker(self.sync.snapshots);
+        let note = marker::while_copying(self.earlier, &self.marker);
+        let usage = Usage::Written { begins, run: self.server.token(), marker, note };
+        WrittenEnd { end: &self.destination.end, place, usage }
     }
 }
 

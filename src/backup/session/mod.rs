@@ -11,6 +11,7 @@ use crate::backup::job::{Job, RemoteEnd};
 use crate::backup::session::failure as trouble;
 use crate::backup::session::stop::Stops;
 use crate::formats::rsync::arguments::slash;
+use crate::formats::ssh::calls::ScriptCall;
 use crate::formats::ssh::script::{self, Marks};
 use crate::model::{Absence, Conclusion, End, Interruption, Obstacle, VolumeName};
 use crate::os::machine;
@@ -91,17 +92,17 @@ impl Server {
     /// Runs one of our scripts there.
     pub(crate) fn ask(
         &self,
-        script: &str,
-        arguments: &[OsString],
+        call: &ScriptCall,
         (stoppable, deadline): (Stoppable, Duration),
         stops: &mut Stops,
     ) -> Result<Said, Conclusion> {
         let bell = stops.bell.share().map_err(|cause| trouble::local(&cause))?;
-        let answer =
-            self.shared.ask((script, arguments), &self.marks, deadline, &bell, || match (stops.wanted(), stoppable) {
+        let answer = self.shared.ask((call.script, &call.words), &self.marks, deadline, &bell, || {
+            match (stops.wanted(), stoppable) {
                 (Wanted::End, Stoppable::No) => Wanted::GoOn,
                 (wanted, _) => wanted,
-            });
+            }
+        });
         answer.map_err(|why| {
             let stopped = if why == NoAnswer::CalledOff { stops.check().err() } else { None };
             let fault = why.told(self.shared.route());
@@ -114,9 +115,9 @@ impl Server {
         self.shared.remote_shell()
     }
 
-    /// What rsync is given as `--rsync-path`: `transfer.sh` with these words.
-    pub(crate) fn rsync_path(&self, words: &[OsString]) -> OsString {
-        script::line(script::TRANSFER, words, &self.marks)
+    /// What rsync is given as `--rsync-path`: a script that becomes rsync's other end.
+    pub(crate) fn rsync_path(&self, call: &ScriptCall) -> OsString {
+        script::line(call.script, &call.words, &self.marks)
     }
 
     /// The program and the arguments that run a script there, which comes to their standard input.

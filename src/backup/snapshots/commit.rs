@@ -4,8 +4,8 @@ use std::ffi::OsStr;
 use std::path::Path;
 
 use crate::backup::failure::{failure, of_btrfs, of_directory};
-use crate::backup::layout::{IN_PROGRESS, LATEST, STAGING};
 use crate::backup::snapshots::shelf::{Shelf, point_latest};
+use crate::model::layout::{self, LATEST, STAGING};
 use crate::model::{Conclusion, FailureKind, SnapshotName, Step};
 use crate::os::btrfs::{self, ReadOnly, Role};
 use crate::os::directory::{Directory, Reach};
@@ -15,7 +15,7 @@ pub(crate) fn take_snapshot(destination: &Directory, shelf: &Shelf, name: Snapsh
     let at = Step::Commit;
     let staging =
         destination.open_below(Path::new(STAGING), Reach::SameMount).map_err(|error| of_directory(at, &error))?;
-    let hidden = format!("{IN_PROGRESS}{name}");
+    let hidden = layout::in_progress(name);
     btrfs::snapshot(&staging, &shelf.directory, OsStr::new(&hidden)).map_err(|error| of_btrfs(at, &error))?;
     destination.flush_filesystem().map_err(|error| of_directory(Step::Flush, &error))?;
     let made =
@@ -27,14 +27,14 @@ pub(crate) fn take_snapshot(destination: &Directory, shelf: &Shelf, name: Snapsh
     if role == Role::Subvolume && protection == ReadOnly::Yes && child.parent_uuid == parent.uuid {
         Ok(())
     } else {
-        let what = format!("{} is not a read-only snapshot of `staging`", shelf.directory.path_of(&hidden).display());
+        let what = format!("{} is not a read-only snapshot of `{STAGING}`", shelf.directory.path_of(&hidden).display());
         Err(failure(at, FailureKind::Other, what))
     }
 }
 
 /// Gives the finished copy its name. From here on it is complete, whatever happens.
 pub(crate) fn publish(shelf: &Shelf, name: SnapshotName) -> Result<(), Conclusion> {
-    let hidden = format!("{IN_PROGRESS}{name}");
+    let hidden = layout::in_progress(name);
     let fail = |error| of_directory(Step::Commit, &error);
     shelf.directory.rename_to_free(&hidden, &name.to_string()).map_err(fail)?;
     shelf.directory.flush().map_err(fail)

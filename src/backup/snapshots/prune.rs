@@ -2,10 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::backup::layout::{LOCK, OWN};
 use crate::backup::session::stop::Stops;
 use crate::backup::snapshots::shelf::Shelf;
 use crate::decide::retention::{self, Candidate, Verdict};
+use crate::model::layout::{LOCK, OWN};
 use crate::model::{Conclusion, Keep, Now, SnapshotName, SyncName};
 use crate::os::directory::{Directory, DirectoryError, Reach};
 use crate::os::files::{self, Hold};

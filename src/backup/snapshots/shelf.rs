@@ -5,16 +5,18 @@
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use jiff::Timestamp;
 
 use crate::backup::failure::{failure, of_directory, told, told_of_btrfs};
-use crate::backup::layout::{IN_PROGRESS, LATEST, LOG, NEW_LATEST, OWN, SNAPSHOTS, STAGING, STALE, TRASH};
-use crate::backup::place::here::named_snapshot;
 use crate::backup::session::stop::Stops;
 use crate::decide::retention::Candidate;
 use crate::formats::log;
+use crate::model::layout::{
+    self, ANY_NEW_LATEST, IN_PROGRESS, LATEST, LOG, NEW_LATEST, NOWHERE, OWN, SNAPSHOTS, STAGING, STALE, TRASH,
+    named_snapshot,
+};
 use crate::model::{Conclusion, FailureKind, SnapshotKind, SnapshotName, Standing, Step};
 use crate::os::btrfs::{self, BtrfsError, Role};
 use crate::os::directory::{Directory, DirectoryError, Errno, Kind, Reach};
@@ -145,7 +147,7 @@ impl Shelf {
 
     /// Puts an entry out of sight at one stroke and then deletes it; a run that dies in between is finished by the next.
     pub(crate) fn discard(&self, name: &str) -> Result<(), String> {
-        let trash = OsString::from(format!("{TRASH}{}", name.trim_start_matches('.')));
+        let trash = OsString::from(layout::trash(name));
         match self.directory.rename_to_free(name, &trash) {
             Ok(()) => {}
             // One of the same name is there already, half deleted.
@@ -230,14 +232,14 @@ pub(crate) fn recover(
         warnings.extend(name.to_str().and_then(|name| shelf.discard(name).err()));
     }
     for entry in destination.entries(MOST).map_err(fail)? {
-        if entry.name.to_str().is_some_and(|name| name.starts_with(NEW_LATEST)) && entry.kind == Some(Kind::Link) {
+        if entry.name.to_str().is_some_and(|name| name.starts_with(ANY_NEW_LATEST)) && entry.kind == Some(Kind::Link) {
             destination.remove_file(&entry.name).map_err(fail)?;
         }
     }
     if let Some(newest) = newest {
         point_latest(destination, newest).map_err(fail)?;
     } else if destination.kind_of(LATEST).map_err(fail)? == Kind::Nothing {
-        destination.replace_link(LATEST, Path::new("/dev/null"), &new_latest()).map_err(fail)?;
+        destination.replace_link(LATEST, Path::new(NOWHERE), NEW_LATEST).map_err(fail)?;
     }
     Ok(shelf)
 }
@@ -297,18 +299,14 @@ fn forbid_impostor(destination: &Directory, name: &str) -> Result<(), Conclusion
     Err(failure(Step::Recover, FailureKind::Hostile, format!("{} is {is}, which is not followed", path.display())))
 }
 
-fn new_latest() -> String {
-    format!("{NEW_LATEST}new")
-}
-
 /// Makes `latest` point to a snapshot, unless it does.
 pub(crate) fn point_latest(destination: &Directory, name: SnapshotName) -> Result<(), DirectoryError> {
-    let target = PathBuf::from(SNAPSHOTS).join(name.to_string());
+    let target = layout::in_snapshots(name);
     let now = destination.link_target(LATEST)?;
     if now.as_deref().and_then(named_snapshot) == Some(name) && now.as_ref() == Some(&target) {
         return Ok(());
     }
-    destination.replace_link(LATEST, &target, &new_latest())?;
+    destination.replace_link(LATEST, &target, NEW_LATEST)?;
     destination.flush()
 }
 

@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt as _;
 use std::path::PathBuf;
 
+use crate::model::layout::{IN_PROGRESS, STALE, TRASH};
 use crate::model::{FailureKind, SnapshotName};
 
 /// How one end of a sync stands at a server, as `look.sh` tells it.
@@ -121,17 +122,17 @@ pub fn look(answer: &[u8]) -> Look {
             "volume" => add(&mut look.volume, text),
             "end" => add(&mut look.end, text),
             "tool" => look.missing_tools.push(shown(text)),
-            "staging" => look.staging = Some(shown(text)),
+            "writable" => look.staging = Some(shown(text)),
             "kept" => look.kept_time = Some(shown(text)),
             "boot" => look.boot = shown(text),
             "device" => look.device = number(text).unwrap_or_default(),
             "medium" => look.medium = number(text),
             "free" => look.free = number(text),
             "marker" => add(look.marker.get_or_insert_default(), text),
-            "latest" => look.latest = Some(PathBuf::from(OsString::from_vec(text.to_vec()))),
+            "newest" => look.latest = Some(PathBuf::from(OsString::from_vec(text.to_vec()))),
             "shelf" => drop(look.shelf.get_or_insert_default()),
             "entry" => look.shelf.get_or_insert_default().add(&shown(text)),
-            "other" if text.starts_with(b".trash-") => {
+            "other" if text.starts_with(TRASH.as_bytes()) => {
                 look.shelf.get_or_insert_default().trash.push(shown(text));
             }
             "log" => add(&mut look.log, text),
@@ -153,11 +154,11 @@ pub fn look(answer: &[u8]) -> Look {
 impl Shelf {
     fn add(&mut self, name: &str) {
         let whole = || name.to_owned();
-        if name.starts_with(".trash-") {
+        if name.starts_with(TRASH) {
             self.trash.push(whole());
-        } else if let Some(made) = name.strip_prefix(".inprogress-") {
+        } else if let Some(made) = name.strip_prefix(IN_PROGRESS) {
             self.in_progress.push(made.to_owned());
-        } else if let Some(made) = name.strip_prefix(".stale-") {
+        } else if let Some(made) = name.strip_prefix(STALE) {
             self.stale.push(made.to_owned());
         } else if let Ok(name) = name.parse() {
             self.complete.push(name);
@@ -189,8 +190,8 @@ mod tests {
     #[test]
     fn a_look_is_read_line_by_line() {
         let answer =
-            b"root /srv\nvolume id = \"a\"\n\nat /srv/my documents\nend \n\nstaging subvolume\nboot b\ndevice 42\nmedium 7\n\
-            marker flushed\n\nlatest snapshots/2026-11-22T17:30:00.000Z\nshelf\nentry 2026-11-22T17:30:00.000Z\n\
+            b"root /srv\nvolume id = \"a\"\n\nat /srv/my documents\nend \n\nwritable subvolume\nboot b\ndevice 42\nmedium 7\n\
+            marker flushed\n\nnewest snapshots/2026-11-22T17:30:00.000Z\nshelf\nentry 2026-11-22T17:30:00.000Z\n\
             entry 2026-11-21T17:30:00.000Z\nentry .stale-2026-11-23T17:30:00.000Z\nentry lost+found\nother .trash-x\n\
             entry 2026-13-40T17:30:00.000Z\nlog {}\nnonsense\n";
         let look = look(answer);
