@@ -32,9 +32,9 @@ const MARGIN: Duration = Duration::from_secs(10);
 
 /// What the helper is told, on its command line and, of a server, on its standard input. None of it is secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Request {
+pub struct UnlockRequest {
     /// What is to be unlocked.
-    pub container: Container,
+    pub container: LockedContainer,
     /// The credential.
     pub name: CredentialName,
     /// Where it comes from.
@@ -43,7 +43,7 @@ pub struct Request {
 
 /// A LUKS container.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Container {
+pub enum LockedContainer {
     /// On the device of this number of this machine, major and minor.
     Here((u32, u32)),
     /// On a server.
@@ -60,7 +60,7 @@ const THERE: &str = "there";
 /// The most that is told of one, in bytes.
 const MOST: u64 = 256 << 10;
 
-impl Request {
+impl UnlockRequest {
     fn arguments(&self) -> Vec<OsString> {
         let (word, command): (_, &[String]) = match &self.provider {
             CredentialProvider::SecretService => ("secret-service", &[]),
@@ -69,8 +69,8 @@ impl Request {
             CredentialProvider::Environment => ("env", &[]),
         };
         let container = match self.container {
-            Container::Here((major, minor)) => format!("{major}:{minor}"),
-            Container::There { .. } => THERE.to_owned(),
+            LockedContainer::Here((major, minor)) => format!("{major}:{minor}"),
+            LockedContainer::There { .. } => THERE.to_owned(),
         };
         let fixed = [SUBCOMMAND.to_owned(), container, self.name.to_string(), word.into(), "--".into()];
         fixed.iter().chain(command).map(OsString::from).collect()
@@ -78,7 +78,7 @@ impl Request {
 
     /// What it is told on its standard input: words that end in a zero byte.
     fn input(&self) -> Option<Vec<u8>> {
-        let Container::There { meant, way } = &self.container else { return None };
+        let LockedContainer::There { meant, way } = &self.container else { return None };
         let words = meant.words();
         let words = words.iter().chain(way);
         Some(words.flat_map(|word| word.as_bytes().iter().copied().chain([0])).collect())
@@ -93,10 +93,10 @@ impl Request {
             let words = input.strip_suffix(&[0])?.split(|byte| *byte == 0);
             let words: Vec<OsString> = words.map(|word| OsString::from_vec(word.to_vec())).collect();
             let (meant, way) = words.split_at_checked(drive::WORDS)?;
-            Container::There { meant: Meant::read(meant)?, way: way.to_vec() }
+            LockedContainer::There { meant: Meant::read(meant)?, way: way.to_vec() }
         } else {
             let (major, minor) = container.split_once(':')?;
-            Container::Here((major.parse().ok()?, minor.parse().ok()?))
+            LockedContainer::Here((major.parse().ok()?, minor.parse().ok()?))
         };
         let command = command.strip_prefix(&["--".to_owned()]).unwrap_or(command);
         let provider = match provider.as_str() {
@@ -112,13 +112,13 @@ impl Request {
 
 /// Unlocks a container by a helper process.
 pub(crate) fn by_helper(
-    container: Container,
+    container: LockedContainer,
     name: &CredentialName,
     provider: &CredentialProvider,
 ) -> Result<(), OpeningTrouble> {
     let other = |why: String| OpeningTrouble::Other(format!("unlock it: {why}"));
     let Some(program) = programs::own_program("nbkpd") else { return Err(other("nbkpd was not found".into())) };
-    let request = Request { container, name: name.clone(), provider: provider.clone() };
+    let request = UnlockRequest { container, name: name.clone(), provider: provider.clone() };
     let input = request.input().map(|input| files::in_memory(&input)).transpose();
     let launch = Launch {
         program,
@@ -152,12 +152,12 @@ pub fn obey(words: &[String]) -> u8 {
         let _cut = std::io::stdin().take(MOST).read_to_end(&mut bytes);
         bytes
     };
-    let told = Request::parse(words, input).map(help);
+    let told = UnlockRequest::parse(words, input).map(help);
     if matches!(told, Some(Ok(()))) { 0 } else { 2 }
 }
 
 /// The life of the helper: it unlocks, tells on standard output what became of it, and ends.
-fn help(request: Request) -> std::io::Result<()> {
+fn help(request: UnlockRequest) -> std::io::Result<()> {
     secret::keep_to_ourselves();
     let name = request.name.clone();
     let end = clock::boot().after(LIFE);
@@ -175,7 +175,7 @@ fn help(request: Request) -> std::io::Result<()> {
     output.flush()
 }
 
-fn unlock(request: &Request, end: BootTime) -> Result<(), OpeningTrouble> {
+fn unlock(request: &UnlockRequest, end: BootTime) -> Result<(), OpeningTrouble> {
     let name = || request.name.clone();
     let secret = secrets::fetch(&request.provider, &request.name).map_err(|error| match error {
         SecretError::Locked => OpeningTrouble::KeyringLocked(name()),
@@ -183,12 +183,12 @@ fn unlock(request: &Request, end: BootTime) -> Result<(), OpeningTrouble> {
         SecretError::Missing(why) => OpeningTrouble::NoSecret(name(), why),
     })?;
     match &request.container {
-        Container::Here(device) => match Udisks::connect().and_then(|udisks| udisks.unlock(*device, &secret)) {
+        LockedContainer::Here(device) => match Udisks::connect().and_then(|udisks| udisks.unlock(*device, &secret)) {
             Ok(_) => Ok(()),
             Err(UdisksError::WrongSecret) => Err(OpeningTrouble::WrongSecret(name())),
             Err(error) => Err(trouble(&error)),
         },
-        Container::There { meant, way } => match unlock_there(meant, way, &secret, end) {
+        LockedContainer::There { meant, way } => match unlock_there(meant, way, &secret, end) {
             Err(ServerDriveError::WrongSecret) => Err(OpeningTrouble::WrongSecret(name())),
             done => done.map_err(trouble_there),
         },
@@ -264,11 +264,11 @@ mod tests {
             let container = Some("2d577679-a7b6-429d-8250-3d0d80e034df".parse().unwrap());
             let meant = Meant { uuid: "5e3f-1a2b".parse().unwrap(), container, medium: Some(medium) };
             let way = ["-o", "IdentityFile=\"/home/a b/key\"", "--", "nas"].map(OsString::from).to_vec();
-            for container in [Container::Here((259, 3)), Container::There { meant, way }] {
-                let request = Request { container, name: "usb".parse().unwrap(), provider: provider.clone() };
+            for container in [LockedContainer::Here((259, 3)), LockedContainer::There { meant, way }] {
+                let request = UnlockRequest { container, name: "usb".parse().unwrap(), provider: provider.clone() };
                 let words: Vec<String> =
                     request.arguments().iter().skip(1).map(|word| word.to_str().unwrap().to_owned()).collect();
-                assert_eq!(Request::parse(&words, || request.input().unwrap()), Some(request));
+                assert_eq!(UnlockRequest::parse(&words, || request.input().unwrap()), Some(request));
             }
         }
         for words in [
@@ -279,7 +279,7 @@ mod tests {
             &["there", "usb", "file"],
         ] {
             let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
-            assert_eq!(Request::parse(&words, Vec::new), None, "{words:?}");
+            assert_eq!(UnlockRequest::parse(&words, Vec::new), None, "{words:?}");
         }
     }
 }
