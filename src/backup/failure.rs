@@ -1,27 +1,27 @@
 //! From what the machine answered to how a run ends: the one place.
 
-use crate::model::{Conclusion, Failure, FailureKind, Step};
+use crate::model::{Failure, FailureKind, NotDone, Step};
 use crate::os::btrfs::BtrfsError;
 use crate::os::directory::{DirectoryError, Errno};
 use crate::os::process::ProcessError;
 
 /// A failure of this kind.
-pub(crate) fn failure(at: Step, kind: FailureKind, detail: impl Into<String>) -> Conclusion {
-    Conclusion::Failed(Failure { at, kind, detail: detail.into() })
+pub(crate) fn failure(at: Step, kind: FailureKind, detail: impl Into<String>) -> NotDone {
+    NotDone::Failed(Failure { at, kind, detail: detail.into() })
 }
 
 /// A failure of an operation on a directory or file.
-pub(crate) fn of_directory(at: Step, error: &DirectoryError) -> Conclusion {
+pub(crate) fn of_directory(at: Step, error: &DirectoryError) -> NotDone {
     failure(at, kind(error.cause()), told(error))
 }
 
 /// A failure of an operation on a subvolume.
-pub(crate) fn of_btrfs(at: Step, error: &BtrfsError) -> Conclusion {
+pub(crate) fn of_btrfs(at: Step, error: &BtrfsError) -> NotDone {
     failure(at, kind(error.cause()), told_of_btrfs(error))
 }
 
 /// A failure of a child.
-pub(crate) fn of_process(at: Step, error: &ProcessError) -> Conclusion {
+pub(crate) fn of_process(at: Step, error: &ProcessError) -> NotDone {
     match error {
         ProcessError::Start(_, cause) => failure(at, FailureKind::Resource, format!("could not {error}: {cause}")),
         ProcessError::Listen(cause) => failure(at, FailureKind::Resource, format!("could not {error}: {cause}")),

@@ -45,7 +45,7 @@ pub use now::{BootTime, Now};
 pub use obstacle::Obstacle;
 pub use opening::{Closed, DriveName, Held, HeldAt, HeldBy, Holder, Left, OpeningTrouble, Undo};
 pub use order::{first_cycle, upstreams};
-pub use outcome::{Conclusion, Failure, FailureKind, HoldReason, Interruption, Outcome, Remedy};
+pub use outcome::{Conclusion, Failure, FailureKind, HoldReason, Interruption, NotDone, Outcome, Remedy};
 pub use permission::{AccountName, AccountNameError, Action, Gap, Permission};
 pub use place::{End, Place, Subdir, SubdirError};
 pub use probe::{EndKind, EndProbe, RemoteProbe, RemoteSight, ServerProbe, ServerSight, SoughtDrive};
@@ -54,7 +54,7 @@ pub use sight::{
     Absence, Access, BlockDevice, DeviceRole, EndFault, EndSight, Hardware, Mount, MountId, Node, PresentVolume,
     ReachedVolume, SentinelFault, SentinelId, SyncSight, VolumeSight,
 };
-pub use snapshot::{SnapshotName, SnapshotNameError, Standing, TidyDeed};
+pub use snapshot::{EntryIs, FreeSpace, SnapshotEntries, SnapshotName, SnapshotNameError, Standing, TidyDeed};
 pub use stand_in::StandIn;
 pub use status::{DaemonState, Freshness, RunningNow, Status, SyncState, SyncStatus, VolumeStatus};
 pub use sync::{

@@ -4,63 +4,52 @@ use std::ffi::OsStr;
 use std::io;
 use std::path::Path;
 
-use crate::backup::errands::{Prospect, sentence, there as errands};
+use crate::backup::errands::made::Made;
+use crate::backup::errands::{SyncAsSeen, sentence, there as errands};
 use crate::backup::job::RemoteEnd;
 use crate::formats::sentinel;
 use crate::formats::wire::PreparedSync;
 use crate::model::layout::{self, LATEST, SNAPSHOTS, STAGING};
-use crate::model::{Absence, End, Obstacle, Place, SentinelId, SnapshotKind, VolumeSight};
+use crate::model::{Absence, End, Obstacle, Place, SentinelId, SnapshotKind, Sync, VolumeSight};
 use crate::os::btrfs::{self, Role};
 use crate::os::directory::{Directory, DirectoryError, Done, Kind, Reach};
 use crate::os::files::{self, ReadError, Readers};
 use crate::os::ssh::SshPlace;
 
 /// What is made at both ends of a sync; what is there already is left as it is.
-pub(crate) fn prepare(prospect: &Prospect, ssh: &SshPlace) -> PreparedSync {
-    let sync = &prospect.sync;
+pub(crate) fn prepare(seen: &SyncAsSeen, ssh: &SshPlace) -> PreparedSync {
+    let sync = &seen.sync;
     let mut report = PreparedSync { sync: sync.name.to_string(), ..PreparedSync::default() };
     for (end, place, sight, server) in [
-        (End::Source, &sync.source, &prospect.source, &prospect.source_server),
-        (End::Destination, &sync.destination, &prospect.destination, &prospect.destination_server),
+        (End::Source, &sync.source, &seen.source, &seen.source_server),
+        (End::Destination, &sync.destination, &seen.destination, &seen.destination_server),
     ] {
-        let done = match server {
-            Some(server) => prepare_there(prospect, (server, end), ssh, &mut report),
-            None => prepare_end(prospect, end, place, sight, &mut report),
+        let made = match server {
+            Some(server) => prepare_there(sync, (server, end), ssh),
+            None => prepare_here(seen, (end, place), sight),
         };
-        if let Err(problem) = done {
-            report.problems.push(problem);
-        }
+        made.report(&sync.name, &mut report);
     }
     report
 }
 
-/// The same at a server. It is asked whatever the last look saw: a person waits for it.
-fn prepare_there(
-    prospect: &Prospect,
-    end: (&RemoteEnd, End),
-    ssh: &SshPlace,
-    report: &mut PreparedSync,
-) -> Result<(), String> {
-    let name = &prospect.sync.name;
-    let made = errands::prepare(&prospect.sync, end, (&new_id(), &new_id()), ssh)
-        .map_err(|conclusion| sentence(&conclusion, name))?;
-    report.made.extend(made.made);
-    report.already.extend(made.already);
-    if let Some(count) = made.holds {
-        let place = &prospect.sync.destination;
-        report.already.push(format!(
-            "{place} holds {count} entries; the first run makes it equal to the source, so look with `nbkpctl diff {name}` first"
-        ));
-    }
-    made.problem.map_or(Ok(()), Err)
+/// What is made at a server. It is asked whatever the last look saw: a person waits for it.
+fn prepare_there(sync: &Sync, end: (&RemoteEnd, End), ssh: &SshPlace) -> Made {
+    let made = errands::prepare(sync, end, (&new_id(), &new_id()), ssh);
+    made.unwrap_or_else(|why| Made { problem: Some(sentence(&why, &sync.name)), ..Made::default() })
+}
+
+fn prepare_here(seen: &SyncAsSeen, end: (End, &Place), sight: &VolumeSight) -> Made {
+    let mut made = Made::default();
+    made.problem = prepare_end(seen, end, sight, &mut made).err();
+    made
 }
 
 fn prepare_end(
-    prospect: &Prospect,
-    end: End,
-    place: &Place,
+    seen: &SyncAsSeen,
+    (end, place): (End, &Place),
     sight: &VolumeSight,
-    report: &mut PreparedSync,
+    report: &mut Made,
 ) -> Result<(), String> {
     let root = match sight {
         VolumeSight::Present(present) => &present.root,
@@ -90,8 +79,8 @@ fn prepare_end(
         End::Source => make_sentinel(&directory, layout::SOURCE_SENTINEL, report),
         End::Destination => {
             let known = directory.kind_of(layout::DESTINATION_SENTINEL).map_err(|error| told(&error))? != Kind::Nothing;
-            warn_of_content(&directory, known, prospect, report)?;
-            prepare_layout(&directory, prospect.sync.snapshots, report)?;
+            warn_of_content(&directory, known, seen, report)?;
+            prepare_layout(&directory, seen.sync.snapshots, report)?;
             // The sentinel comes last: it says that all else is there.
             make_sentinel(&directory, layout::DESTINATION_SENTINEL, report)
         }
@@ -120,7 +109,7 @@ fn away(place: &Place, absence: &Absence) -> String {
 }
 
 /// Opens a directory below the root, and makes what of its path is missing.
-fn descend(root: &Directory, subdir: &Path, end: End, report: &mut PreparedSync) -> Result<Directory, String> {
+fn descend(root: &Directory, subdir: &Path, end: End, report: &mut Made) -> Result<Directory, String> {
     let reach = match end {
         End::Source => Reach::AnyMount,
         End::Destination => Reach::SameMount,
@@ -136,28 +125,19 @@ fn descend(root: &Directory, subdir: &Path, end: End, report: &mut PreparedSync)
 }
 
 /// A destination that holds files already would be made equal to the source.
-fn warn_of_content(
-    directory: &Directory,
-    known: bool,
-    prospect: &Prospect,
-    report: &mut PreparedSync,
-) -> Result<(), String> {
-    if known || prospect.sync.snapshots != SnapshotKind::None {
+fn warn_of_content(directory: &Directory, known: bool, seen: &SyncAsSeen, report: &mut Made) -> Result<(), String> {
+    if known || seen.sync.snapshots != SnapshotKind::None {
         return Ok(());
     }
     let entries = directory.entries(1000).map_err(|error| told(&error))?;
     let count = entries.iter().filter(|entry| !entry.name.to_string_lossy().starts_with(layout::OWN)).count();
     if count > 0 {
-        report.already.push(format!(
-            "{} holds {count} entries; the first run makes it equal to the source, so look with `nbkpctl diff {}` first",
-            directory.path().display(),
-            prospect.sync.name
-        ));
+        report.holds = Some((directory.path().display().to_string(), count.to_string()));
     }
     Ok(())
 }
 
-fn prepare_layout(directory: &Directory, kind: SnapshotKind, report: &mut PreparedSync) -> Result<(), String> {
+fn prepare_layout(directory: &Directory, kind: SnapshotKind, report: &mut Made) -> Result<(), String> {
     if kind == SnapshotKind::None {
         return Ok(());
     }
@@ -185,7 +165,7 @@ fn prepare_layout(directory: &Directory, kind: SnapshotKind, report: &mut Prepar
     Ok(())
 }
 
-fn make_staging(directory: &Directory, report: &mut PreparedSync) -> Result<(), String> {
+fn make_staging(directory: &Directory, report: &mut Made) -> Result<(), String> {
     let path = directory.path_of(STAGING).display().to_string();
     match directory.kind_of(STAGING).map_err(|error| told(&error))? {
         Kind::Nothing => {
@@ -214,7 +194,7 @@ fn make_staging(directory: &Directory, report: &mut PreparedSync) -> Result<(), 
 }
 
 /// Makes a sentinel with an id, unless there is one; an empty one, as the Python tool makes it, stays empty.
-fn make_sentinel(directory: &Directory, name: &str, report: &mut PreparedSync) -> Result<(), String> {
+fn make_sentinel(directory: &Directory, name: &str, report: &mut Made) -> Result<(), String> {
     let path = directory.path_of(name).display().to_string();
     match files::read_small(directory, name, sentinel::LIMIT) {
         Ok(bytes) => match sentinel::parse(&bytes) {

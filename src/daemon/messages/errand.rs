@@ -2,7 +2,7 @@
 
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
-use crate::backup::errands::Pruning;
+use crate::backup::errands::PruneMode;
 use crate::daemon::messages::ask::Refusal;
 use crate::formats::wire::{Diagnosis, Prepared, PreviewEnd, PreviewLine, Pruned, Snapshots};
 use crate::model::SyncName;
@@ -17,7 +17,7 @@ pub enum Errand {
     /// List the snapshots, and why each stays or goes.
     Snapshots(Vec<SyncName>),
     /// Delete the snapshots that no rule wants.
-    Prune(Vec<SyncName>, Pruning),
+    Prune(Vec<SyncName>, PruneMode),
     /// Test everything that backups depend on.
     Doctor,
 }

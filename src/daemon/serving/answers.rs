@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, oneshot};
 use tokio::time::sleep;
 
-use crate::backup::errands::Pruning;
+use crate::backup::errands::PruneMode;
 use crate::daemon::messages::ask::{Ask, Refusal};
 use crate::daemon::messages::errand::Errand;
 use crate::daemon::serving::errands::errand;
@@ -81,7 +81,7 @@ pub(crate) async fn answer(
         Request::Diff { sync } => errand(Errand::Preview(vec![sync]), doors, places, line).await,
         Request::Snapshots { syncs } => errand(Errand::Snapshots(syncs), doors, places, line).await,
         Request::Prune { syncs, dry_run } => {
-            let pruning = if dry_run { Pruning::Pretended } else { Pruning::Real };
+            let pruning = if dry_run { PruneMode::Pretended } else { PruneMode::Real };
             errand(Errand::Prune(syncs, pruning), doors, places, line).await
         }
         Request::Prepare { syncs } => errand(Errand::Prepare(syncs), doors, places, line).await,

@@ -5,7 +5,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
 use crate::backup::errands::preview::{self, Change, Preview};
-use crate::backup::errands::{Prospect, Pruning, listing, prepare, sentence, sentences};
+use crate::backup::errands::{PruneMode, SyncAsSeen, listing, prepare, sentence, sentences};
 use crate::daemon::messages::ask::{Ask, Refusal};
 use crate::daemon::messages::errand::{Errand, ErrandNews, ErrandOrder, ErrandResult};
 use crate::daemon::serving::doctor::{self, Ground};
@@ -41,7 +41,7 @@ async fn go(order: ErrandOrder, asks: mpsc::Sender<Ask>, ssh: SshPlace, ground: 
         Errand::Doctor => Ok(ErrandResult::Diagnosed(Diagnosis::new(&doctor::examine(&ground, &asks, place).await))),
         Errand::Prepare(syncs) => prepare_all(syncs, &asks, ssh).await,
         Errand::Preview(syncs) => {
-            let work = move |found: Vec<Prospect>| ErrandResult::Previewed(previewed(&found, &lines, &ssh));
+            let work = move |found: Vec<SyncAsSeen>| ErrandResult::Previewed(previewed(&found, &lines, &ssh));
             at(syncs, &asks, work).await
         }
         Errand::Snapshots(syncs) => at(syncs, &asks, move |found| ErrandResult::Snapshots(listed(&found, &ssh))).await,
@@ -57,7 +57,7 @@ async fn go(order: ErrandOrder, asks: mpsc::Sender<Ask>, ssh: SshPlace, ground: 
 async fn at(
     syncs: Vec<SyncName>,
     asks: &mpsc::Sender<Ask>,
-    work: impl FnOnce(Vec<Prospect>) -> ErrandResult + Send + 'static,
+    work: impl FnOnce(Vec<SyncAsSeen>) -> ErrandResult + Send + 'static,
 ) -> Result<ErrandResult, Refusal> {
     let found = prospects(syncs, asks).await?;
     on_a_thread(move || work(found)).await
@@ -76,7 +76,7 @@ async fn prepare_all(syncs: Vec<SyncName>, asks: &mpsc::Sender<Ask>, ssh: SshPla
     Ok(result)
 }
 
-async fn prospects(syncs: Vec<SyncName>, asks: &mpsc::Sender<Ask>) -> Result<Vec<Prospect>, Refusal> {
+async fn prospects(syncs: Vec<SyncName>, asks: &mpsc::Sender<Ask>) -> Result<Vec<SyncAsSeen>, Refusal> {
     let (answer, answered) = oneshot::channel();
     let asked = asks.send(Ask::Prospects { syncs, answer }).await;
     asked.map_err(|_| Refusal::Stopping)?;
@@ -92,11 +92,11 @@ async fn on_a_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'stati
     result.await.map_err(|_| Refusal::Stopping)
 }
 
-fn problem(prospect: &Prospect, message: String) -> SyncProblem {
+fn problem(prospect: &SyncAsSeen, message: String) -> SyncProblem {
     SyncProblem { sync: prospect.sync.name.to_string(), message }
 }
 
-fn previewed(prospects: &[Prospect], news: &mpsc::Sender<ErrandNews>, ssh: &SshPlace) -> PreviewEnd {
+fn previewed(prospects: &[SyncAsSeen], news: &mpsc::Sender<ErrandNews>, ssh: &SshPlace) -> PreviewEnd {
     let mut end = PreviewEnd { syncs: Vec::new(), problems: Vec::new() };
     for prospect in prospects {
         let name = &prospect.sync.name;
@@ -119,7 +119,7 @@ fn previewed(prospects: &[Prospect], news: &mpsc::Sender<ErrandNews>, ssh: &SshP
 }
 
 /// The command, the changes and what would follow, line by line.
-fn lines(prospect: &Prospect, found: &Preview) -> Vec<PreviewLine> {
+fn lines(prospect: &SyncAsSeen, found: &Preview) -> Vec<PreviewLine> {
     let line = |kind, text| PreviewLine { sync: prospect.sync.name.to_string(), kind, text };
     let mut lines = vec![line(PreviewLineKind::Command, shell_words(&found.command))];
     lines.extend(found.changes.iter().map(|change| {
@@ -144,7 +144,7 @@ fn lines(prospect: &Prospect, found: &Preview) -> Vec<PreviewLine> {
     lines
 }
 
-fn summary(prospect: &Prospect, found: &Preview) -> DiffSummary {
+fn summary(prospect: &SyncAsSeen, found: &Preview) -> DiffSummary {
     let mut sums = DiffSummary { sync: prospect.sync.name.to_string(), ..DiffSummary::default() };
     for change in &found.changes {
         match change {
@@ -164,7 +164,7 @@ fn summary(prospect: &Prospect, found: &Preview) -> DiffSummary {
     sums
 }
 
-fn listed(prospects: &[Prospect], ssh: &SshPlace) -> Snapshots {
+fn listed(prospects: &[SyncAsSeen], ssh: &SshPlace) -> Snapshots {
     let mut listed = Snapshots { snapshots: Vec::new(), problems: Vec::new() };
     for prospect in prospects {
         match listing::list(prospect, ssh) {
@@ -176,7 +176,7 @@ fn listed(prospects: &[Prospect], ssh: &SshPlace) -> Snapshots {
 }
 
 /// Each destination is pruned on a thread of its own, which confines itself to it for good.
-fn pruned(prospects: Vec<Prospect>, pruning: Pruning, ssh: &SshPlace) -> Pruned {
+fn pruned(prospects: Vec<SyncAsSeen>, pruning: PruneMode, ssh: &SshPlace) -> Pruned {
     let mut sum = Pruned { pruned: Vec::new(), problems: Vec::new() };
     for prospect in prospects {
         let sync = prospect.sync.name.to_string();

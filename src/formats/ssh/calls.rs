@@ -283,6 +283,8 @@ impl TidyCall<'_> {
                 TidyDeed::MakeShelf => ("shelf", "none".to_owned()),
                 TidyDeed::Discard(name) => ("discard", name.clone()),
                 TidyDeed::KeepAsBasis(name) => ("stale", name.clone()),
+                TidyDeed::Relieve(name) => ("relieve", named(name)),
+                TidyDeed::RemoveLink(name) => ("remove", name.clone()),
                 TidyDeed::PointLatest(name) => ("point", named(name)),
             };
             call.words.extend([OsString::from(verb), OsString::from(name)]);

@@ -62,3 +62,9 @@ tried() {
     why=$("$@" 2>&1) && return
     say failed "$1: $(printf %s "$why" | tr '\n\t' '  ' | head -c 500)"
 }
+
+# room: tells what is left on the filesystem here, in KiB, and in inodes where it counts them.
+room() {
+    printf 'free %s\n' "$(df -Pk . | { read -r _ && read -r _ _ _ free _ && printf %s "$free"; })"
+    printf 'inodes %s\n' "$(stat -f -c '%c %d' . | { read -r all left && [ "$all" -gt 0 ] && printf %s "$left"; })"
+}

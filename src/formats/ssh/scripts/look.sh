@@ -127,7 +127,7 @@ if [ "$what" = write ]; then
     printf 'boot %s\n' "$(cat /proc/sys/kernel/random/boot_id 2>/dev/null)"
     printf 'device %s\n' "$(stat -c %d .)"
     printf 'medium %s\n' "$(medium)"
-    printf 'free %s\n' "$(df -Pk . | { read -r _ && read -r _ _ _ free _ && printf %s "$free"; })"
+    room
     if [ -e "$OWN/$marker" ]; then
         own "$marker" || say odd "$OWN/$marker"
         show marker "$OWN/$marker" 4096
@@ -143,7 +143,12 @@ for name in "$SNAPSHOTS" "$LATEST"; do
     fi
 done
 printf 'newest %s\n' "$(readlink "$LATEST" 2>/dev/null)"
-[ ! -h "$NEW_LATEST" ] || echo leftover
+for path in "$ANY_NEW_LATEST"*; do
+    case $path in
+        *[!A-Za-z0-9.:_-]*) ;;
+        *) [ ! -h "$path" ] || printf 'link %s\n' "$path" ;;
+    esac
+done
 if [ -d "$SNAPSHOTS" ]; then
     echo shelf
     # Names that no run of ours gives are passed over.

@@ -1,6 +1,7 @@
-# tidy ROOT ITS-SENTINEL DIRECTORY ITS-SENTINEL TOKEN, then pairs of a verb and a name: `discard` deletes a snapshot, whole
-# or not, `stale` makes an unfinished one the basis of the next, `point` points the link to the newest there. Any of it may be cut
-# short and done again. An empty token stands for a person's order.
+# tidy ROOT ITS-SENTINEL DIRECTORY ITS-SENTINEL TOKEN, then pairs of a verb and a name: `shelf` makes the directory of
+# snapshots, `discard` deletes a snapshot, whole or not, `stale` makes an unfinished one the basis of the next, `relieve`
+# makes room in the writable subvolume, `remove` removes a link that was about to be the one to the newest, `point` points
+# that one there. Any of it may be cut short and done again. An empty token stands for a person's order.
 serving=
 enter "$1" "$2" "$3" "$DESTINATION_SENTINEL" "$4"
 lock
@@ -11,7 +12,7 @@ shift 5
 sweep() {
     if rm -f --one-file-system 2>/dev/null; then
         rm -rf --one-file-system "$1"
-    elif [ "$(find "$1" -type d -exec stat -c %d {} + | sort -u | wc -l)" -eq 1 ]; then
+    elif [ "$(find "$1" -type d -exec stat -c %d {} + | sort -u | wc -l)" -le 1 ]; then
         # The rm of BusyBox has no such option, and its find no -xdev that goes with -depth.
         rm -rf "$1"
     else
@@ -60,6 +61,19 @@ discard() {
     destroy "$trash"
 }
 
+# relieve NAME: takes out of the writable subvolume what this snapshot does not hold; all, where the name is `none`.
+relieve() {
+    [ ! -h "$STAGING" ] && [ -d "$STAGING" ] || return 1
+    if [ "$1" = none ]; then
+        for path in "$STAGING"/* "$STAGING"/.[!.]* "$STAGING"/..?*; do
+            { [ ! -e "$path" ] && [ ! -h "$path" ]; } || uproot "$path" || return 1
+        done
+    else
+        # Nothing is copied and nothing changed that is there.
+        rsync -rlDx --existing --ignore-existing --delete -- "$SNAPSHOTS/$1/" "$STAGING/"
+    fi
+}
+
 while [ $# -ge 2 ]; do
     verb=$1 name=$2
     shift 2
@@ -82,6 +96,19 @@ while [ $# -ge 2 ]; do
         stale)
             tried mv -nT "$SNAPSHOTS/$IN_PROGRESS$name" "$SNAPSHOTS/$STALE$name"
             ;;
+        relieve)
+            if why=$(relieve "$name" 2>&1); then
+                sync -f .
+            else
+                printf 'warn no room was made in %s: %s\n' "$STAGING" "$(printf %s "$why" | tr '\n\t' '  ' | head -c 300)"
+            fi
+            ;;
+        remove)
+            case $name in
+                "$ANY_NEW_LATEST"*) [ ! -h "$name" ] || tried rm -f "$name" ;;
+                *) say failed "$name: it is no name of ours" ;;
+            esac
+            ;;
         point)
             rm -f "$NEW_LATEST"
             [ "$name" = none ] && target=$NOWHERE || target=$SNAPSHOTS/$name
@@ -94,4 +121,5 @@ while [ $# -ge 2 ]; do
             ;;
     esac
 done
+room
 exit 0
