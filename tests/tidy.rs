@@ -1,15 +1,22 @@
-//! The script that deletes snapshots at a server, run by real shells with the tools that servers have. They need root,
-//! to become an account that is not root.
-#![expect(clippy::disallowed_methods, clippy::unwrap_used, reason = "a test starts programs, and fails by panicking")]
+//! The script that deletes snapshots at a server, run by real shells with the tools that servers have. They need root, to
+//! become an account that is not root.
+#![expect(
+    clippy::disallowed_methods,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test starts programs, and fails by panicking"
+)]
 
-use std::ffi::OsString;
 use std::fs::{self, Permissions};
 use std::io::Write as _;
 use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
+use nbkp::formats::ssh::answers::free;
+use nbkp::formats::ssh::calls::{ProvenEnd, TidyCall};
 use nbkp::formats::ssh::script::{self, Answer};
+use nbkp::model::TidyDeed;
 
 const NAME: &str = "2026-11-22T17:30:00.000Z";
 const USUAL: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
@@ -81,10 +88,21 @@ fn output(words: &[&str], path: &str, home: &Path, input: &[u8]) -> Output {
     child.wait_with_output().unwrap()
 }
 
-/// What is said to a shell to delete the snapshot.
-fn discarding(home: &Path) -> Vec<u8> {
-    let words = ["", "", "", "", "discard", NAME].map(OsString::from);
-    script::text(script::TIDY, &[&[OsString::from(home)][..], &words].concat())
+/// What is said to a shell to do this.
+fn doing(home: &Path, deed: TidyDeed) -> Vec<u8> {
+    let end = ProvenEnd { root: home.into(), volume: "".into(), directory: "".into(), end: "".into() };
+    let deeds = [deed];
+    let call = TidyCall { end: &end, run: None, deeds: &deeds }.call();
+    script::text(call.script, &call.words)
+}
+
+/// What the script told before it told what is left on the filesystem, which it does in the end.
+#[track_caller]
+fn told(said: &Output) -> String {
+    let Answer::Whole(0, told) = script::answer(&said.stdout) else { panic!("{said:?}") };
+    assert!(free(&told).bytes.is_some(), "{said:?}");
+    let told = String::from_utf8(told).unwrap();
+    told.split("free ").next().unwrap().to_owned()
 }
 
 #[test]
@@ -93,9 +111,8 @@ fn a_snapshot_goes_whose_modes_do_not_let_its_owner() {
         return;
     }
     with_each_server(|shell, path, home| {
-        let said = output(&[&ANOTHER[..], shell].concat(), path, home, &discarding(home));
-        let gone = Answer::Whole(0, format!("gone {NAME}\n").into_bytes());
-        assert_eq!(script::answer(&said.stdout), gone, "{shell:?}: {said:?}");
+        let said = output(&[&ANOTHER[..], shell].concat(), path, home, &doing(home, TidyDeed::Discard(NAME.into())));
+        assert_eq!(told(&said), format!("gone {NAME}\n"), "{shell:?}: {said:?}");
         assert_eq!(fs::read_dir(home.join("snapshots")).unwrap().count(), 0, "{shell:?}");
         assert!(home.join("victim/kept").exists(), "{shell:?}");
         assert_eq!(fs::metadata(home.join("victim")).unwrap().permissions().mode() & 0o777, 0o555, "{shell:?}");
@@ -109,10 +126,45 @@ fn what_is_mounted_in_a_snapshot_stays() {
     }
     with_each_server(|shell, path, home| {
         let within = ["/usr/bin/unshare", "--mount", "/bin/sh", "-c", MOUNTED, "sh", NAME];
-        let said = output(&[&within[..], shell].concat(), path, home, &discarding(home));
+        let said = output(&[&within[..], shell].concat(), path, home, &doing(home, TidyDeed::Discard(NAME.into())));
         assert!(said.status.success(), "{shell:?}: {said:?}");
-        let Answer::Whole(0, told) = script::answer(&said.stdout) else { panic!("{shell:?}: {said:?}") };
-        let told = String::from_utf8_lossy(&told).into_owned();
+        let told = told(&said);
         assert!(told.starts_with(&format!("warn {NAME} was not deleted: ")), "{shell:?}: {told}");
+    });
+}
+
+/// What of `staging` no snapshot holds: a file, a directory with a name that needs quotes, a link out of it; and what both
+/// hold, under another kind, too.
+const STAGED: &str = r#"
+    chmod 0755 "snapshots/$1" "snapshots/$1/mod" "snapshots/$1/locked"
+    mkdir -p staging/mod/deep "staging/a b/$(printf 'x\ny')" staging/-d "snapshots/$1/both"
+    : >staging/mod/deep/file
+    : >staging/mod/new
+    : >staging/both
+    ln -s ../victim staging/out
+    ln -s ../../victim staging/mod/link
+"#;
+
+#[test]
+fn what_no_snapshot_holds_goes_from_a_full_drive_and_nothing_else() {
+    if !is_root() {
+        return;
+    }
+    with_each_server(|shell, path, home| {
+        let made = output(&[&ANOTHER[..], &["sh", "-c", STAGED, "sh", NAME]].concat(), USUAL, home, b"");
+        assert!(made.status.success(), "{made:?}");
+        let relieve = |newest| {
+            let deed = doing(home, TidyDeed::Relieve(newest));
+            let said = output(&[&ANOTHER[..], shell].concat(), path, home, &deed);
+            assert_eq!(told(&said), "", "{shell:?}: {said:?}");
+            let find = ["find", "staging", "-mindepth", "1", "-printf", "%P\n"];
+            let found = String::from_utf8(output(&find, USUAL, home, b"").stdout).unwrap();
+            let mut left: Vec<_> = found.lines().map(str::to_owned).collect();
+            left.sort();
+            left
+        };
+        assert_eq!(relieve(Some(NAME.parse().unwrap())), ["both", "mod", "mod/deep", "mod/deep/file", "mod/link"]);
+        assert_eq!(relieve(None), Vec::<String>::new());
+        assert!(home.join("victim/kept").exists(), "{shell:?}");
     });
 }

@@ -1,43 +1,37 @@
 //! From what the machine answered to how a run ends: the one place.
 
-use crate::model::{Conclusion, Failure, FailureKind, Step};
+use std::error::Error;
+
+use crate::model::{Failure, FailureKind, NotDone, Step};
 use crate::os::btrfs::BtrfsError;
+use crate::os::causes::chain;
 pub(crate) use crate::os::causes::words;
 use crate::os::directory::{DirectoryError, Errno};
 use crate::os::process::ProcessError;
 
 /// A failure of this kind.
-pub(crate) fn failure(at: Step, kind: FailureKind, detail: impl Into<String>) -> Conclusion {
-    Conclusion::Failed(Failure { at, kind, detail: detail.into() })
+pub(crate) fn failure(at: Step, kind: FailureKind, detail: impl Into<String>) -> NotDone {
+    NotDone::Failed(Failure { at, kind, detail: detail.into() })
 }
 
 /// A failure of an operation on a directory or file.
-pub(crate) fn of_directory(at: Step, error: &DirectoryError) -> Conclusion {
-    failure(at, kind(error.cause()), told(error))
+pub(crate) fn of_directory(at: Step, error: &DirectoryError) -> NotDone {
+    failure(at, kind(error.cause()), could_not(error))
 }
 
 /// A failure of an operation on a subvolume.
-pub(crate) fn of_btrfs(at: Step, error: &BtrfsError) -> Conclusion {
-    failure(at, kind(error.cause()), told_of_btrfs(error))
+pub(crate) fn of_btrfs(at: Step, error: &BtrfsError) -> NotDone {
+    failure(at, kind(error.cause()), could_not(error))
 }
 
 /// A failure of a child.
-pub(crate) fn of_process(at: Step, error: &ProcessError) -> Conclusion {
-    match error {
-        ProcessError::Start(_, cause) => failure(at, FailureKind::Resource, format!("could not {error}: {cause}")),
-        ProcessError::Listen(cause) => failure(at, FailureKind::Resource, format!("could not {error}: {cause}")),
-        ProcessError::Wait(cause) => failure(at, FailureKind::Resource, format!("could not {error}: {cause}")),
-    }
+pub(crate) fn of_process(at: Step, error: &ProcessError) -> NotDone {
+    failure(at, FailureKind::Resource, could_not(error))
 }
 
-/// The sentence fragment of a directory's error.
-pub(crate) fn told(error: &DirectoryError) -> String {
-    format!("could not {error}: {}", words(error.cause()))
-}
-
-/// The sentence fragment of a subvolume's error.
-pub(crate) fn told_of_btrfs(error: &BtrfsError) -> String {
-    format!("could not {error}: {}", words(error.cause()))
+/// What the machine did not do, and why.
+pub(crate) fn could_not(error: &dyn Error) -> String {
+    format!("could not {}", chain(error))
 }
 
 fn kind(cause: Errno) -> FailureKind {

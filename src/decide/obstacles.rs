@@ -1,5 +1,6 @@
 //! All that stands in the way of a sync.
 
+use crate::model::layout;
 use crate::model::{
     Access, BatteryRule, Conditions, End, EndFault, EndSight, Ledger, MeteredRule, Mounting, Obstacle, PowerSight,
     Sync, SyncSight, VolumeName, VolumeRoot, VolumeSight,
@@ -86,7 +87,7 @@ fn of_volume(end: End, name: &VolumeName, standing: VolumeStanding<'_>, ledger: 
             found.push(Obstacle::NotEncrypted { volume: volume(), device: device.clone() });
         }
         VolumeSight::NotProven { root, fault } => {
-            found.push(Obstacle::Sentinel { end, path: root.join(".nbkp-vol"), fault: fault.clone() });
+            found.push(Obstacle::Sentinel { end, path: root.join(layout::VOLUME_SENTINEL), fault: fault.clone() });
         }
         VolumeSight::Reached(reached) => {
             if standing.custody == Custody::LetGo {
@@ -94,7 +95,7 @@ fn of_volume(end: End, name: &VolumeName, standing: VolumeStanding<'_>, ledger: 
                 found.push(Obstacle::NotMounted { end, volume: volume(), device, let_go: true });
             }
             if ledger.volume_ids.get(name).is_some_and(|known| reached.id.as_ref() != Some(known)) {
-                found.push(Obstacle::SentinelMismatch { end, path: reached.root.join(".nbkp-vol") });
+                found.push(Obstacle::SentinelMismatch { end, path: reached.root.join(layout::VOLUME_SENTINEL) });
             }
         }
         VolumeSight::Present(present) => {
@@ -103,7 +104,7 @@ fn of_volume(end: End, name: &VolumeName, standing: VolumeStanding<'_>, ledger: 
                 found.push(Obstacle::NotMounted { end, volume: volume(), device, let_go: true });
             }
             if ledger.volume_ids.get(name).is_some_and(|known| present.id.as_ref() != Some(known)) {
-                found.push(Obstacle::SentinelMismatch { end, path: present.root.join(".nbkp-vol") });
+                found.push(Obstacle::SentinelMismatch { end, path: present.root.join(layout::VOLUME_SENTINEL) });
             }
             if let Some(hardware) = &present.hardware
                 && !ledger.hardware.get(name).is_some_and(|known| known.contains(hardware))
@@ -146,11 +147,8 @@ fn of_end(sync: &Sync, end: End, sight: &EndSight, ledger: &Ledger, found: &mut 
         EndSight::Unseen => {}
         EndSight::Ready { id } => {
             if ledger.end_ids.get(&(sync.name.clone(), end)).is_some_and(|known| id.as_ref() != Some(known)) {
-                let (place, file) = match end {
-                    End::Source => (&sync.source, ".nbkp-src"),
-                    End::Destination => (&sync.destination, ".nbkp-dst"),
-                };
-                found.push(Obstacle::SentinelMismatch { end, path: place.subdir.as_path().join(file) });
+                let path = sync.place(end).subdir.as_path().join(layout::sentinel(end));
+                found.push(Obstacle::SentinelMismatch { end, path });
             }
         }
         EndSight::Faulty(faults) => found.extend(faults.iter().map(|fault| of_fault(sync, end, fault))),

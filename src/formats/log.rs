@@ -1,4 +1,4 @@
-//! The log at a destination, `.nbkp/log.jsonl`: one line a run, each checked by a CRC of its own.
+//! The log at a destination, one line a run, each checked by a CRC of its own.
 //!
 //! It tells and never decides: a line may keep a snapshot from being counted as good, but makes nobody delete one.
 
@@ -13,8 +13,8 @@ const VERSION: u32 = 1;
 const LINES: usize = 10_000;
 /// The size from which on the log is cut, in bytes.
 pub const LIMIT: u64 = 4 << 20;
-/// The size to which it is cut, so that this is seldom.
-const CUT_TO: usize = 2 << 20;
+/// The size to which it is cut, in bytes, so that this is seldom.
+pub const CUT_TO: u64 = 2 << 20;
 
 /// One run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -140,7 +140,7 @@ pub fn cut(bytes: &[u8]) -> Vec<u8> {
     let mut size = 0_usize;
     for line in bytes.split(|byte| *byte == b'\n').rev().filter(|line| !line.is_empty()).take(LINES) {
         size = size.saturating_add(line.len()).saturating_add(1);
-        if size > CUT_TO {
+        if u64::try_from(size).is_ok_and(|size| size > CUT_TO) {
             break;
         }
         lines.push(line);
@@ -215,7 +215,7 @@ mod tests {
             log.push('\n');
         }
         let kept = cut(log.as_bytes());
-        assert!(kept.len() <= CUT_TO && kept.len() > CUT_TO / 2, "{}", kept.len());
+        assert!((CUT_TO / 2..=CUT_TO).contains(&u64::try_from(kept.len()).unwrap()), "{}", kept.len());
         assert!(log.as_bytes().ends_with(&kept));
     }
 }

@@ -8,6 +8,7 @@ mod condition;
 mod configuration;
 mod finding;
 mod hold;
+pub mod layout;
 mod ledger;
 mod name;
 mod network;
@@ -51,7 +52,7 @@ pub use obstacle::Obstacle;
 pub use obstacle_code::ObstacleCode;
 pub use opening::{Closed, DriveName, Held, HeldAt, HeldBy, Holder, Left, OpeningTrouble, Undo};
 pub use order::{first_cycle, upstreams};
-pub use outcome::{Conclusion, Failure, FailureKind, Interruption, Outcome, Remedy};
+pub use outcome::{Conclusion, Failure, FailureKind, Interruption, NotDone, Outcome, Remedy};
 pub use permission::{AccountName, AccountNameError, Action, Gap, Permission};
 pub use place::{End, Place, Subdir, SubdirError};
 pub use probe::{EndKind, EndProbe, RemoteProbe, RemoteSight, ServerProbe, ServerSight, SoughtDrive};
@@ -60,7 +61,9 @@ pub use sight::{
     Absence, Access, BlockDevice, DeviceRole, EndFault, EndSight, Hardware, Mount, MountId, Node, PresentVolume,
     ReachedVolume, SentinelFault, SentinelId, SyncSight, VolumeSight,
 };
-pub use snapshot::{KeepReason, Pruning, SnapshotName, SnapshotNameError, Standing};
+pub use snapshot::{
+    EntryIs, FreeSpace, KeepReason, Pruning, SnapshotEntries, SnapshotName, SnapshotNameError, Standing, TidyDeed,
+};
 pub use stand_in::StandIn;
 pub use status::{DaemonState, Freshness, RunningNow, Status, SyncState, SyncStatus, VolumeStatus};
 pub use step::Step;

@@ -396,7 +396,7 @@ fn too_little_power(rule: BatteryRule, left: Option<u8>) -> String {
 
 /// What a sentinel stands for: a volume serves syncs as source and as destination, a place is one of them.
 fn proven(end: End, sentinel: &Path) -> String {
-    if sentinel.ends_with(".nbkp-vol") { "the volume".into() } else { format!("the {end}") }
+    if sentinel.ends_with(super::layout::VOLUME_SENTINEL) { "the volume".into() } else { format!("the {end}") }
 }
 
 #[cfg(test)]

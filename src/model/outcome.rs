@@ -56,6 +56,45 @@ impl Conclusion {
     }
 }
 
+/// Why a run did not come to its end: a [`Conclusion`] that is not `Ok`. Each step of a run goes on or returns one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NotDone {
+    /// It was not possible; nothing was touched.
+    Skipped(Vec<Obstacle>),
+    /// It was cut short.
+    Interrupted(Interruption),
+    /// It did not do what it should.
+    Failed(Failure),
+    /// A guard stopped it.
+    Held(HoldReason),
+}
+
+impl From<Result<(), NotDone>> for Conclusion {
+    fn from(done: Result<(), NotDone>) -> Self {
+        match done {
+            Ok(()) => Self::Ok,
+            Err(NotDone::Skipped(obstacles)) => Self::Skipped(obstacles),
+            Err(NotDone::Interrupted(why)) => Self::Interrupted(why),
+            Err(NotDone::Failed(why)) => Self::Failed(why),
+            Err(NotDone::Held(why)) => Self::Held(why),
+        }
+    }
+}
+
+impl fmt::Display for NotDone {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Skipped(obstacles) => {
+                let each: Vec<_> = obstacles.iter().map(ToString::to_string).collect();
+                f.write_str(&each.join("; "))
+            }
+            Self::Interrupted(why) => write!(f, "{why}"),
+            Self::Failed(why) => write!(f, "{why}"),
+            Self::Held(why) => write!(f, "{why}"),
+        }
+    }
+}
+
 /// What cut a run short.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Interruption {

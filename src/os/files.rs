@@ -4,6 +4,7 @@ use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::os::fd::OwnedFd;
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -72,6 +73,11 @@ pub fn read_small(directory: &Directory, name: &str, limit: u64) -> Result<Vec<u
     let mut bytes = Vec::new();
     let read = file.take(limit.saturating_add(1)).read_to_end(&mut bytes).map_err(|e| ReadError::Kernel(errno(&e)))?;
     if u64::try_from(read).is_ok_and(|read| read <= limit) { Ok(bytes) } else { Err(ReadError::TooLarge(limit)) }
+}
+
+/// Reads a file of the user as text, wherever it lies.
+pub fn read_text(path: &Path) -> std::io::Result<String> {
+    std::fs::read_to_string(path)
 }
 
 /// Reads the last `limit` bytes of a regular file; nothing if there is no such file.

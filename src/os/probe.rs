@@ -17,9 +17,10 @@ use rustix::io::Errno;
 
 use crate::decide::presence::MountTree;
 use crate::formats::sentinel;
+use crate::model::layout;
 use crate::model::{
     Absence, Access, EndFault, EndKind, EndProbe, EndSight, Hardware, Mount, MountId, PresentVolume, SentinelFault,
-    SentinelId, SnapshotKind, SnapshotName, VolumeSight,
+    SentinelId, SnapshotKind, VolumeSight,
 };
 use crate::os::causes::words;
 
@@ -110,7 +111,7 @@ pub fn probe(volume: &VolumeProbe, surroundings: &MountContext<'_>) -> Probed {
         Ok(space) => space,
         Err(error) => return unseen(volume, VolumeSight::Absent(unreadable(&volume.root, error)), real_root),
     };
-    let id = match read_sentinel(root.as_fd(), ".nbkp-vol") {
+    let id = match read_sentinel(root.as_fd(), layout::VOLUME_SENTINEL) {
         Ok((id, _)) => id,
         Err(fault) => {
             return unseen(volume, VolumeSight::NotProven { root: volume.root.clone(), fault }, real_root);
@@ -187,8 +188,8 @@ impl Opened<'_> {
             Err(error) => return EndSight::Faulty(vec![EndFault::NoDirectory(path, words(error))]),
         };
         let name = match end.kind {
-            EndKind::Source | EndKind::SourceOfSnapshots => ".nbkp-src",
-            EndKind::Destination(_) => ".nbkp-dst",
+            EndKind::Source | EndKind::SourceOfSnapshots => layout::SOURCE_SENTINEL,
+            EndKind::Destination(_) => layout::DESTINATION_SENTINEL,
         };
         let (id, mount, mut faults) = match read_sentinel(directory.as_fd(), name) {
             Ok((id, mount)) => (id, Some(mount), Vec::new()),
@@ -223,8 +224,8 @@ impl Opened<'_> {
             let fs_type = self.surroundings.fs_type(mount);
             if fs_type != "btrfs" {
                 faults.push(EndFault::NotBtrfs { path: path.to_owned(), fs_type });
-            } else if !facts(directory, Path::new("staging")).is_ok_and(|facts| is_subvolume(&facts)) {
-                faults.push(EndFault::NoStaging(path.join("staging")));
+            } else if !facts(directory, Path::new(layout::STAGING)).is_ok_and(|facts| is_subvolume(&facts)) {
+                faults.push(EndFault::NoStaging(path.join(layout::STAGING)));
             }
         }
         faults
@@ -246,10 +247,9 @@ fn file_type(facts: &Statx) -> FileType {
 
 /// `latest` of a destination with snapshots leads to a complete one; before the first it leads to `/dev/null`.
 fn latest_fault(directory: BorrowedFd<'_>, path: &Path) -> Option<EndFault> {
-    let target = readlinkat(directory, "latest", Vec::new()).ok();
+    let target = readlinkat(directory, layout::LATEST, Vec::new()).ok();
     let target = target.as_ref().map(|target| Path::new(std::ffi::OsStr::from_bytes(target.to_bytes())));
-    let name = target.and_then(|target| target.strip_prefix("snapshots").ok());
-    let complete = name.and_then(|name| name.to_str()).is_some_and(|name| name.parse::<SnapshotName>().is_ok());
+    let complete = target.and_then(layout::named_snapshot).is_some();
     let there = || target.is_some_and(|target| beneath(directory, target, OFlags::PATH | OFlags::DIRECTORY).is_ok());
     if complete && there() { None } else { Some(EndFault::NoSnapshotYet(path.to_owned())) }
 }

@@ -6,8 +6,8 @@ use crate::ground::{At, Drive, Ground, remote};
 use crate::needs_root;
 use crate::sshd::{Sshd, sh};
 use nbkp::backup::errands::preview::{Change, preview};
-use nbkp::backup::errands::there::{Far, prepare};
-use nbkp::model::{Conclusion, End, SentinelId, SnapshotKind};
+use nbkp::backup::errands::there::{FarSnapshots, prepare};
+use nbkp::model::{Conclusion, End, NotDone, SentinelId, SnapshotKind};
 
 #[test]
 fn both_ends_are_prepared_and_then_serve() {
@@ -86,7 +86,7 @@ fn snapshots_are_listed_and_deleted_and_a_look_changes_nothing() {
         assert!(second.command.iter().all(|word| !word.to_string_lossy().contains("sh -c")), "{:?}", second.command);
 
         let end = remote(&mut ground.job.destination).clone();
-        let mut far = Far::open(&ground.job.sync, &end, &place).unwrap();
+        let mut far = FarSnapshots::open(&ground.job.sync, &end, &place).unwrap();
         let names: Vec<_> = far.snapshots().iter().map(|candidate| candidate.name).collect();
         assert_eq!(names.iter().map(ToString::to_string).collect::<Vec<_>>(), ground.snapshots());
         assert_eq!(far.delete(names.get(..2).unwrap()).unwrap(), Vec::<String>::new());
@@ -94,7 +94,7 @@ fn snapshots_are_listed_and_deleted_and_a_look_changes_nothing() {
         // Another process works there.
         let lock = fs::File::open(ground.destination.join(".nbkp/lock")).unwrap();
         rustix::fs::flock(&lock, rustix::fs::FlockOperation::LockExclusive).unwrap();
-        assert!(matches!(far.delete(names.get(2..).unwrap()), Err(Conclusion::Skipped(_))));
+        assert!(matches!(far.delete(names.get(2..).unwrap()), Err(NotDone::Skipped(_))));
         assert_eq!(ground.snapshots().len(), 1);
     }
 }

@@ -226,6 +226,51 @@ fn a_full_drive_there_is_a_failure_with_its_cause() {
 }
 
 #[test]
+fn a_full_btrfs_drive_there_goes_on_without_help() {
+    if !needs_root() {
+        return;
+    }
+    let drive = Drive::new("mkfs.btrfs -q -m single", 160);
+    let place = tempfile::tempdir().unwrap();
+    let mut ground = Ground::onto(Sshd::new(), place, (At::Here, At::Server), &drive.root, SnapshotKind::Btrfs);
+    ground.write("small", "x");
+    assert_eq!(ground.run().conclusion, Conclusion::Ok);
+    let finished = ground.snapshots();
+    sh(&format!("head -c 200M /dev/urandom >{}/big", ground.source.display()));
+    let report = ground.run();
+    let Conclusion::Failed(why) = &report.conclusion else { panic!("{report:?}") };
+    assert_eq!((why.kind, ground.snapshots()), (FailureKind::NoSpace, finished.clone()), "{why:?}");
+    assert_eq!(names(&ground.destination.join("staging")), ["small"], "what no snapshot holds fills the drive");
+    // What an older version left there fills it as well; the next run finds it so.
+    sh(&format!("cat /dev/zero >{}/staging/filler 2>/dev/null || true", ground.destination.display()));
+    fs::remove_file(ground.source.join("big")).unwrap();
+    ground.write("small", "another");
+    // btrfs takes its time to let metadata have what data gave back.
+    eventually("a run gets through", || (ground.run().conclusion == Conclusion::Ok).then_some(()));
+    assert_eq!(names(&ground.destination.join("latest/")), ["small"]);
+    assert_eq!(ground.snapshots().len(), 2);
+}
+
+#[test]
+fn a_drive_without_inodes_there_gives_up_unfinished_copies() {
+    if !needs_root() {
+        return;
+    }
+    let drive = Drive::new("mkfs.ext4 -q -m 0 -N 96", 16);
+    let place = tempfile::tempdir().unwrap();
+    let mut ground = Ground::onto(Sshd::new(), place, (At::Here, At::Server), &drive.root, SnapshotKind::HardLink);
+    ground.write("small", "x");
+    assert_eq!(ground.run().conclusion, Conclusion::Ok);
+    let left = ground.destination.join("snapshots/.inprogress-2199-01-01T00:00:00.000Z");
+    fs::create_dir(&left).unwrap();
+    sh(&format!("i=0; while touch {}/$i 2>/dev/null; do i=$((i + 1)); done", left.display()));
+    let report = ground.run();
+    assert_eq!(report.conclusion, Conclusion::Ok, "{report:?}");
+    assert!(!left.exists());
+    assert_eq!(ground.snapshots().len(), 2);
+}
+
+#[test]
 fn a_shell_that_talks_is_told_of() {
     if !needs_root() {
         return;

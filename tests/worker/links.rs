@@ -5,9 +5,9 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
 use crate::rig::{Ground, begin, finish, names, sh, until_copied};
 use nbkp::backup::errands::preview::{Change, preview};
+use nbkp::backup::snapshots::listing::snapshots_at;
 use nbkp::backup::snapshots::prune::{PruneError, prune_at, victims};
-use nbkp::backup::snapshots::shelf::snapshots_at;
-use nbkp::model::{Conclusion, Interruption, KeepRules, Retention, SnapshotKind, Standing};
+use nbkp::model::{Conclusion, Interruption, KeepRules, NotDone, Retention, SnapshotKind, Standing};
 use nbkp::os::directory::Directory;
 use nbkp::os::ssh::SshPlace;
 
@@ -194,7 +194,7 @@ fn a_preview_tells_what_a_run_would_do_and_does_nothing() {
     }
     let ground = Ground::new(SnapshotKind::None);
     fs::remove_file(ground.source.join(".nbkp-src")).unwrap();
-    assert!(matches!(preview(&ground.job, &SshPlace::new("/nowhere".into())), Err(Conclusion::Skipped(_))));
+    assert!(matches!(preview(&ground.job, &SshPlace::new("/nowhere".into())), Err(NotDone::Skipped(_))));
 }
 
 #[test]
@@ -210,10 +210,10 @@ fn an_errand_prunes_under_the_lock() {
     assert_eq!(victims.len(), 2);
     let taken = std::fs::File::open(ground.destination.join(".nbkp/lock")).unwrap();
     taken.lock().unwrap();
-    assert!(matches!(prune_at(&destination, &victims, &ground.job.sync.name), Err(PruneError::Taken(_))));
+    assert!(matches!(prune_at(&destination, &victims), Err(PruneError::Taken(_))));
     assert_eq!(ground.snapshots().len(), 3);
     drop(taken);
-    assert_eq!(prune_at(&destination, &victims, &ground.job.sync.name).unwrap(), Vec::<String>::new());
+    assert_eq!(prune_at(&destination, &victims).unwrap(), Vec::<String>::new());
     assert_eq!(fs::read(ground.latest().join("a")).unwrap(), b"3");
     assert_eq!(names(&ground.destination.join("snapshots")).len(), 1);
 }

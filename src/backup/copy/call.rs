@@ -5,7 +5,8 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 
 use crate::backup::copy::plan::CopyPlan;
-use crate::backup::place::way::Way;
+use crate::backup::place::approach::Origin;
+use crate::backup::place::way::{CopyWay, Target};
 use crate::formats::rsync::arguments::{CopyMode, Passage, RsyncCall, arguments};
 use crate::formats::ssh::arguments::SHARED_HOST;
 use crate::formats::ssh::script;
@@ -22,9 +23,18 @@ pub(crate) struct Copying<'a> {
     /// The deletions that a person approved.
     pub(crate) approved: Option<u64>,
     /// Between which places.
-    pub(crate) way: Way<'a>,
+    pub(crate) way: CopyWay<'a>,
     /// Where the destination of the sync lies inside what is read, if it does.
     pub(crate) nested: Option<&'a Path>,
+}
+
+impl<'a> Copying<'a> {
+    /// A copy of what is read to this place.
+    pub(crate) fn new(origin: &'a Origin<'_>, target: &'a Target<'a>) -> Self {
+        let Origin { job, source, rsync, sync, nested } = origin;
+        let way = CopyWay::between(source, target);
+        Self { rsync, sync, approved: job.approved, way, nested: nested.as_deref() }
+    }
 }
 
 /// The call as it is started, and the source that it inherits.
@@ -37,24 +47,24 @@ pub(crate) fn launch(
     let remote = OsString::from(format!("{SHARED_HOST}:./"));
     let here = source.as_ref().map(Passed::operand).unwrap_or_default();
     let (program, arguments, input) = match &copying.way {
-        Way::Here(_, target) => {
+        CopyWay::Here(_, target) => {
             let arguments = words(copying, plan, effect, &here, OsStr::new(target.into));
             (copying.rsync.to_owned(), arguments, target.lock.map(OwnedFd::try_clone).transpose()?)
         }
-        Way::Push(_, far) => {
+        CopyWay::Push(_, far) => {
             let into = OsString::from(format!("{SHARED_HOST}:{}", far.into));
             (copying.rsync.to_owned(), words(copying, plan, effect, &here, &into), None)
         }
-        Way::Pull(_, target) => {
+        CopyWay::Pull(_, target) => {
             let arguments = words(copying, plan, effect, &remote, OsStr::new(target.into));
             (copying.rsync.to_owned(), arguments, target.lock.map(OwnedFd::try_clone).transpose()?)
         }
-        Way::There(far) => {
-            let mut all = far.words.clone();
+        CopyWay::There(far) => {
+            let mut all = far.call.words.clone();
             // What `transfer.sh` opened as its seventh descriptor is the source.
             all.extend(words(copying, plan, effect, OsStr::new("/proc/self/fd/7/"), OsStr::new(far.into)));
             let (ssh, arguments) = far.server.shell();
-            (ssh, arguments, Some(files::in_memory(&script::only(script::TRANSFER, &all))?))
+            (ssh, arguments, Some(files::in_memory(&script::only(far.call.script, &all))?))
         }
     };
     // Its messages are read as they are in no language.
@@ -81,8 +91,10 @@ fn words(
     destination: &OsStr,
 ) -> Vec<OsString> {
     let through = match &copying.way {
-        Way::Here(..) | Way::There(_) => None,
-        Way::Push(_, far) | Way::Pull(far, _) => Some((far.server.remote_shell(), far.server.rsync_path(&far.words))),
+        CopyWay::Here(..) | CopyWay::There(_) => None,
+        CopyWay::Push(_, far) | CopyWay::Pull(far, _) => {
+            Some((far.server.remote_shell(), far.server.rsync_path(&far.call)))
+        }
     };
     let passage = match &through {
         None => Passage::None,

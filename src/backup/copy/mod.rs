@@ -1,13 +1,14 @@
 //! The copy: rsync, called once or twice, listened to, and judged.
 
 pub mod call;
+pub mod linking;
 pub mod plan;
 
 use crate::backup::copy::call::{Copying, launch};
-use crate::backup::copy::plan::{CopyPlan, Restraint};
+use crate::backup::copy::plan::{CopyPlan, Restraint, Strategy};
 use crate::backup::failure::{failure, of_process};
 use crate::backup::news::Telling;
-use crate::backup::place::way::Way;
+use crate::backup::place::way::CopyWay;
 use crate::backup::session::failure::refused;
 use crate::backup::session::stop::Stops;
 use crate::decide::guard::{self, Deletions};
@@ -16,7 +17,7 @@ use crate::formats::rsync::arguments::CopyMode;
 use crate::formats::rsync::complaints::Listener;
 use crate::formats::rsync::exit;
 use crate::formats::rsync::output::{Lines, OutputLine, Tally, said};
-use crate::model::{Complaints, Conclusion, End, FailureKind, Figures, Interruption, Mount, Step, TransferEnd};
+use crate::model::{Complaints, End, FailureKind, Figures, Interruption, Mount, NotDone, Step, TransferEnd};
 use crate::os::directory::Directory;
 use crate::os::mounts;
 use crate::os::process::{self, Ended, Stream, Wanted};
@@ -43,7 +44,20 @@ pub(crate) fn copy(
     stops: &mut Stops,
     telling: &Telling,
     figures: &mut Figures,
-) -> Result<Copied, Conclusion> {
+) -> Result<Copied, NotDone> {
+    match plan.strategy {
+        Strategy::Walk => walk(copying, plan, stops, telling, figures),
+    }
+}
+
+/// Has rsync walk both trees.
+fn walk(
+    copying: &Copying<'_>,
+    plan: &CopyPlan,
+    stops: &mut Stops,
+    telling: &Telling,
+    figures: &mut Figures,
+) -> Result<Copied, NotDone> {
     let submounts = copying.way.source().map(Submounts::below);
     let hear = &mut |said: &OutputLine| {
         if let OutputLine::Progress(progress) = said {
@@ -85,7 +99,7 @@ fn allowed(
     pass: &Pass,
     stops: &mut Stops,
     hear: &mut dyn FnMut(&OutputLine),
-) -> Result<Option<u64>, Conclusion> {
+) -> Result<Option<u64>, NotDone> {
     let guard = copying.sync.guard;
     let seen =
         |deletions| Deletions { deletions, before: before(pass, deletions), files_left: pass.tally.regular_files };
@@ -99,7 +113,7 @@ fn allowed(
     worth(copying, &told, &mut Copied::default())?;
     let exact = seen(told.tally.deleted_items);
     match guard::hold(guard, exact, copying.approved) {
-        Some(reason) => Err(Conclusion::Held(reason)),
+        Some(reason) => Err(NotDone::Held(reason)),
         None => Ok(limit(exact)),
     }
 }
@@ -109,10 +123,10 @@ pub(crate) fn before(pass: &Pass, deletions: u64) -> u64 {
     pass.tally.figures.entries.saturating_sub(pass.tally.created).saturating_add(deletions)
 }
 
-fn held(copying: &Copying<'_>, deletions: u64, before: u64) -> Conclusion {
+fn held(copying: &Copying<'_>, deletions: u64, before: u64) -> NotDone {
     let seen = Deletions { deletions, before, files_left: 0 };
     match guard::hold(copying.sync.guard, seen, copying.approved) {
-        Some(reason) => Conclusion::Held(reason),
+        Some(reason) => NotDone::Held(reason),
         None => failure(Step::Copy, FailureKind::Other, "the source changed too much while it was copied"),
     }
 }
@@ -129,7 +143,7 @@ fn add(figures: &mut Figures, pass: &Pass) {
     figures.vanished = figures.vanished.max(vanished);
 }
 
-fn still_there(submounts: Option<&Submounts>, copying: &Copying<'_>) -> Result<(), Conclusion> {
+fn still_there(submounts: Option<&Submounts>, copying: &Copying<'_>) -> Result<(), NotDone> {
     match (submounts, copying.way.source()) {
         (Some(submounts), Some(source)) => submounts.still_there(source),
         _ => Ok(()),
@@ -137,7 +151,7 @@ fn still_there(submounts: Option<&Submounts>, copying: &Copying<'_>) -> Result<(
 }
 
 /// Judges a call and adds what it is worth.
-fn worth(copying: &Copying<'_>, pass: &Pass, copied: &mut Copied) -> Result<(), Conclusion> {
+fn worth(copying: &Copying<'_>, pass: &Pass, copied: &mut Copied) -> Result<(), NotDone> {
     match judged(&copying.way, pass)? {
         Good::Whole(remarks) => {
             if copied.remarks.is_empty() {
@@ -158,17 +172,17 @@ pub(crate) enum Good {
 }
 
 /// Judges a call; one that does not count says how the run ends.
-pub(crate) fn judged(way: &Way<'_>, pass: &Pass) -> Result<Good, Conclusion> {
+pub(crate) fn judged(way: &CopyWay<'_>, pass: &Pass) -> Result<Good, NotDone> {
     Err(match judge::verdict(pass.end, &pass.complaints, way.distance()) {
         CopyVerdict::Good(remarks) => return Ok(Good::Whole(remarks)),
         CopyVerdict::Partial(missing) => return Ok(Good::Partial(missing)),
-        CopyVerdict::SourceLost(what) => Conclusion::Interrupted(Interruption::SourceLost(what)),
-        CopyVerdict::Disconnected(what) => Conclusion::Interrupted(Interruption::Network(what)),
+        CopyVerdict::SourceLost(what) => NotDone::Interrupted(Interruption::SourceLost(what)),
+        CopyVerdict::Disconnected(what) => NotDone::Interrupted(Interruption::Network(what)),
         CopyVerdict::Refused(why) => {
             let (host, reading) = match way {
-                Way::Pull(far, _) => (far.server.host(), End::Source),
-                Way::Push(_, far) | Way::There(far) => (far.server.host(), End::Destination),
-                Way::Here(..) => ("this machine", End::Destination),
+                CopyWay::Pull(far, _) => (far.server.host(), End::Source),
+                CopyWay::Push(_, far) | CopyWay::There(far) => (far.server.host(), End::Destination),
+                CopyWay::Here(..) => ("this machine", End::Destination),
             };
             refused(host, &why, reading)
         }
@@ -191,14 +205,14 @@ pub(crate) fn call(
     effect: CopyMode,
     stops: &mut Stops,
     hear: &mut dyn FnMut(&OutputLine),
-) -> Result<Pass, Conclusion> {
+) -> Result<Pass, NotDone> {
     stops.check()?;
     let starting =
         |cause: std::io::Error| failure(Step::Copy, FailureKind::Resource, format!("could not start rsync: {cause}"));
     let (launch, passed) = launch(copying, plan, effect).map_err(starting)?;
     let inside = match &copying.way {
-        Way::Here(_, target) | Way::Pull(_, target) => Some(target.directory),
-        Way::Push(..) | Way::There(_) => None,
+        CopyWay::Here(_, target) | CopyWay::Pull(_, target) => Some(&target.directory),
+        CopyWay::Push(..) | CopyWay::There(_) => None,
     };
     let running = process::start(launch, inside);
     drop(passed);
@@ -241,7 +255,7 @@ impl Submounts {
         Self(mounts.into_iter().filter(|mount| mount.point.starts_with(&path) && mount.point != path).collect())
     }
 
-    fn still_there(&self, source: &Directory) -> Result<(), Conclusion> {
+    fn still_there(&self, source: &Directory) -> Result<(), NotDone> {
         if self.0.is_empty() {
             return Ok(());
         }
@@ -251,7 +265,7 @@ impl Submounts {
             None => Ok(()),
             Some(gone) => {
                 let what = format!("what was mounted at {} is gone", gone.point.display());
-                Err(Conclusion::Interrupted(Interruption::SourceLost(what)))
+                Err(NotDone::Interrupted(Interruption::SourceLost(what)))
             }
         }
     }

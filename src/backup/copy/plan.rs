@@ -1,12 +1,34 @@
 //! How a copy is made: the one place where that is chosen.
 
+use crate::backup::place::destination::Destination;
 use crate::backup::place::marker::Earlier;
+use crate::backup::place::source::CopySource;
 use crate::formats::rsync::arguments::{Comparison, Manner, Unfinished};
 use crate::os::files::Granularity;
 
-/// How a copy is made. There is one way, rsync; another one would be another variant.
+/// How what changed is found. Another way to find it is another variant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Strategy {
+    /// rsync walks both trees.
+    Walk,
+}
+
+/// What the way of copying is chosen by.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Circumstances<'a> {
+    /// What is read.
+    pub(crate) source: &'a CopySource,
+    /// Where the copy goes.
+    pub(crate) destination: &'a Destination,
+    /// What an earlier copy left and noted.
+    pub(crate) earlier: Earlier,
+}
+
+/// How a copy is made.
 #[derive(Debug)]
 pub(crate) struct CopyPlan {
+    /// How what changed is found.
+    pub(crate) strategy: Strategy,
     /// How files come to lie at the destination.
     pub(crate) manner: Manner,
     /// What tells that a file is unchanged.
@@ -25,7 +47,19 @@ pub(crate) enum Restraint {
 }
 
 /// The one place where the way of copying is chosen.
-pub(crate) fn plan(manner: Manner, granularity: Granularity, earlier: Earlier) -> CopyPlan {
+pub(crate) fn plan(manner: Manner, seen: Circumstances<'_>) -> CopyPlan {
+    let strategy = match (seen.source, seen.destination) {
+        (CopySource::Here(_) | CopySource::There(_), Destination::Here(_) | Destination::There(_)) => Strategy::Walk,
+    };
+    CopyPlan { strategy, ..walk(manner, seen.destination.granularity(), seen.earlier) }
+}
+
+/// How what would be copied is found out.
+pub(crate) fn look(manner: Manner) -> CopyPlan {
+    walk(manner, Granularity::Fine, Earlier::Nothing)
+}
+
+fn walk(manner: Manner, granularity: Granularity, earlier: Earlier) -> CopyPlan {
     let comparison = match (earlier, granularity) {
         (Earlier::Doubtful | Earlier::Damaged, _) => Comparison::Content,
         (Earlier::Nothing | Earlier::Trusted, Granularity::Fine) => Comparison::Nanoseconds,
@@ -36,7 +70,7 @@ pub(crate) fn plan(manner: Manner, granularity: Granularity, earlier: Earlier) -
         Manner::Replace(_) | Manner::InPlace => Restraint::CopyFirst,
         Manner::Link { .. } => Restraint::NewDirectory,
     };
-    CopyPlan { manner, comparison, restraint }
+    CopyPlan { strategy: Strategy::Walk, manner, comparison, restraint }
 }
 
 /// Whether an earlier copy may have left unfinished files.

@@ -4,9 +4,9 @@ use std::path::Path;
 use std::thread::sleep;
 use std::time::Duration;
 
+use crate::backup::drives::changes::{ANOTHER, Changes, PAUSE, UNTIL_BUSY};
 use crate::backup::drives::order::{Closer, Closing, Expected, Opening};
-use crate::backup::drives::unlock::{self, Container};
-use crate::backup::drives::{ANOTHER, Changes, PAUSE, UNTIL_BUSY};
+use crate::backup::drives::unlock::{self, LockedContainer};
 use crate::decide::presence::{DrivePresence, MountTree, sight_of_drive};
 use crate::model::{Closed, Held, HeldAt, Holder, Left, Mounting, OpeningTrouble, Undo, WhenDone};
 use crate::os::causes::chain;
@@ -38,7 +38,7 @@ pub(crate) fn open(
             return Err(OpeningTrouble::Other("open it: it is not encrypted, though it has a `passphrase`".into()));
         }
         if facts.is_locked() {
-            unlock::by_helper(Container::Here(device), name, &opening.credentials)?;
+            unlock::by_helper(LockedContainer::Here(device), name, &opening.credentials)?;
             wait_until_meant(opening)?;
         }
     } else if facts.is_locked() {

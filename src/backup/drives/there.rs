@@ -4,9 +4,9 @@ use std::path::Path;
 use std::thread::sleep;
 use std::time::Duration;
 
+use crate::backup::drives::changes::{ANOTHER, Changes, PAUSE, UNTIL_BUSY};
 use crate::backup::drives::order::{Closer, Closing, Opening};
-use crate::backup::drives::unlock::{self, Container};
-use crate::backup::drives::{ANOTHER, Changes, PAUSE, UNTIL_BUSY};
+use crate::backup::drives::unlock::{self, LockedContainer};
 use crate::formats::ssh::drive::{DriveDeed, Encryption, Facts, Life, Meant, Medium, State, Tool};
 use crate::formats::ssh::script::Marks;
 use crate::model::{
@@ -45,7 +45,8 @@ pub(crate) fn open(
     let mut changes = Changes::new(opening, at, undo(&facts.state), state_dir);
     if let (State::Locked, Mounting::ForTheRun { passphrase: Some(name) }) = (&facts.state, &opening.drive.mounting) {
         let way = ssh::way(connection.route(), place).map_err(|fault| OpeningTrouble::OutOfReach(Box::new(fault)))?;
-        let unlocked = unlock::by_helper(Container::There { meant: meant.clone(), way }, name, &opening.credentials);
+        let unlocked =
+            unlock::by_helper(LockedContainer::There { meant: meant.clone(), way }, name, &opening.credentials);
         unlocked.or_else(|trouble| after_all(&connection, &meant, trouble))?;
     }
     let mounted = mount(&connection, &meant).map_err(unlock::trouble_there)?;

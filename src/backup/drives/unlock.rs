@@ -35,7 +35,7 @@ const MARGIN: Duration = Duration::from_secs(10);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnlockRequest {
     /// What is to be unlocked.
-    pub container: Container,
+    pub container: LockedContainer,
     /// The credential.
     pub name: CredentialName,
     /// Where it comes from.
@@ -44,7 +44,7 @@ pub struct UnlockRequest {
 
 /// A LUKS container.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Container {
+pub enum LockedContainer {
     /// On the device of this number of this machine, major and minor.
     Here((u32, u32)),
     /// On a server.
@@ -70,8 +70,8 @@ impl UnlockRequest {
             CredentialProvider::Environment => ("env", &[]),
         };
         let container = match self.container {
-            Container::Here((major, minor)) => format!("{major}:{minor}"),
-            Container::There { .. } => THERE.to_owned(),
+            LockedContainer::Here((major, minor)) => format!("{major}:{minor}"),
+            LockedContainer::There { .. } => THERE.to_owned(),
         };
         let fixed = [SUBCOMMAND.to_owned(), container, self.name.to_string(), word.into(), "--".into()];
         fixed.iter().chain(command).map(OsString::from).collect()
@@ -79,7 +79,7 @@ impl UnlockRequest {
 
     /// What it is told on its standard input: words that end in a zero byte.
     fn input(&self) -> Option<Vec<u8>> {
-        let Container::There { meant, way } = &self.container else { return None };
+        let LockedContainer::There { meant, way } = &self.container else { return None };
         let words = meant.words();
         let words = words.iter().chain(way);
         Some(words.flat_map(|word| word.as_bytes().iter().copied().chain([0])).collect())
@@ -94,10 +94,10 @@ impl UnlockRequest {
             let words = input.strip_suffix(&[0])?.split(|byte| *byte == 0);
             let words: Vec<OsString> = words.map(|word| OsString::from_vec(word.to_vec())).collect();
             let (meant, way) = words.split_at_checked(drive::WORDS)?;
-            Container::There { meant: Meant::read(meant)?, way: way.to_vec() }
+            LockedContainer::There { meant: Meant::read(meant)?, way: way.to_vec() }
         } else {
             let (major, minor) = container.split_once(':')?;
-            Container::Here((major.parse().ok()?, minor.parse().ok()?))
+            LockedContainer::Here((major.parse().ok()?, minor.parse().ok()?))
         };
         let command = command.strip_prefix(&["--".to_owned()]).unwrap_or(command);
         let provider = match provider.as_str() {
@@ -113,7 +113,7 @@ impl UnlockRequest {
 
 /// Unlocks a container by a helper process.
 pub(crate) fn by_helper(
-    container: Container,
+    container: LockedContainer,
     name: &CredentialName,
     provider: &CredentialProvider,
 ) -> Result<(), OpeningTrouble> {
@@ -184,12 +184,12 @@ fn unlock(request: &UnlockRequest, end: BootTime) -> Result<(), OpeningTrouble> 
         SecretError::Missing(why) => OpeningTrouble::NoSecret(name(), why),
     })?;
     match &request.container {
-        Container::Here(device) => match Udisks::connect().and_then(|udisks| udisks.unlock(*device, &secret)) {
+        LockedContainer::Here(device) => match Udisks::connect().and_then(|udisks| udisks.unlock(*device, &secret)) {
             Ok(_) => Ok(()),
             Err(UdisksError::WrongSecret) => Err(OpeningTrouble::WrongSecret(name())),
             Err(error) => Err(trouble(&error)),
         },
-        Container::There { meant, way } => match unlock_there(meant, way, &secret, end) {
+        LockedContainer::There { meant, way } => match unlock_there(meant, way, &secret, end) {
             Err(ServerDriveError::WrongSecret) => Err(OpeningTrouble::WrongSecret(name())),
             done => done.map_err(trouble_there),
         },
@@ -265,7 +265,7 @@ mod tests {
             let container = Some("2d577679-a7b6-429d-8250-3d0d80e034df".parse().unwrap());
             let meant = Meant { uuid: "5e3f-1a2b".parse().unwrap(), container, medium: Some(medium) };
             let way = ["-o", "IdentityFile=\"/home/a b/key\"", "--", "nas"].map(OsString::from).to_vec();
-            for container in [Container::Here((259, 3)), Container::There { meant, way }] {
+            for container in [LockedContainer::Here((259, 3)), LockedContainer::There { meant, way }] {
                 let request = UnlockRequest { container, name: "usb".parse().unwrap(), provider: provider.clone() };
                 let words: Vec<String> =
                     request.arguments().iter().skip(1).map(|word| word.to_str().unwrap().to_owned()).collect();

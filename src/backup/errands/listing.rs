@@ -3,41 +3,33 @@
 use std::os::fd::AsFd as _;
 use std::path::Path;
 
-use crate::backup::errands::there::Far;
-use crate::backup::errands::{Prospect, sentence};
-use crate::backup::job::RemoteEnd;
+use crate::backup::errands::there::FarSnapshots;
+use crate::backup::errands::{SyncAsSeen, sentence};
+use crate::backup::failure::could_not;
+use crate::backup::snapshots::listing::snapshots_at;
 use crate::backup::snapshots::prune::{PruneError, Victim, prune_at, victims};
-use crate::backup::snapshots::shelf::snapshots_at;
 use crate::decide::retention::{self, Candidate, Fate};
 use crate::formats::sentinel;
 use crate::formats::text::obstacle_sentences;
 use crate::formats::wire::{PrunedSnapshot, SnapshotEntry};
-use crate::model::{Conclusion, End, Obstacle, PresentVolume, Pruning, Retention, SnapshotKind, Standing, VolumeSight};
+use crate::model::layout::{self, DESTINATION_SENTINEL, VOLUME_SENTINEL};
+use crate::model::{End, NotDone, Obstacle, PresentVolume, Pruning, Retention, SnapshotKind, Standing, VolumeSight};
 use crate::os::causes::chain;
 use crate::os::confine::confine_writes;
-use crate::os::directory::{Directory, DirectoryError, Reach};
+use crate::os::directory::{Directory, Reach};
 use crate::os::machine::{self, DeviceState};
 use crate::os::ssh::SshPlace;
 use crate::os::{clock, files};
 
 /// The snapshots of a sync with the rules that keep them; none where it keeps no snapshots.
-pub(crate) fn list(prospect: &Prospect, ssh: &SshPlace) -> Result<Vec<SnapshotEntry>, String> {
-    if prospect.sync.snapshots == SnapshotKind::None {
+pub(crate) fn list(seen: &SyncAsSeen, ssh: &SshPlace) -> Result<Vec<SnapshotEntry>, String> {
+    if seen.sync.snapshots == SnapshotKind::None {
         return Ok(Vec::new());
     }
-    if let Some(server) = &prospect.destination_server {
-        let far = Far::open(&prospect.sync, server, ssh);
-        let far = far.map_err(|conclusion| sentence(&conclusion, &prospect.sync.name))?;
-        return Ok(entries(prospect, &far.snapshots(), |name| far.shown(name)));
-    }
-    let Opened { directory, finished, .. } = read(prospect)?;
-    let path = |name: &str| directory.path_of("snapshots").join(name).display().to_string();
-    Ok(entries(prospect, &finished, path))
-}
-
-fn entries(prospect: &Prospect, finished: &[Candidate], path: impl Fn(&str) -> String) -> Vec<SnapshotEntry> {
+    let place = SnapshotPlace::open(seen, ssh)?;
+    let finished = place.finished();
     let now = clock::now();
-    let decisions = retention::plan(finished, prospect.sync.keep, &now.zone, now.wall);
+    let decisions = retention::plan(&finished, seen.sync.keep, &now.zone, now.wall);
     let entry = |decision: &retention::Decision| {
         let name = decision.name.to_string();
         let keep = match &decision.verdict {
@@ -46,14 +38,94 @@ fn entries(prospect: &Prospect, finished: &[Candidate], path: impl Fn(&str) -> S
         };
         let standing = finished.iter().find(|snapshot| snapshot.name == decision.name).map(|found| found.standing);
         SnapshotEntry {
-            sync: prospect.sync.name.to_string(),
-            path: path(&name),
+            sync: seen.sync.name.to_string(),
+            path: place.shown(&name),
             name,
             keep,
             standing: Some(standing.unwrap_or(Standing::Good).into()),
         }
     };
-    decisions.iter().map(entry).collect()
+    Ok(decisions.iter().map(entry).collect())
+}
+
+/// Deletes the snapshots that no rule wants, or only tells which they are. Also returns what could not be done.
+pub(crate) fn prune(seen: &SyncAsSeen, mode: Pruning, ssh: &SshPlace) -> (Vec<PrunedSnapshot>, Vec<String>) {
+    if seen.sync.snapshots == SnapshotKind::None || seen.sync.keep == Retention::All {
+        return (Vec::new(), Vec::new());
+    }
+    pruned(seen, mode, ssh).unwrap_or_else(|message| (Vec::new(), vec![message]))
+}
+
+fn pruned(seen: &SyncAsSeen, mode: Pruning, ssh: &SshPlace) -> Result<(Vec<PrunedSnapshot>, Vec<String>), String> {
+    let mut place = SnapshotPlace::open(seen, ssh)?;
+    let victims = victims(&place.finished(), seen.sync.keep, &clock::now());
+    let warnings = match mode {
+        Pruning::Pretended => Vec::new(),
+        Pruning::Real => {
+            forbidden(seen)?;
+            place.delete(seen, &victims)?
+        }
+    };
+    // A name that a warning tells of is still there.
+    let gone = |name: &str| mode == Pruning::Real && !warnings.iter().any(|warning| warning.contains(name));
+    let entry = |victim: Victim| {
+        let name = victim.name.to_string();
+        PrunedSnapshot {
+            sync: seen.sync.name.to_string(),
+            path: place.shown(&name),
+            removed: gone(&name),
+            reason: victim.reason,
+            name,
+        }
+    };
+    Ok((victims.into_iter().map(entry).collect(), warnings.clone()))
+}
+
+/// A destination with snapshots, opened as the last look found it. To read it, it need not be proven.
+enum SnapshotPlace<'a> {
+    /// A directory of this machine.
+    Here(Opened<'a>),
+    /// A directory of a server, which is asked.
+    There(Box<FarSnapshots>),
+}
+
+impl<'a> SnapshotPlace<'a> {
+    fn open(seen: &'a SyncAsSeen, ssh: &SshPlace) -> Result<Self, String> {
+        match &seen.destination_server {
+            None => read(seen).map(Self::Here),
+            Some(server) => {
+                let far = FarSnapshots::open(&seen.sync, server, ssh);
+                far.map(|far| Self::There(Box::new(far))).map_err(|why| sentence(&why, &seen.sync.name))
+            }
+        }
+    }
+
+    /// The complete snapshots, oldest first, with what the log says of them.
+    fn finished(&self) -> Vec<Candidate> {
+        match self {
+            Self::Here(opened) => opened.finished.clone(),
+            Self::There(far) => far.snapshots(),
+        }
+    }
+
+    /// Where a snapshot of this name lies, for people.
+    fn shown(&self, name: &str) -> String {
+        match self {
+            Self::Here(opened) => opened.directory.path_of(&layout::in_snapshots(name)).display().to_string(),
+            Self::There(far) => far.shown(name),
+        }
+    }
+
+    /// Deletes the victims under the lock of the destination, which proves itself. Returns what could not be deleted.
+    fn delete(&mut self, seen: &SyncAsSeen, victims: &[Victim]) -> Result<Vec<String>, String> {
+        match self {
+            Self::Here(opened) => delete_here(opened, victims),
+            Self::There(far) => {
+                let names: Vec<_> = victims.iter().map(|victim| victim.name).collect();
+                far.delete(&names).map_err(|why: NotDone| sentence(&why, &seen.sync.name))
+            }
+        }
+    }
 }
 
 /// A destination with its snapshots.
@@ -65,14 +137,14 @@ struct Opened<'a> {
 }
 
 /// Opens the destination as the last look found it. To read it, it need not be proven.
-fn read(prospect: &Prospect) -> Result<Opened<'_>, String> {
-    let VolumeSight::Present(present) = &prospect.destination else {
-        return Err(obstacle_sentences(&prospect.obstacles, &prospect.sync.name));
+fn read(seen: &SyncAsSeen) -> Result<Opened<'_>, String> {
+    let VolumeSight::Present(present) = &seen.destination else {
+        return Err(obstacle_sentences(&seen.obstacles, &seen.sync.name));
     };
-    let root = Directory::open_root(&present.root).map_err(|error| told(&error))?;
-    let below: &Path = prospect.sync.destination.subdir.as_path();
-    let directory = root.open_below(below, Reach::SameMount).map_err(|error| told(&error))?;
-    let finished = snapshots_at(&directory).map_err(|error| told(&error))?;
+    let root = Directory::open_root(&present.root).map_err(|error| could_not(&error))?;
+    let below: &Path = seen.sync.destination.subdir.as_path();
+    let directory = root.open_below(below, Reach::SameMount).map_err(|error| could_not(&error))?;
+    let finished = snapshots_at(&directory).map_err(|error| could_not(&error))?;
     Ok(Opened { present, root, directory, finished })
 }
 
@@ -90,106 +162,36 @@ fn prove(opened: &Opened<'_>) -> Result<(), String> {
         let read = files::read_small(place, name, sentinel::LIMIT);
         read.ok().and_then(|bytes| sentinel::id(&bytes).ok()).ok_or_else(another)
     };
-    let same_mount = root.identity().map_err(|error| told(&error))?.mount == present.mount;
+    let same_mount = root.identity().map_err(|error| could_not(&error))?.mount == present.mount;
     let same_medium = present.disk_seq.is_none() || medium.is_none() || medium == present.disk_seq;
-    if !same_mount || !same_medium || id(root, ".nbkp-vol")? != present.id {
+    if !same_mount || !same_medium || id(root, VOLUME_SENTINEL)? != present.id {
         return Err(another());
     }
-    id(directory, ".nbkp-dst").map(drop)
+    id(directory, DESTINATION_SENTINEL).map(drop)
 }
 
-/// Deletes the snapshots that no rule wants, or only tells which they are. Also returns what could not be done.
-pub(crate) fn prune(prospect: &Prospect, pruning: Pruning, ssh: &SshPlace) -> (Vec<PrunedSnapshot>, Vec<String>) {
-    if prospect.sync.snapshots == SnapshotKind::None || prospect.sync.keep == Retention::All {
-        return (Vec::new(), Vec::new());
-    }
-    if let Some(server) = &prospect.destination_server {
-        return match prune_there(prospect, pruning, server, ssh) {
-            Ok(done) => done,
-            Err(message) => (Vec::new(), vec![message]),
-        };
-    }
-    let opened = match read(prospect) {
-        Ok(read) => read,
-        Err(message) => return (Vec::new(), vec![message]),
-    };
-    let now = clock::now();
-    let entry = |name: String, reason: String, removed| PrunedSnapshot {
-        sync: prospect.sync.name.to_string(),
-        path: opened.directory.path_of("snapshots").join(&name).display().to_string(),
-        name,
-        reason,
-        removed,
-    };
-    let victims = victims(&opened.finished, prospect.sync.keep, &now);
-    if pruning == Pruning::Pretended {
-        return (victims.into_iter().map(|v| entry(v.name.to_string(), v.reason, false)).collect(), Vec::new());
-    }
-    match delete(prospect, &opened, &victims) {
-        Ok(warnings) => {
-            let left = snapshots_at(&opened.directory).unwrap_or_default();
-            let gone = |name| !left.iter().any(|snapshot| snapshot.name == name);
-            let pruned = victims.into_iter().map(|v| entry(v.name.to_string(), v.reason, gone(v.name)));
-            (pruned.collect(), warnings)
-        }
-        Err(message) => (Vec::new(), vec![message]),
-    }
-}
-
-/// The same at a server.
-fn prune_there(
-    prospect: &Prospect,
-    pruning: Pruning,
-    server: &RemoteEnd,
-    ssh: &SshPlace,
-) -> Result<(Vec<PrunedSnapshot>, Vec<String>), String> {
-    let told = |conclusion: Conclusion| sentence(&conclusion, &prospect.sync.name);
-    let mut far = Far::open(&prospect.sync, server, ssh).map_err(told)?;
-    let victims = victims(&far.snapshots(), prospect.sync.keep, &clock::now());
-    let mut warnings = Vec::new();
-    if pruning == Pruning::Real {
-        forbidden(prospect)?;
-        let names: Vec<_> = victims.iter().map(|victim| victim.name).collect();
-        warnings = far.delete(&names).map_err(told)?;
-    }
-    // A name that a warning tells of is still there.
-    let gone = |name: &str| pruning == Pruning::Real && !warnings.iter().any(|warning| warning.contains(name));
-    let entry = |victim: Victim| {
-        let name = victim.name.to_string();
-        PrunedSnapshot {
-            sync: prospect.sync.name.to_string(),
-            path: far.shown(&name),
-            removed: gone(&name),
-            reason: victim.reason,
-            name,
-        }
-    };
-    Ok((victims.into_iter().map(entry).collect(), warnings.clone()))
-}
-
-/// Deletes the victims at a destination that proves itself. The thread that does it is confined to it for good.
-fn delete(prospect: &Prospect, opened: &Opened<'_>, victims: &[Victim]) -> Result<Vec<String>, String> {
-    forbidden(prospect)?;
+/// Deletes the victims at a destination on this machine that proves itself. The thread that does it is confined to it for good.
+fn delete_here(opened: &Opened<'_>, victims: &[Victim]) -> Result<Vec<String>, String> {
     prove(opened)?;
     confine_writes(opened.directory.as_fd()).map_err(|error| format!("could not {}", chain(&error)))?;
-    prune_at(&opened.directory, victims, &prospect.sync.name).map_err(|error| match error {
+    prune_at(&opened.directory, victims).map_err(|error| match error {
         PruneError::Taken(path) => {
             format!(
                 "another process works at the destination: {} is taken; try again when it has ended",
                 path.display()
             )
         }
-        PruneError::Directory(error) => told(&error),
+        PruneError::Directory(error) => could_not(&error),
     })
 }
 
 /// What forbids that anything is deleted at the destination.
-fn forbidden(prospect: &Prospect) -> Result<(), String> {
+fn forbidden(seen: &SyncAsSeen) -> Result<(), String> {
     let forbids = |obstacle: &&Obstacle| match obstacle {
         Obstacle::Sentinel { end, .. } | Obstacle::SentinelMismatch { end, .. } => *end == End::Destination,
         Obstacle::VolumeHeld { volume }
         | Obstacle::DeviceUnknown { volume, .. }
-        | Obstacle::ReadOnly { volume, .. } => *volume == prospect.sync.destination.volume,
+        | Obstacle::ReadOnly { volume, .. } => *volume == seen.sync.destination.volume,
         Obstacle::DuplicateUuid { .. } | Obstacle::NotEncrypted { .. } => true,
         Obstacle::Disabled
         | Obstacle::VolumeAbsent { .. }
@@ -210,12 +212,8 @@ fn forbidden(prospect: &Prospect) -> Result<(), String> {
         | Obstacle::LockTaken { .. }
         | Obstacle::ToolMissing { .. } => false,
     };
-    let forbidding: Vec<Obstacle> = prospect.obstacles.iter().filter(forbids).cloned().collect();
-    if forbidding.is_empty() { Ok(()) } else { Err(obstacle_sentences(&forbidding, &prospect.sync.name)) }
-}
-
-fn told(error: &DirectoryError) -> String {
-    format!("could not {}", chain(error))
+    let forbidding: Vec<Obstacle> = seen.obstacles.iter().filter(forbids).cloned().collect();
+    if forbidding.is_empty() { Ok(()) } else { Err(obstacle_sentences(&forbidding, &seen.sync.name)) }
 }
 
 #[cfg(test)]
@@ -269,7 +267,7 @@ mod tests {
     fn pruned(present: &PresentVolume) -> (usize, Vec<String>) {
         let destination = VolumeSight::Present(present.clone());
         let source = destination.clone();
-        let prospect = Prospect {
+        let prospect = SyncAsSeen {
             sync: sync(),
             source,
             destination,

@@ -2,18 +2,18 @@
 //! thread where it writes.
 
 pub mod listing;
+pub mod made;
 pub mod prepare;
 pub mod preview;
 pub mod there;
-pub(crate) mod view;
 
 use crate::backup::job::{Job, RemoteEnd};
 use crate::formats::text::obstacle_sentences;
-use crate::model::{Conclusion, Obstacle, Sync, SyncName, VolumeSight};
+use crate::model::{NotDone, Obstacle, Sync, SyncName, VolumeSight};
 
 /// How a sync stands, for an errand.
 #[derive(Debug, Clone)]
-pub struct Prospect {
+pub struct SyncAsSeen {
     /// The sync.
     pub sync: Sync,
     /// How its source volume stands.
@@ -31,12 +31,9 @@ pub struct Prospect {
 }
 
 /// Why something was not done, for a person.
-pub(crate) fn sentence(conclusion: &Conclusion, sync: &SyncName) -> String {
-    match conclusion {
-        Conclusion::Ok => "done".into(),
-        Conclusion::Skipped(obstacles) => obstacle_sentences(obstacles, sync),
-        Conclusion::Interrupted(why) => why.to_string(),
-        Conclusion::Failed(failure) => failure.to_string(),
-        Conclusion::Held(reason) => reason.to_string(),
+pub(crate) fn sentence(why: &NotDone, sync: &SyncName) -> String {
+    match why {
+        NotDone::Skipped(obstacles) => obstacle_sentences(obstacles, sync),
+        NotDone::Interrupted(_) | NotDone::Failed(_) | NotDone::Held(_) => why.to_string(),
     }
 }

@@ -4,11 +4,14 @@ use std::ffi::OsStr;
 use std::io;
 use std::path::Path;
 
-use crate::backup::errands::{Prospect, sentence, there as errands};
+use crate::backup::errands::made::Made;
+use crate::backup::errands::{SyncAsSeen, sentence, there as errands};
+use crate::backup::failure::could_not;
 use crate::backup::job::RemoteEnd;
 use crate::formats::sentinel;
 use crate::formats::wire::PreparedSync;
-use crate::model::{Absence, End, Obstacle, Place, SentinelId, SnapshotKind, VolumeSight};
+use crate::model::layout::{self, LATEST, SNAPSHOTS, STAGING};
+use crate::model::{Absence, End, Obstacle, Place, SentinelId, SnapshotKind, Sync, VolumeSight};
 use crate::os::btrfs::{self, Role};
 use crate::os::causes::chain;
 use crate::os::directory::{ChangeMade, Directory, DirectoryError, Kind, Reach};
@@ -16,51 +19,39 @@ use crate::os::files::{self, ReadError, Readers};
 use crate::os::ssh::SshPlace;
 
 /// What is made at both ends of a sync; what is there already is left as it is.
-pub(crate) fn prepare(prospect: &Prospect, ssh: &SshPlace) -> PreparedSync {
-    let sync = &prospect.sync;
+pub(crate) fn prepare(seen: &SyncAsSeen, ssh: &SshPlace) -> PreparedSync {
+    let sync = &seen.sync;
     let mut report = PreparedSync { sync: sync.name.to_string(), ..PreparedSync::default() };
     for (end, place, sight, server) in [
-        (End::Source, &sync.source, &prospect.source, &prospect.source_server),
-        (End::Destination, &sync.destination, &prospect.destination, &prospect.destination_server),
+        (End::Source, &sync.source, &seen.source, &seen.source_server),
+        (End::Destination, &sync.destination, &seen.destination, &seen.destination_server),
     ] {
-        let done = match server {
-            Some(server) => prepare_there(prospect, (server, end), ssh, &mut report),
-            None => prepare_end(prospect, end, place, sight, &mut report),
+        let made = match server {
+            Some(server) => prepare_there(sync, (server, end), ssh),
+            None => prepare_here(seen, (end, place), sight),
         };
-        if let Err(problem) = done {
-            report.problems.push(problem);
-        }
+        made.report(&sync.name, &mut report);
     }
     report
 }
 
-/// The same at a server. It is asked whatever the last look saw: a person waits for it.
-fn prepare_there(
-    prospect: &Prospect,
-    end: (&RemoteEnd, End),
-    ssh: &SshPlace,
-    report: &mut PreparedSync,
-) -> Result<(), String> {
-    let name = &prospect.sync.name;
-    let made = errands::prepare(&prospect.sync, end, (&new_id(), &new_id()), ssh)
-        .map_err(|conclusion| sentence(&conclusion, name))?;
-    report.made.extend(made.made);
-    report.already.extend(made.already);
-    if let Some(count) = made.holds {
-        let place = &prospect.sync.destination;
-        report.already.push(format!(
-            "{place} holds {count} entries; the first run makes it equal to the source, so look with `nbkpctl diff {name}` first"
-        ));
-    }
-    made.problem.map_or(Ok(()), Err)
+/// What is made at a server. It is asked whatever the last look saw: a person waits for it.
+fn prepare_there(sync: &Sync, end: (&RemoteEnd, End), ssh: &SshPlace) -> Made {
+    let made = errands::prepare(sync, end, (&new_id(), &new_id()), ssh);
+    made.unwrap_or_else(|why| Made { problem: Some(sentence(&why, &sync.name)), ..Made::default() })
+}
+
+fn prepare_here(seen: &SyncAsSeen, end: (End, &Place), sight: &VolumeSight) -> Made {
+    let mut made = Made::default();
+    made.problem = prepare_end(seen, end, sight, &mut made).err();
+    made
 }
 
 fn prepare_end(
-    prospect: &Prospect,
-    end: End,
-    place: &Place,
+    seen: &SyncAsSeen,
+    (end, place): (End, &Place),
     sight: &VolumeSight,
-    report: &mut PreparedSync,
+    report: &mut Made,
 ) -> Result<(), String> {
     let root = match sight {
         VolumeSight::Present(present) => &present.root,
@@ -83,17 +74,18 @@ fn prepare_end(
             ));
         }
     };
-    let root = Directory::open_root(root).map_err(|error| told(&error))?;
-    make_sentinel(&root, ".nbkp-vol", report)?;
+    let root = Directory::open_root(root).map_err(|error| not_made(&error))?;
+    make_sentinel(&root, layout::VOLUME_SENTINEL, report)?;
     let directory = descend(&root, place.subdir.as_path(), end, report)?;
     match end {
-        End::Source => make_sentinel(&directory, ".nbkp-src", report),
+        End::Source => make_sentinel(&directory, layout::SOURCE_SENTINEL, report),
         End::Destination => {
-            let known = directory.kind_of(".nbkp-dst").map_err(|error| told(&error))? != Kind::Nothing;
-            warn_of_content(&directory, known, prospect, report)?;
-            prepare_layout(&directory, prospect.sync.snapshots, report)?;
+            let known =
+                directory.kind_of(layout::DESTINATION_SENTINEL).map_err(|error| not_made(&error))? != Kind::Nothing;
+            warn_of_content(&directory, known, seen, report)?;
+            prepare_layout(&directory, seen.sync.snapshots, report)?;
             // The sentinel comes last: it says that all else is there.
-            make_sentinel(&directory, ".nbkp-dst", report)
+            make_sentinel(&directory, layout::DESTINATION_SENTINEL, report)
         }
     }
 }
@@ -120,76 +112,67 @@ fn away(place: &Place, absence: &Absence) -> String {
 }
 
 /// Opens a directory below the root, and makes what of its path is missing.
-fn descend(root: &Directory, subdir: &Path, end: End, report: &mut PreparedSync) -> Result<Directory, String> {
+fn descend(root: &Directory, subdir: &Path, end: End, report: &mut Made) -> Result<Directory, String> {
     let reach = match end {
         End::Source => Reach::AnyMount,
         End::Destination => Reach::SameMount,
     };
-    let mut directory = root.open_below(Path::new(""), reach).map_err(|error| told(&error))?;
+    let mut directory = root.open_below(Path::new(""), reach).map_err(|error| not_made(&error))?;
     for name in subdir {
-        if directory.create_directory(name, 0o755).map_err(|error| told(&error))? == ChangeMade::Changed {
+        if directory.create_directory(name, 0o755).map_err(|error| not_made(&error))? == ChangeMade::Changed {
             report.made.push(format!("the directory {}", directory.path_of(name).display()));
         }
-        directory = directory.open_below(Path::new(name), reach).map_err(|error| told(&error))?;
+        directory = directory.open_below(Path::new(name), reach).map_err(|error| not_made(&error))?;
     }
     Ok(directory)
 }
 
 /// A destination that holds files already would be made equal to the source.
-fn warn_of_content(
-    directory: &Directory,
-    known: bool,
-    prospect: &Prospect,
-    report: &mut PreparedSync,
-) -> Result<(), String> {
-    if known || prospect.sync.snapshots != SnapshotKind::None {
+fn warn_of_content(directory: &Directory, known: bool, seen: &SyncAsSeen, report: &mut Made) -> Result<(), String> {
+    if known || seen.sync.snapshots != SnapshotKind::None {
         return Ok(());
     }
-    let entries = directory.entries(1000).map_err(|error| told(&error))?;
-    let count = entries.iter().filter(|entry| !entry.name.to_string_lossy().starts_with(".nbkp")).count();
+    let entries = directory.entries(1000).map_err(|error| not_made(&error))?;
+    let count = entries.iter().filter(|entry| !entry.name.to_string_lossy().starts_with(layout::OWN)).count();
     if count > 0 {
-        report.already.push(format!(
-            "{} holds {count} entries; the first run makes it equal to the source, so look with `nbkpctl diff {}` first",
-            directory.path().display(),
-            prospect.sync.name
-        ));
+        report.holds = Some((directory.path().display().to_string(), count.to_string()));
     }
     Ok(())
 }
 
-fn prepare_layout(directory: &Directory, kind: SnapshotKind, report: &mut PreparedSync) -> Result<(), String> {
+fn prepare_layout(directory: &Directory, kind: SnapshotKind, report: &mut Made) -> Result<(), String> {
     if kind == SnapshotKind::None {
         return Ok(());
     }
     if kind == SnapshotKind::Btrfs {
         make_staging(directory, report)?;
     }
-    let told = |error: DirectoryError| told(&error);
-    match directory.kind_of("snapshots").map_err(told)? {
-        Kind::Directory => report.already.push(directory.path_of("snapshots").display().to_string()),
+    let told = |error: DirectoryError| not_made(&error);
+    match directory.kind_of(SNAPSHOTS).map_err(told)? {
+        Kind::Directory => report.already.push(directory.path_of(SNAPSHOTS).display().to_string()),
         Kind::Nothing => {
-            directory.create_directory("snapshots", 0o755).map_err(told)?;
-            report.made.push(format!("the directory {}", directory.path_of("snapshots").display()));
+            directory.create_directory(SNAPSHOTS, 0o755).map_err(told)?;
+            report.made.push(format!("the directory {}", directory.path_of(SNAPSHOTS).display()));
         }
         Kind::File | Kind::Link | Kind::Special => {
             return Err(format!(
                 "{} is not a directory; look at it, and remove it if it is not yours",
-                directory.path_of("snapshots").display()
+                directory.path_of(SNAPSHOTS).display()
             ));
         }
     }
-    if directory.kind_of("latest").map_err(told)? == Kind::Nothing {
-        directory.replace_link("latest", Path::new("/dev/null"), ".latest-new").map_err(told)?;
-        report.made.push(format!("the link {}", directory.path_of("latest").display()));
+    if directory.kind_of(LATEST).map_err(told)? == Kind::Nothing {
+        directory.replace_link(LATEST, Path::new(layout::NOWHERE), layout::NEW_LATEST).map_err(told)?;
+        report.made.push(format!("the link {}", directory.path_of(LATEST).display()));
     }
     Ok(())
 }
 
-fn make_staging(directory: &Directory, report: &mut PreparedSync) -> Result<(), String> {
-    let path = directory.path_of("staging").display().to_string();
-    match directory.kind_of("staging").map_err(|error| told(&error))? {
+fn make_staging(directory: &Directory, report: &mut Made) -> Result<(), String> {
+    let path = directory.path_of(STAGING).display().to_string();
+    match directory.kind_of(STAGING).map_err(|error| not_made(&error))? {
         Kind::Nothing => {
-            btrfs::create(directory, OsStr::new("staging")).map_err(|error| {
+            btrfs::create(directory, OsStr::new(STAGING)).map_err(|error| {
                 format!(
                     "could not {}; `snapshots = \"btrfs\"` needs a btrfs filesystem, `\"hard-link\"` does not",
                     chain(&error)
@@ -199,8 +182,9 @@ fn make_staging(directory: &Directory, report: &mut PreparedSync) -> Result<(), 
             Ok(())
         }
         Kind::Directory => {
-            let staging = directory.open_below(Path::new("staging"), Reach::SameMount).map_err(|error| told(&error))?;
-            if btrfs::role(&staging).map_err(|error| told(&error))? == Role::Subvolume {
+            let staging =
+                directory.open_below(Path::new(STAGING), Reach::SameMount).map_err(|error| not_made(&error))?;
+            if btrfs::role(&staging).map_err(|error| not_made(&error))? == Role::Subvolume {
                 report.already.push(path);
                 Ok(())
             } else {
@@ -214,7 +198,7 @@ fn make_staging(directory: &Directory, report: &mut PreparedSync) -> Result<(), 
 }
 
 /// Makes a sentinel with an id, unless there is one; an empty one, as the Python tool makes it, stays empty.
-fn make_sentinel(directory: &Directory, name: &str, report: &mut PreparedSync) -> Result<(), String> {
+fn make_sentinel(directory: &Directory, name: &str, report: &mut Made) -> Result<(), String> {
     let path = directory.path_of(name).display().to_string();
     match files::read_small(directory, name, sentinel::LIMIT) {
         Ok(bytes) => match sentinel::id(&bytes) {
@@ -223,7 +207,7 @@ fn make_sentinel(directory: &Directory, name: &str, report: &mut PreparedSync) -
         },
         Err(ReadError::Missing) => {
             files::write_durably(directory, name, sentinel::content(&new_id()).as_bytes(), Readers::All)
-                .map_err(|error| told(&error))?;
+                .map_err(|error| not_made(&error))?;
             report.made.push(format!("the sentinel {path}"));
         }
         Err(error) => {
@@ -247,8 +231,9 @@ fn new_id() -> SentinelId {
     SentinelId(text)
 }
 
-fn told(error: &DirectoryError) -> String {
-    format!("could not {}{}", chain(error), advice(&error.cause().into()))
+/// What could not be made, and what to do about it.
+fn not_made(error: &DirectoryError) -> String {
+    format!("{}{}", could_not(error), advice(&error.cause().into()))
 }
 
 /// A drive that was just formatted belongs to root.

@@ -1,31 +1,22 @@
 //! What a run would do, found out by rsync itself without doing it.
 
 use std::ffi::OsString;
-use std::os::fd::AsFd;
-use std::path::Path;
 
 use crate::backup::copy::call::{self, Copying};
 use crate::backup::copy::{self, Good, Pass, plan};
-use crate::backup::errands::view::View;
-use crate::backup::failure::{failure, of_directory};
-use crate::backup::job::{Job, JobEnd};
-use crate::backup::layout::STAGING;
-use crate::backup::place::here as ends;
-use crate::backup::place::here::Ends;
-use crate::backup::place::marker::Earlier;
-use crate::backup::place::way::Target;
-use crate::backup::run::rsync_here;
+use crate::backup::failure::{could_not, failure};
+use crate::backup::job::Job;
+use crate::backup::place::approach::{Approach, Origin, Seen};
+use crate::backup::place::source::CopySource;
+use crate::backup::place::way::{Spot, Target};
 use crate::backup::session::stop::{self, Stops};
-use crate::backup::snapshots::shelf::Shelf;
 use crate::decide::guard::{self, Deletions};
+use crate::decide::tidying::Kept;
 use crate::formats::rsync::arguments::{CopyMode, Manner, Unfinished, slash};
 use crate::formats::rsync::output::{Item, OutputLine};
-use crate::model::{Conclusion, FailureKind, Figures, HoldReason, SnapshotKind, Step};
-use crate::os::causes::chain;
-use crate::os::directory::{Directory, Reach};
-use crate::os::files::Granularity;
+use crate::model::{FailureKind, Figures, HoldReason, NotDone, SnapshotKind, Step};
+use crate::os::clock;
 use crate::os::ssh::SshPlace;
-use crate::os::{clock, confine};
 
 /// So many changes are listed; more are only counted.
 const LISTED: usize = 100_000;
@@ -58,56 +49,62 @@ pub enum Change {
 
 /// Finds out what a run of this job would do. It may take as long as rsync takes to look at both trees. A job that
 /// cannot run ends as a run of it would.
-pub fn preview(job: &Job, place: &SshPlace) -> Result<Preview, Conclusion> {
+pub fn preview(job: &Job, place: &SshPlace) -> Result<Preview, NotDone> {
     // On a thread of its own, since it confines itself, and for good.
     let looked = std::thread::scope(|scope| scope.spawn(|| look(job, place)).join());
     looked.unwrap_or_else(|_| Err(failure(Step::Copy, FailureKind::Other, "the look ended without a result")))
 }
 
-fn look(job: &Job, place: &SshPlace) -> Result<Preview, Conclusion> {
+fn look(job: &Job, place: &SshPlace) -> Result<Preview, NotDone> {
     // A look is not called off: whoever asked for it may leave.
     let (_teller, mut stops) = stop::pair()
         .map_err(|cause| failure(Step::Copy, FailureKind::Resource, format!("could not start: {cause}")))?;
-    match &job.destination {
-        JobEnd::Here(end) => {
-            let ends = ends::prove(job, end, place, &mut stops)?;
-            let rsync = rsync_here()?;
-            confined(confine::confine_writes(ends.destination.directory.as_fd()))?;
-            let (against, into) = compared(job, &ends)?;
-            let copying = Copying {
-                rsync: &rsync,
-                sync: &job.sync,
-                approved: job.approved,
-                way: ends.way(Target { directory: &against, into, lock: None }),
-                nested: ends.nested.as_deref(),
-            };
-            let shown = (ends.shown_source(), slash(&against.path().join(into)));
-            told(job, &copying, &shown, &mut stops)
+    let approach = Approach::prove(job, place, &mut stops)?;
+    let confined = approach.confine();
+    confined.map_err(|error| failure(Step::Prove, FailureKind::Other, could_not(&error)))?;
+    let (origin, seen) = approach.look(&mut stops)?;
+    let target = seen.compared(against(job.sync.snapshots, &seen)?)?;
+    told(&Copying::new(&origin, &target), &shown(&origin, &target), job, &mut stops)
+}
+
+/// What the source is compared with: what lies there, or the newest snapshot of it, or something that is not there.
+fn against(kind: SnapshotKind, seen: &Seen) -> Result<Spot, NotDone> {
+    Ok(match kind {
+        SnapshotKind::None => Spot::Whole,
+        SnapshotKind::Btrfs => Spot::Staging,
+        SnapshotKind::HardLink => {
+            let complete = seen.leftovers()?.entries.unwrap_or_default().complete;
+            let kept = Kept { complete, bases: Vec::new() };
+            kept.newest(clock::now().wall).map_or(Spot::FirstCopy, Spot::Finished)
         }
-        JobEnd::There(end) => {
-            let view = View::open(job, end, place, &mut stops)?;
-            confined(confine::confine_to_nothing())?;
-            told(job, &view.copying(job), &view.shown(), &mut stops)
+    })
+}
+
+/// What is read and written, as a person would write it: at the server itself, if both are there.
+fn shown(origin: &Origin<'_>, target: &Target<'_>) -> (OsString, OsString) {
+    match (&origin.source, target) {
+        (source, Target::Here(here)) => (source.shown(), slash(&here.directory.path().join(here.into))),
+        (CopySource::Here(source), Target::There(far)) => {
+            (slash(source.data.path()), far.server.shown(&far.at.join(&far.place).join(far.into)))
+        }
+        (CopySource::There(source), Target::There(far)) => {
+            (slash(&source.at), slash(&far.at.join(&far.place).join(far.into)))
         }
     }
 }
 
-fn confined(done: Result<confine::Confinement, confine::ConfineError>) -> Result<(), Conclusion> {
-    done.map(drop).map_err(|error| failure(Step::Prove, FailureKind::Other, format!("could not {}", chain(&error))))
-}
-
 /// Has rsync tell what it would do; `shown` is what is read and written, as a person writes it.
 fn told(
-    job: &Job,
     copying: &Copying<'_>,
     (source, destination): &(OsString, OsString),
+    job: &Job,
     stops: &mut Stops,
-) -> Result<Preview, Conclusion> {
+) -> Result<Preview, NotDone> {
     let manner = match job.sync.snapshots {
         SnapshotKind::None | SnapshotKind::HardLink => Manner::Replace(Unfinished::None),
         SnapshotKind::Btrfs => Manner::InPlace,
     };
-    let plan = plan::plan(manner, Granularity::Fine, Earlier::Nothing);
+    let plan = plan::look(manner);
     let (mut changes, mut unlisted) = (Vec::new(), 0_u64);
     let mut hear = |said: &OutputLine| {
         let change = match said {
@@ -139,20 +136,4 @@ fn hold(job: &Job, pass: &Pass) -> Option<HoldReason> {
     let before = copy::before(pass, deletions);
     let seen = Deletions { deletions, before, files_left: pass.tally.regular_files };
     guard::hold(job.sync.guard, seen, job.approved)
-}
-
-/// What the source is compared with: what lies there, or the newest snapshot of it, or something that is not there.
-fn compared(job: &Job, ends: &Ends) -> Result<(Directory, &'static str), Conclusion> {
-    let destination = &ends.destination.directory;
-    let opened = match job.sync.snapshots {
-        SnapshotKind::None => destination.open_below(Path::new(""), Reach::SameMount).map(|all| (all, "./")),
-        SnapshotKind::Btrfs => destination.open_below(Path::new(STAGING), Reach::SameMount).map(|all| (all, "./")),
-        SnapshotKind::HardLink => Shelf::open_at(destination).and_then(|shelf| {
-            match shelf.as_ref().and_then(|shelf| Some((shelf, shelf.newest(clock::now().wall)?))) {
-                Some((shelf, newest)) => shelf.open(newest).map(|newest| (newest, "./")),
-                None => destination.open_below(Path::new(""), Reach::SameMount).map(|all| (all, "./.first-copy/")),
-            }
-        }),
-    };
-    opened.map_err(|error| of_directory(Step::Copy, &error))
 }

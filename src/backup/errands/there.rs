@@ -1,92 +1,81 @@
 //! What people ask for beside runs, done at a server.
 
-use std::ffi::OsString;
+use std::rc::Rc;
 
+use crate::backup::errands::made::Made;
 use crate::backup::job::RemoteEnd;
-use crate::backup::place::there::{FarDestination, Intent, root, word};
+use crate::backup::place::look::{FarDestination, root};
 use crate::backup::session::stop::{self, Stops};
-use crate::backup::session::{SHORT, Server, Stoppable, failure as trouble};
-use crate::backup::snapshots::recover::{self, Deed, candidates};
+use crate::backup::session::{SHORT, Session, Stoppable, failure as trouble};
+use crate::backup::snapshots::listing::candidates;
+use crate::backup::snapshots::sent;
 use crate::decide::retention::Candidate;
+use crate::formats::log;
 use crate::formats::sentinel;
 use crate::formats::ssh::answers;
-use crate::formats::ssh::script::{self, Marks};
-use crate::model::{Conclusion, End, SentinelId, SnapshotName, Step, Sync};
+use crate::formats::ssh::calls::{Intent, PrepareCall};
+use crate::formats::ssh::script::Marks;
+use crate::model::layout;
+use crate::model::{End, NotDone, SentinelId, SnapshotKind, SnapshotName, Step, Sync, TidyDeed};
 use crate::os::ssh::SshPlace;
 
 /// A destination with snapshots at a server, connected and looked at.
 #[derive(Debug)]
-pub struct Far {
-    server: Server,
+pub struct FarSnapshots {
     destination: FarDestination,
     stops: Stops,
 }
 
-impl Far {
+impl FarSnapshots {
     /// Connects and looks. Its sentinels must be the ones that are expected.
-    pub fn open(sync: &Sync, end: &RemoteEnd, place: &SshPlace) -> Result<Self, Conclusion> {
+    pub fn open(sync: &Sync, end: &RemoteEnd, place: &SshPlace) -> Result<Self, NotDone> {
         let (server, mut stops) = connect(sync, (end, End::Destination), place)?;
         let wanted = (end, &sync.destination, sync.snapshots);
-        let destination = FarDestination::prove(&server, wanted, (Intent::List, ""), &mut stops)?;
-        Ok(Self { server, destination, stops })
+        let destination = FarDestination::prove(Rc::new(server), wanted, Intent::List, &mut stops)?;
+        Ok(Self { destination, stops })
     }
 
     /// Where a snapshot of this name lies, for people.
     #[must_use]
     pub fn shown(&self, name: &str) -> String {
-        format!("{}:{}", self.server.host(), self.destination.at.join("snapshots").join(name).display())
+        format!("{}:{}", self.destination.server.host(), self.destination.at.join(layout::in_snapshots(name)).display())
     }
 
     /// The complete snapshots, oldest first, with what the log says of them.
     #[must_use]
     pub fn snapshots(&self) -> Vec<Candidate> {
         let look = &self.destination.look;
-        look.shelf.as_ref().map(|shelf| candidates(&shelf.complete, &look.log)).unwrap_or_default()
+        look.entries.as_ref().map(|entries| candidates(&entries.complete, &log::records(&look.log))).unwrap_or_default()
     }
 
     /// Deletes these snapshots under the lock of the destination, which proves itself again. Returns what could not be
     /// deleted, as sentences.
-    pub fn delete(&mut self, names: &[SnapshotName]) -> Result<Vec<String>, Conclusion> {
-        let deeds: Vec<Deed> = names.iter().map(|name| Deed::Discard(name.to_string())).collect();
-        let words = &self.destination.words;
-        recover::tidy(&self.server, words, "".as_ref(), (Step::Prune, &deeds), &mut self.stops)
+    pub fn delete(&mut self, names: &[SnapshotName]) -> Result<Vec<String>, NotDone> {
+        let deeds: Vec<TidyDeed> = names.iter().map(|name| TidyDeed::Discard(name.to_string())).collect();
+        if deeds.is_empty() {
+            return Ok(Vec::new());
+        }
+        let Self { destination, stops } = self;
+        let done = sent::carry_out(&destination.server, (&destination.end, None), (Step::Prune, &deeds), stops)?;
+        Ok(done.warnings)
     }
-}
-
-/// What was made at one end.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Made {
-    /// What is new.
-    pub made: Vec<String>,
-    /// What was there already.
-    pub already: Vec<String>,
-    /// How many entries lie where the first run makes all equal to the source.
-    pub holds: Option<String>,
-    /// What could not be made.
-    pub problem: Option<String>,
 }
 
 /// Makes what one end needs: sentinels with these ids, directories, the staging subvolume.
 pub fn prepare(
     sync: &Sync,
     (end, which): (&RemoteEnd, End),
-    (volume, id): (&SentinelId, &SentinelId),
+    (volume_id, end_id): (&SentinelId, &SentinelId),
     place: &SshPlace,
-) -> Result<Made, Conclusion> {
+) -> Result<Made, NotDone> {
     let (server, mut stops) = connect(sync, (end, which), place)?;
     let (directory, kind) = match which {
-        End::Source => (&sync.source.subdir, "none"),
-        End::Destination => (&sync.destination.subdir, word(sync.snapshots)),
+        End::Source => (&sync.source.subdir, SnapshotKind::None),
+        End::Destination => (&sync.destination.subdir, sync.snapshots),
     };
-    let words: [OsString; 6] = [
-        root(end),
-        directory.as_path().into(),
-        if which == End::Source { "src".into() } else { "dst".into() },
-        kind.into(),
-        volume.0.clone().into(),
-        id.0.clone().into(),
-    ];
-    let said = server.ask(script::PREPARE, &words, (Stoppable::Yes, SHORT), &mut stops)?;
+    let (root, directory) = (&root(end), directory.as_path());
+    let call = PrepareCall { root, directory, end: which, kind, volume_id, end_id };
+    let said = server.ask(&call.call(), (Stoppable::Yes, SHORT), &mut stops)?;
     let host = server.host();
     let mut report = Made::default();
     let mut found = Vec::new();
@@ -107,7 +96,7 @@ pub fn prepare(
                     report.already.push(at_host(host, &text_shown));
                 }
             }
-            "holds" => report.holds = Some(text_shown),
+            "holds" => report.holds = Some((sync.destination.to_string(), text_shown)),
             _ => {}
         }
     }
@@ -127,11 +116,11 @@ fn at_host(host: &str, text: &str) -> String {
     }
 }
 
-fn connect(sync: &Sync, (end, which): (&RemoteEnd, End), place: &SshPlace) -> Result<(Server, Stops), Conclusion> {
+fn connect(sync: &Sync, (end, which): (&RemoteEnd, End), place: &SshPlace) -> Result<(Session, Stops), NotDone> {
     // Nobody stops an errand: each of its steps has a deadline.
     let (_teller, mut stops) = stop::pair().map_err(|cause| trouble::local(&cause))?;
     let volume = &sync.place(which).volume;
     let marks = Marks::new("errand", sync.name.as_str());
-    let server = Server::reach((end, which), volume, marks, place, &mut stops)?;
+    let server = Session::reach((end, which), volume, marks, place, &mut stops)?;
     Ok((server, stops))
 }

@@ -5,8 +5,8 @@
 //! the right size and time and the wrong content. Filesystems keep the order of what happens to names, so the note
 //! needs no flush of its own: it lasts at least as long as the names that came after it.
 
-use crate::backup::failure::of_directory;
-use crate::model::{Conclusion, FailureKind, SnapshotKind, Step};
+use crate::model::layout;
+use crate::model::{FailureKind, NotDone, SnapshotKind, Step};
 use crate::os::directory::{Directory, DirectoryError, Identity};
 use crate::os::process::Wanted;
 use crate::os::{files, machine};
@@ -24,25 +24,17 @@ pub(crate) enum Earlier {
     Damaged,
 }
 
-/// The note.
+/// The note of a destination on this machine.
 #[derive(Debug)]
-pub(crate) struct Marker<'a> {
-    own: &'a Directory,
+pub(crate) struct Marker {
     name: &'static str,
     text: String,
 }
 
 const FLUSHED: &str = "flushed\n";
-const DOUBTFUL: &str = "doubtful\n";
+/// What is noted of files whose content must be compared.
+pub(crate) const DOUBTFUL: &str = "doubtful\n";
 const DAMAGED: &str = "damaged\n";
-
-/// The name of the note.
-pub(crate) fn name(kind: SnapshotKind) -> &'static str {
-    match kind {
-        SnapshotKind::Btrfs => "staging.dirty",
-        SnapshotKind::None | SnapshotKind::HardLink => "unfinished",
-    }
-}
 
 /// What tells this boot, place and medium from another.
 pub(crate) fn text(boot: &str, device: (u32, u32), medium: Option<u64>) -> String {
@@ -71,10 +63,10 @@ pub(crate) fn while_copying(earlier: Earlier, text: &str) -> &str {
 }
 
 /// What is noted of a copy at a server that was not finished, once what it wrote is flushed; empty for what stands there.
-pub(crate) fn afterwards(earlier: Earlier, conclusion: &Conclusion) -> &'static str {
-    match (conclusion, earlier) {
-        (Conclusion::Failed(failure), _) if failure.at == Step::Flush => DOUBTFUL,
-        (Conclusion::Failed(failure), Earlier::Doubtful)
+pub(crate) fn afterwards(earlier: Earlier, why: &NotDone) -> &'static str {
+    match (why, earlier) {
+        (NotDone::Failed(failure), _) if failure.at == Step::Flush => DOUBTFUL,
+        (NotDone::Failed(failure), Earlier::Doubtful)
             if failure.at == Step::Copy && failure.kind == FailureKind::Io =>
         {
             DAMAGED
@@ -84,16 +76,16 @@ pub(crate) fn afterwards(earlier: Earlier, conclusion: &Conclusion) -> &'static 
     }
 }
 
-impl<'a> Marker<'a> {
+impl Marker {
     /// The note of a destination. `medium` tells this mount of this medium from another.
-    pub(crate) fn new(own: &'a Directory, kind: SnapshotKind, place: Identity, medium: Option<u64>) -> Self {
+    pub(crate) fn new(kind: SnapshotKind, place: Identity, medium: Option<u64>) -> Self {
         let text = text(&machine::boot_id().unwrap_or_default(), place.device, medium);
-        Self { own, name: name(kind), text }
+        Self { name: layout::marker(kind), text }
     }
 
-    /// What an earlier copy left.
-    pub(crate) fn earlier(&self) -> Earlier {
-        match files::read_small(self.own, self.name, 4096) {
+    /// What an earlier copy left; `own` is our directory at the destination.
+    pub(crate) fn earlier(&self, own: &Directory) -> Earlier {
+        match files::read_small(own, self.name, 4096) {
             Err(files::ReadError::Missing) => Earlier::Nothing,
             Ok(found) => earlier(&found, &self.text),
             Err(_) => Earlier::Doubtful,
@@ -101,8 +93,8 @@ impl<'a> Marker<'a> {
     }
 
     /// Notes that a copy is under way.
-    pub(crate) fn set(&self, earlier: Earlier) -> Result<(), Conclusion> {
-        self.write(while_copying(earlier, &self.text)).map_err(|error| of_directory(Step::Copy, &error))
+    pub(crate) fn set(&self, own: &Directory, earlier: Earlier) -> Result<(), DirectoryError> {
+        self.write(own, while_copying(earlier, &self.text))
     }
 
     /// Notes what a copy that was not finished is worth to the next. Once it is on the device, a pulled plug takes nothing
@@ -110,32 +102,32 @@ impl<'a> Marker<'a> {
     /// kernel remembers it.
     pub(crate) fn settle(
         &self,
-        destination: &Directory,
+        (own, destination): (&Directory, &Directory),
         earlier: Earlier,
-        conclusion: &Conclusion,
+        why: &NotDone,
         wanted: Wanted,
     ) -> Result<(), DirectoryError> {
-        let failed = match conclusion {
-            Conclusion::Failed(failure) => Some((failure.at, failure.kind)),
-            Conclusion::Ok | Conclusion::Skipped(_) | Conclusion::Interrupted(_) | Conclusion::Held(_) => None,
+        let failed = match why {
+            NotDone::Failed(failure) => Some((failure.at, failure.kind)),
+            NotDone::Skipped(_) | NotDone::Interrupted(_) | NotDone::Held(_) => None,
         };
         match (failed, earlier) {
-            (Some((Step::Flush, _)), _) => self.write(DOUBTFUL),
+            (Some((Step::Flush, _)), _) => self.write(own, DOUBTFUL),
             // btrfs knows what it lost, and lets nobody read it or change a part of it.
-            (Some((Step::Copy, FailureKind::Io)), Earlier::Doubtful) => self.write(DAMAGED),
+            (Some((Step::Copy, FailureKind::Io)), Earlier::Doubtful) => self.write(own, DAMAGED),
             _ if wanted == Wanted::Kill => Ok(()),
-            _ if destination.flush_filesystem().is_err() => self.write(DOUBTFUL),
-            (_, Earlier::Nothing | Earlier::Trusted) => self.write(FLUSHED),
+            _ if destination.flush_filesystem().is_err() => self.write(own, DOUBTFUL),
+            (_, Earlier::Nothing | Earlier::Trusted) => self.write(own, FLUSHED),
             (_, Earlier::Doubtful | Earlier::Damaged) => Ok(()),
         }
     }
 
     /// Notes that the copy is finished.
-    pub(crate) fn clear(&self) -> Result<(), DirectoryError> {
-        self.own.remove_file(self.name).map(drop)
+    pub(crate) fn clear(&self, own: &Directory) -> Result<(), DirectoryError> {
+        own.remove_file(self.name).map(drop)
     }
 
-    fn write(&self, text: &str) -> Result<(), DirectoryError> {
-        files::write_hint(self.own, self.name, text.as_bytes())
+    fn write(&self, own: &Directory, text: &str) -> Result<(), DirectoryError> {
+        files::write_hint(own, self.name, text.as_bytes())
     }
 }

@@ -1,75 +1,62 @@
-//! What a run reads whose destination is at a server: here, or there, too.
+//! What a run reads: here or at a server.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use crate::backup::failure::failure;
-use crate::backup::job::{Job, JobEnd, LocalEnd, RemoteEnd};
-use crate::backup::place::here as ends;
-use crate::backup::place::here::HereSource;
-use crate::backup::place::there::{FarDestination, FarSource, transfer};
-use crate::backup::place::way::{Far, Way};
-use crate::backup::session::Server;
+use crate::backup::job::Job;
+use crate::backup::place::look::FarSource;
+use crate::backup::place::pinned::HereSource;
 use crate::backup::session::stop::Stops;
-use crate::model::{Conclusion, End, FailureKind, Filter, Obstacle, Step, Sync};
+use crate::formats::rsync::arguments::slash;
+use crate::model::{End, FailureKind, Filter, NotDone, Obstacle, Step, Sync};
+use crate::os::files;
 
 /// What a run reads.
-pub(crate) enum Source<'a> {
+#[derive(Debug)]
+pub(crate) enum CopySource {
     /// A directory of this machine.
-    Here(HereSource, &'a LocalEnd),
-    /// A directory of the same server.
-    There(FarSource, &'a RemoteEnd),
+    Here(Box<HereSource>),
+    /// A directory of a server.
+    There(Box<FarSource>),
 }
 
-impl<'a> Source<'a> {
-    /// Proves one on this machine; `None` if it is at the server.
-    pub(crate) fn here(job: &'a Job) -> Result<Option<Self>, Conclusion> {
-        match &job.source {
-            JobEnd::There(_) => Ok(None),
-            JobEnd::Here(end) => match ends::prove_source(job, end) {
-                Ok(source) => Ok(Some(Self::Here(source, end))),
-                Err(obstacle) => Err(Conclusion::Skipped(vec![obstacle])),
-            },
-        }
-    }
-
-    /// Proves one at the server.
-    pub(crate) fn there(job: &'a Job, server: &Server, stops: &mut Stops) -> Result<Self, Conclusion> {
-        match &job.source {
-            JobEnd::There(end) => Ok(Self::There(FarSource::prove(server, job, end, stops)?, end)),
-            JobEnd::Here(_) => Self::here(job)?.ok_or_else(|| Conclusion::Skipped(Vec::new())),
-        }
-    }
-
-    /// The way to what is written of the destination.
-    pub(crate) fn way<'s>(&'s self, server: &'s Server, destination: [OsString; 9], into: &'s str) -> Way<'s> {
+impl CopySource {
+    /// Whether it is still the one that was proven.
+    pub(crate) fn prove_again(&self, job: &Job, stops: &mut Stops) -> Result<(), NotDone> {
         match self {
-            Self::Here(source, _) => {
-                Way::Push(&source.data, Far { server, words: transfer(None, Some(destination)), into })
-            }
-            Self::There(source, _) => {
-                Way::There(Far { server, words: transfer(Some(source), Some(destination)), into })
-            }
+            Self::Here(source) => source.prove_again(job),
+            Self::There(source) => source.prove_again(job, stops),
+        }
+    }
+
+    /// What is read, as a person would write it.
+    pub(crate) fn shown(&self) -> OsString {
+        match self {
+            Self::Here(source) => slash(source.data.path()),
+            Self::There(source) => source.server.shown(&source.at),
         }
     }
 }
 
-/// Where the destination lies inside the source, if both are on one server and it does; it may not be the other way.
-pub(crate) fn nested(source: &Source<'_>, destination: &FarDestination) -> Result<Option<PathBuf>, Conclusion> {
-    let Source::There(source, _) = source else { return Ok(None) };
-    let below = |inner: &Path, outer: &Path| inner.strip_prefix(outer).ok().map(Path::to_owned);
-    if below(&source.at, &destination.at).is_some() {
+/// Where the destination lies inside the source, if it does: a drive may be mounted anywhere. The other way round a copy
+/// would write over what it reads. Both paths are of one machine, without links.
+pub(crate) fn nested(source: &Path, destination: &Path) -> Result<Option<PathBuf>, NotDone> {
+    let below = |inner: &Path, outer: &Path| {
+        let below = inner.strip_prefix(outer).ok()?;
+        Some(below.to_owned()).filter(|below| !below.as_os_str().is_empty())
+    };
+    if source == destination || below(source, destination).is_some() {
         let reason = "it is a part of the destination, where the copy would write over it".into();
-        let obstacle = Obstacle::DirectoryMissing { end: End::Source, path: source.at.clone(), reason };
-        return Err(Conclusion::Skipped(vec![obstacle]));
+        let obstacle = Obstacle::DirectoryMissing { end: End::Source, path: source.to_owned(), reason };
+        return Err(NotDone::Skipped(vec![obstacle]));
     }
-    Ok(below(&destination.at, &source.at))
+    Ok(below(destination, source))
 }
 
-/// Files of rules are on this machine. Where rsync runs at the server, it is given the rules in them one by one.
-pub(crate) fn inlined(sync: &Sync, source: &Source<'_>) -> Result<Sync, Conclusion> {
+/// Files of rules are on this machine. Where rsync runs at a server, it is given the rules in them one by one.
+pub(crate) fn inlined(sync: &Sync) -> Result<Sync, NotDone> {
     let mut sync = sync.clone();
-    let Source::There(..) = source else { return Ok(sync) };
     let mut rules = Vec::new();
     let from_file = sync.filter_file.take().map(Filter::Merge);
     for filter in std::mem::take(&mut sync.filters).into_iter().chain(from_file) {
@@ -77,7 +64,7 @@ pub(crate) fn inlined(sync: &Sync, source: &Source<'_>) -> Result<Sync, Conclusi
             rules.push(filter);
             continue;
         };
-        let text = std::fs::read_to_string(&file).map_err(|error| {
+        let text = files::read_text(&file).map_err(|error| {
             failure(Step::Copy, FailureKind::Usage, format!("could not read the rules in {}: {error}", file.display()))
         })?;
         let lines = text.lines().filter(|line| !line.trim().is_empty() && !line.starts_with(['#', ';']));

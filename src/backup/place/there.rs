@@ -1,247 +1,193 @@
-//! The ends of a sync at a server, as a look found and proved them.
+//! The destination of a run at a server: each step there is a script. Its lock is held by each of them and given back in
+//! between, so that nothing that a broken connection left behind can keep it; what the run left at the destination tells
+//! each whether another run has been there since. So each proves the destination by itself.
 
-use std::ffi::{OsStr, OsString};
-use std::os::unix::ffi::OsStringExt as _;
-use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
-use crate::backup::job::{Job, Layout, RemoteEnd};
-use crate::backup::place::here::named_snapshot;
+use crate::backup::job::{Job, RemoteEnd};
+use crate::backup::news::Telling;
+use crate::backup::place::look::FarDestination;
+use crate::backup::place::marker::{self, Earlier};
+use crate::backup::place::publication::{Account, Publication, Published};
+use crate::backup::place::way::{FarTarget, Spot};
 use crate::backup::session::stop::Stops;
-use crate::backup::session::{SHORT, Server, Stoppable, failure as trouble};
-use crate::formats::sentinel;
+use crate::backup::session::{LONG, SHORT, Session, Stoppable, failure as trouble};
+use crate::backup::snapshots::sent::{self, Answered};
+use crate::decide::tidying::Remains;
+use crate::formats::log::{self, LogRecord};
 use crate::formats::ssh::answers::{self, Look};
-use crate::formats::ssh::script;
-use crate::model::{Conclusion, End, Interruption, Obstacle, Place, SentinelFault, SentinelId, SnapshotKind, Step};
+use crate::formats::ssh::calls::{Begins, Intent, PublishCall, SettleCall, Usage};
+use crate::model::{Conclusion, Interruption, NotDone, SnapshotKind, Standing, Step, TidyDeed, layout};
+use crate::os::files::Granularity;
 
-/// rsync may take so long for one call, in seconds; what lasts longer goes on with the next run. It bounds what a broken
-/// connection leaves behind.
-const MOST: &str = "172800";
-
-/// A source at a server.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct FarSource {
-    /// The words of `transfer.sh` for it.
-    words: [OsString; 5],
-    /// Where what is read really lies.
-    pub(crate) at: PathBuf,
+/// A destination that is proven, and in which the run left its name.
+#[derive(Debug)]
+pub(crate) struct ThereDestination {
+    far: FarDestination,
+    kind: SnapshotKind,
+    earlier: Earlier,
+    note: String,
 }
 
-/// A destination at a server.
-#[derive(Debug, Clone)]
-pub(crate) struct FarDestination {
-    /// What `enter` is given for it.
-    pub(crate) words: [OsString; 4],
-    /// Where it really lies.
-    pub(crate) at: PathBuf,
-    /// What else was seen.
-    pub(crate) look: Look,
-}
-
-/// What a look at a destination is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Intent {
-    /// It is about to be written.
-    Write,
-    /// It is only looked at.
-    List,
-}
-
-/// The kind of snapshots, as scripts are told it.
-pub(crate) fn word(kind: SnapshotKind) -> &'static str {
-    match kind {
-        SnapshotKind::None => "none",
-        SnapshotKind::Btrfs => "btrfs",
-        SnapshotKind::HardLink => "link",
-    }
-}
-
-/// The directory of the volume's root, as `cd` takes it.
-pub(crate) fn root(end: &RemoteEnd) -> OsString {
-    let root = if end.root.as_os_str().is_empty() { Path::new(".") } else { &end.root };
-    if root.is_absolute() { root.into() } else { Path::new("./").join(root).into() }
-}
-
-impl FarSource {
-    /// Looks at a source and proves it.
-    pub(crate) fn prove(server: &Server, job: &Job, end: &RemoteEnd, stops: &mut Stops) -> Result<Self, Conclusion> {
-        let place = &job.sync.source;
-        let kind = match end.layout {
-            Layout::Plain => "none",
-            Layout::Snapshots => "link",
-        };
-        let look = look(server, (end, End::Source, place), ["read", kind, ""], stops)?;
-        tools(&look, place)?;
-        let mut at = look.at.clone().unwrap_or_default();
-        let data = match end.layout {
-            Layout::Plain => PathBuf::new(),
-            Layout::Snapshots => {
-                let shown = PathBuf::from(format!("{}:{}", server.host(), at.display()));
-                let skipped = |obstacle| Conclusion::Skipped(vec![obstacle]);
-                let target = look.latest.clone().unwrap_or_default();
-                if target.as_os_str().is_empty() || target == Path::new("/dev/null") {
-                    return Err(skipped(Obstacle::NoSnapshotYet { path: shown }));
-                }
-                if named_snapshot(&target).is_none() {
-                    let reason = "it does not point to a snapshot beside it".into();
-                    let path = shown.join("latest");
-                    return Err(skipped(Obstacle::DirectoryMissing { end: End::Source, path, reason }));
-                }
-                target
-            }
-        };
-        at.push(&data);
-        let [root, volume, directory, text] = entering(end, place, &look);
-        Ok(Self { words: [root, volume, directory, text, data.into_os_string()], at })
+impl ThereDestination {
+    /// Looks at it, tries its lock, and leaves the name of the run.
+    pub(crate) fn lock(server: Rc<Session>, job: &Job, end: &RemoteEnd, stops: &mut Stops) -> Result<Self, NotDone> {
+        let kind = job.sync.snapshots;
+        let far = FarDestination::prove(server, (end, &job.sync.destination, kind), Intent::Write, stops)?;
+        let text = note(&far.look);
+        let earlier = far.look.marker.as_ref().map_or(Earlier::Nothing, |found| marker::earlier(found, &text));
+        let note = marker::while_copying(earlier, &text).to_owned();
+        Ok(Self { far, kind, earlier, note })
     }
 
-    /// Whether it is still the one that was proven: what else is new, such as a newer snapshot, does not matter.
-    pub(crate) fn prove_again(
+    /// What an earlier copy left. That one is under way is noted by the script that becomes rsync.
+    pub(crate) fn begin(&self) -> Earlier {
+        self.earlier
+    }
+
+    /// How finely its filesystem keeps times, by what became of one with nanoseconds.
+    pub(crate) fn granularity(&self) -> Granularity {
+        match self.far.look.kept_time.as_deref() {
+            Some(kept) if !kept.contains(":41") => Granularity::TwoSeconds,
+            Some(kept) if kept.contains(".000000000") => Granularity::Seconds,
+            // Another user's file may not be given a time; then the filesystem is taken for a usual one.
+            Some(_) | None => Granularity::Fine,
+        }
+    }
+
+    /// What was looked at.
+    pub(crate) fn far(&self) -> &FarDestination {
+        &self.far
+    }
+
+    /// A place in it that is to be written.
+    pub(crate) fn target(&self, spot: Spot) -> FarTarget<'_> {
+        let begins = match spot {
+            Spot::New(_) => Begins::Anew,
+            Spot::Whole | Spot::Staging | Spot::Finished(_) | Spot::FirstCopy => Begins::AsItIs,
+        };
+        let (run, marker) = (self.far.server.token(), layout::marker(self.kind));
+        let usage = Usage::Written { begins, run, marker, note: &self.note };
+        FarTarget { usage, ..compared(&self.far, spot) }
+    }
+
+    /// Has deeds carried out.
+    pub(crate) fn carry_out(&self, deeds: (Step, &[TidyDeed]), stops: &mut Stops) -> Result<Answered, NotDone> {
+        let run = Some(self.far.server.token());
+        sent::carry_out(&self.far.server, (&self.far.end, run), deeds, stops)
+    }
+
+    /// What the log said of snapshots when it was looked at.
+    pub(crate) fn records(&self) -> Vec<LogRecord> {
+        log::records(&self.far.look.log)
+    }
+
+    /// Flushes, commits and records, which is one script: what was begun is finished, unless the connection breaks.
+    pub(crate) fn publish(
         &self,
-        server: &Server,
-        job: &Job,
-        end: &RemoteEnd,
+        publication: &Publication<'_>,
+        telling: &mut Telling,
         stops: &mut Stops,
-    ) -> Result<(), Conclusion> {
-        let place = &job.sync.source;
-        let lost = |what: String| Conclusion::Interrupted(Interruption::SourceLost(what));
-        let look = look(server, (end, End::Source, place), ["read", "none", ""], stops).map_err(|conclusion| {
-            let Conclusion::Skipped(obstacles) = conclusion else { return conclusion };
-            lost(obstacles.first().map(ToString::to_string).unwrap_or_default())
-        })?;
-        let [.., data] = &self.words;
-        let at = look.at.clone().unwrap_or_default().join(data);
-        if entering(end, place, &look).as_slice() == self.words.get(..4).unwrap_or_default() && at == self.at {
-            Ok(())
-        } else {
-            Err(lost(format!("{}:{} is another one than before", server.host(), self.at.display())))
-        }
-    }
-}
-
-impl FarDestination {
-    /// Looks at a destination and proves it.
-    pub(crate) fn prove(
-        server: &Server,
-        (end, place, kind): (&RemoteEnd, &Place, SnapshotKind),
-        (intent, marker): (Intent, &str),
-        stops: &mut Stops,
-    ) -> Result<Self, Conclusion> {
-        let what = match intent {
-            Intent::Write => "write",
-            Intent::List => "list",
+    ) -> Result<Published, NotDone> {
+        stops.check()?;
+        telling.step(Step::Flush);
+        let standing = match (publication.name, publication.standing) {
+            // Until its last line the log tells of a run that was cut short.
+            (name @ Some(_), Standing::Partial | Standing::Suspect) => {
+                log::record_line(&(publication.account)(name, &Conclusion::Interrupted(Interruption::Killed)))
+            }
+            (_, Standing::Good) | (None, _) => String::new(),
         };
-        let look = look(server, (end, End::Destination, place), [what, word(kind), marker], stops)?;
-        tools(&look, place)?;
-        let at = look.at.clone().unwrap_or_default();
-        if kind == SnapshotKind::Btrfs && look.staging.as_deref() != Some("subvolume") {
-            let found = match look.staging.as_deref() {
-                Some("missing") => "it does not exist",
-                Some("directory") => "it is an ordinary directory",
-                Some("foreign") => "it is not on btrfs",
-                Some(_) | None => "something else is in the way",
-            };
-            let path = format!("{}:{}/staging", server.host(), at.display()).into();
-            return Err(Conclusion::Skipped(vec![Obstacle::NotBtrfs { path, found: found.into() }]));
+        let call = PublishCall {
+            end: &self.far.end,
+            run: self.far.server.token(),
+            kind: self.kind,
+            name: publication.name,
+            standing: &standing,
+            record: &log::record_line(&(publication.account)(publication.name, &Conclusion::Ok)),
+            marker: layout::marker(self.kind),
+            log_limit: log::LIMIT,
+            log_kept: log::CUT_TO,
+        };
+        let said = self.far.server.ask(&call.call(), (Stoppable::No, LONG), stops)?;
+        let host = self.far.server.host();
+        let has = |wanted: &str| answers::lines(&said.output).any(|(word, _)| word == wanted);
+        let word = answers::last_word(&said.output);
+        if !has("published") {
+            let committing = answers::lines(&said.output).any(|line| line == ("step", b"commit".as_slice()));
+            let step = if committing { Step::Commit } else { Step::Flush };
+            return Err(match word {
+                Some(word) => trouble::ended(host, step, &word),
+                None => trouble::gave_up(host, step, &said),
+            });
         }
-        Ok(Self { words: entering(end, place, &look), at, look })
+        telling.step(Step::Record);
+        let warnings = answers::lines(&said.output).filter(|(word, _)| *word == "warn");
+        let warnings = warnings.map(|(_, text)| answers::shown(text)).collect();
+        let recorded = match word {
+            Some(word) => Err(format!("{host}: {}", word.text)),
+            None if has("recorded") => Ok(()),
+            None => Err(format!("{host}: the run was not written to the log")),
+        };
+        Ok(Published { recorded, warnings })
     }
-}
 
-/// The words of `transfer.sh` for these ends, for the arguments of rsync to follow.
-pub(crate) fn transfer(source: Option<&FarSource>, destination: Option<[OsString; 9]>) -> Vec<OsString> {
-    let mut words = vec![OsString::from(MOST)];
-    words.extend(source.map_or_else(Default::default, |source| source.words.clone()));
-    words.extend(destination.unwrap_or_default());
-    words
-}
-
-/// What `enter` is given.
-fn entering(end: &RemoteEnd, place: &Place, look: &Look) -> [OsString; 4] {
-    let text = |text: &Vec<u8>| OsString::from_vec(text.clone());
-    [root(end), text(&look.volume), place.subdir.as_path().into(), text(&look.end)]
-}
-
-fn tools(look: &Look, place: &Place) -> Result<(), Conclusion> {
-    if look.missing_tools.is_empty() {
-        return Ok(());
-    }
-    let missing = |tool: &String| Obstacle::ToolMissing { tool: tool.clone(), server: Some(place.volume.clone()) };
-    Err(Conclusion::Skipped(look.missing_tools.iter().map(missing).collect()))
-}
-
-/// Asks how an end stands; its sentinels are the ones that are expected.
-fn look(
-    server: &Server,
-    (end, which, place): (&RemoteEnd, End, &Place),
-    [what, kind, marker]: [&str; 3],
-    stops: &mut Stops,
-) -> Result<Look, Conclusion> {
-    let id = |id: Option<&SentinelId>| OsString::from(id.map_or("", |id| id.0.as_str()));
-    let words: [&OsStr; 9] = [
-        OsStr::new(what),
-        &root(end),
-        place.subdir.as_path().as_os_str(),
-        OsStr::new(kind),
-        server.token(),
-        server.client(),
-        OsStr::new(marker),
-        &id(end.volume_id.as_ref()),
-        &id(end.end_id.as_ref()),
-    ];
-    let said = server.ask(script::LOOK, &words.map(OsStr::to_owned), (Stoppable::Yes, SHORT), stops)?;
-    let look = answers::looked(&said.output);
-    if let Some(word) = &look.obstacle {
-        let mut word = word.clone();
-        if word.text.starts_with(".nbkp") {
-            let at = look.at.as_ref().or(look.root.as_ref()).cloned().unwrap_or_default();
-            word.text = format!("{}/{}", at.display(), word.text);
+    /// Notes what a run is worth that was not finished, and tells the log how it truly ended. If the connection is lost, there is nobody to
+    /// tell; what was noted before the copy says enough.
+    pub(crate) fn settle(&self, (why, truth): (&NotDone, &NotDone), account: Account<'_>, stops: &mut Stops) {
+        if let NotDone::Interrupted(Interruption::Network(_) | Interruption::DestinationLost(_)) = why {
+            return;
         }
-        return Err(trouble::obstacle(server.host(), (which, place), &word));
-    }
-    if said.code != 0 || look.at.is_none() {
-        return Err(trouble::gave_up(server.host(), Step::Prove, &said));
-    }
-    let own = match which {
-        End::Source => ".nbkp-src",
-        End::Destination => ".nbkp-dst",
-    };
-    let checks = [
-        (&look.volume, ".nbkp-vol", &look.root, end.volume_id.as_ref()),
-        (&look.end, own, &look.at, end.end_id.as_ref()),
-    ];
-    for (text, name, at, id) in checks {
-        let path = at.clone().unwrap_or_default().join(name);
-        let path = PathBuf::from(format!("{}:{}", server.host(), path.display()));
-        check(text, id).map_err(|wrong| {
-            Conclusion::Skipped(vec![match wrong {
-                Wrong::Fault(fault) => Obstacle::Sentinel { end: which, path, fault },
-                Wrong::Id => Obstacle::SentinelMismatch { end: which, path },
-            }])
-        })?;
-    }
-    Ok(look)
-}
-
-enum Wrong {
-    Fault(SentinelFault),
-    Id,
-}
-
-fn check(text: &[u8], id: Option<&SentinelId>) -> Result<(), Wrong> {
-    let limit = usize::try_from(sentinel::LIMIT).unwrap_or(usize::MAX);
-    if text.len() > limit {
-        return Err(Wrong::Fault(SentinelFault::Unusable(format!("it is larger than {limit} bytes"))));
-    }
-    let found = sentinel::id(text).map_err(|error| Wrong::Fault(SentinelFault::Unusable(error.to_string())))?;
-    match id {
-        Some(id) if found.as_ref() != Some(id) => Err(Wrong::Id),
-        Some(_) | None => Ok(()),
+        let record = log::record_line(&account(None, &Conclusion::from(Err(truth.clone()))));
+        let call = SettleCall {
+            end: &self.far.end,
+            run: self.far.server.token(),
+            marker: layout::marker(self.kind),
+            note: marker::afterwards(self.earlier, why),
+            doubt: marker::DOUBTFUL,
+            record: &record,
+        };
+        // Whatever comes of it, the run is no success; history has it.
+        let _unwritten = self.far.server.ask(&call.call(), (Stoppable::No, SHORT), stops);
     }
 }
 
-/// The words of `transfer.sh` for a destination that is only compared.
-pub(crate) fn looking(destination: &FarDestination, into: &str) -> [OsString; 9] {
-    let [root, volume, directory, text] = destination.words.clone();
-    let none = OsString::new;
-    [root, volume, directory, text, into.into(), none(), none(), none(), none()]
+/// A place in a destination that is only looked at.
+pub(crate) fn compared(far: &FarDestination, spot: Spot) -> FarTarget<'_> {
+    let (place, into) = spot.path();
+    FarTarget { server: &far.server, end: &far.end, at: &far.at, place, into, usage: Usage::Compared }
+}
+
+/// What lies there, as it was looked at.
+pub(crate) fn leftovers(far: &FarDestination) -> Remains {
+    let Look { entries, latest, links, .. } = &far.look;
+    Remains { entries: entries.clone(), latest: latest.clone(), links: links.clone() }
+}
+
+/// What is noted at the destination while a copy is under way.
+fn note(look: &Look) -> String {
+    marker::text(&look.boot, device(look.device), look.medium)
+}
+
+/// The number of a device as Linux takes it apart: `makedev(3)`.
+fn device(number: u64) -> (u32, u32) {
+    let part = |number: u64| u32::try_from(number & 0xffff_ffff).unwrap_or_default();
+    let major = ((number >> 8) & 0xfff) | ((number >> 32) & !0xfff);
+    let minor = (number & 0xff) | ((number >> 12) & !0xff & 0xffff_ffff);
+    (part(major), part(minor))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_drive_that_was_pulled_and_put_back_is_not_trusted() {
+        let look = |medium| Look { boot: "b".into(), device: 0x801, medium, ..Look::default() };
+        let found = note(&look(Some(7)));
+        let earlier = |medium| marker::earlier(found.as_bytes(), &note(&look(medium)));
+        assert_eq!(earlier(Some(7)), Earlier::Trusted);
+        assert_eq!(earlier(Some(8)), Earlier::Doubtful);
+        assert_eq!(earlier(None), Earlier::Doubtful);
+    }
 }

@@ -1,62 +1,147 @@
 //! The ways that a copy goes: on this machine, to a server, from one, and on one.
 
-use std::ffi::OsString;
 use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
 
-use crate::backup::session::Server;
+use crate::backup::place::source::CopySource;
+use crate::backup::session::Session;
 use crate::decide::judge::Distance;
+use crate::formats::ssh::calls::{ProvenEnd, ScriptCall, TransferCall, Usage, WrittenEnd};
+use crate::model::SnapshotName;
+use crate::model::layout::{self, FIRST_COPY, STAGING};
 use crate::os::directory::Directory;
 
-/// Between which places a copy goes.
-pub(crate) enum Way<'a> {
-    /// From this machine to itself.
-    Here(&'a Directory, Target<'a>),
-    /// From this machine to a server.
-    Push(&'a Directory, Far<'a>),
-    /// From a server to this machine.
-    Pull(Far<'a>, Target<'a>),
-    /// On a server, where rsync runs.
-    There(Far<'a>),
+/// rsync may take so long for one call, in seconds; what lasts longer goes on with the next run. It bounds what a broken
+/// connection leaves behind.
+const MOST: u32 = 172_800;
+
+/// All of a directory, as rsync is given the place in which it works.
+const ALL: &str = "./";
+
+/// A place in a destination.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Spot {
+    /// The destination itself.
+    Whole,
+    /// Its writable subvolume.
+    Staging,
+    /// A new directory among the snapshots, to get this name.
+    New(SnapshotName),
+    /// A finished copy.
+    Finished(SnapshotName),
+    /// What is not there yet.
+    FirstCopy,
+}
+
+impl Spot {
+    /// Where it lies in the destination, and what of that is meant.
+    pub(crate) fn path(self) -> (PathBuf, &'static str) {
+        match self {
+            Self::Whole => (PathBuf::new(), ALL),
+            Self::Staging => (STAGING.into(), ALL),
+            Self::New(name) => (layout::in_snapshots(layout::in_progress(name)), ALL),
+            Self::Finished(name) => (layout::in_snapshots(name), ALL),
+            Self::FirstCopy => (PathBuf::new(), FIRST_COPY),
+        }
+    }
+}
+
+/// What is written, or compared.
+#[derive(Debug)]
+pub(crate) enum Target<'a> {
+    /// A directory of this machine.
+    Here(HereTarget<'a>),
+    /// A directory of a server.
+    There(FarTarget<'a>),
 }
 
 /// What is written on this machine.
-pub(crate) struct Target<'a> {
+#[derive(Debug)]
+pub(crate) struct HereTarget<'a> {
     /// The directory.
-    pub(crate) directory: &'a Directory,
-    /// What of it: `./`, all of it, but for a look at what is not there yet.
-    pub(crate) into: &'a str,
+    pub(crate) directory: Directory,
+    /// What of it: all of it, but for a look at what is not there yet.
+    pub(crate) into: &'static str,
     /// The lock, which rsync inherits as its standard input: if it outlives us, the lock does too. None to look only.
     pub(crate) lock: Option<&'a OwnedFd>,
 }
 
-/// What is read or written at a server.
-pub(crate) struct Far<'a> {
+/// What is written at a server.
+#[derive(Debug)]
+pub(crate) struct FarTarget<'a> {
     /// The connection.
-    pub(crate) server: &'a Server,
-    /// The words of `transfer.sh`.
-    pub(crate) words: Vec<OsString>,
-    /// What of the place is written: `./`, all of it, but for a look at what is not there yet.
-    pub(crate) into: &'a str,
+    pub(crate) server: &'a Session,
+    /// The destination.
+    pub(crate) end: &'a ProvenEnd,
+    /// Where that really lies.
+    pub(crate) at: &'a Path,
+    /// The directory in it.
+    pub(crate) place: PathBuf,
+    /// What of that: all of it, but for a look at what is not there yet.
+    pub(crate) into: &'static str,
+    /// Whether it is changed.
+    pub(crate) usage: Usage<'a>,
 }
 
-impl Way<'_> {
+/// Between which places a copy goes.
+#[derive(Debug)]
+pub(crate) enum CopyWay<'a> {
+    /// From this machine to itself.
+    Here(&'a Directory, &'a HereTarget<'a>),
+    /// From this machine to a server.
+    Push(&'a Directory, Far<'a>),
+    /// From a server to this machine.
+    Pull(Far<'a>, &'a HereTarget<'a>),
+    /// On a server, where rsync runs.
+    There(Far<'a>),
+}
+
+/// What is read or written at a server.
+#[derive(Debug)]
+pub(crate) struct Far<'a> {
+    /// The connection.
+    pub(crate) server: &'a Session,
+    /// How rsync is started there.
+    pub(crate) call: ScriptCall,
+    /// What of the place is written.
+    pub(crate) into: &'static str,
+}
+
+impl<'a> CopyWay<'a> {
+    /// From what is read to what is written.
+    pub(crate) fn between(source: &'a CopySource, target: &'a Target<'a>) -> Self {
+        let written = |far: &FarTarget<'a>| WrittenEnd { end: far.end, place: far.place.clone(), usage: far.usage };
+        let transfer = |source, destination| TransferCall { most: MOST, source, destination }.call();
+        match (source, target) {
+            (CopySource::Here(source), Target::Here(target)) => Self::Here(&source.data, target),
+            (CopySource::Here(source), Target::There(far)) => {
+                let call = transfer(None, Some(written(far)));
+                Self::Push(&source.data, Far { server: far.server, call, into: far.into })
+            }
+            (CopySource::There(source), Target::Here(target)) => {
+                let call = transfer(Some(&source.end), None);
+                Self::Pull(Far { server: &source.server, call, into: ALL }, target)
+            }
+            (CopySource::There(source), Target::There(far)) => {
+                let call = transfer(Some(&source.end), Some(written(far)));
+                Self::There(Far { server: far.server, call, into: far.into })
+            }
+        }
+    }
+
     /// What is read, if it is on this machine.
-    pub(crate) fn source(&self) -> Option<&Directory> {
+    pub(crate) fn source(&self) -> Option<&'a Directory> {
         match self {
             Self::Here(source, _) | Self::Push(source, _) => Some(source),
             Self::Pull(..) | Self::There(_) => None,
         }
     }
 
-    fn far(&self) -> Option<&Far<'_>> {
-        match self {
-            Self::Here(..) => None,
-            Self::Push(_, far) | Self::Pull(far, _) | Self::There(far) => Some(far),
-        }
-    }
-
     /// Between which machines it goes.
     pub(crate) fn distance(&self) -> Distance {
-        if self.far().is_some() { Distance::Server } else { Distance::Here }
+        match self {
+            Self::Here(..) => Distance::Here,
+            Self::Push(..) | Self::Pull(..) | Self::There(_) => Distance::Server,
+        }
     }
 }

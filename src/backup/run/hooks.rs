@@ -10,7 +10,7 @@ use crate::backup::failure::{failure, of_process};
 use crate::backup::job::Job;
 use crate::backup::session::stop::Stops;
 use crate::formats::rsync::output::Lines;
-use crate::model::{Conclusion, FailureKind, HookCommand, Hooks, SnapshotName, Step};
+use crate::model::{Conclusion, FailureKind, HookCommand, Hooks, NotDone, SnapshotName, Step};
 use crate::os::process::{self, Ended, Launch, Leftovers, ProcessError, Running, Stream};
 use crate::os::programs;
 
@@ -50,7 +50,7 @@ impl Starter {
 }
 
 /// What a hook is told about its run.
-pub(crate) struct Occasion<'a> {
+pub(crate) struct HookMoment<'a> {
     /// `before`, `after` or `failed`.
     pub(crate) hook: &'static str,
     /// The step it belongs to.
@@ -66,9 +66,9 @@ pub(crate) fn run(
     starter: &Starter,
     command: &HookCommand,
     job: &Job,
-    occasion: &Occasion<'_>,
+    occasion: &HookMoment<'_>,
     stops: &mut Stops,
-) -> Result<(), Conclusion> {
+) -> Result<(), NotDone> {
     let say = |what: String| failure(occasion.step, FailureKind::Hook, what);
     let name = format!("the hook `{}` ({})", occasion.hook, command.program);
     let Some(program) = programs::find_program(&command.program) else {
@@ -107,7 +107,7 @@ pub(crate) fn run(
     }
 }
 
-fn environment(job: &Job, occasion: &Occasion<'_>) -> Vec<(String, OsString)> {
+fn environment(job: &Job, occasion: &HookMoment<'_>) -> Vec<(String, OsString)> {
     let mut variables = programs::session_environment();
     let mut add = |name: &str, value: OsString| variables.push((name.to_owned(), value));
     add("NBKP_HOOK", occasion.hook.into());

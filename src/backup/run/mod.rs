@@ -1,39 +1,36 @@
-//! The course of a run: its steps, in the order that survives a kill and a power cut at any point.
+//! The course of a run, from here or a server to here or a server: its steps, in the order that survives a kill and a
+//! power cut at any point. The order of this page is the order of the run.
 
-mod ending;
 mod hooks;
-mod linking;
-pub mod record;
-mod there;
-
-use std::os::fd::{AsFd, OwnedFd};
-use std::path::{Path, PathBuf};
+mod record;
 
 use crate::backup::copy::call::Copying;
-use crate::backup::copy::{self, Copied, plan};
-use crate::backup::failure::{failure, of_directory, told};
-use crate::backup::job::{Job, JobEnd, LocalEnd};
-use crate::backup::layout::{LOCK, OWN, STAGING, WRITER};
+use crate::backup::copy::linking::{Links, guard_new};
+use crate::backup::copy::plan::{self, Circumstances};
+use crate::backup::copy::{self, Copied};
+use crate::backup::failure::failure;
+use crate::backup::job::Job;
 use crate::backup::news::Telling;
-use crate::backup::place::here as ends;
-use crate::backup::place::here::Ends;
-use crate::backup::place::marker::{Earlier, Marker};
-use crate::backup::place::way::Target;
-use crate::backup::run::hooks::Starter;
+use crate::backup::place::approach::{Approach, Origin};
+use crate::backup::place::destination::Destination;
+use crate::backup::place::marker::Earlier;
+use crate::backup::place::publication::{Publication, Published};
+use crate::backup::place::way::Spot;
+use crate::backup::run::hooks::{HookMoment, Starter};
+use crate::backup::run::record::RunSoFar;
 use crate::backup::session::stop::Stops;
-use crate::backup::snapshots::shelf::{self, Shelf};
-use crate::backup::snapshots::{commit, prune};
+use crate::backup::snapshots::listing::candidates;
+use crate::backup::snapshots::prune;
+use crate::decide::tidying::{self, Kept};
 use crate::formats::rsync::arguments::Manner;
 use crate::model::{
-    Conclusion, End, FailureKind, Figures, Now, Obstacle, Retention, RunReport, SnapshotKind, SnapshotName, Standing,
-    Step,
+    Conclusion, FailureKind, Figures, NotDone, Now, Retention, RunReport, SnapshotKind, SnapshotName, Standing, Step,
+    TidyDeed, layout,
 };
 use crate::os::causes::chain;
-use crate::os::confine::{ConfineError, Confinement, confine_writes};
-use crate::os::directory::{Directory, DirectoryError, Kind, Reach};
-use crate::os::files::{self, Granularity, Hold};
+use crate::os::clock;
+use crate::os::confine::{ConfineError, Confinement};
 use crate::os::ssh::SshPlace;
-use crate::os::{clock, programs, tree};
 
 /// Runs a job from beginning to end and tells how it went.
 pub(crate) fn run(job: &Job, place: &SshPlace, stops: Stops, telling: Telling) {
@@ -49,11 +46,7 @@ pub(crate) fn run(job: &Job, place: &SshPlace, stops: Stops, telling: Telling) {
         standing: Standing::Good,
         warnings: Vec::new(),
     };
-    let done = match &job.destination {
-        JobEnd::Here(end) => course.copy_to_here(end, place),
-        JobEnd::There(end) => course.copy_to_server(end, place),
-    };
-    let conclusion = done.err().unwrap_or(Conclusion::Ok);
+    let conclusion = Conclusion::from(course.go(place));
     course.hook_afterwards(&conclusion);
     course.telling.step(Step::Undo);
     let report = RunReport {
@@ -67,53 +60,39 @@ pub(crate) fn run(job: &Job, place: &SshPlace, stops: Stops, telling: Telling) {
     course.telling.ended(report);
 }
 
-/// A run under way, and what it has come to so far. A step that does not go on returns how the run ends.
-pub(crate) struct Course<'a> {
-    pub(crate) job: &'a Job,
-    pub(crate) started: Now,
-    pub(crate) stops: Stops,
-    pub(crate) starter: Starter,
-    pub(crate) figures: Figures,
-    pub(crate) snapshot: Option<SnapshotName>,
-    pub(crate) standing: Standing,
-    pub(crate) warnings: Vec<String>,
+/// A run under way, and what it has come to so far. A step goes on or returns why it does not.
+struct Course<'a> {
+    job: &'a Job,
+    started: Now,
+    stops: Stops,
+    starter: Starter,
+    figures: Figures,
+    snapshot: Option<SnapshotName>,
+    standing: Standing,
+    warnings: Vec<String>,
     /// Last, so that the end is told when all else is dropped.
-    pub(crate) telling: Telling,
+    telling: Telling,
 }
 
-/// What a run holds at its destination once it has the lock.
-pub(crate) struct Site<'a> {
-    pub(crate) ends: &'a Ends,
-    pub(crate) rsync: PathBuf,
-    pub(crate) own: Directory,
-    pub(crate) lock: OwnedFd,
-    pub(crate) granularity: Granularity,
+/// Both ends of a run, the destination locked.
+struct Ends<'a> {
+    origin: Origin<'a>,
+    destination: Destination,
 }
 
-impl Site<'_> {
-    pub(crate) fn destination(&self) -> &Directory {
-        &self.ends.destination.directory
-    }
-}
-
-impl Course<'_> {
-    fn copy_to_here(&mut self, end: &LocalEnd, place: &SshPlace) -> Result<(), Conclusion> {
+impl<'a> Course<'a> {
+    fn go(&mut self, place: &SshPlace) -> Result<(), NotDone> {
         self.telling.step(Step::Prove);
         self.stops.check()?;
-        let ends = ends::prove(self.job, end, place, &mut self.stops)?;
-        let rsync = rsync_here()?;
-        self.confined(confine_writes(ends.destination.directory.as_fd()))?;
-        let site = self.lock(&ends, rsync)?;
-        let done = self.locked(&site);
-        done.map_err(|conclusion| {
-            let conclusion = self.truth(conclusion, &ends);
-            // Whatever the log says of it, it is no success; history has it.
-            let _unwritten = self.record(&site, &conclusion);
-            conclusion
-        })
+        let approach = Approach::prove(self.job, place, &mut self.stops)?;
+        self.confined(approach.confine())?;
+        self.telling.step(Step::Lock);
+        let (origin, destination) = approach.lock(&mut self.stops)?;
+        let ends = Ends { origin, destination };
+        self.under_lock(&ends).map_err(|why| self.close(&ends, &why))
     }
 
-    pub(crate) fn confined(&self, done: Result<Confinement, ConfineError>) -> Result<(), Conclusion> {
+    fn confined(&self, done: Result<Confinement, ConfineError>) -> Result<(), NotDone> {
         match done {
             Ok(Confinement::Full) => Ok(()),
             Ok(Confinement::None) => {
@@ -124,182 +103,197 @@ impl Course<'_> {
         }
     }
 
-    fn lock<'e>(&mut self, ends: &'e Ends, rsync: PathBuf) -> Result<Site<'e>, Conclusion> {
-        self.telling.step(Step::Lock);
-        let fail = |error: DirectoryError| of_directory(Step::Lock, &error);
-        let destination = &ends.destination.directory;
-        destination.create_directory(OWN, 0o755).map_err(fail)?;
-        let own = destination.open_below(Path::new(OWN), Reach::SameMount).map_err(fail)?;
-        let taken = Obstacle::LockTaken { path: own.path_of(LOCK) };
-        let lock = files::lock(&own, LOCK, Hold::Alone).map_err(fail)?;
-        let lock = lock.ok_or(Conclusion::Skipped(vec![taken]))?;
-        // Another user's file may be locked but not be given a time; then the filesystem is taken for a usual one.
-        let granularity = files::granularity(&lock).unwrap_or(Granularity::Fine);
-        // A run over a network gives the lock back between its steps, and knows by this that another one was here.
-        // Where there is none, no such run ever was.
-        if own.kind_of(WRITER).map_err(fail)? == Kind::File {
-            files::write_hint(&own, WRITER, self.job.run.as_str().as_bytes()).map_err(fail)?;
-        }
-        Ok(Site { ends, rsync, own, lock, granularity })
-    }
-
-    fn locked(&mut self, site: &Site<'_>) -> Result<(), Conclusion> {
-        let kind = self.job.sync.snapshots;
+    fn under_lock(&mut self, ends: &Ends<'_>) -> Result<(), NotDone> {
         self.telling.step(Step::Recover);
-        let snapshots = match kind {
-            SnapshotKind::None => None,
-            SnapshotKind::Btrfs | SnapshotKind::HardLink => {
-                let now = self.started.wall;
-                Some(shelf::recover(site.destination(), kind, now, &mut self.stops, &mut self.warnings)?)
-            }
+        let kept = match self.job.sync.snapshots {
+            SnapshotKind::None => Kept::default(),
+            SnapshotKind::Btrfs | SnapshotKind::HardLink => self.recover(&ends.destination)?,
         };
         self.hook_before()?;
-        let identity = site.destination().identity().map_err(|error| of_directory(Step::Copy, &error))?;
-        let medium = self.job.destination.medium();
-        let marker = Marker::new(&site.own, kind, identity, medium);
-        let earlier = marker.earlier();
         self.telling.step(Step::Copy);
-        marker.set(earlier)?;
-        match self.copy_and_commit(site, snapshots.as_ref(), earlier) {
-            Ok(()) => {}
-            Err(conclusion) => {
-                let (place, now) = (site.destination(), self.started.wall);
-                self.warnings.extend(shelf::make_room_after(&conclusion, place, snapshots.as_ref(), now));
-                let noted = marker.settle(site.destination(), earlier, &conclusion, self.stops.wanted());
-                // That nothing can be noted on a drive that was pulled out is no news. Its content will be compared.
-                if let Err(error) = noted
-                    && ends::prove_again(self.job, site.ends, End::Destination, &mut self.stops).is_ok()
-                {
-                    self.warnings.push(told(&error));
-                }
-                return Err(conclusion);
-            }
-        }
-        self.warnings.extend(marker.clear().err().map(|error| told(&error)));
-        match (self.record(site, &Conclusion::Ok), &snapshots) {
-            (Ok(()), Some(snapshots)) => self.prune(site, snapshots),
-            (Ok(()), None) => {}
-            (Err(why), _) => self.warnings.push(format!("{why}; nothing is pruned before a run is recorded")),
+        let earlier = ends.destination.begin()?;
+        let done = self.copy(ends, &kept, earlier).and_then(|(copied, name)| {
+            self.judge(ends, copied)?;
+            self.publish(ends, name)
+        });
+        let published = done.inspect_err(|why| self.settle(ends, (&kept, earlier), why))?;
+        self.warnings.extend(published.warnings);
+        match published.recorded {
+            Ok(()) if self.job.sync.snapshots == SnapshotKind::None => {}
+            Ok(()) => self.prune(&ends.destination, &kept),
+            Err(why) => self.warnings.push(format!("{why}; nothing is pruned before a run is recorded")),
         }
         Ok(())
     }
 
-    fn copy_and_commit(
+    /// Puts right what an earlier run left. It may be killed at any point and started again.
+    fn recover(&mut self, destination: &Destination) -> Result<Kept, NotDone> {
+        let left = destination.leftovers()?;
+        let begun = destination.tidy(Step::Recover, &tidying::begun_deletions(&left), &mut self.stops)?;
+        self.warnings.extend(begun.warnings);
+        let (deeds, kept) = tidying::tidying(&left, self.job.sync.snapshots, begun.free, self.started.wall);
+        let done = destination.tidy(Step::Recover, &deeds, &mut self.stops)?;
+        self.warnings.extend(done.warnings);
+        Ok(kept)
+    }
+
+    fn hook_before(&mut self) -> Result<(), NotDone> {
+        let Some(command) = &self.job.sync.hooks.before else { return Ok(()) };
+        self.telling.step(Step::Before);
+        let occasion = HookMoment { hook: "before", step: Step::Before, outcome: None, snapshot: None };
+        hooks::run(&self.starter, command, self.job, &occasion, &mut self.stops)
+    }
+
+    /// Copies, and tells the name that the copy is to get, if it is a snapshot.
+    fn copy(
         &mut self,
-        site: &Site<'_>,
-        snapshots: Option<&Shelf>,
+        ends: &Ends<'_>,
+        kept: &Kept,
         earlier: Earlier,
-    ) -> Result<(), Conclusion> {
-        let Some(snapshots) = snapshots else {
-            let copied = self.copy(site, site.destination(), Manner::Replace(plan::unfinished(earlier)), earlier)?;
-            self.judge(site, copied)?;
-            return self.flush(site);
-        };
-        let name = snapshots.next_name(self.started.wall);
+    ) -> Result<(Copied, Option<SnapshotName>), NotDone> {
+        let name = kept.next_name(self.started.wall);
+        let replace = Manner::Replace(plan::unfinished(earlier));
         match self.job.sync.snapshots {
-            SnapshotKind::Btrfs | SnapshotKind::None => {
-                let staging = site.destination().open_below(Path::new(STAGING), Reach::SameMount);
-                let staging = staging.map_err(|error| of_directory(Step::Copy, &error))?;
+            SnapshotKind::None => Ok((self.copy_to(ends, Spot::Whole, replace, earlier)?, None)),
+            SnapshotKind::Btrfs => {
                 let manner = match earlier {
                     Earlier::Nothing | Earlier::Trusted | Earlier::Doubtful => Manner::InPlace,
-                    Earlier::Damaged => Manner::Replace(plan::unfinished(earlier)),
+                    Earlier::Damaged => replace,
                 };
-                let copied = self.copy(site, &staging, manner, earlier)?;
-                self.judge(site, copied)?;
-                self.flush(site)?;
-                self.telling.step(Step::Commit);
-                commit::take_snapshot(site.destination(), snapshots, name)?;
+                Ok((self.copy_to(ends, Spot::Staging, manner, earlier)?, Some(name)))
             }
             SnapshotKind::HardLink => {
-                self.link(site, snapshots, name, earlier)?;
-                self.flush(site)?;
-                self.telling.step(Step::Commit);
+                let links = Links::new(kept, earlier, self.started.wall);
+                if earlier == Earlier::Doubtful {
+                    ends.destination.forget_bases(&links.bases)?;
+                }
+                let copied = self.copy_to(ends, Spot::New(name), links.manner(), earlier)?;
+                let both = (&ends.origin, &ends.destination);
+                guard_new(both, (name, &links), &copied, &mut self.figures, &mut self.stops)?;
+                Ok((copied, Some(name)))
             }
         }
-        // The last moment at which the run can be called off.
-        self.stops.check()?;
-        self.record_standing(site, name)?;
-        commit::publish(snapshots, name)?;
-        self.snapshot = Some(name);
-        self.warnings.extend(commit::move_latest(site.destination(), name).err());
-        Ok(())
     }
 
-    pub(crate) fn copy(
-        &mut self,
-        site: &Site<'_>,
-        destination: &Directory,
-        manner: Manner,
-        earlier: Earlier,
-    ) -> Result<Copied, Conclusion> {
-        if matches!(earlier, Earlier::Doubtful | Earlier::Damaged) {
-            // A write that was lost is still remembered as if it had been made.
-            tree::forget_content(destination).map_err(|error| of_directory(Step::Copy, &error))?;
-        }
-        let copying = Copying {
-            rsync: &site.rsync,
-            sync: &self.job.sync,
-            approved: self.job.approved,
-            way: site.ends.way(Target { directory: destination, into: "./", lock: Some(&site.lock) }),
-            nested: site.ends.nested.as_deref(),
-        };
-        let plan = plan::plan(manner, site.granularity, earlier);
+    fn copy_to(&mut self, ends: &Ends<'_>, spot: Spot, manner: Manner, earlier: Earlier) -> Result<Copied, NotDone> {
+        let Ends { origin, destination } = ends;
+        let plan = plan::plan(manner, Circumstances { source: &origin.source, destination, earlier });
+        let target = destination.target(spot, earlier)?;
+        let copying = Copying::new(origin, &target);
         copy::copy(&copying, &plan, &mut self.stops, &self.telling, &mut self.figures)
     }
 
     /// rsync is content. Whether the copy is one depends on whether both ends are still what they were.
-    pub(crate) fn judge(&mut self, site: &Site<'_>, copied: Copied) -> Result<(), Conclusion> {
+    fn judge(&mut self, ends: &Ends<'_>, copied: Copied) -> Result<(), NotDone> {
         self.telling.step(Step::Judge);
         self.stops.check()?;
-        self.prove_again(site.ends)?;
-        self.note(copied);
-        Ok(())
-    }
-
-    /// What is missing from a copy, and what a person may want to know of it.
-    pub(crate) fn note(&mut self, copied: Copied) {
+        self.prove_again(ends)?;
         if !copied.missing.is_empty() {
             self.standing = Standing::Partial;
         }
         self.warnings.extend(copied.missing);
         self.warnings.extend(copied.remarks);
+        Ok(())
     }
 
-    pub(crate) fn prove_again(&mut self, ends: &Ends) -> Result<(), Conclusion> {
-        ends::prove_again(self.job, ends, End::Source, &mut self.stops)?;
-        ends::prove_again(self.job, ends, End::Destination, &mut self.stops)
+    fn prove_again(&mut self, ends: &Ends<'_>) -> Result<(), NotDone> {
+        ends.origin.source.prove_again(self.job, &mut self.stops)?;
+        ends.destination.prove_again(self.job)
     }
 
-    /// The only place where a device that failed or went away while rsync wrote shows itself: the descriptor is older
-    /// than the run.
-    fn flush(&mut self, site: &Site<'_>) -> Result<(), Conclusion> {
-        self.telling.step(Step::Flush);
-        site.destination().flush_filesystem().map_err(|error| of_directory(Step::Flush, &error))?;
-        self.stops.check()
+    /// Flush, commit and record. Once this is done the copy is complete, whatever happens.
+    fn publish(&mut self, ends: &Ends<'_>, name: Option<SnapshotName>) -> Result<Published, NotDone> {
+        let so_far = self.so_far();
+        let account = |snapshot, conclusion: &Conclusion| so_far.ended(snapshot, conclusion);
+        let (kind, standing) = (self.job.sync.snapshots, self.standing);
+        let publication = Publication { kind, name, standing, account: &account };
+        let published = ends.destination.publish(&publication, &mut self.telling, &mut self.stops)?;
+        self.snapshot = name;
+        Ok(published)
     }
 
-    fn prune(&mut self, site: &Site<'_>, snapshots: &Shelf) {
+    /// Lets go of the unfinished copies that this one made needless, and of snapshots that no rule wants. The backup is
+    /// made: whatever goes wrong or is called off from here on is only told.
+    fn prune(&mut self, destination: &Destination, kept: &Kept) {
         self.telling.step(Step::Prune);
-        // The backup is made: whatever goes wrong or is called off from here on is only told.
-        self.warnings.extend(snapshots.discard_bases());
-        if self.job.sync.keep == Retention::All {
-            return;
+        let mut deeds: Vec<_> = kept.bases.iter().map(|name| TidyDeed::Discard(layout::stale(name))).collect();
+        if self.job.sync.keep != Retention::All {
+            match self.unwanted(destination, kept) {
+                Ok(unwanted) => deeds.extend(unwanted),
+                Err(why) => self.warnings.push(why),
+            }
+        }
+        match destination.tidy(Step::Prune, &deeds, &mut self.stops) {
+            Ok(done) => self.warnings.extend(done.warnings),
+            Err(NotDone::Interrupted(why)) => {
+                self.warnings.push(format!("pruning was cut short: {why}; the next run goes on with it"));
+            }
+            Err(why @ (NotDone::Skipped(_) | NotDone::Failed(_) | NotDone::Held(_))) => {
+                self.warnings.push(format!("nothing was pruned: {why}"));
+            }
+        }
+    }
+
+    fn unwanted(&self, destination: &Destination, kept: &Kept) -> Result<Vec<TidyDeed>, String> {
+        // The one just made need not be the newest: the clock may have been wrong before.
+        let names: Vec<_> = kept.complete.iter().copied().chain(self.snapshot).collect();
+        let mut finished = candidates(&names, &destination.records()?);
+        if let Some(made) = finished.iter_mut().find(|candidate| Some(candidate.name) == self.snapshot) {
+            made.standing = self.standing;
         }
         let now = Now { wall: clock::now().wall, ..self.started.clone() };
-        let done = shelf::snapshots_at(site.destination()).map_err(|error| told(&error)).and_then(|finished| {
-            let victims = prune::victims(&finished, self.job.sync.keep, &now);
-            prune::prune(snapshots, &victims, &self.job.sync.name, &mut self.stops)
-                .map_err(|_stopped| "pruning was called off; the next run goes on with it".to_owned())
-        });
-        match done {
-            Ok(warnings) => self.warnings.extend(warnings),
-            Err(warning) => self.warnings.push(warning),
+        let victims = prune::victims(&finished, self.job.sync.keep, &now);
+        for victim in &victims {
+            tracing::info!(nbkp.sync = %self.job.sync.name, "pruning the snapshot {}: {}", victim.name, victim.reason);
+        }
+        Ok(prune::deeds(&victims))
+    }
+
+    /// Makes room after a run that filled the destination, and notes what its copy is worth to the next.
+    fn settle(&mut self, ends: &Ends<'_>, (kept, earlier): (&Kept, Earlier), why: &NotDone) {
+        let (job, kind) = (self.job, self.job.sync.snapshots);
+        if let NotDone::Failed(failure) = why {
+            let deeds = tidying::relief(failure, kind, kept, self.started.wall);
+            match ends.destination.tidy(Step::Recover, &deeds, &mut self.stops) {
+                Ok(done) => self.warnings.extend(done.warnings),
+                Err(why) => self.warnings.push(format!("no room was made: {why}")),
+            }
+        }
+        self.warnings.extend(ends.destination.settle(job, earlier, why, &mut self.stops));
+    }
+
+    /// The last word at the destination about a run that did not come to its end. Tells how it truly ended: a failure
+    /// whose cause is that an end went away is an interruption, which mends itself when the drive is back.
+    fn close(&mut self, ends: &Ends<'_>, why: &NotDone) -> NotDone {
+        let truth = match why {
+            NotDone::Failed(failure) if failure.kind != FailureKind::Hook => self.prove_again(ends).err(),
+            NotDone::Failed(_) | NotDone::Skipped(_) | NotDone::Interrupted(_) | NotDone::Held(_) => None,
+        };
+        let truth = truth.unwrap_or_else(|| why.clone());
+        let so_far = self.so_far();
+        let account = |snapshot, conclusion: &Conclusion| so_far.ended(snapshot, conclusion);
+        ends.destination.close((why, &truth), &account, &mut self.stops);
+        truth
+    }
+
+    fn so_far(&self) -> RunSoFar<'a> {
+        let Self { job, figures, standing, .. } = *self;
+        RunSoFar { job, started: self.started.wall, figures, standing }
+    }
+
+    fn hook_afterwards(&mut self, conclusion: &Conclusion) {
+        let hooks = &self.job.sync.hooks;
+        let (hook, command) = match conclusion {
+            Conclusion::Ok => ("after", &hooks.after),
+            Conclusion::Failed(_) | Conclusion::Held(_) => ("failed", &hooks.failed),
+            Conclusion::Skipped(_) | Conclusion::Interrupted(_) => return,
+        };
+        let Some(command) = command else { return };
+        let occasion =
+            HookMoment { hook, step: self.telling.now(), outcome: Some(conclusion), snapshot: self.snapshot };
+        if let Err(NotDone::Failed(failure)) = hooks::run(&self.starter, command, self.job, &occasion, &mut self.stops)
+        {
+            self.warnings.push(failure.detail);
         }
     }
-}
-
-/// rsync of this machine.
-pub(crate) fn rsync_here() -> Result<PathBuf, Conclusion> {
-    let missing = Obstacle::ToolMissing { tool: "rsync".into(), server: None };
-    programs::find_program("rsync").ok_or(Conclusion::Skipped(vec![missing]))
 }

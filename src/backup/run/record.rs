@@ -1,31 +1,24 @@
-//! The log at the destination.
+//! What there is to say of a run in the log at its destination.
 
 use jiff::Timestamp;
 
-use crate::backup::failure::told;
 use crate::backup::job::Job;
-use crate::backup::layout::LOG;
-use crate::formats::log::{self, LogRecord};
+use crate::formats::log::LogRecord;
 use crate::model::{Conclusion, Figures, SnapshotName, Standing};
-use crate::os::directory::{Directory, DirectoryError};
-use crate::os::files::{self, Readers};
 use crate::os::{clock, machine};
 
-/// The end of the log, in which the record of the newest snapshot is looked for.
-const TAIL: u64 = 64 << 10;
-
-/// What there is to say of a run.
-pub(crate) struct Account<'a> {
+/// What a run has come to.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct RunSoFar<'a> {
     pub(crate) job: &'a Job,
     pub(crate) started: Timestamp,
     pub(crate) figures: Figures,
-    pub(crate) snapshot: Option<SnapshotName>,
     pub(crate) standing: Standing,
 }
 
-impl Account<'_> {
-    /// The record of a run that ends so, now.
-    pub(crate) fn ended(self, conclusion: &Conclusion) -> LogRecord {
+impl RunSoFar<'_> {
+    /// The record of it if it made this and ended so, now.
+    pub(crate) fn ended(&self, snapshot: Option<SnapshotName>, conclusion: &Conclusion) -> LogRecord {
         let error = match conclusion {
             Conclusion::Ok => None,
             Conclusion::Skipped(obstacles) => obstacles.first().map(ToString::to_string),
@@ -41,7 +34,7 @@ impl Account<'_> {
             finished: clock::now().wall,
             outcome: conclusion.outcome(),
             error,
-            snapshot: self.snapshot,
+            snapshot,
             standing: self.standing,
             entries: self.figures.entries,
             files: self.figures.files_transferred,
@@ -49,20 +42,4 @@ impl Account<'_> {
             deletions: self.figures.deletions,
         }
     }
-}
-
-/// Appends the record of a run, and cuts the log when it has grown too long.
-pub(crate) fn append(own: &Directory, record: &LogRecord) -> Result<(), String> {
-    let size = files::append_durably(own, LOG, log::record_line(record).as_bytes()).map_err(|error| told(&error))?;
-    if size > log::LIMIT {
-        let cut = files::read_tail(own, LOG, log::LIMIT.saturating_mul(2)).map(|whole| log::cut(&whole));
-        cut.and_then(|kept| files::write_durably(own, LOG, &kept, Readers::All)).map_err(|error| told(&error))?;
-    }
-    Ok(())
-}
-
-/// What the log says of a snapshot, if it is among the last.
-pub(crate) fn of_snapshot(own: &Directory, name: SnapshotName) -> Result<Option<LogRecord>, DirectoryError> {
-    let tail = files::read_tail(own, LOG, TAIL)?;
-    Ok(log::records(&tail).into_iter().rev().find(|record| record.snapshot == Some(name)))
 }

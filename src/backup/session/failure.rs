@@ -3,17 +3,17 @@
 use crate::backup::failure::failure;
 use crate::formats::ssh::answers::{LastWord, kind, shown};
 use crate::model::{
-    Absence, Conclusion, End, Failure, FailureKind, Interruption, Obstacle, Place, SentinelFault, ServerRefusal, Step,
+    Absence, End, Failure, FailureKind, Interruption, NotDone, Obstacle, Place, SentinelFault, ServerRefusal, Step,
 };
 use crate::os::ssh::Said;
 
 /// A failure of this machine to listen to a connection.
-pub(crate) fn local(cause: &std::io::Error) -> Conclusion {
+pub(crate) fn local(cause: &std::io::Error) -> NotDone {
     failure(Step::Prove, FailureKind::Resource, format!("could not listen to a connection: {cause}"))
 }
 
 /// What stands in the way of one end, as `look.sh` named it.
-pub(crate) fn obstacle(host: &str, (end, place): (End, &Place), found: &LastWord) -> Conclusion {
+pub(crate) fn obstacle(host: &str, (end, place): (End, &Place), found: &LastWord) -> NotDone {
     let text = format!("{host}:{}", found.text);
     let sentinel = |fault| Obstacle::Sentinel { end, path: text.clone().into(), fault };
     let volume = place.volume.clone();
@@ -36,16 +36,16 @@ pub(crate) fn obstacle(host: &str, (end, place): (End, &Place), found: &LastWord
         "taken" => Obstacle::LockTaken { path: text.into() },
         _ => return ended(host, Step::Prove, found),
     };
-    Conclusion::Skipped(vec![obstacle])
+    NotDone::Skipped(vec![obstacle])
 }
 
 /// Why a later script did not come to its end.
-pub(crate) fn ended(host: &str, at: Step, found: &LastWord) -> Conclusion {
+pub(crate) fn ended(host: &str, at: Step, found: &LastWord) -> NotDone {
     let text = format!("{host}: {}", found.text);
     match found.word.as_str() {
-        "taken" => Conclusion::Skipped(vec![Obstacle::LockTaken { path: format!("{host}:{}", found.text).into() }]),
-        "lost" => Conclusion::Interrupted(Interruption::DestinationLost(text)),
-        "superseded" => Conclusion::Interrupted(Interruption::DestinationLost(text)),
+        "taken" => NotDone::Skipped(vec![Obstacle::LockTaken { path: format!("{host}:{}", found.text).into() }]),
+        "lost" => NotDone::Interrupted(Interruption::DestinationLost(text)),
+        "superseded" => NotDone::Interrupted(Interruption::DestinationLost(text)),
         "impostor" => {
             let what = format!("{host}:{} is not what it should be, which is not followed", found.text);
             failure(at, FailureKind::Hostile, what)
@@ -55,27 +55,27 @@ pub(crate) fn ended(host: &str, at: Step, found: &LastWord) -> Conclusion {
 }
 
 /// What a script says that ended by itself, without one of our words: the shell gave up.
-pub(crate) fn gave_up(host: &str, at: Step, said: &Said) -> Conclusion {
+pub(crate) fn gave_up(host: &str, at: Step, said: &Said) -> NotDone {
     let words = shown(&said.errors);
     failure(at, kind(&words), format!("{host}: the shell there gave up (exit code {}): {}", said.code, words.trim()))
 }
 
 /// What the other end refused before rsync began.
-pub(crate) fn refused(host: &str, refused: &ServerRefusal, reading: End) -> Conclusion {
+pub(crate) fn refused(host: &str, refused: &ServerRefusal, reading: End) -> NotDone {
     match refused {
         ServerRefusal::Taken(path) => {
-            Conclusion::Skipped(vec![Obstacle::LockTaken { path: format!("{host}:{path}").into() }])
+            NotDone::Skipped(vec![Obstacle::LockTaken { path: format!("{host}:{path}").into() }])
         }
         ServerRefusal::Lost(what) | ServerRefusal::Superseded(what) => {
             let what = format!("{host}: {what}");
-            Conclusion::Interrupted(match reading {
+            NotDone::Interrupted(match reading {
                 End::Source => Interruption::SourceLost(what),
                 End::Destination => Interruption::DestinationLost(what),
             })
         }
         ServerRefusal::NoTool(tool) => {
             let detail = format!("the program `{tool}` is missing on {host}");
-            Conclusion::Failed(Failure { at: Step::Copy, kind: FailureKind::ToolMissing, detail })
+            NotDone::Failed(Failure { at: Step::Copy, kind: FailureKind::ToolMissing, detail })
         }
         ServerRefusal::Failed(what) => failure(Step::Copy, kind(what), format!("{host}: {what}")),
     }

@@ -11,8 +11,9 @@ use crate::backup::job::{Job, RemoteEnd};
 use crate::backup::session::failure as trouble;
 use crate::backup::session::stop::Stops;
 use crate::formats::rsync::arguments::slash;
+use crate::formats::ssh::calls::ScriptCall;
 use crate::formats::ssh::script::{self, Marks};
-use crate::model::{Absence, Conclusion, End, Interruption, Obstacle, VolumeName};
+use crate::model::{Absence, End, Interruption, NotDone, Obstacle, VolumeName};
 use crate::os::machine;
 use crate::os::process::Wanted;
 use crate::os::ssh::shared::Shared;
@@ -25,7 +26,7 @@ pub(crate) const LONG: Duration = Duration::from_hours(4);
 
 /// A server, connected for one run.
 #[derive(Debug)]
-pub(crate) struct Server {
+pub(crate) struct Session {
     shared: Shared,
     marks: Marks,
 }
@@ -39,14 +40,14 @@ pub(crate) enum Stoppable {
     No,
 }
 
-impl Server {
+impl Session {
     /// Connects by the first way that leads there. It must be called before the thread confines itself.
     pub(crate) fn connect(
         job: &Job,
         (end, which): (&RemoteEnd, End),
         place: &SshPlace,
         stops: &mut Stops,
-    ) -> Result<Self, Conclusion> {
+    ) -> Result<Self, NotDone> {
         let volume = &job.sync.place(which).volume;
         let client = format!("{:016x}-{}", machine::fingerprint(), job.sync.name);
         Self::reach((end, which), volume, Marks::new(&client, job.run.as_str()), place, stops)
@@ -59,7 +60,7 @@ impl Server {
         marks: Marks,
         place: &SshPlace,
         stops: &mut Stops,
-    ) -> Result<Self, Conclusion> {
+    ) -> Result<Self, NotDone> {
         let bell = stops.bell.share().map_err(|cause| trouble::local(&cause))?;
         let mut first = None;
         for route in &end.routes {
@@ -74,7 +75,7 @@ impl Server {
         }
         stops.check()?;
         let absence = first.map_or(Absence::Elsewhere, Absence::Host);
-        Err(Conclusion::Skipped(vec![Obstacle::VolumeAbsent { end: which, volume: volume.clone(), absence }]))
+        Err(NotDone::Skipped(vec![Obstacle::VolumeAbsent { end: which, volume: volume.clone(), absence }]))
     }
 
     /// The host, as the configuration names it.
@@ -92,21 +93,21 @@ impl Server {
     /// Runs one of our scripts there.
     pub(crate) fn ask(
         &self,
-        script: &str,
-        arguments: &[OsString],
+        call: &ScriptCall,
         (stoppable, deadline): (Stoppable, Duration),
         stops: &mut Stops,
-    ) -> Result<Said, Conclusion> {
+    ) -> Result<Said, NotDone> {
         let bell = stops.bell.share().map_err(|cause| trouble::local(&cause))?;
-        let answer =
-            self.shared.ask((script, arguments), &self.marks, deadline, &bell, || match (stops.wanted(), stoppable) {
+        let answer = self.shared.ask((call.script, &call.words), &self.marks, deadline, &bell, || {
+            match (stops.wanted(), stoppable) {
                 (Wanted::End, Stoppable::No) => Wanted::GoOn,
                 (wanted, _) => wanted,
-            });
+            }
+        });
         answer.map_err(|why| {
             let stopped = if why == NoAnswer::CalledOff { stops.check().err() } else { None };
             let fault = why.told(self.shared.route());
-            stopped.unwrap_or(Conclusion::Interrupted(Interruption::Network(fault.to_string())))
+            stopped.unwrap_or(NotDone::Interrupted(Interruption::Network(fault.to_string())))
         })
     }
 
@@ -115,9 +116,9 @@ impl Server {
         self.shared.remote_shell()
     }
 
-    /// What rsync is given as `--rsync-path`: `transfer.sh` with these words.
-    pub(crate) fn rsync_path(&self, words: &[OsString]) -> OsString {
-        script::line(script::TRANSFER, words, &self.marks)
+    /// What rsync is given as `--rsync-path`: a script that becomes rsync's other end.
+    pub(crate) fn rsync_path(&self, call: &ScriptCall) -> OsString {
+        script::line(call.script, &call.words, &self.marks)
     }
 
     /// The program and the arguments that run a script there, which comes to their standard input.

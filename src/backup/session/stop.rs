@@ -2,7 +2,7 @@
 
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
-use crate::model::{Conclusion, Interruption};
+use crate::model::{Interruption, NotDone};
 use crate::os::process::{Bell, Wanted};
 
 /// What a run is told.
@@ -57,9 +57,9 @@ impl Stops {
     }
 
     /// Ends the run here if it was told to stop.
-    pub(crate) fn check(&mut self) -> Result<(), Conclusion> {
+    pub(crate) fn check(&mut self) -> Result<(), NotDone> {
         self.wanted();
-        self.why.clone().map_or(Ok(()), |why| Err(Conclusion::Interrupted(why)))
+        self.why.clone().map_or(Ok(()), |why| Err(NotDone::Interrupted(why)))
     }
 }
 
@@ -77,7 +77,7 @@ mod tests {
         assert_eq!(stops.wanted(), Wanted::End);
         teller.tell(Interruption::Stopping);
         assert_eq!(stops.wanted(), Wanted::Kill);
-        assert_eq!(stops.check(), Err(Conclusion::Interrupted(Interruption::Cancelled)));
+        assert_eq!(stops.check(), Err(NotDone::Interrupted(Interruption::Cancelled)));
         for _ in 0..100 {
             teller.tell(Interruption::Stopping);
         }

@@ -1,6 +1,9 @@
-//! The finished copies of a destination: what is there, how one gets its name, which of them go.
+//! The finished copies of a destination: what lies there, what is done about it here and at a server, how one is made
+//! complete, which of them go.
 
 pub mod commit;
+pub mod deeds;
+pub mod listing;
+pub mod log;
 pub mod prune;
-pub mod recover;
-pub mod shelf;
+pub mod sent;

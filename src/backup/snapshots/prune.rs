@@ -1,12 +1,11 @@
-//! Pruning: snapshots that no rule wants are deleted, each with its reason.
+//! Pruning: snapshots that no rule wants, each with its reason, and letting them go where no run is under way.
 
 use std::path::{Path, PathBuf};
 
-use crate::backup::layout::{LOCK, OWN};
-use crate::backup::session::stop::Stops;
-use crate::backup::snapshots::shelf::Shelf;
+use crate::backup::snapshots::deeds::discard_all;
 use crate::decide::retention::{self, Candidate, Fate};
-use crate::model::{Conclusion, Now, Retention, SnapshotName, SyncName};
+use crate::model::layout::{LOCK, OWN};
+use crate::model::{Now, Retention, SnapshotName, TidyDeed};
 use crate::os::directory::{Directory, DirectoryError, Reach};
 use crate::os::files::{self, Hold};
 
@@ -19,7 +18,7 @@ pub struct Victim {
     pub reason: String,
 }
 
-/// The snapshots that go by the rules of `keep`.
+/// The snapshots that go by the rules of `keep`, oldest first.
 #[must_use]
 pub fn victims(snapshots: &[Candidate], keep: Retention, now: &Now) -> Vec<Victim> {
     let decisions = retention::plan(snapshots, keep, &now.zone, now.wall);
@@ -28,6 +27,11 @@ pub fn victims(snapshots: &[Candidate], keep: Retention, now: &Now) -> Vec<Victi
         Fate::Prune(reason) => Some(Victim { name: decision.name, reason: reason.to_string() }),
     };
     decisions.into_iter().filter_map(victim).collect()
+}
+
+/// What lets them go.
+pub(crate) fn deeds(victims: &[Victim]) -> Vec<TidyDeed> {
+    victims.iter().map(|victim| TidyDeed::Discard(victim.name.to_string())).collect()
 }
 
 /// Why nothing was pruned.
@@ -41,36 +45,12 @@ pub enum PruneError {
     Directory(#[from] DirectoryError),
 }
 
-/// Deletes the victims at a destination on which no run is under way, under its lock. Returns what could not be
-/// deleted, as sentences.
-pub fn prune_at(destination: &Directory, victims: &[Victim], sync: &SyncName) -> Result<Vec<String>, PruneError> {
+/// Deletes the victims at a destination on this machine on which no run is under way, under its lock. Returns what could
+/// not be deleted, as sentences.
+pub fn prune_at(destination: &Directory, victims: &[Victim]) -> Result<Vec<String>, PruneError> {
     let own = destination.open_below(Path::new(OWN), Reach::SameMount)?;
     let lock = files::lock(&own, LOCK, Hold::Alone)?.ok_or_else(|| PruneError::Taken(own.path_of(LOCK)))?;
-    let Some(shelf) = Shelf::open_at(destination)? else { return Ok(Vec::new()) };
-    let warnings = victims.iter().filter_map(|victim| discard(&shelf, victim, sync).err()).collect();
+    let warnings = discard_all(destination, victims.iter().map(|victim| victim.name.to_string()))?;
     drop(lock);
     Ok(warnings)
-}
-
-/// Deletes the victims, oldest first. Each is put out of sight at one stroke first, so that none is ever half there.
-/// Returns what could not be deleted, as sentences.
-pub(crate) fn prune(
-    shelf: &Shelf,
-    victims: &[Victim],
-    sync: &SyncName,
-    stops: &mut Stops,
-) -> Result<Vec<String>, Conclusion> {
-    let mut warnings = Vec::new();
-    for victim in victims {
-        stops.check()?;
-        warnings.extend(discard(shelf, victim, sync).err());
-    }
-    Ok(warnings)
-}
-
-fn discard(shelf: &Shelf, victim: &Victim, sync: &SyncName) -> Result<(), String> {
-    let Victim { name, reason } = victim;
-    shelf.discard(&name.to_string()).map_err(|error| format!("the snapshot {name} was not pruned: {error}"))?;
-    tracing::info!(nbkp.sync = %sync, "{sync}: pruned the snapshot {name}: {reason}");
-    Ok(())
 }

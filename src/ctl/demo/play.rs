@@ -10,7 +10,7 @@ use crate::ctl::demo::error::DemoError;
 use crate::ctl::demo::sandbox::Sandbox;
 use crate::formats::text;
 use crate::formats::wire::{RunEntry, RunningEntry};
-use crate::model::{BootTime, Outcome};
+use crate::model::{BootTime, Outcome, layout};
 use crate::os::causes::chain;
 use crate::os::clock;
 
@@ -242,9 +242,9 @@ fn told(run: &RunEntry) -> String {
 
 fn letter_in(drive: &DemoDrive, run: &RunEntry) -> Result<String, DemoError> {
     let name = run.snapshot.as_deref().unwrap_or_default();
-    let path = drive.root().join("documents/snapshots").join(name).join("letter.txt");
+    let path = drive.root().join("documents").join(layout::in_snapshots(name)).join("letter.txt");
     let letter = fs::read_to_string(&path).map_err(|error| DemoError::File(path, error))?;
-    Ok(format!("snapshots/{name}/letter.txt: {}", letter.trim_end()))
+    Ok(format!("{}/letter.txt: {}", layout::in_snapshots(name).display(), letter.trim_end()))
 }
 
 /// Bytes that do not compress (xorshift), the same for the same seed.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 
-use crate::backup::errands::Prospect;
+use crate::backup::errands::SyncAsSeen;
 use crate::model::{BlockDevice, Containers, DriveName, Left, Obstacle, RunRecord, SyncName, VolumeName, WhenDone};
 
 /// A question or a command of a client. The state itself is not asked for: it is published as `Status`.
@@ -89,7 +89,7 @@ pub enum Ask {
         /// The syncs.
         syncs: Vec<SyncName>,
         /// The way back.
-        answer: oneshot::Sender<Result<Vec<Prospect>, Refusal>>,
+        answer: oneshot::Sender<Result<Vec<SyncAsSeen>, Refusal>>,
     },
     /// The devices that are plugged in, and in which containers lie the filesystems that drives are named by.
     Devices {

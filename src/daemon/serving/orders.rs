@@ -5,7 +5,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
 use crate::backup::errands::preview::{self, Change, Preview};
-use crate::backup::errands::{Prospect, listing, prepare, sentence};
+use crate::backup::errands::{SyncAsSeen, listing, prepare, sentence};
 use crate::daemon::messages::ask::{Ask, Refusal};
 use crate::daemon::messages::errand::{Errand, ErrandNews, ErrandOrder, ErrandResult};
 use crate::daemon::serving::doctor::{self, Ground};
@@ -13,6 +13,7 @@ use crate::formats::text::{obstacle_sentences, shell_words};
 use crate::formats::wire::{
     Diagnosis, DiffSummary, Prepared, PreviewEnd, PreviewLine, PreviewLineKind, Pruned, Snapshots, SyncProblem, Term,
 };
+use crate::model::layout::{LATEST, SNAPSHOTS, STAGING};
 use crate::model::{Pruning, SnapshotKind, SyncName};
 use crate::os::ssh::SshPlace;
 
@@ -40,7 +41,7 @@ async fn go(order: ErrandOrder, asks: mpsc::Sender<Ask>, ssh: SshPlace, ground: 
         Errand::Doctor => Ok(ErrandResult::Diagnosed(Diagnosis::new(&doctor::examine(&ground, &asks, place).await))),
         Errand::Prepare(syncs) => prepare_all(syncs, &asks, ssh).await,
         Errand::Preview(syncs) => {
-            let work = move |found: Vec<Prospect>| ErrandResult::Previewed(previewed(&found, &lines, &ssh));
+            let work = move |found: Vec<SyncAsSeen>| ErrandResult::Previewed(previewed(&found, &lines, &ssh));
             at(syncs, &asks, work).await
         }
         Errand::Snapshots(syncs) => at(syncs, &asks, move |found| ErrandResult::Snapshots(listed(&found, &ssh))).await,
@@ -56,7 +57,7 @@ async fn go(order: ErrandOrder, asks: mpsc::Sender<Ask>, ssh: SshPlace, ground: 
 async fn at(
     syncs: Vec<SyncName>,
     asks: &mpsc::Sender<Ask>,
-    work: impl FnOnce(Vec<Prospect>) -> ErrandResult + Send + 'static,
+    work: impl FnOnce(Vec<SyncAsSeen>) -> ErrandResult + Send + 'static,
 ) -> Result<ErrandResult, Refusal> {
     let found = prospects(syncs, asks).await?;
     on_a_thread(move || work(found)).await
@@ -75,7 +76,7 @@ async fn prepare_all(syncs: Vec<SyncName>, asks: &mpsc::Sender<Ask>, ssh: SshPla
     Ok(result)
 }
 
-async fn prospects(syncs: Vec<SyncName>, asks: &mpsc::Sender<Ask>) -> Result<Vec<Prospect>, Refusal> {
+async fn prospects(syncs: Vec<SyncName>, asks: &mpsc::Sender<Ask>) -> Result<Vec<SyncAsSeen>, Refusal> {
     let (answer, answered) = oneshot::channel();
     let asked = asks.send(Ask::Prospects { syncs, answer }).await;
     asked.map_err(|_| Refusal::Stopping)?;
@@ -91,11 +92,11 @@ async fn on_a_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'stati
     result.await.map_err(|_| Refusal::Stopping)
 }
 
-fn problem(prospect: &Prospect, message: String) -> SyncProblem {
+fn problem(prospect: &SyncAsSeen, message: String) -> SyncProblem {
     SyncProblem { sync: prospect.sync.name.to_string(), message }
 }
 
-fn previewed(prospects: &[Prospect], news: &mpsc::Sender<ErrandNews>, ssh: &SshPlace) -> PreviewEnd {
+fn previewed(prospects: &[SyncAsSeen], news: &mpsc::Sender<ErrandNews>, ssh: &SshPlace) -> PreviewEnd {
     let mut end = PreviewEnd { syncs: Vec::new(), problems: Vec::new() };
     for prospect in prospects {
         let name = &prospect.sync.name;
@@ -118,7 +119,7 @@ fn previewed(prospects: &[Prospect], news: &mpsc::Sender<ErrandNews>, ssh: &SshP
 }
 
 /// The command, the changes and what would follow, line by line.
-fn lines(prospect: &Prospect, found: &Preview) -> Vec<PreviewLine> {
+fn lines(prospect: &SyncAsSeen, found: &Preview) -> Vec<PreviewLine> {
     let line = |kind, text| PreviewLine { sync: prospect.sync.name.to_string(), kind: Term::Known(kind), text };
     let mut lines = vec![line(PreviewLineKind::Command, shell_words(&found.command))];
     lines.extend(found.changes.iter().map(|change| {
@@ -133,16 +134,17 @@ fn lines(prospect: &Prospect, found: &Preview) -> Vec<PreviewLine> {
     }
     lines.extend(found.hold.iter().map(|hold| line(PreviewLineKind::Action, format!("the run would be held: {hold}"))));
     lines.extend(found.warnings.iter().map(|warning| line(PreviewLineKind::Action, warning.clone())));
-    let then: &[&str] = match prospect.sync.snapshots {
-        SnapshotKind::None => &[],
-        SnapshotKind::Btrfs => &["snapshot `staging` read-only into `snapshots/`", "point `latest` to it"],
-        SnapshotKind::HardLink => &["give the finished copy its name in `snapshots/`", "point `latest` to it"],
+    let made = match prospect.sync.snapshots {
+        SnapshotKind::None => None,
+        SnapshotKind::Btrfs => Some(format!("snapshot `{STAGING}` read-only into `{SNAPSHOTS}/`")),
+        SnapshotKind::HardLink => Some(format!("give the finished copy its name in `{SNAPSHOTS}/`")),
     };
-    lines.extend(then.iter().map(|action| line(PreviewLineKind::Action, (*action).to_owned())));
+    let then = made.into_iter().flat_map(|made| [made, format!("point `{LATEST}` to it")]);
+    lines.extend(then.map(|action| line(PreviewLineKind::Action, action)));
     lines
 }
 
-fn summary(prospect: &Prospect, found: &Preview) -> DiffSummary {
+fn summary(prospect: &SyncAsSeen, found: &Preview) -> DiffSummary {
     let mut sums = DiffSummary { sync: prospect.sync.name.to_string(), ..DiffSummary::default() };
     for change in &found.changes {
         match change {
@@ -162,7 +164,7 @@ fn summary(prospect: &Prospect, found: &Preview) -> DiffSummary {
     sums
 }
 
-fn listed(prospects: &[Prospect], ssh: &SshPlace) -> Snapshots {
+fn listed(prospects: &[SyncAsSeen], ssh: &SshPlace) -> Snapshots {
     let mut listed = Snapshots { snapshots: Vec::new(), problems: Vec::new() };
     for prospect in prospects {
         match listing::list(prospect, ssh) {
@@ -174,7 +176,7 @@ fn listed(prospects: &[Prospect], ssh: &SshPlace) -> Snapshots {
 }
 
 /// Each destination is pruned on a thread of its own, which confines itself to it for good.
-fn pruned(prospects: Vec<Prospect>, pruning: Pruning, ssh: &SshPlace) -> Pruned {
+fn pruned(prospects: Vec<SyncAsSeen>, pruning: Pruning, ssh: &SshPlace) -> Pruned {
     let mut sum = Pruned { pruned: Vec::new(), problems: Vec::new() };
     for prospect in prospects {
         let sync = prospect.sync.name.to_string();

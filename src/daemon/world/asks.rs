@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot};
 
-use crate::backup::errands::Prospect;
+use crate::backup::errands::SyncAsSeen;
 use crate::daemon::messages::ask::{Accepted, Ask, Refusal, RequestEnd, Urgency};
 use crate::daemon::messages::event::Effect;
 use crate::daemon::messages::look::Scope;
@@ -319,7 +319,7 @@ impl World {
         self.keep_ledger(effects);
     }
 
-    fn prospects_of(&mut self, asked: &[SyncName], now: &Now) -> Result<Vec<Prospect>, Refusal> {
+    fn prospects_of(&mut self, asked: &[SyncName], now: &Now) -> Result<Vec<SyncAsSeen>, Refusal> {
         let names = self.resolve(asked)?;
         let unseen = VolumeSight::Absent(Absence::NotLookedAt);
         let mut found = Vec::new();
@@ -330,7 +330,7 @@ impl World {
             let obstacles =
                 self.plan.prospects.get(&name).into_iter().flat_map(crate::daemon::world::plan::Prospect::obstacles);
             let closed = sync.ends().into_iter().filter_map(|(end, place)| self.closed_drive(end, &place.volume));
-            found.push(Prospect {
+            found.push(SyncAsSeen {
                 source: sight(&sync.source.volume),
                 destination: sight(&sync.destination.volume),
                 source_server: self.remote_end(sync, End::Source, &sync.source),

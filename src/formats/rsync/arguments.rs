@@ -7,16 +7,15 @@ use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
 
 use super::output::ITEM_FORMAT;
+use crate::model::layout::{DESTINATION_SENTINEL, OWN, PARTIAL, SOURCE_SENTINEL, VOLUME_SENTINEL};
 use crate::model::{Filter, RsyncOptions, RsyncSettings};
 
-/// Where rsync keeps what it could not finish.
-const PARTIAL: &str = ".rsync-partial";
 /// How a directory is named from which unchanged files are linked. rsync works in the new directory, wherever it is. A
 /// relative path would do for all but one thing: the 3.2.7 of Debian 12 does not continue a file from below a path with
 /// `..` in it unless that is absolute (it copies the whole file twice).
 const WHERE_IT_WORKS: &str = "--link-dest=/proc/self/cwd/";
 /// Names of ours that are neither copied nor deleted, wherever they are.
-const SENTINELS: [&str; 3] = [".nbkp-vol", ".nbkp-src", ".nbkp-dst"];
+const SENTINELS: [&str; 3] = [VOLUME_SENTINEL, SOURCE_SENTINEL, DESTINATION_SENTINEL];
 
 /// How the files come to lie at the destination.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -244,8 +243,8 @@ fn filters(call: &RsyncCall<'_>, arguments: &mut Vec<OsString>) {
     if let Some(nested) = call.nested {
         add(hide(nested));
     }
-    add("H /.nbkp/".into());
-    add("P /.nbkp/".into());
+    add(format!("H /{OWN}/").into());
+    add(format!("P /{OWN}/").into());
     for filter in call.filters {
         match filter {
             Filter::Exclude(pattern) => add(format!("- {pattern}").into()),

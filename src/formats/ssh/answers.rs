@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt as _;
 use std::path::PathBuf;
 
-use crate::model::{FailureKind, SnapshotName};
+use crate::model::{EntryIs, FailureKind, FreeSpace, SnapshotEntries};
 
 /// How one end of a sync stands at a server, as `look.sh` tells it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -30,31 +30,20 @@ pub struct Look {
     pub device: u64,
     /// The sequence number of its medium, or that of the mount where the kernel does not number media.
     pub medium: Option<u64>,
-    /// What is free, in KiB.
-    pub free: Option<u64>,
+    /// What is left on its filesystem.
+    pub free: FreeSpace,
     /// What an earlier copy left noted.
     pub marker: Option<Vec<u8>>,
-    /// Where `latest` points.
+    /// Where `latest` points, if it is there.
     pub latest: Option<PathBuf>,
-    /// Whether there is a directory of snapshots, and what it holds.
-    pub shelf: Option<SnapshotListing>,
+    /// What lies in `snapshots`, if it is there.
+    pub entries: Option<SnapshotEntries>,
+    /// Links that were about to become `latest`.
+    pub links: Vec<String>,
     /// What the log says of snapshots.
     pub log: Vec<u8>,
     /// What stands in the way, as the last word.
     pub obstacle: Option<LastWord>,
-}
-
-/// The directory of snapshots.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct SnapshotListing {
-    /// The complete ones, oldest first.
-    pub complete: Vec<SnapshotName>,
-    /// The unfinished ones, by what comes behind their prefix, oldest first.
-    pub in_progress: Vec<String>,
-    /// Those that serve as a basis, the same.
-    pub stale: Vec<String>,
-    /// What is being deleted, by whole name.
-    pub trash: Vec<String>,
 }
 
 /// Why a script ended where it did.
@@ -108,7 +97,6 @@ pub fn last_word(answer: &[u8]) -> Option<LastWord> {
 #[must_use]
 pub fn looked(answer: &[u8]) -> Look {
     let path = |text: &[u8]| Some(PathBuf::from(OsString::from_vec(text.to_vec()))).filter(|path| path.is_absolute());
-    let number = |text: &[u8]| std::str::from_utf8(text).ok()?.trim().parse::<u64>().ok();
     let mut look = Look { obstacle: last_word(answer), ..Look::default() };
     let add = |to: &mut Vec<u8>, text: &[u8]| {
         to.extend_from_slice(text);
@@ -121,19 +109,18 @@ pub fn looked(answer: &[u8]) -> Look {
             "volume" => add(&mut look.volume, text),
             "end" => add(&mut look.end, text),
             "tool" => look.missing_tools.push(shown(text)),
-            "staging" => look.staging = Some(shown(text)),
+            "writable" => look.staging = Some(shown(text)),
             "kept" => look.kept_time = Some(shown(text)),
             "boot" => look.boot = shown(text),
             "device" => look.device = number(text).unwrap_or_default(),
             "medium" => look.medium = number(text),
-            "free" => look.free = number(text),
+            "free" | "inodes" => add_free(&mut look.free, word, text),
             "marker" => add(look.marker.get_or_insert_default(), text),
-            "latest" => look.latest = Some(PathBuf::from(OsString::from_vec(text.to_vec()))),
-            "shelf" => drop(look.shelf.get_or_insert_default()),
-            "entry" => look.shelf.get_or_insert_default().add(&shown(text)),
-            "other" if text.starts_with(b".trash-") => {
-                look.shelf.get_or_insert_default().trash.push(shown(text));
-            }
+            "newest" if !text.is_empty() => look.latest = Some(PathBuf::from(OsString::from_vec(text.to_vec()))),
+            "link" => look.links.push(shown(text)),
+            "shelf" => drop(look.entries.get_or_insert_default()),
+            "entry" => look.entries.get_or_insert_default().add(&shown(text), EntryIs::Directory),
+            "other" => look.entries.get_or_insert_default().add(&shown(text), EntryIs::Other),
             "log" => add(&mut look.log, text),
             _ => {}
         }
@@ -141,28 +128,32 @@ pub fn looked(answer: &[u8]) -> Look {
     for text in [&mut look.volume, &mut look.end] {
         text.truncate(text.iter().rposition(|byte| *byte != b'\n').map_or(0, |last| last.saturating_add(1)));
     }
-    if let Some(shelf) = &mut look.shelf {
-        shelf.complete.sort_unstable();
-        for names in [&mut shelf.in_progress, &mut shelf.stale] {
-            names.sort_unstable();
-        }
+    if let Some(entries) = &mut look.entries {
+        entries.sort();
     }
     look
 }
 
-impl SnapshotListing {
-    fn add(&mut self, name: &str) {
-        let whole = || name.to_owned();
-        if name.starts_with(".trash-") {
-            self.trash.push(whole());
-        } else if let Some(made) = name.strip_prefix(".inprogress-") {
-            self.in_progress.push(made.to_owned());
-        } else if let Some(made) = name.strip_prefix(".stale-") {
-            self.stale.push(made.to_owned());
-        } else if let Ok(name) = name.parse() {
-            self.complete.push(name);
-        }
+/// What is left on the filesystem, as a script tells it in its end.
+#[must_use]
+pub fn free(answer: &[u8]) -> FreeSpace {
+    let mut free = FreeSpace::default();
+    for (word, text) in lines(answer) {
+        add_free(&mut free, word, text);
     }
+    free
+}
+
+fn add_free(free: &mut FreeSpace, word: &str, text: &[u8]) {
+    match word {
+        "free" => free.bytes = number(text).map(|kib| kib.saturating_mul(1024)),
+        "inodes" => free.inodes = number(text),
+        _ => {}
+    }
+}
+
+fn number(text: &[u8]) -> Option<u64> {
+    std::str::from_utf8(text).ok()?.trim().parse().ok()
 }
 
 /// What sort of failure these words of a program are, as the C library writes them in its own language.
@@ -189,9 +180,8 @@ mod tests {
     #[test]
     fn a_look_is_read_line_by_line() {
         let answer =
-            b"root /srv\nvolume id = \"a\"\n\nat /srv/my documents\nend \n\nstaging subvolume\nboot b\ndevice 42\n\
-              medium 7\n\
-            marker flushed\n\nlatest snapshots/2026-11-22T17:30:00.000Z\nshelf\nentry 2026-11-22T17:30:00.000Z\n\
+            b"root /srv\nvolume id = \"a\"\n\nat /srv/my documents\nend \n\nwritable subvolume\nboot b\ndevice 42\nmedium 7\n\
+            marker flushed\n\nnewest snapshots/2026-11-22T17:30:00.000Z\nshelf\nentry 2026-11-22T17:30:00.000Z\n\
             entry 2026-11-21T17:30:00.000Z\nentry .stale-2026-11-23T17:30:00.000Z\nentry lost+found\nother .trash-x\n\
             entry 2026-13-40T17:30:00.000Z\nlog {}\nnonsense\n";
         let look = looked(answer);
@@ -200,11 +190,18 @@ mod tests {
         assert_eq!((look.device, look.boot.as_str(), look.obstacle), (42, "b", None));
         assert_eq!(look.medium, Some(7));
         assert_eq!(look.marker, Some(b"flushed\n".to_vec()));
-        let shelf = look.shelf.unwrap();
+        let shelf = look.entries.unwrap();
         let names: Vec<_> = shelf.complete.iter().map(ToString::to_string).collect();
         assert_eq!(names, ["2026-11-21T17:30:00.000Z", "2026-11-22T17:30:00.000Z"]);
         assert_eq!((shelf.stale.len(), shelf.trash, shelf.in_progress.len()), (1, vec![".trash-x".to_owned()], 0));
         assert_eq!(look.log, b"{}\n");
+    }
+
+    #[test]
+    fn what_is_left_is_told_in_bytes_and_in_inodes_where_they_are_counted() {
+        assert_eq!(free(b"free 9\ninodes 7\n"), FreeSpace { bytes: Some(9 << 10), inodes: Some(7) });
+        assert_eq!(looked(b"free 9\ninodes \n").free, FreeSpace { bytes: Some(9 << 10), inodes: None });
+        assert_eq!(free(b"gone x\n"), FreeSpace::default());
     }
 
     #[test]

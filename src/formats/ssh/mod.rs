@@ -2,6 +2,7 @@
 
 pub mod answers;
 pub mod arguments;
+pub mod calls;
 pub mod complaints;
 pub mod drive;
 pub mod hops;

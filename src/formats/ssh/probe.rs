@@ -6,14 +6,14 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use crate::formats::sentinel;
+use crate::model::layout::{self, assignments};
 use crate::model::{
     Absence, Access, Drive, DriveUuid, EndFault, EndKind, EndProbe, EndSight, EndpointName, Mounting, Node,
-    ReachedVolume, RemoteProbe, RemoteSight, SentinelFault, SentinelId, SnapshotKind, SnapshotName, SoughtDrive,
-    VolumeSight,
+    ReachedVolume, RemoteProbe, RemoteSight, SentinelFault, SentinelId, SnapshotKind, SoughtDrive, VolumeSight,
 };
 
 /// The script, for `sh -s`.
-pub const SCRIPT: &str = concat!(include_str!("scripts/drive.sh"), include_str!("scripts/probe.sh"));
+pub const SCRIPT: &str = concat!(assignments!(), include_str!("scripts/drive.sh"), include_str!("scripts/probe.sh"));
 
 /// What the script is told.
 #[must_use]
@@ -34,7 +34,7 @@ pub fn arguments(volumes: &[RemoteProbe]) -> Vec<OsString> {
 fn kind(kind: EndKind) -> &'static str {
     match kind {
         EndKind::Source => "source",
-        EndKind::SourceOfSnapshots => "latest",
+        EndKind::SourceOfSnapshots => "kept",
         EndKind::Destination(SnapshotKind::None) => "plain",
         EndKind::Destination(SnapshotKind::Btrfs) => "btrfs",
         EndKind::Destination(SnapshotKind::HardLink) => "hard-link",
@@ -196,8 +196,8 @@ fn end_sight(words: &mut Words<'_>, end: &EndProbe, root: &Path) -> Result<EndSi
         };
     }
     let file = match end.kind {
-        EndKind::Source | EndKind::SourceOfSnapshots => ".nbkp-src",
-        EndKind::Destination(_) => ".nbkp-dst",
+        EndKind::Source | EndKind::SourceOfSnapshots => layout::SOURCE_SENTINEL,
+        EndKind::Destination(_) => layout::DESTINATION_SENTINEL,
     };
     let mut faults = Vec::new();
     let id = match words.sentinel()? {
@@ -211,12 +211,12 @@ fn end_sight(words: &mut Words<'_>, end: &EndProbe, root: &Path) -> Result<EndSi
         let word = words.text()?;
         faults.push(match word.as_str() {
             "" => break,
-            "latest" => match words.text()?.strip_prefix("snapshots/").map(str::parse::<SnapshotName>) {
-                Some(Ok(_)) => continue,
-                Some(Err(_)) | None => EndFault::NoSnapshotYet(path.clone()),
+            "newest" => match layout::named_snapshot(Path::new(&words.text()?)) {
+                Some(_) => continue,
+                None => EndFault::NoSnapshotYet(path.clone()),
             },
             "full" => EndFault::NoSpace(path.clone()),
-            "no-staging" => EndFault::NoStaging(path.join("staging")),
+            "no-subvolume" => EndFault::NoStaging(path.join(layout::STAGING)),
             "tool" => EndFault::NoTool(words.text()?),
             other => match other.strip_prefix("not-btrfs ") {
                 Some(fs_type) => EndFault::NotBtrfs { path: path.clone(), fs_type: fs_type.to_owned() },

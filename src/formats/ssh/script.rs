@@ -10,6 +10,7 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStringExt as _;
 
 use super::quote;
+use crate::model::layout::assignments;
 
 /// The command that reads a script. The variables mark its processes as ours, so that a later run knows those that a
 /// broken connection left behind.
@@ -55,13 +56,14 @@ impl Marks {
 
 macro_rules! whole {
     ($file:literal) => {
-        concat!(include_str!("scripts/common.sh"), include_str!(concat!("scripts/", $file)))
+        concat!(assignments!(), include_str!("scripts/common.sh"), include_str!(concat!("scripts/", $file)))
     };
 }
 
 macro_rules! on_drives {
     ($file:literal) => {
         concat!(
+            assignments!(),
             include_str!("scripts/common.sh"),
             include_str!("scripts/drive.sh"),
             include_str!(concat!("scripts/", $file))

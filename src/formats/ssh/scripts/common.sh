@@ -1,4 +1,6 @@
-# What all scripts begin with. They run in the shell of a server, which may be dash, busybox or another POSIX shell.
+# What all scripts begin with, behind the names of what lies at a destination (`model/layout.rs`). They run in the shell
+# of a server, which may be dash, busybox or another POSIX shell.
+: "${OWN:?}" "${SNAPSHOTS:?}" "${STAGING:?}" "${IN_PROGRESS:?}" "${STALE:?}" "${TRASH:?}"
 unset CDPATH
 LC_ALL=C
 PATH=$PATH:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
@@ -32,26 +34,26 @@ sentinel() {
 # enter ROOT ITS-SENTINEL DIRECTORY FILE ITS-TEXT: goes to one end of a sync and proves it.
 enter() {
     cd -P -- "$1" 2>/dev/null || say lost "$1 is not there"
-    sentinel .nbkp-vol "$2"
+    sentinel "$VOLUME_SENTINEL" "$2"
     below "$3" || say lost "$1/$3 is not there"
     sentinel "$4" "$5"
 }
 
-# own FILE: whether a file of ours in .nbkp can be used: it is none yet, or a regular one.
+# own FILE: whether a file in our own directory can be used: it is none yet, or a regular one.
 own() {
-    [ ! -h .nbkp ] && [ -d .nbkp ] && [ ! -h ".nbkp/$1" ] && { [ ! -e ".nbkp/$1" ] || [ -f ".nbkp/$1" ]; }
+    [ ! -h "$OWN" ] && [ -d "$OWN" ] && [ ! -h "$OWN/$1" ] && { [ ! -e "$OWN/$1" ] || [ -f "$OWN/$1" ]; }
 }
 
 # lock: takes the lock of a destination for as long as this shell and its children live.
 lock() {
-    own lock || say lost "$PWD/.nbkp/lock is no regular file"
-    exec 9<>.nbkp/lock
-    flock -n 9 || say taken "$PWD/.nbkp/lock"
+    own "$LOCK" || say lost "$PWD/$OWN/$LOCK is no regular file"
+    exec 9<>"$OWN/$LOCK"
+    flock -n 9 || say taken "$PWD/$OWN/$LOCK"
 }
 
 # ours TOKEN: makes sure that nobody else has written here since this run began.
 ours() {
-    own writer && [ "$(head -c 256 .nbkp/writer 2>/dev/null)" = "$1" ] ||
+    own "$WRITER" && [ "$(head -c 256 "$OWN/$WRITER" 2>/dev/null)" = "$1" ] ||
         say superseded "another run has written to $PWD since this one began"
 }
 
@@ -59,4 +61,10 @@ ours() {
 tried() {
     why=$("$@" 2>&1) && return
     say failed "$1: $(printf %s "$why" | tr '\n\t' '  ' | head -c 500)"
+}
+
+# room: tells what is left on the filesystem here, in KiB, and in inodes where it counts them.
+room() {
+    printf 'free %s\n' "$(df -Pk . | { read -r _ && read -r _ _ _ free _ && printf %s "$free"; })"
+    printf 'inodes %s\n' "$(stat -f -c '%c %d' . | { read -r all left && [ "$all" -gt 0 ] && printf %s "$left"; })"
 }

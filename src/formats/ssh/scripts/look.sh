@@ -48,7 +48,7 @@ end_our_own() {
         for file in $(grep -lF "NBKP_CLIENT=$client" /proc/[0-9]*/environ 2>/dev/null); do
             process=${file%/environ}
             if ! grep -qF "NBKP_RUN=$run" "$file" 2>/dev/null &&
-                find "$process/fd" -lname "$PWD/.nbkp/lock" 2>/dev/null | grep -q .; then
+                find "$process/fd" -lname "$PWD/$OWN/$LOCK" 2>/dev/null | grep -q .; then
                 kill -s "$signal" "${process#/proc/}" 2>/dev/null
             fi
         done
@@ -65,9 +65,9 @@ if ! cd -P -- "$root" 2>/dev/null; then
     say no-root "$root"
 fi
 printf 'root %s\n' "$PWD"
-show volume .nbkp-vol 4097
+show volume "$VOLUME_SENTINEL" 4097
 sure=1
-expected .nbkp-vol "$volume" || sure=
+expected "$VOLUME_SENTINEL" "$volume" || sure=
 mount=$(stat -c %m . 2>/dev/null)
 if ! below "$directory"; then
     [ -d "$root/$directory" ] && say no-directory "$root/$directory: a symbolic link is in the way, or it may not be entered"
@@ -76,9 +76,9 @@ fi
 printf 'at %s\n' "$PWD"
 case $what in
     read)
-        show end .nbkp-src 4097
+        show end "$SOURCE_SENTINEL" 4097
         if [ "$kind" != none ]; then
-            printf 'latest %s\n' "$(readlink latest 2>/dev/null)"
+            printf 'newest %s\n' "$(readlink "$LATEST" 2>/dev/null)"
         fi
         for tool in rsync timeout; do
             command -v "$tool" >/dev/null || printf 'tool %s\n' "$tool"
@@ -86,22 +86,22 @@ case $what in
         exit 0
         ;;
 esac
-show end .nbkp-dst 4097
-expected .nbkp-dst "$id" || sure=
+show end "$DESTINATION_SENTINEL" 4097
+expected "$DESTINATION_SENTINEL" "$id" || sure=
 [ -n "$sure" ] || exit 0
 [ "$mount" = "$(stat -c %m . 2>/dev/null)" ] || say no-directory "$PWD: another filesystem is mounted there"
 if [ "$kind" = btrfs ]; then
-    staging=missing
-    if [ -h staging ] || { [ -e staging ] && [ ! -d staging ]; }; then
-        staging=other
-    elif [ -d staging ]; then
-        case $(stat -c %i staging)/$(stat -f -c %T staging) in
-            256/btrfs) staging=subvolume ;;
-            */btrfs) staging=directory ;;
-            *) staging=foreign ;;
+    writable=missing
+    if [ -h "$STAGING" ] || { [ -e "$STAGING" ] && [ ! -d "$STAGING" ]; }; then
+        writable=other
+    elif [ -d "$STAGING" ]; then
+        case $(stat -c %i "$STAGING")/$(stat -f -c %T "$STAGING") in
+            256/btrfs) writable=subvolume ;;
+            */btrfs) writable=directory ;;
+            *) writable=foreign ;;
         esac
     fi
-    printf 'staging %s\n' "$staging"
+    printf 'writable %s\n' "$writable"
 fi
 if [ "$what" = write ]; then
     [ -w . ] || say read-only "$PWD"
@@ -112,43 +112,48 @@ if [ "$what" = write ]; then
         command -v "$tool" >/dev/null || { printf 'tool %s\n' "$tool" && lacking=1; }
     done
     [ -z "$lacking" ] || exit 0
-    [ "$kind" != btrfs ] || [ "$staging" = subvolume ] || exit 0
-    [ -e .nbkp ] || tried mkdir .nbkp
-    own lock || say odd .nbkp/lock
-    own writer || say odd .nbkp/writer
-    if [ -e .nbkp/lock ] && [ ! -w .nbkp/lock ]; then
-        say failed "$PWD/.nbkp/lock: Permission denied"
+    [ "$kind" != btrfs ] || [ "$writable" = subvolume ] || exit 0
+    [ -e "$OWN" ] || tried mkdir "$OWN"
+    own "$LOCK" || say odd "$OWN/$LOCK"
+    own "$WRITER" || say odd "$OWN/$WRITER"
+    if [ -e "$OWN/$LOCK" ] && [ ! -w "$OWN/$LOCK" ]; then
+        say failed "$PWD/$OWN/$LOCK: Permission denied"
     fi
-    exec 9<>.nbkp/lock
-    flock -n 9 || end_our_own || say taken "$PWD/.nbkp/lock"
-    tried sh -c 'printf "%s\n" "$1" >.nbkp/.writer.new' sh "$run"
-    mv -fT .nbkp/.writer.new .nbkp/writer 2>/dev/null || say failed "mv -T: this is not the mv of coreutils or busybox"
-    touch -d '2001-09-09 01:46:41.123456789' .nbkp/lock 2>/dev/null && stat -c 'kept %y' .nbkp/lock
+    exec 9<>"$OWN/$LOCK"
+    flock -n 9 || end_our_own || say taken "$PWD/$OWN/$LOCK"
+    tried sh -c 'printf "%s\n" "$1" >"$2"' sh "$run" "$OWN/$NEW_WRITER"
+    mv -fT "$OWN/$NEW_WRITER" "$OWN/$WRITER" 2>/dev/null || say failed "mv -T: this is not the mv of coreutils or busybox"
+    touch -d '2001-09-09 01:46:41.123456789' "$OWN/$LOCK" 2>/dev/null && stat -c 'kept %y' "$OWN/$LOCK"
     printf 'boot %s\n' "$(cat /proc/sys/kernel/random/boot_id 2>/dev/null)"
     printf 'device %s\n' "$(stat -c %d .)"
     printf 'medium %s\n' "$(medium)"
-    printf 'free %s\n' "$(df -Pk . | { read -r _ && read -r _ _ _ free _ && printf %s "$free"; })"
-    if [ -e ".nbkp/$marker" ]; then
-        own "$marker" || say odd ".nbkp/$marker"
-        show marker ".nbkp/$marker" 4096
+    room
+    if [ -e "$OWN/$marker" ]; then
+        own "$marker" || say odd "$OWN/$marker"
+        show marker "$OWN/$marker" 4096
     fi
 fi
 [ "$kind" != none ] || exit 0
-for name in snapshots latest; do
+for name in "$SNAPSHOTS" "$LATEST"; do
     if [ -e "$name" ] || [ -h "$name" ]; then
         case $name in
-            snapshots) { [ -d "$name" ] && [ ! -h "$name" ]; } || say impostor "$PWD/$name" ;;
-            latest) [ -h "$name" ] || say impostor "$PWD/$name" ;;
+            "$SNAPSHOTS") { [ -d "$name" ] && [ ! -h "$name" ]; } || say impostor "$PWD/$name" ;;
+            "$LATEST") [ -h "$name" ] || say impostor "$PWD/$name" ;;
         esac
     fi
 done
-printf 'latest %s\n' "$(readlink latest 2>/dev/null)"
-[ ! -h .latest-new ] || echo leftover
-if [ -d snapshots ]; then
+printf 'newest %s\n' "$(readlink "$LATEST" 2>/dev/null)"
+for path in "$ANY_NEW_LATEST"*; do
+    case $path in
+        *[!A-Za-z0-9.:_-]*) ;;
+        *) [ ! -h "$path" ] || printf 'link %s\n' "$path" ;;
+    esac
+done
+if [ -d "$SNAPSHOTS" ]; then
     echo shelf
     # Names that no run of ours gives are passed over.
-    for path in snapshots/* snapshots/.inprogress-* snapshots/.stale-* snapshots/.trash-*; do
-        name=${path#snapshots/}
+    for path in "$SNAPSHOTS"/* "$SNAPSHOTS/$IN_PROGRESS"* "$SNAPSHOTS/$STALE"* "$SNAPSHOTS/$TRASH"*; do
+        name=${path#"$SNAPSHOTS"/}
         case $name in
             *[!A-Za-z0-9.:_-]*) continue ;;
         esac
@@ -161,9 +166,9 @@ if [ -d snapshots ]; then
         fi
     done
 fi
-if own log.jsonl && [ -r .nbkp/log.jsonl ]; then
+if own "$LOG" && [ -r "$OWN/$LOG" ]; then
     # What is said of snapshots that are not good, and of the newest ones.
-    grep -F '"snapshot":"' .nbkp/log.jsonl | grep -vF '"standing":"good"' | tail -n 5000 | sed 's/^/log /'
-    grep -F '"snapshot":"' .nbkp/log.jsonl | tail -n 20 | sed 's/^/log /'
+    grep -F '"snapshot":"' "$OWN/$LOG" | grep -vF '"standing":"good"' | tail -n 5000 | sed 's/^/log /'
+    grep -F '"snapshot":"' "$OWN/$LOG" | tail -n 20 | sed 's/^/log /'
 fi
 exit 0

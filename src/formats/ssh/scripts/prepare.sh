@@ -24,7 +24,7 @@ make_sentinel() {
 }
 
 cd -P -- "$root" 2>/dev/null || say failed "$root does not exist there or may not be entered; create it, or correct \`path\`"
-make_sentinel .nbkp-vol "$volume"
+make_sentinel "$VOLUME_SENTINEL" "$volume"
 rest=$directory
 while [ -n "$rest" ]; do
     name=${rest%%/*}
@@ -37,39 +37,39 @@ while [ -n "$rest" ]; do
     below "$name" || say failed "$PWD/$name: a symbolic link is in the way, or it may not be entered"
 done
 if [ "$end" = src ]; then
-    make_sentinel .nbkp-src "$id"
+    make_sentinel "$SOURCE_SENTINEL" "$id"
     exit 0
 fi
-if [ "$kind" = none ] && [ ! -e .nbkp-dst ]; then
-    count=$(find . -mindepth 1 -maxdepth 1 ! -name '.nbkp*' -exec printf x \; | wc -c)
+if [ "$kind" = none ] && [ ! -e "$DESTINATION_SENTINEL" ]; then
+    count=$(find . -mindepth 1 -maxdepth 1 ! -name "$OWN*" -exec printf x \; | wc -c)
     [ "$count" -eq 0 ] || printf 'holds %s\n' "$count"
 fi
 if [ "$kind" = btrfs ]; then
-    if [ ! -e staging ] && [ ! -h staging ]; then
+    if [ ! -e "$STAGING" ] && [ ! -h "$STAGING" ]; then
         command -v btrfs >/dev/null || say failed 'btrfs: the program is missing there; install it: `apt install btrfs-progs`'
-        why=$(btrfs subvolume create staging 2>&1) ||
-            say failed "staging: $(printf %s "$why" | tr '\n\t' '  ' | head -c 300); \`snapshots = \"btrfs\"\` needs a btrfs filesystem, \`\"hard-link\"\` does not"
-        made "the subvolume $PWD/staging"
-    elif [ ! -h staging ] && [ -d staging ] && [ "$(stat -c %i staging)/$(stat -f -c %T staging)" = 256/btrfs ]; then
-        already "$PWD/staging"
+        why=$(btrfs subvolume create "$STAGING" 2>&1) ||
+            say failed "$STAGING: $(printf %s "$why" | tr '\n\t' '  ' | head -c 300); \`snapshots = \"btrfs\"\` needs a btrfs filesystem, \`\"hard-link\"\` does not"
+        made "the subvolume $PWD/$STAGING"
+    elif [ ! -h "$STAGING" ] && [ -d "$STAGING" ] && [ "$(stat -c %i "$STAGING")/$(stat -f -c %T "$STAGING")" = 256/btrfs ]; then
+        already "$PWD/$STAGING"
     else
-        say failed "$PWD/staging is no subvolume; move it away and try again"
+        say failed "$PWD/$STAGING is no subvolume; move it away and try again"
     fi
 fi
 if [ "$kind" != none ]; then
-    if [ ! -e snapshots ] && [ ! -h snapshots ]; then
-        tried mkdir snapshots
-        made "the directory $PWD/snapshots"
-    elif [ ! -h snapshots ] && [ -d snapshots ]; then
-        already "$PWD/snapshots"
+    if [ ! -e "$SNAPSHOTS" ] && [ ! -h "$SNAPSHOTS" ]; then
+        tried mkdir "$SNAPSHOTS"
+        made "the directory $PWD/$SNAPSHOTS"
+    elif [ ! -h "$SNAPSHOTS" ] && [ -d "$SNAPSHOTS" ]; then
+        already "$PWD/$SNAPSHOTS"
     else
-        say failed "$PWD/snapshots is not a directory; look at it, and remove it if it is not yours"
+        say failed "$PWD/$SNAPSHOTS is not a directory; look at it, and remove it if it is not yours"
     fi
-    if [ ! -e latest ] && [ ! -h latest ]; then
-        tried ln -s /dev/null latest
-        made "the link $PWD/latest"
+    if [ ! -e "$LATEST" ] && [ ! -h "$LATEST" ]; then
+        tried ln -s "$NOWHERE" "$LATEST"
+        made "the link $PWD/$LATEST"
     fi
 fi
 # The sentinel comes last: it says that all else is there.
-make_sentinel .nbkp-dst "$id"
+make_sentinel "$DESTINATION_SENTINEL" "$id"
 exit 0

@@ -58,7 +58,7 @@ volume() {
     here=${here%?x}
     if [ -w . ]; then access=writable; else access=read-only; fi
     say there "$here" "$access" "$(fs_type)"
-    sentinel .nbkp-vol
+    sentinel "$VOLUME_SENTINEL"
 }
 
 # end KIND SUBDIRECTORY: three words (how the directory is, and its sentinel), then what else stands in the way, then an
@@ -76,13 +76,13 @@ end() {
         return
     fi
     say there
-    case $1 in source | latest) sentinel .nbkp-src ;; *) sentinel .nbkp-dst ;; esac
+    case $1 in source | kept) sentinel "$SOURCE_SENTINEL" ;; *) sentinel "$DESTINATION_SENTINEL" ;; esac
     case $1 in
         source) ;;
-        latest)
-            target=$(readlink latest)
+        kept)
+            target=$(readlink "$LATEST")
             [ -d "$target" ] && [ ! -h "$target" ] || target=
-            say latest "$target"
+            say newest "$target"
             ;;
         *)
             left=$(df -P . 2>/dev/null | { read -r _ && read -r _ _ _ left _ && printf %s "$left"; })
@@ -90,8 +90,8 @@ end() {
             if [ "$1" = btrfs ]; then
                 if [ "$(fs_type)" != btrfs ]; then
                     say "not-btrfs $(fs_type)"
-                elif [ -h staging ] || [ "$(stat -c %i staging 2>/dev/null)" != 256 ]; then
-                    say no-staging
+                elif [ -h "$STAGING" ] || [ "$(stat -c %i "$STAGING" 2>/dev/null)" != 256 ]; then
+                    say no-subvolume
                 fi
                 command -v btrfs >/dev/null || say tool btrfs
             fi

@@ -1,17 +1,17 @@
-# publish ROOT ITS-SENTINEL DIRECTORY ITS-SENTINEL TOKEN KIND NAME STANDING LOG MARKER: what was copied becomes complete.
-# The order of flushes and renames is the one of a run on this machine.
+# publish ROOT ITS-SENTINEL DIRECTORY ITS-SENTINEL TOKEN KIND NAME STANDING LOG MARKER LOG-LIMIT LOG-KEPT: what was copied
+# becomes complete. The order of flushes and renames is the one of a run on this machine.
 serving=
-enter "$1" "$2" "$3" .nbkp-dst "$4"
-token=$5 kind=$6 name=$7 standing=$8 log=$9 marker=${10}
-hidden=snapshots/.inprogress-$name
+enter "$1" "$2" "$3" "$DESTINATION_SENTINEL" "$4"
+token=$5 kind=$6 name=$7 standing=$8 log=$9 marker=${10} limit=${11} kept=${12}
+hidden=$SNAPSHOTS/$IN_PROGRESS$name
 
 # note LINE: appends a line to the log. A torn last line, left by a power cut, is ended first.
 note() {
-    own log.jsonl || say failed "$PWD/.nbkp/log.jsonl: it is no regular file"
-    if [ -s .nbkp/log.jsonl ] && [ -n "$(tail -c 1 .nbkp/log.jsonl)" ]; then
-        echo >>.nbkp/log.jsonl
+    own "$LOG" || say failed "$PWD/$OWN/$LOG: it is no regular file"
+    if [ -s "$OWN/$LOG" ] && [ -n "$(tail -c 1 "$OWN/$LOG")" ]; then
+        echo >>"$OWN/$LOG"
     fi
-    printf '%s\n' "$1" >>.nbkp/log.jsonl && tried sync .nbkp/log.jsonl
+    printf '%s\n' "$1" >>"$OWN/$LOG" && tried sync "$OWN/$LOG"
 }
 
 lock
@@ -23,37 +23,37 @@ if [ "$kind" = btrfs ]; then
     if [ -e "$hidden" ] || [ -h "$hidden" ]; then
         say failed "$PWD/$hidden: it is there already"
     fi
-    [ -d snapshots ] || tried mkdir snapshots
-    tried btrfs subvolume snapshot -r staging "$hidden"
-    tried sync -f snapshots
+    [ -d "$SNAPSHOTS" ] || tried mkdir "$SNAPSHOTS"
+    tried btrfs subvolume snapshot -r "$STAGING" "$hidden"
+    tried sync -f "$SNAPSHOTS"
     if [ "$(stat -c %i "$hidden")" != 256 ] || [ "$(btrfs property get -ts "$hidden" ro)" != ro=true ]; then
-        say failed "$PWD/$hidden: it is not a read-only snapshot of staging"
+        say failed "$PWD/$hidden: it is not a read-only snapshot of $STAGING"
     fi
 fi
 if [ "$kind" != none ]; then
     [ -z "$standing" ] || note "$standing"
     [ -d "$hidden" ] && [ ! -h "$hidden" ] || say superseded "$PWD/$hidden is gone"
-    tried mv -nT "$hidden" "snapshots/$name"
+    tried mv -nT "$hidden" "$SNAPSHOTS/$name"
     # It says nothing if the name is taken.
-    [ ! -e "$hidden" ] || say failed "$PWD/snapshots/$name: it is there already"
-    tried sync snapshots
+    [ ! -e "$hidden" ] || say failed "$PWD/$SNAPSHOTS/$name: it is there already"
+    tried sync "$SNAPSHOTS"
     echo published
-    rm -f .latest-new
-    if ln -s "snapshots/$name" .latest-new && mv -fT .latest-new latest; then
+    rm -f "$NEW_LATEST"
+    if ln -s "$SNAPSHOTS/$name" "$NEW_LATEST" && mv -fT "$NEW_LATEST" "$LATEST"; then
         tried sync .
     else
-        echo warn 'latest was not moved; the next run does it'
+        echo "warn $LATEST was not moved; the next run does it"
     fi
 else
     echo published
 fi
-rm -f ".nbkp/$marker"
+rm -f "$OWN/$marker"
 echo step record
 [ -z "$log" ] || note "$log"
-if [ "$(wc -c <.nbkp/log.jsonl)" -gt 4194304 ]; then
-    rm -f .nbkp/.log.new
-    tail -c 2097152 .nbkp/log.jsonl | tail -n +2 >.nbkp/.log.new && sync .nbkp/.log.new &&
-        mv -fT .nbkp/.log.new .nbkp/log.jsonl
+if [ "$(wc -c <"$OWN/$LOG")" -gt "$limit" ]; then
+    rm -f "$OWN/$NEW_LOG"
+    tail -c "$kept" "$OWN/$LOG" | tail -n +2 >"$OWN/$NEW_LOG" && sync "$OWN/$NEW_LOG" &&
+        mv -fT "$OWN/$NEW_LOG" "$OWN/$LOG"
 fi
 echo recorded
 exit 0

@@ -1,8 +1,9 @@
-# tidy ROOT ITS-SENTINEL DIRECTORY ITS-SENTINEL TOKEN, then pairs of a verb and a name: `discard` deletes a snapshot, whole
-# or not, `stale` makes an unfinished one the basis of the next, `latest` points the link there. Any of it may be cut
-# short and done again. An empty token stands for a person's order.
+# tidy ROOT ITS-SENTINEL DIRECTORY ITS-SENTINEL TOKEN, then pairs of a verb and a name: `shelf` makes the directory of
+# snapshots, `discard` deletes a snapshot, whole or not, `stale` makes an unfinished one the basis of the next, `relieve`
+# makes room in the writable subvolume, `remove` removes a link that was about to be the one to the newest, `point` points
+# that one there. Any of it may be cut short and done again. An empty token stands for a person's order.
 serving=
-enter "$1" "$2" "$3" .nbkp-dst "$4"
+enter "$1" "$2" "$3" "$DESTINATION_SENTINEL" "$4"
 lock
 [ -z "$5" ] || ours "$5"
 shift 5
@@ -11,7 +12,7 @@ shift 5
 sweep() {
     if rm -f --one-file-system 2>/dev/null; then
         rm -rf --one-file-system "$1"
-    elif [ "$(find "$1" -type d -exec stat -c %d {} + | sort -u | wc -l)" -eq 1 ]; then
+    elif [ "$(find "$1" -type d -exec stat -c %d {} + | sort -u | wc -l)" -le 1 ]; then
         # The rm of BusyBox has no such option, and its find no -xdev that goes with -depth.
         rm -rf "$1"
     else
@@ -30,34 +31,47 @@ uproot() {
 
 # destroy NAME: deletes an entry of the shelf, a subvolume or a tree.
 destroy() {
-    if [ -h "snapshots/$1" ] || [ ! -d "snapshots/$1" ]; then
-        rm -f "snapshots/$1"
-    elif [ "$(stat -c %i "snapshots/$1")/$(stat -f -c %T "snapshots/$1")" = 256/btrfs ]; then
-        btrfs subvolume delete "snapshots/$1" >/dev/null 2>&1 && return
+    if [ -h "$SNAPSHOTS/$1" ] || [ ! -d "$SNAPSHOTS/$1" ]; then
+        rm -f "$SNAPSHOTS/$1"
+    elif [ "$(stat -c %i "$SNAPSHOTS/$1")/$(stat -f -c %T "$SNAPSHOTS/$1")" = 256/btrfs ]; then
+        btrfs subvolume delete "$SNAPSHOTS/$1" >/dev/null 2>&1 && return
         # Its owner must make it writable first, and may then still have to empty it.
-        btrfs property set -ts "snapshots/$1" ro false
-        btrfs subvolume delete "snapshots/$1" >/dev/null 2>&1 || uproot "snapshots/$1"
+        btrfs property set -ts "$SNAPSHOTS/$1" ro false
+        btrfs subvolume delete "$SNAPSHOTS/$1" >/dev/null 2>&1 || uproot "$SNAPSHOTS/$1"
     else
-        uproot "snapshots/$1"
+        uproot "$SNAPSHOTS/$1"
     fi
 }
 
 # discard NAME: puts an entry out of sight at one stroke, and then deletes it.
 discard() {
-    [ -e "snapshots/$1" ] || [ -h "snapshots/$1" ] || return 0
+    [ -e "$SNAPSHOTS/$1" ] || [ -h "$SNAPSHOTS/$1" ] || return 0
     case $1 in
-        .trash-*) trash=$1 ;;
+        "$TRASH"*) trash=$1 ;;
         *)
-            trash=.trash-${1#.}
-            if [ -e "snapshots/$trash" ]; then
+            trash=$TRASH${1#.}
+            if [ -e "$SNAPSHOTS/$trash" ]; then
                 destroy "$trash" || return 1
             fi
-            mv -nT "snapshots/$1" "snapshots/$trash" || return 1
-            [ ! -e "snapshots/$1" ] || return 1
-            sync snapshots
+            mv -nT "$SNAPSHOTS/$1" "$SNAPSHOTS/$trash" || return 1
+            [ ! -e "$SNAPSHOTS/$1" ] || return 1
+            sync "$SNAPSHOTS"
             ;;
     esac
     destroy "$trash"
+}
+
+# relieve NAME: takes out of the writable subvolume what this snapshot does not hold; all, where the name is `none`.
+relieve() {
+    [ ! -h "$STAGING" ] && [ -d "$STAGING" ] || return 1
+    if [ "$1" = none ]; then
+        for path in "$STAGING"/* "$STAGING"/.[!.]* "$STAGING"/..?*; do
+            { [ ! -e "$path" ] && [ ! -h "$path" ]; } || uproot "$path" || return 1
+        done
+    else
+        # Nothing is copied and nothing changed that is there.
+        rsync -rlDx --existing --ignore-existing --delete -- "$SNAPSHOTS/$1/" "$STAGING/"
+    fi
 }
 
 while [ $# -ge 2 ]; do
@@ -70,7 +84,7 @@ while [ $# -ge 2 ]; do
         discard)
             case $name in
                 [0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]T[0-9][0-9]:[0-9][0-9]:[0-9][0-9].[0-9][0-9][0-9]Z) ;;
-                .inprogress-* | .stale-* | .trash-*) ;;
+                "$IN_PROGRESS"* | "$STALE"* | "$TRASH"*) ;;
                 *) say failed "$name: it is no name of ours" ;;
             esac
             if why=$(discard "$name" 2>&1); then
@@ -80,18 +94,32 @@ while [ $# -ge 2 ]; do
             fi
             ;;
         stale)
-            tried mv -nT "snapshots/.inprogress-$name" "snapshots/.stale-$name"
+            tried mv -nT "$SNAPSHOTS/$IN_PROGRESS$name" "$SNAPSHOTS/$STALE$name"
             ;;
-        latest)
-            rm -f .latest-new
-            [ "$name" = none ] && target=/dev/null || target=snapshots/$name
-            tried ln -s "$target" .latest-new
-            tried mv -fT .latest-new latest
+        relieve)
+            if why=$(relieve "$name" 2>&1); then
+                sync -f .
+            else
+                printf 'warn no room was made in %s: %s\n' "$STAGING" "$(printf %s "$why" | tr '\n\t' '  ' | head -c 300)"
+            fi
+            ;;
+        remove)
+            case $name in
+                "$ANY_NEW_LATEST"*) [ ! -h "$name" ] || tried rm -f "$name" ;;
+                *) say failed "$name: it is no name of ours" ;;
+            esac
+            ;;
+        point)
+            rm -f "$NEW_LATEST"
+            [ "$name" = none ] && target=$NOWHERE || target=$SNAPSHOTS/$name
+            tried ln -s "$target" "$NEW_LATEST"
+            tried mv -fT "$NEW_LATEST" "$LATEST"
             tried sync .
             ;;
         shelf)
-            [ -d snapshots ] || tried mkdir snapshots
+            [ -d "$SNAPSHOTS" ] || tried mkdir "$SNAPSHOTS"
             ;;
     esac
 done
+room
 exit 0

@@ -5,12 +5,12 @@ serving=1
 most=$1
 command -v rsync >/dev/null || say tool rsync
 if [ -n "$2" ]; then
-    enter "$2" "$3" "$4" .nbkp-src "$5"
+    enter "$2" "$3" "$4" "$SOURCE_SENTINEL" "$5"
     if [ -n "$6" ]; then
         # Nobody prunes what is read.
-        if own lock && [ -r .nbkp/lock ] && command -v flock >/dev/null; then
-            exec 8<.nbkp/lock
-            flock -n -s 8 || say taken "$PWD/.nbkp/lock"
+        if own "$LOCK" && [ -r "$OWN/$LOCK" ] && command -v flock >/dev/null; then
+            exec 8<"$OWN/$LOCK"
+            flock -n -s 8 || say taken "$PWD/$OWN/$LOCK"
         fi
         below "$6" || say lost "$PWD/$6 is not there"
     fi
@@ -18,14 +18,14 @@ if [ -n "$2" ]; then
 fi
 if [ -n "$7" ]; then
     cd / || exit 1
-    enter "$7" "$8" "$9" .nbkp-dst "${10}"
+    enter "$7" "$8" "$9" "$DESTINATION_SENTINEL" "${10}"
     if [ -n "${13}" ]; then
         lock
         ours "${13}"
-        own "${14}" || say lost "$PWD/.nbkp/${14} is no regular file"
-        tried sh -c 'printf %s "$2" >"$1"' sh ".nbkp/${14}" "${15}"
+        own "${14}" || say lost "$PWD/$OWN/${14} is no regular file"
+        tried sh -c 'printf %s "$2" >"$1"' sh "$OWN/${14}" "${15}"
         if [ -n "${12}" ]; then
-            [ -d snapshots ] || tried mkdir snapshots
+            [ -d "$SNAPSHOTS" ] || tried mkdir "$SNAPSHOTS"
             [ -d "${11}" ] || tried mkdir "${11}"
         fi
     fi
