@@ -7,7 +7,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::model::{DriveUuid, End, Hardware, Ledger, Pause, SentinelId, SyncName, VolumeName};
+use crate::model::{DriveUuid, End, Hardware, Ledger, Pause, Places, SentinelId, SyncName, VolumeName};
 
 /// The version that is written, and the newest that is read.
 const VERSION: u32 = 1;
@@ -43,6 +43,8 @@ struct File {
     holds: BTreeSet<String>,
     approvals: BTreeMap<String, u64>,
     copied: BTreeMap<String, String>,
+    /// Beside `copied`, which tells of a server its directory alone.
+    servers: Vec<ServerEntry>,
     pause: Option<PauseEntry>,
 }
 
@@ -54,6 +56,13 @@ struct EndId {
 }
 
 #[derive(Serialize, Deserialize)]
+struct ServerEntry {
+    sync: String,
+    end: EndEntry,
+    known_by: BTreeSet<String>,
+}
+
+#[derive(Clone, Copy, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 enum EndEntry {
     Source,
@@ -65,6 +74,24 @@ struct PauseEntry {
     /// Absent: until a person resumes it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     until: Option<String>,
+}
+
+impl From<EndEntry> for End {
+    fn from(entry: EndEntry) -> Self {
+        match entry {
+            EndEntry::Source => Self::Source,
+            EndEntry::Destination => Self::Destination,
+        }
+    }
+}
+
+impl From<End> for EndEntry {
+    fn from(end: End) -> Self {
+        match end {
+            End::Source => Self::Source,
+            End::Destination => Self::Destination,
+        }
+    }
 }
 
 /// Reads a ledger.
@@ -85,11 +112,7 @@ pub fn parse(bytes: &[u8]) -> Result<Ledger, LedgerError> {
         ledger.volume_ids.insert(volume(&name)?, SentinelId(id));
     }
     for entry in file.end_ids {
-        let end = match entry.end {
-            EndEntry::Source => End::Source,
-            EndEntry::Destination => End::Destination,
-        };
-        ledger.end_ids.insert((sync(&entry.sync)?, end), SentinelId(entry.id));
+        ledger.end_ids.insert((sync(&entry.sync)?, entry.end.into()), SentinelId(entry.id));
     }
     for name in file.holds {
         ledger.holds.insert(volume(&name)?);
@@ -97,8 +120,13 @@ pub fn parse(bytes: &[u8]) -> Result<Ledger, LedgerError> {
     for (name, count) in file.approvals {
         ledger.approvals.insert(sync(&name)?, count);
     }
-    for (name, places) in file.copied {
-        ledger.copied.insert(sync(&name)?, places);
+    for (name, roots) in file.copied {
+        ledger.copied.insert(sync(&name)?, Places { roots, servers: BTreeMap::new() });
+    }
+    for entry in file.servers {
+        if let Some(places) = ledger.copied.get_mut(&sync(&entry.sync)?) {
+            places.servers.insert(entry.end.into(), entry.known_by);
+        }
     }
     ledger.pause = match file.pause {
         None => None,
@@ -124,6 +152,14 @@ fn sync(name: &str) -> Result<SyncName, LedgerError> {
     read(name, "no name of a sync")
 }
 
+fn servers(name: &SyncName, places: &Places) -> impl Iterator<Item = ServerEntry> {
+    places.servers.iter().map(|(end, known_by)| ServerEntry {
+        sync: name.to_string(),
+        end: (*end).into(),
+        known_by: known_by.clone(),
+    })
+}
+
 /// Writes a ledger, with a line end.
 #[must_use]
 pub fn write(ledger: &Ledger) -> Vec<u8> {
@@ -137,17 +173,12 @@ pub fn write(ledger: &Ledger) -> Vec<u8> {
             .collect(),
         volume_ids: ledger.volume_ids.iter().map(|(name, id)| (name.to_string(), id.0.clone())).collect(),
         end_ids: (ledger.end_ids.iter())
-            .map(|((sync, end), id)| {
-                let end = match end {
-                    End::Source => EndEntry::Source,
-                    End::Destination => EndEntry::Destination,
-                };
-                EndId { sync: sync.to_string(), end, id: id.0.clone() }
-            })
+            .map(|((sync, end), id)| EndId { sync: sync.to_string(), end: (*end).into(), id: id.0.clone() })
             .collect(),
         holds: ledger.holds.iter().map(ToString::to_string).collect(),
         approvals: ledger.approvals.iter().map(|(name, count)| (name.to_string(), *count)).collect(),
-        copied: ledger.copied.iter().map(|(name, places)| (name.to_string(), places.clone())).collect(),
+        copied: ledger.copied.iter().map(|(name, places)| (name.to_string(), places.roots.clone())).collect(),
+        servers: ledger.copied.iter().flat_map(|(name, places)| servers(name, places)).collect(),
         pause: ledger.pause.map(|pause| match pause {
             Pause::Until(time) => PauseEntry { until: Some(time.to_string()) },
             Pause::UntilResumed => PauseEntry { until: None },
@@ -177,7 +208,13 @@ mod tests {
             ]),
             holds: BTreeSet::from([usb]),
             approvals: BTreeMap::from([(documents.clone(), u64::MAX)]),
-            copied: BTreeMap::from([(documents, "/home/a: -> 5e3f-1a2b:x y".to_owned())]),
+            copied: BTreeMap::from([(
+                documents,
+                Places {
+                    roots: "/home/a: -> server /srv:x y".to_owned(),
+                    servers: [(End::Destination, ["a@nas.local".into(), "nas.example.org:2222".into()].into())].into(),
+                },
+            )]),
             pause: Some(Pause::Until("2026-11-22T17:30:00.123456789Z".parse().unwrap())),
         }
     }
@@ -194,10 +231,14 @@ mod tests {
     #[test]
     fn the_first_version_is_read_for_ever() {
         let kept = br#"{ "version": 1, "hardware": { "usb": ["WD-1"] }, "end_ids": [{ "sync": "a", "end": "source", "id": "7" }],
-            "holds": ["usb"], "approvals": { "a": 5 }, "pause": {}, "added-later": [1, 2] }"#;
+            "holds": ["usb"], "approvals": { "a": 5 }, "pause": {}, "added-later": [1, 2],
+            "copied": { "a": "/home/a: -> server /srv:x" } }"#;
         let ledger = parse(kept).unwrap();
         assert_eq!(ledger.approvals.len(), 1);
         assert_eq!(ledger.end_ids.len(), 1);
+        // Which server that was, nobody knows.
+        let places = Places { roots: "/home/a: -> server /srv:x".to_owned(), servers: BTreeMap::new() };
+        assert_eq!(ledger.copied.into_values().collect::<Vec<_>>(), [places]);
         assert_eq!(ledger.pause, Some(Pause::UntilResumed));
     }
 

@@ -3,6 +3,7 @@
 pub mod announcement;
 pub mod config;
 pub mod duration;
+pub mod fingerprint;
 pub mod fstab;
 pub mod held;
 pub mod json;

@@ -1,10 +1,11 @@
 //! A whole, valid configuration.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{EndpointName, GroupName, LocationName, Place, SnapshotKind, Sync, SyncName, Volume, VolumeName};
+use super::{EndpointName, GroupName, LocationName, Place, Server, SnapshotKind, Sync, SyncName, Volume, VolumeName};
 
 /// A whole, valid configuration: every name in it resolves, no two destinations overlap, no dependency is cyclic.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,6 +88,17 @@ pub struct Endpoint {
     pub options: Vec<String>,
 }
 
+impl fmt::Display for Endpoint {
+    /// `user@host:port`, as far as they are named.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(user) = &self.user {
+            write!(f, "{user}@")?;
+        }
+        f.write_str(&self.host)?;
+        self.port.map_or(Ok(()), |port| write!(f, ":{port}"))
+    }
+}
+
 /// A way to a server: an endpoint, and the endpoints to jump through.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Route {
@@ -94,6 +106,14 @@ pub struct Route {
     pub endpoint: Endpoint,
     /// The endpoints on the way, the nearest first.
     pub hops: Vec<Endpoint>,
+}
+
+impl fmt::Display for Route {
+    /// Where it leads, and through what: a private address behind another gateway is another host.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.endpoint)?;
+        self.hops.iter().rev().try_for_each(|hop| write!(f, " via {hop}"))
+    }
 }
 
 impl Configuration {
@@ -111,6 +131,15 @@ impl Configuration {
         let mut hops = Vec::new();
         self.add_hops(&endpoint, &mut hops);
         Some(Route { endpoint, hops })
+    }
+
+    /// What a server is known by, whatever its volume and endpoints are called: the drive in it, or the ways to it.
+    #[must_use]
+    pub fn known_by(&self, server: &Server) -> BTreeSet<String> {
+        match &server.drive {
+            Some(drive) => [format!("drive {}", drive.uuid)].into(),
+            None => server.endpoints.iter().filter_map(|name| self.route(name)).map(|way| way.to_string()).collect(),
+        }
     }
 
     /// There are no circles: a configuration that holds one is refused.

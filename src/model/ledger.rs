@@ -26,9 +26,49 @@ pub struct Ledger {
     /// The number of deletions that a person approved for the next run of a sync.
     pub approvals: BTreeMap<SyncName, u64>,
     /// Between which places the last success of a sync copied: it says nothing of others.
-    pub copied: BTreeMap<SyncName, String>,
+    pub copied: BTreeMap<SyncName, Places>,
     /// The pause, if there is one.
     pub pause: Option<Pause>,
+}
+
+/// Between which places a sync copies, whatever their volumes are called.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Places {
+    /// The directories, and the UUIDs of drives; of a server its directory alone.
+    pub roots: String,
+    /// What each server among them is known by: the ways that lead to it, or the drive in it.
+    pub servers: BTreeMap<End, BTreeSet<String>>,
+}
+
+/// Whether a sync still leads where it led.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kinship {
+    /// It does.
+    Same,
+    /// The directories are the same, but nobody wrote down on which server.
+    Unknown,
+    /// It leads elsewhere.
+    Other,
+}
+
+impl Places {
+    /// Whether these, which were written down, are those that a sync names now. One way in common makes it the same
+    /// server: ways to it are added and taken away, while one that leads to another is another way.
+    #[must_use]
+    pub fn kinship(&self, now: &Self) -> Kinship {
+        if self.roots != now.roots {
+            return Kinship::Other;
+        }
+        let known = |(end, ways): (&End, &BTreeSet<String>)| self.servers.get(end).map(|old| !old.is_disjoint(ways));
+        let servers: Vec<Option<bool>> = now.servers.iter().map(known).collect();
+        if servers.contains(&Some(false)) {
+            Kinship::Other
+        } else if servers.contains(&None) {
+            Kinship::Unknown
+        } else {
+            Kinship::Same
+        }
+    }
 }
 
 /// How long the daemon is paused.

@@ -35,7 +35,7 @@ pub use checkup::{
 pub use condition::{BatteryRule, Conditions, Hours, MeteredRule};
 pub use configuration::{Configuration, CredentialProvider, DaemonSettings, Endpoint, Group, Location, Notify, Route};
 pub use finding::{Area, Examined, Finding, Flaw, Severity, Verdict};
-pub use ledger::{Containers, Ledger, Pause};
+pub use ledger::{Containers, Kinship, Ledger, Pause, Places};
 pub use name::{CredentialName, EndpointName, GroupName, LocationName, NameError, SyncName, VolumeName};
 pub use network::{
     ActiveConnection, Connectivity, HostFault, HostTrouble, Link, LinkKind, Metered, NetworkSight, PowerSight,

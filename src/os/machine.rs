@@ -1,8 +1,9 @@
 //! What the kernel says of this machine: its boot, its name, its block devices.
 
 use std::fs;
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::path::PathBuf;
+
+use crate::formats::fingerprint;
 
 /// What identifies this boot; `None` where `/proc` does not tell.
 #[must_use]
@@ -12,13 +13,13 @@ pub fn boot_id() -> Option<String> {
 }
 
 /// A number that tells this machine and user from others, and that nothing can be learnt from; the same after a
-/// restart. Two machines of the same name and image, without an id of their own, have the same.
+/// restart and with every version: by it the leftovers of an earlier run at a server are known to be ours. Two machines of
+/// the same name and image, without an id of their own, have the same.
 #[must_use]
 pub fn fingerprint() -> u64 {
     let id = ["/etc/machine-id", "/var/lib/dbus/machine-id"].iter().find_map(|path| fs::read_to_string(path).ok());
-    let mut hasher = DefaultHasher::new();
-    ("nbkp", id, host_name(), rustix::process::geteuid().as_raw()).hash(&mut hasher);
-    hasher.finish()
+    let user = rustix::process::geteuid().as_raw().to_string();
+    fingerprint::of(&[id.unwrap_or_default().trim(), &host_name(), &user])
 }
 
 /// The name of this machine.

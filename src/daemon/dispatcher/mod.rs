@@ -3,7 +3,7 @@
 
 pub mod channels;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -192,7 +192,18 @@ impl Dispatcher {
         }
     }
 
+    /// Takes in an event, and then those that came of what was done about it.
     fn take_in(&mut self, event: Event) -> Course {
+        let mut course = Course::On;
+        one_after_another(event, |event, behind| {
+            if self.take_in_one(event, behind) == Course::End {
+                course = Course::End;
+            }
+        });
+        course
+    }
+
+    fn take_in_one(&mut self, event: Event, behind: &mut VecDeque<Event>) -> Course {
         if let Event::News(WorkerNews::Progress { sync, progress, .. }) = &event {
             self.show_progress(sync, *progress);
             self.world.step(event, &clock::now());
@@ -209,7 +220,7 @@ impl Dispatcher {
         let now = clock::now();
         let mut course = Course::On;
         for effect in self.world.step(event, &now) {
-            if self.carry_out(effect) == Course::End {
+            if self.carry_out(effect, behind) == Course::End {
                 course = Course::End;
             }
         }
@@ -245,13 +256,13 @@ impl Dispatcher {
         self.reporter.show(&status);
     }
 
-    fn carry_out(&mut self, effect: Effect) -> Course {
+    fn carry_out(&mut self, effect: Effect, behind: &mut VecDeque<Event>) -> Course {
         match effect {
             Effect::Look(scope) => {
                 self.looking.asked += 1;
                 self.owe(scope);
             }
-            Effect::Probe(order) => return self.probe(*order),
+            Effect::Probe(order) => behind.extend(self.probe(*order)),
             // Full means that they will look anyway; that they ended shows by itself.
             Effect::Sense => drop(self.channels.sense.try_send(())),
             Effect::LetSleep => self.permit = None,
@@ -275,12 +286,12 @@ impl Dispatcher {
             Effect::Keep(keep) => {
                 if self.channels.keep.try_send(keep).is_err() {
                     let sentence = "history is not written: the state directory does not answer".into();
-                    return self.take_in(Event::Degraded("history", Some(sentence)));
+                    behind.push_back(Event::Degraded("history", Some(sentence)));
                 }
             }
             Effect::Alarm(at) => {
                 if let Some(Err(error)) = self.ears.as_ref().map(|ears| ears.alarm.set(at)) {
-                    return self.take_in(Event::Degraded("alarm", Some(format!("could not {error}"))));
+                    behind.push_back(Event::Degraded("alarm", Some(format!("could not {error}"))));
                 }
             }
             Effect::Tell(notice) => self.reporter.tell(notice),
@@ -292,13 +303,13 @@ impl Dispatcher {
 
     /// There is room for a question to every server, of which each has one at most. If it is not taken all the same, it
     /// was asked in vain, and is asked again later.
-    fn probe(&mut self, order: ProbeOrder) -> Course {
+    fn probe(&self, order: ProbeOrder) -> Option<Event> {
         match self.channels.inquiries.try_send(order) {
-            Ok(()) => Course::On,
+            Ok(()) => None,
             Err(TrySendError::Full(order) | TrySendError::Closed(order)) => {
                 let ProbeOrder { configuration, probe, .. } = order;
                 let sight = ServerSight::OutOfReach(Vec::new());
-                self.take_in(Event::Probed(Box::new(ProbeReport { configuration, probe, sight })))
+                Some(Event::Probed(Box::new(ProbeReport { configuration, probe, sight })))
             }
         }
     }
@@ -360,6 +371,15 @@ enum Heard {
     ClockJumped,
 }
 
+/// Takes in what happened, and then what each left behind. Taken in amid the effects of another event, it would be
+/// overtaken by the rest of them: the alarm that was set for it would be set back to an older one.
+fn one_after_another<E>(first: E, mut take_in: impl FnMut(E, &mut VecDeque<E>)) {
+    let mut events = VecDeque::from([first]);
+    while let Some(event) = events.pop_front() {
+        take_in(event, &mut events);
+    }
+}
+
 async fn hear(ears: Option<&mut Ears>) -> Result<Heard, Fatal> {
     let Some(ears) = ears else { return std::future::pending().await };
     let heard = tokio::select! {
@@ -373,24 +393,38 @@ async fn hear(ears: Option<&mut Ears>) -> Result<Heard, Fatal> {
 }
 
 async fn sleep_until(moment: Option<Instant>) {
-    match moment {
-        Some(moment) => tokio::time::sleep_until(moment).await,
-        None => std::future::pending().await,
-    }
+    let Some(moment) = moment else { return std::future::pending().await };
+    tokio::time::sleep_until(moment).await;
 }
 
 async fn tick(interval: Option<&mut Interval>) {
-    match interval {
-        Some(interval) => {
-            interval.tick().await;
-        }
-        None => std::future::pending().await,
-    }
+    let Some(interval) = interval else { return std::future::pending().await };
+    interval.tick().await;
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_comes_of_an_effect_waits_for_the_rest_of_its_list() {
+        // A question that cannot be asked is an event, and an alarm is set behind it in the same list.
+        let step = |event: &str| match event {
+            "due" => vec!["ask", "alarm in an hour"],
+            "not asked" => vec!["alarm in a minute"],
+            other => panic!("{other}"),
+        };
+        let mut alarms = Vec::new();
+        one_after_another("due", |event, behind| {
+            for effect in step(event) {
+                match effect {
+                    "ask" => behind.push_back("not asked"),
+                    alarm => alarms.push(alarm),
+                }
+            }
+        });
+        assert_eq!(alarms, ["alarm in an hour", "alarm in a minute"], "the newest plan has the last word");
+    }
 
     #[test]
     fn a_handful_of_looks_is_free_and_a_storm_is_paced() {

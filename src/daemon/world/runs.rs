@@ -12,8 +12,8 @@ use crate::daemon::world::World;
 use crate::daemon::world::reach::Asked;
 use crate::decide::reach;
 use crate::model::{
-    Absence, Conclusion, HoldReason, Interruption, MountId, Now, Obstacle, Outcome, Place, Progress, RunId, RunRecord,
-    RunReport, Step, Sync, SyncName, Trigger, VolumeName, VolumeRoot, VolumeSight,
+    Absence, Conclusion, End, HoldReason, Interruption, Kinship, MountId, Now, Obstacle, Outcome, Place, Places,
+    Progress, RunId, RunRecord, RunReport, Step, Sync, SyncName, Trigger, VolumeName, VolumeRoot, VolumeSight,
 };
 use crate::os::history::Entry;
 
@@ -29,7 +29,7 @@ pub(super) struct Run {
     destination: Ground,
     pub(super) sync: Sync,
     /// Between which places it copies.
-    pub(super) places: String,
+    pub(super) places: Places,
     /// Whether it was told to stop.
     stop: Option<Interruption>,
 }
@@ -168,7 +168,11 @@ impl World {
         if record.outcome == Outcome::Ok {
             self.learn(&run, effects);
         }
-        if self.configuration.syncs.get(&name).is_some_and(|sync| self.places(sync) != run.places)
+        if self
+            .configuration
+            .syncs
+            .get(&name)
+            .is_some_and(|sync| run.places.kinship(&self.places(sync)) == Kinship::Other)
             && let Some(memory) = self.memory.get_mut(&name)
         {
             // The configuration has moved the sync meanwhile.
@@ -188,9 +192,10 @@ impl World {
     }
 
     /// Between which places a sync copies, whatever their volumes are called.
-    fn places(&self, sync: &Sync) -> String {
-        let place = |place: &Place| {
-            let root = match self.configuration.volumes.get(&place.volume).map(|volume| &volume.root) {
+    fn places(&self, sync: &Sync) -> Places {
+        let root = |place: &Place| self.configuration.volumes.get(&place.volume).map(|volume| &volume.root);
+        let written = |place: &Place| {
+            let root = match root(place) {
                 Some(VolumeRoot::Directory(path)) => path.display().to_string(),
                 Some(VolumeRoot::Drive(drive)) => drive.uuid.to_string(),
                 Some(VolumeRoot::Server(server)) => format!("server {}", server.path.display()),
@@ -198,18 +203,35 @@ impl World {
             };
             format!("{root}:{}", place.subdir.as_path().display())
         };
-        format!("{} -> {}", place(&sync.source), place(&sync.destination))
+        let known_by = |end: End| match root(sync.place(end)) {
+            Some(VolumeRoot::Server(server)) => Some((end, self.configuration.known_by(server))),
+            Some(VolumeRoot::Directory(_) | VolumeRoot::Drive(_)) | None => None,
+        };
+        Places {
+            roots: format!("{} -> {}", written(&sync.source), written(&sync.destination)),
+            servers: [End::Source, End::Destination].into_iter().filter_map(known_by).collect(),
+        }
     }
 
     /// A success, a hold and a person's word count for the places that they were about. Where a sync leads elsewhere now,
     /// there is no copy yet.
     pub(super) fn forget_other_places(&mut self, name: &SyncName) {
         let Some(places) = self.configuration.syncs.get(name).map(|sync| self.places(sync)) else { return };
-        if self.ledger.copied.get(name).is_some_and(|copied| *copied != places)
-            && let Some(memory) = self.memory.get_mut(name)
-        {
-            memory.begin_anew();
-            self.ledger.approvals.remove(name);
+        let Some(copied) = self.ledger.copied.get_mut(name) else { return };
+        match copied.kinship(&places) {
+            Kinship::Same => {}
+            // An earlier version did not write down which server that was. That there is a copy is believed this once:
+            // at worst the first one at another server waits until it would be due. That files may be deleted is not.
+            Kinship::Unknown => {
+                copied.servers = places.servers;
+                self.ledger.approvals.remove(name);
+            }
+            Kinship::Other => {
+                self.ledger.approvals.remove(name);
+                if let Some(memory) = self.memory.get_mut(name) {
+                    memory.begin_anew();
+                }
+            }
         }
     }
 

@@ -155,6 +155,63 @@ fn nobody_is_asked_before_the_network_is_known_and_then_each_server_once() {
 }
 
 #[test]
+fn a_sync_that_leads_to_another_server_has_no_copy_yet() {
+    let mut story = Story::travelling(at_home());
+    story.reaches("nas");
+    story.wait(2);
+    story.end("photos", Conclusion::Ok);
+    let mut ledger = story.world.ledger.clone();
+    ledger.approvals.insert(name("photos"), 60);
+    let past = Past { last_success: Some(now_at(2).wall), ..Past::default() };
+    let begin = |text: &str, ledger: &Ledger| {
+        let beginnings = Beginnings {
+            initiative: Initiative::Own,
+            config_file: "/config.toml".into(),
+            configuration: configuration(text),
+            ledger: ledger.clone(),
+            held: Vec::new(),
+            past: [(name("photos"), past.clone())].into(),
+            seed: 7,
+        };
+        World::new(beginnings, &now_at(20))
+    };
+    let hidden = format!(
+        "{}[ssh-endpoints.gate]\nhost = \"gate\"\n",
+        TRAVELLER.replace("nas.local\"", "nas.local\"\nproxy-jump = [\"gate\"]")
+    );
+    for (text, freshness, approved) in [
+        (TRAVELLER.to_owned(), Freshness::Fresh, Some(60)),
+        // Another way to it, one way less, other names: the server is the same.
+        (TRAVELLER.replace("nas.local", "nas.lan"), Freshness::Fresh, Some(60)),
+        (TRAVELLER.replace("[\"lan\", \"wan\"]", "[\"wan\"]"), Freshness::Fresh, Some(60)),
+        (TRAVELLER.replace("wan", "far").replace("lan", "near"), Freshness::Fresh, Some(60)),
+        // None of the ways leads where it led.
+        (TRAVELLER.replace("nas.", "other."), Freshness::Never, None),
+        (
+            TRAVELLER.replace("[\"lan\", \"wan\"]", "[\"lan\"]").replace("nas.local\"", "nas.local\"\nport = 23"),
+            Freshness::Never,
+            None,
+        ),
+        (hidden.replace("[\"lan\", \"wan\"]", "[\"lan\"]"), Freshness::Never, None),
+    ] {
+        story.world = begin(&text, &ledger);
+        let told = (story.status_of("photos").freshness, story.world.ledger.approvals.get(&name("photos")).copied());
+        assert_eq!(told, (freshness, approved), "after a restart: {text}");
+        story.world = begin(TRAVELLER, &ledger);
+        story.tell(Event::Configured(Ok(configuration(&text))));
+        let told = (story.status_of("photos").freshness, story.world.ledger.approvals.get(&name("photos")).copied());
+        assert_eq!(told, (freshness, approved), "while it runs: {text}");
+    }
+    // A ledger from before servers were written down: the copy is believed once, the word of a person is not.
+    ledger.copied.values_mut().for_each(|places| places.servers.clear());
+    story.world = begin(TRAVELLER, &ledger);
+    assert_eq!(story.status_of("photos").freshness, Freshness::Fresh);
+    assert!(story.world.ledger.approvals.is_empty());
+    story.tell(Event::Configured(Ok(configuration(&TRAVELLER.replace("nas.", "other.")))));
+    assert_eq!(story.status_of("photos").freshness, Freshness::Never);
+}
+
+#[test]
 fn a_way_that_is_not_meant_for_here_is_not_tried() {
     let mut story = Story::travelling(elsewhere());
     assert_eq!(story.questions(), ["wan"]);
