@@ -43,8 +43,8 @@ impl World {
         match scope {
             // What a person just did must count: their question is answered from a fresh look.
             Some((scope, servers)) if self.stage != Stage::Stopping => {
-                let look = self.look(scope, effects);
-                let servers = self.ask_servers(&servers, now, effects);
+                let look = self.looks.ask(scope);
+                let servers = self.ask_servers(&servers);
                 self.unanswered.push(Unanswered { look, servers, ask });
             }
             Some(_) | None => self.answer(ask, now, effects),
@@ -67,18 +67,20 @@ impl World {
         }
     }
 
+    /// Answers those whose look is taken. The plan tells how things stand after it.
     pub(super) fn answer_what_waited_for(&mut self, now: &Now, effects: &mut Vec<Effect>) {
         let waiting = std::mem::take(&mut self.unanswered);
-        let is_ready = |one: &Unanswered| one.look <= self.looks_taken && self.reach.answered(&one.servers);
+        let is_ready = |one: &Unanswered| self.looks.has_answered(one.look) && self.servers.have_answered(&one.servers);
         let (ready, waiting): (Vec<_>, Vec<_>) = waiting.into_iter().partition(is_ready);
         self.unanswered = waiting;
-        if !ready.is_empty() {
-            // The answers tell how things stand after this look.
-            self.replan(now, effects);
+        if ready.is_empty() {
+            return;
         }
         for Unanswered { ask, .. } in ready {
             self.answer(ask, now, effects);
         }
+        // What they asked for may be possible now.
+        self.replan(now, effects);
     }
 
     /// Whoever asked may have left: then there is nobody to tell, and nothing is lost by it.

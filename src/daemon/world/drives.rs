@@ -32,6 +32,8 @@ pub(super) enum Hand {
     Open(Expected),
     /// It is being closed.
     Closing,
+    /// It is being closed by the name that its volume had before.
+    ClosedByAnotherName,
     /// It could not be closed; it is tried again.
     Stuck {
         /// When.
@@ -80,6 +82,7 @@ impl World {
                 | Hand::Opening(_)
                 | Hand::Awaited(..)
                 | Hand::Closing
+                | Hand::ClosedByAnotherName
                 | Hand::Settling(_) => readiness = Readiness::NotYet,
             }
         }
@@ -164,6 +167,7 @@ impl World {
                     | Hand::Opening(_)
                     | Hand::Awaited(..)
                     | Hand::Closing
+                    | Hand::ClosedByAnotherName
                     | Hand::Stuck { .. }
                     | Hand::Settling(_) => return None,
                 };
@@ -235,7 +239,7 @@ impl World {
         }
         match news {
             DriveNews::Opened(volume, Ok(())) => {
-                let check = self.check(&volume, now, effects);
+                let check = self.check(&volume);
                 if let Some(state) = self.volumes.get_mut(&volume)
                     && let Hand::Opening(sake) = state.hand
                 {
@@ -249,7 +253,7 @@ impl World {
     }
 
     fn closed(&mut self, volume: &VolumeName, left: &Left, closer: Closer, now: &Now, effects: &mut Vec<Effect>) {
-        let check = self.check(volume, now, effects);
+        let check = self.check(volume);
         let drive = self.drive_name(volume);
         let asked = self.is_to_be_closed(volume).is_some();
         if let Some(state) = self.volumes.get_mut(volume) {
@@ -282,7 +286,9 @@ impl World {
     /// Whether a drive is being opened or closed for the sake of another volume on it.
     fn is_changed_through_another(&self, volume: &VolumeName) -> bool {
         let is_under_way = |name: &VolumeName| match self.volumes.get(name).map(|state| &state.hand) {
-            Some(Hand::Opening(_) | Hand::Awaited(..) | Hand::Closing | Hand::Settling(_)) => true,
+            Some(
+                Hand::Opening(_) | Hand::Awaited(..) | Hand::Closing | Hand::ClosedByAnotherName | Hand::Settling(_),
+            ) => true,
             Some(Hand::Off | Hand::Open(_) | Hand::Stuck { .. }) | None => false,
         };
         self.on_the_drive_of(volume).iter().any(|name| name != volume && is_under_way(name))
@@ -292,7 +298,12 @@ impl World {
     pub(super) fn settle_drives(&mut self, now: &Now, effects: &mut Vec<Effect>) {
         let is_seen = |hand: &Hand| match hand {
             Hand::Awaited(check, _) | Hand::Settling(check) => self.is_taken(check),
-            Hand::Off | Hand::Opening(_) | Hand::Open(_) | Hand::Closing | Hand::Stuck { .. } => false,
+            Hand::Off
+            | Hand::Opening(_)
+            | Hand::Open(_)
+            | Hand::Closing
+            | Hand::ClosedByAnotherName
+            | Hand::Stuck { .. } => false,
         };
         let seen: Vec<VolumeName> =
             self.volumes.iter().filter(|(_, state)| is_seen(&state.hand)).map(|(name, _)| name.clone()).collect();

@@ -7,7 +7,6 @@ use crate::backup::drives::order::{Closing, ClosingSite, DriveOrder, Expected, S
 use crate::daemon::messages::event::{Effect, Notice};
 use crate::daemon::world::drives::{Hand, until_again};
 use crate::daemon::world::runs::Run;
-use crate::daemon::world::sites::Check;
 use crate::daemon::world::{Stage, World};
 use crate::decide::{obstacles, reach};
 use crate::model::{
@@ -40,9 +39,6 @@ enum LeftAt {
         routes: Vec<Route>,
     },
 }
-
-/// What is seen of a drive is our doing until it is closed, and a look is taken behind that.
-const UNTIL_CLOSED: Hand = Hand::Settling(Check::Look(u64::MAX));
 
 impl World {
     /// Takes over what a dead daemon left open: it is closed, unless the queue needs it.
@@ -84,7 +80,7 @@ impl World {
             let hand = match state.hand {
                 Hand::Opening(_) | Hand::Closing => state.hand,
                 Hand::Awaited(_, Sake::Runs) | Hand::Open(_) | Hand::Stuck { .. } => Hand::Open(Expected::Anyhow),
-                Hand::Off | Hand::Awaited(_, Sake::Person) | Hand::Settling(_) => continue,
+                Hand::Off | Hand::Awaited(_, Sake::Person) | Hand::ClosedByAnotherName | Hand::Settling(_) => continue,
             };
             let root = self.configuration.volumes.get(&volume).map(|volume| &volume.root);
             let resource = root.and_then(obstacles::drive_resource);
@@ -106,7 +102,7 @@ impl World {
             if self.is_to_be_tried(&leftover, now) {
                 leftover.hand = Hand::Closing;
                 for heir in self.heirs(&leftover) {
-                    self.put(&heir, &Hand::Off, UNTIL_CLOSED);
+                    self.put(&heir, &Hand::Off, Hand::ClosedByAnotherName);
                 }
                 let (volume, then) = (leftover.volume.clone(), WhenDone::Leave);
                 let site = self.site_of(&leftover);
@@ -121,7 +117,12 @@ impl World {
         let is_time = match leftover.hand {
             Hand::Open(_) => self.stage != Stage::Starting,
             Hand::Stuck { again, .. } => again <= now.boot && self.stage == Stage::Working,
-            Hand::Off | Hand::Opening(_) | Hand::Awaited(..) | Hand::Closing | Hand::Settling(_) => false,
+            Hand::Off
+            | Hand::Opening(_)
+            | Hand::Awaited(..)
+            | Hand::Closing
+            | Hand::ClosedByAnotherName
+            | Hand::Settling(_) => false,
         };
         let stands = |run: &Run| leftover.resource.as_ref().is_some_and(|resource| run.resources.contains(resource));
         let is_free = |heir: &VolumeName| {
@@ -135,7 +136,7 @@ impl World {
 
     /// Whether something can be done about a drive that is left over: the network has to be known for one of a server.
     pub(super) fn can_be_closed(&self, leftover: &Leftover) -> bool {
-        matches!(leftover.site, LeftAt::Here) || self.reach.network().is_some()
+        matches!(leftover.site, LeftAt::Here) || self.network.sight().is_some()
     }
 
     /// Whether nobody knows how to reach it: the configuration names no way to its server any more.
@@ -154,7 +155,7 @@ impl World {
 
     fn site_of(&self, leftover: &Leftover) -> ClosingSite {
         let LeftAt::There { uuid, server, routes } = &leftover.site else { return ClosingSite::Here(None) };
-        let named = reach::routes(server, &self.configuration, self.reach.locations());
+        let named = reach::routes(server, &self.configuration, self.network.locations());
         let container = self.ledger.containers.get(uuid).cloned();
         let routes = if named.is_empty() { routes.clone() } else { named };
         ClosingSite::There { uuid: uuid.clone(), container, routes }
@@ -210,8 +211,8 @@ impl World {
         let Some(place) = self.leftovers.iter().position(is_it) else { return };
         let mut leftover = self.leftovers.remove(place);
         for heir in self.heirs(&leftover) {
-            let check = self.check(&heir, now, effects);
-            self.put(&heir, &UNTIL_CLOSED, Hand::Settling(check));
+            let check = self.check(&heir);
+            self.put(&heir, &Hand::ClosedByAnotherName, Hand::Settling(check));
         }
         leftover.tries = leftover.tries.saturating_add(1);
         let tries = leftover.tries;

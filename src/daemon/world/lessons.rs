@@ -16,7 +16,7 @@ impl World {
     /// Keeps how a run ended, and when the next may be tried.
     pub(super) fn remember(&mut self, run: &Run, report: &RunReport, record: &RunRecord, now: &Now) {
         let jitter = self.dice.u16(..);
-        let comes_up = self.reach.comes_up(now.boot);
+        let comes_up = self.network.comes_up(now.boot);
         let memory = self.memory.entry(report.sync.clone()).or_default();
         memory.queued_by = None;
         let setback = |wait: Duration, reason| {

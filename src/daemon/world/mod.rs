@@ -11,12 +11,15 @@ mod drives;
 mod jobs;
 mod leftovers;
 mod lessons;
+mod looks;
 mod memory;
+mod network;
 mod picture;
 mod plan;
 mod reach;
 mod refused;
 mod runs;
+mod servers;
 mod sites;
 mod sleep;
 #[cfg(test)]
@@ -31,10 +34,13 @@ use std::sync::Arc;
 use announcements::Told;
 use jiff::Timestamp;
 use leftovers::{Leftover, leads_to_the_same};
+use looks::Looks;
 use memory::SyncMemory;
+use network::Network;
 use plan::Plan;
-use reach::{Asked, Awaited, Reach};
+use reach::Asked;
 use runs::Run;
+use servers::{Awaited, Servers};
 use sleep::Sleep;
 use tokio::sync::{mpsc, oneshot};
 use volumes::{Appearance, Doing, VolumeState};
@@ -43,10 +49,11 @@ use words::Words;
 use crate::backup::news::WorkerNews;
 use crate::daemon::messages::ask::{Ask, Refusal, RequestEnd, Urgency};
 use crate::daemon::messages::event::{Effect, Event, Notice};
-use crate::daemon::messages::look::{Observation, Scope};
+use crate::daemon::messages::look::{LookRequest, Observation, Scope};
+use crate::decide::flight::Ticket;
 use crate::model::{
-    BlockDevice, Configuration, Containers, Held, Interruption, Ledger, Now, PowerSight, SyncName, SyncSight,
-    VolumeName, VolumeSight, upstreams,
+    BlockDevice, Configuration, Held, Interruption, Ledger, Now, PowerSight, SyncName, SyncSight, VolumeName,
+    VolumeSight, upstreams,
 };
 use crate::os::history::Past;
 
@@ -79,10 +86,10 @@ struct Request {
     ends: Vec<mpsc::Sender<RequestEnd>>,
 }
 
-/// A question of a client that is answered once the look of this number is taken, and these servers were asked.
+/// A question of a client that is answered once this look is taken, and these servers have answered.
 #[derive(Debug)]
 struct Unanswered {
-    look: u64,
+    look: Ticket,
     servers: Awaited,
     ask: Ask,
 }
@@ -100,7 +107,8 @@ pub struct World {
     degraded: BTreeMap<&'static str, String>,
     ledger: Ledger,
     volumes: BTreeMap<VolumeName, VolumeState>,
-    reach: Reach,
+    network: Network,
+    servers: Servers,
     power: PowerSight,
     sleep: Sleep,
     ends: BTreeMap<SyncName, SyncSight>,
@@ -110,9 +118,7 @@ pub struct World {
     runs: BTreeMap<SyncName, Run>,
     plan: Plan,
     told: Told,
-    /// How many looks were asked for, and how many of them were taken.
-    looks: u64,
-    looks_taken: u64,
+    looks: Looks,
     /// When the first look was taken.
     first_look: Option<Timestamp>,
     /// Questions that need a fresh look first.
@@ -163,7 +169,8 @@ impl World {
             degraded: BTreeMap::new(),
             ledger,
             volumes: BTreeMap::new(),
-            reach: Reach::default(),
+            network: Network::default(),
+            servers: Servers::default(),
             power: PowerSight::default(),
             sleep: Sleep::default(),
             ends: BTreeMap::new(),
@@ -173,8 +180,7 @@ impl World {
             runs: BTreeMap::new(),
             plan: Plan::default(),
             told: Told::default(),
-            looks: 0,
-            looks_taken: 0,
+            looks: Looks::default(),
             first_look: None,
             unanswered: Vec::new(),
             words: Words::default(),
@@ -195,10 +201,20 @@ impl World {
         &self.configuration
     }
 
-    /// The LUKS containers in which the filesystems lay that drives are named by: each look is told.
-    #[must_use]
-    pub fn containers(&self) -> &Arc<Containers> {
-        &self.ledger.containers
+    /// Something may have changed that this look would show.
+    pub(crate) fn owe_look(&mut self, scope: Scope) {
+        self.looks.ask(scope);
+    }
+
+    /// Whether a look is owed, and none is under way.
+    pub(crate) fn can_look(&self) -> bool {
+        self.looks.can_begin()
+    }
+
+    /// Begins the look that is owed, if one can begin.
+    pub(crate) fn begin_look(&mut self) -> Option<LookRequest> {
+        let (configuration, containers) = (Arc::clone(&self.configuration), Arc::clone(&self.ledger.containers));
+        Some(LookRequest { scope: self.looks.begin()?, configuration, containers })
     }
 
     /// Takes in what happened, and answers with what is to be done.
@@ -213,20 +229,20 @@ impl World {
                 return effects;
             }
             Event::News(WorkerNews::Ended(report)) => self.run_ended(&report, now, &mut effects),
-            Event::Looked(observation, covered) => self.looked(*observation, covered, now, &mut effects),
-            Event::Probed(report) => self.probed(*report, now, &mut effects),
+            Event::Looked(observation) => self.looked(*observation, now, &mut effects),
+            Event::Probed(report) => self.probed(&report, now, &mut effects),
             Event::Network(network) => self.network_seen(*network, now, &mut effects),
-            Event::RoutesChanged => self.routes_changed(now, &mut effects),
+            Event::RoutesChanged => self.routes_changed(now),
             Event::Power(power) => self.power = power,
             Event::GoingToSleep => self.go_to_sleep(now, &mut effects),
-            Event::Woke => self.wake(now, &mut effects),
+            Event::Woke => self.wake(now),
             Event::Drive(news) => self.drive_news(news, now, &mut effects),
             Event::KeyringChanged => self.keyring_changed(now),
             Event::Asked(ask) => self.asked(ask, now, &mut effects),
             Event::Configured(read) => self.configured(read, now, &mut effects),
             Event::Deadline => {}
             Event::ClockJumped => {
-                self.look(Scope::everything(), &mut effects);
+                self.looks.ask(Scope::everything());
             }
             Event::Degraded(source, sentence) => self.degraded(source, sentence, &mut effects),
             Event::Stop if self.stage == Stage::Stopping => {
@@ -236,9 +252,13 @@ impl World {
             Event::Stop | Event::Abandoned => self.stop(&mut effects),
         }
         // Behind each event: one that comes at the very moment of the alarm sets it anew, and it does not go off.
-        self.wake_if_nobody_slept(now, &mut effects);
-        self.ask_servers_again(now, &mut effects);
+        self.wake_if_nobody_slept(now);
+        self.servers.ask_again(now);
+        self.settle_drives(now, &mut effects);
+        self.put_questions(now, &mut effects);
+        self.stop_runs_whose_ground_is_gone(&mut effects);
         self.replan(now, &mut effects);
+        self.answer_what_waited_for(now, &mut effects);
         self.let_sleep(&mut effects);
         self.announce_changes(now, &mut effects);
         if self.stage == Stage::Stopping && self.runs.is_empty() && !self.drives_are_busy() {
@@ -247,19 +267,14 @@ impl World {
         effects
     }
 
-    /// Asks for a look, and returns its number.
-    fn look(&mut self, scope: Scope, effects: &mut Vec<Effect>) -> u64 {
-        self.looks += 1;
-        effects.push(Effect::Look(scope));
-        self.looks
-    }
-
-    fn looked(&mut self, observation: Observation, covered: u64, now: &Now, effects: &mut Vec<Effect>) {
-        let Observation { configuration, volumes, syncs, devices, degraded, .. } = observation;
+    fn looked(&mut self, observation: Observation, now: &Now, effects: &mut Vec<Effect>) {
+        let Observation { configuration, occasion, volumes, syncs, devices, degraded } = observation;
         if !Arc::ptr_eq(&configuration, &self.configuration) {
-            // It tells of places that go by other names now. A look at the new ones is owed, and answers all questions.
+            // It tells of places that go by other names now.
+            self.looks.taken_in_vain(occasion);
             return;
         }
+        self.looks.taken(occasion);
         for (name, sight) in volumes {
             let medium = self.medium_of(&name, &devices);
             self.volume_stands(&name, sight, medium, now, effects);
@@ -268,16 +283,12 @@ impl World {
             self.local_ends_stand(&name, sight);
         }
         self.devices = devices;
-        self.looks_taken = self.looks_taken.max(covered);
         self.learn_containers(effects);
-        self.settle_drives(now, effects);
         self.degraded("looks", (!degraded.is_empty()).then(|| degraded.join("; ")), effects);
-        self.stop_runs_whose_ground_is_gone(effects);
         if self.stage == Stage::Starting {
             self.stage = Stage::Working;
             self.first_look = Some(now.wall);
         }
-        self.answer_what_waited_for(now, effects);
     }
 
     /// A volume stands so now; for a drive with the sequence number of the medium, if that is known.
@@ -330,8 +341,8 @@ impl World {
                     self.fit_to_configuration(now);
                     self.refuse_words_of_others(&before);
                     self.try_leftovers_again(now);
-                    self.look(Scope::everything(), effects);
-                    self.ask_servers(&Asked::All, now, effects);
+                    self.looks.ask(Scope::everything());
+                    self.ask_servers(&Asked::All);
                 }
                 let syncs = self.configuration.syncs.len();
                 effects.push(Effect::Tell(Notice::ConfigurationInForce { syncs }));
@@ -353,7 +364,8 @@ impl World {
                 state.settle_for(volume);
             }
         }
-        self.fit_servers_to_configuration();
+        self.servers.fit(&configuration);
+        self.network.fit(&configuration);
         // What was seen may have been seen elsewhere: nothing starts before the look that this brings about.
         self.ends.clear();
         for name in configuration.syncs.keys() {

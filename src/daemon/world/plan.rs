@@ -208,7 +208,7 @@ impl World {
     fn metered_way(&self, sync: &Sync) -> Option<(VolumeName, String)> {
         [&sync.source.volume, &sync.destination.volume].into_iter().find_map(|volume| {
             let VolumeSight::Reached(reached) = &self.volumes.get(volume)?.sight else { return None };
-            let interface = reached.interface.as_ref().filter(|interface| self.reach.is_metered(interface))?;
+            let interface = reached.interface.as_ref().filter(|interface| self.network.is_metered(interface))?;
             Some((volume.clone(), interface.clone()))
         })
     }

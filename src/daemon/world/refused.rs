@@ -31,7 +31,7 @@ impl World {
         let drive = self.drive_name(volume);
         if let OpeningTrouble::OutOfReach(_) = trouble {
             // How the server stands is known better than what was seen of it.
-            self.check(volume, now, effects);
+            self.check(volume);
         }
         let Some(state) = self.volumes.get_mut(volume) else { return };
         let tries = state.refused.as_ref().map_or(0, |refused| refused.tries).saturating_add(1);

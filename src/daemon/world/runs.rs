@@ -185,7 +185,7 @@ impl World {
             }
         }
         self.announce_end(&record, &report.conclusion, effects);
-        self.look_behind(&name, record.outcome, now, effects);
+        self.look_behind(&name, record.outcome);
         effects.push(Effect::Tell(Notice::RunEnded(Box::new(record.clone()))));
         effects.push(Effect::Keep(Keep::Run(Entry::Ended(Box::new(record)))));
         self.answer_whoever_waits_for_quiet();
@@ -237,15 +237,15 @@ impl World {
 
     /// Looks again at what a run may have changed: its own places if it did not end well, and the syncs that read what
     /// it wrote.
-    fn look_behind(&mut self, name: &SyncName, outcome: Outcome, now: &Now, effects: &mut Vec<Effect>) {
+    fn look_behind(&mut self, name: &SyncName, outcome: Outcome) {
         let readers = self.upstreams.iter().filter(|(_, upstreams)| upstreams.contains(name)).map(|(reader, _)| reader);
         let mut again: BTreeSet<SyncName> = readers.cloned().collect();
         if outcome != Outcome::Ok {
             again.insert(name.clone());
         }
         if !again.is_empty() {
-            self.ask_servers(&Asked::Of(again.iter().cloned().collect()), now, effects);
-            self.look(Scope::syncs(again), effects);
+            self.ask_servers(&Asked::Of(again.iter().cloned().collect()));
+            self.looks.ask(Scope::syncs(again));
         }
     }
 

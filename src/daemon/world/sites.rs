@@ -4,12 +4,13 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use crate::backup::drives::order::{ClosingSite, Site};
-use crate::daemon::messages::event::Effect;
 use crate::daemon::messages::look::Scope;
 use crate::daemon::world::World;
 use crate::daemon::world::drives::Hand;
-use crate::daemon::world::reach::{Asked, Awaited};
+use crate::daemon::world::reach::Asked;
+use crate::daemon::world::servers::Awaited;
 use crate::daemon::world::volumes::VolumeState;
+use crate::decide::flight::Ticket;
 use crate::decide::obstacles;
 use crate::model::{
     Absence, Drive, DriveName, EndpointName, Mounting, Now, OpeningTrouble, ServerKey, VolumeName, VolumeRoot,
@@ -19,9 +20,9 @@ use crate::model::{
 /// What shows how a drive stands behind an order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Check {
-    /// The look of this number.
-    Look(u64),
-    /// The answers to these questions.
+    /// A look at this machine.
+    Look(Ticket),
+    /// The answers of servers.
     Answers(Awaited),
 }
 
@@ -116,19 +117,19 @@ impl World {
     }
 
     /// Has a drive looked at that something was done with.
-    pub(super) fn check(&mut self, volume: &VolumeName, now: &Now, effects: &mut Vec<Effect>) -> Check {
+    pub(super) fn check(&mut self, volume: &VolumeName) -> Check {
         if self.is_on_server(volume) {
-            Check::Answers(self.ask_servers(&Asked::OfVolume(volume.clone()), now, effects))
+            Check::Answers(self.ask_servers(&Asked::OfVolume(volume.clone())))
         } else {
-            Check::Look(self.look(Scope::everything(), effects))
+            Check::Look(self.looks.ask(Scope::everything()))
         }
     }
 
     /// Whether it was looked at.
     pub(super) fn is_taken(&self, check: &Check) -> bool {
         match check {
-            Check::Look(look) => *look <= self.looks_taken,
-            Check::Answers(awaited) => self.reach.answered(awaited),
+            Check::Look(look) => self.looks.has_answered(*look),
+            Check::Answers(awaited) => self.servers.have_answered(awaited),
         }
     }
 

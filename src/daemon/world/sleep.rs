@@ -11,7 +11,7 @@ use crate::daemon::world::reach::Asked;
 use crate::model::{BootTime, Interruption, Now, PowerSight};
 
 /// A sleep that was announced and did not come is forgotten after this long.
-const PATIENCE: Duration = Duration::from_mins(1);
+const LONGEST_WAIT_FOR_SLEEP: Duration = Duration::from_mins(1);
 
 /// Runs that are over after so long keep no machine awake: it is idle for minutes before it falls asleep, and asking
 /// the bus costs more than a small copy.
@@ -50,7 +50,7 @@ impl Sleep {
 
     /// When a sleep that was announced is forgotten.
     pub(super) fn forgotten(&self) -> Option<BootTime> {
-        self.announced.map(|announced| announced.after(PATIENCE))
+        self.announced.map(|announced| announced.after(LONGEST_WAIT_FOR_SLEEP))
     }
 
     /// When what runs has been running for long.
@@ -85,18 +85,18 @@ impl World {
     }
 
     /// Everything may be different after a sleep: drives were pulled, networks left.
-    pub(super) fn wake(&mut self, now: &Now, effects: &mut Vec<Effect>) {
+    pub(super) fn wake(&mut self, now: &Now) {
         self.sleep.announced = None;
         self.sleep.waits = Waits::No;
         self.sleep.woke = Some(now.boot);
-        self.look(Scope::everything(), effects);
-        self.ask_servers(&Asked::All, now, effects);
+        self.looks.ask(Scope::everything());
+        self.ask_servers(&Asked::All);
     }
 
     /// Who announced a sleep may never say that it is over.
-    pub(super) fn wake_if_nobody_slept(&mut self, now: &Now, effects: &mut Vec<Effect>) {
+    pub(super) fn wake_if_nobody_slept(&mut self, now: &Now) {
         if self.sleep.forgotten().is_some_and(|at| at <= now.boot) {
-            self.wake(now, effects);
+            self.wake(now);
         }
     }
 
