@@ -91,7 +91,8 @@ impl World {
         let name = record.sync.clone();
         let before = self.told.syncs.insert(name.clone(), SyncTold::Well);
         let (files, bytes) = (record.figures.files_transferred, record.figures.bytes_transferred);
-        let drive = self.configuration.syncs.get(&name).and_then(|sync| self.drive_of(sync)).cloned();
+        let drive =
+            self.settings.configuration().syncs.get(&name).and_then(|sync| self.settings.drive_of(sync)).cloned();
         match drive.and_then(|drive| self.told.drives.get_mut(&drive)) {
             Some(visit) => {
                 if matches!(before, Some(SyncTold::Failed(..) | SyncTold::Held(_))) {
@@ -126,7 +127,7 @@ impl World {
 
     fn announce_what_waits_for_approval(&self, told: &mut Told, effects: &mut Vec<Effect>) {
         told.syncs.retain(|name, told| {
-            let stays = self.configuration.syncs.contains_key(name);
+            let stays = self.settings.configuration().syncs.contains_key(name);
             if !stays && *told != SyncTold::Well {
                 announce(Subject::Sync(name.clone()), Matter::Withdrawn, effects);
             }
@@ -161,7 +162,7 @@ impl World {
             }
             stays
         });
-        for name in self.volumes.keys().filter(|name| self.is_drive(name)) {
+        for name in self.volumes.keys().filter(|name| self.settings.is_drive(name)) {
             let Some(arrived) = self.volumes.get(name).and_then(VolumeState::plugged_in_since) else { continue };
             let visit = told.drives.entry(name.clone()).or_insert_with(|| Visit::new(arrived));
             self.announce_start(name, visit, now, effects);
@@ -174,7 +175,7 @@ impl World {
 
     /// Tells what will start once the grace of a drive is over; and, when that is so no longer, takes it back.
     fn announce_start(&self, volume: &VolumeName, visit: &mut Visit, now: &Now, effects: &mut Vec<Effect>) {
-        let grace_ends = visit.arrived.after(self.configuration.daemon.grace);
+        let grace_ends = visit.arrived.after(self.settings.configuration().daemon.grace);
         let is_over = grace_ends <= now.boot;
         if visit.starting == Starting::Over || (visit.starting == Starting::NotTold && is_over) {
             return;
@@ -192,7 +193,7 @@ impl World {
                 }
             }
             Starting::Told if !waits => {
-                let held = self.ledger.holds.contains(volume);
+                let held = self.decisions.ledger().holds.contains(volume);
                 announce(subject(), if held { Matter::OnHold } else { Matter::Withdrawn }, effects);
                 visit.starting = Starting::Over;
             }
@@ -203,7 +204,7 @@ impl World {
     /// What is overdue at one destination is told together, and only once it does not run anyway.
     fn announce_what_is_overdue(&self, told: &mut Told, now: &Now, effects: &mut Vec<Effect>) {
         let mut overdue: BTreeMap<&VolumeName, Vec<(&Sync, Duration)>> = BTreeMap::new();
-        for sync in self.configuration.syncs.values().filter(|sync| sync.enabled && sync.max_age.is_some()) {
+        for sync in self.settings.configuration().syncs.values().filter(|sync| sync.enabled && sync.max_age.is_some()) {
             let last_success = self.memory.get(&sync.name).and_then(|memory| memory.last_success);
             if let Some(success) = last_success
                 && due::freshness(last_success, sync.max_age, now.wall) == Freshness::Overdue
@@ -244,19 +245,14 @@ impl World {
     /// What is queued on a volume, and when it may start.
     fn waiting_on(&self, volume: &VolumeName) -> impl Iterator<Item = (&SyncName, BootTime)> {
         self.plan.candidates.iter().filter_map(|(name, candidate)| {
-            let sync = self.configuration.syncs.get(name)?;
+            let sync = self.settings.configuration().syncs.get(name)?;
             let uses = sync.source.volume == *volume || sync.destination.volume == *volume;
             uses.then_some((name, candidate.ready_at))
         })
     }
 
-    /// The drive that tells of a sync: the one it writes to, or else the one it reads.
-    fn drive_of<'a>(&self, sync: &'a Sync) -> Option<&'a VolumeName> {
-        [&sync.destination.volume, &sync.source.volume].into_iter().find(|volume| self.is_drive(volume))
-    }
-
     fn arrivals(&self, name: &SyncName) -> Arrivals {
-        let Some(sync) = self.configuration.syncs.get(name) else { return Arrivals::default() };
+        let Some(sync) = self.settings.configuration().syncs.get(name) else { return Arrivals::default() };
         [&sync.source.volume, &sync.destination.volume]
             .map(|volume| self.volumes.get(volume).and_then(VolumeState::plugged_in_since))
     }

@@ -1,6 +1,5 @@
 //! What clients ask.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot};
@@ -11,7 +10,6 @@ use crate::daemon::messages::event::Effect;
 use crate::daemon::messages::look::Scope;
 use crate::daemon::world::candidates::gives_way;
 use crate::daemon::world::{Asked, Request, Stage, Unanswered, World};
-use crate::formats::similar::closest;
 use crate::model::{
     Absence, End, EndSight, HoldReason, Interruption, Now, Obstacle, Pause, Place, Sync, SyncName, Trigger, VolumeName,
     VolumeSight,
@@ -54,14 +52,14 @@ impl World {
     /// Servers take their time to answer, or to be given up: they are waited for only where somebody named a sync that
     /// leads there, or where nothing is known of them yet.
     fn servers_asked_for(&self, asked: &[SyncName]) -> Asked {
-        match self.resolve(asked) {
+        match self.settings.resolve(asked) {
             Ok(names) if !asked.is_empty() => Asked::Of(names.into_iter().collect()),
             Ok(_) | Err(_) => Asked::Unknown,
         }
     }
 
     fn scope_of(&self, asked: &[SyncName]) -> Scope {
-        match self.resolve(asked) {
+        match self.settings.resolve(asked) {
             Ok(names) if !asked.is_empty() => Scope::syncs(names),
             Ok(_) | Err(_) => Scope::everything(),
         }
@@ -88,7 +86,7 @@ impl World {
         match ask {
             Ask::Scan { answer } => drop(answer.send(())),
             Ask::Prepared { syncs, answer } => {
-                self.adopt_what_was_prepared(&syncs, effects);
+                self.adopt_what_was_prepared(&syncs);
                 let _ = answer.send(());
             }
             Ask::Run { syncs, urgency, answer, ends } => {
@@ -97,42 +95,23 @@ impl World {
             Ask::Cancel { syncs, answer } => drop(answer.send(self.cancel(&syncs, now, effects))),
             Ask::Pause { length, answer } => {
                 let until = length.and_then(|length| now.wall.checked_add(length).ok());
-                self.ledger.pause = Some(until.map_or(Pause::UntilResumed, Pause::Until));
-                self.keep_ledger(effects);
+                self.decisions.pause(until.map_or(Pause::UntilResumed, Pause::Until));
                 let _ = answer.send(());
             }
             Ask::Resume { answer } => {
-                self.ledger.pause = None;
-                self.keep_ledger(effects);
+                self.decisions.resume();
                 let _ = answer.send(());
             }
             Ask::Hold { volume, answer } => self.hold(volume, answer, effects),
-            Ask::Release { volume, answer } => drop(answer.send(self.release(&volume, effects))),
+            Ask::Release { volume, answer } => drop(answer.send(self.release(&volume))),
             Ask::Mount { volume, answer } => self.mount(&volume, answer, effects),
             Ask::Unmount { volume, then, answer } => self.unmount(volume, then, answer, effects),
-            Ask::Approve { sync, answer } => drop(answer.send(self.approve(&sync, effects))),
+            Ask::Approve { sync, answer } => drop(answer.send(self.approve(&sync))),
             Ask::Prospects { syncs, answer } => drop(answer.send(self.prospects_of(&syncs, now))),
-            Ask::Devices { answer } => drop(answer.send((self.devices.clone(), Arc::clone(&self.ledger.containers)))),
-        }
-    }
-
-    /// The syncs that a person means; all if none are named.
-    fn resolve(&self, asked: &[SyncName]) -> Result<BTreeSet<SyncName>, Refusal> {
-        let known = &self.configuration.syncs;
-        if asked.is_empty() {
-            return Ok(known.keys().cloned().collect());
-        }
-        let mut names = BTreeSet::new();
-        for asked in asked {
-            let meant: Vec<_> = known.keys().filter(|name| name.answers_to(asked)).cloned().collect();
-            if meant.is_empty() {
-                let close = closest(asked.as_str(), known.keys().map(SyncName::as_str));
-                let close = close.iter().filter_map(|name| name.parse().ok()).collect();
-                return Err(Refusal::UnknownSync(asked.clone(), close));
+            Ask::Devices { answer } => {
+                drop(answer.send((self.devices.clone(), Arc::clone(self.decisions.containers()))));
             }
-            names.extend(meant);
         }
-        Ok(names)
     }
 
     fn request(
@@ -145,7 +124,7 @@ impl World {
             return Err(Refusal::Stopping);
         }
         let mut accepted = Vec::new();
-        for sync in self.resolve(asked)? {
+        for sync in self.settings.resolve(asked)? {
             let prospect = self.plan.prospects.get(&sync);
             let blocking = prospect.into_iter().flat_map(crate::daemon::world::plan::Prospect::obstacles);
             let obstacles: Vec<_> = blocking.filter(|obstacle| !gives_way(obstacle, Some(urgency))).cloned().collect();
@@ -185,7 +164,7 @@ impl World {
 
     fn cancel(&mut self, asked: &[SyncName], now: &Now, effects: &mut Vec<Effect>) -> Result<Vec<SyncName>, Refusal> {
         let mut cancelled = Vec::new();
-        for name in self.resolve(asked)? {
+        for name in self.settings.resolve(asked)? {
             if self.runs.contains_key(&name) {
                 self.stop_run(&name, Interruption::Cancelled, effects);
                 cancelled.push(name);
@@ -199,13 +178,11 @@ impl World {
     }
 
     fn hold(&mut self, volume: VolumeName, answer: oneshot::Sender<Result<(), Refusal>>, effects: &mut Vec<Effect>) {
-        if let Err(refusal) = self.check_volume(&volume) {
+        if let Err(refusal) = self.settings.check_volume(&volume) {
             let _ = answer.send(Err(refusal));
             return;
         }
-        if self.ledger.holds.insert(volume.clone()) {
-            self.keep_ledger(effects);
-        }
+        self.decisions.hold(&volume);
         let on_it: Vec<_> = self.runs_on(&volume);
         for name in &on_it {
             self.stop_run(name, Interruption::DriveHeld, effects);
@@ -224,28 +201,17 @@ impl World {
         }
     }
 
-    fn release(&mut self, volume: &VolumeName, effects: &mut Vec<Effect>) -> Result<(), Refusal> {
-        self.check_volume(volume)?;
-        if self.ledger.holds.remove(volume) {
-            self.keep_ledger(effects);
-        }
+    fn release(&mut self, volume: &VolumeName) -> Result<(), Refusal> {
+        self.settings.check_volume(volume)?;
+        self.decisions.release(volume);
         self.take_back_with_all_on_it(volume);
         Ok(())
     }
 
-    pub(super) fn check_volume(&self, volume: &VolumeName) -> Result<(), Refusal> {
-        let known = &self.configuration.volumes;
-        if known.contains_key(volume) {
-            return Ok(());
-        }
-        let close = closest(volume.as_str(), known.keys().map(VolumeName::as_str));
-        Err(Refusal::UnknownVolume(volume.clone(), close.iter().filter_map(|name| name.parse().ok()).collect()))
-    }
-
-    fn approve(&mut self, asked: &SyncName, effects: &mut Vec<Effect>) -> Result<Vec<String>, Refusal> {
+    fn approve(&mut self, asked: &SyncName) -> Result<Vec<String>, Refusal> {
         let mut approved = Vec::new();
-        for name in self.resolve(std::slice::from_ref(asked))? {
-            let Some(sync) = self.configuration.syncs.get(&name).cloned() else { continue };
+        for name in self.settings.resolve(std::slice::from_ref(asked))? {
+            let Some(sync) = self.settings.configuration().syncs.get(&name).cloned() else { continue };
             let obstacles: Vec<Obstacle> = self
                 .plan
                 .prospects
@@ -258,9 +224,6 @@ impl World {
                 approved.extend(self.approve_one(&sync, obstacle));
             }
         }
-        if !approved.is_empty() {
-            self.keep_ledger(effects);
-        }
         Ok(approved)
     }
 
@@ -268,11 +231,11 @@ impl World {
     fn approve_one(&mut self, sync: &Sync, obstacle: Obstacle) -> Option<String> {
         let name = &sync.name;
         if let Obstacle::Held(HoldReason::Deletions { deletions, .. }) = obstacle {
-            self.ledger.approvals.insert(name.clone(), deletions);
+            self.decisions.approve_deletions(name, deletions);
             Some(format!("the next run of `{name}` may delete up to {deletions} files"))
         } else if let Obstacle::DeviceUnknown { volume, hardware } = obstacle {
             let sentence = format!("volume `{volume}` may use the hardware {hardware}");
-            self.ledger.hardware.entry(volume).or_default().insert(hardware);
+            self.decisions.accept_hardware(&volume, hardware);
             Some(sentence)
         } else if let Obstacle::SentinelMismatch { end, path } = obstacle {
             self.accept_ids(name, end, if end == End::Source { &sync.source } else { &sync.destination });
@@ -285,49 +248,40 @@ impl World {
     /// Takes the ids that the sentinels of a place carry now for the right ones.
     fn accept_ids(&mut self, sync: &SyncName, end: End, place: &Place) {
         if let Some(id) = self.volumes.get(&place.volume).and_then(|state| state.sight.proven_id()) {
-            match id {
-                Some(id) => self.ledger.volume_ids.insert(place.volume.clone(), id.clone()),
-                None => self.ledger.volume_ids.remove(&place.volume),
-            };
+            self.decisions.accept_volume_id(&place.volume, id);
         }
         let sight = self.ends.get(sync).map(|ends| if end == End::Source { &ends.source } else { &ends.destination });
         match sight {
-            Some(EndSight::Ready { id: Some(id) }) => {
-                self.ledger.end_ids.insert((sync.clone(), end), id.clone());
-            }
-            Some(EndSight::Ready { id: None }) => {
-                self.ledger.end_ids.remove(&(sync.clone(), end));
-            }
+            Some(EndSight::Ready { id }) => self.decisions.accept_end_id(sync, end, id.as_ref()),
             Some(EndSight::Unseen | EndSight::Faulty(_)) | None => {}
         }
     }
 
     /// A person prepared these syncs: their drives and sentinels are the right ones from now on.
-    fn adopt_what_was_prepared(&mut self, asked: &[SyncName], effects: &mut Vec<Effect>) {
-        for name in self.resolve(asked).unwrap_or_default() {
-            let Some(sync) = self.configuration.syncs.get(&name).cloned() else { continue };
+    fn adopt_what_was_prepared(&mut self, asked: &[SyncName]) {
+        for name in self.settings.resolve(asked).unwrap_or_default() {
+            let Some(sync) = self.settings.configuration().syncs.get(&name).cloned() else { continue };
             for (end, place) in [(End::Source, &sync.source), (End::Destination, &sync.destination)] {
                 self.accept_ids(&name, end, place);
                 if let Some(VolumeSight::Present(present)) = self.volumes.get(&place.volume).map(|state| &state.sight)
                     && let Some(hardware) = &present.hardware
                 {
-                    self.ledger.hardware.entry(place.volume.clone()).or_default().insert(hardware.clone());
+                    self.decisions.accept_hardware(&place.volume, hardware.clone());
                 }
             }
             if let Some(memory) = self.memory.get_mut(&name) {
                 memory.setback = None;
             }
         }
-        self.keep_ledger(effects);
     }
 
     fn prospects_of(&mut self, asked: &[SyncName], now: &Now) -> Result<Vec<Prospect>, Refusal> {
-        let names = self.resolve(asked)?;
+        let names = self.settings.resolve(asked)?;
         let unseen = VolumeSight::Absent(Absence::NotLookedAt);
         let mut found = Vec::new();
         for name in names {
             let run = self.new_run_id(now);
-            let Some(sync) = self.configuration.syncs.get(&name) else { continue };
+            let Some(sync) = self.settings.configuration().syncs.get(&name) else { continue };
             let sight = |volume| self.volumes.get(volume).map_or(unseen.clone(), |state| state.sight.clone());
             let obstacles =
                 self.plan.prospects.get(&name).into_iter().flat_map(crate::daemon::world::plan::Prospect::obstacles);

@@ -1,13 +1,13 @@
 //! Candidates: the syncs that are wanted and possible, and what put them into the queue.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use crate::daemon::messages::ask::Urgency;
 use crate::daemon::world::plan::Prospect;
 use crate::daemon::world::{Initiative, Stage, World};
 use crate::decide::due::{self, Due};
-use crate::decide::{obstacles, queue};
-use crate::model::{BootTime, Now, Obstacle, Sync, SyncName, Trigger, VolumeRoot};
+use crate::decide::queue;
+use crate::model::{BootTime, Now, Obstacle, SyncName, Trigger, VolumeRoot};
 
 impl World {
     pub(super) fn candidates(&mut self, now: &Now) -> BTreeMap<SyncName, queue::Candidate> {
@@ -34,7 +34,7 @@ impl World {
             if (asked.is_none() && !is_due) || !prospect.obstacles().all(gives_way) || self.runs.contains_key(name) {
                 return None;
             }
-            let sync = self.configuration.syncs.get(name)?;
+            let sync = self.settings.configuration().syncs.get(name)?;
             // A sync that was just written into the configuration was not looked at yet.
             if !self.ends.contains_key(name) || !self.remote_ends_are_seen(sync) {
                 return None;
@@ -42,28 +42,17 @@ impl World {
             let candidate = queue::Candidate {
                 last_success: self.memory.get(name)?.last_success,
                 ready_at: if asked.is_some() { BootTime::default() } else { prospect.ready_at },
-                resources: self.resources(sync),
+                resources: self.settings.resources(sync),
             };
             Some((name.clone(), (self.trigger(name, prospect, asked.is_some(), now), candidate)))
         })
     }
 
-    pub(super) fn resources(&self, sync: &Sync) -> BTreeSet<String> {
-        let volumes = [&sync.source.volume, &sync.destination.volume];
-        let known = volumes.iter().filter_map(|name| self.configuration.volumes.get(*name));
-        known.flat_map(|volume| obstacles::exclusive_resources(&volume.root)).collect()
-    }
-
     /// What puts a sync into the queue.
     fn trigger(&self, name: &SyncName, prospect: &Prospect, asked: bool, now: &Now) -> Trigger {
         let came_now = self.memory.get(name).is_some_and(|memory| memory.in_reach_since == Some(now.wall));
-        let leads_to = |is_one: fn(&VolumeRoot) -> bool| {
-            self.configuration.syncs.get(name).is_some_and(|sync| {
-                let volumes = [&sync.source.volume, &sync.destination.volume];
-                let mut roots = volumes.iter().filter_map(|volume| self.configuration.volumes.get(*volume));
-                roots.any(|volume| is_one(&volume.root))
-            })
-        };
+        let sync = self.settings.configuration().syncs.get(name);
+        let leads_to = |is_one: fn(&VolumeRoot) -> bool| sync.is_some_and(|sync| self.settings.leads_to(sync, is_one));
         if asked {
             Trigger::Request
         } else if self.first_look == Some(now.wall) {

@@ -62,7 +62,7 @@ pub(super) enum Readiness {
 impl World {
     /// Opens what a sync needs, and says whether it can start already.
     pub(super) fn opens_for(&mut self, name: &SyncName, effects: &mut Vec<Effect>) -> Readiness {
-        let Some(sync) = self.configuration.syncs.get(name) else { return Readiness::NotYet };
+        let Some(sync) = self.settings.configuration().syncs.get(name) else { return Readiness::NotYet };
         let mut readiness = Readiness::Ready;
         for volume in [sync.source.volume.clone(), sync.destination.volume.clone()] {
             let Some(state) = self.volumes.get(&volume) else { continue };
@@ -91,8 +91,8 @@ impl World {
 
     pub(super) fn open(&mut self, volume: &VolumeName, sake: Sake, effects: &mut Vec<Effect>) {
         let Some(site) = self.site(volume) else { return };
-        let Some(drive) = self.drive(volume).cloned() else { return };
-        let credentials = self.configuration.credentials.clone();
+        let Some(drive) = self.settings.drive(volume).cloned() else { return };
+        let credentials = self.settings.configuration().credentials.clone();
         self.give_up_leftover(volume);
         let opening = Opening { volume: volume.clone(), drive, site, credentials, sake };
         effects.push(Effect::Drive(Box::new(DriveOrder::Open(opening))));
@@ -105,8 +105,8 @@ impl World {
     /// The device that carries a drive: its number, and the sequence number of the medium. `None` where several carry
     /// its UUID, since nobody knows which is meant; the members of one filesystem are one drive.
     pub(super) fn carrier(&self, volume: &VolumeName) -> Option<((u32, u32), Option<u64>)> {
-        let VolumeRoot::Drive(drive) = &self.configuration.volumes.get(volume)?.root else { return None };
-        let container = self.ledger.containers.get(&drive.uuid);
+        let VolumeRoot::Drive(drive) = &self.settings.configuration().volumes.get(volume)?.root else { return None };
+        let container = self.decisions.ledger().containers.get(&drive.uuid);
         match presence::sight_of_drive(drive, container, &self.devices, &[], &MountTree::new(&[])) {
             DrivePresence::Ambiguous { .. } => return None,
             // Perhaps only its container is there.
@@ -128,8 +128,8 @@ impl World {
     pub(super) fn mind_what_is_done_behind(&mut self, sync: &Sync) {
         for volume in [&sync.source.volume, &sync.destination.volume] {
             let is_off = |name: &VolumeName| self.volumes.get(name).is_some_and(|state| state.hand == Hand::Off);
-            if self.when_done(volume) != WhenDone::Leave
-                && self.on_the_drive_of(volume).iter().all(is_off)
+            if self.settings.when_done(volume) != WhenDone::Leave
+                && self.settings.on_the_drive_of(volume).iter().all(is_off)
                 && let Some(state) = self.volumes.get_mut(volume)
             {
                 state.hand = Hand::Open(Expected::Mounted);
@@ -140,16 +140,12 @@ impl World {
     /// How the last run on the drives of a sync ended.
     pub(super) fn note_outcome(&mut self, sync: &Sync, outcome: Outcome) {
         for volume in [&sync.source.volume, &sync.destination.volume] {
-            for name in self.on_the_drive_of(volume) {
+            for name in self.settings.on_the_drive_of(volume) {
                 if let Some(state) = self.volumes.get_mut(&name) {
                     state.last_outcome = Some(outcome);
                 }
             }
         }
-    }
-
-    fn when_done(&self, volume: &VolumeName) -> WhenDone {
-        self.drive(volume).map_or(WhenDone::Leave, |drive| drive.when_done)
     }
 
     /// Closes what no run uses and no candidate needs.
@@ -172,7 +168,7 @@ impl World {
                     | Hand::Settling(_) => return None,
                 };
                 let is_free = |name: &VolumeName| self.runs_on(name).is_empty() && !self.is_needed(name);
-                let idle = self.stage != Stage::Starting && self.on_the_drive_of(name).iter().all(is_free);
+                let idle = self.stage != Stage::Starting && self.settings.on_the_drive_of(name).iter().all(is_free);
                 (idle && self.is_within_reach(name)).then(|| (name.clone(), expected))
             })
             .collect();
@@ -185,7 +181,8 @@ impl World {
     /// Whether a sync in the queue needs a drive as it is. One that was closed meanwhile has to be opened anew.
     fn is_needed(&self, volume: &VolumeName) -> bool {
         let is_open = self.volumes.get(volume).is_some_and(|state| is_open(&state.sight));
-        let uses = |name: &SyncName| self.configuration.syncs.get(name).is_some_and(|sync| sync.uses(volume));
+        let uses =
+            |name: &SyncName| self.settings.configuration().syncs.get(name).is_some_and(|sync| sync.uses(volume));
         is_open && self.stage == Stage::Working && self.plan.candidates.keys().any(uses)
     }
 
@@ -194,7 +191,7 @@ impl World {
         let asked = self.is_to_be_closed(volume);
         let ended_well = self.volumes.get(volume).is_some_and(|state| state.last_outcome == Some(Outcome::Ok));
         // A drive that a failed run is to be tried on again is put back as it was, and no further.
-        let then = asked.unwrap_or(if ended_well { self.when_done(volume) } else { WhenDone::Leave });
+        let then = asked.unwrap_or(if ended_well { self.settings.when_done(volume) } else { WhenDone::Leave });
         let Some(site) = self.site_to_close(volume) else { return };
         let closing = Closing { volume: volume.clone(), site, then, expected };
         effects.push(Effect::Drive(Box::new(DriveOrder::Close(closing))));
@@ -212,7 +209,7 @@ impl World {
         }
         let wait = backoff::wait(1, Remedy::AskPerson, 0);
         for (name, prospect) in &self.plan.prospects {
-            let uses = self.configuration.syncs.get(name).is_some_and(|sync| sync.uses(volume));
+            let uses = self.settings.configuration().syncs.get(name).is_some_and(|sync| sync.uses(volume));
             if let Some(memory) = self.memory.get_mut(name)
                 && uses
                 && memory.setback.is_none()
@@ -276,7 +273,7 @@ impl World {
 
     /// A person has closed a drive, or wants it closed: no volume on it opens it again.
     pub(super) fn let_go_with_all_on_it(&mut self, volume: &VolumeName) {
-        for name in self.on_the_drive_of(volume) {
+        for name in self.settings.on_the_drive_of(volume) {
             if let Some(state) = self.volumes.get_mut(&name) {
                 state.let_go();
             }
@@ -291,7 +288,7 @@ impl World {
             ) => true,
             Some(Hand::Off | Hand::Open(_) | Hand::Stuck { .. }) | None => false,
         };
-        self.on_the_drive_of(volume).iter().any(|name| name != volume && is_under_way(name))
+        self.settings.on_the_drive_of(volume).iter().any(|name| name != volume && is_under_way(name))
     }
 
     /// Takes in what looks and servers told: drives were seen that something was done with.
@@ -313,7 +310,7 @@ impl World {
     }
 
     fn settle(&mut self, volume: &VolumeName, now: &Now, effects: &mut Vec<Effect>) {
-        let (root, is_there) = (self.shown_root(volume), self.is_on_server(volume));
+        let (root, is_there) = (self.shown_root(volume), self.settings.is_on_server(volume));
         let Some(state) = self.volumes.get_mut(volume) else { return };
         let Hand::Awaited(_, sake) = state.hand else {
             state.hand = Hand::Off;

@@ -10,8 +10,8 @@ use crate::daemon::world::runs::Run;
 use crate::daemon::world::{Stage, World};
 use crate::decide::{obstacles, reach};
 use crate::model::{
-    Configuration, Drive, DriveName, DriveUuid, Held, HeldAt, Left, Mounting, Now, Route, Server, ServerKey,
-    VolumeName, VolumeRoot, WhenDone,
+    Drive, DriveName, DriveUuid, Held, HeldAt, Left, Mounting, Now, Route, Server, ServerKey, VolumeName, VolumeRoot,
+    WhenDone,
 };
 
 /// A drive that is left over.
@@ -43,7 +43,7 @@ enum LeftAt {
 impl World {
     /// Takes over what a dead daemon left open: it is closed, unless the queue needs it.
     pub(super) fn take_over(&mut self, held: Held) {
-        let root = self.configuration.volumes.get(&held.volume).map(|volume| &volume.root);
+        let root = self.settings.configuration().volumes.get(&held.volume).map(|volume| &volume.root);
         let is_same = match (root, &held.at) {
             (Some(VolumeRoot::Drive(drive)), HeldAt::Here { .. }) => drive.uuid == held.uuid,
             (Some(VolumeRoot::Server(root)), HeldAt::There { server, .. }) => {
@@ -82,7 +82,7 @@ impl World {
                 Hand::Awaited(_, Sake::Runs) | Hand::Open(_) | Hand::Stuck { .. } => Hand::Open(Expected::Anyhow),
                 Hand::Off | Hand::Awaited(_, Sake::Person) | Hand::ClosedByAnotherName | Hand::Settling(_) => continue,
             };
-            let root = self.configuration.volumes.get(&volume).map(|volume| &volume.root);
+            let root = self.settings.configuration().volumes.get(&volume).map(|volume| &volume.root);
             let resource = root.and_then(obstacles::drive_resource);
             let site = match root {
                 Some(VolumeRoot::Server(Server { drive: Some(drive), endpoints, .. })) => LeftAt::There {
@@ -155,8 +155,8 @@ impl World {
 
     fn site_of(&self, leftover: &Leftover) -> ClosingSite {
         let LeftAt::There { uuid, server, routes } = &leftover.site else { return ClosingSite::Here(None) };
-        let named = reach::routes(server, &self.configuration, self.network.locations());
-        let container = self.ledger.containers.get(uuid).cloned();
+        let named = reach::routes(server, self.settings.configuration(), self.network.locations());
+        let container = self.decisions.ledger().containers.get(uuid).cloned();
         let routes = if named.is_empty() { routes.clone() } else { named };
         ClosingSite::There { uuid: uuid.clone(), container, routes }
     }
@@ -175,7 +175,7 @@ impl World {
     fn heirs(&self, leftover: &Leftover) -> Vec<VolumeName> {
         let lies_on_it =
             |root: &VolumeRoot| leftover.resource.is_some() && obstacles::drive_resource(root) == leftover.resource;
-        let volumes = self.configuration.volumes.iter();
+        let volumes = self.settings.configuration().volumes.iter();
         let heirs = volumes.filter(|(name, volume)| **name == leftover.volume || lies_on_it(&volume.root));
         heirs.map(|(name, _)| name.clone()).collect()
     }
@@ -225,17 +225,5 @@ impl World {
         if !failed || tries == 1 {
             effects.extend(left.sentence(&drive).map(|_| Effect::Tell(Notice::Left(drive.clone(), left.clone()))));
         }
-    }
-}
-
-/// Whether a volume is where it was: what was seen of another place tells nothing of the one that has its name now.
-pub(super) fn leads_to_the_same(before: &Configuration, after: &Configuration, name: &VolumeName) -> bool {
-    match (before.volumes.get(name).map(|volume| &volume.root), after.volumes.get(name).map(|volume| &volume.root)) {
-        (Some(VolumeRoot::Drive(before)), Some(VolumeRoot::Drive(after))) => before.uuid == after.uuid,
-        (Some(VolumeRoot::Server(before)), Some(VolumeRoot::Server(after))) => {
-            let uuid = |server: &Server| server.drive.as_ref().map(|drive| drive.uuid.clone());
-            (&before.endpoints, &before.path, uuid(before)) == (&after.endpoints, &after.path, uuid(after))
-        }
-        (before, after) => before == after,
     }
 }

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::daemon::messages::event::Effect;
 use crate::daemon::world::World;
 use crate::daemon::world::memory::{Setback, SetbackReason};
 use crate::daemon::world::runs::Run;
@@ -80,7 +79,8 @@ impl World {
 
     /// Takes a sync out of the queue on a person's word, until it would be due again.
     pub(super) fn set_aside(&mut self, name: &SyncName, now: &Now) {
-        let (Some(sync), Some(memory)) = (self.configuration.syncs.get(name), self.memory.get_mut(name)) else {
+        let (Some(sync), Some(memory)) = (self.settings.configuration().syncs.get(name), self.memory.get_mut(name))
+        else {
             return;
         };
         let wait = pause_after_cancelling(sync.every);
@@ -92,33 +92,21 @@ impl World {
     }
 
     /// Learns the ids of sentinels that were seen for the first time, and ends an approval that was used.
-    pub(super) fn learn(&mut self, run: &Run, effects: &mut Vec<Effect>) {
+    pub(super) fn learn(&mut self, run: &Run) {
         let sync = &run.sync;
-        let mut changed = self.ledger.approvals.remove(&sync.name).is_some();
-        if self.ledger.copied.get(&sync.name) != Some(&run.places) {
-            self.ledger.copied.insert(sync.name.clone(), run.places.clone());
-            changed = true;
-        }
+        self.decisions.use_approval(&sync.name);
+        self.decisions.note_copied(&sync.name, &run.places);
         for place in [&sync.source, &sync.destination] {
-            if let Some(Some(id)) = self.volumes.get(&place.volume).and_then(|state| state.sight.proven_id())
-                && !self.ledger.volume_ids.contains_key(&place.volume)
-            {
-                self.ledger.volume_ids.insert(place.volume.clone(), id.clone());
-                changed = true;
+            if let Some(Some(id)) = self.volumes.get(&place.volume).and_then(|state| state.sight.proven_id()) {
+                self.decisions.learn_volume_id(&place.volume, id);
             }
         }
         if let Some(ends) = self.ends.get(&sync.name) {
             for (end, sight) in [(End::Source, &ends.source), (End::Destination, &ends.destination)] {
-                if let EndSight::Ready { id: Some(id) } = sight
-                    && !self.ledger.end_ids.contains_key(&(sync.name.clone(), end))
-                {
-                    self.ledger.end_ids.insert((sync.name.clone(), end), id.clone());
-                    changed = true;
+                if let EndSight::Ready { id: Some(id) } = sight {
+                    self.decisions.learn_end_id(&sync.name, end, id);
                 }
             }
-        }
-        if changed {
-            self.keep_ledger(effects);
         }
     }
 }

@@ -7,6 +7,7 @@ mod announcements;
 mod asks;
 mod candidates;
 mod containers;
+mod decisions;
 mod drives;
 mod jobs;
 mod leftovers;
@@ -20,6 +21,8 @@ mod reach;
 mod refused;
 mod runs;
 mod servers;
+mod settings;
+mod shortcomings;
 mod sites;
 mod sleep;
 #[cfg(test)]
@@ -27,13 +30,14 @@ mod tests;
 mod volumes;
 mod words;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use announcements::Told;
+use decisions::Decisions;
 use jiff::Timestamp;
-use leftovers::{Leftover, leads_to_the_same};
+use leftovers::Leftover;
 use looks::Looks;
 use memory::SyncMemory;
 use network::Network;
@@ -41,6 +45,8 @@ use plan::Plan;
 use reach::Asked;
 use runs::Run;
 use servers::{Awaited, Servers};
+use settings::{Settings, leads_to_the_same};
+use shortcomings::Shortcomings;
 use sleep::Sleep;
 use tokio::sync::{mpsc, oneshot};
 use volumes::{Appearance, Doing, VolumeState};
@@ -48,12 +54,12 @@ use words::Words;
 
 use crate::backup::news::WorkerNews;
 use crate::daemon::messages::ask::{Ask, Refusal, RequestEnd, Urgency};
-use crate::daemon::messages::event::{Effect, Event, Notice};
+use crate::daemon::messages::event::{Effect, Event, Keep, Notice};
 use crate::daemon::messages::look::{LookRequest, Observation, Scope};
 use crate::decide::flight::Ticket;
 use crate::model::{
     BlockDevice, Configuration, Held, Interruption, Ledger, Now, PowerSight, SyncName, SyncSight, VolumeName,
-    VolumeSight, upstreams,
+    VolumeSight,
 };
 use crate::os::history::Past;
 
@@ -100,12 +106,9 @@ pub struct World {
     initiative: Initiative,
     stage: Stage,
     started: Timestamp,
-    config_file: PathBuf,
-    configuration: Arc<Configuration>,
-    upstreams: BTreeMap<SyncName, BTreeSet<SyncName>>,
-    config_error: Option<String>,
-    degraded: BTreeMap<&'static str, String>,
-    ledger: Ledger,
+    settings: Settings,
+    shortcomings: Shortcomings,
+    decisions: Decisions,
     volumes: BTreeMap<VolumeName, VolumeState>,
     network: Network,
     servers: Servers,
@@ -119,13 +122,9 @@ pub struct World {
     plan: Plan,
     told: Told,
     looks: Looks,
-    /// When the first look was taken.
     first_look: Option<Timestamp>,
-    /// Questions that need a fresh look first.
     unanswered: Vec<Unanswered>,
-    /// Whoever waits for a drive.
     words: Words,
-    /// What is open, and which the configuration names no longer.
     leftovers: Vec<Leftover>,
     /// Whoever waits until nothing runs on a volume.
     awaiting_quiet: Vec<(VolumeName, oneshot::Sender<Result<(), Refusal>>)>,
@@ -162,12 +161,9 @@ impl World {
             initiative,
             stage: Stage::Starting,
             started: now.wall,
-            config_file,
-            upstreams: upstreams(&configuration.syncs),
-            configuration,
-            config_error: None,
-            degraded: BTreeMap::new(),
-            ledger,
+            settings: Settings::new(config_file, configuration),
+            shortcomings: Shortcomings::default(),
+            decisions: Decisions::new(ledger),
             volumes: BTreeMap::new(),
             network: Network::default(),
             servers: Servers::default(),
@@ -198,7 +194,7 @@ impl World {
     /// The configuration in force.
     #[must_use]
     pub fn configuration(&self) -> &Arc<Configuration> {
-        &self.configuration
+        self.settings.configuration()
     }
 
     /// Something may have changed that this look would show.
@@ -213,7 +209,8 @@ impl World {
 
     /// Begins the look that is owed, if one can begin.
     pub(crate) fn begin_look(&mut self) -> Option<LookRequest> {
-        let (configuration, containers) = (Arc::clone(&self.configuration), Arc::clone(&self.ledger.containers));
+        let configuration = Arc::clone(self.settings.configuration());
+        let containers = Arc::clone(self.decisions.containers());
         Some(LookRequest { scope: self.looks.begin()?, configuration, containers })
     }
 
@@ -244,7 +241,9 @@ impl World {
             Event::ClockJumped => {
                 self.looks.ask(Scope::everything());
             }
-            Event::Degraded(source, sentence) => self.degraded(source, sentence, &mut effects),
+            Event::Degraded(neighbour, sentence) => {
+                effects.extend(self.shortcomings.note(neighbour, sentence).map(Effect::Tell));
+            }
             Event::Stop if self.stage == Stage::Stopping => {
                 self.leave_drives_open();
                 self.stop(&mut effects);
@@ -261,6 +260,10 @@ impl World {
         self.answer_what_waited_for(now, &mut effects);
         self.let_sleep(&mut effects);
         self.announce_changes(now, &mut effects);
+        if let Some(ledger) = self.decisions.take_unwritten() {
+            // Before what follows from it.
+            effects.insert(0, Effect::Keep(Keep::Ledger(ledger)));
+        }
         if self.stage == Stage::Stopping && self.runs.is_empty() && !self.drives_are_busy() {
             effects.push(Effect::Finish);
         }
@@ -269,7 +272,7 @@ impl World {
 
     fn looked(&mut self, observation: Observation, now: &Now, effects: &mut Vec<Effect>) {
         let Observation { configuration, occasion, volumes, syncs, devices, degraded } = observation;
-        if !Arc::ptr_eq(&configuration, &self.configuration) {
+        if !Arc::ptr_eq(&configuration, self.settings.configuration()) {
             // It tells of places that go by other names now.
             self.looks.taken_in_vain(occasion);
             return;
@@ -283,8 +286,10 @@ impl World {
             self.local_ends_stand(&name, sight);
         }
         self.devices = devices;
-        self.learn_containers(effects);
-        self.degraded("looks", (!degraded.is_empty()).then(|| degraded.join("; ")), effects);
+        self.learn_containers();
+        effects.extend(
+            self.shortcomings.note("looks", (!degraded.is_empty()).then(|| degraded.join("; "))).map(Effect::Tell),
+        );
         if self.stage == Stage::Starting {
             self.stage = Stage::Working;
             self.first_look = Some(now.wall);
@@ -304,7 +309,8 @@ impl World {
             return;
         }
         let is_in_hand = |name: &VolumeName| self.volumes.get(name).is_some_and(|state| state.hand.is_on());
-        let whose = if self.on_the_drive_of(name).iter().any(is_in_hand) { Doing::Ours } else { Doing::Theirs };
+        let whose =
+            if self.settings.on_the_drive_of(name).iter().any(is_in_hand) { Doing::Ours } else { Doing::Theirs };
         let Some(state) = self.volumes.get_mut(name) else { return };
         let appeared = state.is_another_mount(&sight);
         let (doing, notice) = state.update(name, (sight, medium), whose, now);
@@ -317,7 +323,7 @@ impl World {
     /// What set a sync back may be gone with the change of one of its volumes; and one that went and came between two
     /// looks has come within reach anew.
     fn forget_setbacks_on(&mut self, volume: &VolumeName, appeared: Appearance) {
-        for sync in self.configuration.syncs.values() {
+        for sync in self.settings.configuration().syncs.values() {
             if (sync.source.volume == *volume || sync.destination.volume == *volume)
                 && let Some(memory) = self.memory.get_mut(&sync.name)
             {
@@ -332,31 +338,30 @@ impl World {
     fn configured(&mut self, read: Result<Arc<Configuration>, String>, now: &Now, effects: &mut Vec<Effect>) {
         match read {
             Ok(configuration) => {
-                self.config_error = None;
-                if configuration != self.configuration {
-                    self.upstreams = upstreams(&configuration.syncs);
-                    let before = Arc::clone(&self.configuration);
+                self.settings.forget_error();
+                if configuration != *self.settings.configuration() {
+                    let before = Arc::clone(self.settings.configuration());
                     self.part_with(|name| !leads_to_the_same(&before, &configuration, name));
-                    self.configuration = configuration;
+                    self.settings.replace(configuration);
                     self.fit_to_configuration(now);
                     self.refuse_words_of_others(&before);
                     self.try_leftovers_again(now);
                     self.looks.ask(Scope::everything());
                     self.ask_servers(&Asked::All);
                 }
-                let syncs = self.configuration.syncs.len();
-                effects.push(Effect::Tell(Notice::ConfigurationInForce { syncs }));
+                let notice = Notice::ConfigurationInForce { syncs: self.settings.configuration().syncs.len() };
+                effects.push(Effect::Tell(notice));
             }
             Err(mistakes) => {
                 effects.push(Effect::Tell(Notice::ConfigurationRefused(mistakes.clone())));
-                self.config_error = Some(mistakes);
+                self.settings.refuse(mistakes);
             }
         }
     }
 
     /// Makes room for what the configuration names, and forgets what it names no longer. History is not touched.
     fn fit_to_configuration(&mut self, now: &Now) {
-        let configuration = Arc::clone(&self.configuration);
+        let configuration = Arc::clone(self.settings.configuration());
         self.volumes.retain(|name, _| configuration.volumes.contains_key(name));
         for (name, volume) in &configuration.volumes {
             self.volumes.entry(name.clone()).or_insert_with(|| VolumeState::new(now));
@@ -378,19 +383,6 @@ impl World {
             self.requests.keys().filter(|name| !configuration.syncs.contains_key(name)).cloned().collect();
         for name in gone {
             self.drop_request(&name, &[]);
-        }
-    }
-
-    fn degraded(&mut self, source: &'static str, sentence: Option<String>, effects: &mut Vec<Effect>) {
-        match sentence {
-            Some(sentence) if self.degraded.get(source) != Some(&sentence) => {
-                effects.push(Effect::Tell(Notice::Degraded(sentence.clone())));
-                self.degraded.insert(source, sentence);
-            }
-            Some(_) => {}
-            None => {
-                self.degraded.remove(source);
-            }
         }
     }
 

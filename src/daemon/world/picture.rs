@@ -14,7 +14,7 @@ impl World {
     /// The state of everything at `now`.
     #[must_use]
     pub fn status(&self, now: &Now) -> Status {
-        let state = if self.ledger.pause.is_some() {
+        let state = if self.decisions.ledger().pause.is_some() {
             DaemonState::Paused
         } else if self.runs.is_empty() {
             DaemonState::Idle
@@ -30,14 +30,14 @@ impl World {
         Status {
             state,
             started: self.started,
-            config: self.config_file.clone(),
-            config_error: self.config_error.clone(),
-            degraded: self.degraded.clone(),
+            config: self.settings.file().to_owned(),
+            config_error: self.settings.error().map(str::to_owned),
+            degraded: self.shortcomings.all().clone(),
             locations: self.network.locations().iter().cloned().collect(),
             online: self.network.sight().map(|sight| locations::is_online(sight)),
             metered: self.network.sight().and_then(|sight| metered(sight)),
             volumes: self.volume_statuses(),
-            syncs: self.configuration.syncs.values().map(|sync| self.sync_status(sync, now)).collect(),
+            syncs: self.settings.configuration().syncs.values().map(|sync| self.sync_status(sync, now)).collect(),
             queue: self.plan.queue.clone(),
             running: running.collect(),
         }
@@ -45,7 +45,7 @@ impl World {
 
     fn volume_statuses(&self) -> Vec<VolumeStatus> {
         let uses = self.uses();
-        let all = self.configuration.volumes.values();
+        let all = self.settings.configuration().volumes.values();
         let known = all.filter_map(|volume| Some((volume, self.volumes.get(&volume.name)?)));
         known
             .map(|(volume, state)| {
@@ -68,7 +68,7 @@ impl World {
                         | VolumeSight::NotEncrypted { .. }
                         | VolumeSight::NotProven { .. } => None,
                     },
-                    obstacles: obstacles::of_one_volume(end, &volume.name, state.standing(), &self.ledger),
+                    obstacles: obstacles::of_one_volume(end, &volume.name, state.standing(), self.decisions.ledger()),
                     user: known_use.map(|it| it.by.clone()),
                 }
             })
@@ -78,7 +78,7 @@ impl World {
     /// How volumes are used: at which end, a destination if it is ever that, and by which sync, the first.
     fn uses(&self) -> BTreeMap<&VolumeName, Use<'_>> {
         let mut uses: BTreeMap<&VolumeName, Use<'_>> = BTreeMap::new();
-        for sync in self.configuration.syncs.values() {
+        for sync in self.settings.configuration().syncs.values() {
             uses.entry(&sync.source.volume).or_insert(Use { end: End::Source, by: &sync.name });
             uses.entry(&sync.destination.volume).or_insert(Use { end: End::Destination, by: &sync.name }).end =
                 End::Destination;

@@ -68,13 +68,13 @@ impl Prospect {
 impl World {
     /// Makes the plan anew, starts what may start, and sets the alarm.
     pub(super) fn replan(&mut self, now: &Now, effects: &mut Vec<Effect>) {
-        self.end_a_pause_that_is_over(now, effects);
+        self.decisions.end_pause(now.wall);
         let mut prospects = self.prospects(now);
         self.add_failed_upstreams(&mut prospects);
         self.plan.prospects = prospects;
         self.drop_requests_that_became_impossible();
         self.plan.candidates = self.candidates(now);
-        self.plan.queue = queue::order(&self.plan.candidates, &self.upstreams);
+        self.plan.queue = queue::order(&self.plan.candidates, self.settings.upstreams());
         if self.stage == Stage::Working && !self.sleep.is_near() {
             self.start_what_may_start(now, effects);
         }
@@ -88,18 +88,9 @@ impl World {
         }
     }
 
-    fn end_a_pause_that_is_over(&mut self, now: &Now, effects: &mut Vec<Effect>) {
-        if let Some(Pause::Until(until)) = self.ledger.pause
-            && until <= now.wall
-        {
-            self.ledger.pause = None;
-            self.keep_ledger(effects);
-        }
-    }
-
     /// There may be thousands, after each event: what needs a search in a map is done once for each.
     fn prospects(&mut self, now: &Now) -> BTreeMap<SyncName, Prospect> {
-        let configuration = Arc::clone(&self.configuration);
+        let configuration = Arc::clone(self.settings.configuration());
         let local = now.wall.to_zoned(now.zone.clone()).time();
         let syncs = configuration.syncs.values();
         syncs.map(|sync| (sync.name.clone(), self.prospect(sync, local, now))).collect()
@@ -130,8 +121,13 @@ impl World {
         match (source, destination) {
             (Some(source), Some(destination)) => {
                 let ends = self.ends.get(&sync.name);
-                let mut found =
-                    obstacles::of_places(sync, source.standing(), destination.standing(), ends, &self.ledger);
+                let mut found = obstacles::of_places(
+                    sync,
+                    source.standing(),
+                    destination.standing(),
+                    ends,
+                    self.decisions.ledger(),
+                );
                 found.extend(self.unknown_hardware(sync));
                 found
             }
@@ -156,7 +152,7 @@ impl World {
             if let Some(last) = &memory.last_run
                 && last.outcome == Outcome::Held
                 && let Some(reason) = &last.hold
-                && !self.ledger.approvals.contains_key(&sync.name)
+                && !self.decisions.ledger().approvals.contains_key(&sync.name)
             {
                 found.push(Obstacle::Held(reason.clone()));
             }
@@ -168,7 +164,7 @@ impl World {
         }
         found.extend(self.refusals(sync, now));
         found.extend(obstacles::of_conditions(&sync.when, local, self.power, self.metered_way(sync)));
-        match self.ledger.pause {
+        match self.decisions.ledger().pause {
             Some(Pause::Until(until)) => found.push(Obstacle::Paused { until: Some(until) }),
             Some(Pause::UntilResumed) => found.push(Obstacle::Paused { until: None }),
             None => {}
@@ -193,7 +189,7 @@ impl World {
             return;
         }
         let mut found = Vec::new();
-        for (name, upstreams) in &self.upstreams {
+        for (name, upstreams) in self.settings.upstreams() {
             let failed = stale.iter().filter(|stale| upstreams.contains(**stale));
             found.extend(failed.map(|upstream| (name.clone(), (*upstream).clone())));
         }
@@ -217,7 +213,7 @@ impl World {
         if self.awaits_server(sync) {
             return BootTime(Duration::MAX);
         }
-        let daemon = &self.configuration.daemon;
+        let daemon = &self.settings.configuration().daemon;
         let volumes = [&sync.source.volume, &sync.destination.volume];
         let settled = volumes.iter().filter_map(|name| self.volumes.get(*name)).map(|state| {
             let settled = state.changed.after(daemon.settle);
@@ -232,9 +228,9 @@ impl World {
         let starting = queue::startable(
             &self.plan.queue,
             &self.plan.candidates,
-            &self.upstreams,
+            self.settings.upstreams(),
             &running,
-            self.configuration.daemon.max_parallel,
+            self.settings.configuration().daemon.max_parallel,
             now.boot,
         );
         for name in starting {
@@ -245,7 +241,7 @@ impl World {
     }
 
     fn tell_what_is_overdue(&mut self, now: &Now, effects: &mut Vec<Effect>) {
-        for sync in self.configuration.syncs.values().filter(|sync| sync.enabled && sync.max_age.is_some()) {
+        for sync in self.settings.configuration().syncs.values().filter(|sync| sync.enabled && sync.max_age.is_some()) {
             let Some(memory) = self.memory.get_mut(&sync.name) else { continue };
             let at = due::overdue_at(memory.last_success, sync.max_age);
             let overdue = due::freshness(memory.last_success, sync.max_age, now.wall) == Freshness::Overdue;
@@ -261,7 +257,7 @@ impl World {
         let wall = |boot: BootTime| now.wall.checked_add(boot.since(now.boot)).ok();
         let ready = self.plan.candidates.values().filter(|candidate| candidate.ready_at > now.boot);
         let mut moments: Vec<Timestamp> = ready.filter_map(|candidate| wall(candidate.ready_at)).collect();
-        if let Some(Pause::Until(until)) = self.ledger.pause {
+        if let Some(Pause::Until(until)) = self.decisions.ledger().pause {
             moments.push(until);
         }
         moments.extend(self.next_question(now));
@@ -274,7 +270,8 @@ impl World {
             if is_out || !prospect.places.is_empty() || self.initiative != Initiative::Own {
                 continue;
             }
-            let (Some(sync), Some(memory)) = (self.configuration.syncs.get(name), self.memory.get(name)) else {
+            let (Some(sync), Some(memory)) = (self.settings.configuration().syncs.get(name), self.memory.get(name))
+            else {
                 continue;
             };
             moments.extend(memory.setback.as_ref().and_then(|setback| wall(setback.until)));

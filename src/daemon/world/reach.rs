@@ -1,7 +1,5 @@
 //! What the network and the servers show.
 
-use std::collections::BTreeSet;
-
 use jiff::Timestamp;
 
 use crate::daemon::messages::event::{Effect, Notice};
@@ -12,7 +10,7 @@ use crate::daemon::world::servers::{Answer, Awaited, Report};
 use crate::decide::{obstacles, reach};
 use crate::model::{
     Absence, EndKind, EndSight, EndpointName, NetworkSight, Now, RemoteProbe, Route, ServerKey, ServerProbe,
-    ServerSight, Sync, SyncName, SyncSight, VolumeName, VolumeRoot, VolumeSight,
+    ServerSight, Sync, SyncName, SyncSight, VolumeName, VolumeSight,
 };
 
 /// Which servers are asked.
@@ -31,7 +29,7 @@ pub(super) enum Asked {
 impl World {
     /// The network is another one now.
     pub(super) fn network_seen(&mut self, network: NetworkSight, now: &Now, effects: &mut Vec<Effect>) {
-        match self.network.take_in(network, &self.configuration) {
+        match self.network.take_in(network, self.settings.configuration()) {
             NetworkChange::None => return,
             NetworkChange::Network => {}
             NetworkChange::Locations(here) => effects.push(Effect::Tell(Notice::Located(here))),
@@ -51,8 +49,8 @@ impl World {
     pub(super) fn ask_servers(&mut self, which: &Asked) -> Awaited {
         let keys = match which {
             Asked::All => self.servers.all(),
-            Asked::Of(syncs) => self.servers_of(syncs),
-            Asked::OfVolume(volume) => self.server_of(volume).into_iter().collect(),
+            Asked::Of(syncs) => self.settings.servers_of(syncs),
+            Asked::OfVolume(volume) => self.settings.server_of(volume).into_iter().collect(),
             Asked::Unknown => self.servers.unknown(),
         };
         self.servers.ask(keys)
@@ -60,7 +58,8 @@ impl World {
 
     /// Puts the questions to servers that are owed.
     pub(super) fn put_questions(&mut self, now: &Now, effects: &mut Vec<Effect>) {
-        let questions = self.servers.put_questions(&self.configuration, &self.ledger.containers, &self.network);
+        let questions =
+            self.servers.put_questions(self.settings.configuration(), self.decisions.containers(), &self.network);
         effects.extend(questions.orders.into_iter().map(|order| Effect::Probe(Box::new(order))));
         for key in questions.elsewhere {
             self.server_stands(&key, &VolumeSight::Absent(Absence::Elsewhere), now, effects);
@@ -70,12 +69,12 @@ impl World {
     /// A server was asked, and answered or did not.
     pub(super) fn probed(&mut self, report: &ProbeReport, now: &Now, effects: &mut Vec<Effect>) {
         let jitter = self.dice.u16(..);
-        match self.servers.take_in(report, &self.configuration, jitter, now) {
+        match self.servers.take_in(report, self.settings.configuration(), jitter, now) {
             Answer::Void | Answer::Lost => {}
             Answer::Reached => {
                 if let ServerSight::Reached(sights) = &report.sight {
                     for (volume, seen) in report.probe.volumes.iter().zip(sights) {
-                        self.learn_container_there(volume, seen, effects);
+                        self.learn_container_there(volume, seen);
                         self.server_came_back(&volume.volume, now);
                         self.volume_stands(&volume.volume, seen.sight.clone(), seen.medium, now, effects);
                         self.remote_ends_stand(volume, seen.ends.clone());
@@ -96,7 +95,8 @@ impl World {
     fn look_out_for_drives(&mut self, probe: &ServerProbe, jitter: u16, now: &Now) {
         let is_missing = |volume: &RemoteProbe| {
             let sight = self.volumes.get(&volume.volume).map(|state| &state.sight);
-            self.is_drive(&volume.volume) && matches!(sight, Some(VolumeSight::Absent(Absence::NotPluggedThere(_))))
+            self.settings.is_drive(&volume.volume)
+                && matches!(sight, Some(VolumeSight::Absent(Absence::NotPluggedThere(_))))
         };
         if probe.volumes.iter().any(is_missing) {
             self.servers.drive_is_missing(&probe.server, jitter, now);
@@ -107,7 +107,7 @@ impl World {
 
     /// All volumes of a server stand so.
     fn server_stands(&mut self, key: &ServerKey, sight: &VolumeSight, now: &Now, effects: &mut Vec<Effect>) {
-        let probe = reach::probe(key, Vec::new(), &self.configuration, &self.ledger.containers);
+        let probe = reach::probe(key, Vec::new(), self.settings.configuration(), self.decisions.containers());
         for volume in probe.volumes {
             self.volume_stands(&volume.volume, sight.clone(), None, now, effects);
             let unseen = volume.ends.iter().map(|_| EndSight::Unseen).collect();
@@ -129,11 +129,12 @@ impl World {
     /// What a look of this machine found at the ends of a sync, without those that are on a server: of these it knows
     /// nothing.
     pub(super) fn local_ends_stand(&mut self, name: &SyncName, seen: SyncSight) {
-        let Some(sync) = self.configuration.syncs.get(name) else { return };
+        let Some(sync) = self.settings.configuration().syncs.get(name) else { return };
         let known = self.ends.get(name);
         let kept = |end: fn(&SyncSight) -> &EndSight| known.map_or(EndSight::Unseen, |known| end(known).clone());
-        let source = if self.is_on_server(&sync.source.volume) { kept(|sight| &sight.source) } else { seen.source };
-        let destination = if self.is_on_server(&sync.destination.volume) {
+        let source =
+            if self.settings.is_on_server(&sync.source.volume) { kept(|sight| &sight.source) } else { seen.source };
+        let destination = if self.settings.is_on_server(&sync.destination.volume) {
             kept(|sight| &sight.destination)
         } else {
             seen.destination
@@ -141,27 +142,9 @@ impl World {
         self.ends.insert(name.clone(), SyncSight { source, destination });
     }
 
-    pub(super) fn is_on_server(&self, volume: &VolumeName) -> bool {
-        self.server_of(volume).is_some()
-    }
-
-    pub(super) fn server_of(&self, volume: &VolumeName) -> Option<ServerKey> {
-        match &self.configuration.volumes.get(volume)?.root {
-            VolumeRoot::Server(server) => Some(server.key()),
-            VolumeRoot::Directory(_) | VolumeRoot::Drive(_) => None,
-        }
-    }
-
-    /// The servers that these syncs lead to.
-    pub(super) fn servers_of(&self, syncs: &[SyncName]) -> BTreeSet<ServerKey> {
-        let syncs = syncs.iter().filter_map(|name| self.configuration.syncs.get(name));
-        let volumes = syncs.flat_map(|sync| [&sync.source.volume, &sync.destination.volume]);
-        volumes.filter_map(|volume| self.server_of(volume)).collect()
-    }
-
     /// Whether a server that a sync leads to was asked and has not answered yet: what is known of it is old.
     pub(super) fn awaits_server(&self, sync: &Sync) -> bool {
-        self.servers_of(std::slice::from_ref(&sync.name)).iter().any(|key| self.servers.is_awaited(key))
+        self.settings.servers_of_sync(sync).any(|key| self.servers.is_awaited(&key))
     }
 
     /// Whether the ends of a sync that are on servers were looked at, as far as their drives are not closed: those are
@@ -171,7 +154,7 @@ impl World {
             self.volumes.get(volume).is_some_and(|state| obstacles::is_opened_by_us(state.standing()))
         };
         let seen = |volume: &VolumeName, sight: fn(&SyncSight) -> &EndSight| {
-            !self.is_on_server(volume)
+            !self.settings.is_on_server(volume)
                 || is_closed(volume)
                 || self.ends.get(&sync.name).is_some_and(|ends| *sight(ends) != EndSight::Unseen)
         };
@@ -181,8 +164,8 @@ impl World {
     /// The ways to the server of a volume, the one by which it was reached last before the others: a better one that did
     /// not lead there then would cost a wait.
     pub(super) fn routes_to(&self, volume: &VolumeName, reached_by: Option<&EndpointName>) -> Vec<Route> {
-        let key = self.server_of(volume).unwrap_or(ServerKey(Vec::new()));
-        let mut routes = reach::routes(&key, &self.configuration, self.network.locations());
+        let key = self.settings.server_of(volume).unwrap_or(ServerKey(Vec::new()));
+        let mut routes = reach::routes(&key, self.settings.configuration(), self.network.locations());
         routes.sort_by_key(|route| reached_by != Some(&route.endpoint.name));
         routes
     }

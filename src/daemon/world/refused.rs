@@ -60,17 +60,13 @@ impl World {
         let told = trouble.clone();
         let obstacle = Obstacle::NotOpened { end: End::Destination, drive: drive.clone(), trouble: told };
         self.answer_mounts(volume, &Err(Refusal::Failed(obstacle.to_string())));
-        for name in self.users_of(volume) {
+        let users: Vec<SyncName> = self.settings.users_of(volume).map(|sync| sync.name.clone()).collect();
+        for name in users {
             self.drop_request(&name, std::slice::from_ref(&obstacle));
         }
         if is_news {
             effects.push(Effect::Tell(Notice::NotOpened(trouble, drive)));
         }
-    }
-
-    fn users_of(&self, volume: &VolumeName) -> Vec<SyncName> {
-        let syncs = self.configuration.syncs.values();
-        syncs.filter(|sync| sync.uses(volume)).map(|sync| sync.name.clone()).collect()
     }
 
     /// That drives of a sync could not be opened.
@@ -100,7 +96,8 @@ impl World {
                 .find(|found| device.host.is_none() && found.node == device.path)?
                 .hardware
                 .clone()?;
-            let known = self.ledger.hardware.get(&place.volume).is_some_and(|known| known.contains(&hardware));
+            let known =
+                self.decisions.ledger().hardware.get(&place.volume).is_some_and(|known| known.contains(&hardware));
             let volume = place.volume.clone();
             (!known && obstacles::is_opened_by_us(state.standing()))
                 .then_some(Obstacle::DeviceUnknown { volume, hardware })

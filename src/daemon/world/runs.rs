@@ -12,8 +12,8 @@ use crate::daemon::world::World;
 use crate::daemon::world::reach::Asked;
 use crate::decide::reach;
 use crate::model::{
-    Absence, Conclusion, End, HoldReason, Interruption, Kinship, MountId, Now, Obstacle, Outcome, Place, Places,
-    Progress, RunId, RunRecord, RunReport, Step, Sync, SyncName, Trigger, VolumeName, VolumeRoot, VolumeSight,
+    Absence, Conclusion, HoldReason, Interruption, Kinship, MountId, Now, Obstacle, Outcome, Place, Places, Progress,
+    RunId, RunRecord, RunReport, Step, Sync, SyncName, Trigger, VolumeName, VolumeSight,
 };
 use crate::os::history::Entry;
 
@@ -51,7 +51,7 @@ impl World {
     pub(super) fn start(&mut self, name: &SyncName, now: &Now, effects: &mut Vec<Effect>) {
         let id = self.new_run_id(now);
         let trigger = self.memory.get(name).and_then(|memory| memory.queued_by).unwrap_or(Trigger::Schedule);
-        let Some(sync) = self.configuration.syncs.get(name) else { return };
+        let Some(sync) = self.settings.configuration().syncs.get(name) else { return };
         let Some(job) = self.job(sync, id.clone(), trigger) else { return };
         let ground = |end: &JobEnd| match end {
             JobEnd::Here(end) => Ground::Mount(end.mount, end.drive.as_ref().and_then(|drive| drive.disk_seq)),
@@ -62,11 +62,11 @@ impl World {
             trigger,
             started: now.wall,
             progress: Progress { step: Step::Prove, percent: None, bytes: 0, rate: 0, eta_seconds: None },
-            resources: self.resources(sync),
+            resources: self.settings.resources(sync),
             source: ground(&job.source),
             destination: ground(&job.destination),
             sync: sync.clone(),
-            places: self.places(sync),
+            places: self.settings.places(sync),
             stop: None,
         };
         let sync = sync.clone();
@@ -166,13 +166,14 @@ impl World {
         self.remember(&run, report, &record, now);
         self.note_outcome(&run.sync, record.outcome);
         if record.outcome == Outcome::Ok {
-            self.learn(&run, effects);
+            self.learn(&run);
         }
         if self
-            .configuration
+            .settings
+            .configuration()
             .syncs
             .get(&name)
-            .is_some_and(|sync| run.places.kinship(&self.places(sync)) == Kinship::Other)
+            .is_some_and(|sync| run.places.kinship(&self.settings.places(sync)) == Kinship::Other)
             && let Some(memory) = self.memory.get_mut(&name)
         {
             // The configuration has moved the sync meanwhile.
@@ -191,54 +192,26 @@ impl World {
         self.answer_whoever_waits_for_quiet();
     }
 
-    /// Between which places a sync copies, whatever their volumes are called.
-    fn places(&self, sync: &Sync) -> Places {
-        let root = |place: &Place| self.configuration.volumes.get(&place.volume).map(|volume| &volume.root);
-        let written = |place: &Place| {
-            let root = match root(place) {
-                Some(VolumeRoot::Directory(path)) => path.display().to_string(),
-                Some(VolumeRoot::Drive(drive)) => drive.uuid.to_string(),
-                Some(VolumeRoot::Server(server)) => format!("server {}", server.path.display()),
-                None => String::new(),
-            };
-            format!("{root}:{}", place.subdir.as_path().display())
-        };
-        let known_by = |end: End| match root(sync.place(end)) {
-            Some(VolumeRoot::Server(server)) => Some((end, self.configuration.known_by(server))),
-            Some(VolumeRoot::Directory(_) | VolumeRoot::Drive(_)) | None => None,
-        };
-        Places {
-            roots: format!("{} -> {}", written(&sync.source), written(&sync.destination)),
-            servers: [End::Source, End::Destination].into_iter().filter_map(known_by).collect(),
-        }
-    }
-
-    /// A success, a hold and a person's word count for the places that they were about. Where a sync leads elsewhere now,
-    /// there is no copy yet.
+    /// Where a sync leads elsewhere now, there is no copy yet.
     pub(super) fn forget_other_places(&mut self, name: &SyncName) {
-        let Some(places) = self.configuration.syncs.get(name).map(|sync| self.places(sync)) else { return };
-        let Some(copied) = self.ledger.copied.get_mut(name) else { return };
-        match copied.kinship(&places) {
-            Kinship::Same => {}
-            // An earlier version did not write down which server that was. That there is a copy is believed this once:
-            // at worst the first one at another server waits until it would be due. That files may be deleted is not.
-            Kinship::Unknown => {
-                copied.servers = places.servers;
-                self.ledger.approvals.remove(name);
-            }
-            Kinship::Other => {
-                self.ledger.approvals.remove(name);
-                if let Some(memory) = self.memory.get_mut(name) {
-                    memory.begin_anew();
-                }
-            }
+        let Some(sync) = self.settings.configuration().syncs.get(name) else { return };
+        let kinship = self.decisions.settle_for(name, self.settings.places(sync));
+        if kinship == Kinship::Other
+            && let Some(memory) = self.memory.get_mut(name)
+        {
+            memory.begin_anew();
         }
     }
 
     /// Looks again at what a run may have changed: its own places if it did not end well, and the syncs that read what
     /// it wrote.
     fn look_behind(&mut self, name: &SyncName, outcome: Outcome) {
-        let readers = self.upstreams.iter().filter(|(_, upstreams)| upstreams.contains(name)).map(|(reader, _)| reader);
+        let readers = self
+            .settings
+            .upstreams()
+            .iter()
+            .filter(|(_, upstreams)| upstreams.contains(name))
+            .map(|(reader, _)| reader);
         let mut again: BTreeSet<SyncName> = readers.cloned().collect();
         if outcome != Outcome::Ok {
             again.insert(name.clone());
@@ -247,10 +220,6 @@ impl World {
             self.ask_servers(&Asked::Of(again.iter().cloned().collect()));
             self.looks.ask(Scope::syncs(again));
         }
-    }
-
-    pub(super) fn keep_ledger(&self, effects: &mut Vec<Effect>) {
-        effects.push(Effect::Keep(Keep::Ledger(Box::new(self.ledger.clone()))));
     }
 }
 

@@ -11,10 +11,8 @@ use crate::daemon::world::reach::Asked;
 use crate::daemon::world::servers::Awaited;
 use crate::daemon::world::volumes::VolumeState;
 use crate::decide::flight::Ticket;
-use crate::decide::obstacles;
 use crate::model::{
-    Absence, Drive, DriveName, EndpointName, Mounting, Now, OpeningTrouble, ServerKey, VolumeName, VolumeRoot,
-    VolumeSight,
+    Absence, DriveName, EndpointName, Now, OpeningTrouble, ServerKey, VolumeName, VolumeRoot, VolumeSight,
 };
 
 /// What shows how a drive stands behind an order.
@@ -27,27 +25,6 @@ pub(super) enum Check {
 }
 
 impl World {
-    /// What the configuration says of the drive that a volume is on.
-    pub(super) fn drive(&self, volume: &VolumeName) -> Option<&Drive> {
-        self.configuration.volumes.get(volume)?.root.drive()
-    }
-
-    /// Whether a volume is on a drive that comes and goes: one of this machine, or one of a server that we open.
-    pub(super) fn is_drive(&self, volume: &VolumeName) -> bool {
-        let root = self.configuration.volumes.get(volume).map(|volume| &volume.root);
-        root.and_then(VolumeRoot::drive).is_some_and(|drive| match root {
-            Some(VolumeRoot::Server(_)) => drive.mounting != Mounting::Elsewhere,
-            Some(VolumeRoot::Drive(_) | VolumeRoot::Directory(_)) | None => true,
-        })
-    }
-
-    /// All volumes on the drive that a volume is on, itself among them: directories of one drive of a server may be several.
-    pub(super) fn on_the_drive_of(&self, volume: &VolumeName) -> Vec<VolumeName> {
-        let resource = |name| obstacles::drive_resource(&self.configuration.volumes.get(name)?.root);
-        let Some(drive) = resource(volume) else { return vec![volume.clone()] };
-        self.volumes.keys().filter(|name| resource(name).as_ref() == Some(&drive)).cloned().collect()
-    }
-
     /// Where a drive is plugged in that is to be opened; none where nobody knows, or no way leads there.
     pub(super) fn site(&self, volume: &VolumeName) -> Option<Site> {
         match self.site_to_close(volume)? {
@@ -57,19 +34,19 @@ impl World {
             }
             ClosingSite::There { routes, .. } if routes.is_empty() => None,
             ClosingSite::There { container, routes, .. } => {
-                Some(Site::There { server: self.server_of(volume)?, container, routes })
+                Some(Site::There { server: self.settings.server_of(volume)?, container, routes })
             }
         }
     }
 
     /// The same for one that is to be closed.
     pub(super) fn site_to_close(&self, volume: &VolumeName) -> Option<ClosingSite> {
-        match &self.configuration.volumes.get(volume)?.root {
+        match &self.settings.configuration().volumes.get(volume)?.root {
             VolumeRoot::Directory(_) => None,
             VolumeRoot::Drive(_) => Some(ClosingSite::Here(self.carrier(volume).map(|(device, _)| device))),
             VolumeRoot::Server(server) => {
                 let uuid = server.drive.as_ref()?.uuid.clone();
-                let container = self.ledger.containers.get(&uuid).cloned();
+                let container = self.decisions.containers().get(&uuid).cloned();
                 let routes = self.routes_to(volume, self.reached_by(volume));
                 Some(ClosingSite::There { uuid, container, routes })
             }
@@ -88,7 +65,7 @@ impl World {
 
     /// The host of the server that a volume is on: the one by which it was reached, or else the best.
     fn host_of(&self, volume: &VolumeName) -> Option<String> {
-        let ServerKey(endpoints) = self.server_of(volume)?;
+        let ServerKey(endpoints) = self.settings.server_of(volume)?;
         let sight = &self.volumes.get(volume)?.sight;
         if let VolumeSight::NotMounted { device, .. } | VolumeSight::Locked { device, .. } = sight
             && device.host.is_some()
@@ -99,7 +76,7 @@ impl World {
             return Some(host.clone());
         }
         let endpoint = self.reached_by(volume).or(endpoints.first())?;
-        Some(self.configuration.endpoints.get(endpoint)?.host.clone())
+        Some(self.settings.configuration().endpoints.get(endpoint)?.host.clone())
     }
 
     /// Where a drive is open, as a person would write it: `host:path` for one of a server.
@@ -113,12 +90,12 @@ impl World {
 
     /// Whether something can be done with a drive now. One of a server that is out of reach waits.
     pub(super) fn is_within_reach(&self, volume: &VolumeName) -> bool {
-        !self.is_on_server(volume) || self.volumes.get(volume).is_some_and(|state| !is_away(&state.sight))
+        !self.settings.is_on_server(volume) || self.volumes.get(volume).is_some_and(|state| !is_away(&state.sight))
     }
 
     /// Has a drive looked at that something was done with.
     pub(super) fn check(&mut self, volume: &VolumeName) -> Check {
-        if self.is_on_server(volume) {
+        if self.settings.is_on_server(volume) {
             Check::Answers(self.ask_servers(&Asked::OfVolume(volume.clone())))
         } else {
             Check::Look(self.looks.ask(Scope::everything()))

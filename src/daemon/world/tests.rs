@@ -147,9 +147,9 @@ impl Story {
 
     fn see_with(&mut self, volumes: &[(&str, VolumeSight)], destination: &EndSight) {
         let sight = SyncSight { source: EndSight::Ready { id: None }, destination: destination.clone() };
-        let syncs = self.world.configuration.syncs.keys();
+        let syncs = self.world.configuration().syncs.keys();
         let observation = Observation {
-            configuration: Arc::clone(&self.world.configuration),
+            configuration: Arc::clone(self.world.configuration()),
             occasion: Occasion::Asked,
             volumes: volumes.iter().map(|(name, sight)| (name.parse().unwrap(), sight.clone())).collect(),
             syncs: syncs.map(|name| (name.clone(), sight.clone())).collect(),
@@ -555,7 +555,7 @@ fn a_volume_that_leads_elsewhere_is_looked_at_before_it_is_used() {
     let mut story = Story::at_home(HOUSE);
     story.plug("usb");
     story.wait(9);
-    let before = Arc::clone(&story.world.configuration);
+    let before = Arc::clone(story.world.configuration());
     let moved = configuration(&HOUSE.replace("2d577679", "11111111"));
     let starts = |effects: &[Effect]| effects.iter().any(|effect| matches!(effect, Effect::Start(_)));
     let effects = story.world.step(Event::Configured(Ok(Arc::clone(&moved))), &now_at(20));
@@ -588,7 +588,7 @@ fn a_destination_that_moved_has_no_copy_yet() {
     story.end("photos", Conclusion::Ok);
     assert_eq!(story.status_of("photos").state, SyncState::Idle);
     // The ledger and the history outlive the daemon.
-    let ledger = story.world.ledger.clone();
+    let ledger = story.world.decisions.ledger().clone();
     let past = Past { last_success: Some(now_at(10).wall), ..Past::default() };
     for (text, freshness) in
         [(HOUSE.to_owned(), Freshness::Fresh), (HOUSE.replace("usb:photos", "usb:elsewhere"), Freshness::Never)]
@@ -619,7 +619,7 @@ fn a_destination_that_moved_has_no_copy_yet() {
 #[test]
 fn an_answer_comes_from_a_look_that_began_after_the_question() {
     let mut story = Story::at_home(HOUSE);
-    let configuration = Arc::clone(&story.world.configuration);
+    let configuration = Arc::clone(story.world.configuration());
     let look = || {
         let observation = Observation {
             configuration: Arc::clone(&configuration),
@@ -1011,7 +1011,7 @@ proptest! {
         let mut successes: BTreeMap<String, i64> = BTreeMap::new();
         let mut told: BTreeMap<Subject, Matter> = BTreeMap::new();
         for happening in &happenings {
-            let (before, paused) = (story.started.len(), story.world.ledger.pause.is_some());
+            let (before, paused) = (story.started.len(), story.world.decisions.ledger().pause.is_some());
             let ending = if let Happening::End(run, 0 | 1) = happening { story.running().get(*run).cloned() } else { None };
             happen(&mut story, happening, &mut owed);
             successes.extend(ending.map(|sync| (sync, story.second)));
@@ -1026,12 +1026,12 @@ proptest! {
             prop_assert!(story.world.runs.len() <= parallel);
             let used: Vec<_> = story.world.runs.values().flat_map(|run| run.resources.iter()).collect();
             prop_assert_eq!(used.iter().collect::<BTreeSet<_>>().len(), used.len(), "a drive is used twice");
-            if paused && story.world.ledger.pause.is_some() && !matches!(happening, Happening::Wait(_)) {
+            if paused && story.world.decisions.ledger().pause.is_some() && !matches!(happening, Happening::Wait(_)) {
                 prop_assert_eq!(story.started.len(), before, "a run started in a pause");
             }
             for job in &story.started[before..] {
                 for volume in [&job.sync.source.volume, &job.sync.destination.volume] {
-                    prop_assert!(!story.world.ledger.holds.contains(volume), "a run started on a held drive");
+                    prop_assert!(!story.world.decisions.ledger().holds.contains(volume), "a run started on a held drive");
                 }
                 if let (false, Some(success)) = (job.trigger == Trigger::Request, successes.get(job.sync.name.as_str())) {
                     let last = story.world.memory[&job.sync.name].last_run.as_ref().unwrap().outcome;
@@ -1527,7 +1527,7 @@ fn a_drive_named_by_what_is_in_its_container_is_known_by_the_container_once_it_w
     story.devices = vec![container(), inside()];
     let fault = SentinelFault::Missing;
     story.see(&[("red", VolumeSight::NotProven { root: "/media/red".into(), fault })]);
-    assert!(story.world.ledger.containers.is_empty());
+    assert!(story.world.decisions.ledger().containers.is_empty());
     story.see(&[("red", present("/media/red", Some(5)))]);
     story.wait(12);
     assert_eq!(story.running(), ["secrets"]);
@@ -1561,7 +1561,7 @@ fn a_container_that_holds_something_else_is_not_unlocked_again_and_again() {
     let container = || block_device("/dev/sdc1", OTHER, 33, 5, DeviceRole::Container);
     let role = DeviceRole::Unlocked { container: OTHER.parse().unwrap(), filesystem: "ext4".into() };
     let mut story = Story::at_home(OPENED);
-    Arc::make_mut(&mut story.world.ledger.containers).insert(RED.parse().unwrap(), OTHER.parse().unwrap());
+    story.world.decisions.learn_containers(vec![(RED.parse().unwrap(), OTHER.parse().unwrap())]);
     story.devices = vec![container()];
     story.see(&[("red", locked_sight(5))]);
     story.wait(10);

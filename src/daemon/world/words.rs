@@ -8,7 +8,7 @@ use crate::backup::drives::order::Sake;
 use crate::daemon::messages::ask::Refusal;
 use crate::daemon::messages::event::Effect;
 use crate::daemon::world::drives::Hand;
-use crate::daemon::world::leftovers::leads_to_the_same;
+use crate::daemon::world::settings::leads_to_the_same;
 use crate::daemon::world::volumes::VolumeState;
 use crate::daemon::world::{Stage, World};
 use crate::decide::obstacles;
@@ -53,7 +53,7 @@ impl World {
             let _ = answer.send(Err(refusal));
             return;
         }
-        for on_it in self.on_the_drive_of(&volume) {
+        for on_it in self.settings.on_the_drive_of(&volume) {
             for name in self.runs_on(&on_it) {
                 self.stop_run(&name, Interruption::DriveHeld, effects);
             }
@@ -64,7 +64,7 @@ impl World {
 
     /// A person lets a drive be used again that they had let go.
     pub(super) fn take_back_with_all_on_it(&mut self, volume: &VolumeName) {
-        for name in self.on_the_drive_of(volume) {
+        for name in self.settings.on_the_drive_of(volume) {
             if let Some(state) = self.volumes.get_mut(&name) {
                 state.take_back();
             }
@@ -81,13 +81,13 @@ impl World {
     }
 
     fn admit_word(&self, volume: &VolumeName) -> Result<(), Refusal> {
-        self.check_volume(volume)?;
+        self.settings.check_volume(volume)?;
         let failed = |why: String| Err(Refusal::Failed(why));
         if self.stage == Stage::Stopping {
             return Err(Refusal::Stopping);
         }
-        if self.drive(volume).is_none() {
-            let of_machine = if self.is_on_server(volume) { "" } else { " of this machine" };
+        if self.settings.drive(volume).is_none() {
+            let of_machine = if self.settings.is_on_server(volume) { "" } else { " of this machine" };
             return failed(format!("volume `{volume}` is no drive{of_machine}"));
         }
         let Some(state) = self.volumes.get(volume) else { return Ok(()) };
@@ -132,11 +132,11 @@ impl World {
     }
 
     fn change_of(&self, volume: &VolumeName, before: &Configuration) -> Option<Refusal> {
-        if leads_to_the_same(before, &self.configuration, volume) {
+        if leads_to_the_same(before, self.settings.configuration(), volume) {
             return None;
         }
         let another = || format!("volume `{volume}` is another one since the configuration changed; try again");
-        Some(self.check_volume(volume).err().unwrap_or_else(|| Refusal::Failed(another())))
+        Some(self.settings.check_volume(volume).err().unwrap_or_else(|| Refusal::Failed(another())))
     }
 
     /// In which way a person wants a drive to be closed.
