@@ -8,8 +8,11 @@ use crate::backup::errands::Prospect;
 use crate::daemon::messages::ask::{Accepted, Ask, Refusal, RequestEnd, Urgency};
 use crate::daemon::messages::event::Effect;
 use crate::daemon::messages::look::Scope;
+use crate::daemon::world::World;
 use crate::daemon::world::candidates::gives_way;
-use crate::daemon::world::{Asked, Request, Stage, Unanswered, World};
+use crate::daemon::world::requests::Question;
+use crate::daemon::world::servers::Asked;
+use crate::daemon::world::stage::Stage;
 use crate::model::{
     Absence, End, EndSight, HoldReason, Interruption, Now, Obstacle, Pause, Place, Sync, SyncName, Trigger, VolumeName,
     VolumeSight,
@@ -43,7 +46,7 @@ impl World {
             Some((scope, servers)) if self.stage != Stage::Stopping => {
                 let look = self.looks.ask(scope);
                 let servers = self.ask_servers(&servers);
-                self.unanswered.push(Unanswered { look, servers, ask });
+                self.requests.let_wait(Question { look, servers, ask });
             }
             Some(_) | None => self.answer(ask, now, effects),
         }
@@ -67,14 +70,13 @@ impl World {
 
     /// Answers those whose look is taken. The plan tells how things stand after it.
     pub(super) fn answer_what_waited_for(&mut self, now: &Now, effects: &mut Vec<Effect>) {
-        let waiting = std::mem::take(&mut self.unanswered);
-        let is_ready = |one: &Unanswered| self.looks.has_answered(one.look) && self.servers.have_answered(&one.servers);
-        let (ready, waiting): (Vec<_>, Vec<_>) = waiting.into_iter().partition(is_ready);
-        self.unanswered = waiting;
+        let (looks, servers) = (&self.looks, &self.servers);
+        let is_ready = |one: &Question| looks.has_answered(one.look) && servers.have_answered(&one.servers);
+        let ready = self.requests.take_answerable(is_ready);
         if ready.is_empty() {
             return;
         }
-        for Unanswered { ask, .. } in ready {
+        for ask in ready {
             self.answer(ask, now, effects);
         }
         // What they asked for may be possible now.
@@ -109,7 +111,7 @@ impl World {
             Ask::Approve { sync, answer } => drop(answer.send(self.approve(&sync))),
             Ask::Prospects { syncs, answer } => drop(answer.send(self.prospects_of(&syncs, now))),
             Ask::Devices { answer } => {
-                drop(answer.send((self.devices.clone(), Arc::clone(self.decisions.containers()))));
+                drop(answer.send((self.volumes.devices().to_vec(), Arc::clone(self.decisions.containers()))));
             }
         }
     }
@@ -125,16 +127,11 @@ impl World {
         }
         let mut accepted = Vec::new();
         for sync in self.settings.resolve(asked)? {
-            let prospect = self.plan.prospects.get(&sync);
+            let prospect = self.plan.prospects().get(&sync);
             let blocking = prospect.into_iter().flat_map(crate::daemon::world::plan::Prospect::obstacles);
             let obstacles: Vec<_> = blocking.filter(|obstacle| !gives_way(obstacle, Some(urgency))).cloned().collect();
             if obstacles.is_empty() {
-                let request =
-                    self.requests.entry(sync.clone()).or_insert_with(|| Request { urgency, ends: Vec::new() });
-                if urgency == Urgency::Forced {
-                    request.urgency = urgency;
-                }
-                request.ends.push(ends.clone());
+                self.requests.ask_for_run(&sync, urgency, ends.clone());
             }
             accepted.push(Accepted { sync, obstacles });
         }
@@ -143,34 +140,31 @@ impl World {
 
     pub(super) fn drop_requests_that_became_impossible(&mut self) {
         let mut impossible = Vec::new();
-        for (name, request) in &self.requests {
-            let Some(prospect) = self.plan.prospects.get(name) else { continue };
-            let blocking = prospect.obstacles().filter(|obstacle| !gives_way(obstacle, Some(request.urgency)));
-            let obstacles: Vec<Obstacle> = blocking.cloned().collect();
-            if !obstacles.is_empty() && !self.runs.contains_key(name) {
+        for name in self.requests.names().filter(|name| self.runs.get(name).is_none()) {
+            let Some(prospect) = self.plan.prospects().get(name) else { continue };
+            let urgency = self.requests.urgency(name);
+            let obstacles: Vec<Obstacle> =
+                prospect.obstacles().filter(|obstacle| !gives_way(obstacle, urgency)).cloned().collect();
+            if !obstacles.is_empty() {
                 impossible.push((name.clone(), obstacles));
             }
         }
         for (name, obstacles) in impossible {
-            self.drop_request(&name, &obstacles);
-        }
-    }
-
-    pub(super) fn drop_request(&mut self, name: &SyncName, obstacles: &[Obstacle]) {
-        for end in self.requests.remove(name).into_iter().flat_map(|request| request.ends) {
-            let _ = end.try_send(RequestEnd::Dropped { sync: name.clone(), obstacles: obstacles.to_vec() });
+            self.requests.drop_run(&name, &obstacles);
         }
     }
 
     fn cancel(&mut self, asked: &[SyncName], now: &Now, effects: &mut Vec<Effect>) -> Result<Vec<SyncName>, Refusal> {
         let mut cancelled = Vec::new();
         for name in self.settings.resolve(asked)? {
-            if self.runs.contains_key(&name) {
-                self.stop_run(&name, Interruption::Cancelled, effects);
+            if self.runs.get(&name).is_some() {
+                effects.extend(self.runs.stop(&name, Interruption::Cancelled));
                 cancelled.push(name);
-            } else if self.plan.candidates.contains_key(&name) {
-                self.drop_request(&name, &[]);
-                self.set_aside(&name, now);
+            } else if self.plan.candidates().contains_key(&name) {
+                self.requests.drop_run(&name, &[]);
+                if let Some(sync) = self.settings.configuration().syncs.get(&name) {
+                    self.histories.set_aside(&name, sync.every, now);
+                }
                 cancelled.push(name);
             }
         }
@@ -183,22 +177,9 @@ impl World {
             return;
         }
         self.decisions.hold(&volume);
-        let on_it: Vec<_> = self.runs_on(&volume);
-        for name in &on_it {
-            self.stop_run(name, Interruption::DriveHeld, effects);
-        }
-        self.awaiting_quiet.push((volume, answer));
-        self.answer_whoever_waits_for_quiet();
-    }
-
-    pub(super) fn answer_whoever_waits_for_quiet(&mut self) {
-        for (volume, answer) in std::mem::take(&mut self.awaiting_quiet) {
-            if self.runs_on(&volume).is_empty() {
-                let _ = answer.send(Ok(()));
-            } else {
-                self.awaiting_quiet.push((volume, answer));
-            }
-        }
+        effects.extend(self.runs.stop_on(&volume, &Interruption::DriveHeld));
+        self.requests.await_quiet(volume, answer);
+        self.requests.answer_where_it_is_quiet(&self.runs);
     }
 
     fn release(&mut self, volume: &VolumeName) -> Result<(), Refusal> {
@@ -214,7 +195,7 @@ impl World {
             let Some(sync) = self.settings.configuration().syncs.get(&name).cloned() else { continue };
             let obstacles: Vec<Obstacle> = self
                 .plan
-                .prospects
+                .prospects()
                 .get(&name)
                 .into_iter()
                 .flat_map(crate::daemon::world::plan::Prospect::obstacles)
@@ -250,7 +231,8 @@ impl World {
         if let Some(id) = self.volumes.get(&place.volume).and_then(|state| state.sight.proven_id()) {
             self.decisions.accept_volume_id(&place.volume, id);
         }
-        let sight = self.ends.get(sync).map(|ends| if end == End::Source { &ends.source } else { &ends.destination });
+        let sight =
+            self.volumes.ends(sync).map(|ends| if end == End::Source { &ends.source } else { &ends.destination });
         match sight {
             Some(EndSight::Ready { id }) => self.decisions.accept_end_id(sync, end, id.as_ref()),
             Some(EndSight::Unseen | EndSight::Faulty(_)) | None => {}
@@ -269,9 +251,7 @@ impl World {
                     self.decisions.accept_hardware(&place.volume, hardware.clone());
                 }
             }
-            if let Some(memory) = self.memory.get_mut(&name) {
-                memory.setback = None;
-            }
+            self.histories.forget_setback(&name);
         }
     }
 
@@ -284,7 +264,7 @@ impl World {
             let Some(sync) = self.settings.configuration().syncs.get(&name) else { continue };
             let sight = |volume| self.volumes.get(volume).map_or(unseen.clone(), |state| state.sight.clone());
             let obstacles =
-                self.plan.prospects.get(&name).into_iter().flat_map(crate::daemon::world::plan::Prospect::obstacles);
+                self.plan.prospects().get(&name).into_iter().flat_map(crate::daemon::world::plan::Prospect::obstacles);
             let closed = sync.ends().into_iter().filter_map(|(end, place)| self.closed_drive(end, &place.volume));
             found.push(Prospect {
                 source: sight(&sync.source.volume),

@@ -16,14 +16,14 @@ impl World {
     /// Learns in which containers the filesystems lie that drives of this machine are named by.
     pub(super) fn learn_containers(&mut self) {
         let is_open = |device: &BlockDevice| matches!(device.role, DeviceRole::Unlocked { .. });
-        if !self.devices.iter().any(is_open) {
+        if !self.volumes.devices().iter().any(is_open) {
             return;
         }
         let seen: Vec<(DriveUuid, DriveUuid)> = (self.settings.configuration().volumes.values())
             .filter_map(|volume| {
                 let VolumeRoot::Drive(drive) = &volume.root else { return None };
                 let VolumeSight::Present(_) = self.volumes.get(&volume.name)?.sight else { return None };
-                Some((drive.uuid.clone(), presence::container_of(drive, &self.devices)?.clone()))
+                Some((drive.uuid.clone(), presence::container_of(drive, self.volumes.devices())?.clone()))
             })
             .collect();
         self.decisions.learn_containers(seen);

@@ -6,99 +6,68 @@
 mod announcements;
 mod asks;
 mod candidates;
+mod closing;
 mod containers;
 mod decisions;
+mod drive_requests;
 mod drives;
+mod histories;
 mod jobs;
 mod leftovers;
-mod lessons;
 mod looks;
-mod memory;
+mod mounting;
 mod network;
+mod opening;
 mod picture;
 mod plan;
+mod planning;
 mod reach;
-mod refused;
+mod requests;
+mod running;
 mod runs;
 mod servers;
 mod settings;
 mod shortcomings;
 mod sites;
-mod sleep;
+mod stage;
+mod suspension;
 #[cfg(test)]
 mod tests;
 mod volumes;
-mod words;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use announcements::Told;
+use announcements::{Announcements, Scene};
 use decisions::Decisions;
+use drive_requests::DriveRequests;
+use drives::Drives;
+use histories::Histories;
 use jiff::Timestamp;
-use leftovers::Leftover;
+use leftovers::{Around, Leftovers};
 use looks::Looks;
-use memory::SyncMemory;
 use network::Network;
 use plan::Plan;
-use reach::Asked;
-use runs::Run;
-use servers::{Awaited, Servers};
+use requests::Requests;
+use runs::Runs;
+use servers::{Asked, Servers};
 use settings::{Settings, leads_to_the_same};
 use shortcomings::Shortcomings;
-use sleep::Sleep;
-use tokio::sync::{mpsc, oneshot};
-use volumes::{Appearance, Doing, VolumeState};
-use words::Words;
+use suspension::Suspension;
+use volumes::{Arrival, Doing, Volumes};
 
+use crate::backup::drives::order::Expected;
 use crate::backup::news::WorkerNews;
-use crate::daemon::messages::ask::{Ask, Refusal, RequestEnd, Urgency};
 use crate::daemon::messages::event::{Effect, Event, Keep, Notice};
 use crate::daemon::messages::look::{LookRequest, Observation, Scope};
-use crate::decide::flight::Ticket;
+use crate::daemon::messages::sensed::Activity;
 use crate::model::{
-    BlockDevice, Configuration, Held, Interruption, Ledger, Now, PowerSight, SyncName, SyncSight, VolumeName,
-    VolumeSight,
+    Configuration, Held, HeldAt, Ledger, Now, PowerSight, SyncName, VolumeName, VolumeRoot, VolumeSight,
 };
 use crate::os::history::Past;
-
-/// Whether the daemon starts runs by itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Initiative {
-    /// It does.
-    Own,
-    /// It only does what its one client asks.
-    OnRequest,
-    /// It only looks, for its one client, and changes nothing.
-    Never,
-}
-
-/// How the daemon stands to its own end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Stage {
-    /// No look has been taken yet; questions wait for it.
-    Starting,
-    /// It works.
-    Working,
-    /// It was asked to end; runs are being stopped.
-    Stopping,
-}
-
-/// What a person asked of one sync.
-#[derive(Debug)]
-struct Request {
-    urgency: Urgency,
-    ends: Vec<mpsc::Sender<RequestEnd>>,
-}
-
-/// A question of a client that is answered once this look is taken, and these servers have answered.
-#[derive(Debug)]
-struct Unanswered {
-    look: Ticket,
-    servers: Awaited,
-    ask: Ask,
-}
+pub use stage::Initiative;
+use stage::Stage;
 
 /// All that the daemon knows.
 #[derive(Debug)]
@@ -109,25 +78,21 @@ pub struct World {
     settings: Settings,
     shortcomings: Shortcomings,
     decisions: Decisions,
-    volumes: BTreeMap<VolumeName, VolumeState>,
+    volumes: Volumes,
+    drives: Drives,
     network: Network,
     servers: Servers,
     power: PowerSight,
-    sleep: Sleep,
-    ends: BTreeMap<SyncName, SyncSight>,
-    devices: Vec<BlockDevice>,
-    memory: BTreeMap<SyncName, SyncMemory>,
-    requests: BTreeMap<SyncName, Request>,
-    runs: BTreeMap<SyncName, Run>,
+    suspension: Suspension,
+    histories: Histories,
+    requests: Requests,
+    drive_requests: DriveRequests,
+    runs: Runs,
     plan: Plan,
-    told: Told,
+    announcements: Announcements,
     looks: Looks,
     first_look: Option<Timestamp>,
-    unanswered: Vec<Unanswered>,
-    words: Words,
-    leftovers: Vec<Leftover>,
-    /// Whoever waits until nothing runs on a volume.
-    awaiting_quiet: Vec<(VolumeName, oneshot::Sender<Result<(), Refusal>>)>,
+    leftovers: Leftovers,
     /// A source of numbers for run ids and jitter, so that the world itself stays without chance.
     dice: fastrand::Rng,
 }
@@ -156,7 +121,6 @@ impl World {
     #[must_use]
     pub fn new(beginnings: Beginnings, now: &Now) -> Self {
         let Beginnings { initiative, config_file, configuration, ledger, held, past, seed } = beginnings;
-        let memory = past.into_iter().map(|(name, past)| (name, SyncMemory::from_history(past))).collect();
         let mut world = Self {
             initiative,
             stage: Stage::Starting,
@@ -164,24 +128,21 @@ impl World {
             settings: Settings::new(config_file, configuration),
             shortcomings: Shortcomings::default(),
             decisions: Decisions::new(ledger),
-            volumes: BTreeMap::new(),
+            volumes: Volumes::default(),
+            drives: Drives::default(),
             network: Network::default(),
             servers: Servers::default(),
             power: PowerSight::default(),
-            sleep: Sleep::default(),
-            ends: BTreeMap::new(),
-            devices: Vec::new(),
-            memory,
-            requests: BTreeMap::new(),
-            runs: BTreeMap::new(),
+            suspension: Suspension::default(),
+            histories: Histories::new(past),
+            requests: Requests::default(),
+            drive_requests: DriveRequests::default(),
+            runs: Runs::default(),
             plan: Plan::default(),
-            told: Told::default(),
+            announcements: Announcements::default(),
             looks: Looks::default(),
             first_look: None,
-            unanswered: Vec::new(),
-            words: Words::default(),
-            leftovers: Vec::new(),
-            awaiting_quiet: Vec::new(),
+            leftovers: Leftovers::default(),
             dice: fastrand::Rng::with_seed(seed),
         };
         world.fit_to_configuration(now);
@@ -195,6 +156,16 @@ impl World {
     #[must_use]
     pub fn configuration(&self) -> &Arc<Configuration> {
         self.settings.configuration()
+    }
+
+    /// What is under way, as far as the senses have to know.
+    pub(crate) fn activity(&self, now: &Now) -> Activity {
+        self.suspension.activity(self.power, now)
+    }
+
+    /// Whether a drive waits for a keyring.
+    pub(crate) fn waits_for_keyring(&self) -> bool {
+        self.drives.wait_for_keyring()
     }
 
     /// Something may have changed that this look would show.
@@ -219,9 +190,7 @@ impl World {
         let mut effects = Vec::new();
         match event {
             Event::News(WorkerNews::Progress { sync, progress, .. }) => {
-                if let Some(run) = self.runs.get_mut(&sync) {
-                    run.progress = progress;
-                }
+                self.runs.progressed(&sync, progress);
                 // Progress changes nothing that a plan depends on.
                 return effects;
             }
@@ -231,10 +200,13 @@ impl World {
             Event::Network(network) => self.network_seen(*network, now, &mut effects),
             Event::RoutesChanged => self.routes_changed(now),
             Event::Power(power) => self.power = power,
-            Event::GoingToSleep => self.go_to_sleep(now, &mut effects),
+            Event::GoingToSleep => {
+                self.suspension.announced(now);
+                effects.extend(self.runs.suspend());
+            }
             Event::Woke => self.wake(now),
             Event::Drive(news) => self.drive_news(news, now, &mut effects),
-            Event::KeyringChanged => self.keyring_changed(now),
+            Event::KeyringChanged => self.drives.keyring_changed(now),
             Event::Asked(ask) => self.asked(ask, now, &mut effects),
             Event::Configured(read) => self.configured(read, now, &mut effects),
             Event::Deadline => {}
@@ -251,15 +223,17 @@ impl World {
             Event::Stop | Event::Abandoned => self.stop(&mut effects),
         }
         // Behind each event: one that comes at the very moment of the alarm sets it anew, and it does not go off.
-        self.wake_if_nobody_slept(now);
+        if self.suspension.is_overdue(now) {
+            self.wake(now);
+        }
         self.servers.ask_again(now);
         self.settle_drives(now, &mut effects);
         self.put_questions(now, &mut effects);
-        self.stop_runs_whose_ground_is_gone(&mut effects);
+        effects.extend(self.runs.stop_the_groundless(&self.volumes));
         self.replan(now, &mut effects);
         self.answer_what_waited_for(now, &mut effects);
-        self.let_sleep(&mut effects);
-        self.announce_changes(now, &mut effects);
+        effects.extend(self.suspension.let_sleep(&self.runs));
+        self.announce(now, &mut effects);
         if let Some(ledger) = self.decisions.take_unwritten() {
             // Before what follows from it.
             effects.insert(0, Effect::Keep(Keep::Ledger(ledger)));
@@ -283,9 +257,9 @@ impl World {
             self.volume_stands(&name, sight, medium, now, effects);
         }
         for (name, sight) in syncs {
-            self.local_ends_stand(&name, sight);
+            self.volumes.take_in_local_ends(&self.settings, &name, sight);
         }
-        self.devices = devices;
+        self.volumes.see_devices(devices);
         self.learn_containers();
         effects.extend(
             self.shortcomings.note("looks", (!degraded.is_empty()).then(|| degraded.join("; "))).map(Effect::Tell),
@@ -308,29 +282,16 @@ impl World {
         if self.volumes.get(name).is_none_or(|state| state.sight == sight) {
             return;
         }
-        let is_in_hand = |name: &VolumeName| self.volumes.get(name).is_some_and(|state| state.hand.is_on());
-        let whose =
-            if self.settings.on_the_drive_of(name).iter().any(is_in_hand) { Doing::Ours } else { Doing::Theirs };
-        let Some(state) = self.volumes.get_mut(name) else { return };
-        let appeared = state.is_another_mount(&sight);
-        let (doing, notice) = state.update(name, (sight, medium), whose, now);
-        effects.extend(notice.map(Effect::Tell));
-        if doing == Doing::Theirs {
-            self.forget_setbacks_on(name, appeared);
+        let is_ours = !self.drives.are_idle(&self.settings.on_the_drive_of(name));
+        let whose = if is_ours { Doing::Ours } else { Doing::Theirs };
+        let Some(change) = self.volumes.take_in(name, (sight, medium), whose, now) else { return };
+        effects.extend(change.notice.map(Effect::Tell));
+        if change.arrival == Arrival::PluggedIn {
+            self.drives.plugged_in(name);
         }
-    }
-
-    /// What set a sync back may be gone with the change of one of its volumes; and one that went and came between two
-    /// looks has come within reach anew.
-    fn forget_setbacks_on(&mut self, volume: &VolumeName, appeared: Appearance) {
-        for sync in self.settings.configuration().syncs.values() {
-            if (sync.source.volume == *volume || sync.destination.volume == *volume)
-                && let Some(memory) = self.memory.get_mut(&sync.name)
-            {
-                memory.setback = None;
-                if appeared == Appearance::Anew {
-                    memory.in_reach_since = None;
-                }
+        if change.whose == Doing::Theirs {
+            for sync in self.settings.users_of(name) {
+                self.histories.volume_changed(&sync.name, change.appearance);
             }
         }
     }
@@ -341,11 +302,11 @@ impl World {
                 self.settings.forget_error();
                 if configuration != *self.settings.configuration() {
                     let before = Arc::clone(self.settings.configuration());
-                    self.part_with(|name| !leads_to_the_same(&before, &configuration, name));
+                    self.part_with_what_is_another(&before, &configuration);
                     self.settings.replace(configuration);
                     self.fit_to_configuration(now);
-                    self.refuse_words_of_others(&before);
-                    self.try_leftovers_again(now);
+                    self.refuse_drive_requests(&before);
+                    self.leftovers.try_again(now);
                     self.looks.ask(Scope::everything());
                     self.ask_servers(&Asked::All);
                 }
@@ -362,38 +323,75 @@ impl World {
     /// Makes room for what the configuration names, and forgets what it names no longer. History is not touched.
     fn fit_to_configuration(&mut self, now: &Now) {
         let configuration = Arc::clone(self.settings.configuration());
-        self.volumes.retain(|name, _| configuration.volumes.contains_key(name));
-        for (name, volume) in &configuration.volumes {
-            self.volumes.entry(name.clone()).or_insert_with(|| VolumeState::new(now));
-            if let Some(state) = self.volumes.get_mut(name) {
-                state.settle_for(volume);
-            }
-        }
+        self.volumes.fit(&configuration, now);
+        self.drives.fit(&configuration);
         self.servers.fit(&configuration);
         self.network.fit(&configuration);
-        // What was seen may have been seen elsewhere: nothing starts before the look that this brings about.
-        self.ends.clear();
+        self.histories.fit(configuration.syncs.keys());
         for name in configuration.syncs.keys() {
-            let memory = self.memory.entry(name.clone()).or_default();
-            // A failure that only a person can mend may be mended by what they just wrote.
-            memory.setback = None;
             self.forget_other_places(name);
         }
-        let gone: Vec<_> =
-            self.requests.keys().filter(|name| !configuration.syncs.contains_key(name)).cloned().collect();
-        for name in gone {
-            self.drop_request(&name, &[]);
+        self.requests.drop_runs(|name| !configuration.syncs.contains_key(name));
+    }
+
+    /// Forgets volumes that are not what they were; those of them that we opened are closed.
+    fn part_with_what_is_another(&mut self, before: &Configuration, after: &Configuration) {
+        let volumes: Vec<VolumeName> = self.volumes.names().cloned().collect();
+        for volume in volumes.iter().filter(|name| !leads_to_the_same(before, after, name)) {
+            self.volumes.forget(volume);
+            let phase = self.drives.forget(volume);
+            let around = Around { settings: &self.settings, decisions: &self.decisions, network: &self.network };
+            self.leftovers.part_with(volume, phase, around);
         }
+    }
+
+    /// Tells the person at the desk what has changed.
+    fn announce(&mut self, now: &Now, effects: &mut Vec<Effect>) {
+        if self.initiative != Initiative::Own {
+            return;
+        }
+        let scene = Scene {
+            stage: self.stage,
+            settings: &self.settings,
+            decisions: &self.decisions,
+            volumes: &self.volumes,
+            drives: &self.drives,
+            histories: &self.histories,
+            runs: &self.runs,
+            plan: &self.plan,
+            now,
+        };
+        effects.extend(self.announcements.compare(&scene).into_iter().map(Effect::Announce));
+    }
+
+    /// Takes over what a dead daemon left open: it is closed, unless the queue needs it.
+    fn take_over(&mut self, held: Held) {
+        let root = self.settings.configuration().volumes.get(&held.volume).map(|volume| &volume.root);
+        let is_same = match (root, &held.at) {
+            (Some(VolumeRoot::Drive(drive)), HeldAt::Here { .. }) => drive.uuid == held.uuid,
+            (Some(VolumeRoot::Server(root)), HeldAt::There { server, .. }) => {
+                root.key() == *server && root.drive.as_ref().is_some_and(|drive| drive.uuid == held.uuid)
+            }
+            (Some(_) | None, _) => false,
+        };
+        if is_same {
+            self.drives.is_to_be_closed(&held.volume, Expected::Anyhow);
+        } else {
+            self.leftovers.take_over(held);
+        }
+    }
+
+    /// Everything may be different after a sleep: drives were pulled, networks left.
+    fn wake(&mut self, now: &Now) {
+        self.suspension.over(now);
+        self.looks.ask(Scope::everything());
+        self.ask_servers(&Asked::All);
     }
 
     fn stop(&mut self, effects: &mut Vec<Effect>) {
         self.stage = Stage::Stopping;
-        for name in self.runs.keys() {
-            effects.push(Effect::StopRun(name.clone(), Interruption::Stopping));
-        }
-        let requested: Vec<_> = self.requests.keys().filter(|name| !self.runs.contains_key(*name)).cloned().collect();
-        for name in requested {
-            self.drop_request(&name, &[]);
-        }
+        effects.extend(self.runs.end_all());
+        let runs = &self.runs;
+        self.requests.drop_runs(|name| runs.get(name).is_none());
     }
 }

@@ -38,7 +38,7 @@ impl World {
             metered: self.network.sight().and_then(|sight| metered(sight)),
             volumes: self.volume_statuses(),
             syncs: self.settings.configuration().syncs.values().map(|sync| self.sync_status(sync, now)).collect(),
-            queue: self.plan.queue.clone(),
+            queue: self.plan.queue().to_vec(),
             running: running.collect(),
         }
     }
@@ -87,15 +87,15 @@ impl World {
     }
 
     fn sync_status(&self, sync: &Sync, now: &Now) -> SyncStatus {
-        let prospect = self.plan.prospects.get(&sync.name);
-        let memory = self.memory.get(&sync.name);
+        let prospect = self.plan.prospects().get(&sync.name);
+        let memory = self.histories.get(&sync.name);
         let last_success = memory.and_then(|memory| memory.last_success);
         let obstacles: Vec<Obstacle> = prospect.into_iter().flat_map(Prospect::obstacles).cloned().collect();
-        let state = if self.runs.contains_key(&sync.name) {
+        let state = if self.runs.get(&sync.name).is_some() {
             SyncState::Running
         } else if !sync.enabled {
             SyncState::Disabled
-        } else if self.plan.candidates.contains_key(&sync.name) {
+        } else if self.plan.candidates().contains_key(&sync.name) {
             SyncState::Queued
         } else if prospect.is_some_and(Prospect::is_held) {
             SyncState::Held

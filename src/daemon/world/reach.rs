@@ -6,25 +6,13 @@ use crate::daemon::messages::event::{Effect, Notice};
 use crate::daemon::messages::probe::ProbeReport;
 use crate::daemon::world::World;
 use crate::daemon::world::network::NetworkChange;
-use crate::daemon::world::servers::{Answer, Awaited, Report};
+use crate::daemon::world::servers::{Answer, Asked, Awaited, Report};
+use crate::daemon::world::volumes::is_away;
 use crate::decide::{obstacles, reach};
 use crate::model::{
-    Absence, EndKind, EndSight, EndpointName, NetworkSight, Now, RemoteProbe, Route, ServerKey, ServerProbe,
-    ServerSight, Sync, SyncName, SyncSight, VolumeName, VolumeSight,
+    Absence, EndSight, EndpointName, NetworkSight, Now, RemoteProbe, Route, ServerKey, ServerProbe, ServerSight, Sync,
+    SyncSight, VolumeName, VolumeSight,
 };
-
-/// Which servers are asked.
-#[derive(Debug, Clone)]
-pub(super) enum Asked {
-    /// All.
-    All,
-    /// Those that these syncs lead to.
-    Of(Vec<SyncName>),
-    /// The one that this volume is on, if it is on any.
-    OfVolume(VolumeName),
-    /// Those of which nothing is known yet.
-    Unknown,
-}
 
 impl World {
     /// The network is another one now.
@@ -41,7 +29,7 @@ impl World {
     pub(super) fn routes_changed(&mut self, now: &Now) {
         self.network.ways_changed(now);
         self.servers.ways_changed();
-        self.try_leftovers_again(now);
+        self.leftovers.try_again(now);
         self.ask_servers(&Asked::All);
     }
 
@@ -75,9 +63,12 @@ impl World {
                 if let ServerSight::Reached(sights) = &report.sight {
                     for (volume, seen) in report.probe.volumes.iter().zip(sights) {
                         self.learn_container_there(volume, seen);
-                        self.server_came_back(&volume.volume, now);
+                        let was_away = self.volumes.get(&volume.volume).is_some_and(|state| is_away(&state.sight));
+                        if was_away {
+                            self.drives.server_came_back(&volume.volume, now);
+                        }
                         self.volume_stands(&volume.volume, seen.sight.clone(), seen.medium, now, effects);
-                        self.remote_ends_stand(volume, seen.ends.clone());
+                        self.volumes.take_in_remote_ends(volume, seen.ends.clone());
                     }
                 }
                 self.look_out_for_drives(&report.probe, jitter, now);
@@ -111,35 +102,8 @@ impl World {
         for volume in probe.volumes {
             self.volume_stands(&volume.volume, sight.clone(), None, now, effects);
             let unseen = volume.ends.iter().map(|_| EndSight::Unseen).collect();
-            self.remote_ends_stand(&volume, unseen);
+            self.volumes.take_in_remote_ends(&volume, unseen);
         }
-    }
-
-    fn remote_ends_stand(&mut self, volume: &RemoteProbe, sights: Vec<EndSight>) {
-        for (end, seen) in volume.ends.iter().zip(sights) {
-            let unseen = || SyncSight { source: EndSight::Unseen, destination: EndSight::Unseen };
-            let sight = self.ends.entry(end.sync.clone()).or_insert_with(unseen);
-            match end.kind {
-                EndKind::Source | EndKind::SourceOfSnapshots => sight.source = seen,
-                EndKind::Destination(_) => sight.destination = seen,
-            }
-        }
-    }
-
-    /// What a look of this machine found at the ends of a sync, without those that are on a server: of these it knows
-    /// nothing.
-    pub(super) fn local_ends_stand(&mut self, name: &SyncName, seen: SyncSight) {
-        let Some(sync) = self.settings.configuration().syncs.get(name) else { return };
-        let known = self.ends.get(name);
-        let kept = |end: fn(&SyncSight) -> &EndSight| known.map_or(EndSight::Unseen, |known| end(known).clone());
-        let source =
-            if self.settings.is_on_server(&sync.source.volume) { kept(|sight| &sight.source) } else { seen.source };
-        let destination = if self.settings.is_on_server(&sync.destination.volume) {
-            kept(|sight| &sight.destination)
-        } else {
-            seen.destination
-        };
-        self.ends.insert(name.clone(), SyncSight { source, destination });
     }
 
     /// Whether a server that a sync leads to was asked and has not answered yet: what is known of it is old.
@@ -156,7 +120,7 @@ impl World {
         let seen = |volume: &VolumeName, sight: fn(&SyncSight) -> &EndSight| {
             !self.settings.is_on_server(volume)
                 || is_closed(volume)
-                || self.ends.get(&sync.name).is_some_and(|ends| *sight(ends) != EndSight::Unseen)
+                || self.volumes.ends(&sync.name).is_some_and(|ends| *sight(ends) != EndSight::Unseen)
         };
         seen(&sync.source.volume, |ends| &ends.source) && seen(&sync.destination.volume, |ends| &ends.destination)
     }

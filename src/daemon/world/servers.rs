@@ -8,7 +8,7 @@ use crate::daemon::messages::probe::{ProbeOrder, ProbeReport};
 use crate::daemon::world::network::Network;
 use crate::decide::flight::{Departure, Flight, Ticket};
 use crate::decide::reach;
-use crate::model::{BootTime, Configuration, Containers, HostFault, Now, ServerKey, ServerSight};
+use crate::model::{BootTime, Configuration, Containers, HostFault, Now, ServerKey, ServerSight, SyncName, VolumeName};
 
 /// The servers that the configuration names.
 #[derive(Debug, Default)]
@@ -30,6 +30,19 @@ struct Server {
 
 /// Questions to servers that somebody waits for.
 pub(super) type Awaited = BTreeMap<ServerKey, Ticket>;
+
+/// Which servers are asked.
+#[derive(Debug, Clone)]
+pub(super) enum Asked {
+    /// All.
+    All,
+    /// Those that these syncs lead to.
+    Of(Vec<SyncName>),
+    /// The one that this volume is on, if it is on any.
+    OfVolume(VolumeName),
+    /// Those of which nothing is known yet.
+    Unknown,
+}
 
 /// What becomes of the questions that are owed.
 #[derive(Debug, Default)]

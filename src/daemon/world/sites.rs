@@ -6,23 +6,13 @@ use std::path::PathBuf;
 use crate::backup::drives::order::{ClosingSite, Site};
 use crate::daemon::messages::look::Scope;
 use crate::daemon::world::World;
-use crate::daemon::world::drives::Hand;
-use crate::daemon::world::reach::Asked;
-use crate::daemon::world::servers::Awaited;
-use crate::daemon::world::volumes::VolumeState;
-use crate::decide::flight::Ticket;
+use crate::daemon::world::drives::Check;
+use crate::daemon::world::servers::Asked;
+use crate::daemon::world::volumes::{VolumeState, is_away};
+use crate::decide::presence::{self, DrivePresence, MountTree};
 use crate::model::{
-    Absence, DriveName, EndpointName, Now, OpeningTrouble, ServerKey, VolumeName, VolumeRoot, VolumeSight,
+    Absence, BlockDevice, DeviceRole, DriveName, EndpointName, ServerKey, VolumeName, VolumeRoot, VolumeSight,
 };
-
-/// What shows how a drive stands behind an order.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Check {
-    /// A look at this machine.
-    Look(Ticket),
-    /// The answers of servers.
-    Answers(Awaited),
-}
 
 impl World {
     /// Where a drive is plugged in that is to be opened; none where nobody knows, or no way leads there.
@@ -110,19 +100,25 @@ impl World {
         }
     }
 
-    /// A server is within reach again that was not: what could not be done with its drive can be tried now.
-    pub(super) fn server_came_back(&mut self, volume: &VolumeName, now: &Now) {
-        let Some(state) = self.volumes.get_mut(volume).filter(|state| is_away(&state.sight)) else { return };
-        if let Hand::Stuck { again, .. } = &mut state.hand {
-            *again = now.boot;
+    /// The device that carries a drive: its number, and the sequence number of the medium. `None` where several carry
+    /// its UUID, since nobody knows which is meant; the members of one filesystem are one drive.
+    fn carrier(&self, volume: &VolumeName) -> Option<((u32, u32), Option<u64>)> {
+        let VolumeRoot::Drive(drive) = &self.settings.configuration().volumes.get(volume)?.root else { return None };
+        let container = self.decisions.ledger().containers.get(&drive.uuid);
+        match presence::sight_of_drive(drive, container, self.volumes.devices(), &[], &MountTree::new(&[])) {
+            DrivePresence::Ambiguous { .. } => return None,
+            // Perhaps only its container is there.
+            DrivePresence::Locked { device } => return Some((device.number, device.disk_seq)),
+            DrivePresence::NotPlugged
+            | DrivePresence::NotEncrypted { .. }
+            | DrivePresence::NotMounted { .. }
+            | DrivePresence::Mounted { .. } => {}
         }
-        if state.refused.as_ref().is_some_and(|refused| matches!(refused.trouble, OpeningTrouble::OutOfReach(_))) {
-            state.refused = None;
+        let is_carrier = |found: &&BlockDevice| found.uuid == drive.uuid && found.role != DeviceRole::Member;
+        match (self.volumes.devices().iter().find(is_carrier), &self.volumes.get(volume)?.sight) {
+            (Some(found), _) => Some((found.number, found.disk_seq)),
+            (None, VolumeSight::Present(present)) => Some((present.device?, present.disk_seq)),
+            (None, _) => None,
         }
     }
-}
-
-/// Whether nobody knows how a drive of a server stands, since the server is out of reach.
-pub(super) fn is_away(sight: &VolumeSight) -> bool {
-    matches!(sight, VolumeSight::Absent(Absence::Host(_) | Absence::Elsewhere | Absence::NotLookedAt))
 }

@@ -15,7 +15,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::backup::drives::order::{Closer, ClosingSite, DriveNews, DriveOrder, Site};
 use crate::backup::job::Job;
-use crate::daemon::messages::ask::Accepted;
+use crate::daemon::messages::ask::{Accepted, Ask, Refusal, RequestEnd, Urgency};
 use crate::daemon::messages::look::Occasion;
 use crate::daemon::messages::probe::ProbeOrder;
 use crate::daemon::world::*;
@@ -190,7 +190,7 @@ impl Story {
     }
 
     fn running(&self) -> Vec<String> {
-        self.world.runs.keys().map(ToString::to_string).collect()
+        self.world.runs.iter().map(|(name, _)| name.to_string()).collect()
     }
 
     fn end(&mut self, sync: &str, conclusion: Conclusion) {
@@ -906,8 +906,9 @@ fn safe_to_remove_takes_the_place_of_done() {
     story.wait(10);
     said(&mut story);
     let volume: VolumeName = "usb".parse().unwrap();
-    let mut effects = vec![Effect::Tell(Notice::Left(volume.into(), Left::Safe(Closed::PluggedIn)))];
-    story.world.announce_changes(&now_at(11), &mut effects);
+    story.world.drives.note_left(&volume, &Left::Safe(Closed::PluggedIn));
+    let mut effects = Vec::new();
+    story.world.announce(&now_at(11), &mut effects);
     let announced: Vec<_> = effects.iter().filter(|effect| matches!(effect, Effect::Announce(_))).collect();
     let [Effect::Announce(Announcement { subject: Subject::Drive(_), matter: Matter::SafeToRemove(deeds) })] =
         announced.as_slice()
@@ -921,9 +922,12 @@ fn safe_to_remove_takes_the_place_of_done() {
     assert!(said(&mut story).is_empty(), "nor does its going");
     // A drive that was powered off is gone before anybody can say so.
     let usb: VolumeName = "usb".parse().unwrap();
-    let mut effects = vec![Effect::Tell(Notice::Left(usb.into(), Left::Safe(Closed::PluggedIn)))];
-    story.world.announce_changes(&now_at(12), &mut effects);
-    assert!(matches!(effects.as_slice(), [_, Effect::Announce(Announcement { matter: Matter::SafeToRemove(_), .. })]));
+    story.world.drives.begin_closing(&usb);
+    story.tell(Event::Deadline);
+    story.world.drives.note_left(&usb, &Left::Safe(Closed::PluggedIn));
+    let mut effects = Vec::new();
+    story.world.announce(&now_at(12), &mut effects);
+    assert!(matches!(effects.as_slice(), [Effect::Announce(Announcement { matter: Matter::SafeToRemove(_), .. })]));
 }
 
 /// What can happen in a random story.
@@ -1023,8 +1027,8 @@ proptest! {
                 let before = told.insert(subject.clone(), matter.clone());
                 prop_assert_ne!(before, Some(matter), "{:?} was told the same twice", subject);
             }
-            prop_assert!(story.world.runs.len() <= parallel);
-            let used: Vec<_> = story.world.runs.values().flat_map(|run| run.resources.iter()).collect();
+            prop_assert!(story.world.runs.iter().count() <= parallel);
+            let used: Vec<_> = story.world.runs.iter().flat_map(|(_, run)| run.resources.iter()).collect();
             prop_assert_eq!(used.iter().collect::<BTreeSet<_>>().len(), used.len(), "a drive is used twice");
             if paused && story.world.decisions.ledger().pause.is_some() && !matches!(happening, Happening::Wait(_)) {
                 prop_assert_eq!(story.started.len(), before, "a run started in a pause");
@@ -1034,7 +1038,7 @@ proptest! {
                     prop_assert!(!story.world.decisions.ledger().holds.contains(volume), "a run started on a held drive");
                 }
                 if let (false, Some(success)) = (job.trigger == Trigger::Request, successes.get(job.sync.name.as_str())) {
-                    let last = story.world.memory[&job.sync.name].last_run.as_ref().unwrap().outcome;
+                    let last = story.world.histories.get(&job.sync.name).unwrap().last_run.as_ref().unwrap().outcome;
                     let unfinished = matches!(last, Outcome::Failed | Outcome::Interrupted);
                     prop_assert!(unfinished || story.second - success >= 3600, "sooner than its pace: {:?}", job.trigger);
                 }
@@ -1055,7 +1059,7 @@ proptest! {
             for sync in story.running() {
                 story.end(&sync, Conclusion::Ok);
             }
-            if sound(&story) && story.world.requests.is_empty() {
+            if sound(&story) && story.world.requests.names().next().is_none() {
                 break;
             }
             story.wait(400);
