@@ -15,7 +15,7 @@ use tokio::time::{Instant, Interval};
 use crate::backup::drives::order::DriveNews;
 use crate::backup::news::WorkerNews;
 use crate::daemon::dispatcher::channels::Channels;
-use crate::daemon::dispatcher::pace::Pace;
+use crate::daemon::dispatcher::pace::LookPace;
 use crate::daemon::fatal::Fatal;
 use crate::daemon::messages::event::{Effect, Event};
 use crate::daemon::messages::look::Scope;
@@ -44,7 +44,7 @@ pub struct Dispatcher {
     to_news: mpsc::Sender<WorkerNews>,
     drive_news: mpsc::Receiver<DriveNews>,
     to_drive_news: mpsc::Sender<DriveNews>,
-    pace: Pace,
+    pace: LookPace,
     watchdog: Option<Interval>,
     greeted: bool,
     /// Holds sleep back until it is dropped.
@@ -66,7 +66,7 @@ impl Dispatcher {
         let (to_news, news) = mpsc::channel(64);
         let (to_drive_news, drive_news) = mpsc::channel(16);
         let watchdog = crate::os::service::watchdog_interval().map(tokio::time::interval);
-        let (workers, pace) = (BTreeMap::new(), Pace::default());
+        let (workers, pace) = (BTreeMap::new(), LookPace::default());
         Self {
             world,
             channels,
@@ -243,7 +243,7 @@ impl Dispatcher {
             Effect::LetSleep => self.permit = None,
             Effect::Start(job) => {
                 let (run, sync) = (job.run.clone(), job.sync.name.clone());
-                match worker::start(*job, self.ssh.clone(), self.to_news.clone()) {
+                match worker::start_run(*job, self.ssh.clone(), self.to_news.clone()) {
                     Ok(worker) => {
                         self.workers.insert(sync, worker);
                     }
@@ -251,14 +251,14 @@ impl Dispatcher {
                 }
             }
             Effect::Drive(order) => {
-                opener::start(*order, self.channels.state_dir.clone(), self.ssh.clone(), &self.to_drive_news);
+                opener::start_order(*order, self.channels.state_dir.clone(), self.ssh.clone(), &self.to_drive_news);
             }
             Effect::StopRun(sync, why) => {
                 if let Some(worker) = self.workers.get_mut(&sync) {
                     worker.stop(why);
                 }
             }
-            Effect::Keep(keep) => {
+            Effect::Record(keep) => {
                 if self.channels.keep.try_send(keep).is_err() {
                     let sentence = "history is not written: the state directory does not answer".into();
                     behind.push_back(Event::Degraded("history", Some(sentence)));

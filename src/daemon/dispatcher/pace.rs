@@ -12,12 +12,12 @@ const LOOKS_AT_ONCE: u32 = 32;
 
 /// Lets the first looks through at once, and paces those that follow.
 #[derive(Debug, Default)]
-pub(super) struct Pace {
+pub(super) struct LookPace {
     /// When the looks taken so far are paid for, at one every [`PACE_OF_LOOKS`].
     paid_at: BootTime,
 }
 
-impl Pace {
+impl LookPace {
     /// How long the next look has to wait, if it has to.
     pub(super) fn rest(&self, now: BootTime) -> Option<Duration> {
         let ahead = self.paid_at.since(now);
@@ -37,7 +37,7 @@ mod tests {
 
     #[test]
     fn a_handful_of_looks_is_free_and_a_storm_is_paced() {
-        let mut pace = Pace::default();
+        let mut pace = LookPace::default();
         let start = BootTime(Duration::from_hours(1));
         let mut now = start;
         let mut looks = 0_u32;

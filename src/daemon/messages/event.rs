@@ -73,7 +73,7 @@ pub enum Effect {
     /// Stop a run.
     StopRun(SyncName, Interruption),
     /// Write something down.
-    Keep(Keep),
+    Record(Record),
     /// Wake at this moment; never, if there is none.
     Alarm(Option<Timestamp>),
     /// Tell journal and service manager.
@@ -86,7 +86,7 @@ pub enum Effect {
 
 /// What is to be written down.
 #[derive(Debug, Clone)]
-pub enum Keep {
+pub enum Record {
     /// A run began or ended.
     Run(Entry),
     /// People decided something, or something was seen for the first time.

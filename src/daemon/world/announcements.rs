@@ -8,10 +8,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::daemon::world::decisions::Decisions;
-use crate::daemon::world::drives::Drives;
+use crate::daemon::world::drives::DriveStates;
 use crate::daemon::world::histories::Histories;
 use crate::daemon::world::plan::Plan;
-use crate::daemon::world::runs::{RunEnd, Runs};
+use crate::daemon::world::runs::{EndedRun, Runs};
 use crate::daemon::world::settings::Settings;
 use crate::daemon::world::stage::Stage;
 use crate::daemon::world::volumes::{VolumeState, Volumes};
@@ -41,7 +41,7 @@ pub(super) struct Scene<'a> {
     pub(super) settings: &'a Settings,
     pub(super) decisions: &'a Decisions,
     pub(super) volumes: &'a Volumes,
-    pub(super) drives: &'a Drives,
+    pub(super) drives: &'a DriveStates,
     pub(super) histories: &'a Histories,
     pub(super) runs: &'a Runs,
     pub(super) plan: &'a Plan,
@@ -107,8 +107,8 @@ impl Announcements {
     }
 
     /// How a run ended.
-    fn compare_end(&mut self, end: &RunEnd, scene: &Scene<'_>, found: &mut Vec<Announcement>) {
-        let RunEnd { record, conclusion } = end;
+    fn compare_end(&mut self, end: &EndedRun, scene: &Scene<'_>, found: &mut Vec<Announcement>) {
+        let EndedRun { record, conclusion } = end;
         let name = &record.sync;
         match conclusion {
             Conclusion::Ok => self.announce_success(record, scene, found),
@@ -295,7 +295,7 @@ impl Visit {
         Self { arrived, starting: Starting::NotAnnounced, deeds: Deeds::default(), done: Done::NotAnnounced }
     }
 
-    /// What will start once the grace of a drive is over; and, when that is so no longer, what was announced is taken back.
+    /// What will start once the grace of a drive is over. When that is so no longer, the announcement is taken back.
     fn compare_start(&mut self, volume: &VolumeName, scene: &Scene<'_>, found: &mut Vec<Announcement>) {
         let now = scene.now;
         let grace_ends = self.arrived.after(scene.settings.configuration().daemon.grace);

@@ -128,7 +128,7 @@ impl World {
         let mut accepted = Vec::new();
         for sync in self.settings.resolve(asked)? {
             let prospect = self.plan.prospects().get(&sync);
-            let blocking = prospect.into_iter().flat_map(crate::daemon::world::plan::Prospect::obstacles);
+            let blocking = prospect.into_iter().flat_map(crate::daemon::world::plan::Outlook::obstacles);
             let obstacles: Vec<_> = blocking.filter(|obstacle| !gives_way(obstacle, Some(urgency))).cloned().collect();
             if obstacles.is_empty() {
                 self.requests.ask_for_run(&sync, urgency, ends.clone());
@@ -198,7 +198,7 @@ impl World {
                 .prospects()
                 .get(&name)
                 .into_iter()
-                .flat_map(crate::daemon::world::plan::Prospect::obstacles)
+                .flat_map(crate::daemon::world::plan::Outlook::obstacles)
                 .cloned()
                 .collect();
             for obstacle in obstacles {
@@ -264,7 +264,7 @@ impl World {
             let Some(sync) = self.settings.configuration().syncs.get(&name) else { continue };
             let sight = |volume| self.volumes.get(volume).map_or(unseen.clone(), |state| state.sight.clone());
             let obstacles =
-                self.plan.prospects().get(&name).into_iter().flat_map(crate::daemon::world::plan::Prospect::obstacles);
+                self.plan.prospects().get(&name).into_iter().flat_map(crate::daemon::world::plan::Outlook::obstacles);
             let closed = sync.ends().into_iter().filter_map(|(end, place)| self.closed_drive(end, &place.volume));
             found.push(Prospect {
                 source: sight(&sync.source.volume),

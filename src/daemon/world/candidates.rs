@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::daemon::messages::ask::Urgency;
 use crate::daemon::world::World;
-use crate::daemon::world::plan::Prospect;
+use crate::daemon::world::plan::Outlook;
 use crate::daemon::world::stage::{Initiative, Stage};
 use crate::decide::due::{self, Due};
 use crate::decide::queue;
@@ -41,7 +41,7 @@ impl World {
     }
 
     /// What puts a sync into the queue.
-    fn trigger(&self, name: &SyncName, prospect: &Prospect, asked: bool, now: &Now) -> Trigger {
+    fn trigger(&self, name: &SyncName, prospect: &Outlook, asked: bool, now: &Now) -> Trigger {
         let came_now = self.histories.get(name).is_some_and(|history| history.in_reach_since == Some(now.wall));
         let sync = self.settings.configuration().syncs.get(name);
         let leads_to = |is_one: fn(&VolumeRoot) -> bool| sync.is_some_and(|sync| self.settings.leads_to(sync, is_one));

@@ -64,7 +64,7 @@ pub(super) enum News {
 
 /// All drives, by their volumes. Others read what is done with them, and change it by these methods alone.
 #[derive(Debug, Default)]
-pub(super) struct Drives {
+pub(super) struct DriveStates {
     states: BTreeMap<VolumeName, DriveState>,
     /// How each drive was left that was closed last, until it is opened or closed again.
     left: BTreeMap<VolumeName, Left>,
@@ -87,7 +87,7 @@ impl Default for DriveState {
     }
 }
 
-impl Drives {
+impl DriveStates {
     /// Makes room for what the configuration names, and forgets what it names no longer. What could not be opened may be
     /// opened by what a person just wrote.
     pub(super) fn fit(&mut self, configuration: &Configuration) {

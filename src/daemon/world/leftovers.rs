@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::backup::drives::order::{ClosingSite, Expected, Sake};
 use crate::daemon::world::decisions::Decisions;
 use crate::daemon::world::drives::{Phase, until_again};
-use crate::daemon::world::network::Network;
+use crate::daemon::world::network::NetworkState;
 use crate::daemon::world::settings::Settings;
 use crate::decide::{obstacles, reach};
 use crate::model::{
@@ -16,7 +16,7 @@ use crate::model::{
 
 /// All that is left over.
 #[derive(Debug, Default)]
-pub(super) struct Leftovers(Vec<Leftover>);
+pub(super) struct LeftoverDrives(Vec<Leftover>);
 
 /// A drive that is left over.
 #[derive(Debug)]
@@ -49,10 +49,10 @@ enum LeftAt {
 pub(super) struct Around<'a> {
     pub(super) settings: &'a Settings,
     pub(super) decisions: &'a Decisions,
-    pub(super) network: &'a Network,
+    pub(super) network: &'a NetworkState,
 }
 
-impl Leftovers {
+impl LeftoverDrives {
     /// Takes over what a dead daemon left open and the configuration names no longer.
     pub(super) fn take_over(&mut self, held: Held) {
         let uuid = held.uuid;
@@ -185,7 +185,7 @@ impl Leftover {
     }
 
     /// Whether something can be done about it: the network has to be known for one of a server.
-    pub(super) fn can_be_closed(&self, network: &Network) -> bool {
+    pub(super) fn can_be_closed(&self, network: &NetworkState) -> bool {
         matches!(self.site, LeftAt::Here) || network.sight().is_some()
     }
 

@@ -1,6 +1,6 @@
 //! The looks at this machine: one under way at most, and one more owed.
 
-use crate::daemon::messages::look::{Occasion, Scope};
+use crate::daemon::messages::look::{LookCause, Scope};
 use crate::decide::flight::{Departure, Flight, Ticket};
 
 /// The looks at this machine.
@@ -37,22 +37,22 @@ impl Looks {
     }
 
     /// A look was taken.
-    pub(super) fn taken(&mut self, occasion: Occasion) {
-        match occasion {
-            Occasion::Asked => self.flight.land(),
+    pub(super) fn taken(&mut self, cause: LookCause) {
+        match cause {
+            LookCause::Asked => self.flight.land(),
             // Nobody asked for it.
-            Occasion::Belated => {}
+            LookCause::Belated => {}
         }
     }
 
     /// A look was taken of a configuration that is in force no longer: it is owed again.
-    pub(super) fn taken_in_vain(&mut self, occasion: Occasion) {
-        match occasion {
-            Occasion::Asked => {
+    pub(super) fn taken_in_vain(&mut self, cause: LookCause) {
+        match cause {
+            LookCause::Asked => {
                 self.flight.lose();
                 self.owed.join(std::mem::take(&mut self.under_way));
             }
-            Occasion::Belated => {}
+            LookCause::Belated => {}
         }
     }
 
@@ -73,13 +73,13 @@ mod tests {
         assert_eq!(looks.begin(), Some(Scope::mounts()));
         let ticket = looks.ask(Scope::blocks());
         assert_eq!(looks.begin(), None);
-        looks.taken_in_vain(Occasion::Asked);
+        looks.taken_in_vain(LookCause::Asked);
         let mut both = Scope::blocks();
         both.join(Scope::mounts());
         assert_eq!(looks.begin(), Some(both));
-        looks.taken(Occasion::Belated);
+        looks.taken(LookCause::Belated);
         assert!(!looks.has_answered(ticket));
-        looks.taken(Occasion::Asked);
+        looks.taken(LookCause::Asked);
         assert!(looks.has_answered(ticket) && !looks.can_begin());
     }
 }

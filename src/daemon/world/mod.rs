@@ -42,12 +42,12 @@ use std::sync::Arc;
 use announcements::{Announcements, Scene};
 use decisions::Decisions;
 use drive_requests::DriveRequests;
-use drives::Drives;
+use drives::DriveStates;
 use histories::Histories;
 use jiff::Timestamp;
-use leftovers::{Around, Leftovers};
+use leftovers::{Around, LeftoverDrives};
 use looks::Looks;
-use network::Network;
+use network::NetworkState;
 use plan::Plan;
 use requests::Requests;
 use runs::Runs;
@@ -59,7 +59,7 @@ use volumes::{Arrival, Doing, Volumes};
 
 use crate::backup::drives::order::Expected;
 use crate::backup::news::WorkerNews;
-use crate::daemon::messages::event::{Effect, Event, Keep, Notice};
+use crate::daemon::messages::event::{Effect, Event, Notice, Record};
 use crate::daemon::messages::look::{LookRequest, Observation, Scope};
 use crate::daemon::messages::sensed::Activity;
 use crate::model::{
@@ -79,8 +79,8 @@ pub struct World {
     shortcomings: Shortcomings,
     decisions: Decisions,
     volumes: Volumes,
-    drives: Drives,
-    network: Network,
+    drives: DriveStates,
+    network: NetworkState,
     servers: Servers,
     power: PowerSight,
     suspension: Suspension,
@@ -92,7 +92,7 @@ pub struct World {
     announcements: Announcements,
     looks: Looks,
     first_look: Option<Timestamp>,
-    leftovers: Leftovers,
+    leftovers: LeftoverDrives,
     /// A source of numbers for run ids and jitter, so that the world itself stays without chance.
     dice: fastrand::Rng,
 }
@@ -129,8 +129,8 @@ impl World {
             shortcomings: Shortcomings::default(),
             decisions: Decisions::new(ledger),
             volumes: Volumes::default(),
-            drives: Drives::default(),
-            network: Network::default(),
+            drives: DriveStates::default(),
+            network: NetworkState::default(),
             servers: Servers::default(),
             power: PowerSight::default(),
             suspension: Suspension::default(),
@@ -142,7 +142,7 @@ impl World {
             announcements: Announcements::default(),
             looks: Looks::default(),
             first_look: None,
-            leftovers: Leftovers::default(),
+            leftovers: LeftoverDrives::default(),
             dice: fastrand::Rng::with_seed(seed),
         };
         world.fit_to_configuration(now);
@@ -236,7 +236,7 @@ impl World {
         self.announce(now, &mut effects);
         if let Some(ledger) = self.decisions.take_unwritten() {
             // Before what follows from it.
-            effects.insert(0, Effect::Keep(Keep::Ledger(ledger)));
+            effects.insert(0, Effect::Record(Record::Ledger(ledger)));
         }
         if self.stage == Stage::Stopping && self.runs.is_empty() && !self.drives_are_busy() {
             effects.push(Effect::Finish);
@@ -245,13 +245,13 @@ impl World {
     }
 
     fn looked(&mut self, observation: Observation, now: &Now, effects: &mut Vec<Effect>) {
-        let Observation { configuration, occasion, volumes, syncs, devices, degraded } = observation;
+        let Observation { configuration, cause, volumes, syncs, devices, degraded } = observation;
         if !Arc::ptr_eq(&configuration, self.settings.configuration()) {
             // It tells of places that go by other names now.
-            self.looks.taken_in_vain(occasion);
+            self.looks.taken_in_vain(cause);
             return;
         }
-        self.looks.taken(occasion);
+        self.looks.taken(cause);
         for (name, sight) in volumes {
             let medium = self.medium_of(&name, &devices);
             self.volume_stands(&name, sight, medium, now, effects);

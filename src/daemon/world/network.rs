@@ -12,7 +12,7 @@ const COMING_UP: Duration = Duration::from_mins(5);
 
 /// The network.
 #[derive(Debug, Default)]
-pub(super) struct Network {
+pub(super) struct NetworkState {
     /// `None` until it was seen for the first time.
     sight: Option<Arc<NetworkSight>>,
     /// The locations that are recognised.
@@ -32,7 +32,7 @@ pub(super) enum NetworkChange {
     Locations(BTreeSet<LocationName>),
 }
 
-impl Network {
+impl NetworkState {
     /// Takes in how the network is now.
     pub(super) fn take_in(&mut self, sight: NetworkSight, configuration: &Configuration) -> NetworkChange {
         if self.sight.as_deref() == Some(&sight) {

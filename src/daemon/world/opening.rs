@@ -14,26 +14,26 @@ use crate::model::{
 
 /// Whether a sync can start on its drives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Readiness {
+pub(super) enum DriveReadiness {
     Ready,
     NotYet,
 }
 
 impl World {
     /// Opens what a sync needs, and says whether it can start already.
-    pub(super) fn opens_for(&mut self, name: &SyncName, effects: &mut Vec<Effect>) -> Readiness {
-        let Some(sync) = self.settings.configuration().syncs.get(name) else { return Readiness::NotYet };
-        let mut readiness = Readiness::Ready;
+    pub(super) fn opens_for(&mut self, name: &SyncName, effects: &mut Vec<Effect>) -> DriveReadiness {
+        let Some(sync) = self.settings.configuration().syncs.get(name) else { return DriveReadiness::NotYet };
+        let mut readiness = DriveReadiness::Ready;
         for volume in [sync.source.volume.clone(), sync.destination.volume.clone()] {
             let Some(state) = self.volumes.get(&volume) else { continue };
             if self.leftovers.has(&volume) || self.is_changed_through_another(&volume) {
-                readiness = Readiness::NotYet;
+                readiness = DriveReadiness::NotYet;
                 continue;
             }
             match self.drives.phase(&volume) {
                 Phase::Idle if obstacles::is_opened_by_us(state.standing()) => {
                     self.open(&volume, Sake::Runs, effects);
-                    readiness = Readiness::NotYet;
+                    readiness = DriveReadiness::NotYet;
                 }
                 Phase::Idle => {}
                 Phase::Open(_) | Phase::Stuck { .. } if is_open(&state.sight) => {}
@@ -43,7 +43,7 @@ impl World {
                 | Phase::Awaited(..)
                 | Phase::Closing
                 | Phase::ClosedByAnotherName
-                | Phase::Settling(_) => readiness = Readiness::NotYet,
+                | Phase::Settling(_) => readiness = DriveReadiness::NotYet,
             }
         }
         readiness
@@ -66,7 +66,7 @@ impl World {
         self.drives.begin_opening(volume, sake);
     }
 
-    /// A run begins on a drive that others have opened: once it is done, what the configuration wants happens to it, too.
+    /// A run begins on a drive that others have opened: once it is done, what the configuration wants is done with it.
     pub(super) fn close_after(&mut self, sync: &Sync) {
         for volume in [&sync.source.volume, &sync.destination.volume] {
             if self.settings.when_done(volume) != WhenDone::Leave

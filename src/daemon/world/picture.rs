@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::daemon::world::World;
-use crate::daemon::world::plan::Prospect;
+use crate::daemon::world::plan::Outlook;
 use crate::decide::{due, locations, obstacles};
 use crate::model::{
     DaemonState, End, Metered, NetworkSight, Now, Obstacle, RunningNow, Status, Sync, SyncName, SyncState, SyncStatus,
@@ -90,14 +90,14 @@ impl World {
         let prospect = self.plan.prospects().get(&sync.name);
         let memory = self.histories.get(&sync.name);
         let last_success = memory.and_then(|memory| memory.last_success);
-        let obstacles: Vec<Obstacle> = prospect.into_iter().flat_map(Prospect::obstacles).cloned().collect();
+        let obstacles: Vec<Obstacle> = prospect.into_iter().flat_map(Outlook::obstacles).cloned().collect();
         let state = if self.runs.get(&sync.name).is_some() {
             SyncState::Running
         } else if !sync.enabled {
             SyncState::Disabled
         } else if self.plan.candidates().contains_key(&sync.name) {
             SyncState::Queued
-        } else if prospect.is_some_and(Prospect::is_held) {
+        } else if prospect.is_some_and(Outlook::is_held) {
             SyncState::Held
         } else if obstacles.is_empty() {
             SyncState::Idle

@@ -14,7 +14,7 @@ use crate::model::{BootTime, Now, Obstacle, Outcome, SyncName};
 /// The plan.
 #[derive(Debug, Default)]
 pub(super) struct Plan {
-    prospects: BTreeMap<SyncName, Prospect>,
+    prospects: BTreeMap<SyncName, Outlook>,
     candidates: BTreeMap<SyncName, queue::Candidate>,
     queue: Vec<SyncName>,
     /// When the alarm is set to go off.
@@ -23,7 +23,7 @@ pub(super) struct Plan {
 
 impl Plan {
     /// How each sync stands.
-    pub(super) fn prospects(&self) -> &BTreeMap<SyncName, Prospect> {
+    pub(super) fn prospects(&self) -> &BTreeMap<SyncName, Outlook> {
         &self.prospects
     }
 
@@ -37,7 +37,7 @@ impl Plan {
         &self.queue
     }
 
-    pub(super) fn set_prospects(&mut self, prospects: BTreeMap<SyncName, Prospect>) {
+    pub(super) fn set_prospects(&mut self, prospects: BTreeMap<SyncName, Outlook>) {
         self.prospects = prospects;
     }
 
@@ -66,7 +66,7 @@ impl Plan {
 
 /// How one sync stands.
 #[derive(Debug)]
-pub(super) struct Prospect {
+pub(super) struct Outlook {
     /// What stands in its way at its two places.
     pub(super) places: Vec<Obstacle>,
     /// What else stands in its way: a person's word, its own past, the hour.
@@ -81,7 +81,7 @@ pub(super) struct Prospect {
     pub(super) overdue_at: Option<Timestamp>,
 }
 
-impl Prospect {
+impl Outlook {
     pub(super) fn obstacles(&self) -> impl Iterator<Item = &Obstacle> {
         self.places.iter().chain(&self.rest)
     }

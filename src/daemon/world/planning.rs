@@ -9,8 +9,8 @@ use jiff::{SignedDuration, Timestamp};
 use crate::daemon::messages::event::{Effect, Notice};
 use crate::daemon::world::World;
 use crate::daemon::world::histories::SyncHistory;
-use crate::daemon::world::opening::Readiness;
-use crate::daemon::world::plan::Prospect;
+use crate::daemon::world::opening::DriveReadiness;
+use crate::daemon::world::plan::Outlook;
 use crate::daemon::world::stage::{Initiative, Stage};
 use crate::decide::due::{self, Due};
 use crate::decide::obstacles;
@@ -40,14 +40,14 @@ impl World {
     }
 
     /// There may be thousands, after each event: what needs a search in a map is done once for each.
-    fn prospects(&mut self, now: &Now) -> BTreeMap<SyncName, Prospect> {
+    fn prospects(&mut self, now: &Now) -> BTreeMap<SyncName, Outlook> {
         let configuration = Arc::clone(self.settings.configuration());
         let local = now.wall.to_zoned(now.zone.clone()).time();
         let syncs = configuration.syncs.values();
         syncs.map(|sync| (sync.name.clone(), self.prospect(sync, local, now))).collect()
     }
 
-    fn prospect(&mut self, sync: &Sync, local: jiff::civil::Time, now: &Now) -> Prospect {
+    fn prospect(&mut self, sync: &Sync, local: jiff::civil::Time, now: &Now) -> Outlook {
         let places = self.obstacles_of_places(sync);
         self.histories.note_reach(&sync.name, &places, now.wall);
         let history = self.histories.get(&sync.name);
@@ -55,7 +55,7 @@ impl World {
         let (last_success, last_outcome) =
             (history.and_then(|history| history.last_success), last_run.map(|run| run.outcome));
         let in_reach_since = history.and_then(|history| history.in_reach_since);
-        Prospect {
+        Outlook {
             due: due::due(sync.every, due::Past { last_success, last_outcome, in_reach_since }, now.wall),
             rest: self.rest_of_obstacles(sync, history, &places, local, now),
             places,
@@ -122,7 +122,7 @@ impl World {
     }
 
     /// A sync does not run on what a failed one left, unless that one cannot be tried now: absence is no failure.
-    fn add_failed_upstreams(&self, prospects: &mut BTreeMap<SyncName, Prospect>) {
+    fn add_failed_upstreams(&self, prospects: &mut BTreeMap<SyncName, Outlook>) {
         let stale: Vec<&SyncName> = prospects
             .iter()
             .filter(|(_, prospect)| {
@@ -183,7 +183,7 @@ impl World {
             now.boot,
         );
         for name in starting {
-            if self.opens_for(&name, effects) == Readiness::Ready {
+            if self.opens_for(&name, effects) == DriveReadiness::Ready {
                 self.start(&name, now, effects);
             }
         }

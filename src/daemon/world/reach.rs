@@ -6,7 +6,7 @@ use crate::daemon::messages::event::{Effect, Notice};
 use crate::daemon::messages::probe::ProbeReport;
 use crate::daemon::world::World;
 use crate::daemon::world::network::NetworkChange;
-use crate::daemon::world::servers::{Answer, Asked, Awaited, Report};
+use crate::daemon::world::servers::{Asked, Awaited, ProbeOutcome, Report};
 use crate::daemon::world::volumes::is_away;
 use crate::decide::{obstacles, reach};
 use crate::model::{
@@ -58,8 +58,8 @@ impl World {
     pub(super) fn probed(&mut self, report: &ProbeReport, now: &Now, effects: &mut Vec<Effect>) {
         let jitter = self.dice.u16(..);
         match self.servers.take_in(report, self.settings.configuration(), jitter, now) {
-            Answer::Void | Answer::Lost => {}
-            Answer::Reached => {
+            ProbeOutcome::Void | ProbeOutcome::Lost => {}
+            ProbeOutcome::Reached => {
                 if let ServerSight::Reached(sights) = &report.sight {
                     for (volume, seen) in report.probe.volumes.iter().zip(sights) {
                         self.learn_container_there(volume, seen);
@@ -73,7 +73,7 @@ impl World {
                 }
                 self.look_out_for_drives(&report.probe, jitter, now);
             }
-            Answer::Faulty { fault, report: is_to_report } => {
+            ProbeOutcome::Faulty { fault, report: is_to_report } => {
                 if is_to_report == Report::Yes {
                     effects.push(Effect::Tell(Notice::HostFault(fault.clone())));
                 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::daemon::messages::event::{Effect, Keep, Notice};
+use crate::daemon::messages::event::{Effect, Notice, Record};
 use crate::daemon::messages::look::Scope;
 use crate::daemon::world::World;
 use crate::daemon::world::histories::{Chance, ComesUp};
@@ -26,7 +26,7 @@ impl World {
         self.runs.begin(run);
         self.plan.take_out(name);
         effects.push(Effect::Start(Box::new(job)));
-        effects.push(Effect::Keep(Keep::Run(Entry::Began {
+        effects.push(Effect::Record(Record::Run(Entry::Began {
             run: id.clone(),
             sync: name.clone(),
             trigger,
@@ -54,7 +54,7 @@ impl World {
         self.requests.ran(&record);
         self.look_behind(&record.sync, record.outcome);
         effects.push(Effect::Tell(Notice::RunEnded(Box::new(record.clone()))));
-        effects.push(Effect::Keep(Keep::Run(Entry::Ended(Box::new(record)))));
+        effects.push(Effect::Record(Record::Run(Entry::Ended(Box::new(record)))));
         self.requests.answer_where_it_is_quiet(&self.runs);
     }
 

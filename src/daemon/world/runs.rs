@@ -41,7 +41,7 @@ enum Ground {
 
 /// How the last run ended.
 #[derive(Debug)]
-pub(super) struct RunEnd {
+pub(super) struct EndedRun {
     pub(super) record: RunRecord,
     pub(super) conclusion: Conclusion,
 }
@@ -50,7 +50,7 @@ pub(super) struct RunEnd {
 #[derive(Debug, Default)]
 pub(super) struct Runs {
     under_way: BTreeMap<SyncName, Run>,
-    last_end: Option<RunEnd>,
+    last_end: Option<EndedRun>,
 }
 
 impl Runs {
@@ -67,7 +67,7 @@ impl Runs {
     }
 
     /// How the run ended that ended last.
-    pub(super) fn last_end(&self) -> Option<&RunEnd> {
+    pub(super) fn last_end(&self) -> Option<&EndedRun> {
         self.last_end.as_ref()
     }
 
@@ -122,7 +122,7 @@ impl Runs {
     pub(super) fn end(&mut self, report: &RunReport, now: &Now) -> Option<(Run, RunRecord)> {
         let run = self.under_way.remove(&report.sync)?;
         let record = record(&run, report, now);
-        self.last_end = Some(RunEnd { record: record.clone(), conclusion: report.conclusion.clone() });
+        self.last_end = Some(EndedRun { record: record.clone(), conclusion: report.conclusion.clone() });
         Some((run, record))
     }
 }

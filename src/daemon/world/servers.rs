@@ -1,11 +1,11 @@
-//! The servers: which of them are asked how they stand, and when. One question to a server is under way at most, and one
-//! more owed.
+//! The servers: which of them are asked how they stand, and when. One question to a server is under way at most, and
+//! one more is owed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::daemon::messages::probe::{ProbeOrder, ProbeReport};
-use crate::daemon::world::network::Network;
+use crate::daemon::world::network::NetworkState;
 use crate::decide::flight::{Departure, Flight, Ticket};
 use crate::decide::reach;
 use crate::model::{BootTime, Configuration, Containers, HostFault, Now, ServerKey, ServerSight, SyncName, VolumeName};
@@ -46,7 +46,7 @@ pub(super) enum Asked {
 
 /// What becomes of the questions that are owed.
 #[derive(Debug, Default)]
-pub(super) struct Questions {
+pub(super) struct OwedQuestions {
     /// These are put.
     pub(super) orders: Vec<ProbeOrder>,
     /// To these servers no way leads from here.
@@ -55,7 +55,7 @@ pub(super) struct Questions {
 
 /// What an answer means.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Answer {
+pub(super) enum ProbeOutcome {
     /// It is of a configuration or a server that is named no longer.
     Void,
     /// The server was reached.
@@ -130,9 +130,9 @@ impl Servers {
         &mut self,
         configuration: &Arc<Configuration>,
         containers: &Containers,
-        network: &Network,
-    ) -> Questions {
-        let mut questions = Questions::default();
+        network: &NetworkState,
+    ) -> OwedQuestions {
+        let mut questions = OwedQuestions::default();
         let Some(sight) = network.sight() else { return questions };
         for (key, server) in self.0.iter_mut().filter(|(_, server)| server.questions.can_depart()) {
             let routes = reach::routes(key, configuration, network.locations());
@@ -158,28 +158,28 @@ impl Servers {
         configuration: &Arc<Configuration>,
         jitter: u16,
         now: &Now,
-    ) -> Answer {
-        let Some(server) = self.0.get_mut(&report.probe.server) else { return Answer::Void };
+    ) -> ProbeOutcome {
+        let Some(server) = self.0.get_mut(&report.probe.server) else { return ProbeOutcome::Void };
         if !Arc::ptr_eq(&report.configuration, configuration) {
             // What was asked may not be what is named now.
             server.questions.lose();
-            return Answer::Void;
+            return ProbeOutcome::Void;
         }
         server.questions.land();
         match &report.sight {
             ServerSight::Reached(_) => {
                 (server.failures, server.again, server.reported) = (0, None, None);
-                Answer::Reached
+                ProbeOutcome::Reached
             }
             ServerSight::OutOfReach(faults) => {
                 server.failures = server.failures.saturating_add(1);
                 server.again = Some(now.boot.after(reach::wait(server.failures, jitter)));
-                let Some(fault) = reach::most_telling(faults).cloned() else { return Answer::Lost };
+                let Some(fault) = reach::most_telling(faults).cloned() else { return ProbeOutcome::Lost };
                 if fault.asks_person() && server.reported.as_ref() != Some(&fault) {
                     server.reported = Some(fault.clone());
-                    return Answer::Faulty { fault, report: Report::Yes };
+                    return ProbeOutcome::Faulty { fault, report: Report::Yes };
                 }
-                Answer::Faulty { fault, report: Report::No }
+                ProbeOutcome::Faulty { fault, report: Report::No }
             }
         }
     }

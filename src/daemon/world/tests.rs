@@ -16,7 +16,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::backup::drives::order::{Closer, ClosingSite, DriveNews, DriveOrder, Site};
 use crate::backup::job::Job;
 use crate::daemon::messages::ask::{Accepted, Ask, Refusal, RequestEnd, Urgency};
-use crate::daemon::messages::look::Occasion;
+use crate::daemon::messages::look::LookCause;
 use crate::daemon::messages::probe::ProbeOrder;
 use crate::daemon::world::*;
 use crate::formats::config::{self, Context};
@@ -129,7 +129,7 @@ impl Story {
                 Effect::Sense => {}
                 Effect::Tell(notice) => self.notices.push(notice),
                 Effect::Announce(announcement) => self.announced.push(announcement),
-                Effect::Keep(_) => {}
+                Effect::Record(_) => {}
             }
         }
         // Whoever sees what a test shows was told to look; what is owed behind that is looked at at once.
@@ -150,7 +150,7 @@ impl Story {
         let syncs = self.world.configuration().syncs.keys();
         let observation = Observation {
             configuration: Arc::clone(self.world.configuration()),
-            occasion: Occasion::Asked,
+            cause: LookCause::Asked,
             volumes: volumes.iter().map(|(name, sight)| (name.parse().unwrap(), sight.clone())).collect(),
             syncs: syncs.map(|name| (name.clone(), sight.clone())).collect(),
             devices: self.devices.clone(),
@@ -567,7 +567,7 @@ fn a_volume_that_leads_elsewhere_is_looked_at_before_it_is_used() {
         let observation = Observation {
             syncs: configuration.syncs.keys().map(seen).collect(),
             configuration,
-            occasion: Occasion::Asked,
+            cause: LookCause::Asked,
             volumes: [("usb".parse().unwrap(), sight)].into(),
             devices: Vec::new(),
             degraded: Vec::new(),
@@ -623,7 +623,7 @@ fn an_answer_comes_from_a_look_that_began_after_the_question() {
     let look = || {
         let observation = Observation {
             configuration: Arc::clone(&configuration),
-            occasion: Occasion::Asked,
+            cause: LookCause::Asked,
             volumes: BTreeMap::new(),
             syncs: BTreeMap::new(),
             devices: Vec::new(),
