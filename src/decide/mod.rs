@@ -3,6 +3,7 @@
 pub mod backoff;
 pub mod diagnosis;
 pub mod due;
+pub mod flight;
 pub mod guard;
 pub mod judge;
 pub mod locations;

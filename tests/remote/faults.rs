@@ -187,7 +187,10 @@ fn what_a_broken_run_left_is_ended_and_what_belongs_to_others_is_not() {
         let (_worker, news) = {
             ground.job.run = nbkp::model::RunId::new(nbkp::os::clock::now().wall, 9999);
             let (tell, news) = tokio::sync::mpsc::channel(1024);
-            (nbkp::daemon::outlets::worker::start(ground.job.clone(), ground.server.ssh_place(), tell).unwrap(), news)
+            (
+                nbkp::daemon::outlets::worker::start_run(ground.job.clone(), ground.server.ssh_place(), tell).unwrap(),
+                news,
+            )
         };
         finish(news)
     };

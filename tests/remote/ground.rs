@@ -75,7 +75,7 @@ impl Ground {
     pub fn begin(&mut self) -> (Worker, Receiver<WorkerNews>) {
         self.job.run = RunId::new(clock::now().wall, fastrand());
         let (news, receiver) = channel(1024);
-        (worker::start(self.job.clone(), self.server.ssh_place(), news).unwrap(), receiver)
+        (worker::start_run(self.job.clone(), self.server.ssh_place(), news).unwrap(), receiver)
     }
 
     pub fn run(&mut self) -> RunReport {

@@ -258,7 +258,7 @@ pub fn hook(script: &str) -> HookCommand {
 
 pub fn begin(job: Job) -> (Worker, Receiver<WorkerNews>) {
     let (news, receiver) = channel(1024);
-    (worker::start(job, SshPlace::new("/nowhere".into()), news).unwrap(), receiver)
+    (worker::start_run(job, SshPlace::new("/nowhere".into()), news).unwrap(), receiver)
 }
 
 /// Waits for the end, which must come exactly once.

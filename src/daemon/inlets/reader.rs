@@ -18,7 +18,7 @@ use crate::os::config_file::{self, ConfigFileError};
 const QUIET: Duration = Duration::from_millis(500);
 
 /// Reads the file each time it is told to, and sends what it says.
-pub async fn run(
+pub async fn read_configurations(
     file: PathBuf,
     home: PathBuf,
     mut orders: mpsc::Receiver<Reread>,

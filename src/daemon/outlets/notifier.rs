@@ -56,7 +56,11 @@ impl Mail {
 
 /// Shows what is announced and wanted, until it is aborted. A connection to the desktop is held only while something
 /// that is shown may have to be replaced, or its button be pressed.
-pub async fn run(mut mail: Mail, configuration: watch::Receiver<Arc<Configuration>>, asks: mpsc::Sender<Ask>) {
+pub async fn show_announcements(
+    mut mail: Mail,
+    configuration: watch::Receiver<Arc<Configuration>>,
+    asks: mpsc::Sender<Ask>,
+) {
     let mut wall = Wall::default();
     loop {
         tokio::select! {

@@ -11,8 +11,8 @@ use crate::daemon::dispatcher::Dispatcher;
 use crate::daemon::fatal::Fatal;
 use crate::daemon::messages::order::Ending;
 use crate::daemon::serving as server;
-use crate::daemon::start::memory::Memory;
-use crate::daemon::start::{Foundation, lay};
+use crate::daemon::start::inheritance::Inheritance;
+use crate::daemon::start::{Foundation, lay_foundation};
 use crate::daemon::world::Initiative;
 use crate::model::StandIn;
 use crate::os::environment::Paths;
@@ -69,8 +69,8 @@ fn live(
         .map_err(|error| Fatal::Machine("start the event loop", error))?;
     runtime.block_on(async {
         let foundation = match state {
-            Some(state) => lay(paths, Initiative::OnRequest, || Memory::taken_over(state))?,
-            None => lay(paths, Initiative::Never, || Memory::seen(&paths.state_dir))?,
+            Some(state) => lay_foundation(paths, Initiative::OnRequest, || Inheritance::taken_over(state))?,
+            None => lay_foundation(paths, Initiative::Never, || Inheritance::seen(&paths.state_dir))?,
         };
         let client = UnixStream::from_std(client).map_err(|error| Fatal::Machine("use a socket pair", error))?;
         // The other side waits for this word and for nothing else.

@@ -22,7 +22,7 @@ use crate::os::bus::Bus;
 
 /// What the senses need.
 #[derive(Debug)]
-pub struct Surroundings {
+pub struct SenseInputs {
     /// Where NetworkManager, logind and UPower are.
     pub bus: Bus,
     /// Where the kernel tells of power supplies.
@@ -36,16 +36,16 @@ pub struct Surroundings {
 }
 
 /// Senses until the dispatcher is gone.
-pub async fn run(surroundings: Surroundings, to_dispatcher: mpsc::Sender<Sensed>) {
-    let Surroundings { bus, supplies, configuration, activity, mut again } = surroundings;
+pub async fn listen(surroundings: SenseInputs, to_dispatcher: mpsc::Sender<Sensed>) {
+    let SenseInputs { bus, supplies, configuration, activity, mut again } = surroundings;
     let (look_anew, anew) = watch::channel(());
     let (to_manager, manager) = watch::channel(manager::Manager::Unknown);
     let mut tasks = JoinSet::new();
     tasks.spawn(manager::follow(bus.clone(), to_manager));
     tasks.spawn(network::tell(configuration.clone(), manager, anew.clone(), to_dispatcher.clone()));
     tasks.spawn(sleep::tell(bus.clone(), activity.clone(), look_anew.clone(), to_dispatcher.clone()));
-    let wanted = power::Wanted { configuration, activity };
-    tasks.spawn(power::tell(power::Source { bus, supplies }, wanted, anew, to_dispatcher.clone()));
+    let wanted = power::PowerWanted { configuration, activity };
+    tasks.spawn(power::tell(power::PowerSource { bus, supplies }, wanted, anew, to_dispatcher.clone()));
     loop {
         tokio::select! {
             Some(()) = again.recv() => {

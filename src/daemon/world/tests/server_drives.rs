@@ -471,7 +471,7 @@ fn one_named_by_what_is_in_its_container_is_known_by_the_container_once_it_was_o
     for sight in [not_proven, closed] {
         story.tell(Event::RoutesChanged);
         story.server_tells_of(&sight, Some(OTHER));
-        assert!(story.world.ledger.containers.is_empty(), "{sight:?}");
+        assert!(story.world.decisions.ledger().containers.is_empty(), "{sight:?}");
     }
     story.tell(Event::RoutesChanged);
     assert_eq!(sought(&story), None);
