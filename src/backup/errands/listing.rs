@@ -5,6 +5,7 @@ use std::path::Path;
 
 use crate::backup::errands::there::FarSnapshots;
 use crate::backup::errands::{PruneMode, SyncAsSeen, sentence, sentences};
+use crate::backup::failure::told;
 use crate::backup::snapshots::listing::snapshots_at;
 use crate::backup::snapshots::prune::{PruneError, Victim, prune_at, victims};
 use crate::decide::retention::{self, Candidate, Verdict};
@@ -13,7 +14,7 @@ use crate::formats::wire::{PrunedSnapshot, SnapshotEntry};
 use crate::model::layout::{self, DESTINATION_SENTINEL, VOLUME_SENTINEL};
 use crate::model::{End, Keep, NotDone, Obstacle, PresentVolume, SnapshotKind, Standing, VolumeSight};
 use crate::os::confine::confine_writes;
-use crate::os::directory::{Directory, DirectoryError, Reach};
+use crate::os::directory::{Directory, Reach};
 use crate::os::machine::{self, DeviceState};
 use crate::os::ssh::SshPlace;
 use crate::os::{clock, files};
@@ -211,10 +212,6 @@ fn forbidden(seen: &SyncAsSeen) -> Result<(), String> {
     };
     let forbidding: Vec<Obstacle> = seen.obstacles.iter().filter(forbids).cloned().collect();
     if forbidding.is_empty() { Ok(()) } else { Err(sentences(&forbidding, &seen.sync.name)) }
-}
-
-fn told(error: &DirectoryError) -> String {
-    format!("could not {error}: {}", std::io::Error::from(error.cause()))
 }
 
 #[cfg(test)]

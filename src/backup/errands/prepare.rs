@@ -1,18 +1,18 @@
 //! Prepare: sentinels, directories and the staging subvolume, at both ends, on a person's word.
 
 use std::ffi::OsStr;
-use std::io;
 use std::path::Path;
 
 use crate::backup::errands::made::Made;
 use crate::backup::errands::{SyncAsSeen, sentence, there as errands};
+use crate::backup::failure;
 use crate::backup::job::RemoteEnd;
 use crate::formats::sentinel;
 use crate::formats::wire::PreparedSync;
 use crate::model::layout::{self, LATEST, SNAPSHOTS, STAGING};
 use crate::model::{Absence, End, Obstacle, Place, SentinelId, SnapshotKind, Sync, VolumeSight};
 use crate::os::btrfs::{self, Role};
-use crate::os::directory::{Directory, DirectoryError, Done, Kind, Reach};
+use crate::os::directory::{Directory, DirectoryError, Done, Errno, Kind, Reach};
 use crate::os::files::{self, ReadError, Readers};
 use crate::os::ssh::SshPlace;
 
@@ -171,8 +171,8 @@ fn make_staging(directory: &Directory, report: &mut Made) -> Result<(), String> 
         Kind::Nothing => {
             btrfs::create(directory, OsStr::new(STAGING)).map_err(|error| {
                 format!(
-                    "could not {error}: {}; `snapshots = \"btrfs\"` needs a btrfs filesystem, `\"hard-link\"` does not",
-                    io::Error::from(error.cause())
+                    "{}; `snapshots = \"btrfs\"` needs a btrfs filesystem, `\"hard-link\"` does not",
+                    failure::told_of_btrfs(&error)
                 )
             })?;
             report.made.push(format!("the subvolume {path}"));
@@ -226,16 +226,14 @@ fn new_id() -> SentinelId {
 }
 
 fn told(error: &DirectoryError) -> String {
-    let cause = io::Error::from(error.cause());
-    format!("could not {error}: {cause}{}", advice(&cause))
+    format!("{}{}", failure::told(error), advice(error.cause()))
 }
 
 /// A drive that was just formatted belongs to root.
-fn advice(cause: &io::Error) -> &'static str {
-    if cause.kind() == io::ErrorKind::PermissionDenied {
-        "; give the directory above it to the user that runs nbkpd (`chown`)"
-    } else {
-        ""
+fn advice(cause: Errno) -> &'static str {
+    match cause {
+        Errno::ACCESS | Errno::PERM => "; give the directory above it to the user that runs nbkpd (`chown`)",
+        _ => "",
     }
 }
 
@@ -245,8 +243,8 @@ mod tests {
 
     #[test]
     fn what_is_not_permitted_comes_with_what_to_do() {
-        assert!(advice(&io::Error::from_raw_os_error(13)).contains("`chown`"));
-        assert_eq!(advice(&io::Error::from_raw_os_error(28)), "");
+        assert!(advice(Errno::ACCESS).contains("`chown`"));
+        assert_eq!(advice(Errno::NOSPC), "");
     }
 
     #[test]

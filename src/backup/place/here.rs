@@ -120,8 +120,10 @@ impl HereDestination {
         let mut warnings = Vec::new();
         if let Some(name) = publication.name {
             telling.step(Step::Commit);
-            if publication.kind == SnapshotKind::Btrfs {
-                commit::take_snapshot(destination, name)?;
+            match publication.kind {
+                SnapshotKind::Btrfs => commit::take_snapshot(destination, name)?,
+                // It lies there under a hidden name.
+                SnapshotKind::HardLink | SnapshotKind::None => {}
             }
             // The last moment at which the run can be called off.
             stops.check()?;
