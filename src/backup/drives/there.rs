@@ -4,7 +4,7 @@ use std::path::Path;
 use std::thread::sleep;
 use std::time::Duration;
 
-use crate::backup::drives::changes::{ANOTHER, Changes, PAUSE, UNTIL_BUSY};
+use crate::backup::drives::changes::{ANOTHER, Changes, PAUSE, UNTIL_BUSY, locks};
 use crate::backup::drives::order::{Closer, Closing, Opening};
 use crate::backup::drives::unlock::{self, LockedContainer};
 use crate::formats::ssh::drive::{Deed, Facts, Life, Meant, Medium, Role, State, Tool};
@@ -183,8 +183,7 @@ impl Work<'_> {
     /// Unmounts and locks it, until a look shows that it is so: somebody else may mount it again at any moment, and what
     /// was asked for is nothing that was done.
     fn close_it(&self, meant: &Meant, undo: Undo, facts: Facts) -> Result<Left, ServerDriveError> {
-        let then = self.closing.then;
-        let locks = undo == Undo::Lock || matches!(then, WhenDone::Lock | WhenDone::PowerOff);
+        let locks = locks(undo, self.closing.then);
         let begun = clock::boot();
         let mut facts = facts;
         loop {
