@@ -1,5 +1,5 @@
-//! The scripts that work at a destination of a server, run by real shells with the tools that servers have. They need root,
-//! to become an account that is not root.
+//! The scripts that work at a destination of a server, run by real shells with the tools that servers have. They need
+//! root, to become an account that is not root.
 #![expect(
     clippy::disallowed_methods,
     clippy::panic,
@@ -137,8 +137,8 @@ fn what_is_mounted_in_a_snapshot_stays() {
     });
 }
 
-/// What of `staging` no snapshot holds: a file, a directory with a name that needs quotes, a link out of it; and what both
-/// hold, under another kind, too.
+/// What of `staging` no snapshot holds: a file, a directory with a name that needs quotes, a link out of it; and what
+/// both hold, under another kind, too.
 const STAGED: &str = r#"
     chmod 0755 "snapshots/$1" "snapshots/$1/mod" "snapshots/$1/locked"
     mkdir -p staging/mod/deep "staging/a b/$(printf 'x\ny')" staging/-d "snapshots/$1/both"

@@ -40,8 +40,8 @@ impl<'a> Changes<'a> {
         changes
     }
 
-    /// Writes down what was changed. What others mounted at the same moment is theirs, unless it was us who unlocked it;
-    /// and what a person asked for is the person's.
+    /// Writes down what was changed. What others mounted at the same moment is theirs, unless it was us who unlocked
+    /// it; and what a person asked for is the person's.
     pub(super) fn settle(&mut self, mounted: Done) {
         let volume = &self.held.volume;
         let forgotten = match (self.sake, self.held.undo, mounted) {

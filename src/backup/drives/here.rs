@@ -161,7 +161,8 @@ fn close_device(device: (u32, u32), undo: Undo, closing: &Closing) -> Result<(Le
                 Ok(_) => Closed::PoweredOff,
                 // Nothing of it is in use any more, which is what matters.
                 Err(error) => {
-                    tracing::warn!(nbkp.volume = %closing.volume, "could not {error}; the drive is closed all the same");
+                    let volume = &closing.volume;
+                    tracing::warn!(nbkp.volume = %volume, "could not {error}; the drive is closed all the same");
                     Closed::PluggedIn
                 }
             };

@@ -113,8 +113,8 @@ impl HereDestination {
     ) -> Result<Published, NotDone> {
         let destination = &self.pinned.directory;
         telling.step(Step::Flush);
-        // The only place where a device that failed or went away while rsync wrote shows itself: the descriptor is older
-        // than the run.
+        // The only place where a device that failed or went away while rsync wrote shows itself: the descriptor is
+        // older than the run.
         destination.flush_filesystem().map_err(|error| of_directory(Step::Flush, &error))?;
         stops.check()?;
         let mut warnings = Vec::new();

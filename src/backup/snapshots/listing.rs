@@ -31,8 +31,8 @@ pub(crate) fn candidates(complete: &[SnapshotName], records: &[LogRecord]) -> Ve
     complete.iter().map(|name| Candidate { name: *name, standing: standing(*name) }).collect()
 }
 
-/// The same with the one just made, of which neither the list nor the log need tell. It need not be the newest: the clock
-/// may have been wrong before.
+/// The same with the one just made, of which neither the list nor the log need tell. It need not be the newest: the
+/// clock may have been wrong before.
 pub(crate) fn candidates_with(
     made: Option<Candidate>,
     complete: &[SnapshotName],

@@ -1,10 +1,10 @@
 //! What is said to a POSIX shell at the other end, and how its answer is read.
 //!
 //! A script and its arguments go to the standard input of `sh`: the remote login shell, which may be anything, reads
-//! constant words. Only what becomes rsync, whose standard input is the copy, stands on its command line, quoted word by
-//! word ([`line()`]). A script is a function, called in a block of its own, so that half of all this does nothing. Its
-//! answer begins and ends with a line of ours: what comes before is a login shell that talks, and an answer without its
-//! end is a connection that broke.
+//! constant words. Only what becomes rsync, whose standard input is the copy, stands on its command line, quoted word
+//! by word ([`line()`]). A script is a function, called in a block of its own, so that half of all this does nothing.
+//! Its answer begins and ends with a line of ours: what comes before is a login shell that talks, and an answer without
+//! its end is a connection that broke.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStringExt as _;
@@ -97,8 +97,8 @@ pub fn line(script: &str, arguments: &[OsString], marks: &Marks) -> OsString {
     line
 }
 
-/// The command line that runs a script with these arguments and leaves it its standard input, for the login shell there.
-/// It answers like one that was sent ([`text`]).
+/// The command line that runs a script with these arguments and leaves it its standard input, for the login shell
+/// there. It answers like one that was sent ([`text`]).
 #[must_use]
 pub fn reading_line(script: &str, arguments: &[OsString]) -> OsString {
     let framed = format!("{}\n{script}", frame());

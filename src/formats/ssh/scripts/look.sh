@@ -157,7 +157,7 @@ for path in "$ANY_NEW_LATEST"*; do
     esac
 done
 if [ -d "$SNAPSHOTS" ]; then
-    echo shelf
+    echo directory
     # Names that no run of ours gives are passed over.
     for path in "$SNAPSHOTS"/* "$SNAPSHOTS/$IN_PROGRESS"* "$SNAPSHOTS/$STALE"* "$SNAPSHOTS/$TRASH"*; do
         name=${path#"$SNAPSHOTS"/}
