@@ -63,13 +63,13 @@ impl SnapshotName {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TidyDeed {
     /// Makes the directory of snapshots.
-    MakeShelf,
+    MakeDirectory,
     /// Deletes an entry of it, whole or not.
     Discard(String),
     /// Makes the unfinished copy of this name a basis of the next.
     KeepAsBasis(String),
-    /// Takes out of `staging` what this finished copy does not hold, or all if there is none, so that the filesystem gives
-    /// the space back.
+    /// Takes out of `staging` what this finished copy does not hold, or all if there is none, so that the filesystem
+    /// gives the space back.
     Relieve(Option<SnapshotName>),
     /// Removes a link that was about to become `latest`.
     RemoveLink(String),
@@ -77,8 +77,8 @@ pub enum TidyDeed {
     PointLatest(Option<SnapshotName>),
 }
 
-/// What lies in `snapshots`, as far as it is ours. What a name says is all that counts: a directory with the name of a time
-/// is complete, one that begins with a dot is not.
+/// What lies in `snapshots`, as far as it is ours. What a name says is all that counts: a directory with the name of a
+/// time is complete, one that begins with a dot is not.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct SnapshotEntries {
     /// The complete ones, oldest first.

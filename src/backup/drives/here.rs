@@ -4,7 +4,7 @@ use std::path::Path;
 use std::thread::sleep;
 use std::time::Duration;
 
-use crate::backup::drives::changes::{ANOTHER, Changes, PAUSE, UNTIL_BUSY};
+use crate::backup::drives::changes::{ANOTHER, Changes, PAUSE, UNTIL_BUSY, locks};
 use crate::backup::drives::order::{Closer, Closing, Expected, Opening};
 use crate::backup::drives::unlock::{self, LockedContainer};
 use crate::decide::presence::{DrivePresence, MountTree, sight_of_drive};
@@ -149,7 +149,7 @@ fn close_device(device: (u32, u32), undo: Undo, closing: &Closing) -> Result<(Le
     if let Some(holders) = filesystem.as_ref().and_then(still_in_use) {
         return Ok((Left::InUse(holders), closer));
     }
-    let locks = undo == Undo::Lock || matches!(closing.then, WhenDone::Lock | WhenDone::PowerOff);
+    let locks = locks(undo, closing.then);
     if locks && let Some(holders) = patiently(|| udisks.lock(device), users)? {
         return Ok((Left::InUse(holders), closer));
     }
@@ -162,7 +162,8 @@ fn close_device(device: (u32, u32), undo: Undo, closing: &Closing) -> Result<(Le
                 Ok(_) => Closed::PoweredOff,
                 // Nothing of it is in use any more, which is what matters.
                 Err(error) => {
-                    tracing::warn!(nbkp.volume = %closing.volume, "could not {error}; the drive is closed all the same");
+                    let volume = &closing.volume;
+                    tracing::warn!(nbkp.volume = %volume, "could not {error}; the drive is closed all the same");
                     Closed::PluggedIn
                 }
             };

@@ -1,7 +1,6 @@
 //! Prepare: sentinels, directories and the staging subvolume, at both ends, on a person's word.
 
 use std::ffi::OsStr;
-use std::io;
 use std::path::Path;
 
 use crate::backup::errands::made::Made;
@@ -13,8 +12,7 @@ use crate::formats::wire::PreparedSync;
 use crate::model::layout::{self, LATEST, SNAPSHOTS, STAGING};
 use crate::model::{Absence, End, Obstacle, Place, SentinelId, SnapshotKind, Sync, VolumeSight};
 use crate::os::btrfs::{self, Role};
-use crate::os::causes::chain;
-use crate::os::directory::{ChangeMade, Directory, DirectoryError, Kind, Reach};
+use crate::os::directory::{ChangeMade, Directory, DirectoryError, Errno, Kind, Reach};
 use crate::os::files::{self, ReadError, Readers};
 use crate::os::ssh::SshPlace;
 
@@ -174,8 +172,8 @@ fn make_staging(directory: &Directory, report: &mut Made) -> Result<(), String> 
         Kind::Nothing => {
             btrfs::create(directory, OsStr::new(STAGING)).map_err(|error| {
                 format!(
-                    "could not {}; `snapshots = \"btrfs\"` needs a btrfs filesystem, `\"hard-link\"` does not",
-                    chain(&error)
+                    "{}; `snapshots = \"btrfs\"` needs a btrfs filesystem, `\"hard-link\"` does not",
+                    could_not(&error)
                 )
             })?;
             report.made.push(format!("the subvolume {path}"));
@@ -233,15 +231,14 @@ fn new_id() -> SentinelId {
 
 /// What could not be made, and what to do about it.
 fn not_made(error: &DirectoryError) -> String {
-    format!("{}{}", could_not(error), advice(&error.cause().into()))
+    format!("{}{}", could_not(error), advice(error.cause()))
 }
 
 /// A drive that was just formatted belongs to root.
-fn advice(cause: &io::Error) -> &'static str {
-    if cause.kind() == io::ErrorKind::PermissionDenied {
-        "; give the directory above it to the user that runs nbkpd (`chown`)"
-    } else {
-        ""
+fn advice(cause: Errno) -> &'static str {
+    match cause {
+        Errno::ACCESS | Errno::PERM => "; give the directory above it to the user that runs nbkpd (`chown`)",
+        _ => "",
     }
 }
 
@@ -251,8 +248,8 @@ mod tests {
 
     #[test]
     fn what_is_not_permitted_comes_with_what_to_do() {
-        assert!(advice(&io::Error::from_raw_os_error(13)).contains("`chown`"));
-        assert_eq!(advice(&io::Error::from_raw_os_error(28)), "");
+        assert!(advice(Errno::ACCESS).contains("`chown`"));
+        assert_eq!(advice(Errno::NOSPC), "");
     }
 
     #[test]

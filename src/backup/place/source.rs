@@ -39,8 +39,8 @@ impl CopySource {
     }
 }
 
-/// Where the destination lies inside the source, if it does: a drive may be mounted anywhere. The other way round a copy
-/// would write over what it reads. Both paths are of one machine, without links.
+/// Where the destination lies inside the source, if it does: a drive may be mounted anywhere. The other way round a
+/// copy would write over what it reads. Both paths are of one machine, without links.
 pub(crate) fn nested(source: &Path, destination: &Path) -> Result<Option<PathBuf>, NotDone> {
     let below = |inner: &Path, outer: &Path| {
         let below = inner.strip_prefix(outer).ok()?;
