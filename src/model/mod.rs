@@ -57,7 +57,8 @@ pub use snapshot::{SnapshotName, SnapshotNameError, Standing};
 pub use stand_in::StandIn;
 pub use status::{DaemonState, Freshness, RunningNow, Status, SyncState, SyncStatus, VolumeStatus};
 pub use sync::{
-    Every, Filter, Guard, HookCommand, Hooks, Keep, KeepRules, RsyncOptions, RsyncSettings, SnapshotKind, Sync,
+    Every, Filter, Guard, HookCommand, Hooks, Keep, KeepRules, Kept, MountsBelow, RsyncOptions, RsyncSettings,
+    SnapshotKind, Sync,
 };
 pub use transfer::{Complaint, Complaints, Refused, Side, TransferEnd, Trouble};
 pub use volume::{Drive, DriveUuid, DriveUuidError, Mounting, Server, ServerKey, Volume, VolumeRoot, WhenDone};

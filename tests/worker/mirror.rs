@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::ffi::OsStringExt;
 
 use crate::rig::{Drive, Ground, begin, finish, hook, names, sh, until_copied};
-use nbkp::model::{Conclusion, FailureKind, Guard, HoldReason, Interruption, SnapshotKind, Step};
+use nbkp::model::{Conclusion, FailureKind, Guard, HoldReason, Interruption, MountsBelow, SnapshotKind, Step};
 
 #[test]
 fn a_mirror_follows_its_source_and_keeps_our_own_names() {
@@ -36,6 +36,30 @@ fn names_are_bytes() {
     let (from, to) = (ground.source.display(), ground.destination.display());
     sh(&format!("diff -r --exclude='.nbkp*' {from} {to}"));
     assert_eq!(fs::read_dir(&ground.destination).unwrap().count(), 8 + 2);
+}
+
+#[test]
+fn what_is_mounted_below_the_source_is_copied_unless_it_is_left_out() {
+    if !crate::needs_root() {
+        return;
+    }
+    let mut ground = Ground::new(SnapshotKind::None);
+    ground.write("a", "1");
+    let point = ground.source.join("mounted");
+    fs::create_dir(&point).unwrap();
+    sh(&format!("mount -t tmpfs none {0}; echo x > {0}/inside", point.display()));
+    ground.job.sync.mounts = MountsBelow::LeftOut;
+    let left_out = ground.run();
+    let inside = ground.destination.join("mounted/inside");
+    let (there, there_later) = (inside.exists(), {
+        ground.job.sync.mounts = MountsBelow::Copied;
+        let copied = ground.run();
+        sh(&format!("umount {}", point.display()));
+        assert_eq!((left_out.conclusion, copied.conclusion), (Conclusion::Ok, Conclusion::Ok));
+        inside.exists()
+    });
+    assert_eq!((there, there_later), (false, true));
+    assert!(ground.destination.join("mounted").is_dir());
 }
 
 #[test]

@@ -95,6 +95,7 @@ fn between(
     arguments(&Call {
         passage,
         settings: &copying.sync.rsync,
+        mounts: copying.sync.mounts,
         filters: &copying.sync.filters,
         filter_file: copying.sync.filter_file.as_deref(),
         nested: copying.nested,

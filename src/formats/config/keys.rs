@@ -186,6 +186,7 @@ const SETTINGS: &[Key] = &[
     key("after", TEXTS, "The syncs that go first."),
     key("filters", Shape::List(&Shape::Either(&[Shape::Text, Shape::OneOf(FILTER)])), "What is left out."),
     key("filter-file", Shape::Text, "A file of rsync filter rules."),
+    key("one-file-system", Shape::Switch, "Whether what is mounted below the source is left out."),
     key("rsync", Shape::Table(RSYNC), "How rsync is called."),
     key("when", Shape::Table(WHEN), "When it may start."),
     key("guard", Shape::Either(&[Shape::Table(GUARD), OFF]), "How much a run may delete."),
@@ -217,6 +218,8 @@ pub(super) const FILTER: Keys = &[&[
 pub(super) const RSYNC: Keys = &[&[
     key("compress", Shape::Switch, "Whether data is compressed on its way to a server."),
     key("checksum", Shape::Switch, "Whether files are compared by content instead of size and time."),
+    key("sparse", Shape::Switch, "Whether long runs of zeros take no room at the destination."),
+    key("hard-links", Shape::Switch, "Whether names of one file stay names of one file."),
     key("bandwidth", Shape::Either(&[SIZE, OFF]), "The most bytes a second."),
     key("options", TEXTS, "Options in place of the basic ones."),
     key("extra-options", TEXTS, "Options added behind the basic ones."),

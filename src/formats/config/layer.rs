@@ -8,7 +8,9 @@ use toml::de::DeValue;
 
 use super::reader::{Fields, Node, Problem, Reading};
 use super::{keys, rsync_options, words};
-use crate::model::{BatteryRule, Every, Filter, Guard, HookCommand, Hours, Keep, KeepRules, MeteredRule, SnapshotKind};
+use crate::model::{
+    BatteryRule, Every, Filter, Guard, HookCommand, Hours, Keep, KeepRules, MeteredRule, MountsBelow, SnapshotKind,
+};
 
 /// The kinds of snapshots under the names of the file.
 pub(super) const SNAPSHOTS: [(&str, SnapshotKind); 3] =
@@ -48,8 +50,11 @@ pub(super) struct Layer {
     pub after: Option<Vec<Spanned<String>>>,
     pub filters: Option<Vec<Filter>>,
     pub filter_file: Option<PathBuf>,
+    pub mounts: Option<MountsBelow>,
     pub compress: Option<bool>,
     pub checksum: Option<bool>,
+    pub sparse: Option<bool>,
+    pub hard_links: Option<bool>,
     pub bandwidth: Option<Wanted<u64>>,
     pub options: Option<Vec<Spanned<String>>>,
     pub extra_options: Option<Vec<Spanned<String>>>,
@@ -79,12 +84,17 @@ impl Layer {
             filter_file: fields
                 .parsed(reading, "filter-file", |text| words::path(text, context))
                 .map(Spanned::into_inner),
+            mounts: fields
+                .switch(reading, "one-file-system")
+                .map(|only_one| if only_one { MountsBelow::LeftOut } else { MountsBelow::Copied }),
             guard: guard(reading, fields),
             ..Self::default()
         };
         if let Some(rsync) = fields.table(reading, "rsync") {
             layer.compress = rsync.switch(reading, "compress");
             layer.checksum = rsync.switch(reading, "checksum");
+            layer.sparse = rsync.switch(reading, "sparse");
+            layer.hard_links = rsync.switch(reading, "hard-links");
             layer.bandwidth = unless(reading, &rsync, "bandwidth", "off", words::bandwidth);
             layer.options = rsync.texts(reading, "options", rsync_options::option);
             layer.extra_options = rsync.texts(reading, "extra-options", rsync_options::option);
@@ -116,7 +126,10 @@ impl Layer {
             filters: self.filters.or_else(|| below.filters.clone()),
             filter_file: self.filter_file.or_else(|| below.filter_file.clone()),
             compress: self.compress.or(below.compress),
+            mounts: self.mounts.or(below.mounts),
             checksum: self.checksum.or(below.checksum),
+            sparse: self.sparse.or(below.sparse),
+            hard_links: self.hard_links.or(below.hard_links),
             bandwidth: self.bandwidth.or_else(|| below.bandwidth.clone()),
             options: self.options.or_else(|| below.options.clone()),
             extra_options: self.extra_options.or_else(|| below.extra_options.clone()),

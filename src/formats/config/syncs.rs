@@ -12,8 +12,8 @@ use super::names::{Names, distinct, given};
 use super::reader::{Fields, Problem, Reading};
 use super::rsync_options;
 use crate::model::{
-    BatteryRule, Conditions, Every, Group, GroupName, Guard, Hooks, Keep, MeteredRule, Place, RsyncOptions,
-    RsyncSettings, SnapshotKind, Subdir, Sync, SyncName, VolumeName,
+    BatteryRule, Conditions, Every, Group, GroupName, Guard, Hooks, Keep, Kept, MeteredRule, MountsBelow, Place,
+    RsyncOptions, RsyncSettings, SnapshotKind, Subdir, Sync, SyncName, VolumeName,
 };
 
 /// How often a copy is wanted where nothing is said.
@@ -212,9 +212,11 @@ fn lowered(layer: &Layer, name: SyncName, source: Place, destination: Place) -> 
             .collect(),
         filters: layer.filters.clone().unwrap_or_default(),
         filter_file: layer.filter_file.clone(),
+        mounts: layer.mounts.unwrap_or(MountsBelow::Copied),
         rsync: RsyncSettings {
             compress: layer.compress.unwrap_or(false),
             checksum: layer.checksum.unwrap_or(false),
+            kept: Kept { sparse: layer.sparse.unwrap_or(false), hard_links: layer.hard_links.unwrap_or(false) },
             bandwidth: layer.bandwidth.clone().and_then(Wanted::value),
             options: layer.options.as_deref().map_or(RsyncOptions::Default, |own| RsyncOptions::Replaced(plain(own))),
             extra_options: plain(layer.extra_options.as_deref().unwrap_or_default()),

@@ -8,8 +8,8 @@ use proptest::prelude::*;
 use super::keys::{FILE, Keys, Shape};
 use super::*;
 use crate::model::{
-    BatteryRule, CredentialProvider, Every, Filter, Guard, Keep, KeepRules, MeteredRule, Mounting, RsyncOptions,
-    SnapshotKind, SubdirError, SyncName, VolumeRoot, WhenDone,
+    BatteryRule, CredentialProvider, Every, Filter, Guard, Keep, KeepRules, Kept, MeteredRule, Mounting, MountsBelow,
+    RsyncSettings, SnapshotKind, SubdirError, SyncName, VolumeRoot, WhenDone,
 };
 
 fn context() -> Context {
@@ -88,6 +88,10 @@ fn everything_that_the_contract_names_is_read() {
     assert_eq!(documents.filters[2], Filter::Merge("/home/a/rules".into()));
     assert_eq!(documents.filter_file, Some("/home/a/.config/nbkp/documents.rules".into()));
     assert_eq!(documents.rsync.bandwidth, Some(5 * 1024 * 1024));
+    assert_eq!(
+        (documents.rsync.kept, documents.mounts),
+        (Kept { sparse: true, hard_links: true }, MountsBelow::LeftOut)
+    );
     assert_eq!(documents.when.battery, BatteryRule::AtLeast(30));
     assert_eq!(documents.when.metered, MeteredRule::Avoid);
     assert_eq!(documents.hooks.before.as_ref().map(|hook| hook.arguments.len()), Some(1));
@@ -111,7 +115,7 @@ fn a_sync_that_says_nothing_has_the_defaults() {
     assert_eq!((a.snapshots, a.keep, a.guard), (SnapshotKind::None, Keep::All, Guard::MaxDelete(25)));
     assert_eq!((a.every, a.max_age), (Every::Interval(Duration::from_hours(1)), None));
     assert_eq!((a.when.metered, a.when.battery, a.when.hours), (MeteredRule::Avoid, BatteryRule::Any, None));
-    assert_eq!(a.rsync.options, RsyncOptions::Default);
+    assert_eq!((&a.rsync, a.mounts), (&RsyncSettings::default(), MountsBelow::Copied));
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
 
 use super::output::ITEM_FORMAT;
-use crate::model::{Filter, RsyncOptions, RsyncSettings};
+use crate::model::{Filter, MountsBelow, RsyncOptions, RsyncSettings};
 
 /// Where rsync keeps what it could not finish.
 const PARTIAL: &str = ".rsync-partial";
@@ -87,6 +87,8 @@ pub struct Call<'a> {
     pub passage: Passage<'a>,
     /// The user's settings.
     pub settings: &'a RsyncSettings,
+    /// What becomes of what is mounted below the source.
+    pub mounts: MountsBelow,
     /// The user's filters.
     pub filters: &'a [Filter],
     /// The user's file of filters.
@@ -114,6 +116,7 @@ pub fn arguments(call: &Call<'_>) -> Vec<OsString> {
         RsyncOptions::Replaced(options) => arguments.extend(options.iter().map(OsString::from)),
     }
     arguments.extend(call.settings.extra_options.iter().map(OsString::from));
+    plain_keys(call, &mut arguments);
     if let Some(bandwidth) = call.settings.bandwidth {
         // Without a suffix rsync counts in KiB; 0 would mean no limit.
         arguments.push(format!("--bwlimit={}", (bandwidth / 1024).max(1)).into());
@@ -134,6 +137,19 @@ pub fn arguments(call: &Call<'_>) -> Vec<OsString> {
     arguments.push(call.source.to_owned());
     arguments.push(call.destination.to_owned());
     arguments
+}
+
+fn plain_keys(call: &Call<'_>, arguments: &mut Vec<OsString>) {
+    if call.settings.kept.sparse {
+        arguments.push("--sparse".into());
+    }
+    if call.settings.kept.hard_links {
+        arguments.push("--hard-links".into());
+    }
+    match call.mounts {
+        MountsBelow::Copied => {}
+        MountsBelow::LeftOut => arguments.push("--one-file-system".into()),
+    }
 }
 
 /// A stuck process at the other end shows only by this: what keeps the connection alive does not notice it.
@@ -187,6 +203,16 @@ fn default_options(call: &Call<'_>) -> Vec<&'static str> {
     }
 }
 
+/// Whether names of one file at the source are to be names of one file at the destination; the last word counts.
+fn keeps_hard_links(call: &Call<'_>) -> bool {
+    let said = |option: &String| match option.as_str() {
+        "--hard-links" => Some(true),
+        "--no-hard-links" | "--no-H" => Some(false),
+        option => is_short(option, 'H').then_some(true),
+    };
+    call.settings.kept.hard_links || own_options(call).filter_map(said).last().unwrap_or(false)
+}
+
 /// rsync refuses a directory for partial files together with changing files in place.
 fn in_place(call: &Call<'_>) -> bool {
     call.settings.extra_options.iter().any(|option| option == "--inplace" || option.starts_with("--append"))
@@ -207,6 +233,12 @@ fn comparison(call: &Call<'_>, arguments: &mut Vec<OsString>) {
 fn manner(call: &Call<'_>, arguments: &mut Vec<OsString>) {
     let continued = match call.manner {
         Manner::Replace(unfinished) => *unfinished,
+        // Two names that were one file and are not any more are still one file here: what is written into it under one
+        // of them would be the content of both.
+        Manner::InPlace if keeps_hard_links(call) => {
+            arguments.extend(["--partial".into(), "--no-inplace".into()]);
+            Unfinished::Possible
+        }
         Manner::InPlace => {
             arguments.push("--inplace".into());
             Unfinished::Possible
@@ -291,19 +323,15 @@ pub fn slash(path: &Path) -> OsString {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Kept;
 
     fn check(manner: &Manner, effect: Effect, change: impl FnOnce(&mut RsyncSettings)) -> Vec<String> {
-        let mut settings = RsyncSettings {
-            compress: false,
-            checksum: false,
-            bandwidth: None,
-            options: RsyncOptions::Default,
-            extra_options: Vec::new(),
-        };
+        let mut settings = RsyncSettings::default();
         change(&mut settings);
         let call = Call {
             passage: Passage::None,
             settings: &settings,
+            mounts: MountsBelow::LeftOut,
             filters: &[Filter::Exclude("*.tmp".into()), Filter::Rule("H .git".into())],
             filter_file: Some(Path::new("/home/a/rules of mine")),
             nested: Some(Path::new("mnt/usb/all [1]")),
@@ -389,14 +417,43 @@ mod tests {
     }
 
     #[test]
+    fn plain_keys_are_options() {
+        let manner = Manner::Replace(Unfinished::None);
+        let plain = check(&manner, Effect::Copy(None), |_| {});
+        assert!(has(&plain, "--one-file-system") && !has(&plain, "--sparse") && !has(&plain, "--hard-links"));
+        let kept = Kept { sparse: true, hard_links: true };
+        for options in [RsyncOptions::Default, RsyncOptions::Replaced(vec!["-rt".into()])] {
+            let arguments = check(&manner, Effect::Tell, |settings| {
+                (settings.kept, settings.options) = (kept, options);
+            });
+            assert!(has(&arguments, "--sparse") && has(&arguments, "--hard-links"), "{arguments:?}");
+        }
+    }
+
+    #[test]
+    fn where_files_have_several_names_none_is_changed_in_place() {
+        let staging = |change: &dyn Fn(&mut RsyncSettings)| check(&Manner::InPlace, Effect::Copy(None), change);
+        let extra =
+            |option: &'static str| move |settings: &mut RsyncSettings| settings.extra_options.push(option.into());
+        for arguments in [
+            staging(&|settings| settings.kept.hard_links = true),
+            staging(&extra("--hard-links")),
+            staging(&extra("-aHX")),
+            staging(&|settings| settings.options = RsyncOptions::Replaced(vec!["-rlH".into(), "--inplace".into()])),
+        ] {
+            assert!(has(&arguments, "--partial") && has(&arguments, "--no-whole-file"), "{arguments:?}");
+            let last = arguments.iter().rfind(|argument| argument.ends_with("inplace")).map(String::as_str);
+            assert_eq!(last, Some("--no-inplace"));
+        }
+        let taken_back = staging(&|settings| {
+            settings.options = RsyncOptions::Replaced(vec!["-aH".into(), "--no-H".into()]);
+        });
+        assert!(has(&taken_back, "--inplace"));
+    }
+
+    #[test]
     fn over_a_network_a_stuck_end_is_noticed_and_the_way_is_told() {
-        let mut settings = RsyncSettings {
-            compress: true,
-            checksum: false,
-            bandwidth: None,
-            options: RsyncOptions::Default,
-            extra_options: Vec::new(),
-        };
+        let mut settings = RsyncSettings { compress: true, ..RsyncSettings::default() };
         let called = |settings: &RsyncSettings| {
             let passage = Passage::Network { shell: OsStr::new("ssh -S x"), server: OsStr::new("sh -c 'rsync'") };
             let (source, destination) = (OsStr::new("/proc/self/fd/9/"), OsStr::new("nbkp:./"));
@@ -405,6 +462,7 @@ mod tests {
             let call = Call {
                 passage,
                 settings,
+                mounts: MountsBelow::Copied,
                 filters,
                 filter_file,
                 nested,
