@@ -1,6 +1,7 @@
 //! A sync: a one-way copy from one place to another, with all that is asked of it.
 
 use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -128,7 +129,7 @@ pub enum Filter {
     /// `: NAME`: rules read from the file of this name in each directory.
     DirMerge(String),
     /// A rule in rsync's own words, checked to begin with one of its rule names.
-    Rule(String),
+    Rule(OsString),
 }
 
 /// What becomes of filesystems that are mounted below a source.

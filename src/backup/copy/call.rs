@@ -97,7 +97,6 @@ fn between(
         settings: &copying.sync.rsync,
         mounts: copying.sync.mounts,
         filters: &copying.sync.filters,
-        filter_file: copying.sync.filter_file.as_deref(),
         nested: copying.nested,
         manner: &plan.manner,
         comparison: plan.comparison,

@@ -13,6 +13,7 @@ use crate::backup::layout::STAGING;
 use crate::backup::place::here as ends;
 use crate::backup::place::here::Ends;
 use crate::backup::place::marker::Earlier;
+use crate::backup::place::source::inlined;
 use crate::backup::place::way::Target;
 use crate::backup::run::rsync_here;
 use crate::backup::session::stop::{self, Stops};
@@ -73,9 +74,10 @@ fn look(job: &Job, place: &SshPlace) -> Result<Preview, Conclusion> {
             let rsync = rsync_here()?;
             confined(confine::confine_writes(ends.destination.directory.as_fd()))?;
             let (against, into) = compared(job, &ends)?;
+            let sync = inlined(&job.sync)?;
             let copying = Copying {
                 rsync: &rsync,
-                sync: &job.sync,
+                sync: &sync,
                 approved: job.approved,
                 way: ends.way(Target { directory: &against, into, lock: None }),
                 nested: ends.nested.as_deref(),

@@ -40,7 +40,7 @@ impl<'a> View<'a> {
             Source::Here(..) => rsync_here()?,
             Source::There(..) => "rsync".into(),
         };
-        let (nested, sync) = (nested(&source, &destination)?, inlined(&job.sync, &source)?);
+        let (nested, sync) = (nested(&source, &destination)?, inlined(&job.sync)?);
         let against = match job.sync.snapshots {
             SnapshotKind::None => (String::new(), "./"),
             SnapshotKind::Btrfs => ("staging".to_owned(), "./"),

@@ -11,7 +11,9 @@ use crate::backup::place::there::{FarDestination, FarSource, transfer};
 use crate::backup::place::way::{Far, Way};
 use crate::backup::session::Server;
 use crate::backup::session::stop::Stops;
-use crate::model::{Conclusion, End, FailureKind, Filter, Obstacle, Step, Sync};
+use crate::formats::rsync::rules;
+use crate::model::{Conclusion, End, FailureKind, Obstacle, Step, Sync};
+use crate::os::rules_file;
 
 /// What a run reads.
 pub(crate) enum Source<'a> {
@@ -66,23 +68,11 @@ pub(crate) fn nested(source: &Source<'_>, destination: &FarDestination) -> Resul
     Ok(below(&destination.at, &source.at))
 }
 
-/// Files of rules are on this machine. Where rsync runs at the server, it is given the rules in them one by one.
-pub(crate) fn inlined(sync: &Sync, source: &Source<'_>) -> Result<Sync, Conclusion> {
-    let mut sync = sync.clone();
-    let Source::There(..) = source else { return Ok(sync) };
-    let mut rules = Vec::new();
-    let from_file = sync.filter_file.take().map(Filter::Merge);
-    for filter in std::mem::take(&mut sync.filters).into_iter().chain(from_file) {
-        let Filter::Merge(file) = filter else {
-            rules.push(filter);
-            continue;
-        };
-        let text = std::fs::read_to_string(&file).map_err(|error| {
-            failure(Step::Copy, FailureKind::Usage, format!("could not read the rules in {}: {error}", file.display()))
-        })?;
-        let lines = text.lines().filter(|line| !line.trim().is_empty() && !line.starts_with(['#', ';']));
-        rules.extend(lines.map(|line| Filter::Rule(line.to_owned())));
-    }
-    sync.filters = rules;
-    Ok(sync)
+/// The sync with all its rules one by one. Files of rules are on this machine, wherever rsync runs, and what is in them is
+/// read once for a run.
+pub(crate) fn inlined(sync: &Sync) -> Result<Sync, Conclusion> {
+    let read = |file: &Path| rules_file::read(file).map_err(|error| error.to_string());
+    let filters = rules::flat(&sync.filters, sync.filter_file.as_deref(), &read)
+        .map_err(|error| failure(Step::Copy, FailureKind::Usage, error.to_string()))?;
+    Ok(Sync { filters, filter_file: None, ..sync.clone() })
 }

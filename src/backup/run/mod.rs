@@ -18,6 +18,7 @@ use crate::backup::news::Telling;
 use crate::backup::place::here as ends;
 use crate::backup::place::here::Ends;
 use crate::backup::place::marker::{Earlier, Marker};
+use crate::backup::place::source::inlined;
 use crate::backup::place::way::Target;
 use crate::backup::run::hooks::Starter;
 use crate::backup::session::stop::Stops;
@@ -234,9 +235,10 @@ impl Course<'_> {
             // A write that was lost is still remembered as if it had been made.
             tree::forget_content(destination).map_err(|error| of_directory(Step::Copy, &error))?;
         }
+        let sync = inlined(&self.job.sync)?;
         let copying = Copying {
             rsync: &site.rsync,
-            sync: &self.job.sync,
+            sync: &sync,
             approved: self.job.approved,
             way: site.ends.way(Target { directory: destination, into: "./", lock: Some(&site.lock) }),
             nested: site.ends.nested.as_deref(),

@@ -58,7 +58,7 @@ impl Course<'_> {
             Source::There(..) => "rsync".into(),
         };
         let nested = nested(&source, &destination)?;
-        let inlined = inlined(sync, &source)?;
+        let inlined = inlined(sync)?;
         let marker = marker_text(&destination.look);
         let earlier = match &destination.look.marker {
             None => Earlier::Nothing,

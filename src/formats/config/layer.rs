@@ -227,7 +227,7 @@ fn filters(reading: &mut Reading<'_>, fields: &Fields<'_>) -> Option<Vec<Filter>
 
 fn filter(reading: &mut Reading<'_>, entry: &Node<'_>) -> Option<Filter> {
     if let DeValue::String(text) = entry.get_ref() {
-        return match words::rule(text) {
+        return match words::rule(text, reading.context) {
             Ok(rule) => Some(rule),
             Err(problem) => {
                 reading.mistake(entry.span(), problem);

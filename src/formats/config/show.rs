@@ -240,7 +240,7 @@ fn filter(filter: &Filter) -> Value {
         Filter::Include(pattern) => table([("include", Some(text(pattern)))]),
         Filter::Merge(file) => table([("merge", Some(path(file)))]),
         Filter::DirMerge(name) => table([("dir-merge", Some(text(name)))]),
-        Filter::Rule(rule) => text(rule),
+        Filter::Rule(rule) => text(rule.display()),
     }
 }
 

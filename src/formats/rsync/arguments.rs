@@ -18,6 +18,9 @@ const WHERE_IT_WORKS: &str = "--link-dest=/proc/self/cwd/";
 /// Names of ours that are neither copied nor deleted, wherever they are.
 const SENTINELS: [&str; 3] = [".nbkp-vol", ".nbkp-src", ".nbkp-dst"];
 
+/// Names of a destination with history, at its root.
+const HISTORY: [&str; 2] = ["snapshots/", "latest"];
+
 /// How the files come to lie at the destination.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Manner {
@@ -89,10 +92,8 @@ pub struct Call<'a> {
     pub settings: &'a RsyncSettings,
     /// What becomes of what is mounted below the source.
     pub mounts: MountsBelow,
-    /// The user's filters.
+    /// The user's filters, without files and `!` (see [`flat`](super::rules::flat)).
     pub filters: &'a [Filter],
-    /// The user's file of filters.
-    pub filter_file: Option<&'a Path>,
     /// Where the destination lies inside the source, relative to it: it is not copied into itself.
     pub nested: Option<&'a Path>,
     /// How files come to lie at the destination.
@@ -278,17 +279,19 @@ fn filters(call: &Call<'_>, arguments: &mut Vec<OsString>) {
     }
     add("H /.nbkp/".into());
     add("P /.nbkp/".into());
+    match call.manner {
+        // The destination itself is written; what it holds if it was one with history once is none of this copy's.
+        Manner::Replace(_) => HISTORY.iter().for_each(|name| add(format!("P /{name}").into())),
+        Manner::InPlace | Manner::Link { .. } => {}
+    }
     for filter in call.filters {
         match filter {
             Filter::Exclude(pattern) => add(format!("- {pattern}").into()),
             Filter::Include(pattern) => add(format!("+ {pattern}").into()),
             Filter::Merge(file) => add(merge(file)),
             Filter::DirMerge(name) => add(format!(": {name}").into()),
-            Filter::Rule(rule) => add(rule.into()),
+            Filter::Rule(rule) => add(rule.clone()),
         }
-    }
-    if let Some(file) = call.filter_file {
-        add(merge(file));
     }
 }
 
@@ -333,7 +336,6 @@ mod tests {
             settings: &settings,
             mounts: MountsBelow::LeftOut,
             filters: &[Filter::Exclude("*.tmp".into()), Filter::Rule("H .git".into())],
-            filter_file: Some(Path::new("/home/a/rules of mine")),
             nested: Some(Path::new("mnt/usb/all [1]")),
             manner,
             comparison: Comparison::Nanoseconds,
@@ -359,7 +361,6 @@ mod tests {
             "--modify-window=-1",
             "--max-delete=0",
             "--filter=Pp .rsync-partial/",
-            "--filter=. /home/a/rules of mine",
         ] {
             assert!(has(&arguments, wanted), "{wanted} in {arguments:?}");
         }
@@ -458,13 +459,12 @@ mod tests {
             let passage = Passage::Network { shell: OsStr::new("ssh -S x"), server: OsStr::new("sh -c 'rsync'") };
             let (source, destination) = (OsStr::new("/proc/self/fd/9/"), OsStr::new("nbkp:./"));
             let (manner, comparison, effect) = (&Manner::InPlace, Comparison::Nanoseconds, Effect::Tell);
-            let (filters, filter_file, nested) = (&[][..], None, None);
+            let (filters, nested) = (&[][..], None);
             let call = Call {
                 passage,
                 settings,
                 mounts: MountsBelow::Copied,
                 filters,
-                filter_file,
                 nested,
                 manner,
                 comparison,
