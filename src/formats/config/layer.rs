@@ -44,12 +44,12 @@ impl<T> Wanted<T> {
 pub(super) struct Layer {
     pub enabled: Option<bool>,
     pub snapshots: Option<SnapshotKind>,
-    pub keep: Option<Keep>,
+    pub keep: Option<Spanned<Keep>>,
     pub every: Option<Every>,
     pub max_age: Option<Wanted<Duration>>,
     pub after: Option<Vec<Spanned<String>>>,
-    pub filters: Option<Vec<Filter>>,
-    pub filter_file: Option<PathBuf>,
+    pub filters: Option<Vec<Spanned<Filter>>>,
+    pub filter_file: Option<Spanned<PathBuf>>,
     pub mounts: Option<MountsBelow>,
     pub compress: Option<bool>,
     pub checksum: Option<bool>,
@@ -65,6 +65,8 @@ pub(super) struct Layer {
     pub before: Option<Wanted<HookCommand>>,
     pub after_success: Option<Wanted<HookCommand>>,
     pub failed: Option<Wanted<HookCommand>>,
+    /// The programs of its hooks that hold blanks and have no arguments: most likely lines for a shell.
+    pub one_text_hooks: Vec<Spanned<String>>,
 }
 
 impl Layer {
@@ -81,9 +83,7 @@ impl Layer {
             max_age: unless(reading, fields, "max-age", "off", words::some_time),
             after: fields.texts(reading, "after", |text| Ok(text.to_owned())),
             filters: filters(reading, fields),
-            filter_file: fields
-                .parsed(reading, "filter-file", |text| words::path(text, context))
-                .map(Spanned::into_inner),
+            filter_file: fields.parsed(reading, "filter-file", |text| words::path(text, context)),
             mounts: fields
                 .switch(reading, "one-file-system")
                 .map(|only_one| if only_one { MountsBelow::LeftOut } else { MountsBelow::Copied }),
@@ -110,6 +110,7 @@ impl Layer {
             layer.before = hook(reading, &hooks, "before");
             layer.after_success = hook(reading, &hooks, "after");
             layer.failed = hook(reading, &hooks, "failed");
+            layer.one_text_hooks = one_text_hooks(&hooks);
         }
         layer
     }
@@ -119,7 +120,7 @@ impl Layer {
         Self {
             enabled: self.enabled.or(below.enabled),
             snapshots: self.snapshots.or(below.snapshots),
-            keep: self.keep.or(below.keep),
+            keep: self.keep.or_else(|| below.keep.clone()),
             every: self.every.or(below.every),
             max_age: self.max_age.or_else(|| below.max_age.clone()),
             after: self.after.or_else(|| below.after.clone()),
@@ -140,6 +141,7 @@ impl Layer {
             before: self.before.or_else(|| below.before.clone()),
             after_success: self.after_success.or_else(|| below.after_success.clone()),
             failed: self.failed.or_else(|| below.failed.clone()),
+            one_text_hooks: [self.one_text_hooks, below.one_text_hooks.clone()].concat(),
         }
     }
 }
@@ -161,7 +163,13 @@ fn is_text(fields: &Fields<'_>, key: &str) -> bool {
     fields.get(key).is_some_and(|node| matches!(node.get_ref(), DeValue::String(_)))
 }
 
-fn keep(reading: &mut Reading<'_>, fields: &Fields<'_>) -> Option<Keep> {
+/// Which snapshots stay, and where that is said.
+fn keep(reading: &mut Reading<'_>, fields: &Fields<'_>) -> Option<Spanned<Keep>> {
+    let key = if fields.get("keep").is_some() { "keep" } else { "max-snapshots" };
+    rules(reading, fields).map(|keep| Spanned::new(fields.place(key), keep))
+}
+
+fn rules(reading: &mut Reading<'_>, fields: &Fields<'_>) -> Option<Keep> {
     let newest = fields.whole(reading, "max-snapshots");
     if fields.get("keep").is_some() && fields.get("max-snapshots").is_some() {
         let problem = Problem::new("`max-snapshots` and `keep` say the same thing twice");
@@ -199,6 +207,14 @@ fn guard(reading: &mut Reading<'_>, fields: &Fields<'_>) -> Option<Guard> {
 
 fn hook(reading: &mut Reading<'_>, hooks: &Fields<'_>, key: &str) -> Option<Wanted<HookCommand>> {
     let context = reading.context;
+    if let Some(DeValue::String(text)) = hooks.get(key).map(Spanned::get_ref) {
+        let problem = Problem::new(format!("`{key}` must be a list of a program and its arguments, not a text"));
+        reading.mistake(
+            hooks.get(key).map_or_else(|| hooks.place(key), Spanned::span),
+            problem.help(words::as_list(text)),
+        );
+        return None;
+    }
     let written = hooks.texts(reading, key, |text| Ok(text.to_owned()))?;
     let written: Vec<_> = written.into_iter().map(Spanned::into_inner).collect();
     match words::command(&written, context) {
@@ -208,6 +224,23 @@ fn hook(reading: &mut Reading<'_>, hooks: &Fields<'_>, key: &str) -> Option<Want
             None
         }
     }
+}
+
+/// The hooks that are one text with blanks in it, all but those of a shell.
+fn one_text_hooks(hooks: &Fields<'_>) -> Vec<Spanned<String>> {
+    let single = hooks.present().filter_map(|(key, _)| match hooks.get(key)?.get_ref() {
+        DeValue::Array(words) => match words.first().filter(|_| words.len() == 1) {
+            Some(word) => word.get_ref().as_str().map(|text| Spanned::new(word.span(), text.to_owned())),
+            None => None,
+        },
+        DeValue::String(_)
+        | DeValue::Integer(_)
+        | DeValue::Float(_)
+        | DeValue::Boolean(_)
+        | DeValue::Datetime(_)
+        | DeValue::Table(_) => None,
+    });
+    single.filter(|text| text.get_ref().trim().contains(char::is_whitespace)).collect()
 }
 
 fn replaced_options(reading: &mut Reading<'_>, rsync: &Fields<'_>, options: Option<&[Spanned<String>]>) {
@@ -220,15 +253,15 @@ fn replaced_options(reading: &mut Reading<'_>, rsync: &Fields<'_>, options: Opti
     }
 }
 
-fn filters(reading: &mut Reading<'_>, fields: &Fields<'_>) -> Option<Vec<Filter>> {
+fn filters(reading: &mut Reading<'_>, fields: &Fields<'_>) -> Option<Vec<Spanned<Filter>>> {
     let entries = fields.list(reading, "filters")?;
     Some(entries.iter().filter_map(|entry| filter(reading, entry)).collect())
 }
 
-fn filter(reading: &mut Reading<'_>, entry: &Node<'_>) -> Option<Filter> {
+fn filter(reading: &mut Reading<'_>, entry: &Node<'_>) -> Option<Spanned<Filter>> {
     if let DeValue::String(text) = entry.get_ref() {
         return match words::rule(text, reading.context) {
-            Ok(rule) => Some(rule),
+            Ok(rule) => Some(Spanned::new(entry.span(), rule)),
             Err(problem) => {
                 reading.mistake(entry.span(), problem);
                 None
@@ -244,11 +277,10 @@ fn filter(reading: &mut Reading<'_>, entry: &Node<'_>) -> Option<Filter> {
             .mistake(entry.span(), problem.help("write an entry for each: [{ exclude = \"a\" }, { include = \"b\" }]"));
         return None;
     };
-    let filter = match *key {
+    match *key {
         "exclude" => fields.parsed(reading, key, |text| words::pattern(text).map(Filter::Exclude)),
         "include" => fields.parsed(reading, key, |text| words::pattern(text).map(Filter::Include)),
         "merge" => fields.parsed(reading, key, |text| words::path(text, context).map(Filter::Merge)),
         _ => fields.parsed(reading, key, |text| words::file_name(text).map(Filter::DirMerge)),
-    };
-    filter.map(Spanned::into_inner)
+    }
 }

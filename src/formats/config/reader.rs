@@ -40,12 +40,19 @@ pub(super) struct Reading<'c> {
     pub context: &'c Context,
     /// The mistakes found so far.
     pub found: Vec<Found>,
+    /// What is most likely not meant.
+    pub doubts: Vec<Found>,
 }
 
 impl Reading<'_> {
     /// Notes a mistake.
     pub(super) fn mistake(&mut self, span: Range<usize>, problem: Problem) {
         self.found.push(Found { span, message: problem.message, help: problem.help });
+    }
+
+    /// Notes what is most likely not meant.
+    pub(super) fn doubt(&mut self, span: Range<usize>, problem: Problem) {
+        self.doubts.push(Found { span, message: problem.message, help: problem.help });
     }
 
     /// The table that a value must be, its unknown keys noted. `what` names it for people.

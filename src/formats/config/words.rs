@@ -212,12 +212,27 @@ pub(super) fn command(words: &[String], context: &Context) -> Read<Option<HookCo
         let unreadable = || Problem::new("the home directory is not UTF-8").help("write the program without `~`");
         path.into_os_string().into_string().map_err(|_| unreadable())?
     } else if program.contains('/') && !program.starts_with('/') {
-        return Err(Problem::new(format!("the program {} is a relative path", quoted(program)))
-            .help("write an absolute path, or a name that is found in PATH"));
+        let problem = Problem::new(format!("the program {} is a relative path", quoted(program)));
+        let is_a_line = arguments.is_empty() && program.contains(char::is_whitespace);
+        return Err(problem.help(if is_a_line {
+            as_list(program)
+        } else {
+            "write an absolute path, or a name that is found in PATH".to_owned()
+        }));
     } else {
         program.clone()
     };
     Ok(Some(HookCommand { program, arguments: arguments.to_vec() }))
+}
+
+/// How a command that is written as one text is written as a list.
+pub(super) fn as_list(text: &str) -> String {
+    let for_a_shell = text.contains(['|', '&', ';', '<', '>', '$', '`', '*', '"', '\'', '\\', '(', ')', '\n']);
+    let list = |words: &[&str]| words.iter().map(|word| format!("{word:?}")).collect::<Vec<_>>().join(", ");
+    if for_a_shell {
+        return format!("write [{}]", list(&["sh", "-c", text]));
+    }
+    format!("write [{}]", list(&text.split_whitespace().collect::<Vec<_>>()))
 }
 
 /// A MAC address, in lower case with colons.
