@@ -9,14 +9,16 @@ use crate::formats::config::{self, Checked, Colour, Context, Mistakes, Surroundi
 use crate::formats::json;
 use crate::formats::text::{count, printable};
 use crate::model::{Configuration, FileSight};
+use crate::os::config_file::{self, ConfigFileError};
 use crate::os::environment::{self, PathOptions, Paths};
-use crate::os::{config_file, guards, rules_file};
+use crate::os::{guards, rules_file};
 
 /// Checks or shows the configuration.
 pub fn config(command: ConfigCommand, common: &Common, output: &mut Output) -> Result<Exit, Problem> {
     match command {
         ConfigCommand::Check { file } => check(&paths(common, file)?, output),
         ConfigCommand::Show => show(&paths(common, None)?, output),
+        ConfigCommand::Example => output.print(config::FIRST).map(|()| Exit::Fine),
         ConfigCommand::Schema => output.print(&config::schema()).map(|()| Exit::Fine),
     }
 }
@@ -50,13 +52,19 @@ fn check(paths: &Paths, output: &mut Output) -> Result<Exit, Problem> {
 
 /// Reads the configuration, and looks around for what it most likely does not mean.
 fn checked(paths: &Paths) -> Result<Result<Checked, Mistakes>, Problem> {
-    let bytes = config_file::read(&paths.config)?;
+    let read = config_file::look(&paths.config)?;
     let context = Context { file: paths.config.clone(), home: paths.home.clone() };
     let around = Surroundings {
         rules: &|file| rules_file::read(file).map_err(|error| error.to_string()),
         is_there: &|path| matches!(guards::look(path), FileSight::There(_)),
     };
-    Ok(config::check(&bytes, &context, &around))
+    let checked = config::check(&read.bytes, &context, &around);
+    match (&checked, read.distrust) {
+        (Ok(found), Some(distrust)) if environment::is_root() || found.configuration.names_programs() => {
+            Err(ConfigFileError::Untrusted(paths.config.clone(), distrust).into())
+        }
+        _ => Ok(checked),
+    }
 }
 
 fn praise(file: &Path, checked: &Checked) -> String {
@@ -92,7 +100,7 @@ fn show(paths: &Paths, output: &mut Output) -> Result<Exit, Problem> {
 
 /// Reads the configuration.
 pub(super) fn read(paths: &Paths) -> Result<Result<Configuration, Mistakes>, Problem> {
-    let bytes = config_file::read(&paths.config)?;
+    let read = config_file::read(&paths.config)?;
     let context = Context { file: paths.config.clone(), home: paths.home.clone() };
-    Ok(config::parse_bytes(&bytes, &context))
+    Ok(config::parse_bytes(&read.bytes, &context))
 }

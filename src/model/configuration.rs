@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{EndpointName, GroupName, LocationName, Place, SnapshotKind, Sync, SyncName, Volume, VolumeName};
+use super::{EndpointName, GroupName, Hooks, LocationName, Place, SnapshotKind, Sync, SyncName, Volume, VolumeName};
 
 /// A whole, valid configuration: every name in it resolves, no two destinations overlap, no dependency is cyclic.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -97,6 +97,16 @@ pub struct Route {
 }
 
 impl Configuration {
+    /// Whether it names programs that are run: whoever may write it decides what is run.
+    #[must_use]
+    pub fn names_programs(&self) -> bool {
+        let hooked = |sync: &Sync| {
+            let Hooks { before, after, failed } = &sync.hooks;
+            [before, after, failed].into_iter().any(Option::is_some)
+        };
+        matches!(self.credentials, CredentialProvider::Command(_)) || self.syncs.values().any(hooked)
+    }
+
     /// The places that hold snapshots: who reads one of them, reads its `latest`.
     #[must_use]
     pub fn snapshot_destinations(&self) -> BTreeSet<&Place> {

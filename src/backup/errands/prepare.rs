@@ -252,7 +252,8 @@ fn told(error: &DirectoryError) -> String {
 /// A drive that was just formatted belongs to root.
 fn advice(cause: &io::Error) -> &'static str {
     if cause.kind() == io::ErrorKind::PermissionDenied {
-        "; give the directory above it to the user that runs nbkpd (`chown`)"
+        "; let the user that runs nbkpd write to the directory above it: `sudo setfacl -m u:USER:rwx DIRECTORY`, or \
+         `sudo chown USER DIRECTORY` if it is the root of a drive that was just formatted"
     } else {
         ""
     }
@@ -264,7 +265,7 @@ mod tests {
 
     #[test]
     fn what_is_not_permitted_comes_with_what_to_do() {
-        assert!(advice(&io::Error::from_raw_os_error(13)).contains("`chown`"));
+        assert!(advice(&io::Error::from_raw_os_error(13)).contains("sudo setfacl"));
         assert_eq!(advice(&io::Error::from_raw_os_error(28)), "");
     }
 

@@ -133,7 +133,7 @@ pub fn powering_off(volume: &VolumeName, polkit: &PolkitSight, drive: &DriveSigh
                     "polkit does not let nbkpd power off just any drive; whether a rule names `{volume}` shows only when \
                      it is powered off, and if none does, it is unmounted and locked"
                 ),
-                "write a rule for its serial number, if it should be (the page on polkit has one)",
+                "write a rule with `action.lookup(\"drive.serial\")`, if it should be (polkit(8))",
             )
             .into(),
     };

@@ -37,6 +37,9 @@ use names::Names;
 use reader::{Fields, Node, Reading};
 use syncs::Known;
 
+/// A first configuration, to begin with.
+pub const FIRST: &str = include_str!("first.toml");
+
 /// What the text of a file does not say itself.
 #[derive(Debug, Clone)]
 pub struct Context {

@@ -34,6 +34,20 @@ impl Problem {
     }
 }
 
+/// Keys that are meant to be understood one day. One that did nothing would be worse than a mistake.
+const NOT_YET: [&str; 10] = [
+    "full-every",
+    "git",
+    "interrupted",
+    "monitoring",
+    "overdue",
+    "ping",
+    "rclone",
+    "source-snapshot",
+    "unchanged",
+    "verify",
+];
+
 /// One reading of a file: what it is read for, and the mistakes found so far.
 pub(super) struct Reading<'c> {
     /// What the text itself does not say.
@@ -73,7 +87,10 @@ impl Reading<'_> {
 
     fn unknown_key(&mut self, key: &Spanned<std::borrow::Cow<'_, str>>, keys: Keys, what: &str) {
         let known = || keys.iter().copied().flatten().map(|key| key.name);
-        let help = did_you_mean(key.get_ref(), known())
+        let not_yet = NOT_YET.contains(&key.get_ref().as_ref());
+        let not_yet = not_yet.then(|| "this version does not know it yet; leave it out".to_owned());
+        let help = not_yet
+            .or_else(|| did_you_mean(key.get_ref(), known()))
             .unwrap_or_else(|| format!("{what} can hold {}", known().collect::<Vec<_>>().join(", ")));
         let message = format!("{what} has no key {}", quoted(key.get_ref()));
         self.mistake(key.span(), Problem::new(message).help(help));
