@@ -82,6 +82,19 @@ pub fn is_copied_plainly(host: &MiniHost) {
     copy.is_like(&source);
 }
 
+pub fn aliases_change_nothing(host: &MiniHost) {
+    std::fs::write(host.home().join(".popt"), "rsync alias -a -a -n\nrsync alias --delete-delay --max-size=1\n")
+        .unwrap();
+    let source = host.source("documents");
+    source.fill(5);
+    let mut usb = host.drive("usb", Ext4).prepared_for("documents");
+    host.configure(&host.config().drive(&usb).sync("documents", "usb", "hard-link", ""));
+    let _daemon = host.start();
+    usb.plug();
+    host.run_ends("documents", 1, "ok");
+    usb.destination("documents").latest().is_like(&source);
+}
+
 pub fn already_in_at_start(host: &MiniHost) {
     let source = host.source("documents");
     source.fill(10);
