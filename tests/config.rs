@@ -4,7 +4,7 @@
 use std::error::Error;
 use std::path::Path;
 
-use nbkp::formats::config::{Colour, Context, Surroundings, check, parse};
+use nbkp::formats::config::{Colour, Context, Doubt, Surroundings, check, parse};
 use snapbox::{Data, assert_data_eq};
 
 /// Reads a bad file and compares what is shown with the text beside it.
@@ -28,6 +28,10 @@ fn what_can_be_used_and_is_hardly_meant() -> Result<(), Box<dyn Error>> {
             Some("/home/a/excludes.txt") => Ok(b"# a list\n.cache\n*.tmp\n".to_vec()),
             Some("/home/a/patterns") => Ok(b"- ok\n- ~/x\n+ {a,b}\n".to_vec()),
             _ => Err("read it: No such file or directory (os error 2)".to_owned()),
+        },
+        drive: &|uuid, _| {
+            let doubt = Doubt { message: "it is a partition".into(), help: "write another".into() };
+            (uuid.as_str() == "aaaa-0001").then_some(doubt)
         },
         is_there: &|path| {
             ["/var", "/home", "/home/a", "/home/a/Documents"].into_iter().any(|there| path == Path::new(there))

@@ -5,13 +5,14 @@ use std::path::{Path, PathBuf};
 use crate::ctl::args::{Common, ConfigCommand};
 use crate::ctl::output::{Form, Output};
 use crate::ctl::problem::{Exit, Problem};
-use crate::formats::config::{self, Checked, Colour, Context, Mistakes, Surroundings};
+use crate::decide::strangers::{self, Plugged};
+use crate::formats::config::{self, Checked, Colour, Context, Doubt, Mistakes, Surroundings};
 use crate::formats::json;
 use crate::formats::text::{count, printable};
-use crate::model::{Configuration, FileSight};
+use crate::model::{Configuration, Containers, FileSight};
 use crate::os::config_file::{self, ConfigFileError};
 use crate::os::environment::{self, PathOptions, Paths};
-use crate::os::{guards, rules_file};
+use crate::os::{disks, guards, mounts, rules_file};
 
 /// Checks or shows the configuration.
 pub fn config(command: ConfigCommand, common: &Common, output: &mut Output) -> Result<Exit, Problem> {
@@ -54,7 +55,14 @@ fn check(paths: &Paths, output: &mut Output) -> Result<Exit, Problem> {
 fn checked(paths: &Paths) -> Result<Result<Checked, Mistakes>, Problem> {
     let read = config_file::look(&paths.config)?;
     let context = Context { file: paths.config.clone(), home: paths.home.clone() };
+    let (devices, others) = (disks::enumerate().unwrap_or_default(), disks::other_uuids().unwrap_or_default());
+    let mounts = mounts::read().unwrap_or_default();
+    let plugged = Plugged { devices: &devices, others: &others, mounts: &mounts };
     let around = Surroundings {
+        drive: &|uuid, claimed| {
+            let found = strangers::suspicion(uuid, &plugged, &Containers::new(), claimed)?;
+            Some(Doubt { message: found.message, help: found.fix })
+        },
         rules: &|file| rules_file::read(file).map_err(|error| error.to_string()),
         is_there: &|path| matches!(guards::look(path), FileSight::There(_)),
     };

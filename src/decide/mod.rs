@@ -12,3 +12,4 @@ pub mod presence;
 pub mod queue;
 pub mod reach;
 pub mod retention;
+pub mod strangers;

@@ -4,7 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{EndpointName, GroupName, Hooks, LocationName, Place, SnapshotKind, Sync, SyncName, Volume, VolumeName};
+use super::{
+    Drive, EndpointName, GroupName, Hooks, LocationName, Place, SnapshotKind, Sync, SyncName, Volume, VolumeName,
+    VolumeRoot,
+};
 
 /// A whole, valid configuration: every name in it resolves, no two destinations overlap, no dependency is cyclic.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -105,6 +108,14 @@ impl Configuration {
             [before, after, failed].into_iter().any(Option::is_some)
         };
         matches!(self.credentials, CredentialProvider::Command(_)) || self.syncs.values().any(hooked)
+    }
+
+    /// The drives of this machine, under the names of their volumes.
+    pub fn drives_here(&self) -> impl Iterator<Item = (&VolumeName, &Drive)> {
+        self.volumes.values().filter_map(|volume| match &volume.root {
+            VolumeRoot::Drive(drive) => Some((&volume.name, drive)),
+            VolumeRoot::Directory(_) | VolumeRoot::Server(_) => None,
+        })
     }
 
     /// The places that hold snapshots: who reads one of them, reads its `latest`.

@@ -169,6 +169,8 @@ pub enum Flaw {
     CredentialExposed,
     /// A killed daemon has left a drive open.
     LeftOpen,
+    /// No drive has the UUID that the configuration names, and another thing has, or another drive is in.
+    DriveUnknown,
     /// polkit does not let the daemon do this to a drive.
     NotAuthorized,
     /// Whether polkit lets the daemon do this to a drive cannot be told now.
@@ -183,7 +185,7 @@ pub enum Flaw {
 
 impl Flaw {
     /// All of them.
-    pub const ALL: [Self; 41] = [
+    pub const ALL: [Self; 42] = [
         Self::DaemonNotRunning,
         Self::VersionMismatch,
         Self::ConfigurationRefused,
@@ -220,6 +222,7 @@ impl Flaw {
         Self::CredentialMissing,
         Self::CredentialExposed,
         Self::LeftOpen,
+        Self::DriveUnknown,
         Self::NotAuthorized,
         Self::PermissionUntested,
         Self::MountPointBare,
@@ -267,6 +270,7 @@ impl Flaw {
             Self::CredentialMissing => "credential-missing",
             Self::CredentialExposed => "credential-exposed",
             Self::LeftOpen => "left-open",
+            Self::DriveUnknown => "drive-unknown",
             Self::NotAuthorized => "not-authorized",
             Self::PermissionUntested => "permission-untested",
             Self::MountPointBare => "mount-point-bare",

@@ -30,7 +30,8 @@ mod volume;
 pub use announcement::{Announcement, Button, Deeds, Matter, Notification, Subject, Weight};
 pub use checkup::{
     BarePoint, Container, DrivePlace, DriveSight, FileInForce, FileKind, FileSight, FstabLine, Guarded, HistorySight,
-    Lingering, Locks, MountView, Owner, PolkitSight, ProgramVersion, Room, SecretSight, ServiceSight, Trial,
+    Lingering, Locks, MountView, OtherUuid, OtherUuidKind, Owner, PolkitSight, ProgramVersion, Room, SecretSight,
+    ServiceSight, Trial,
 };
 pub use condition::{BatteryRule, Conditions, Hours, MeteredRule};
 pub use configuration::{Configuration, CredentialProvider, DaemonSettings, Endpoint, Group, Location, Notify, Route};

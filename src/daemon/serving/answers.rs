@@ -12,7 +12,7 @@ use crate::daemon::messages::errand::Errand;
 use crate::daemon::serving::errands::errand;
 use crate::daemon::serving::history::{self, Stats};
 use crate::daemon::serving::wire::{Gone, Line};
-use crate::daemon::serving::{Doors, runs, why};
+use crate::daemon::serving::{Doors, absent, runs, why};
 use crate::formats::similar::closest;
 use crate::formats::wire::{
     Approved, CallError, Cancelled, ClosedDrive, DESCRIPTION, Done, Drives, Flow, INTERFACE, InterfaceDescription,
@@ -150,7 +150,10 @@ async fn status(syncs: &[SyncName], doors: &Doors, line: &mut Line) -> Result<()
     let mut changes = doors.status.clone();
     if line.replies.mode != Mode::More {
         let status = Arc::clone(&changes.borrow());
-        return line.replies.end(&shown(&status)).await;
+        let configuration = Arc::clone(&doors.configuration.borrow());
+        let mut reply = shown(&status);
+        absent::tell(&mut reply, &status, &configuration, &doors.asks).await;
+        return line.replies.end(&reply).await;
     }
     let mut sent = Vec::new();
     loop {

@@ -1,5 +1,6 @@
 //! Serves the control socket: one task a connection, so that a slow, hostile or vanished client only ever stops itself.
 
+mod absent;
 mod answers;
 pub mod doctor;
 mod errands;

@@ -5,6 +5,7 @@
 
 use std::path::Path;
 
+use crate::decide::strangers::Suspicion;
 use crate::model::{
     Area, Container, DrivePlace, DriveSight, Examined, Finding, Flaw, Held, HeldAt, PolkitSight, Trial, Undo, Verdict,
     VolumeName,
@@ -150,6 +151,31 @@ pub fn container(volume: &VolumeName, drive: &DriveSight) -> Option<Examined> {
         }
     };
     Some(Area::Drives.examined(format!("container of {volume}"), verdict))
+}
+
+/// A drive that is not plugged in: whether its UUID may be wrong. Nothing is to be told of one that was used before.
+#[must_use]
+pub fn absent(volume: &VolumeName, suspicion: Option<Suspicion>, was_used: Use) -> Option<Examined> {
+    let finding = match (suspicion, was_used) {
+        (Some(Suspicion { message, fix }), _) => {
+            Flaw::DriveUnknown.warning(message, format!("{fix} in [volumes.{volume}]"))
+        }
+        (None, Use::Never) => Flaw::DriveUnknown.note(
+            format!("drive `{volume}` was never used here, and is not plugged in"),
+            "plug it in; if it stays like that, `nbkpctl drives` shows the UUIDs of the drives that are in",
+        ),
+        (None, Use::Before) => return None,
+    };
+    Some(Area::Drives.examined(volume.as_str(), finding))
+}
+
+/// Whether a drive was used for a good copy before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Use {
+    /// Never.
+    Never,
+    /// It was.
+    Before,
 }
 
 /// What a killed daemon left open, or may have: the next one closes it. `start` is the command that starts it.

@@ -1,6 +1,6 @@
 //! What is right by the rules of the file and most likely not what its author wanted.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::path::{Component, Path, PathBuf};
 
@@ -12,10 +12,19 @@ use super::reader::{Problem, Reading};
 use super::syncs::SyncSpans;
 use super::words::as_list;
 use crate::formats::rsync::rules::{self, Lines, Rule};
-use crate::model::{Filter, Keep, SnapshotKind, Sync, SyncName, Volume, VolumeName, VolumeRoot};
+use crate::model::{DriveUuid, Filter, Keep, SnapshotKind, Sync, SyncName, Volume, VolumeName, VolumeRoot};
 
 /// So many lines of one file of rules are told.
 const LINES: usize = 3;
+
+/// What makes somebody doubt a value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Doubt {
+    /// What is doubtful.
+    pub message: String,
+    /// What to do about it.
+    pub help: String,
+}
 
 /// What may be looked at beside the text of the file.
 pub struct Surroundings<'s> {
@@ -23,6 +32,8 @@ pub struct Surroundings<'s> {
     pub rules: &'s dyn Fn(&Path) -> Result<Vec<u8>, String>,
     /// Whether there is something at a path of this machine.
     pub is_there: &'s dyn Fn(&Path) -> bool,
+    /// What is wrong with the UUID of a drive, and what to do about it, where all of these are named.
+    pub drive: &'s dyn Fn(&DriveUuid, &BTreeSet<&DriveUuid>) -> Option<Doubt>,
 }
 
 impl std::fmt::Debug for Surroundings<'_> {
@@ -39,6 +50,7 @@ pub(super) fn doubt(
     around: &Surroundings<'_>,
 ) {
     keep_without_snapshots(reading, syncs);
+    drives(reading, around);
     let mut misplaced: BTreeMap<usize, Vec<Option<Found>>> = BTreeMap::new();
     for (sync, spans) in syncs.values() {
         let source = Source::of(sync, volumes);
@@ -62,6 +74,17 @@ pub(super) fn doubt(
     for of_all in misplaced.into_values() {
         if let Some(of_all) = of_all.into_iter().collect::<Option<Vec<_>>>() {
             reading.doubts.extend(of_all.into_iter().next());
+        }
+    }
+}
+
+/// Notes UUIDs that are most likely wrong.
+fn drives(reading: &mut Reading<'_>, around: &Surroundings<'_>) {
+    let named = std::mem::take(&mut reading.drives);
+    let claimed = named.iter().map(Spanned::get_ref).collect();
+    for uuid in &named {
+        if let Some(Doubt { message, help }) = (around.drive)(uuid.get_ref(), &claimed) {
+            reading.doubt(uuid.span(), Problem::new(message).help(help));
         }
     }
 }

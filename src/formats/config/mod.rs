@@ -26,7 +26,7 @@ use std::time::Duration;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-pub use doubts::Surroundings;
+pub use doubts::{Doubt, Surroundings};
 pub use mistake::{Colour, Mistake, Mistakes, Warnings};
 pub use schema::schema;
 pub use show::show;
@@ -70,7 +70,7 @@ fn read(text: &str, context: &Context, around: Option<&Surroundings<'_>>) -> Res
     }
     let span = table.span();
     let file = Spanned::new(span, DeValue::Table(table.into_inner()));
-    let mut reading = Reading { context, found: Vec::new(), doubts: Vec::new() };
+    let mut reading = Reading { context, found: Vec::new(), doubts: Vec::new(), drives: Vec::new() };
     let configuration = whole(&mut reading, &file, around);
     match configuration {
         Some(configuration) if reading.found.is_empty() => {

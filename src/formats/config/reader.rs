@@ -9,6 +9,7 @@ use super::Context;
 use super::keys::{Key, Keys, Shape};
 use super::mistake::{Found, quoted};
 use crate::formats::similar::did_you_mean;
+use crate::model::DriveUuid;
 
 /// A value and its place.
 pub(super) type Node<'a> = Spanned<DeValue<'a>>;
@@ -56,6 +57,8 @@ pub(super) struct Reading<'c> {
     pub found: Vec<Found>,
     /// What is most likely not meant.
     pub doubts: Vec<Found>,
+    /// The UUIDs of drives of this machine.
+    pub drives: Vec<Spanned<DriveUuid>>,
 }
 
 impl Reading<'_> {

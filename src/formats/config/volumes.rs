@@ -85,6 +85,9 @@ fn drive(reading: &mut Reading<'_>, fields: &Fields<'_>) -> Option<Drive> {
             Problem::new(format!("{} is not the UUID of a drive", quoted(text))).help(error.to_string())
         })
     });
+    if fields.get("ssh").is_none() {
+        reading.drives.extend(uuid.clone());
+    }
     let mount = fields.switch(reading, "mount");
     let passphrase = fields.parsed(reading, "passphrase", words::name);
     let when_done = fields.choice(reading, "when-done", &WHEN_DONE);
