@@ -123,7 +123,11 @@ fn strangers<'a>(
         usable && !claims(&device.uuid) && !with_system(device) && !plugged.devices.iter().any(inside)
     };
     // The devices of one filesystem have one UUID.
-    plugged.devices.iter().filter(is_stranger).filter(|device| seen.insert(&device.uuid)).collect()
+    let mut strangers: Vec<_> =
+        plugged.devices.iter().filter(is_stranger).filter(|device| seen.insert(&device.uuid)).collect();
+    // What was plugged in last is what a person has in mind.
+    strangers.sort_by_key(|device| std::cmp::Reverse(device.disk_seq));
+    strangers
 }
 
 fn is_system(device: &BlockDevice, mounts: &[Mount]) -> bool {
@@ -212,8 +216,13 @@ mod tests {
         let unlocked = [device(1, "5E3F-1A2B", DeviceRole::Container), device(2, "AAAA-0001", inside)];
         assert_eq!(told(&unlocked, &[], 9, &[WANTED, "AAAA-0001"]), None, "it is claimed by what is in it");
         assert_eq!(told(&unlocked, &[], 2, &[WANTED]), None, "the encrypted disk of the machine");
-        let many: Vec<_> = (1..6).map(|n| device(n, &format!("AAAA-000{n}"), ext4())).collect();
-        assert!(told(&many, &[], 9, &[WANTED]).unwrap().contains(" and 2 more belong"));
+        let mut many: Vec<_> = (1..6).map(|n| device(n, &format!("AAAA-000{n}"), ext4())).collect();
+        many[4].disk_seq = Some(7);
+        let told_of_many = told(&many, &[], 9, &[WANTED]).unwrap();
+        assert!(
+            told_of_many.contains(" and 2 more belong") && told_of_many.contains("plugged in; /dev/sd5"),
+            "{told_of_many}"
+        );
         let image = DeviceRole::Filesystem("squashfs".into());
         assert_eq!(told(&[device(1, "5E3F-1A2B", image)], &[], 9, &[WANTED]), None);
     }
