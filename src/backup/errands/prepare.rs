@@ -4,6 +4,8 @@ use std::ffi::OsStr;
 use std::io;
 use std::path::Path;
 
+use rustix::io::Errno;
+
 use crate::backup::errands::{Prospect, sentence, there as errands};
 use crate::backup::job::RemoteEnd;
 use crate::formats::sentinel;
@@ -245,17 +247,35 @@ fn new_id() -> SentinelId {
 }
 
 fn told(error: &DirectoryError) -> String {
-    let cause = io::Error::from(error.cause());
-    format!("could not {error}: {cause}{}", advice(&cause))
+    let (path, cause) = (error.path(), error.cause());
+    if cause == Errno::ROFS {
+        let around = path.parent().unwrap_or(path).display();
+        return format!(
+            "{around} cannot be written: its filesystem is read-only; make the empty marker files (`touch .nbkp-src` at a \
+             source, `touch .nbkp-vol` at the root of its volume) where it can be, before a snapshot or an image is made of it"
+        );
+    }
+    let advice = match cause {
+        // A drive that was just formatted belongs to root.
+        Errno::ACCESS | Errno::PERM => {
+            "; let the user that runs nbkpd write to the directory above it: `sudo setfacl -m \
+             u:USER:rwx DIRECTORY`, or `sudo chown USER DIRECTORY` if it is the root of a drive that was just formatted"
+                .to_owned()
+        }
+        Errno::LOOP => behind_a_link(path),
+        _ => String::new(),
+    };
+    format!("could not {error}: {}{advice}", io::Error::from(cause))
 }
 
-/// A drive that was just formatted belongs to root.
-fn advice(cause: &io::Error) -> &'static str {
-    if cause.kind() == io::ErrorKind::PermissionDenied {
-        "; let the user that runs nbkpd write to the directory above it: `sudo setfacl -m u:USER:rwx DIRECTORY`, or \
-         `sudo chown USER DIRECTORY` if it is the root of a drive that was just formatted"
-    } else {
-        ""
+/// Links are not followed, since whoever makes one would say what is copied; a person may say where it leads.
+fn behind_a_link(path: &Path) -> String {
+    match std::fs::canonicalize(path) {
+        Ok(target) => format!(
+            "; a link is on the way, and links are not followed: give what it leads to a volume of its own, with path = \"{}\"",
+            target.display()
+        ),
+        Err(_) => "; a link is on the way that leads nowhere; remove it, or correct the subdirectory".to_owned(),
     }
 }
 
@@ -264,9 +284,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_not_permitted_comes_with_what_to_do() {
-        assert!(advice(&io::Error::from_raw_os_error(13)).contains("sudo setfacl"));
-        assert_eq!(advice(&io::Error::from_raw_os_error(28)), "");
+    fn advice_leads_on() {
+        let told = |cause| told(&DirectoryError::Open("/srv/x".into(), cause));
+        assert!(told(Errno::ACCESS).contains("sudo setfacl"));
+        assert!(told(Errno::NOSPC).ends_with("(os error 28)"));
+        let read_only = told(Errno::ROFS);
+        assert!(
+            read_only.starts_with("/srv cannot be written") && read_only.contains("touch .nbkp-src"),
+            "{read_only}"
+        );
+        let place = tempfile::tempdir().unwrap();
+        let (target, link) = (place.path().join("data"), place.path().join("link"));
+        std::fs::create_dir(&target).unwrap();
+        std::os::unix::fs::symlink(&target, &link).unwrap();
+        let leads = super::told(&DirectoryError::Open(link, Errno::LOOP));
+        assert!(leads.contains(&format!("path = \"{}\"", target.canonicalize().unwrap().display())), "{leads}");
+        assert!(told(Errno::LOOP).contains("leads nowhere"));
     }
 
     #[test]
