@@ -22,7 +22,7 @@ use nbkp::daemon::inlets::observer;
 use nbkp::daemon::messages::look::{LookCause, LookRequest, Observation, Scope};
 use nbkp::model::{
     Absence, BatteryRule, Conditions, Configuration, CredentialProvider, DaemonSettings, Drive, EndFault, EndSight,
-    Every, Guard, Hooks, MeteredRule, Mounting, Notify, Place, Retention, RsyncOptions, RsyncSettings, Server,
+    Every, Guard, Hooks, MeteredRule, Mounting, MountsBelow, Notify, Place, Retention, RsyncSettings, Server,
     SnapshotKind, Sync, SyncSight, Volume, VolumeRoot, VolumeSight, WhenDone,
 };
 
@@ -47,13 +47,8 @@ fn configuration(volumes: &[(&str, VolumeRoot)], syncs: &[(&str, &str, &str, Sna
         after: std::collections::BTreeSet::new(),
         filters: Vec::new(),
         filter_file: None,
-        rsync: RsyncSettings {
-            compress: false,
-            checksum: false,
-            bandwidth: None,
-            options: RsyncOptions::Default,
-            extra_options: Vec::new(),
-        },
+        mounts: MountsBelow::Copied,
+        rsync: RsyncSettings::default(),
         when: Conditions { metered: MeteredRule::Avoid, battery: BatteryRule::Any, hours: None },
         guard: Guard::Off,
         hooks: Hooks::default(),

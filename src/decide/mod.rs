@@ -13,4 +13,5 @@ pub mod presence;
 pub mod queue;
 pub mod reach;
 pub mod retention;
+pub mod strangers;
 pub mod tidying;

@@ -35,8 +35,8 @@ mod words;
 pub use announcement::{Announcement, Button, Deeds, Matter, Notification, Subject, Weight};
 pub use checkup::{
     BarePoint, ContainerSight, DrivePlace, DriveSight, FileInForce, FileKind, FileSight, FstabLine, Guarded,
-    HistorySight, Lingering, Locks, MountView, Owner, PolkitSight, ProgramVersion, Room, SecretSight, ServiceSight,
-    Trial,
+    HistorySight, Lingering, Locks, MountView, OtherUuid, OtherUuidKind, Owner, PolkitSight, ProgramVersion, Room,
+    SecretSight, ServiceSight, Trial,
 };
 pub use condition::{BatteryRule, Conditions, Hours, MeteredRule};
 pub use configuration::{Configuration, CredentialProvider, DaemonSettings, Endpoint, Group, Location, Notify, Route};
@@ -68,7 +68,8 @@ pub use stand_in::StandIn;
 pub use status::{DaemonState, Freshness, RunningNow, Status, SyncState, SyncStatus, VolumeStatus};
 pub use step::Step;
 pub use sync::{
-    Every, Filter, Guard, HookCommand, Hooks, KeepRules, Retention, RsyncOptions, RsyncSettings, SnapshotKind, Sync,
+    Every, Filter, Guard, HookCommand, Hooks, KeepRules, Kept, MountsBelow, Retention, RsyncOptions, RsyncSettings,
+    SnapshotKind, Sync,
 };
 pub use transfer::{Complaint, Complaints, ServerRefusal, Side, TransferEnd, Trouble};
 pub use volume::{

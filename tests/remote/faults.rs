@@ -7,7 +7,7 @@ use crate::ground::{At, Drive, Ground, finish, names, remote, until_copied};
 use crate::needs_root;
 use crate::sshd::{Sshd, eventually, sh, signal_one};
 use nbkp::backup::job::RemoteEnd;
-use nbkp::model::{Conclusion, FailureKind, Interruption, Keep, KeepRules, RunReport, SnapshotKind};
+use nbkp::model::{Conclusion, FailureKind, Interruption, KeepRules, Retention, RunReport, SnapshotKind};
 
 fn codes(report: &RunReport) -> Vec<&'static str> {
     match &report.conclusion {
@@ -279,7 +279,7 @@ fn what_is_not_recorded_there_makes_nothing_go() {
         return;
     }
     let mut ground = Ground::new(At::Here, At::Server, SnapshotKind::HardLink);
-    ground.job.sync.keep = Keep::Rules(KeepRules { last: 1, ..KeepRules::default() });
+    ground.job.sync.keep = Retention::Rules(KeepRules { last: 1, ..KeepRules::default() });
     ground.write("file", "x");
     assert_eq!(ground.run().conclusion, Conclusion::Ok);
     let log = ground.destination.join(".nbkp/log.jsonl");

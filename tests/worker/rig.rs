@@ -10,8 +10,8 @@ use nbkp::backup::job::{DriveProof, Job, JobEnd, Layout, LocalEnd};
 use nbkp::backup::news::WorkerNews;
 use nbkp::daemon::outlets::worker::{self, Worker};
 use nbkp::model::{
-    Access, BatteryRule, Conditions, Every, Guard, HookCommand, Hooks, MeteredRule, Place, Progress, Retention,
-    RsyncOptions, RsyncSettings, RunId, RunReport, SnapshotKind, Step, Sync, Trigger,
+    Access, BatteryRule, Conditions, Every, Guard, HookCommand, Hooks, MeteredRule, MountsBelow, Place, Progress,
+    Retention, RsyncSettings, RunId, RunReport, SnapshotKind, Step, Sync, Trigger,
 };
 use nbkp::os::directory::Directory;
 use nbkp::os::ssh::SshPlace;
@@ -234,13 +234,8 @@ pub fn job(from: &Path, to: &Path, snapshots: SnapshotKind) -> Job {
             after: [].into(),
             filters: Vec::new(),
             filter_file: None,
-            rsync: RsyncSettings {
-                compress: false,
-                checksum: false,
-                bandwidth: None,
-                options: RsyncOptions::Default,
-                extra_options: Vec::new(),
-            },
+            mounts: MountsBelow::Copied,
+            rsync: RsyncSettings::default(),
             when: Conditions { metered: MeteredRule::Avoid, battery: BatteryRule::Any, hours: None },
             guard: Guard::MaxDelete(25),
             hooks: Hooks::default(),

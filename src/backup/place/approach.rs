@@ -148,13 +148,13 @@ impl<'j> Origin<'j> {
             },
             CopySource::There(_) => None,
         };
-        Ok(Self { job, source, rsync: rsync_here()?, sync: job.sync.clone(), nested })
+        Ok(Self { job, source, rsync: rsync_here()?, sync: inlined(&job.sync)?, nested })
     }
 
     fn to_server(job: &'j Job, source: CopySource, destination: &FarDestination) -> Result<Self, NotDone> {
         match &source {
             CopySource::Here(_) => {
-                let (rsync, sync) = (rsync_here()?, job.sync.clone());
+                let (rsync, sync) = (rsync_here()?, inlined(&job.sync)?);
                 Ok(Self { job, source, rsync, sync, nested: None })
             }
             CopySource::There(far) => {

@@ -77,7 +77,13 @@ impl Unreadable {
 
 /// Reads and checks the configuration file.
 pub fn read_file(file: &Path, home: &Path) -> Result<Arc<Configuration>, Unreadable> {
-    let bytes = config_file::read(file).map_err(Unreadable::File)?;
+    let read = config_file::read(file).map_err(Unreadable::File)?;
     let context = Context { file: file.into(), home: home.into() };
-    config::parse_bytes(&bytes, &context).map(Arc::new).map_err(Unreadable::Mistakes)
+    let configuration = config::parse_bytes(&read.bytes, &context).map_err(Unreadable::Mistakes)?;
+    match read.distrust {
+        Some(distrust) if configuration.names_programs() => {
+            Err(Unreadable::File(ConfigFileError::Untrusted(file.into(), distrust)))
+        }
+        Some(_) | None => Ok(Arc::new(configuration)),
+    }
 }

@@ -102,6 +102,7 @@ pub(crate) async fn examine(ground: &Ground, asks: &mpsc::Sender<Ask>, place: Ow
         Test::start(&known, Area::Neighbours, "services", buses::neighbours),
         Test::start(&known, Area::Credentials, "passphrases", buses::passphrases),
         Test::start(&known, Area::Drives, "left open", files::left_open),
+        Test::start(&known, Area::Drives, "absent", drives::absent),
         Test::start(&known, Area::Drives, "udisks2 and polkit", drives::drives),
         Test::start(&known, Area::Volumes, "mount points", files::mount_points),
     ];

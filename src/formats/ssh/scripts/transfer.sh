@@ -32,4 +32,9 @@ if [ -n "$7" ]; then
     below "${11}" || say lost "$PWD/${11} is not there"
 fi
 shift 15
+# Neither aliases of ~/.popt nor variables change what these arguments mean.
+unset POSIXLY_CORRECT RSYNC_CHECKSUM_LIST RSYNC_COMPRESS_LIST RSYNC_ICONV RSYNC_MAX_ALLOC RSYNC_OLD_ARGS RSYNC_PARTIAL_DIR \
+    RSYNC_PROTECT_ARGS
+HOME=/dev/null
+export HOME
 exec timeout -k 5 "$most" rsync "$@"
