@@ -50,8 +50,8 @@ fn what_can_be_used_and_is_hardly_meant() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// What is tried with the schema of editors: lines of a file (`|` for a line end) that are refused by a check, and by the
-/// schema.
+/// What is tried with the schema of editors: lines of a file (`|` for a line end) that are refused by a check, and by
+/// the schema.
 const REFUSED: &str = r#"
 [volumes.x]
 [volumes.x]|path="home/a"
@@ -97,7 +97,8 @@ const REFUSED: &str = r#"
 
 /// What is right, by both.
 const ACCEPTED: &str = r#"
-[ssh-endpoints.e]|host="x"|options=["serveraliveinterval 15","StrictHostKeyChecking=accept-new"]|[volumes.x]|ssh=["e"]|path="backups"
+[ssh-endpoints.e]|host="x"|options=["serveraliveinterval 15"]|[volumes.x]|ssh=["e"]|path="backups"
+[ssh-endpoints.e]|host="x"|options=["StrictHostKeyChecking=accept-new"]|[volumes.x]|ssh=["e"]|path="backups"
 [defaults]|rsync={extra-options=["-HAX","--max-size=1G","--no-owner"],options=["-rt"]}
 [defaults]|filters=["H .git","merge,- ~/x","!","dir-merge,n- .rules",":C"]|hooks={before=["~/bin/x","-a/b"],after=[]}
 [defaults]|keep={last=0,daily=3}|[syncs.b]|source="laptop:..x/y"|destination="usb:b"

@@ -53,7 +53,7 @@ fn check(paths: &Paths, output: &mut Output) -> Result<Exit, CommandError> {
 
 /// Reads the configuration, and looks around for what it most likely does not mean.
 fn checked(paths: &Paths) -> Result<Result<Checked, Mistakes>, CommandError> {
-    let read = config_file::look(&paths.config)?;
+    let read = config_file::inspect(&paths.config)?;
     let context = Context { file: paths.config.clone(), home: paths.home.clone() };
     let (devices, others) = (disks::enumerate().unwrap_or_default(), disks::other_uuids().unwrap_or_default());
     let mounts = mounts::read().unwrap_or_default();
@@ -63,7 +63,7 @@ fn checked(paths: &Paths) -> Result<Result<Checked, Mistakes>, CommandError> {
             let found = strangers::suspicion(uuid, &plugged, &Containers::new(), claimed)?;
             Some(Doubt { message: found.message, help: found.fix })
         },
-        rules: &|file| rules_file::read(file).map_err(|error| error.to_string()),
+        rules: &|file| rules_file::read_rules(file).map_err(|error| error.to_string()),
         is_there: &|path| matches!(guards::inspect(path), FileSight::There(_)),
     };
     let checked = config::check(&read.bytes, &context, &around);

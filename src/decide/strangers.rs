@@ -1,5 +1,5 @@
-//! A drive that is not found: whether its UUID is that of something else, and which drives are in that belong to nobody.
-//! Without this a wrong UUID looks like a drive that lies in a drawer, for ever.
+//! A drive that is not found: whether its UUID is that of something else, and which drives are in that belong to
+//! nobody. Without this a wrong UUID looks like a drive that lies in a drawer, for ever.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -105,7 +105,7 @@ fn strangers<'a>(
     let system: Vec<_> = plugged.devices.iter().filter(|device| is_system(device, plugged.mounts)).collect();
     let with_system = |device: &BlockDevice| {
         let same_disk = |other: &&&BlockDevice| device.hardware.is_some() && device.hardware == other.hardware;
-        let around = |other: &&&BlockDevice| matches!(&other.role, DeviceRole::Unlocked { container, .. } if *container == device.uuid);
+        let around = |other: &&&BlockDevice| is_inside(other, device);
         system.iter().any(|other| other.number == device.number || other.uuid == device.uuid)
             || system.iter().any(|other| same_disk(&other) || around(&other))
     };
@@ -119,7 +119,7 @@ fn strangers<'a>(
             // It is named by its container.
             DeviceRole::Unlocked { .. } | DeviceRole::Member => false,
         };
-        let inside = |other: &BlockDevice| matches!(&other.role, DeviceRole::Unlocked { container, .. } if *container == device.uuid && claims(&other.uuid));
+        let inside = |other: &BlockDevice| is_inside(other, device) && claims(&other.uuid);
         usable && !claims(&device.uuid) && !with_system(device) && !plugged.devices.iter().any(inside)
     };
     // The devices of one filesystem have one UUID.
@@ -136,6 +136,11 @@ fn is_system(device: &BlockDevice, mounts: &[Mount]) -> bool {
             mount.device == device.number || mount.source == device.node || device.links.contains(&mount.source);
         on_it && (mount.point == Path::new("/") || SYSTEM.iter().any(|place| mount.point.starts_with(place)))
     })
+}
+
+/// Whether a device is what lies unlocked in a container.
+fn is_inside(device: &BlockDevice, around: &BlockDevice) -> bool {
+    matches!(&device.role, DeviceRole::Unlocked { container, .. } if *container == around.uuid)
 }
 
 #[cfg(test)]

@@ -155,7 +155,7 @@ pub struct RsyncSettings {
     /// `--checksum`.
     pub checksum: bool,
     /// What of files is kept beside what the basic options keep.
-    pub kept: Kept,
+    pub kept: CopyTraits,
     /// `--bwlimit`, in bytes a second.
     pub bandwidth: Option<u64>,
     /// The basic options.
@@ -166,7 +166,7 @@ pub struct RsyncSettings {
 
 /// What of files is kept beside what the basic options of rsync keep.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Kept {
+pub struct CopyTraits {
     /// `--sparse`: long runs of zeros take no room at the destination.
     pub sparse: bool,
     /// `--hard-links`: names of one file at the source are names of one file at the destination.

@@ -52,7 +52,7 @@ pub struct ConfigFile {
 /// Reads the configuration file. Root only trusts a file that nobody else can change; others may take one that names
 /// nothing to run.
 pub fn read(path: &Path) -> Result<ConfigFile, ConfigFileError> {
-    let file = look(path)?;
+    let file = inspect(path)?;
     match file.distrust {
         Some(distrust) if super::environment::is_root() => Err(ConfigFileError::Untrusted(path.into(), distrust)),
         Some(_) | None => Ok(file),
@@ -60,7 +60,7 @@ pub fn read(path: &Path) -> Result<ConfigFile, ConfigFileError> {
 }
 
 /// Reads a configuration file of whomever, to tell what is in it.
-pub fn look(path: &Path) -> Result<ConfigFile, ConfigFileError> {
+pub fn inspect(path: &Path) -> Result<ConfigFile, ConfigFileError> {
     let flags = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
     let opened = File::options().read(true).custom_flags(flags).open(path);
     let file = opened.map_err(|error| {
@@ -105,13 +105,13 @@ mod tests {
             [(0o600, None), (0o644, None), (0o664, Some(Distrust::OpenToOthers)), (0o646, Some(Distrust::OpenToOthers))]
         {
             std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
-            let file = look(&path).unwrap();
+            let file = inspect(&path).unwrap();
             assert_eq!((file.bytes.as_slice(), file.distrust), (&b"[volumes]\n"[..], distrust), "{mode:o}");
         }
         if rustix::process::geteuid().is_root() {
             assert!(matches!(read(&path), Err(ConfigFileError::Untrusted(..))));
             std::os::unix::fs::chown(&path, Some(65_534), None).unwrap();
-            assert_eq!(look(&path).unwrap().distrust, Some(Distrust::OfAnother));
+            assert_eq!(inspect(&path).unwrap().distrust, Some(Distrust::OfAnother));
             let told = read(&path).unwrap_err().to_string();
             // The owner keeps the file.
             assert!(told.contains("another user") && !told.contains("chown"), "{told}");

@@ -25,7 +25,7 @@ pub enum RulesFileError {
 }
 
 /// What is in a file of rules. A FIFO in its place makes nobody wait.
-pub fn read(path: &Path) -> Result<Vec<u8>, RulesFileError> {
+pub fn read_rules(path: &Path) -> Result<Vec<u8>, RulesFileError> {
     let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
     let file = File::options().read(true).custom_flags(flags.bits().cast_signed()).open(path)?;
     if !file.metadata()?.is_file() {
@@ -45,15 +45,15 @@ mod tests {
     fn only_regular_files_of_some_size_are_read() {
         let place = tempfile::tempdir().unwrap();
         let path = place.path().join("rules");
-        assert!(read(&path).unwrap_err().to_string().starts_with("read it: No such file"));
+        assert!(read_rules(&path).unwrap_err().to_string().starts_with("read it: No such file"));
         std::fs::write(&path, "- x\n").unwrap();
-        assert_eq!(read(&path).unwrap(), b"- x\n");
+        assert_eq!(read_rules(&path).unwrap(), b"- x\n");
         std::fs::write(&path, vec![b'#'; 1 + (1 << 20)]).unwrap();
-        assert!(matches!(read(&path), Err(RulesFileError::TooLarge)));
+        assert!(matches!(read_rules(&path), Err(RulesFileError::TooLarge)));
         let fifo = place.path().join("fifo");
         let nowhere = rustix::fs::CWD;
         rustix::fs::mknodat(nowhere, &fifo, rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR, 0).unwrap();
-        assert!(matches!(read(&fifo), Err(RulesFileError::NotRegular)));
-        assert!(matches!(read(place.path()), Err(RulesFileError::NotRegular)));
+        assert!(matches!(read_rules(&fifo), Err(RulesFileError::NotRegular)));
+        assert!(matches!(read_rules(place.path()), Err(RulesFileError::NotRegular)));
     }
 }

@@ -7,7 +7,7 @@ use crate::ground::{At, Drive, Ground, here, names, remote};
 use crate::needs_root;
 use crate::sshd::{Sshd, sh};
 use nbkp::backup::job::{JobEnd, Layout};
-use nbkp::model::{Conclusion, Filter, Guard, KeepRules, Kept, MountsBelow, Retention, SnapshotKind};
+use nbkp::model::{Conclusion, CopyTraits, Filter, Guard, KeepRules, MountsBelow, Retention, SnapshotKind};
 
 const WAYS: [(At, At); 3] = [(At::Here, At::Server), (At::Server, At::Here), (At::Server, At::Server)];
 
@@ -57,7 +57,7 @@ fn rules_and_plain_keys_mean_the_same_in_each_direction() {
         ground.job.sync.filters = vec![Filter::Rule("- *.o".into())];
         ground.job.sync.filter_file = Some(file.clone());
         ground.job.sync.mounts = MountsBelow::LeftOut;
-        ground.job.sync.rsync.kept = Kept { sparse: true, hard_links: true };
+        ground.job.sync.rsync.kept = CopyTraits { sparse: true, hard_links: true };
         let report = ground.run();
         sh(&format!("umount {}", point.display()));
         assert_eq!(report.conclusion, Conclusion::Ok, "{report:?}");

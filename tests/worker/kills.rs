@@ -52,7 +52,8 @@ pub fn run_as_nobody(ground: &Ground) -> String {
     let program = ground.place.path().join("program");
     let (place, root) = (ground.place.path().display(), local_of(&ground.job.destination).root.display());
     let (this, copy) = (std::env::current_exe().unwrap(), program.display());
-    // Not by this process: a child that another test starts meanwhile would hold the copy open, and nobody could run it.
+    // Not by this process: a child that another test starts meanwhile would hold the copy open, and nobody could run
+    // it.
     sh(&format!("cp {} {copy}; chmod a+rx {place} $(dirname {root}) {copy}", this.display()));
     let wrapper = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"];
     report_of(child_of(ground, &wrapper, &program))

@@ -1,7 +1,6 @@
 //! Drives of this machine, opened and closed by udisks2.
 
 use std::path::Path;
-use std::thread::sleep;
 use std::time::Duration;
 
 use crate::backup::drives::changes::{ANOTHER, Changes, PAUSE, UNTIL_BUSY, locks};
@@ -69,7 +68,7 @@ fn wait_until_meant(opening: &Opening) -> Result<(), OpeningTrouble> {
         if clock::boot().since(begun) > UNTIL_SEEN {
             return Err(OpeningTrouble::Other(format!("open it: {ANOTHER}")));
         }
-        sleep(PAUSE);
+        clock::wait(PAUSE);
     }
 }
 
@@ -89,7 +88,7 @@ fn wait_until_seen(opening: &Opening) -> Result<(), OpeningTrouble> {
             let why = "see it mounted here; does the daemon run in a namespace of its own (`PrivateMounts`)?";
             return Err(OpeningTrouble::Other(why.into()));
         }
-        sleep(PAUSE);
+        clock::wait(PAUSE);
     }
 }
 
@@ -187,7 +186,7 @@ fn still_in_use(filesystem: &holders::Filesystem) -> Option<Vec<Holder>> {
         if clock::boot().since(begun) > UNTIL_BUSY {
             return Some(users);
         }
-        sleep(PAUSE);
+        clock::wait(PAUSE);
     }
 }
 
@@ -201,7 +200,7 @@ fn patiently(
         match act() {
             Ok(_) | Err(UdisksError::Gone(_)) => return Ok(None),
             Err(UdisksError::Busy(..)) if clock::boot().since(begun) > UNTIL_BUSY => return Ok(Some(who())),
-            Err(UdisksError::Busy(..)) => sleep(PAUSE),
+            Err(UdisksError::Busy(..)) => clock::wait(PAUSE),
             Err(error) => return Err(error),
         }
     }

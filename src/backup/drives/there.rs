@@ -1,7 +1,6 @@
 //! Drives of servers, opened and closed by `udisksctl` there.
 
 use std::path::Path;
-use std::thread::sleep;
 use std::time::Duration;
 
 use crate::backup::drives::changes::{ANOTHER, Changes, PAUSE, UNTIL_BUSY, locks};
@@ -64,7 +63,7 @@ fn after_all(connection: &ServerDrive, meant: &Meant, trouble: OpeningTrouble) -
         if clock::boot().since(begun) > UNTIL_SEEN {
             return Err(trouble);
         }
-        sleep(Duration::from_secs(1));
+        clock::wait(Duration::from_secs(1));
     }
     Ok(())
 }
@@ -136,7 +135,7 @@ fn mount(connection: &ServerDrive, meant: &Meant) -> Result<ChangeMade, ServerDr
             return Err(ServerDriveError::Passing("mount it", "it is not to be seen there".into()));
         }
         if !matches!(facts.state, State::Open(_)) {
-            sleep(PAUSE);
+            clock::wait(PAUSE);
         }
     }
 }
@@ -261,7 +260,7 @@ impl Work<'_> {
                 Err(ServerDriveError::Passing(..) | ServerDriveError::Unanswered(..)) if !late => {
                     return Ok(Ok(self.connection.look(meant)?));
                 }
-                Err(ServerDriveError::Busy(..)) => sleep(PAUSE),
+                Err(ServerDriveError::Busy(..)) => clock::wait(PAUSE),
                 Err(error) => return Err(error),
             }
         }
@@ -279,7 +278,7 @@ impl Work<'_> {
             if clock::boot().since(begun) > UNTIL_BUSY {
                 return Ok(Err(facts.users));
             }
-            sleep(PAUSE);
+            clock::wait(PAUSE);
         }
     }
 }

@@ -235,8 +235,11 @@ fn not_made(error: &DirectoryError) -> String {
     if cause == Errno::ROFS {
         let around = path.parent().unwrap_or(path).display();
         return format!(
-            "{around} cannot be written: its filesystem is read-only; make the empty marker files (`touch .nbkp-src` at a \
-             source, `touch .nbkp-vol` at the root of its volume) where it can be, before a snapshot or an image is made of it"
+            "{around} cannot be written: its filesystem is read-only; make the empty marker files (`touch {}` at a \
+             source, `touch {}` at the root of its volume) where it can be, before a snapshot or an image is made \
+             of it",
+            layout::SOURCE_SENTINEL,
+            layout::VOLUME_SENTINEL
         );
     }
     let advice = match cause {
@@ -256,7 +259,8 @@ fn not_made(error: &DirectoryError) -> String {
 fn behind_a_link(path: &Path) -> String {
     match files::leads_to(path) {
         Ok(target) => format!(
-            "; a link is on the way, and links are not followed: give what it leads to a volume of its own, with path = \"{}\"",
+            "; a link is on the way, and links are not followed: give what it leads to a volume of its own, \
+             with path = \"{}\"",
             target.display()
         ),
         Err(_) => "; a link is on the way that leads nowhere; remove it, or correct the subdirectory".to_owned(),

@@ -55,10 +55,10 @@ pub(crate) fn nested(source: &Path, destination: &Path) -> Result<Option<PathBuf
     Ok(below(destination, source))
 }
 
-/// The sync with all its rules one by one. Files of rules are on this machine, wherever rsync runs, and what is in them is
-/// read once for a run.
+/// The sync with all its rules one by one. Files of rules are on this machine, wherever rsync runs, and what is in them
+/// is read once for a run.
 pub(crate) fn inlined(sync: &Sync) -> Result<Sync, NotDone> {
-    let read = |file: &Path| rules_file::read(file).map_err(|error| error.to_string());
+    let read = |file: &Path| rules_file::read_rules(file).map_err(|error| error.to_string());
     let filters = rules::flat(&sync.filters, sync.filter_file.as_deref(), &read)
         .map_err(|error| failure(Step::Copy, FailureKind::Usage, error.to_string()))?;
     Ok(Sync { filters, filter_file: None, ..sync.clone() })

@@ -16,7 +16,7 @@ use tokio::time::{Instant, Interval};
 use crate::backup::drives::order::DriveNews;
 use crate::backup::news::WorkerNews;
 use crate::daemon::dispatcher::channels::Channels;
-use crate::daemon::dispatcher::hearing::{Heard, hear};
+use crate::daemon::dispatcher::hearing::{MachineEvent, hear};
 use crate::daemon::dispatcher::pace::LookPace;
 use crate::daemon::fatal::Fatal;
 use crate::daemon::messages::event::{Effect, Event};
@@ -144,14 +144,14 @@ impl Dispatcher {
         Ok(Some(event))
     }
 
-    fn heard(&mut self, heard: &Heard) -> Result<Option<Event>, Fatal> {
+    fn heard(&mut self, heard: &MachineEvent) -> Result<Option<Event>, Fatal> {
         match heard {
-            Heard::Block(BlockHint::Seen) => self.world.owe_look(Scope::blocks()),
-            Heard::Block(BlockHint::Overrun) => self.world.owe_look(Scope::everything()),
-            Heard::Mounts => self.world.owe_look(Scope::mounts()),
-            Heard::Deadline => return Ok(Some(Event::Deadline)),
-            Heard::ClockJumped => return Ok(Some(Event::ClockJumped)),
-            Heard::Config => match self.channels.read.try_send(Reread::WhenQuiet) {
+            MachineEvent::Block(BlockHint::Seen) => self.world.owe_look(Scope::blocks()),
+            MachineEvent::Block(BlockHint::Overrun) => self.world.owe_look(Scope::everything()),
+            MachineEvent::Mounts => self.world.owe_look(Scope::mounts()),
+            MachineEvent::Deadline => return Ok(Some(Event::Deadline)),
+            MachineEvent::ClockJumped => return Ok(Some(Event::ClockJumped)),
+            MachineEvent::Config => match self.channels.read.try_send(Reread::WhenQuiet) {
                 // Full means that it will be read anyway.
                 Ok(()) | Err(TrySendError::Full(_)) => {}
                 Err(TrySendError::Closed(_)) => return Err(Fatal::TaskEnded("configuration reader")),

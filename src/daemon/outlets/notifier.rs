@@ -1,5 +1,5 @@
-//! Shows announcements on the desktop, one notification for each subject. What cannot be shown is not worth waiting for:
-//! nobody waits for it, nothing is tried again, and without a desktop nothing happens at all.
+//! Shows announcements on the desktop, one notification for each subject. What cannot be shown is not worth waiting
+//! for: nobody waits for it, nothing is tried again, and without a desktop nothing happens at all.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -1,4 +1,5 @@
-//! What `status` tells of a drive that was never used and is not found: a wrong UUID looks like one that lies in a drawer.
+//! What `status` tells of a drive that was never used and is not found: a wrong UUID looks like one that lies in a
+//! drawer.
 
 use tokio::sync::{mpsc, oneshot};
 
@@ -9,7 +10,7 @@ use crate::model::{Configuration, DriveUuid, Status, VolumeName};
 use crate::os::{disks, mounts};
 
 /// Adds to the hints of the drives that were never used what is most likely wrong with their UUIDs.
-pub(crate) async fn tell(
+pub(crate) async fn tell_absent(
     reply: &mut StatusReply,
     status: &Status,
     configuration: &Configuration,

@@ -121,7 +121,7 @@ async fn status(syncs: &[SyncName], doors: &Doors, line: &mut Line) -> Result<()
         let status = Arc::clone(&changes.borrow());
         let configuration = Arc::clone(&doors.configuration.borrow());
         let mut reply = shown(&status);
-        absent::tell(&mut reply, &status, &configuration, &doors.asks).await;
+        absent::tell_absent(&mut reply, &status, &configuration, &doors.asks).await;
         return line.replies.end(&reply).await;
     }
     let mut sent = Vec::new();

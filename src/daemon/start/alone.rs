@@ -94,7 +94,8 @@ async fn serve_one(foundation: Foundation, client: UnixStream) -> Result<(), Fat
     ended
 }
 
-/// A person who presses Ctrl-C or closes the terminal stops the run cleanly: what is copied so far is kept for the next.
+/// A person who presses Ctrl-C or closes the terminal stops the run cleanly: what is copied so far is kept for the
+/// next.
 fn listen_for_signals(endings: mpsc::Sender<Ending>, tasks: &mut tokio::task::JoinSet<()>) -> Result<(), Fatal> {
     let fail = |error| Fatal::Machine("listen for signals", error);
     let mut interrupt = signal(SignalKind::interrupt()).map_err(fail)?;

@@ -27,8 +27,8 @@ pub(crate) struct Inheritance {
 }
 
 impl Inheritance {
-    /// Takes over what a dead daemon left: what it kept is mended or begun anew, its unfinished runs are closed, and what
-    /// it opened is to be closed.
+    /// Takes over what a dead daemon left: what it kept is mended or begun anew, its unfinished runs are closed, and
+    /// what it opened is to be closed.
     pub(crate) fn taken_over(state: &StateDir) -> Self {
         let mut troubles = Vec::new();
         let ledger = state.ledger().unwrap_or_else(|error| {

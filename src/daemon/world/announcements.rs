@@ -1,8 +1,8 @@
 //! What is worth telling the person at the desk: once for each change, never again for each retry.
 //!
 //! It is found by comparing how things stand after an event with what was announced before, so that nothing else of the
-//! world has to think of it. What was announced is forgotten with the daemon: what still needs a person then is announced
-//! again.
+//! world has to think of it. What was announced is forgotten with the daemon: what still needs a person then is
+//! announced again.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -13,7 +13,7 @@ use crate::daemon::world::histories::Histories;
 use crate::daemon::world::plan::Plan;
 use crate::daemon::world::runs::{EndedRun, Runs};
 use crate::daemon::world::settings::Settings;
-use crate::daemon::world::stage::Stage;
+use crate::daemon::world::stage::LifeStage;
 use crate::daemon::world::volumes::{VolumeState, Volumes};
 use crate::decide::due;
 use crate::decide::obstacles::asks_for_approval;
@@ -37,7 +37,7 @@ pub(super) struct Announcements {
 /// How everything stands after an event.
 #[derive(Debug)]
 pub(super) struct Scene<'a> {
-    pub(super) stage: Stage,
+    pub(super) stage: LifeStage,
     pub(super) settings: &'a Settings,
     pub(super) decisions: &'a Decisions,
     pub(super) volumes: &'a Volumes,
@@ -97,7 +97,7 @@ impl Announcements {
             self.last_run = Some(end.record.run.clone());
             self.compare_end(end, scene, &mut found);
         }
-        if scene.stage == Stage::Working {
+        if scene.stage == LifeStage::Working {
             self.compare_approvals(scene, &mut found);
             self.compare_left(scene, &mut found);
             self.compare_drives(scene, &mut found);

@@ -12,7 +12,7 @@ use crate::daemon::world::World;
 use crate::daemon::world::candidates::gives_way;
 use crate::daemon::world::requests::Question;
 use crate::daemon::world::servers::Asked;
-use crate::daemon::world::stage::Stage;
+use crate::daemon::world::stage::LifeStage;
 use crate::model::{
     Absence, End, EndSight, HoldReason, Interruption, Now, Obstacle, Pause, Place, Sync, SyncName, Trigger, VolumeName,
     VolumeSight,
@@ -43,7 +43,7 @@ impl World {
         };
         match scope {
             // What a person just did must count: their question is answered from a fresh look.
-            Some((scope, servers)) if self.stage != Stage::Stopping => {
+            Some((scope, servers)) if self.stage != LifeStage::Stopping => {
                 let look = self.looks.ask(scope);
                 let servers = self.ask_servers(&servers);
                 self.requests.let_wait(Question { look, servers, ask });
@@ -122,7 +122,7 @@ impl World {
         urgency: Urgency,
         ends: &mpsc::Sender<RequestEnd>,
     ) -> Result<Vec<Accepted>, Refusal> {
-        if self.stage == Stage::Stopping {
+        if self.stage == LifeStage::Stopping {
             return Err(Refusal::Stopping);
         }
         let mut accepted = Vec::new();

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::daemon::messages::ask::Urgency;
 use crate::daemon::world::World;
 use crate::daemon::world::plan::Outlook;
-use crate::daemon::world::stage::{Initiative, Stage};
+use crate::daemon::world::stage::{Initiative, LifeStage};
 use crate::decide::due::{self, Due};
 use crate::decide::queue;
 use crate::model::{BootTime, Now, Obstacle, SyncName, Trigger, VolumeRoot};
@@ -13,7 +13,7 @@ use crate::model::{BootTime, Now, Obstacle, SyncName, Trigger, VolumeRoot};
 impl World {
     pub(super) fn candidates(&mut self, now: &Now) -> BTreeMap<SyncName, queue::DueSync> {
         let candidates: BTreeMap<SyncName, (Trigger, queue::DueSync)> =
-            if self.stage == Stage::Stopping { BTreeMap::new() } else { self.wanted_and_possible(now).collect() };
+            if self.stage == LifeStage::Stopping { BTreeMap::new() } else { self.wanted_and_possible(now).collect() };
         self.histories.note_triggers(|name| candidates.get(name).map(|(trigger, _)| *trigger), &self.runs);
         candidates.into_iter().map(|(name, (_, candidate))| (name, candidate)).collect()
     }
@@ -70,7 +70,8 @@ pub(super) fn gives_way(obstacle: &Obstacle, asked: Option<Urgency>) -> bool {
         | Obstacle::LockTaken { .. }
         | Obstacle::ToolMissing { .. }
         | Obstacle::NotOpened { .. } => asked.is_some(),
-        // A failed run may itself have filled the drive, with what only another run takes away; it is tried at the pace of failures.
+        // A failed run may itself have filled the drive, with what only another run takes away; it is tried at the pace
+        // of failures.
         Obstacle::NoSpace { .. } => true,
         Obstacle::OutsideHours(_)
         | Obstacle::Metered { .. }

@@ -5,7 +5,7 @@ use crate::daemon::messages::event::{Effect, Notice};
 use crate::daemon::world::World;
 use crate::daemon::world::drives::Phase;
 use crate::daemon::world::leftovers::{Around, Leftover};
-use crate::daemon::world::stage::Stage;
+use crate::daemon::world::stage::LifeStage;
 use crate::daemon::world::volumes::{VolumeState, is_open};
 use crate::model::{BootTime, DriveName, Left, Now, SyncName, VolumeName, WhenDone};
 
@@ -18,8 +18,8 @@ impl World {
             .filter_map(|(name, phase)| {
                 let expected = match phase {
                     Phase::Open(expected) => *expected,
-                    Phase::Awaited(_, Sake::Runs) if self.stage == Stage::Stopping => Expected::Anyhow,
-                    Phase::Stuck { again, .. } if *again <= now.boot && self.stage == Stage::Working => {
+                    Phase::Awaited(_, Sake::Runs) if self.stage == LifeStage::Stopping => Expected::Anyhow,
+                    Phase::Stuck { again, .. } if *again <= now.boot && self.stage == LifeStage::Working => {
                         Expected::Anyhow
                     }
                     Phase::Idle | Phase::Stuck { .. } if self.drive_requests.wanted_close(name).is_some() => {
@@ -34,7 +34,7 @@ impl World {
                     | Phase::Settling(_) => return None,
                 };
                 let is_free = |name: &VolumeName| self.runs.on(name).next().is_none() && !self.is_needed(name);
-                let idle = self.stage != Stage::Starting && self.settings.on_the_drive_of(name).iter().all(is_free);
+                let idle = self.stage != LifeStage::Starting && self.settings.on_the_drive_of(name).iter().all(is_free);
                 (idle && self.is_within_reach(name)).then(|| (name.clone(), expected))
             })
             .collect();
@@ -49,7 +49,7 @@ impl World {
         let is_open = self.volumes.get(volume).is_some_and(|state| is_open(&state.sight));
         let uses =
             |name: &SyncName| self.settings.configuration().syncs.get(name).is_some_and(|sync| sync.uses(volume));
-        is_open && self.stage == Stage::Working && self.plan.candidates().keys().any(uses)
+        is_open && self.stage == LifeStage::Working && self.plan.candidates().keys().any(uses)
     }
 
     fn close(&mut self, volume: &VolumeName, expected: Expected, now: &Now, effects: &mut Vec<Effect>) {
@@ -115,8 +115,8 @@ impl World {
         self.phases().filter_map(stuck).chain(refused).filter(|moment| *moment > now.boot).collect()
     }
 
-    /// Whether a drive is being opened or closed, or is open and about to be closed. What is out of reach is waited for by
-    /// the next daemon.
+    /// Whether a drive is being opened or closed, or is open and about to be closed. What is out of reach is waited for
+    /// by the next daemon.
     pub(super) fn drives_are_busy(&self) -> bool {
         let open = self.drives.phases().filter(|(name, _)| self.is_within_reach(name)).map(|(_, phase)| phase);
         let left_over = self.leftovers.iter().filter(|leftover| leftover.can_be_closed(&self.network));
@@ -150,8 +150,8 @@ impl World {
 
     fn is_to_be_closed(&self, leftover: &Leftover, now: &Now) -> bool {
         let is_time = match leftover.phase() {
-            Phase::Open(_) => self.stage != Stage::Starting,
-            Phase::Stuck { again, .. } => *again <= now.boot && self.stage == Stage::Working,
+            Phase::Open(_) => self.stage != LifeStage::Starting,
+            Phase::Stuck { again, .. } => *again <= now.boot && self.stage == LifeStage::Working,
             Phase::Idle
             | Phase::Opening(_)
             | Phase::Awaited(..)

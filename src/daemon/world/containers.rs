@@ -1,6 +1,6 @@
 //! Drives that are named by the UUID of the filesystem in a LUKS container. While it is closed nothing of that
-//! filesystem is to be seen: which container it lay in is learnt while it is open. Only what is proven teaches anything:
-//! whoever knows a UUID can put it into a container of their own.
+//! filesystem is to be seen: which container it lay in is learnt while it is open. Only what is proven teaches
+//! anything: whoever knows a UUID can put it into a container of their own.
 
 use crate::daemon::world::World;
 use crate::decide::presence;

@@ -142,9 +142,9 @@ impl Decisions {
         }
     }
 
-    /// A success, a hold and a person's word count for the places that they were about: forgets those of others, and says
-    /// whether a sync still leads where it copied. What is forgotten here is found out again by the next daemon, and is
-    /// written down with the next change.
+    /// A success, a hold and a person's word count for the places that they were about: forgets those of others, and
+    /// says whether a sync still leads where it copied. What is forgotten here is found out again by the next daemon,
+    /// and is written down with the next change.
     pub(super) fn settle_for(&mut self, sync: &SyncName, places: Places) -> Kinship {
         let Some(copied) = self.ledger.copied.get_mut(sync) else { return Kinship::Same };
         let kinship = copied.kinship(&places);

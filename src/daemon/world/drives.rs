@@ -88,8 +88,8 @@ impl Default for DriveState {
 }
 
 impl DriveStates {
-    /// Makes room for what the configuration names, and forgets what it names no longer. What could not be opened may be
-    /// opened by what a person just wrote.
+    /// Makes room for what the configuration names, and forgets what it names no longer. What could not be opened may
+    /// be opened by what a person just wrote.
     pub(super) fn fit(&mut self, configuration: &Configuration) {
         self.states.retain(|name, _| configuration.volumes.contains_key(name));
         for name in configuration.volumes.keys() {

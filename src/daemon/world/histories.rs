@@ -63,8 +63,8 @@ impl Histories {
         }
     }
 
-    /// A volume of a sync has changed: what set it back may be gone with that; and where the volume went and came between
-    /// two looks, it has come within reach anew.
+    /// A volume of a sync has changed: what set it back may be gone with that; and where the volume went and came
+    /// between two looks, it has come within reach anew.
     pub(super) fn volume_changed(&mut self, sync: &SyncName, appearance: Appearance) {
         if let Some(history) = self.0.get_mut(sync) {
             history.setback = None;
@@ -101,8 +101,8 @@ impl Histories {
         }
     }
 
-    /// What stands in the way of a sync shows only for as long as its drive is open: keeps it, unless something else has
-    /// set the sync back.
+    /// What stands in the way of a sync shows only for as long as its drive is open: keeps it, unless something else
+    /// has set the sync back.
     pub(super) fn set_back(&mut self, sync: &SyncName, obstacles: &[Obstacle], now: &Now) {
         if let Some(history) = self.0.get_mut(sync).filter(|history| history.setback.is_none()) {
             let wait = backoff::wait(1, Remedy::AskPerson, 0);

@@ -46,8 +46,8 @@ impl World {
         }))
     }
 
-    /// The end of a sync on a server, also where it is not proven to be the right one; none while no way leads there, or
-    /// while nobody knows where its drive is.
+    /// The end of a sync on a server, also where it is not proven to be the right one; none while no way leads there,
+    /// or while nobody knows where its drive is.
     pub(super) fn remote_end(&self, sync: &Sync, end: End, place: &Place) -> Option<RemoteEnd> {
         let VolumeRoot::Server(server) = &self.settings.configuration().volumes.get(&place.volume)?.root else {
             return None;

@@ -67,8 +67,8 @@ impl LeftoverDrives {
         self.add(held.volume, obstacles::drive_resource(&root), site, Phase::Open(Expected::Anyhow));
     }
 
-    /// Takes over a drive whose volume is not what it was; `phase` is what was being done with it, and the configuration
-    /// in force is still the one that named it. One that we did not open is not ours to close.
+    /// Takes over a drive whose volume is not what it was; `phase` is what was being done with it, and the
+    /// configuration in force is still the one that named it. One that we did not open is not ours to close.
     pub(super) fn part_with(&mut self, volume: &VolumeName, phase: Phase, around: Around<'_>) {
         let phase = match phase {
             Phase::Opening(_) | Phase::Closing => phase,

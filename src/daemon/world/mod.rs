@@ -67,13 +67,13 @@ use crate::model::{
 };
 use crate::os::history::LastRuns;
 pub use stage::Initiative;
-use stage::Stage;
+use stage::LifeStage;
 
 /// All that the daemon knows.
 #[derive(Debug)]
 pub struct World {
     initiative: Initiative,
-    stage: Stage,
+    stage: LifeStage,
     started: Timestamp,
     settings: Settings,
     shortcomings: Shortcomings,
@@ -123,7 +123,7 @@ impl World {
         let Beginnings { initiative, config_file, configuration, ledger, held, past, seed } = beginnings;
         let mut world = Self {
             initiative,
-            stage: Stage::Starting,
+            stage: LifeStage::Starting,
             started: now.wall,
             settings: Settings::new(config_file, configuration),
             shortcomings: Shortcomings::default(),
@@ -216,7 +216,7 @@ impl World {
             Event::Degraded(neighbour, sentence) => {
                 effects.extend(self.shortcomings.note(neighbour, sentence).map(Effect::Tell));
             }
-            Event::Stop if self.stage == Stage::Stopping => {
+            Event::Stop if self.stage == LifeStage::Stopping => {
                 self.leave_drives_open();
                 self.stop(&mut effects);
             }
@@ -238,7 +238,7 @@ impl World {
             // Before what follows from it.
             effects.insert(0, Effect::Record(Record::Ledger(ledger)));
         }
-        if self.stage == Stage::Stopping && self.runs.is_empty() && !self.drives_are_busy() {
+        if self.stage == LifeStage::Stopping && self.runs.is_empty() && !self.drives_are_busy() {
             effects.push(Effect::Finish);
         }
         effects
@@ -264,8 +264,8 @@ impl World {
         effects.extend(
             self.shortcomings.note("looks", (!degraded.is_empty()).then(|| degraded.join("; "))).map(Effect::Tell),
         );
-        if self.stage == Stage::Starting {
-            self.stage = Stage::Working;
+        if self.stage == LifeStage::Starting {
+            self.stage = LifeStage::Working;
             self.first_look = Some(now.wall);
         }
     }
@@ -389,7 +389,7 @@ impl World {
     }
 
     fn stop(&mut self, effects: &mut Vec<Effect>) {
-        self.stage = Stage::Stopping;
+        self.stage = LifeStage::Stopping;
         effects.extend(self.runs.end_all());
         let runs = &self.runs;
         self.requests.drop_runs(|name| runs.get(name).is_none());

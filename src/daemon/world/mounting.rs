@@ -7,7 +7,7 @@ use crate::daemon::world::World;
 use crate::daemon::world::drive_requests::{ToClose, ToMount};
 use crate::daemon::world::drives::Phase;
 use crate::daemon::world::settings::leads_to_the_same;
-use crate::daemon::world::stage::Stage;
+use crate::daemon::world::stage::LifeStage;
 use crate::decide::obstacles;
 use crate::model::{Configuration, End, Interruption, Obstacle, VolumeName, VolumeSight, WhenDone};
 
@@ -61,7 +61,7 @@ impl World {
     fn admit(&self, volume: &VolumeName) -> Result<(), Refusal> {
         self.settings.check_volume(volume)?;
         let failed = |why: String| Err(Refusal::Failed(why));
-        if self.stage == Stage::Stopping {
+        if self.stage == LifeStage::Stopping {
             return Err(Refusal::Stopping);
         }
         if self.settings.drive(volume).is_none() {

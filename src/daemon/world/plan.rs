@@ -1,5 +1,5 @@
-//! The plan: for each sync what stands in its way and whether a copy is wanted; then the queue. It is made afresh, whole,
-//! after every event, and never edited.
+//! The plan: for each sync what stands in its way and whether a copy is wanted; then the queue. It is made afresh,
+//! whole, after every event, and never edited.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -11,7 +11,7 @@ use crate::daemon::world::World;
 use crate::daemon::world::histories::SyncHistory;
 use crate::daemon::world::opening::DriveReadiness;
 use crate::daemon::world::plan::Outlook;
-use crate::daemon::world::stage::{Initiative, Stage};
+use crate::daemon::world::stage::{Initiative, LifeStage};
 use crate::decide::due::{self, Due};
 use crate::decide::obstacles;
 use crate::decide::queue;
@@ -29,13 +29,13 @@ impl World {
         self.drop_requests_that_became_impossible();
         let candidates = self.candidates(now);
         self.plan.set_candidates(candidates, self.settings.upstreams());
-        if self.stage == Stage::Working && !self.suspension.is_near() {
+        if self.stage == LifeStage::Working && !self.suspension.is_near() {
             self.start_what_may_start(now, effects);
         }
         self.close_what_nobody_needs(now, effects);
         self.tell_what_is_overdue(now, effects);
         self.suspension.note_runs(&self.runs, now);
-        let alarm = if self.stage == Stage::Working { self.next_moment(now) } else { None };
+        let alarm = if self.stage == LifeStage::Working { self.next_moment(now) } else { None };
         effects.extend(self.plan.set_alarm(alarm));
     }
 

@@ -125,8 +125,8 @@ impl World {
         seen(&sync.source.volume, |ends| &ends.source) && seen(&sync.destination.volume, |ends| &ends.destination)
     }
 
-    /// The ways to the server of a volume, the one by which it was reached last before the others: a better one that did
-    /// not lead there then would cost a wait.
+    /// The ways to the server of a volume, the one by which it was reached last before the others: a better one that
+    /// did not lead there then would cost a wait.
     pub(super) fn routes_to(&self, volume: &VolumeName, reached_by: Option<&EndpointName>) -> Vec<Route> {
         let key = self.settings.server_of(volume).unwrap_or(ServerKey(Vec::new()));
         let mut routes = reach::routes(&key, self.settings.configuration(), self.network.locations());

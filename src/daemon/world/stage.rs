@@ -13,7 +13,7 @@ pub enum Initiative {
 
 /// How the daemon stands to its own end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Stage {
+pub(super) enum LifeStage {
     /// No look has been taken yet; questions wait for it.
     Starting,
     /// It works.

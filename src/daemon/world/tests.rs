@@ -1022,7 +1022,8 @@ proptest! {
         let mut told: BTreeMap<Subject, Matter> = BTreeMap::new();
         for happening in &happenings {
             let (before, paused) = (story.started.len(), story.world.decisions.ledger().pause.is_some());
-            let ending = if let Happening::End(run, 0 | 1) = happening { story.running().get(*run).cloned() } else { None };
+            let ended = if let Happening::End(run, 0 | 1) = happening { Some(*run) } else { None };
+            let ending = ended.and_then(|run| story.running().get(run).cloned());
             happen(&mut story, happening, &mut owed);
             successes.extend(ending.map(|sync| (sync, story.second)));
 
@@ -1041,12 +1042,15 @@ proptest! {
             }
             for job in &story.started[before..] {
                 for volume in [&job.sync.source.volume, &job.sync.destination.volume] {
-                    prop_assert!(!story.world.decisions.ledger().holds.contains(volume), "a run started on a held drive");
+                    let held = &story.world.decisions.ledger().holds;
+                    prop_assert!(!held.contains(volume), "a run started on a held drive");
                 }
-                if let (false, Some(success)) = (job.trigger == Trigger::Request, successes.get(job.sync.name.as_str())) {
+                let asked = job.trigger == Trigger::Request;
+                if let (false, Some(success)) = (asked, successes.get(job.sync.name.as_str())) {
                     let last = story.world.histories.get(&job.sync.name).unwrap().last_run.as_ref().unwrap().outcome;
                     let unfinished = matches!(last, Outcome::Failed | Outcome::Interrupted);
-                    prop_assert!(unfinished || story.second - success >= 3600, "sooner than its pace: {:?}", job.trigger);
+                    let is_due = story.second - success >= 3600;
+                    prop_assert!(unfinished || is_due, "sooner than its pace: {:?}", job.trigger);
                 }
                 if job.sync.name.as_str() == "onward" {
                     prop_assert!(!story.running().contains(&"photos".to_owned()), "it reads what is being written");
@@ -1071,7 +1075,8 @@ proptest! {
             story.wait(400);
         }
         for sync in SYNCS {
-            prop_assert!(story.status_of(sync).last_success.is_some(), "{sync} was forgotten: {:?}", story.status_of(sync));
+            let status = story.status_of(sync);
+            prop_assert!(status.last_success.is_some(), "{sync} was forgotten: {status:?}");
         }
         for (queued, mut ends) in owed {
             let told = std::iter::from_fn(|| ends.try_recv().ok()).count();

@@ -211,8 +211,8 @@ impl VolumeState {
         }
     }
 
-    /// Takes in a new sight. `disk_seq` is the number of the medium that the drive is on, as far as the devices tell it;
-    /// `whose` is whether something is done with that drive.
+    /// Takes in a new sight. `disk_seq` is the number of the medium that the drive is on, as far as the devices tell
+    /// it; `whose` is whether something is done with that drive.
     fn update(
         &mut self,
         name: &VolumeName,

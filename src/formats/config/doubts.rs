@@ -11,7 +11,7 @@ use super::patterns;
 use super::reader::{BadValue, Reading};
 use super::syncs::SyncSpans;
 use super::words::as_list;
-use crate::formats::rsync::rules::{self, Lines, Rule};
+use crate::formats::rsync::rules::{self, Rule, RuleLines};
 use crate::model::{DriveUuid, Filter, Retention, SnapshotKind, Sync, SyncName, Volume, VolumeName, VolumeRoot};
 
 /// So many lines of one file of rules are told.
@@ -67,7 +67,7 @@ pub(super) fn doubt(
             misplaced.entry(at.start).or_default().push(source.misplaced(&pattern, around).map(found));
         }
         if let Some(file) = &spans.filter_file {
-            of_file(reading, &file.span(), file.get_ref(), Lines::Rules, around);
+            of_file(reading, &file.span(), file.get_ref(), RuleLines::Rules, around);
         }
         spans.one_text_hooks.iter().for_each(|hook| of_hook(reading, hook, around));
     }
@@ -130,9 +130,9 @@ fn pattern_of(filter: &Filter) -> Option<String> {
 }
 
 /// The file that a filter names.
-fn file_of(filter: &Filter) -> Option<(Lines, PathBuf)> {
+fn file_of(filter: &Filter) -> Option<(RuleLines, PathBuf)> {
     match filter {
-        Filter::Merge(file) => Some((Lines::Rules, file.clone())),
+        Filter::Merge(file) => Some((RuleLines::Rules, file.clone())),
         Filter::Rule(text) => match rules::rule(text.as_encoded_bytes()) {
             Ok(Rule::Merge(lines, file)) => Some((lines, String::from_utf8_lossy(file).into_owned().into())),
             Ok(Rule::Pattern(_) | Rule::Other | Rule::Clear) | Err(_) => None,
@@ -142,7 +142,7 @@ fn file_of(filter: &Filter) -> Option<(Lines, PathBuf)> {
 }
 
 /// Notes what is doubtful in a file of rules, at the place that names it.
-fn of_file(reading: &mut Reading<'_>, at: &Range<usize>, file: &Path, kind: Lines, around: &Surroundings<'_>) {
+fn of_file(reading: &mut Reading<'_>, at: &Range<usize>, file: &Path, kind: RuleLines, around: &Surroundings<'_>) {
     let shown = file.display();
     let text = match (around.rules)(file) {
         Ok(text) => text,
@@ -152,16 +152,16 @@ fn of_file(reading: &mut Reading<'_>, at: &Range<usize>, file: &Path, kind: Line
             return;
         }
     };
-    let wrong = if kind == Lines::Rules { rules::first_wrong(&text) } else { None };
+    let wrong = if kind == RuleLines::Rules { rules::first_wrong(&text) } else { None };
     if let Some(line) = wrong {
         let problem = BadValue::new(format!("each run will fail: line {line} of {shown} is no filter rule"));
         reading.doubt(at.clone(), problem.help(rules::remedy(file, &text)));
         return;
     }
-    let patterns = rules::lines(&text).filter_map(|(number, line)| match (kind, rules::rule(line)) {
-        (Lines::Rules, Ok(Rule::Pattern(pattern))) => Some((number, pattern)),
-        (Lines::Rules, _) => None,
-        (Lines::Excludes | Lines::Includes, _) => Some((number, line)),
+    let patterns = rules::rule_lines(&text).filter_map(|(number, line)| match (kind, rules::rule(line)) {
+        (RuleLines::Rules, Ok(Rule::Pattern(pattern))) => Some((number, pattern)),
+        (RuleLines::Rules, _) => None,
+        (RuleLines::Excludes | RuleLines::Includes, _) => Some((number, line)),
     });
     let doubtful = patterns.filter_map(|(number, pattern)| {
         let problem = patterns::nothing(&String::from_utf8_lossy(pattern))?;

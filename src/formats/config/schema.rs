@@ -84,7 +84,8 @@ fn keeps_something() -> Value {
 
 /// A program that is no option and no relative path, and its arguments.
 fn command() -> Value {
-    json!({ "prefixItems": [{ "type": "string", "pattern": "^(/.*|~/.*|[^-/~\\x00-\\x1f\\x7f][^/\\x00-\\x1f\\x7f]*)$" }] })
+    let program = "^(/.*|~/.*|[^-/~\\x00-\\x1f\\x7f][^/\\x00-\\x1f\\x7f]*)$";
+    json!({ "prefixItems": [{ "type": "string", "pattern": program }] })
 }
 
 fn object(keys: Keys) -> Map<String, Value> {

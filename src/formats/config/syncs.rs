@@ -13,8 +13,8 @@ use crate::formats::config::names::{Names, distinct, given};
 use crate::formats::config::reader::{BadValue, Fields, Reading};
 use crate::formats::config::rsync_options;
 use crate::model::{
-    BatteryRule, Conditions, Every, Filter, Group, GroupName, Guard, Hooks, Kept, MeteredRule, MountsBelow, Place,
-    Retention, RsyncOptions, RsyncSettings, SnapshotKind, Subdir, Sync, SyncName, VolumeName,
+    BatteryRule, Conditions, CopyTraits, Every, Filter, Group, GroupName, Guard, Hooks, MeteredRule, MountsBelow,
+    Place, Retention, RsyncOptions, RsyncSettings, SnapshotKind, Subdir, Sync, SyncName, VolumeName,
 };
 
 /// How often a copy is wanted where nothing is said.
@@ -231,7 +231,7 @@ fn lowered(layer: &Layer, name: SyncName, source: Place, destination: Place) -> 
         rsync: RsyncSettings {
             compress: layer.compress.unwrap_or(false),
             checksum: layer.checksum.unwrap_or(false),
-            kept: Kept { sparse: layer.sparse.unwrap_or(false), hard_links: layer.hard_links.unwrap_or(false) },
+            kept: CopyTraits { sparse: layer.sparse.unwrap_or(false), hard_links: layer.hard_links.unwrap_or(false) },
             bandwidth: layer.bandwidth.clone().and_then(Setting::value),
             options: layer.options.as_deref().map_or(RsyncOptions::Default, |own| RsyncOptions::Replaced(plain(own))),
             extra_options: plain(layer.extra_options.as_deref().unwrap_or_default()),

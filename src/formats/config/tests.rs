@@ -9,8 +9,8 @@ use proptest::prelude::*;
 use crate::formats::config::keys::{FILE, Keys, Shape};
 use crate::formats::config::*;
 use crate::model::{
-    BatteryRule, CredentialProvider, Every, Filter, Guard, KeepRules, Kept, MeteredRule, Mounting, MountsBelow, Notify,
-    Retention, RsyncSettings, SnapshotKind, SubdirError, SyncName, VolumeRoot, WhenDone,
+    BatteryRule, CopyTraits, CredentialProvider, Every, Filter, Guard, KeepRules, MeteredRule, Mounting, MountsBelow,
+    Notify, Retention, RsyncSettings, SnapshotKind, SubdirError, SyncName, VolumeRoot, WhenDone,
 };
 
 fn context() -> Context {
@@ -91,7 +91,7 @@ fn everything_that_the_contract_names_is_read() {
     assert_eq!(documents.rsync.bandwidth, Some(5 * 1024 * 1024));
     assert_eq!(
         (documents.rsync.kept, documents.mounts),
-        (Kept { sparse: true, hard_links: true }, MountsBelow::LeftOut)
+        (CopyTraits { sparse: true, hard_links: true }, MountsBelow::LeftOut)
     );
     assert_eq!(documents.when.battery, BatteryRule::AtLeast(30));
     assert_eq!(documents.when.metered, MeteredRule::Avoid);

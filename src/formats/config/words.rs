@@ -10,7 +10,7 @@ use crate::formats::config::context::Context;
 use crate::formats::config::mistake::quoted;
 use crate::formats::config::reader::BadValue;
 use crate::formats::duration;
-use crate::formats::rsync::rules::{self, Lines, NoRule, Rule};
+use crate::formats::rsync::rules::{self, NoRule, Rule, RuleLines};
 use crate::model::{BatteryRule, Filter, HookCommand, Hours};
 
 /// What can be read of one text.
@@ -180,9 +180,9 @@ pub(super) fn rule(text: &str, context: &Context) -> Read<Filter> {
             let file = path(&String::from_utf8_lossy(file), context)?;
             let named = |name: &str| Filter::Rule([OsStr::new(name), file.as_os_str()].into_iter().collect());
             Ok(match lines {
-                Lines::Rules => Filter::Merge(file),
-                Lines::Excludes => named("merge,- "),
-                Lines::Includes => named("merge,+ "),
+                RuleLines::Rules => Filter::Merge(file),
+                RuleLines::Excludes => named("merge,- "),
+                RuleLines::Includes => named("merge,+ "),
             })
         }
         Err(NoRule::Name) => {

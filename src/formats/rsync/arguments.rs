@@ -7,7 +7,7 @@ use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
 
 use crate::formats::rsync::output::ITEM_FORMAT;
-use crate::model::layout::{DESTINATION_SENTINEL, OWN, PARTIAL, SOURCE_SENTINEL, VOLUME_SENTINEL};
+use crate::model::layout::{DESTINATION_SENTINEL, LATEST, OWN, PARTIAL, SNAPSHOTS, SOURCE_SENTINEL, VOLUME_SENTINEL};
 use crate::model::{Filter, MountsBelow, RsyncOptions, RsyncSettings};
 
 /// How a directory is named from which unchanged files are linked. rsync works in the new directory, wherever it is. A
@@ -16,9 +16,6 @@ use crate::model::{Filter, MountsBelow, RsyncOptions, RsyncSettings};
 const WHERE_IT_WORKS: &str = "--link-dest=/proc/self/cwd/";
 /// Names of ours that are neither copied nor deleted, wherever they are.
 const SENTINELS: [&str; 3] = [VOLUME_SENTINEL, SOURCE_SENTINEL, DESTINATION_SENTINEL];
-
-/// Names of a destination with history, at its root.
-const HISTORY: [&str; 2] = ["snapshots/", "latest"];
 
 /// How the files come to lie at the destination.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -280,7 +277,10 @@ fn filters(call: &RsyncCall<'_>, arguments: &mut Vec<OsString>) {
     add(format!("P /{OWN}/").into());
     match call.manner {
         // The destination itself is written; what it holds if it was one with history once is none of this copy's.
-        Manner::Replace(_) => HISTORY.iter().for_each(|name| add(format!("P /{name}").into())),
+        Manner::Replace(_) => {
+            add(format!("P /{SNAPSHOTS}/").into());
+            add(format!("P /{LATEST}").into());
+        }
         Manner::InPlace | Manner::Link { .. } => {}
     }
     for filter in call.filters {
@@ -325,7 +325,7 @@ pub fn slash(path: &Path) -> OsString {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Kept;
+    use crate::model::CopyTraits;
 
     fn check(manner: &Manner, effect: CopyMode, change: impl FnOnce(&mut RsyncSettings)) -> Vec<String> {
         let mut settings = RsyncSettings::default();
@@ -421,7 +421,7 @@ mod tests {
         let manner = Manner::Replace(Unfinished::None);
         let plain = check(&manner, CopyMode::Copy(None), |_| {});
         assert!(has(&plain, "--one-file-system") && !has(&plain, "--sparse") && !has(&plain, "--hard-links"));
-        let kept = Kept { sparse: true, hard_links: true };
+        let kept = CopyTraits { sparse: true, hard_links: true };
         for options in [RsyncOptions::Default, RsyncOptions::Replaced(vec!["-rt".into()])] {
             let arguments = check(&manner, CopyMode::Tell, |settings| {
                 (settings.kept, settings.options) = (kept, options);

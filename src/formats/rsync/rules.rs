@@ -1,5 +1,5 @@
-//! rsync's filter rules (rsync(1), "FILTER RULES"), read as far as we have to know them: files of rules are read here and
-//! passed on rule by rule, so that nothing in one of them can clear the rules that protect a destination.
+//! rsync's filter rules (rsync(1), "FILTER RULES"), read as far as we have to know them: files of rules are read here
+//! and passed on rule by rule, so that nothing in one of them can clear the rules that protect a destination.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
@@ -35,12 +35,12 @@ pub enum Rule<'a> {
     /// All rules before it are forgotten.
     Clear,
     /// The rules of a file, which are read once.
-    Merge(Lines, &'a [u8]),
+    Merge(RuleLines, &'a [u8]),
 }
 
 /// What the lines of a file of rules are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Lines {
+pub enum RuleLines {
     /// Rules.
     Rules,
     /// Patterns of what is left out.
@@ -89,16 +89,16 @@ pub fn rule(text: &[u8]) -> Result<Rule<'_>, NoRule> {
         (b'!', ..) => Err(NoRule::Pattern),
         (_, [], modifiers) if modifiers.contains(&b'C') => Ok(Rule::Other),
         (_, [], _) => Err(NoRule::Pattern),
-        (b'.', file, []) => Ok(Rule::Merge(Lines::Rules, file)),
-        (b'.', file, [.., b'+']) => Ok(Rule::Merge(Lines::Includes, file)),
-        (b'.', file, _) => Ok(Rule::Merge(Lines::Excludes, file)),
+        (b'.', file, []) => Ok(Rule::Merge(RuleLines::Rules, file)),
+        (b'.', file, [.., b'+']) => Ok(Rule::Merge(RuleLines::Includes, file)),
+        (b'.', file, _) => Ok(Rule::Merge(RuleLines::Excludes, file)),
         (b':', ..) => Ok(Rule::Other),
         (_, pattern, _) => Ok(Rule::Pattern(pattern)),
     }
 }
 
 /// The lines of a file that say something, with their numbers from 1.
-pub fn lines(text: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
+pub fn rule_lines(text: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
     let lines = text.split(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
     let numbered = lines.enumerate().map(|(number, line)| (number.saturating_add(1), line));
     numbered.filter(|(_, line)| !line.trim_ascii().is_empty() && !line.starts_with(b"#") && !line.starts_with(b";"))
@@ -107,23 +107,25 @@ pub fn lines(text: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
 /// The first line of a file of rules that is none.
 #[must_use]
 pub fn first_wrong(text: &[u8]) -> Option<usize> {
-    lines(text).find(|(_, line)| rule(line).is_err()).map(|(number, _)| number)
+    rule_lines(text).find(|(_, line)| rule(line).is_err()).map(|(number, _)| number)
 }
 
 /// What to do about a file whose lines are no rules, in words fit to follow a sentence.
 #[must_use]
 pub fn remedy(file: &Path, text: &[u8]) -> String {
-    if lines(text).any(|(_, line)| rule(line).is_ok()) {
+    if rule_lines(text).any(|(_, line)| rule(line).is_ok()) {
         return "begin each line with a rule: `- PATTERN` leaves out, `+ PATTERN` does not, `#` begins a comment"
             .to_owned();
     }
     format!(
-        "if it is a plain list of what is left out, write filters = [\"merge,- {}\"] in place of it, or put `- ` before each line",
+        "if it is a plain list of what is left out, write filters = [\"merge,- {}\"] in place of it, or put `- ` \
+         before each line",
         file.display()
     )
 }
 
-/// Why rules cannot be passed on. It holds no text of a file: where this is told, others may read it who may not read that.
+/// Why rules cannot be passed on. It holds no text of a file: where this is told, others may read it who may not read
+/// that.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RulesError {
     /// A file of rules cannot be read.
@@ -162,7 +164,7 @@ pub fn flat(
     for filter in filters {
         match filter {
             Filter::Exclude(_) | Filter::Include(_) | Filter::DirMerge(_) => flat.add(filter.clone())?,
-            Filter::Merge(file) => flat.file(Lines::Rules, file, 0)?,
+            Filter::Merge(file) => flat.file(RuleLines::Rules, file, 0)?,
             Filter::Rule(text) => match rule(text.as_bytes()) {
                 Ok(Rule::Clear) => flat.rules.clear(),
                 Ok(Rule::Merge(lines, file)) => flat.file(lines, Path::new(OsStr::from_bytes(file)), 0)?,
@@ -171,7 +173,7 @@ pub fn flat(
         }
     }
     if let Some(file) = file {
-        flat.file(Lines::Rules, file, 0)?;
+        flat.file(RuleLines::Rules, file, 0)?;
     }
     Ok(flat.rules)
 }
@@ -188,17 +190,17 @@ impl Flat<'_> {
         if self.rules.len() > MOST { Err(RulesError::TooMany) } else { Ok(()) }
     }
 
-    fn file(&mut self, kind: Lines, file: &Path, depth: usize) -> Result<(), RulesError> {
+    fn file(&mut self, kind: RuleLines, file: &Path, depth: usize) -> Result<(), RulesError> {
         if depth > DEEPEST {
             return Err(RulesError::Circle(file.to_owned()));
         }
         let text = (self.read)(file).map_err(|why| RulesError::Unreadable { file: file.to_owned(), why })?;
-        for (number, line) in lines(&text) {
+        for (number, line) in rule_lines(&text) {
             let listed = |sign: &[u8]| Filter::Rule(OsString::from_vec([sign, line].concat()));
             match kind {
-                Lines::Excludes => self.add(listed(b"- "))?,
-                Lines::Includes => self.add(listed(b"+ "))?,
-                Lines::Rules => match rule(line) {
+                RuleLines::Excludes => self.add(listed(b"- "))?,
+                RuleLines::Includes => self.add(listed(b"+ "))?,
+                RuleLines::Rules => match rule(line) {
                     Ok(Rule::Pattern(_) | Rule::Other) => self.add(listed(b""))?,
                     Ok(Rule::Clear) => self.rules.clear(),
                     // rsync would look where it writes.
@@ -230,9 +232,9 @@ mod tests {
             ("exclude,! x", Rule::Pattern(b"x")),
             ("!", Rule::Clear),
             ("clear", Rule::Clear),
-            (". /rules", Rule::Merge(Lines::Rules, b"/rules")),
-            ("merge,- /list", Rule::Merge(Lines::Excludes, b"/list")),
-            (".+ /list", Rule::Merge(Lines::Includes, b"/list")),
+            (". /rules", Rule::Merge(RuleLines::Rules, b"/rules")),
+            ("merge,- /list", Rule::Merge(RuleLines::Excludes, b"/list")),
+            (".+ /list", Rule::Merge(RuleLines::Includes, b"/list")),
             (": .rules", Rule::Other),
             ("dir-merge,n- .rules", Rule::Other),
             ("-C", Rule::Other),

@@ -357,7 +357,8 @@ mod tests {
     #[test]
     fn a_container_that_comes_and_goes_is_told_though_what_is_in_it_never_shows() {
         let text = format!(
-            "[volumes.usb]\ndrive = \"{INSIDE}\"\n[volumes.a]\npath = \"/a\"\n[syncs.s]\nsource = \"a\"\ndestination = \"usb\""
+            "[volumes.usb]\ndrive = \"{INSIDE}\"\n[volumes.a]\npath = \"/a\"\n[syncs.s]\nsource = \"a\"\n\
+             destination = \"usb\""
         );
         let context = Context { file: "/config.toml".into(), home: "/home/a".into() };
         let containers = [(INSIDE.parse().unwrap(), AROUND.parse().unwrap())].into();

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
-use crate::daemon::inlets::senses::Unheard;
+use crate::daemon::inlets::senses::shortage::Unheard;
 use crate::os::bus::{Bus, NotRunning, Presence, Service};
 use crate::os::causes::chain;
 use crate::os::network_manager::{self, ManagerPhase, ManagerSight};

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{sleep, timeout};
 
-use crate::daemon::inlets::senses::Unheard;
+use crate::daemon::inlets::senses::shortage::Unheard;
 use crate::daemon::messages::sensed::{Activity, Sensed};
 use crate::decide::locations::{Wish, wishes};
 use crate::model::{Configuration, PowerSight};
@@ -53,7 +53,7 @@ impl PowerWanted {
 }
 
 /// Tells of the power supply.
-pub(crate) async fn tell(
+pub(crate) async fn follow_power(
     source: PowerSource,
     mut wanted: PowerWanted,
     mut anew: watch::Receiver<()>,

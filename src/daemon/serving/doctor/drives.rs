@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::daemon::serving::doctor::buses::on_a_runtime;
-use crate::daemon::serving::doctor::{A_LOOK, Known};
+use crate::daemon::serving::doctor::premises::{A_LOOK, Premises, on_a_runtime};
 use crate::decide::diagnosis::drives::{self as judge, Use};
 use crate::decide::diagnosis::{neighbours, unanswered};
 use crate::decide::presence::{DrivePresence, MountTree, sight_of_drive};
@@ -38,7 +37,7 @@ pub(crate) fn opened(configuration: &Configuration) -> impl Iterator<Item = Open
 }
 
 /// The drives that are not plugged in, as far as something may be wrong with their UUIDs.
-pub(crate) fn absent(known: &Known) -> Vec<Examined> {
+pub(crate) fn absent(known: &Premises) -> Vec<Examined> {
     let Some((devices, containers)) = &known.devices else { return Vec::new() };
     let (others, mounts) = (disks::other_uuids().unwrap_or_default(), mounts::read().unwrap_or_default());
     let plugged = Plugged { devices, others: &others, mounts: &mounts };
@@ -61,7 +60,7 @@ pub(crate) fn absent(known: &Known) -> Vec<Examined> {
 }
 
 /// Tests each of them.
-pub(crate) fn drives(known: &Known) -> Vec<Examined> {
+pub(crate) fn drives(known: &Premises) -> Vec<Examined> {
     let mut all = opened(&known.configuration).peekable();
     if all.peek().is_none() {
         return Vec::new();

@@ -435,7 +435,8 @@ fn servers_out_of_reach_never_delay_a_local_copy() {
     for number in 0..100 {
         write!(
             text,
-            "[ssh-endpoints.e{number}]\nhost = \"h{number}\"\n[volumes.v{number}]\nssh = [\"e{number}\"]\npath = \"/x\"\n\
+            "[ssh-endpoints.e{number}]\nhost = \"h{number}\"\n\
+             [volumes.v{number}]\nssh = [\"e{number}\"]\npath = \"/x\"\n\
              [syncs.s{number}]\nsource = \"laptop:d{number}\"\ndestination = \"v{number}:d\"\n"
         )
         .unwrap();
