@@ -59,5 +59,7 @@ pub use status::{DaemonState, Freshness, RunningNow, Status, SyncState, SyncStat
 pub use sync::{
     Every, Filter, Guard, HookCommand, Hooks, Keep, KeepRules, RsyncOptions, RsyncSettings, SnapshotKind, Sync,
 };
-pub use transfer::{Complaint, Complaints, Refused, Side, TransferEnd, Trouble};
+pub use transfer::{
+    Complaint, Complaints, Deleting, Lack, Named, Obscured, Plight, Refused, Side, TransferEnd, Trouble,
+};
 pub use volume::{Drive, DriveUuid, DriveUuidError, Mounting, Server, ServerKey, Volume, VolumeRoot, WhenDone};

@@ -98,6 +98,7 @@ fn between(
         filters: &copying.sync.filters,
         filter_file: copying.sync.filter_file.as_deref(),
         nested: copying.nested,
+        spared: &plan.spared,
         manner: &plan.manner,
         comparison: plan.comparison,
         effect,

@@ -3,6 +3,9 @@
 pub mod call;
 pub mod plan;
 
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
 use crate::backup::copy::call::{Copying, launch};
 use crate::backup::copy::plan::{CopyPlan, Restraint};
 use crate::backup::failure::{failure, of_process};
@@ -16,7 +19,7 @@ use crate::formats::rsync::arguments::Effect;
 use crate::formats::rsync::complaints::Listener;
 use crate::formats::rsync::exit;
 use crate::formats::rsync::output::{Lines, Said, Tally, said};
-use crate::model::{Complaints, Conclusion, End, FailureKind, Figures, Interruption, Mount, Step, TransferEnd};
+use crate::model::{Complaints, Conclusion, End, FailureKind, Figures, Interruption, Mount, Plight, Step, TransferEnd};
 use crate::os::directory::Directory;
 use crate::os::mounts;
 use crate::os::process::{self, Ended, Stream, Wanted};
@@ -36,13 +39,14 @@ pub(crate) struct Copied {
     pub(crate) remarks: Vec<String>,
 }
 
-/// Copies. Whatever happens, `figures` counts what was done.
+/// Copies. Whatever happens, `figures` counts what was done. `proven` proves the source again: what is gone from one that
+/// went away is not deleted.
 pub(crate) fn copy(
     copying: &Copying<'_>,
     plan: &CopyPlan,
     stops: &mut Stops,
-    telling: &Telling,
-    figures: &mut Figures,
+    (telling, figures): (&Telling, &mut Figures),
+    proven: &dyn Fn(&mut Stops) -> Result<(), Conclusion>,
 ) -> Result<Copied, Conclusion> {
     let submounts = copying.way.source().map(Submounts::below);
     let hear = &mut |said: &Said| {
@@ -61,9 +65,13 @@ pub(crate) fn copy(
     copied.created = pass.tally.created;
     copied.regular_files = pass.tally.regular_files;
     still_there(submounts.as_ref(), copying)?;
-    if plan.restraint == Restraint::CopyFirst && (pass.complaints.withheld > 0 || pass.complaints.in_the_way > 0) {
-        let limit = allowed(copying, plan, &pass, stops, hear)?;
-        let second = call(copying, plan, Effect::Copy(limit), stops, hear)?;
+    let given_up = judge::deletions(&pass.complaints);
+    let is_left = given_up != judge::Deletions::Done || pass.complaints.withheld > 0 || pass.complaints.in_the_way > 0;
+    if plan.restraint == Restraint::CopyFirst && is_left {
+        proven(stops)?;
+        let plan = CopyPlan { spared: spared(&given_up), ..plan.clone() };
+        let limit = allowed(copying, &plan, (&pass, &given_up), stops, hear)?;
+        let second = call(copying, &plan, Effect::Copy(limit), stops, hear)?;
         add(figures, &second);
         if second.complaints.withheld > 0 {
             // The source lost more between the two calls.
@@ -71,10 +79,21 @@ pub(crate) fn copy(
             return Err(held(copying, deletions, before(&pass, deletions)));
         }
         worth(copying, &second, &mut copied)?;
+        if judge::deletions(&second.complaints) != judge::Deletions::Done {
+            copied.missing.push(judge::UNDONE.to_owned());
+        }
         still_there(submounts.as_ref(), copying)?;
     }
     copied.figures = *figures;
     Ok(copied)
+}
+
+/// What a second call passes over, so that it deletes what else is to go.
+pub(crate) fn spared(given_up: &judge::Deletions) -> BTreeSet<PathBuf> {
+    match given_up {
+        judge::Deletions::Again(spared) => spared.clone(),
+        judge::Deletions::Done | judge::Deletions::Undone => BTreeSet::new(),
+    }
 }
 
 /// How many entries may be deleted, if what would be is not held. rsync's own count of what a limit withheld leaves out
@@ -82,7 +101,7 @@ pub(crate) fn copy(
 fn allowed(
     copying: &Copying<'_>,
     plan: &CopyPlan,
-    pass: &Pass,
+    (pass, given_up): (&Pass, &judge::Deletions),
     stops: &mut Stops,
     hear: &mut dyn FnMut(&Said),
 ) -> Result<Option<u64>, Conclusion> {
@@ -92,7 +111,8 @@ fn allowed(
     let high = seen(pass.complaints.deletions_at_most().max(1));
     let limit =
         |seen: Deletions| guard::allowance(guard, seen.before, copying.approved).map(|limit| limit.max(seen.deletions));
-    if guard::hold(guard, high, copying.approved).is_none() {
+    // What was given up is not counted.
+    if *given_up == judge::Deletions::Done && guard::hold(guard, high, copying.approved).is_none() {
         return Ok(limit(high));
     }
     let told = call(copying, plan, Effect::Tell, stops, hear)?;
@@ -124,9 +144,8 @@ fn add(figures: &mut Figures, pass: &Pass) {
     figures.deletions = figures.deletions.saturating_add(seen.deletions);
     figures.entries = seen.entries.max(figures.entries);
     figures.size = seen.size.max(figures.size);
-    figures.unreadable = figures.unreadable.max(pass.complaints.unreadable);
-    let vanished = pass.complaints.vanished_files.saturating_add(pass.complaints.vanished_directories);
-    figures.vanished = figures.vanished.max(vanished);
+    figures.unreadable = figures.unreadable.max(pass.complaints.count(Plight::Unreadable));
+    figures.vanished = figures.vanished.max(pass.complaints.count(Plight::Changed));
 }
 
 fn still_there(submounts: Option<&Submounts>, copying: &Copying<'_>) -> Result<(), Conclusion> {
@@ -144,7 +163,9 @@ fn worth(copying: &Copying<'_>, pass: &Pass, copied: &mut Copied) -> Result<(), 
                 copied.remarks = remarks;
             }
         }
-        Good::Partial(missing) => copied.missing = missing,
+        Good::Partial(missing) if copied.missing.is_empty() => copied.missing = missing,
+        // The first call was told of more: the second passes it over.
+        Good::Partial(_) => {}
     }
     Ok(())
 }
@@ -203,7 +224,7 @@ pub(crate) fn call(
     let running = process::start(launch, inside);
     drop(passed);
     let running = running.map_err(|error| of_process(Step::Copy, &error))?;
-    let (mut tally, mut listener) = (Tally::default(), Listener::default());
+    let (mut tally, mut listener) = (Tally::default(), Listener::below(copying.way.roots()));
     let (mut output, mut errors) = (Lines::default(), Lines::default());
     let bell = stops.bell.share().map_err(starting)?;
     let heard = |stream: Stream, bytes: &[u8]| match stream {
@@ -217,7 +238,7 @@ pub(crate) fn call(
     let ended = running.listen(&bell, heard, || stops.wanted()).map_err(|error| of_process(Step::Copy, &error))?;
     output.finish(|line| tally.add(&said(line)));
     errors.finish(|line| listener.hear(line));
-    listener.kept_directories(tally.kept_directories);
+    listener.add(&tally);
     for line in listener.last_lines() {
         tracing::debug!(nbkp.sync = %copying.sync.name, line, "rsync complained");
     }

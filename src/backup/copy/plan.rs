@@ -1,11 +1,14 @@
 //! How a copy is made: the one place where that is chosen.
 
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
 use crate::backup::place::marker::Earlier;
 use crate::formats::rsync::arguments::{Comparison, Manner, Unfinished};
 use crate::os::files::Granularity;
 
 /// How a copy is made. There is one way, rsync; another one would be another variant.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct CopyPlan {
     /// How files come to lie at the destination.
     pub(crate) manner: Manner,
@@ -13,6 +16,8 @@ pub(crate) struct CopyPlan {
     pub(crate) comparison: Comparison,
     /// How deleting is kept in bounds.
     pub(crate) restraint: Restraint,
+    /// What is passed over at both ends.
+    pub(crate) spared: BTreeSet<PathBuf>,
 }
 
 /// How deleting is kept in bounds.
@@ -36,7 +41,7 @@ pub(crate) fn plan(manner: Manner, granularity: Granularity, earlier: Earlier) -
         Manner::Replace(_) | Manner::InPlace => Restraint::CopyFirst,
         Manner::Link { .. } => Restraint::NewDirectory,
     };
-    CopyPlan { manner, comparison, restraint }
+    CopyPlan { manner, comparison, restraint, spared: BTreeSet::new() }
 }
 
 /// Whether an earlier copy may have left unfinished files.

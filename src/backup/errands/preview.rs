@@ -5,6 +5,7 @@ use std::os::fd::AsFd;
 use std::path::Path;
 
 use crate::backup::copy::call::{self, Copying};
+use crate::backup::copy::plan::CopyPlan;
 use crate::backup::copy::{self, Good, Pass, plan};
 use crate::backup::errands::view::View;
 use crate::backup::failure::{failure, of_directory};
@@ -18,9 +19,10 @@ use crate::backup::run::rsync_here;
 use crate::backup::session::stop::{self, Stops};
 use crate::backup::snapshots::shelf::Shelf;
 use crate::decide::guard::{self, Deletions};
+use crate::decide::judge;
 use crate::formats::rsync::arguments::{Effect, Manner, Unfinished, slash};
 use crate::formats::rsync::output::{Item, Said};
-use crate::model::{Conclusion, FailureKind, Figures, HoldReason, SnapshotKind, Step};
+use crate::model::{Conclusion, FailureKind, Figures, HoldReason, Plight, SnapshotKind, Step};
 use crate::os::directory::{Directory, Reach};
 use crate::os::files::Granularity;
 use crate::os::ssh::SshPlace;
@@ -112,21 +114,51 @@ fn told(
         let change = match said {
             Said::Deleted(name) => Change::Delete(name.clone()),
             Said::Changed(item) => Change::Copy(item.clone()),
-            Said::Progress(_) | Said::KeptDirectory | Said::Statistic(..) | Said::Entries(..) | Said::Nothing => return,
+            Said::Progress(_)
+            | Said::Unchanged(_)
+            | Said::LeftOut(_)
+            | Said::GaveUpDeleting
+            | Said::KeptDirectory
+            | Said::Statistic(..)
+            | Said::Entries(..)
+            | Said::Nothing => return,
         };
         if changes.len() < LISTED { changes.push(change) } else { unlisted = unlisted.saturating_add(1) }
     };
-    let pass = copy::call(copying, &plan, Effect::Tell, stops, &mut hear)?;
-    let warnings = match copy::judged(&copying.way, &pass)? {
+    let mut pass = copy::call(copying, &plan, Effect::Tell, stops, &mut hear)?;
+    let mut warnings = match copy::judged(&copying.way, &pass)? {
         Good::Whole(warnings) | Good::Partial(warnings) => warnings,
     };
+    match judge::deletions(&pass.complaints) {
+        judge::Deletions::Done => {}
+        judge::Deletions::Undone => warnings.push(judge::UNDONE.to_owned()),
+        judge::Deletions::Again(spared) => {
+            // A run deletes with a second call, which passes over what cannot be looked at.
+            changes.retain(|change| matches!(change, Change::Copy(_)));
+            let without = CopyPlan { spared, ..plan.clone() };
+            let mut hear = |said: &Said| {
+                let Said::Deleted(name) = said else { return };
+                if changes.len() < LISTED {
+                    changes.push(Change::Delete(name.clone()));
+                } else {
+                    unlisted = unlisted.saturating_add(1);
+                }
+            };
+            pass.tally.deleted_items =
+                copy::call(copying, &without, Effect::Tell, stops, &mut hear)?.tally.deleted_items;
+        }
+    }
     let mut command: Vec<OsString> = vec![copying.rsync.as_os_str().to_owned()];
     command.extend(call::shown(copying, &plan, Effect::Tell, source, destination));
     Ok(Preview { command, changes, unlisted, figures: figures(&pass), hold: hold(job, &pass), warnings })
 }
 
 fn figures(pass: &Pass) -> Figures {
-    Figures { deletions: pass.tally.deleted_items, unreadable: pass.complaints.unreadable, ..pass.tally.figures }
+    Figures {
+        deletions: pass.tally.deleted_items,
+        unreadable: pass.complaints.count(Plight::Unreadable),
+        ..pass.tally.figures
+    }
 }
 
 fn hold(job: &Job, pass: &Pass) -> Option<HoldReason> {

@@ -45,10 +45,10 @@ impl<'a> Source<'a> {
     pub(crate) fn way<'s>(&'s self, server: &'s Server, destination: [OsString; 9], into: &'s str) -> Way<'s> {
         match self {
             Self::Here(source, _) => {
-                Way::Push(&source.data, Far { server, words: transfer(None, Some(destination)), into })
+                Way::Push(&source.data, Far { server, words: transfer(None, Some(destination)), at: None, into })
             }
             Self::There(source, _) => {
-                Way::There(Far { server, words: transfer(Some(source), Some(destination)), into })
+                Way::There(Far { server, words: transfer(Some(source), Some(destination)), at: None, into })
             }
         }
     }

@@ -242,7 +242,9 @@ impl Course<'_> {
             nested: site.ends.nested.as_deref(),
         };
         let plan = plan::plan(manner, site.granularity, earlier);
-        copy::copy(&copying, &plan, &mut self.stops, &self.telling, &mut self.figures)
+        let (job, ends) = (self.job, site.ends);
+        let proven = |stops: &mut Stops| ends::prove_again(job, ends, End::Source, stops);
+        copy::copy(&copying, &plan, &mut self.stops, (&self.telling, &mut self.figures), &proven)
     }
 
     /// rsync is content. Whether the copy is one depends on whether both ends are still what they were.

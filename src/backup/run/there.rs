@@ -7,11 +7,12 @@ use std::path::PathBuf;
 
 use crate::backup::copy::call::Copying;
 use crate::backup::copy::{self, Copied, plan};
-use crate::backup::job::RemoteEnd;
+use crate::backup::job::{Job, RemoteEnd};
 use crate::backup::place::marker::{self, Earlier};
 use crate::backup::place::source::{Source, inlined, nested};
 use crate::backup::place::there::{FarDestination, Intent, looking, word};
 use crate::backup::run::{Course, rsync_here};
+use crate::backup::session::stop::Stops;
 use crate::backup::session::{LONG, SHORT, Server, Stoppable, failure as trouble};
 use crate::backup::snapshots::prune;
 use crate::backup::snapshots::recover::{self, Deed, FarShelf, candidates};
@@ -101,10 +102,7 @@ impl Course<'_> {
         };
         self.telling.step(Step::Judge);
         self.stops.check()?;
-        match site.source {
-            Source::Here(source, end) => source.prove_again(self.job, end)?,
-            Source::There(source, end) => source.prove_again(site.server, self.job, end, &mut self.stops)?,
-        }
+        site.prove_source_again(self.job, &mut self.stops)?;
         self.note(copied);
         self.publish_there(site, name)?;
         if let Some(kept) = &kept {
@@ -116,7 +114,8 @@ impl Course<'_> {
     fn copy_there(&mut self, site: &Site<'_>, into: &str, manner: Manner) -> Result<Copied, Conclusion> {
         let plan = plan::plan(manner, granularity(site), site.earlier);
         let copying = site.copying(self.job.approved, site.writing(into, ""));
-        copy::copy(&copying, &plan, &mut self.stops, &self.telling, &mut self.figures)
+        let (job, report) = (self.job, (&self.telling, &mut self.figures));
+        copy::copy(&copying, &plan, &mut self.stops, report, &|stops| site.prove_source_again(job, stops))
     }
 
     fn link_there(&mut self, site: &Site<'_>, kept: &FarShelf, name: SnapshotName) -> Result<Copied, Conclusion> {
@@ -132,7 +131,9 @@ impl Course<'_> {
         let plan = plan::plan(Manner::Link { bases, unfinished }, granularity(site), site.earlier);
         let hidden = format!("snapshots/.inprogress-{name}");
         let copying = site.copying(self.job.approved, site.writing(&hidden, "make"));
-        let copied = copy::copy(&copying, &plan, &mut self.stops, &self.telling, &mut self.figures)?;
+        let (job, report) = (self.job, (&self.telling, &mut self.figures));
+        let proven = |stops: &mut Stops| site.prove_source_again(job, stops);
+        let copied = copy::copy(&copying, &plan, &mut self.stops, report, &proven)?;
         if let Some(newest) = newest {
             self.guard_there(site, newest, unfinished, &copied)?;
         }
@@ -273,6 +274,13 @@ impl Course<'_> {
 }
 
 impl Site<'_> {
+    fn prove_source_again(&self, job: &Job, stops: &mut Stops) -> Result<(), Conclusion> {
+        match self.source {
+            Source::Here(source, end) => source.prove_again(job, end),
+            Source::There(source, end) => source.prove_again(self.server, job, end, stops),
+        }
+    }
+
     fn copying(&self, approved: Option<u64>, destination: [OsString; 9]) -> Copying<'_> {
         let way = self.source.way(self.server, destination, "./");
         Copying { rsync: &self.rsync, sync: self.sync, approved, way, nested: self.nested.as_deref() }

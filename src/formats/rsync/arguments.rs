@@ -2,6 +2,7 @@
 //!
 //! The user's own options come first; what safety needs comes behind them, where rsync lets it win.
 
+use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
@@ -93,6 +94,8 @@ pub struct Call<'a> {
     pub filter_file: Option<&'a Path>,
     /// Where the destination lies inside the source, relative to it: it is not copied into itself.
     pub nested: Option<&'a Path>,
+    /// What of the source is passed over and stays at the destination as it is, relative to both.
+    pub spared: &'a BTreeSet<PathBuf>,
     /// How files come to lie at the destination.
     pub manner: &'a Manner,
     /// What tells that a file is unchanged.
@@ -242,7 +245,11 @@ fn filters(call: &Call<'_>, arguments: &mut Vec<OsString>) {
         add(format!("P {name}").into());
     }
     if let Some(nested) = call.nested {
-        add(hide(nested));
+        add(anchored("H", nested, "/"));
+    }
+    for path in call.spared {
+        add(anchored("H", path, ""));
+        add(anchored("P", path, ""));
     }
     add("H /.nbkp/".into());
     add("P /.nbkp/".into());
@@ -260,19 +267,20 @@ fn filters(call: &Call<'_>, arguments: &mut Vec<OsString>) {
     }
 }
 
-/// Hides a directory of the source, taken literally: a backslash escapes only where there is something to escape.
-fn hide(below: &Path) -> OsString {
+/// A rule for one entry below the source and the destination, taken literally: a backslash escapes only where there is
+/// something to escape.
+fn anchored(rule: &str, below: &Path, tail: &str) -> OsString {
     let path = below.as_os_str().as_bytes();
     let is_special = |byte: &u8| matches!(byte, b'*' | b'?' | b'[');
     let has_special = path.iter().any(is_special);
-    let mut rule = b"H /".to_vec();
+    let mut rule = format!("{rule} /").into_bytes();
     for byte in path {
         if has_special && (is_special(byte) || *byte == b'\\') {
             rule.push(b'\\');
         }
         rule.push(*byte);
     }
-    rule.push(b'/');
+    rule.extend_from_slice(tail.as_bytes());
     OsString::from_vec(rule)
 }
 
@@ -307,6 +315,7 @@ mod tests {
             filters: &[Filter::Exclude("*.tmp".into()), Filter::Rule("H .git".into())],
             filter_file: Some(Path::new("/home/a/rules of mine")),
             nested: Some(Path::new("mnt/usb/all [1]")),
+            spared: &["private".into(), "a*/b".into()].into(),
             manner,
             comparison: Comparison::Nanoseconds,
             effect,
@@ -360,6 +369,9 @@ mod tests {
         assert!(place("--filter=H .nbkp-src") < place("--filter=- *.tmp"));
         assert!(place("--filter=- *.tmp") < place("--filter=H .git"));
         assert!(place(r"--filter=H /mnt/usb/all \[1]/") < place("--filter=- *.tmp"));
+        for rule in [r"--filter=H /a\*/b", r"--filter=P /a\*/b", "--filter=H /private", "--filter=P /private"] {
+            assert!(place(rule) < place("--filter=- *.tmp"));
+        }
     }
 
     #[test]
@@ -408,6 +420,7 @@ mod tests {
                 filters,
                 filter_file,
                 nested,
+                spared: &BTreeSet::new(),
                 manner,
                 comparison,
                 effect,
