@@ -7,6 +7,7 @@ mod checkup;
 mod condition;
 mod configuration;
 mod finding;
+mod keeping;
 mod ledger;
 mod name;
 mod network;
@@ -35,6 +36,7 @@ pub use checkup::{
 pub use condition::{BatteryRule, Conditions, Hours, MeteredRule};
 pub use configuration::{Configuration, CredentialProvider, DaemonSettings, Endpoint, Group, Location, Notify, Route};
 pub use finding::{Area, Examined, Finding, Flaw, Severity, Verdict};
+pub use keeping::{Fineness, Keeping, Letters, ODD_NANOSECONDS, ODD_SECONDS, Rights};
 pub use ledger::{Containers, Ledger, Pause};
 pub use name::{CredentialName, EndpointName, GroupName, LocationName, NameError, SyncName, VolumeName};
 pub use network::{

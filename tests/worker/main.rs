@@ -10,6 +10,7 @@
 
 mod cuts;
 mod ends;
+mod filesystems;
 mod judgement;
 mod kills;
 mod links;

@@ -155,6 +155,11 @@ impl Ground {
         Self::onto(tempfile::tempdir().unwrap(), &drive.root, kind)
     }
 
+    /// The destination below a directory.
+    pub fn below(root: &Path, kind: SnapshotKind) -> Self {
+        Self::onto(tempfile::tempdir().unwrap(), root, kind)
+    }
+
     fn onto(place: tempfile::TempDir, to: &Path, kind: SnapshotKind) -> Self {
         let from = place.path().join("from");
         let (source, destination) = (from.join("files"), to.join("copies"));

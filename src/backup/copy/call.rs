@@ -101,6 +101,7 @@ fn between(
         spared: &plan.spared,
         manner: &plan.manner,
         comparison: plan.comparison,
+        keeping: plan.keeping,
         effect,
         source,
         destination,

@@ -19,7 +19,9 @@ use crate::formats::rsync::arguments::Effect;
 use crate::formats::rsync::complaints::Listener;
 use crate::formats::rsync::exit;
 use crate::formats::rsync::output::{Lines, Said, Tally, said};
-use crate::model::{Complaints, Conclusion, End, FailureKind, Figures, Interruption, Mount, Plight, Step, TransferEnd};
+use crate::model::{
+    Complaints, Conclusion, End, FailureKind, Figures, Interruption, Letters, Mount, Plight, Step, TransferEnd,
+};
 use crate::os::directory::Directory;
 use crate::os::mounts;
 use crate::os::process::{self, Ended, Stream, Wanted};
@@ -224,7 +226,7 @@ pub(crate) fn call(
     let running = process::start(launch, inside);
     drop(passed);
     let running = running.map_err(|error| of_process(Step::Copy, &error))?;
-    let (mut tally, mut listener) = (Tally::default(), Listener::below(copying.way.roots()));
+    let (mut tally, mut listener) = (tally(plan), Listener::below(copying.way.roots()));
     let (mut output, mut errors) = (Lines::default(), Lines::default());
     let bell = stops.bell.share().map_err(starting)?;
     let heard = |stream: Stream, bytes: &[u8]| match stream {
@@ -250,6 +252,13 @@ pub(crate) fn call(
         Ended::Signal(signal) => TransferEnd::Killed(signal),
     };
     Ok(Pass { end, tally, complaints: listener.complaints().clone() })
+}
+
+fn tally(plan: &CopyPlan) -> Tally {
+    match plan.keeping.names {
+        Letters::Apart => Tally::default(),
+        Letters::Same => Tally::of_names(),
+    }
 }
 
 /// The filesystems that are mounted below the source. One that goes away during the copy leaves an empty directory,

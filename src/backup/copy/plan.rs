@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use crate::backup::place::marker::Earlier;
 use crate::formats::rsync::arguments::{Comparison, Manner, Unfinished};
-use crate::os::files::Granularity;
+use crate::model::{Fineness, Keeping};
 
 /// How a copy is made. There is one way, rsync; another one would be another variant.
 #[derive(Debug, Clone)]
@@ -16,6 +16,8 @@ pub(crate) struct CopyPlan {
     pub(crate) comparison: Comparison,
     /// How deleting is kept in bounds.
     pub(crate) restraint: Restraint,
+    /// What the filesystem of the destination keeps.
+    pub(crate) keeping: Keeping,
     /// What is passed over at both ends.
     pub(crate) spared: BTreeSet<PathBuf>,
 }
@@ -30,18 +32,18 @@ pub(crate) enum Restraint {
 }
 
 /// The one place where the way of copying is chosen.
-pub(crate) fn plan(manner: Manner, granularity: Granularity, earlier: Earlier) -> CopyPlan {
-    let comparison = match (earlier, granularity) {
+pub(crate) fn plan(manner: Manner, keeping: Keeping, earlier: Earlier) -> CopyPlan {
+    let comparison = match (earlier, keeping.times) {
         (Earlier::Doubtful | Earlier::Damaged, _) => Comparison::Content,
-        (Earlier::Nothing | Earlier::Trusted, Granularity::Fine) => Comparison::Nanoseconds,
-        (Earlier::Nothing | Earlier::Trusted, Granularity::Seconds) => Comparison::Seconds,
-        (Earlier::Nothing | Earlier::Trusted, Granularity::TwoSeconds) => Comparison::TwoSeconds,
+        (Earlier::Nothing | Earlier::Trusted, Fineness::Nanoseconds) => Comparison::Nanoseconds,
+        (Earlier::Nothing | Earlier::Trusted, Fineness::Seconds) => Comparison::Seconds,
+        (Earlier::Nothing | Earlier::Trusted, Fineness::TwoSeconds) => Comparison::TwoSeconds,
     };
     let restraint = match manner {
         Manner::Replace(_) | Manner::InPlace => Restraint::CopyFirst,
         Manner::Link { .. } => Restraint::NewDirectory,
     };
-    CopyPlan { manner, comparison, restraint, spared: BTreeSet::new() }
+    CopyPlan { manner, comparison, restraint, keeping, spared: BTreeSet::new() }
 }
 
 /// Whether an earlier copy may have left unfinished files.

@@ -22,9 +22,8 @@ use crate::decide::guard::{self, Deletions};
 use crate::decide::judge;
 use crate::formats::rsync::arguments::{Effect, Manner, Unfinished, slash};
 use crate::formats::rsync::output::{Item, Said};
-use crate::model::{Conclusion, FailureKind, Figures, HoldReason, Plight, SnapshotKind, Step};
+use crate::model::{Conclusion, FailureKind, Figures, HoldReason, Keeping, Plight, SnapshotKind, Step};
 use crate::os::directory::{Directory, Reach};
-use crate::os::files::Granularity;
 use crate::os::ssh::SshPlace;
 use crate::os::{clock, confine};
 
@@ -83,12 +82,12 @@ fn look(job: &Job, place: &SshPlace) -> Result<Preview, Conclusion> {
                 nested: ends.nested.as_deref(),
             };
             let shown = (ends.shown_source(), slash(&against.path().join(into)));
-            told(job, &copying, &shown, &mut stops)
+            told(job, &copying, (&shown, ends.kept()), &mut stops)
         }
         JobEnd::There(end) => {
             let view = View::open(job, end, place, &mut stops)?;
             confined(confine::confine_to_nothing())?;
-            told(job, &view.copying(job), &view.shown(), &mut stops)
+            told(job, &view.copying(job), (&view.shown(), view.kept()), &mut stops)
         }
     }
 }
@@ -101,14 +100,14 @@ fn confined(done: Result<confine::Confinement, confine::ConfineError>) -> Result
 fn told(
     job: &Job,
     copying: &Copying<'_>,
-    (source, destination): &(OsString, OsString),
+    ((source, destination), keeping): (&(OsString, OsString), Keeping),
     stops: &mut Stops,
 ) -> Result<Preview, Conclusion> {
     let manner = match job.sync.snapshots {
         SnapshotKind::None | SnapshotKind::HardLink => Manner::Replace(Unfinished::None),
         SnapshotKind::Btrfs => Manner::InPlace,
     };
-    let plan = plan::plan(manner, Granularity::Fine, Earlier::Nothing);
+    let plan = plan::plan(manner, keeping, Earlier::Nothing);
     let (mut changes, mut unlisted) = (Vec::new(), 0_u64);
     let mut hear = |said: &Said| {
         let change = match said {

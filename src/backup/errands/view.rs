@@ -12,7 +12,7 @@ use crate::backup::session::Server;
 use crate::backup::session::stop::Stops;
 use crate::backup::snapshots::recover;
 use crate::formats::rsync::arguments::slash;
-use crate::model::{Conclusion, End, SnapshotKind, Sync};
+use crate::model::{Conclusion, End, Keeping, SnapshotKind, Sync};
 use crate::os::clock;
 use crate::os::ssh::SshPlace;
 
@@ -61,6 +61,11 @@ impl<'a> View<'a> {
         let (below, into) = &self.against;
         let way = self.source.way(&self.server, looking(&self.destination, below), into);
         Copying { rsync: &self.rsync, sync: &self.sync, approved: job.approved, way, nested: self.nested.as_deref() }
+    }
+
+    /// What the filesystem of the destination keeps, as far as an earlier run left it to be seen.
+    pub(crate) fn kept(&self) -> Keeping {
+        self.destination.look.keeping()
     }
 
     /// What is read and written, as a person would write it: at the server itself, if both are there.

@@ -17,8 +17,8 @@ use crate::backup::session::stop::Stops;
 use crate::formats::rsync::arguments::slash;
 use crate::formats::sentinel;
 use crate::model::{
-    Absence, Access, Conclusion, End, Interruption, Obstacle, Place, SentinelFault, SentinelId, SnapshotKind,
-    SnapshotName,
+    Absence, Access, Conclusion, End, Interruption, Keeping, Letters, Obstacle, Place, SentinelFault, SentinelId,
+    SnapshotKind, SnapshotName,
 };
 use crate::os::btrfs::{self, Role};
 use crate::os::directory::{Directory, DirectoryError, Identity, Reach};
@@ -80,6 +80,17 @@ impl Ends {
 }
 
 impl Ends {
+    /// Whether names that differ only in capital letters are two at the destination, by its sentinel.
+    pub(crate) fn letters(&self) -> Letters {
+        files::letters(&self.destination.directory, ".nbkp-dst")
+    }
+
+    /// What the filesystem of the destination keeps, as far as an earlier run left it to be seen.
+    pub(crate) fn kept(&self) -> Keeping {
+        let own = self.destination.directory.open_below(Path::new(OWN), Reach::SameMount);
+        Keeping { names: self.letters(), ..own.map(|own| files::kept(&own, LOCK)).unwrap_or_default() }
+    }
+
     /// What is read, as a person would write it.
     pub(crate) fn shown_source(&self) -> OsString {
         match &self.source {

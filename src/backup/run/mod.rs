@@ -13,7 +13,7 @@ use crate::backup::copy::call::Copying;
 use crate::backup::copy::{self, Copied, plan};
 use crate::backup::failure::{failure, of_directory, told};
 use crate::backup::job::{Job, JobEnd, LocalEnd};
-use crate::backup::layout::{LOCK, OWN, STAGING, WRITER};
+use crate::backup::layout::{LATEST, LOCK, OWN, STAGING, WRITER};
 use crate::backup::news::Telling;
 use crate::backup::place::here as ends;
 use crate::backup::place::here::Ends;
@@ -25,11 +25,12 @@ use crate::backup::snapshots::shelf::{self, Shelf};
 use crate::backup::snapshots::{commit, prune};
 use crate::formats::rsync::arguments::Manner;
 use crate::model::{
-    Conclusion, End, FailureKind, Figures, Keep, Now, Obstacle, RunReport, SnapshotKind, SnapshotName, Standing, Step,
+    Conclusion, End, FailureKind, Figures, Keep, Keeping, Now, Obstacle, Place, RunReport, SnapshotKind, SnapshotName,
+    Standing, Step,
 };
 use crate::os::confine::{ConfineError, Confinement, confine_writes};
 use crate::os::directory::{Directory, DirectoryError, Kind, Reach};
-use crate::os::files::{self, Granularity, Hold};
+use crate::os::files::{self, Hold};
 use crate::os::ssh::SshPlace;
 use crate::os::{clock, programs, tree};
 
@@ -85,7 +86,7 @@ pub(crate) struct Site<'a> {
     pub(crate) rsync: PathBuf,
     pub(crate) own: Directory,
     pub(crate) lock: OwnedFd,
-    pub(crate) granularity: Granularity,
+    pub(crate) keeping: Keeping,
 }
 
 impl Site<'_> {
@@ -132,13 +133,13 @@ impl Course<'_> {
         let lock = files::lock(&own, LOCK, Hold::Alone).map_err(fail)?;
         let lock = lock.ok_or(Conclusion::Skipped(vec![taken]))?;
         // Another user's file may be locked but not be given a time; then the filesystem is taken for a usual one.
-        let granularity = files::granularity(&lock).unwrap_or(Granularity::Fine);
+        let keeping = Keeping { names: ends.letters(), ..files::keeps(&lock).unwrap_or_default() };
         // A run over a network gives the lock back between its steps, and knows by this that another one was here.
         // Where there is none, no such run ever was.
         if own.kind_of(WRITER).map_err(fail)? == Kind::File {
             files::write_hint(&own, WRITER, self.job.run.as_str().as_bytes()).map_err(fail)?;
         }
-        Ok(Site { ends, rsync, own, lock, granularity })
+        Ok(Site { ends, rsync, own, lock, keeping })
     }
 
     fn locked(&mut self, site: &Site<'_>) -> Result<(), Conclusion> {
@@ -148,6 +149,7 @@ impl Course<'_> {
             SnapshotKind::None => None,
             SnapshotKind::Btrfs | SnapshotKind::HardLink => {
                 let now = self.started.wall;
+                supported(site, kind)?;
                 Some(shelf::recover(site.destination(), kind, now, &mut self.stops, &mut self.warnings)?)
             }
         };
@@ -241,7 +243,7 @@ impl Course<'_> {
             way: site.ends.way(Target { directory: destination, into: "./", lock: Some(&site.lock) }),
             nested: site.ends.nested.as_deref(),
         };
-        let plan = plan::plan(manner, site.granularity, earlier);
+        let plan = plan::plan(manner, site.keeping, earlier);
         let (job, ends) = (self.job, site.ends);
         let proven = |stops: &mut Stops| ends::prove_again(job, ends, End::Source, stops);
         copy::copy(&copying, &plan, &mut self.stops, (&self.telling, &mut self.figures), &proven)
@@ -252,8 +254,19 @@ impl Course<'_> {
         self.telling.step(Step::Judge);
         self.stops.check()?;
         self.prove_again(site.ends)?;
+        self.forbid_empty(&copied)?;
         self.note(copied);
         Ok(())
+    }
+
+    /// A copy of nothing is none, if it was not a person's wish that all be deleted.
+    pub(crate) fn forbid_empty(&self, copied: &Copied) -> Result<(), Conclusion> {
+        if copied.figures.entries > 0 || copied.figures.deletions > 0 || self.figures.deletions > 0 {
+            return Ok(());
+        }
+        let Place { volume, subdir } = &self.job.sync.source;
+        let path = format!("{volume}:{}", subdir.as_path().display()).into();
+        Err(Conclusion::Skipped(vec![Obstacle::SourceIsEmpty { path }]))
     }
 
     /// What is missing from a copy, and what a person may want to know of it.
@@ -294,6 +307,21 @@ impl Course<'_> {
         match done {
             Ok(warnings) => self.warnings.extend(warnings),
             Err(warning) => self.warnings.push(warning),
+        }
+    }
+}
+
+/// Before the first copy with history: whether the filesystem can hold it. It would be told when all is copied else.
+fn supported(site: &Site<'_>, kind: SnapshotKind) -> Result<(), Conclusion> {
+    let fail = |error: DirectoryError| of_directory(Step::Recover, &error);
+    if kind != SnapshotKind::HardLink || site.destination().kind_of(LATEST).map_err(fail)? == Kind::Link {
+        return Ok(());
+    }
+    match files::lacks_for_snapshots(&site.own).map_err(fail)?.as_slice() {
+        [] => Ok(()),
+        lacks => {
+            let what = format!("the filesystem of {} has no {}", site.own.path().display(), lacks.join(", "));
+            Err(failure(Step::Recover, FailureKind::Unsupported, what))
         }
     }
 }

@@ -25,7 +25,6 @@ use crate::formats::ssh::script;
 use crate::model::{Conclusion, End, Interruption, Keep, Now, SnapshotKind, SnapshotName, Standing, Step, Sync};
 use crate::os::clock;
 use crate::os::confine::confine_to_nothing;
-use crate::os::files::Granularity;
 use crate::os::ssh::SshPlace;
 
 /// What a run has at its destination.
@@ -103,6 +102,7 @@ impl Course<'_> {
         self.telling.step(Step::Judge);
         self.stops.check()?;
         site.prove_source_again(self.job, &mut self.stops)?;
+        self.forbid_empty(&copied)?;
         self.note(copied);
         self.publish_there(site, name)?;
         if let Some(kept) = &kept {
@@ -112,7 +112,7 @@ impl Course<'_> {
     }
 
     fn copy_there(&mut self, site: &Site<'_>, into: &str, manner: Manner) -> Result<Copied, Conclusion> {
-        let plan = plan::plan(manner, granularity(site), site.earlier);
+        let plan = plan::plan(manner, site.destination.look.keeping(), site.earlier);
         let copying = site.copying(self.job.approved, site.writing(into, ""));
         let (job, report) = (self.job, (&self.telling, &mut self.figures));
         copy::copy(&copying, &plan, &mut self.stops, report, &|stops| site.prove_source_again(job, stops))
@@ -128,7 +128,7 @@ impl Course<'_> {
         let unfinished = if bases.is_empty() { Unfinished::None } else { Unfinished::Possible };
         let newest = kept.newest(self.started.wall);
         bases.extend(newest.map(|newest| format!("../{newest}").into()));
-        let plan = plan::plan(Manner::Link { bases, unfinished }, granularity(site), site.earlier);
+        let plan = plan::plan(Manner::Link { bases, unfinished }, site.destination.look.keeping(), site.earlier);
         let hidden = format!("snapshots/.inprogress-{name}");
         let copying = site.copying(self.job.approved, site.writing(&hidden, "make"));
         let (job, report) = (self.job, (&self.telling, &mut self.figures));
@@ -166,7 +166,7 @@ impl Course<'_> {
             }
         }
         let copying = site.copying(self.job.approved, site.looking(&format!("snapshots/{newest}")));
-        let plan = plan::plan(Manner::Replace(Unfinished::None), granularity(site), Earlier::Nothing);
+        let plan = plan::plan(Manner::Replace(Unfinished::None), site.destination.look.keeping(), Earlier::Nothing);
         let told = copy::call(&copying, &plan, Effect::Tell, &mut self.stops, &mut |_| {})?;
         copy::judged(&copying.way, &told)?;
         let gone = told.tally.deleted_items;
@@ -319,16 +319,6 @@ fn in_place(earlier: Earlier) -> Manner {
     match earlier {
         Earlier::Nothing | Earlier::Trusted | Earlier::Doubtful => Manner::InPlace,
         Earlier::Damaged => Manner::Replace(plan::unfinished(earlier)),
-    }
-}
-
-/// How finely the filesystem there keeps times, by what became of one with nanoseconds.
-fn granularity(site: &Site<'_>) -> Granularity {
-    match site.destination.look.kept_time.as_deref() {
-        Some(kept) if !kept.contains(":41") => Granularity::TwoSeconds,
-        Some(kept) if kept.contains(".000000000") => Granularity::Seconds,
-        // Another user's file may not be given a time; then the filesystem is taken for a usual one.
-        Some(_) | None => Granularity::Fine,
     }
 }
 

@@ -63,7 +63,8 @@ fn subject(obstacle: &Obstacle) -> &'static str {
         | Obstacle::NotEncrypted { .. }
         | Obstacle::DuplicateUuid { .. }
         | Obstacle::ReadOnly { .. } => "destination volume",
-        Obstacle::DirectoryMissing { end: End::Source, .. }
+        Obstacle::SourceIsEmpty { .. }
+        | Obstacle::DirectoryMissing { end: End::Source, .. }
         | Obstacle::NoSnapshotYet { .. }
         | Obstacle::Sentinel { end: End::Source, .. }
         | Obstacle::SentinelMismatch { end: End::Source, .. } => "source place",

@@ -8,7 +8,7 @@ use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
 
 use super::output::ITEM_FORMAT;
-use crate::model::{Filter, RsyncOptions, RsyncSettings};
+use crate::model::{Filter, Keeping, Letters, Rights, RsyncOptions, RsyncSettings};
 
 /// Where rsync keeps what it could not finish.
 const PARTIAL: &str = ".rsync-partial";
@@ -100,6 +100,8 @@ pub struct Call<'a> {
     pub manner: &'a Manner,
     /// What tells that a file is unchanged.
     pub comparison: Comparison,
+    /// What the filesystem of the destination keeps.
+    pub keeping: Keeping,
     /// What rsync may do.
     pub effect: Effect,
     /// The source, with a slash at its end.
@@ -123,6 +125,7 @@ pub fn arguments(call: &Call<'_>) -> Vec<OsString> {
     }
     passage(call, &mut arguments);
     comparison(call, &mut arguments);
+    keeping(call, &mut arguments);
     manner(call, &mut arguments);
     filters(call, &mut arguments);
     match call.effect {
@@ -204,6 +207,19 @@ fn comparison(call: &Call<'_>, arguments: &mut Vec<OsString>) {
     }
     if call.settings.checksum && call.comparison != Comparison::Content {
         arguments.push("--checksum".into());
+    }
+}
+
+fn keeping(call: &Call<'_>, arguments: &mut Vec<OsString>) {
+    match call.keeping.rights {
+        Rights::Kept => {}
+        // Otherwise all files differ for ever from what they should be.
+        Rights::Fixed => arguments.extend(["--no-perms", "--no-owner", "--no-group"].map(OsString::from)),
+    }
+    match call.keeping.names {
+        Letters::Apart => {}
+        // Twice: of unchanged files, too. Only who sees all names sees which fall together.
+        Letters::Same => arguments.extend(["--itemize-changes", "--itemize-changes"].map(OsString::from)),
     }
 }
 
@@ -318,6 +334,7 @@ mod tests {
             spared: &["private".into(), "a*/b".into()].into(),
             manner,
             comparison: Comparison::Nanoseconds,
+            keeping: Keeping::default(),
             effect,
             source: OsStr::new("/proc/self/fd/9/"),
             destination: OsStr::new("./"),
@@ -423,6 +440,7 @@ mod tests {
                 spared: &BTreeSet::new(),
                 manner,
                 comparison,
+                keeping: Keeping { rights: Rights::Fixed, names: Letters::Same, ..Keeping::default() },
                 effect,
                 source,
                 destination,
@@ -430,6 +448,10 @@ mod tests {
             arguments(&call).into_iter().map(|argument| argument.into_string().unwrap()).collect::<Vec<_>>()
         };
         let arguments = called(&settings);
+        for wanted in ["--no-perms", "--no-owner", "--no-group"] {
+            assert!(has(&arguments, wanted), "{wanted} in {arguments:?}");
+        }
+        assert_eq!(arguments.iter().filter(|argument| *argument == "--itemize-changes").count(), 2);
         for wanted in ["--timeout=40", "--compress", "-e", "ssh -S x", "--rsync-path=sh -c 'rsync'", "nbkp:./"] {
             assert!(has(&arguments, wanted), "{wanted} in {arguments:?}");
         }

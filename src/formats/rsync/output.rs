@@ -143,6 +143,7 @@ pub const ITEM_FORMAT: &str = "%o|%i|%l|%b|%n%L";
 #[must_use]
 pub fn said(line: &[u8]) -> Said {
     let Ok(text) = std::str::from_utf8(line) else { return Said::Nothing };
+    let text = behind_progress(text);
     if let Some(item) = text.strip_prefix("del.|") {
         return Said::Deleted(name(item));
     }
@@ -163,6 +164,13 @@ pub fn said(line: &[u8]) -> Said {
         return progress(text).map_or(Said::Nothing, Said::Progress);
     }
     statistic(text).unwrap_or(Said::Nothing)
+}
+
+/// A copy from a server does not end the last progress record before it tells of a deletion:
+/// `  0   0%    0.00kB/s    0:00:00 (xfr#0, to-chk=0/3)del.|*deleting  |0|0|x`. No other line begins with a blank.
+fn behind_progress(text: &str) -> &str {
+    let behind = text.strip_prefix(' ').and_then(|rest| rest.split_once(')')).map(|(_, behind)| behind);
+    behind.filter(|behind| !behind.trim().is_empty()).unwrap_or(text)
 }
 
 /// The name of an item: what follows the third bar.
@@ -344,6 +352,8 @@ mod tests {
     fn names_cannot_pass_for_anything_else() {
         assert_eq!(said(b"send|>f+++++++++|2|45|a|b\\#012"), changed(">f+++++++++", 2, "a|b\\#012"));
         assert_eq!(said(b"del.|*deleting  |0|0|x/y/"), Said::Deleted("x/y/".into()));
+        let late = said(b"       0   0%    0.00kB/s    0:00:00 (xfr#0, to-chk=0/3)del.|*deleting  |0|0|a (b)/goes");
+        assert_eq!(late, Said::Deleted("a (b)/goes".into()));
         assert_eq!(said(b"send|>f|0|0|Number of files: 7"), changed(">f", 0, "Number of files: 7"));
     }
 

@@ -103,6 +103,14 @@ if [ "$kind" = btrfs ]; then
     fi
     printf 'staging %s\n' "$staging"
 fi
+[ ! -e .NBKP-DST ] || echo folds
+if [ "$what" = list ] && own lock && [ -e .nbkp/lock ]; then
+    case $(TZ=UTC0 stat -c '%y' .nbkp/lock)/$(stat -c %a .nbkp/lock) in
+        '2001-09-09 01:46:4'*/*[1357][0246][0246]) ;;
+        '2001-09-09 01:46:4'*) echo fixed ;;
+    esac
+    TZ=UTC0 stat -c 'kept %y' .nbkp/lock
+fi
 if [ "$what" = write ]; then
     [ -w . ] || say read-only "$PWD"
     need='rsync flock timeout'
@@ -123,7 +131,11 @@ if [ "$what" = write ]; then
     flock -n 9 || end_our_own || say taken "$PWD/.nbkp/lock"
     tried sh -c 'printf "%s\n" "$1" >.nbkp/.writer.new' sh "$run"
     mv -fT .nbkp/.writer.new .nbkp/writer 2>/dev/null || say failed "mv -T: this is not the mv of coreutils or busybox"
-    touch -d '2001-09-09 01:46:41.123456789' .nbkp/lock 2>/dev/null && stat -c 'kept %y' .nbkp/lock
+    # Odd times and modes, which stay for who only looks: the owner may run the lock, and nobody else.
+    if chmod u-x .nbkp/lock 2>/dev/null && mode=$(stat -c %a .nbkp/lock) && chmod u+x .nbkp/lock 2>/dev/null; then
+        [ "$mode" != "$(stat -c %a .nbkp/lock)" ] || echo fixed
+    fi
+    TZ=UTC0 touch -d '2001-09-09 01:46:41.123456789' .nbkp/lock 2>/dev/null && TZ=UTC0 stat -c 'kept %y' .nbkp/lock
     printf 'boot %s\n' "$(cat /proc/sys/kernel/random/boot_id 2>/dev/null)"
     printf 'device %s\n' "$(stat -c %d .)"
     printf 'medium %s\n' "$(medium)"
