@@ -8,7 +8,7 @@ pub mod judge;
 pub mod locations;
 pub mod obstacles;
 pub mod permission;
-mod plights;
+pub mod plights;
 pub mod presence;
 pub mod queue;
 pub mod reach;

@@ -160,6 +160,8 @@ pub struct Complaints {
     pub entries: BTreeMap<Plight, Named>,
     /// The entries of the source that it could not look at.
     pub obscured: Obscured,
+    /// The files that are too large for the destination, relative to it: rsync gives up at the first.
+    pub too_large: BTreeSet<PathBuf>,
     /// The gravest complaint that is not about one entry.
     pub gravest: Option<Complaint>,
     /// Entries that the limit kept from being deleted; rsync does not count directories that stay because of others.

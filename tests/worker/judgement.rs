@@ -8,7 +8,7 @@ use nbkp::backup::errands::preview::{Change, preview};
 use nbkp::model::{Conclusion, FailureKind, RunReport, SnapshotKind};
 use nbkp::os::ssh::SshPlace;
 
-use crate::kills::run_as_nobody;
+use crate::kills::{run_as_nobody, run_in};
 use crate::rig::{Drive, Ground, begin, finish, names, sh, until_copied};
 
 fn warned(report: &RunReport, wanted: &[&str]) {
@@ -179,4 +179,26 @@ fn what_could_not_be_deleted_is_a_failure() {
     let Conclusion::Failed(failure) = &report.conclusion else { panic!("{report:?}") };
     assert_eq!(failure.kind, FailureKind::Permission);
     assert!(failure.detail.contains("could not be deleted") && failure.detail.contains(": a:"), "{failure}");
+}
+
+#[test]
+fn a_file_that_is_too_large_stops_no_other() {
+    for kind in [SnapshotKind::None, SnapshotKind::HardLink] {
+        let ground = Ground::new(kind);
+        for name in ["a", "sub/kept", "zz"] {
+            ground.write(name, name);
+        }
+        ground.write("films/[long]", vec![7; 3_000_000]);
+        ground.write("films/other", vec![7; 2_000_000]);
+        let limited = ["sh", "-c", "trap '' XFSZ; ulimit -f 2000; exec \"$@\"", "sh"];
+        let report = run_in(&ground, &limited);
+        assert!(report.starts_with("ok") && report.contains("too large"), "{report}");
+        assert!(report.contains("films/[long], films/other"), "{report}");
+        let copy = if kind == SnapshotKind::None { ground.destination.clone() } else { ground.latest() };
+        assert_eq!(fs::read(copy.join("zz")).unwrap(), b"zz");
+        assert_eq!(names(&copy.join("films")), Vec::<String>::new());
+        assert_eq!(names(&copy.join("sub")), ["kept"]);
+        let log = fs::read_to_string(ground.destination.join(".nbkp/log.jsonl")).unwrap();
+        assert!(log.contains("\"standing\":\"partial\""), "{log}");
+    }
 }

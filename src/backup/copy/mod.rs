@@ -4,27 +4,32 @@ pub mod call;
 pub mod plan;
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::backup::copy::call::{Copying, launch};
 use crate::backup::copy::plan::{CopyPlan, Restraint};
-use crate::backup::failure::{failure, of_process};
+use crate::backup::failure::{failure, of_directory, of_process};
 use crate::backup::news::Telling;
-use crate::backup::place::way::Way;
+use crate::backup::place::way::{Target, Way};
 use crate::backup::session::failure::refused;
 use crate::backup::session::stop::Stops;
 use crate::decide::guard::{self, Deletions};
 use crate::decide::judge::{self, Verdict};
-use crate::formats::rsync::arguments::Effect;
+use crate::decide::plights;
+use crate::formats::rsync::arguments::{Effect, Manner, PARTIAL};
 use crate::formats::rsync::complaints::Listener;
 use crate::formats::rsync::exit;
 use crate::formats::rsync::output::{Lines, Said, Tally, said};
 use crate::model::{
-    Complaints, Conclusion, End, FailureKind, Figures, Interruption, Letters, Mount, Plight, Step, TransferEnd,
+    Complaints, Conclusion, End, FailureKind, Figures, Interruption, Lack, Letters, Mount, Named, Plight, Step,
+    TransferEnd,
 };
-use crate::os::directory::Directory;
+use crate::os::directory::{Directory, DirectoryError, Kind, Reach};
 use crate::os::mounts;
 use crate::os::process::{self, Ended, Stream, Wanted};
+
+/// So many files may be too large for the destination: each costs a call.
+const MOST_TOO_LARGE: usize = 50;
 
 /// What a copy came to.
 #[derive(Debug, Default)]
@@ -60,18 +65,18 @@ pub(crate) fn copy(
         Restraint::CopyFirst => Effect::Copy(Some(0)),
         Restraint::NewDirectory => Effect::Copy(None),
     };
-    let pass = call(copying, plan, first, stops, hear)?;
-    add(figures, &pass);
     let mut copied = Copied::default();
+    let (pass, plan) = first_pass(copying, plan, first, stops, hear, (figures, &mut copied))?;
     worth(copying, &pass, &mut copied)?;
-    copied.created = pass.tally.created;
+    copied.created = copied.created.saturating_add(pass.tally.created);
     copied.regular_files = pass.tally.regular_files;
     still_there(submounts.as_ref(), copying)?;
     let given_up = judge::deletions(&pass.complaints);
     let is_left = given_up != judge::Deletions::Done || pass.complaints.withheld > 0 || pass.complaints.in_the_way > 0;
     if plan.restraint == Restraint::CopyFirst && is_left {
         proven(stops)?;
-        let plan = CopyPlan { spared: spared(&given_up), ..plan.clone() };
+        let mut plan = plan;
+        plan.spared.extend(spared(&given_up));
         let limit = allowed(copying, &plan, (&pass, &given_up), stops, hear)?;
         let second = call(copying, &plan, Effect::Copy(limit), stops, hear)?;
         add(figures, &second);
@@ -88,6 +93,59 @@ pub(crate) fn copy(
     }
     copied.figures = *figures;
     Ok(copied)
+}
+
+/// The first call; it is made again without files that are too large for the destination, at the first of which rsync
+/// gives up. What is passed over then is missing from the copy.
+fn first_pass(
+    copying: &Copying<'_>,
+    plan: &CopyPlan,
+    effect: Effect,
+    stops: &mut Stops,
+    hear: &mut dyn FnMut(&Said),
+    (figures, copied): (&mut Figures, &mut Copied),
+) -> Result<(Pass, CopyPlan), Conclusion> {
+    let mut plan = plan.clone();
+    let mut too_large = Named::default();
+    let pass = loop {
+        let pass = call(copying, &plan, effect, stops, hear)?;
+        add(figures, &pass);
+        let known = plan.spared.len();
+        // What rsync keeps of such a file at a server would pass for it.
+        let (Way::Here(_, target) | Way::Pull(_, target)) = &copying.way else { break pass };
+        if pass.end == TransferEnd::FileError && known < MOST_TOO_LARGE {
+            plan.spared.extend(pass.complaints.too_large.iter().cloned());
+        }
+        if plan.spared.len() == known {
+            break pass;
+        }
+        for path in &pass.complaints.too_large {
+            forget_beginning(target, &plan.manner, path).map_err(|error| of_directory(Step::Copy, &error))?;
+            too_large.add(path.display().to_string());
+        }
+        copied.created = copied.created.saturating_add(pass.tally.created);
+    };
+    if too_large.count > 0 {
+        copied.missing.push(plights::told(Plight::Unstorable(Lack::Size), &too_large));
+    }
+    Ok((pass, plan))
+}
+
+/// Removes what rsync kept of a file, as the beginning of it, that will never be whole.
+fn forget_beginning(target: &Target<'_>, manner: &Manner, path: &Path) -> Result<(), DirectoryError> {
+    let (Some(name), Some(parent)) = (path.file_name(), path.parent()) else { return Ok(()) };
+    let parent = target.directory.open_below(parent, Reach::SameMount)?;
+    match manner {
+        Manner::InPlace | Manner::Link { .. } => parent.remove_file(name).map(drop),
+        Manner::Replace(_) => {
+            if parent.kind_of(PARTIAL)? == Kind::Directory {
+                parent.open_below(Path::new(PARTIAL), Reach::SameMount)?.remove_file(name)?;
+                // It stays if another file was begun there.
+                let _stays = parent.remove_directory(PARTIAL);
+            }
+            Ok(())
+        }
+    }
 }
 
 /// What a second call passes over, so that it deletes what else is to go.
@@ -165,9 +223,11 @@ fn worth(copying: &Copying<'_>, pass: &Pass, copied: &mut Copied) -> Result<(), 
                 copied.remarks = remarks;
             }
         }
-        Good::Partial(missing) if copied.missing.is_empty() => copied.missing = missing,
-        // The first call was told of more: the second passes it over.
-        Good::Partial(_) => {}
+        Good::Partial(missing) => {
+            // Of what a call passes over, only the one before was told.
+            let new = missing.into_iter().filter(|told| !copied.missing.contains(told)).collect::<Vec<_>>();
+            copied.missing.extend(new);
+        }
     }
     Ok(())
 }

@@ -59,7 +59,8 @@ impl<'a> View<'a> {
     /// All that a copy needs that only looks.
     pub(crate) fn copying<'s>(&'s self, job: &Job) -> Copying<'s> {
         let (below, into) = &self.against;
-        let way = self.source.way(&self.server, looking(&self.destination, below), into);
+        let way =
+            self.source.way(&self.server, (looking(&self.destination, below), self.destination.at.join(below)), into);
         Copying { rsync: &self.rsync, sync: &self.sync, approved: job.approved, way, nested: self.nested.as_deref() }
     }
 

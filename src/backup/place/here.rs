@@ -73,7 +73,7 @@ impl Ends {
             Source::Here(source) => Way::Here(&source.data, target),
             Source::There(source) => {
                 let (server, far) = source.as_ref();
-                Way::Pull(Far { server, words: transfer(Some(far), None), at: Some(&far.at), into: "./" }, target)
+                Way::Pull(Far { server, words: transfer(Some(far), None), at: far.at.clone(), into: "./" }, target)
             }
         }
     }

@@ -41,14 +41,19 @@ impl<'a> Source<'a> {
         }
     }
 
-    /// The way to what is written of the destination.
-    pub(crate) fn way<'s>(&'s self, server: &'s Server, destination: [OsString; 9], into: &'s str) -> Way<'s> {
+    /// The way to what is written of the destination, which really lies there.
+    pub(crate) fn way<'s>(
+        &'s self,
+        server: &'s Server,
+        (destination, at): ([OsString; 9], PathBuf),
+        into: &'s str,
+    ) -> Way<'s> {
         match self {
             Self::Here(source, _) => {
-                Way::Push(&source.data, Far { server, words: transfer(None, Some(destination)), at: None, into })
+                Way::Push(&source.data, Far { server, words: transfer(None, Some(destination)), at, into })
             }
             Self::There(source, _) => {
-                Way::There(Far { server, words: transfer(Some(source), Some(destination)), at: None, into })
+                Way::There(Far { server, words: transfer(Some(source), Some(destination)), at, into })
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::os::fd::OwnedFd;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use crate::backup::session::Server;
 use crate::decide::judge::Distance;
@@ -36,8 +36,8 @@ pub(crate) struct Far<'a> {
     pub(crate) server: &'a Server,
     /// The words of `transfer.sh`.
     pub(crate) words: Vec<OsString>,
-    /// Where it really lies there, if that is known.
-    pub(crate) at: Option<&'a Path>,
+    /// Where what is read or written really lies there.
+    pub(crate) at: PathBuf,
     /// What of the place is written: `./`, all of it, but for a look at what is not there yet.
     pub(crate) into: &'a str,
 }
@@ -55,10 +55,8 @@ impl Way<'_> {
     pub(crate) fn roots(&self) -> Vec<PathBuf> {
         match self {
             Self::Here(_, target) => target.directory.real_path().into_iter().collect(),
-            Self::Push(_, far) | Self::There(far) => far.at.map(Path::to_owned).into_iter().collect(),
-            Self::Pull(far, target) => {
-                far.at.map(Path::to_owned).into_iter().chain(target.directory.real_path()).collect()
-            }
+            Self::Push(_, far) | Self::There(far) => vec![far.at.clone()],
+            Self::Pull(far, target) => std::iter::once(far.at.clone()).chain(target.directory.real_path()).collect(),
         }
     }
 

@@ -282,7 +282,9 @@ impl Site<'_> {
     }
 
     fn copying(&self, approved: Option<u64>, destination: [OsString; 9]) -> Copying<'_> {
-        let way = self.source.way(self.server, destination, "./");
+        let [_, _, _, _, into, ..] = &destination;
+        let at = self.destination.at.join(into);
+        let way = self.source.way(self.server, (destination, at), "./");
         Copying { rsync: &self.rsync, sync: self.sync, approved, way, nested: self.nested.as_deref() }
     }
 

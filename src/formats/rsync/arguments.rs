@@ -11,7 +11,7 @@ use super::output::ITEM_FORMAT;
 use crate::model::{Filter, Keeping, Letters, Rights, RsyncOptions, RsyncSettings};
 
 /// Where rsync keeps what it could not finish.
-const PARTIAL: &str = ".rsync-partial";
+pub const PARTIAL: &str = ".rsync-partial";
 /// How a directory is named from which unchanged files are linked. rsync works in the new directory, wherever it is. A
 /// relative path would do for all but one thing: the 3.2.7 of Debian 12 does not continue a file from below a path with
 /// `..` in it unless that is absolute (it copies the whole file twice).

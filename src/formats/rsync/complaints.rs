@@ -88,6 +88,9 @@ impl Listener {
                 let entry = grievance.entry(&self.roots).unwrap_or_default();
                 match grievance.side() {
                     Side::Source => self.obscured(&entry),
+                    Side::Destination if plight == Plight::Unstorable(Lack::Size) && entry.is_relative() => {
+                        self.complaints.too_large.insert(entry.clone());
+                    }
                     Side::Destination => {}
                 }
                 let own = match grievance.side() {
@@ -298,6 +301,17 @@ mod tests {
         assert_eq!(complaints.unknown, None);
         let torn = heard(&["ERROR: a/b failed verification -- update put into partial-dir."]);
         assert_eq!(torn.count(Plight::Unwritten), 1);
+    }
+
+    #[test]
+    fn a_file_that_is_too_large_is_known_by_its_name() {
+        let complaints = heard(&[
+            "rsync: [receiver] write failed on \"/m/films/long\": File too large (27)",
+            "rsync error: error in file IO (code 11) at receiver.c(401) [receiver=3.2.7]",
+            "rsync: [sender] write error: Broken pipe (32)",
+        ]);
+        assert_eq!(complaints.too_large, ["films/long".into()].into());
+        assert_eq!((complaints.gravest, complaints.unknown), (None, None));
     }
 
     #[test]
