@@ -9,12 +9,13 @@ use crate::backup::errands::{SyncAsSeen, sentence, there as errands};
 use crate::backup::failure::could_not;
 use crate::backup::job::RemoteEnd;
 use crate::formats::sentinel;
+use crate::formats::similar::did_you_mean;
 use crate::formats::wire::PreparedSync;
 use crate::model::layout::{self, LATEST, SNAPSHOTS, STAGING};
 use crate::model::{Absence, End, Obstacle, Place, SentinelId, SnapshotKind, Sync, VolumeSight};
 use crate::os::btrfs::{self, Role};
 use crate::os::causes::chain;
-use crate::os::directory::{ChangeMade, Directory, DirectoryError, Kind, Reach};
+use crate::os::directory::{ChangeMade, Directory, DirectoryError, Errno, Kind, Reach};
 use crate::os::files::{self, ReadError, Readers};
 use crate::os::ssh::SshPlace;
 
@@ -111,7 +112,8 @@ fn away(place: &Place, absence: &Absence) -> String {
     }
 }
 
-/// Opens a directory below the root, and makes what of its path is missing.
+/// Opens a directory below the root, and makes what of the path of a destination is missing. A source is never made: what
+/// is missing there is a mistake in the configuration, or not mounted.
 fn descend(root: &Directory, subdir: &Path, end: End, report: &mut Made) -> Result<Directory, String> {
     let reach = match end {
         End::Source => Reach::AnyMount,
@@ -119,12 +121,43 @@ fn descend(root: &Directory, subdir: &Path, end: End, report: &mut Made) -> Resu
     };
     let mut directory = root.open_below(Path::new(""), reach).map_err(|error| not_made(&error))?;
     for name in subdir {
-        if directory.create_directory(name, 0o755).map_err(|error| not_made(&error))? == ChangeMade::Changed {
+        match (end, directory.kind_of(name).map_err(|error| not_made(&error))?) {
+            (End::Source, Kind::Nothing) => return Err(no_source(&directory, name)),
+            (_, Kind::Link) => return Err(behind_a_link(&directory, name)),
+            (_, Kind::Nothing | Kind::Directory | Kind::File | Kind::Special) => {}
+        }
+        let is_new = end == End::Destination
+            && directory.create_directory(name, 0o755).map_err(|error| not_made(&error))? == ChangeMade::Changed;
+        if is_new {
             report.made.push(format!("the directory {}", directory.path_of(name).display()));
         }
         directory = directory.open_below(Path::new(name), reach).map_err(|error| not_made(&error))?;
     }
     Ok(directory)
+}
+
+fn no_source(above: &Directory, name: &OsStr) -> String {
+    let entries = above.entries(10_000).unwrap_or_default();
+    let names: Vec<_> = entries.iter().filter_map(|entry| entry.name.to_str()).collect();
+    missing_source(&above.path_of(name).display().to_string(), &names)
+}
+
+/// What to say of a source that is not there, among these names.
+pub(crate) fn missing_source(path: &str, beside: &[&str]) -> String {
+    let name = path.rsplit_once('/').map_or(path, |(_, name)| name);
+    let near = did_you_mean(name, beside.iter().copied()).unwrap_or_else(|| "create it, or correct `source`".into());
+    format!("the source {path} does not exist, and is not made for you; {near}")
+}
+
+fn behind_a_link(above: &Directory, name: &OsStr) -> String {
+    let target = above.link_target(name).ok().flatten().unwrap_or_default();
+    let whole = above.path().join(&target);
+    format!(
+        "{} is a symbolic link to {}; links are not followed: give a volume `path = \"{}\"` and use that",
+        above.path_of(name).display(),
+        target.display(),
+        whole.display()
+    )
 }
 
 /// A destination that holds files already would be made equal to the source.
@@ -148,6 +181,12 @@ fn prepare_layout(directory: &Directory, kind: SnapshotKind, report: &mut Made) 
         make_staging(directory, report)?;
     }
     let told = |error: DirectoryError| not_made(&error);
+    if kind == SnapshotKind::HardLink {
+        let lacks = files::lacks_for_snapshots(directory).map_err(told)?;
+        if !lacks.is_empty() {
+            return Err(unsupported(&directory.path().display().to_string(), &lacks.join(", ")));
+        }
+    }
     match directory.kind_of(SNAPSHOTS).map_err(told)? {
         Kind::Directory => report.already.push(directory.path_of(SNAPSHOTS).display().to_string()),
         Kind::Nothing => {
@@ -166,6 +205,14 @@ fn prepare_layout(directory: &Directory, kind: SnapshotKind, report: &mut Made) 
         report.made.push(format!("the link {}", directory.path_of(LATEST).display()));
     }
     Ok(())
+}
+
+/// What to say of a destination whose filesystem cannot hold copies with history, and what to choose.
+pub(crate) fn unsupported(path: &str, lacks: &str) -> String {
+    format!(
+        "the filesystem of {path} has no {lacks}, which `snapshots = \"hard-link\"` needs; choose \
+         `snapshots = \"none\"`, or a destination on ext4, xfs or btrfs"
+    )
 }
 
 fn make_staging(directory: &Directory, report: &mut Made) -> Result<(), String> {
@@ -207,7 +254,7 @@ fn make_sentinel(directory: &Directory, name: &str, report: &mut Made) -> Result
         },
         Err(ReadError::Missing) => {
             files::write_durably(directory, name, sentinel::content(&new_id()).as_bytes(), Readers::All)
-                .map_err(|error| not_made(&error))?;
+                .map_err(|error| unmarked(&error, &path))?;
             report.made.push(format!("the sentinel {path}"));
         }
         Err(error) => {
@@ -215,6 +262,21 @@ fn make_sentinel(directory: &Directory, name: &str, report: &mut Made) -> Result
         }
     }
     Ok(())
+}
+
+/// Where we may not write, whoever may can make a marker: an empty file is one.
+fn unmarked(error: &DirectoryError, path: &str) -> String {
+    match error.cause() {
+        Errno::ROFS => format!(
+            "the marker {path} cannot be made, since it is read-only there; an empty file of that name is enough: make \
+             it where these files are written, or let `source` be a directory above it that can be written, and leave \
+             out the rest of that with `filters`"
+        ),
+        Errno::ACCESS | Errno::PERM => format!(
+            "the marker {path} may not be made by this user; an empty file of that name is enough: `sudo touch {path}`"
+        ),
+        _ => not_made(error),
+    }
 }
 
 /// A random UUID (RFC 9562, version 4).
@@ -253,6 +315,13 @@ mod tests {
     fn what_is_not_permitted_comes_with_what_to_do() {
         assert!(advice(&io::Error::from_raw_os_error(13)).contains("`chown`"));
         assert_eq!(advice(&io::Error::from_raw_os_error(28)), "");
+    }
+
+    #[test]
+    fn a_source_that_is_missing_is_named_with_what_may_be_meant() {
+        let near = missing_source("/home/a/Documnets", &["Pictures", "Documents"]);
+        assert!(near.contains("/home/a/Documnets does not exist") && near.contains("`Documents`"), "{near}");
+        assert!(missing_source("/home/a/x", &[]).contains("correct `source`"));
     }
 
     #[test]

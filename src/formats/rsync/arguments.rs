@@ -2,13 +2,14 @@
 //!
 //! The user's own options come first; what safety needs comes behind them, where rsync lets it win.
 
+use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
 
-use super::output::ITEM_FORMAT;
+use crate::formats::rsync::output::ITEM_FORMAT;
 use crate::model::layout::{DESTINATION_SENTINEL, OWN, PARTIAL, SOURCE_SENTINEL, VOLUME_SENTINEL};
-use crate::model::{Filter, RsyncOptions, RsyncSettings};
+use crate::model::{Filter, Keeping, Letters, Rights, RsyncOptions, RsyncSettings};
 
 /// How a directory is named from which unchanged files are linked. rsync works in the new directory, wherever it is. A
 /// relative path would do for all but one thing: the 3.2.7 of Debian 12 does not continue a file from below a path with
@@ -92,10 +93,14 @@ pub struct RsyncCall<'a> {
     pub filter_file: Option<&'a Path>,
     /// Where the destination lies inside the source, relative to it: it is not copied into itself.
     pub nested: Option<&'a Path>,
+    /// What of the source is passed over and stays at the destination as it is, relative to both.
+    pub spared: &'a BTreeSet<PathBuf>,
     /// How files come to lie at the destination.
     pub manner: &'a Manner,
     /// What tells that a file is unchanged.
     pub comparison: Comparison,
+    /// What the filesystem of the destination keeps.
+    pub keeping: Keeping,
     /// What rsync may do.
     pub effect: CopyMode,
     /// The source, with a slash at its end.
@@ -119,6 +124,7 @@ pub fn arguments(call: &RsyncCall<'_>) -> Vec<OsString> {
     }
     passage(call, &mut arguments);
     comparison(call, &mut arguments);
+    keeping(call, &mut arguments);
     manner(call, &mut arguments);
     filters(call, &mut arguments);
     match call.effect {
@@ -203,6 +209,19 @@ fn comparison(call: &RsyncCall<'_>, arguments: &mut Vec<OsString>) {
     }
 }
 
+fn keeping(call: &RsyncCall<'_>, arguments: &mut Vec<OsString>) {
+    match call.keeping.rights {
+        Rights::Kept => {}
+        // Otherwise all files differ for ever from what they should be.
+        Rights::Fixed => arguments.extend(["--no-perms", "--no-owner", "--no-group"].map(OsString::from)),
+    }
+    match call.keeping.names {
+        Letters::Apart => {}
+        // Twice: of unchanged files, too. Only who sees all names sees which fall together.
+        Letters::Same => arguments.extend(["--itemize-changes", "--itemize-changes"].map(OsString::from)),
+    }
+}
+
 fn manner(call: &RsyncCall<'_>, arguments: &mut Vec<OsString>) {
     let continued = match call.manner {
         Manner::Replace(unfinished) => *unfinished,
@@ -241,7 +260,11 @@ fn filters(call: &RsyncCall<'_>, arguments: &mut Vec<OsString>) {
         add(format!("P {name}").into());
     }
     if let Some(nested) = call.nested {
-        add(hide(nested));
+        add(anchored("H", nested, "/"));
+    }
+    for path in call.spared {
+        add(anchored("H", path, ""));
+        add(anchored("P", path, ""));
     }
     add(format!("H /{OWN}/").into());
     add(format!("P /{OWN}/").into());
@@ -259,19 +282,20 @@ fn filters(call: &RsyncCall<'_>, arguments: &mut Vec<OsString>) {
     }
 }
 
-/// Hides a directory of the source, taken literally: a backslash escapes only where there is something to escape.
-fn hide(below: &Path) -> OsString {
+/// A rule for one entry below the source and the destination, taken literally: a backslash escapes only where there is
+/// something to escape.
+fn anchored(rule: &str, below: &Path, tail: &str) -> OsString {
     let path = below.as_os_str().as_bytes();
     let is_special = |byte: &u8| matches!(byte, b'*' | b'?' | b'[');
     let has_special = path.iter().any(is_special);
-    let mut rule = b"H /".to_vec();
+    let mut rule = format!("{rule} /").into_bytes();
     for byte in path {
         if has_special && (is_special(byte) || *byte == b'\\') {
             rule.push(b'\\');
         }
         rule.push(*byte);
     }
-    rule.push(b'/');
+    rule.extend_from_slice(tail.as_bytes());
     OsString::from_vec(rule)
 }
 
@@ -306,8 +330,10 @@ mod tests {
             filters: &[Filter::Exclude("*.tmp".into()), Filter::Rule("H .git".into())],
             filter_file: Some(Path::new("/home/a/rules of mine")),
             nested: Some(Path::new("mnt/usb/all [1]")),
+            spared: &["private".into(), "a*/b".into()].into(),
             manner,
             comparison: Comparison::Nanoseconds,
+            keeping: Keeping::default(),
             effect,
             source: OsStr::new("/proc/self/fd/9/"),
             destination: OsStr::new("./"),
@@ -359,6 +385,9 @@ mod tests {
         assert!(place("--filter=H .nbkp-src") < place("--filter=- *.tmp"));
         assert!(place("--filter=- *.tmp") < place("--filter=H .git"));
         assert!(place(r"--filter=H /mnt/usb/all \[1]/") < place("--filter=- *.tmp"));
+        for rule in [r"--filter=H /a\*/b", r"--filter=P /a\*/b", "--filter=H /private", "--filter=P /private"] {
+            assert!(place(rule) < place("--filter=- *.tmp"));
+        }
     }
 
     #[test]
@@ -407,8 +436,10 @@ mod tests {
                 filters,
                 filter_file,
                 nested,
+                spared: &BTreeSet::new(),
                 manner,
                 comparison,
+                keeping: Keeping { rights: Rights::Fixed, names: Letters::Same, ..Keeping::default() },
                 effect,
                 source,
                 destination,
@@ -416,6 +447,10 @@ mod tests {
             arguments(&call).into_iter().map(|argument| argument.into_string().unwrap()).collect::<Vec<_>>()
         };
         let arguments = called(&settings);
+        for wanted in ["--no-perms", "--no-owner", "--no-group"] {
+            assert!(has(&arguments, wanted), "{wanted} in {arguments:?}");
+        }
+        assert_eq!(arguments.iter().filter(|argument| *argument == "--itemize-changes").count(), 2);
         for wanted in ["--timeout=40", "--compress", "-e", "ssh -S x", "--rsync-path=sh -c 'rsync'", "nbkp:./"] {
             assert!(has(&arguments, wanted), "{wanted} in {arguments:?}");
         }

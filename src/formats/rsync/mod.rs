@@ -3,5 +3,7 @@
 pub mod arguments;
 pub mod complaints;
 pub mod exit;
+mod folded;
+mod grievance;
 pub mod output;
 pub mod version;
