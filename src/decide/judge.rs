@@ -122,7 +122,7 @@ fn partial(complaints: &Complaints) -> CopyVerdict {
 
 /// What is to be done about deletions that rsync gave up because it could not look at all of the source.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Deletions {
+pub enum DeletionVerdict {
     /// Nothing: it gave up none.
     Done,
     /// It is called again and passes over these entries, at both ends, so that it can delete what else is to go.
@@ -133,13 +133,13 @@ pub enum Deletions {
 
 /// What rsync left undone because of something else.
 #[must_use]
-pub fn deletions(complaints: &Complaints) -> Deletions {
+pub fn deletions(complaints: &Complaints) -> DeletionVerdict {
     match complaints.deleting {
-        Deleting::Done => Deletions::Done,
+        Deleting::Done => DeletionVerdict::Done,
         Deleting::GivenUp if complaints.obscured.more == 0 && !complaints.obscured.paths.is_empty() => {
-            Deletions::Again(complaints.obscured.paths.clone())
+            DeletionVerdict::Again(complaints.obscured.paths.clone())
         }
-        Deleting::GivenUp => Deletions::Undone,
+        Deleting::GivenUp => DeletionVerdict::Undone,
     }
 }
 
@@ -247,13 +247,13 @@ mod tests {
     #[test]
     fn deletions_that_were_given_up_are_made_past_what_could_not_be_looked_at() {
         let mut complaints = of(&[Plight::Unreadable]);
-        assert_eq!(deletions(&complaints), Deletions::Done);
+        assert_eq!(deletions(&complaints), DeletionVerdict::Done);
         complaints.deleting = Deleting::GivenUp;
-        assert_eq!(deletions(&complaints), Deletions::Undone);
+        assert_eq!(deletions(&complaints), DeletionVerdict::Undone);
         complaints.obscured.paths.insert("private".into());
-        assert_eq!(deletions(&complaints), Deletions::Again(["private".into()].into()));
+        assert_eq!(deletions(&complaints), DeletionVerdict::Again(["private".into()].into()));
         complaints.obscured.more = 1;
-        assert_eq!(deletions(&complaints), Deletions::Undone);
+        assert_eq!(deletions(&complaints), DeletionVerdict::Undone);
     }
 
     #[test]

@@ -30,7 +30,8 @@ fn words(plight: Plight) -> (&'static str, &'static str) {
         Plight::LeftOut => ("are devices, which only root can copy", "leave them out with `filters`"),
         Plight::Unstorable(lack) => (unstorable(lack), "rename them, or leave them out with `filters`"),
         Plight::Stripped => (
-            "were copied without all of their owner, group, mode, times, ACL and attributes, which the destination does not take",
+            "were copied without all of their owner, group, mode, times, ACL and attributes, which the destination \
+             does not take",
             "their content is whole; `extra-options` such as `--no-group` leave out what it does not take",
         ),
         Plight::Unwritten => ("could not be written at the destination", "the copies there are old or missing"),
@@ -43,10 +44,12 @@ fn unstorable(lack: Lack) -> &'static str {
         Lack::Name => "have names that the filesystem of the destination does not take, and are missing",
         Lack::Length => "have names that are too long for the filesystem of the destination, and are missing",
         Lack::Case => {
-            "differ from another one only in capital letters, which the filesystem of the destination does not tell apart, so that only one of them is there"
+            "differ from another one only in capital letters, which the filesystem of the destination does not tell \
+             apart, so that only one of them is there"
         }
         Lack::Type => {
-            "are links, pipes, sockets or devices, which the filesystem of the destination does not have, and are missing"
+            "are links, pipes, sockets or devices, which the filesystem of the destination does not have, and are \
+             missing"
         }
         Lack::HardLinks => "are hard links, which the filesystem of the destination does not have, and are missing",
         Lack::Size => "are too large for the filesystem of the destination, and are missing",

@@ -33,7 +33,8 @@ pub enum Obstacle {
         /// Why.
         reason: String,
     },
-    /// The source has nothing to copy, and the destination nothing that would be deleted: nobody means to back up nothing.
+    /// The source has nothing to copy, and the destination nothing that would be deleted: nobody means to back up
+    /// nothing.
     SourceIsEmpty {
         /// The source.
         path: PathBuf,

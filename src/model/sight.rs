@@ -213,7 +213,8 @@ impl Absence {
             }
             Self::Host(fault) => fault.hint(),
             Self::Elsewhere => format!(
-                "join a network that one of its `locations` recognises, or give volume `{volume}` an endpoint without `locations`"
+                "join a network that one of its `locations` recognises, or give volume `{volume}` an endpoint \
+                 without `locations`"
             ),
             Self::NotLookedAt => "wait a moment".into(),
         }

@@ -220,8 +220,8 @@ impl Directory {
         }
     }
 
-    /// Renames an entry to a name that must be free. Where the filesystem cannot promise that (NFS, sshfs, FUSE), the name
-    /// is looked at first, which is enough for who holds the lock.
+    /// Renames an entry to a name that must be free. Where the filesystem cannot promise that (NFS, sshfs, FUSE), the
+    /// name is looked at first, which is enough for who holds the lock.
     pub fn rename_to_free(
         &self,
         from: &(impl AsRef<OsStr> + ?Sized),

@@ -11,6 +11,7 @@ use std::time::Duration;
 use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags, ResolveFlags, Stat, Timespec, Timestamps, openat2};
 use rustix::io::Errno;
 
+use crate::model::layout::{OTHER_PROBE, PROBE};
 use crate::model::{Fineness, Keeping, Letters, ODD_NANOSECONDS, ODD_SECONDS, Rights};
 use crate::os::causes::words;
 use crate::os::directory::{Directory, DirectoryError, Kind};
@@ -234,7 +235,8 @@ pub fn keeps(file: &OwnedFd) -> Result<Keeping, Errno> {
     Ok(Keeping { times, rights: if is_fixed { Rights::Fixed } else { Rights::Kept }, ..Keeping::default() })
 }
 
-/// The same by what became of the odd times and rights that a run gave this file, without a change; as usual if none did.
+/// The same by what became of the odd times and rights that a run gave this file, without a change; as usual if none
+/// did.
 #[must_use]
 pub fn kept(directory: &Directory, name: &str) -> Keeping {
     let Ok(file) = open(directory, name.as_ref(), OFlags::RDONLY) else { return Keeping::default() };
@@ -260,33 +262,31 @@ pub fn letters(directory: &Directory, name: &str) -> Letters {
 
 /// What a filesystem lacks for copies with history, by trying it in this directory, as words for people.
 pub fn lacks_for_snapshots(directory: &Directory) -> Result<Vec<&'static str>, DirectoryError> {
-    const NAME: &str = ".nbkp-probe";
-    const OTHER: &str = ".nbkp-probe-2";
     let is_made = |made: Result<(), Errno>| match made {
         Ok(()) | Err(Errno::EXIST) => Ok(true),
         // Whether there is room and right for it is another question.
         Err(cause @ (Errno::NOSPC | Errno::DQUOT | Errno::ROFS | Errno::ACCESS | Errno::IO)) => {
-            Err(DirectoryError::Create(directory.path_of(NAME), cause))
+            Err(DirectoryError::Create(directory.path_of(PROBE), cause))
         }
         Err(_) => Ok(false),
     };
-    directory.remove_file(NAME)?;
-    directory.remove_file(OTHER)?;
+    directory.remove_file(PROBE)?;
+    directory.remove_file(OTHER_PROBE)?;
     let file = |name: &str| open(directory, name.as_ref(), OFlags::WRONLY | OFlags::CREATE).map(drop);
-    is_made(file(NAME))?;
+    is_made(file(PROBE))?;
     let mut lacks = Vec::new();
-    if !is_made(rustix::fs::linkat(directory, NAME, directory, OTHER, AtFlags::empty()))? {
+    if !is_made(rustix::fs::linkat(directory, PROBE, directory, OTHER_PROBE, AtFlags::empty()))? {
         lacks.push("hard links");
     }
-    directory.remove_file(OTHER)?;
-    if !is_made(rustix::fs::symlinkat(NAME, directory, OTHER))? {
+    directory.remove_file(OTHER_PROBE)?;
+    if !is_made(rustix::fs::symlinkat(PROBE, directory, OTHER_PROBE))? {
         lacks.push("symbolic links");
     }
-    directory.remove_file(OTHER)?;
-    directory.remove_file(NAME)?;
-    let timed = ".nbkp-probe-00:00";
-    if is_made(file(timed))? {
-        directory.remove_file(timed)?;
+    directory.remove_file(OTHER_PROBE)?;
+    directory.remove_file(PROBE)?;
+    let timed = format!("{PROBE}-00:00");
+    if is_made(file(&timed))? {
+        directory.remove_file(&timed)?;
     } else {
         lacks.push("names with `:`");
     }

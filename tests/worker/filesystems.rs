@@ -110,7 +110,8 @@ fn an_unchanged_home_is_not_copied_again_and_shows_no_change() {
         }
         let source = ground.source.display();
         sh(&format!(
-            "cd {source}; chmod 600 sub/private; chown -R 1000:1000 sub; touch -d '2026-01-01 12:00:01.123456789' odd sub/* sub ."
+            "cd {source}; chmod 600 sub/private; chown -R 1000:1000 sub; \
+             touch -d '2026-01-01 12:00:01.123456789' odd sub/* sub ."
         ));
         let first = ground.run();
         assert_eq!((first.conclusion, first.figures.files_transferred), (Conclusion::Ok, 3), "{}", root.display());

@@ -87,7 +87,8 @@ fn an_unreadable_directory_keeps_no_other_from_being_tidied() {
     sh(&format!("chown -R 65534:65534 {place}"));
     assert!(run_as_nobody(&ground).starts_with("ok"));
     sh(&format!(
-        "cd {place}/from/files; echo new >> 'odd [x]*/secret'; chmod 0 a-private 'odd [x]*/secret'; mv photos/1 photos/renamed; mkdir new; chown 65534:65534 new; chmod 0 new"
+        "cd {place}/from/files; echo new >> 'odd [x]*/secret'; chmod 0 a-private 'odd [x]*/secret'; \
+         mv photos/1 photos/renamed; mkdir new; chown 65534:65534 new; chmod 0 new"
     ));
     let report = run_as_nobody(&ground);
     assert!(report.starts_with("ok") && report.contains("a-private") && report.contains("secret"), "{report}");

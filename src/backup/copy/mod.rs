@@ -15,7 +15,7 @@ use crate::backup::place::way::{CopyWay, HereTarget};
 use crate::backup::session::failure::refused;
 use crate::backup::session::stop::Stops;
 use crate::decide::guard::{self, Deletions};
-use crate::decide::judge::{self, CopyVerdict};
+use crate::decide::judge::{self, CopyVerdict, DeletionVerdict};
 use crate::decide::plights;
 use crate::formats::rsync::arguments::{CopyMode, Manner};
 use crate::formats::rsync::complaints::Listener;
@@ -47,8 +47,8 @@ pub(crate) struct Copied {
     pub(crate) remarks: Vec<String>,
 }
 
-/// Copies. Whatever happens, `figures` counts what was done. `proven` proves the source again: what is gone from one that
-/// went away is not deleted.
+/// Copies. Whatever happens, the figures count what was done. `proven` proves the source again: what is gone from one
+/// that went away is not deleted.
 pub(crate) fn copy(
     copying: &Copying<'_>,
     plan: &CopyPlan,
@@ -86,7 +86,7 @@ fn walk(
     copied.regular_files = pass.tally.regular_files;
     still_there(submounts.as_ref(), copying)?;
     let given_up = judge::deletions(&pass.complaints);
-    let is_left = given_up != judge::Deletions::Done || pass.complaints.withheld > 0 || pass.complaints.in_the_way > 0;
+    let is_left = given_up != DeletionVerdict::Done || pass.complaints.withheld > 0 || pass.complaints.in_the_way > 0;
     if plan.restraint == Restraint::CopyFirst && is_left {
         proven(stops)?;
         let mut plan = plan;
@@ -100,7 +100,7 @@ fn walk(
             return Err(held(copying, deletions, before(&pass, deletions)));
         }
         worth(copying, &second, &mut copied)?;
-        if judge::deletions(&second.complaints) != judge::Deletions::Done {
+        if judge::deletions(&second.complaints) != DeletionVerdict::Done {
             copied.missing.push(judge::UNDONE.to_owned());
         }
         still_there(submounts.as_ref(), copying)?;
@@ -163,10 +163,10 @@ fn forget_beginning(target: &HereTarget<'_>, manner: &Manner, path: &Path) -> Re
 }
 
 /// What a second call passes over, so that it deletes what else is to go.
-pub(crate) fn spared(given_up: &judge::Deletions) -> BTreeSet<PathBuf> {
+pub(crate) fn spared(given_up: &DeletionVerdict) -> BTreeSet<PathBuf> {
     match given_up {
-        judge::Deletions::Again(spared) => spared.clone(),
-        judge::Deletions::Done | judge::Deletions::Undone => BTreeSet::new(),
+        DeletionVerdict::Again(spared) => spared.clone(),
+        DeletionVerdict::Done | DeletionVerdict::Undone => BTreeSet::new(),
     }
 }
 
@@ -175,7 +175,7 @@ pub(crate) fn spared(given_up: &judge::Deletions) -> BTreeSet<PathBuf> {
 fn allowed(
     copying: &Copying<'_>,
     plan: &CopyPlan,
-    (pass, given_up): (&Pass, &judge::Deletions),
+    (pass, given_up): (&Pass, &DeletionVerdict),
     stops: &mut Stops,
     hear: &mut dyn FnMut(&OutputLine),
 ) -> Result<Option<u64>, NotDone> {
@@ -186,7 +186,7 @@ fn allowed(
     let limit =
         |seen: Deletions| guard::allowance(guard, seen.before, copying.approved).map(|limit| limit.max(seen.deletions));
     // What was given up is not counted.
-    if *given_up == judge::Deletions::Done && guard::hold(guard, high, copying.approved).is_none() {
+    if *given_up == DeletionVerdict::Done && guard::hold(guard, high, copying.approved).is_none() {
         return Ok(limit(high));
     }
     let told = call(copying, plan, CopyMode::Tell, stops, hear)?;

@@ -4,12 +4,11 @@ use std::ffi::OsStr;
 use std::io;
 use std::path::Path;
 
-use crate::backup::errands::made::Made;
+use crate::backup::errands::made::{Made, missing_source, unsupported};
 use crate::backup::errands::{SyncAsSeen, sentence, there as errands};
 use crate::backup::failure::could_not;
 use crate::backup::job::RemoteEnd;
 use crate::formats::sentinel;
-use crate::formats::similar::did_you_mean;
 use crate::formats::wire::PreparedSync;
 use crate::model::layout::{self, LATEST, SNAPSHOTS, STAGING};
 use crate::model::{Absence, End, Obstacle, Place, SentinelId, SnapshotKind, Sync, VolumeSight};
@@ -112,8 +111,8 @@ fn away(place: &Place, absence: &Absence) -> String {
     }
 }
 
-/// Opens a directory below the root, and makes what of the path of a destination is missing. A source is never made: what
-/// is missing there is a mistake in the configuration, or not mounted.
+/// Opens a directory below the root, and makes what of the path of a destination is missing. A source is never made:
+/// what is missing there is a mistake in the configuration, or not mounted.
 fn descend(root: &Directory, subdir: &Path, end: End, report: &mut Made) -> Result<Directory, String> {
     let reach = match end {
         End::Source => Reach::AnyMount,
@@ -140,13 +139,6 @@ fn no_source(above: &Directory, name: &OsStr) -> String {
     let entries = above.entries(10_000).unwrap_or_default();
     let names: Vec<_> = entries.iter().filter_map(|entry| entry.name.to_str()).collect();
     missing_source(&above.path_of(name).display().to_string(), &names)
-}
-
-/// What to say of a source that is not there, among these names.
-pub(crate) fn missing_source(path: &str, beside: &[&str]) -> String {
-    let name = path.rsplit_once('/').map_or(path, |(_, name)| name);
-    let near = did_you_mean(name, beside.iter().copied()).unwrap_or_else(|| "create it, or correct `source`".into());
-    format!("the source {path} does not exist, and is not made for you; {near}")
 }
 
 fn behind_a_link(above: &Directory, name: &OsStr) -> String {
@@ -205,14 +197,6 @@ fn prepare_layout(directory: &Directory, kind: SnapshotKind, report: &mut Made) 
         report.made.push(format!("the link {}", directory.path_of(LATEST).display()));
     }
     Ok(())
-}
-
-/// What to say of a destination whose filesystem cannot hold copies with history, and what to choose.
-pub(crate) fn unsupported(path: &str, lacks: &str) -> String {
-    format!(
-        "the filesystem of {path} has no {lacks}, which `snapshots = \"hard-link\"` needs; choose \
-         `snapshots = \"none\"`, or a destination on ext4, xfs or btrfs"
-    )
 }
 
 fn make_staging(directory: &Directory, report: &mut Made) -> Result<(), String> {
@@ -315,13 +299,6 @@ mod tests {
     fn what_is_not_permitted_comes_with_what_to_do() {
         assert!(advice(&io::Error::from_raw_os_error(13)).contains("`chown`"));
         assert_eq!(advice(&io::Error::from_raw_os_error(28)), "");
-    }
-
-    #[test]
-    fn a_source_that_is_missing_is_named_with_what_may_be_meant() {
-        let near = missing_source("/home/a/Documnets", &["Pictures", "Documents"]);
-        assert!(near.contains("/home/a/Documnets does not exist") && near.contains("`Documents`"), "{near}");
-        assert!(missing_source("/home/a/x", &[]).contains("correct `source`"));
     }
 
     #[test]

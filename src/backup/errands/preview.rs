@@ -12,7 +12,7 @@ use crate::backup::place::source::CopySource;
 use crate::backup::place::way::{Spot, Target};
 use crate::backup::session::stop::{self, Stops};
 use crate::decide::guard::{self, Deletions};
-use crate::decide::judge;
+use crate::decide::judge::{self, DeletionVerdict};
 use crate::decide::tidying::Kept;
 use crate::formats::rsync::arguments::{CopyMode, Manner, Unfinished, slash};
 use crate::formats::rsync::output::{Item, OutputLine};
@@ -128,9 +128,9 @@ fn told(
         Good::Whole(warnings) | Good::Partial(warnings) => warnings,
     };
     match judge::deletions(&pass.complaints) {
-        judge::Deletions::Done => {}
-        judge::Deletions::Undone => warnings.push(judge::UNDONE.to_owned()),
-        judge::Deletions::Again(spared) => {
+        DeletionVerdict::Done => {}
+        DeletionVerdict::Undone => warnings.push(judge::UNDONE.to_owned()),
+        DeletionVerdict::Again(spared) => {
             // A run deletes with a second call, which passes over what cannot be looked at.
             changes.retain(|change| matches!(change, Change::Copy(_)));
             let without = CopyPlan { spared, ..plan.clone() };

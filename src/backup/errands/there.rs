@@ -2,8 +2,7 @@
 
 use std::rc::Rc;
 
-use crate::backup::errands::made::Made;
-use crate::backup::errands::prepare::{missing_source, unsupported};
+use crate::backup::errands::made::{Made, missing_source, unsupported};
 use crate::backup::job::RemoteEnd;
 use crate::backup::place::look::{FarDestination, root};
 use crate::backup::session::stop::{self, Stops};

@@ -86,7 +86,8 @@ impl<'t> Grievance<'t> {
 
     fn of_source(&self) -> About {
         match self.number {
-            // ENOENT of something without a known root: rsync says so of the directory itself, single files are "vanished".
+            // ENOENT of something without a known root: rsync says so of the directory itself, and of single files that
+            // they "vanished".
             2 if self.act.starts_with("link_stat") || self.act.starts_with("change_dir") => {
                 About::All(Side::Source, Trouble::Gone)
             }
@@ -94,8 +95,9 @@ impl<'t> Grievance<'t> {
             2 | 20 | 61 | 116 => About::Entry(Plight::Changed),
             // ELOOP: a link came in the place of a file.
             40 if self.act.starts_with("send_files") => About::Entry(Plight::Changed),
-            // EPERM, EACCES, EAGAIN, EBUSY, EINVAL, ETXTBSY, ENAMETOOLONG, ELOOP, EOVERFLOW, EOPNOTSUPP, ENOTCONN (a dead FUSE
-            // mount in a home), ENOKEY, EKEYEXPIRED, EKEYREVOKED, EKEYREJECTED (an encrypted directory that is locked)
+            // EPERM, EACCES, EAGAIN, EBUSY, EINVAL, ETXTBSY, ENAMETOOLONG, ELOOP, EOVERFLOW, EOPNOTSUPP, ENOTCONN (a
+            // dead FUSE mount in a home), ENOKEY, EKEYEXPIRED, EKEYREVOKED, EKEYREJECTED (an encrypted directory that
+            // is locked)
             1 | 13 | 11 | 16 | 22 | 26 | 36 | 40 | 75 | 95 | 107 | 126..=129 => About::Entry(Plight::Unreadable),
             number => About::All(Side::Source, trouble(number)),
         }
@@ -136,7 +138,8 @@ impl<'t> Grievance<'t> {
 const READING: [&str; 8] =
     ["send_files", "opendir", "readdir", "readlink_stat", "read errors", "link_stat", "change_dir", "fstat"];
 
-/// What rsync was doing, and to what: `mkstemp "/d/.f.x1Y2z3"`, `rename "/d/.f.x1Y2z3" -> "f"`, `delete_file: unlink(f)`.
+/// What rsync was doing, and to what: `mkstemp "/d/.f.x1Y2z3"`, `rename "/d/.f.x1Y2z3" -> "f"`,
+/// `delete_file: unlink(f)`.
 fn subject(what: &str) -> (&str, Option<String>) {
     if let Some((act, quoted)) = what.split_once('"') {
         let end = ["\" -> \"", "\" => ", "\",\""].iter().find_map(|mark| quoted.split_once(mark));
@@ -163,7 +166,8 @@ pub(super) fn path_of(shown: impl AsRef<str>) -> PathBuf {
     PathBuf::from(OsString::from_vec(unescaped(shown.as_ref())))
 }
 
-/// Where a path lies below one of these directories, or below a descriptor that rsync was given, or from where it works.
+/// Where a path lies below one of these directories, or below a descriptor that rsync was given, or from where it
+/// works.
 pub(super) fn relative(path: &Path, roots: &[PathBuf]) -> Option<PathBuf> {
     let below = roots.iter().find_map(|root| path.strip_prefix(root).ok());
     if let Some(below) = below {
@@ -237,7 +241,7 @@ mod tests {
         assert_eq!(found.about(&roots()), *about, "{text}");
     }
 
-    /// Real lines, with what is to come of each.
+    /// Lines as rsync writes them, with what is to come of each.
     const GOLDEN: &str = include_str!("../../../tests/golden/rsync-3.2.7-complaints.txt");
 
     #[test]

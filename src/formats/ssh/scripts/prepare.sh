@@ -71,14 +71,14 @@ if [ "$kind" = btrfs ]; then
 fi
 if [ "$kind" = link ]; then
     lacks=
-    rm -f .nbkp-probe .nbkp-probe-2
-    tried touch .nbkp-probe
-    ln .nbkp-probe .nbkp-probe-2 2>/dev/null || lacks='hard links'
-    rm -f .nbkp-probe-2
-    ln -s .nbkp-probe .nbkp-probe-2 2>/dev/null || lacks="${lacks:+$lacks, }symbolic links"
-    rm -f .nbkp-probe-2 .nbkp-probe
-    touch .nbkp-probe-00:00 2>/dev/null || lacks="${lacks:+$lacks, }names with \`:\`"
-    rm -f .nbkp-probe-00:00
+    rm -f "$PROBE" "$OTHER_PROBE"
+    tried touch "$PROBE"
+    ln "$PROBE" "$OTHER_PROBE" 2>/dev/null || lacks='hard links'
+    rm -f "$OTHER_PROBE"
+    ln -s "$PROBE" "$OTHER_PROBE" 2>/dev/null || lacks="${lacks:+$lacks, }symbolic links"
+    rm -f "$OTHER_PROBE" "$PROBE"
+    touch "$PROBE-00:00" 2>/dev/null || lacks="${lacks:+$lacks, }names with \`:\`"
+    rm -f "$PROBE-00:00"
     if [ -n "$lacks" ]; then
         printf 'lacks %s\n' "$lacks"
         printf 'lacking %s\n' "$PWD"
