@@ -1,6 +1,10 @@
 //! What rsync's end means for the copy: its exit code alone is not enough.
 
-use crate::model::{Complaint, Complaints, FailureKind, ServerRefusal, Side, TransferEnd, Trouble};
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use crate::decide::plights;
+use crate::model::{Complaint, Complaints, Deleting, FailureKind, Plight, ServerRefusal, Side, TransferEnd, Trouble};
 
 /// What a copy is worth.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,22 +34,14 @@ pub enum Distance {
     Server,
 }
 
-/// So many directories may vanish in a live home directory. A source that is taken away loses more: rsync counts each
-/// directory that it had not read yet as vanished, ends with 24 and deletes all the same.
-const FEW: u64 = 3;
-
 /// Judges the end of a copy. What the limit of deletions withheld is not judged here: that is the guard's.
 #[must_use]
 pub fn verdict(end: TransferEnd, complaints: &Complaints, distance: Distance) -> CopyVerdict {
     if let Some(refused) = &complaints.refused {
         return CopyVerdict::Refused(refused.clone());
     }
-    if complaints.vanished_directories > FEW {
-        let count = complaints.vanished_directories;
-        return CopyVerdict::SourceLost(format!("{count} directories vanished while they were read"));
-    }
     match end {
-        TransferEnd::Complete | TransferEnd::Vanished | TransferEnd::DeletionLimit => complete(complaints),
+        TransferEnd::Complete | TransferEnd::Vanished | TransferEnd::DeletionLimit => copied(complaints),
         TransferEnd::Partial => partial(complaints),
         TransferEnd::Stopped if distance == Distance::Server => {
             CopyVerdict::Disconnected("rsync was stopped at the other end".into())
@@ -79,7 +75,7 @@ pub fn verdict(end: TransferEnd, complaints: &Complaints, distance: Distance) ->
 /// such as a connection that was reset, is the connection's own.
 fn disconnected(code: i32, complaints: &Complaints) -> CopyVerdict {
     let cause = complaints.gravest.as_ref().filter(|gravest| match gravest.trouble {
-        Trouble::NoSpace | Trouble::ReadOnly | Trouble::Io | Trouble::TooManyLinks => true,
+        Trouble::NoSpace | Trouble::ReadOnly | Trouble::Io => true,
         Trouble::Permission | Trouble::Other | Trouble::Gone => false,
     });
     match (cause, &complaints.unknown) {
@@ -92,43 +88,78 @@ fn disconnected(code: i32, complaints: &Complaints) -> CopyVerdict {
     }
 }
 
-fn complete(complaints: &Complaints) -> CopyVerdict {
-    match complaints.vanished_files.saturating_add(complaints.vanished_directories) {
-        0 => CopyVerdict::Good(Vec::new()),
-        count => CopyVerdict::Good(vec![format!("{count} files vanished while they were read")]),
+/// What was not to be read, and what the destination cannot hold, is missing from a copy that is good otherwise. What
+/// could not be written or deleted there makes it none.
+fn copied(complaints: &Complaints) -> CopyVerdict {
+    for plight in [Plight::Unwritten, Plight::Undeleted] {
+        if let Some(named) = complaints.entries.get(&plight) {
+            return CopyVerdict::Failed(FailureKind::Permission, plights::told(plight, named));
+        }
     }
+    let (mut missing, mut remarks) = (Vec::new(), Vec::new());
+    for (plight, named) in &complaints.entries {
+        let to = if plights::is_missing(*plight) { &mut missing } else { &mut remarks };
+        to.push(plights::told(*plight, named));
+    }
+    if missing.is_empty() {
+        return CopyVerdict::Good(remarks);
+    }
+    missing.append(&mut remarks);
+    CopyVerdict::Partial(missing)
 }
 
-/// Exit code 23: good for what could be read only if permission is all that was wanting.
+/// Exit code 23: good for what could be copied if single entries are all that was wanting.
 fn partial(complaints: &Complaints) -> CopyVerdict {
     if let Some(gravest) = &complaints.gravest {
         return because(gravest);
     }
-    let denied = complaints.unreadable.saturating_add(complaints.forbidden);
-    if denied > 0 {
-        let mut missing = Vec::new();
-        if complaints.unreadable > 0 {
-            missing.push(format!("{} files or directories could not be read and are missing", complaints.unreadable));
-        }
-        if complaints.forbidden > 0 {
-            missing.push(format!("{} attributes or files were not permitted at the destination", complaints.forbidden));
-        }
-        missing.extend(complaints.examples.iter().cloned());
-        return CopyVerdict::Partial(missing);
-    }
-    if complaints.withheld > 0 || complaints.in_the_way > 0 {
+    if !complaints.entries.is_empty() || complaints.withheld > 0 || complaints.in_the_way > 0 {
         // Something is replaced by something of another kind, which is a deletion and the guard's to judge.
-        return complete(complaints);
+        return copied(complaints);
     }
     grave(complaints, FailureKind::Other, "rsync did not copy everything and does not tell why")
 }
 
+/// What is to be done about deletions that rsync gave up because it could not look at all of the source.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DeletionVerdict {
+    /// Nothing: it gave up none.
+    Done,
+    /// It is called again and passes over these entries, at both ends, so that it can delete what else is to go.
+    Again(BTreeSet<PathBuf>),
+    /// They stay undone, since not all that it could not look at has a name.
+    Undone,
+}
+
+/// What rsync left undone because of something else.
+#[must_use]
+pub fn deletions(complaints: &Complaints) -> DeletionVerdict {
+    match complaints.deleting {
+        Deleting::Done => DeletionVerdict::Done,
+        Deleting::GivenUp if complaints.obscured.more == 0 && !complaints.obscured.paths.is_empty() => {
+            DeletionVerdict::Again(complaints.obscured.paths.clone())
+        }
+        Deleting::GivenUp => DeletionVerdict::Undone,
+    }
+}
+
+/// What is told of deletions that stay undone.
+pub const UNDONE: &str = "nothing was deleted at the destination, because not all of the source could be looked at: \
+    what is gone at the source is still in the copy";
+
 /// Where rsync named a file and a cause, these say more than its exit code.
 fn grave(complaints: &Complaints, kind: FailureKind, what: &str) -> CopyVerdict {
-    match (&complaints.gravest, &complaints.unknown, complaints.examples.first()) {
+    match (&complaints.gravest, &complaints.unknown, complaints.entries.last_key_value()) {
         (Some(gravest), _, _) => because(gravest),
         (None, Some(line), _) => CopyVerdict::Failed(kind, format!("{what}: {line}")),
-        (None, None, Some(denied)) => CopyVerdict::Failed(FailureKind::Permission, format!("{what}: {denied}")),
+        (None, None, Some((plight, named))) => {
+            let kind = match plight {
+                Plight::Unstorable(_) => FailureKind::Unsupported,
+                Plight::Unreadable | Plight::Unwritten | Plight::Undeleted => FailureKind::Permission,
+                Plight::Changed | Plight::Dangling | Plight::LeftOut | Plight::Stripped => kind,
+            };
+            CopyVerdict::Failed(kind, format!("{what}: {}", plights::told(*plight, named)))
+        }
         (None, None, None) => CopyVerdict::Failed(kind, what.to_owned()),
     }
 }
@@ -138,7 +169,6 @@ fn because(complaint: &Complaint) -> CopyVerdict {
         Trouble::NoSpace => FailureKind::NoSpace,
         Trouble::ReadOnly => FailureKind::ReadOnly,
         Trouble::Io => FailureKind::Io,
-        Trouble::TooManyLinks => FailureKind::Unsupported,
         Trouble::Permission => FailureKind::Permission,
         // rsync says so of the directory itself that it was told to copy; single files are "vanished".
         Trouble::Gone if complaint.side == Side::Source => return CopyVerdict::SourceLost(complaint.text.clone()),
@@ -150,6 +180,7 @@ fn because(complaint: &Complaint) -> CopyVerdict {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Lack;
 
     fn verdict(end: TransferEnd, complaints: &Complaints) -> CopyVerdict {
         super::verdict(end, complaints, Distance::Here)
@@ -167,24 +198,62 @@ mod tests {
         kind
     }
 
+    fn of(plights: &[Plight]) -> Complaints {
+        let mut complaints = Complaints::default();
+        for plight in plights {
+            complaints.entries.entry(*plight).or_default().add("dir/name".into());
+        }
+        complaints
+    }
+
     #[test]
-    fn vanished_files_are_good_and_vanished_directories_are_not() {
-        let files = Complaints { vanished_files: 2000, vanished_directories: 3, ..Complaints::default() };
-        assert!(matches!(verdict(TransferEnd::Vanished, &files), CopyVerdict::Good(warnings) if warnings.len() == 1));
-        let directories = Complaints { vanished_directories: 4, ..Complaints::default() };
+    fn a_busy_home_is_good_however_much_of_it_vanishes() {
+        let mut busy = Complaints::default();
+        for number in 0..2000 {
+            busy.entries.entry(Plight::Changed).or_default().add(format!("cache/{number}"));
+        }
         for end in [TransferEnd::Vanished, TransferEnd::Complete, TransferEnd::Partial] {
-            assert!(matches!(verdict(end, &directories), CopyVerdict::SourceLost(_)), "{end:?}");
+            let CopyVerdict::Good(remarks) = verdict(end, &busy) else { panic!("{end:?}") };
+            assert!(remarks.concat().contains("2000 files") && remarks.concat().contains("cache/0"), "{remarks:?}");
         }
     }
 
     #[test]
-    fn only_want_of_permission_makes_a_partial_copy() {
-        let denied = Complaints { unreadable: 2, examples: vec!["/s/x".into()], ..Complaints::default() };
-        assert!(matches!(verdict(TransferEnd::Partial, &denied), CopyVerdict::Partial(missing) if missing.len() == 2));
+    fn single_entries_make_a_partial_copy_or_a_good_one_and_are_named() {
+        for plight in [Plight::Unreadable, Plight::Unstorable(Lack::Name), Plight::Unstorable(Lack::Case)] {
+            for end in [TransferEnd::Partial, TransferEnd::Complete] {
+                let CopyVerdict::Partial(missing) = verdict(end, &of(&[plight, Plight::Changed])) else {
+                    panic!("{plight:?}")
+                };
+                assert!(missing.len() == 2 && missing[0].contains("dir/name"), "{missing:?}");
+            }
+        }
+        let whole = [Plight::Stripped, Plight::LeftOut, Plight::Dangling];
+        assert!(matches!(verdict(TransferEnd::Partial, &of(&whole)), CopyVerdict::Good(remarks) if remarks.len() == 3));
         let mut worse = complaint(Side::Source, Trouble::Io);
-        worse.unreadable = 2;
+        worse.entries = of(&[Plight::Unreadable]).entries;
         assert_eq!(kind(TransferEnd::Partial, &worse), FailureKind::Io);
         assert_eq!(kind(TransferEnd::Partial, &Complaints::default()), FailureKind::Other);
+    }
+
+    #[test]
+    fn what_could_not_be_written_is_never_a_copy() {
+        for plight in [Plight::Unwritten, Plight::Undeleted] {
+            let both = of(&[Plight::Unreadable, plight, Plight::Stripped]);
+            assert_eq!(kind(TransferEnd::Partial, &both), FailureKind::Permission);
+        }
+    }
+
+    #[test]
+    fn deletions_that_were_given_up_are_made_past_what_could_not_be_looked_at() {
+        let mut complaints = of(&[Plight::Unreadable]);
+        assert_eq!(deletions(&complaints), DeletionVerdict::Done);
+        complaints.deleting = Deleting::GivenUp;
+        assert_eq!(deletions(&complaints), DeletionVerdict::Undone);
+        complaints.obscured.paths.insert("private".into());
+        assert_eq!(deletions(&complaints), DeletionVerdict::Again(["private".into()].into()));
+        complaints.obscured.more = 1;
+        assert_eq!(deletions(&complaints), DeletionVerdict::Undone);
     }
 
     #[test]
@@ -193,7 +262,7 @@ mod tests {
             (Trouble::NoSpace, FailureKind::NoSpace),
             (Trouble::ReadOnly, FailureKind::ReadOnly),
             (Trouble::Io, FailureKind::Io),
-            (Trouble::TooManyLinks, FailureKind::Unsupported),
+            (Trouble::Permission, FailureKind::Permission),
         ] {
             for end in [TransferEnd::FileError, TransferEnd::Partial, TransferEnd::Connection(12)] {
                 assert_eq!(kind(end, &complaint(Side::Destination, trouble)), expected);
@@ -210,6 +279,7 @@ mod tests {
         assert_eq!(kind(TransferEnd::Missing, &none), FailureKind::ToolMissing);
         assert_eq!(kind(TransferEnd::Killed(9), &none), FailureKind::Resource);
         assert_eq!(kind(TransferEnd::FileError, &none), FailureKind::Io);
+        assert_eq!(kind(TransferEnd::FileError, &of(&[Plight::Unstorable(Lack::Size)])), FailureKind::Unsupported);
         assert_eq!(verdict(TransferEnd::Stopped, &none), CopyVerdict::Stopped);
         assert_eq!(verdict(TransferEnd::Complete, &none), CopyVerdict::Good(Vec::new()));
         assert_eq!(verdict(TransferEnd::DeletionLimit, &none), CopyVerdict::Good(Vec::new()));

@@ -9,6 +9,7 @@ pub mod judge;
 pub mod locations;
 pub mod obstacles;
 pub mod permission;
+pub mod plights;
 pub mod presence;
 pub mod queue;
 pub mod reach;

@@ -57,6 +57,10 @@ names! {
     STALE = ".stale-";
     /// The prefix of what is being deleted.
     TRASH = ".trash-";
+    /// What is made and removed again to see what a filesystem can hold.
+    PROBE = ".nbkp-probe";
+    /// Another one.
+    OTHER_PROBE = ".nbkp-probe-2";
 }
 
 pub(crate) use assignments;

@@ -8,6 +8,7 @@ mod condition;
 mod configuration;
 mod finding;
 mod hold;
+mod keeping;
 pub mod layout;
 mod ledger;
 mod name;
@@ -43,6 +44,7 @@ pub use condition::{BatteryRule, Conditions, Hours, MeteredRule};
 pub use configuration::{Configuration, CredentialProvider, DaemonSettings, Endpoint, Group, Location, Notify, Route};
 pub use finding::{Area, Examined, Finding, FindingCode, Flaw, Severity, Verdict};
 pub use hold::HoldReason;
+pub use keeping::{Fineness, Keeping, Letters, ODD_NANOSECONDS, ODD_SECONDS, Rights};
 pub use ledger::{Containers, Kinship, Ledger, Pause, Places};
 pub use name::{CredentialName, EndpointName, GroupName, LocationName, NameError, SyncName, VolumeName};
 pub use network::{
@@ -71,7 +73,9 @@ pub use sync::{
     RsyncSettings, SnapshotKind, Sync,
 };
 pub use tidying::{EntryIs, FreeSpace, SnapshotEntries, TidyDeed};
-pub use transfer::{Complaint, Complaints, ServerRefusal, Side, TransferEnd, Trouble};
+pub use transfer::{
+    Complaint, Complaints, Deleting, Lack, Named, Obscured, Plight, ServerRefusal, Side, TransferEnd, Trouble,
+};
 pub use volume::{
     Drive, DriveUuid, DriveUuidError, Mounting, Server, ServerKey, Volume, VolumeKind, VolumeRoot, WhenDone,
 };

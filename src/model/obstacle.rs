@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
-use super::{
+use crate::model::{
     Absence, BatteryRule, DriveName, End, Hardware, HoldReason, Hours, Node, ObstacleCode, OpeningTrouble,
     SentinelFault, SyncName, VolumeName,
 };
@@ -32,6 +32,12 @@ pub enum Obstacle {
         path: PathBuf,
         /// Why.
         reason: String,
+    },
+    /// The source has nothing to copy, and the destination nothing that would be deleted: nobody means to back up
+    /// nothing.
+    SourceIsEmpty {
+        /// The source.
+        path: PathBuf,
     },
     /// The source keeps snapshots and has no complete one yet.
     NoSnapshotYet {
@@ -191,6 +197,7 @@ impl Obstacle {
                 ObstacleCode::SourceSentinelMissing
             }
             Self::DirectoryMissing { end: End::Destination, .. } => ObstacleCode::DestinationSentinelMissing,
+            Self::SourceIsEmpty { .. } => ObstacleCode::SourceIsEmpty,
             Self::NotMounted { end: End::Source, .. } => ObstacleCode::SourceNotMounted,
             Self::NotMounted { end: End::Destination, .. } => ObstacleCode::DestinationNotMounted,
             Self::Locked { end: End::Source, .. } => ObstacleCode::SourceNotMounted,
@@ -222,24 +229,16 @@ impl Obstacle {
     pub fn hint(&self, sync: &SyncName) -> String {
         match self {
             Self::Disabled => "set `enabled = true` in the configuration".into(),
-            Self::VolumeAbsent { absence, volume, .. } => match absence {
-                Absence::NotPlugged => "plug it in".into(),
-                Absence::NotPluggedThere(host) => format!("plug it into `{host}`, then run `nbkpctl scan`"),
-                Absence::NoDirectory(path) => {
-                    format!("create it, or correct `path` of volume `{volume}`: {}", path.display())
-                }
-                Absence::Unreadable(path, _) => format!("give the user that runs nbkpd access to {}", path.display()),
-                Absence::Silent(path) => {
-                    format!("check what is mounted at {}; it is used as soon as it answers", path.display())
-                }
-                Absence::Host(fault) => fault.hint(),
-                Absence::Elsewhere => format!(
-                    "join a network that one of its `locations` recognises, or give volume `{volume}` an endpoint \
-                     without `locations`"
-                ),
-                Absence::NotLookedAt => "wait a moment".into(),
-            },
-            Self::DirectoryMissing { .. } => format!("run `nbkpctl prepare {sync}`, or correct the subdirectory"),
+            Self::VolumeAbsent { absence, volume, .. } => absence.hint(volume),
+            Self::DirectoryMissing { end: End::Source, .. } => {
+                format!("correct the subdirectory in `source`; `nbkpctl prepare {sync}` tells what is there instead")
+            }
+            Self::SourceIsEmpty { .. } => {
+                "see whether it is the right directory, and what `filters` leave of it".into()
+            }
+            Self::DirectoryMissing { end: End::Destination, .. } => {
+                format!("run `nbkpctl prepare {sync}`, or correct the subdirectory")
+            }
             Self::NoSnapshotYet { .. } => "it runs as soon as the sync that fills its source has succeeded once".into(),
             Self::NotMounted { let_go: true, volume, .. } => {
                 format!("plug it in again, or run `nbkpctl release {volume}`")
@@ -296,6 +295,7 @@ impl fmt::Display for Obstacle {
             Self::DirectoryMissing { end, path, reason } => {
                 write!(f, "the {end} {} is not there: {reason}", path.display())
             }
+            Self::SourceIsEmpty { path } => write!(f, "the source {} has nothing to copy", path.display()),
             Self::NoSnapshotYet { path } => write!(f, "the source {} has no complete snapshot yet", path.display()),
             Self::NotMounted { volume, device, let_go: true, .. } => {
                 write!(f, "drive `{volume}` ({device}) was unmounted by its user")

@@ -17,6 +17,8 @@ pub enum ObstacleCode {
     DestinationNotMounted,
     /// Nothing says that the source is the right place.
     SourceSentinelMissing,
+    /// The source has nothing to copy.
+    SourceIsEmpty,
     /// Nothing says that the destination is the right place.
     DestinationSentinelMissing,
     /// A place says that it is another one than before.
@@ -72,6 +74,7 @@ words!(ObstacleCode {
     SourceNotMounted = "source-not-mounted",
     DestinationNotMounted = "destination-not-mounted",
     SourceSentinelMissing = "source-sentinel-missing",
+    SourceIsEmpty = "source-is-empty",
     DestinationSentinelMissing = "destination-sentinel-missing",
     SentinelMismatch = "sentinel-mismatch",
     DuplicateUuid = "duplicate-uuid",

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use super::{DriveUuid, EndpointName, HostFault};
+use super::{DriveUuid, EndpointName, HostFault, VolumeName};
 
 /// A block device as udev knows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -195,6 +195,30 @@ pub enum Absence {
     Elsewhere,
     /// No look has been taken yet.
     NotLookedAt,
+}
+
+impl Absence {
+    /// What a person can do about it.
+    #[must_use]
+    pub fn hint(&self, volume: &VolumeName) -> String {
+        match self {
+            Self::NotPlugged => "plug it in".into(),
+            Self::NotPluggedThere(host) => format!("plug it into `{host}`, then run `nbkpctl scan`"),
+            Self::NoDirectory(path) => {
+                format!("create it, or correct `path` of volume `{volume}`: {}", path.display())
+            }
+            Self::Unreadable(path, _) => format!("give the user that runs nbkpd access to {}", path.display()),
+            Self::Silent(path) => {
+                format!("check what is mounted at {}; it is used as soon as it answers", path.display())
+            }
+            Self::Host(fault) => fault.hint(),
+            Self::Elsewhere => format!(
+                "join a network that one of its `locations` recognises, or give volume `{volume}` an endpoint \
+                 without `locations`"
+            ),
+            Self::NotLookedAt => "wait a moment".into(),
+        }
+    }
 }
 
 /// What is wrong with a sentinel.

@@ -1,5 +1,8 @@
 //! What rsync told of a copy, as far as something follows from it.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
 /// What rsync's end means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TransferEnd {
@@ -38,23 +41,59 @@ pub enum Side {
     Destination,
 }
 
-/// What kept rsync from doing something with one file, from what mends itself to what ends a run.
+/// What kept rsync from its work as a whole, from what mends itself to what ends a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Trouble {
     /// Permission denied.
     Permission,
     /// Something that has a number and no row here.
     Other,
-    /// The file was there and is gone.
+    /// What was to be copied was there and is gone.
     Gone,
-    /// No more hard links can be made to a file.
-    TooManyLinks,
     /// The device failed or went away.
     Io,
     /// The filesystem became read-only.
     ReadOnly,
     /// No space, quota or inodes are left.
     NoSpace,
+}
+
+/// What became of one entry that rsync complained of. The rest is copied all the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Plight {
+    /// It could not be read at the source.
+    Unreadable,
+    /// It changed or went away while it was read, as files of a busy home do.
+    Changed,
+    /// It is a link that leads nowhere, where what links lead to is copied.
+    Dangling,
+    /// It is a device, and only root makes devices.
+    LeftOut,
+    /// The destination cannot hold it.
+    Unstorable(Lack),
+    /// It was copied, but the destination does not keep all that belongs to it, such as its group.
+    Stripped,
+    /// It could not be written at the destination.
+    Unwritten,
+    /// It should have been deleted at the destination, and could not be.
+    Undeleted,
+}
+
+/// What a filesystem lacks for an entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Lack {
+    /// Names such as this.
+    Name,
+    /// Names as long as this.
+    Length,
+    /// A second name that differs only in capital letters.
+    Case,
+    /// Entries of this type: symbolic links, pipes, sockets, devices.
+    Type,
+    /// Several names for one file.
+    HardLinks,
+    /// Files as large as this.
+    Size,
 }
 
 /// One complaint.
@@ -83,23 +122,52 @@ pub enum ServerRefusal {
     Failed(String),
 }
 
+/// Entries of one plight: how many, and the first few of them.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Named {
+    /// How many.
+    pub count: u64,
+    /// The first few, with the reason where rsync told one.
+    pub examples: Vec<String>,
+}
+
+/// So many entries are named; more are only counted.
+const EXAMPLES: usize = 5;
+
+impl Named {
+    /// Adds one.
+    pub fn add(&mut self, example: String) {
+        self.count = self.count.saturating_add(1);
+        if self.examples.len() < EXAMPLES {
+            self.examples.push(example);
+        }
+    }
+}
+
+/// The entries of the source that rsync could not look at, relative to it, for a call that passes them over.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Obscured {
+    /// The entries.
+    pub paths: BTreeSet<PathBuf>,
+    /// How many more there are, which are not known.
+    pub more: u64,
+}
+
 /// All complaints of one rsync, counted.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Complaints {
-    /// Files and directories of the source that could not be read for want of permission.
-    pub unreadable: u64,
-    /// Other things that were not permitted, such as setting an owner.
-    pub forbidden: u64,
-    /// The first few of both.
-    pub examples: Vec<String>,
-    /// The gravest complaint that is not about permission.
+    /// Those that are about one entry each.
+    pub entries: BTreeMap<Plight, Named>,
+    /// The entries of the source that it could not look at.
+    pub obscured: Obscured,
+    /// The files that are too large for the destination, relative to it: rsync gives up at the first.
+    pub too_large: BTreeSet<PathBuf>,
+    /// The gravest complaint that is not about one entry.
     pub gravest: Option<Complaint>,
-    /// Files that vanished.
-    pub vanished_files: u64,
-    /// Directories that vanished.
-    pub vanished_directories: u64,
     /// Entries that the limit kept from being deleted; rsync does not count directories that stay because of others.
     pub withheld: u64,
+    /// Whether it kept from deleting because it could not look at all of the source.
+    pub deleting: Deleting,
     /// Directories that stay because they are not empty.
     pub kept_directories: u64,
     /// Entries that could not be replaced by something of another kind because that needs a deletion.
@@ -110,10 +178,26 @@ pub struct Complaints {
     pub unknown: Option<String>,
 }
 
+/// Whether rsync deleted what it was allowed to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Deleting {
+    /// It did.
+    #[default]
+    Done,
+    /// It could not look at all of the source, and so deleted nothing from then on, anywhere.
+    GivenUp,
+}
+
 impl Complaints {
     /// How many entries the limit of deletions spared, at most.
     #[must_use]
     pub fn deletions_at_most(&self) -> u64 {
         self.withheld.saturating_add(self.kept_directories)
+    }
+
+    /// How many entries are in a plight.
+    #[must_use]
+    pub fn count(&self, plight: Plight) -> u64 {
+        self.entries.get(&plight).map_or(0, |named| named.count)
     }
 }

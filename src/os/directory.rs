@@ -236,14 +236,21 @@ impl Directory {
         }
     }
 
-    /// Renames an entry to a name that must be free.
+    /// Renames an entry to a name that must be free. Where the filesystem cannot promise that (NFS, sshfs, FUSE), the
+    /// name is looked at first, which is enough for who holds the lock.
     pub fn rename_to_free(
         &self,
         from: &(impl AsRef<OsStr> + ?Sized),
         to: &(impl AsRef<OsStr> + ?Sized),
     ) -> Result<(), DirectoryError> {
-        rustix::fs::renameat_with(&self.fd, from.as_ref(), &self.fd, to.as_ref(), RenameFlags::NOREPLACE)
-            .map_err(|cause| DirectoryError::Rename(self.path_of(from), cause))
+        let fail = |cause| DirectoryError::Rename(self.path_of(from), cause);
+        match rustix::fs::renameat_with(&self.fd, from.as_ref(), &self.fd, to.as_ref(), RenameFlags::NOREPLACE) {
+            Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => match self.kind_of(to)? {
+                Kind::Nothing => self.rename_over(from, to),
+                Kind::Directory | Kind::File | Kind::Link | Kind::Special => Err(fail(Errno::EXIST)),
+            },
+            done => done.map_err(fail),
+        }
     }
 
     /// Renames an entry, replacing a file or link of that name.

@@ -8,11 +8,13 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use rustix::fs::{FlockOperation, Mode, OFlags, ResolveFlags, Timespec, Timestamps, openat2};
+use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags, ResolveFlags, Stat, Timespec, Timestamps, openat2};
 use rustix::io::Errno;
 
-use super::causes::words;
-use super::directory::{Directory, DirectoryError};
+use crate::model::layout::{OTHER_PROBE, PROBE};
+use crate::model::{Fineness, Keeping, Letters, ODD_NANOSECONDS, ODD_SECONDS, Rights};
+use crate::os::causes::words;
+use crate::os::directory::{Directory, DirectoryError, Kind};
 
 /// Why a small file was not read: the cause of an error that names the file.
 #[derive(Debug, thiserror::Error)]
@@ -207,29 +209,83 @@ pub fn lock(directory: &Directory, name: &str, hold: Hold) -> Result<Option<Owne
     }
 }
 
-/// How finely a filesystem keeps the time of a change.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Granularity {
-    /// To the nanosecond, or near it.
-    Fine,
-    /// To the second.
-    Seconds,
-    /// To two seconds, as FAT does.
-    TwoSeconds,
+/// The bit of a lock's mode that shows whether modes are kept; nobody runs a lock.
+const ODD_MODE: Mode = Mode::XUSR;
+
+/// What the filesystem of this file keeps of times and rights: it is given odd ones, which stay for [`kept`], and asked
+/// what became of them.
+pub fn keeps(file: &OwnedFd) -> Result<Keeping, Errno> {
+    let odd = Timespec { tv_sec: ODD_SECONDS, tv_nsec: ODD_NANOSECONDS };
+    rustix::fs::futimens(file, &Timestamps { last_access: odd, last_modification: odd })?;
+    let seen = rustix::fs::fstat(file)?;
+    let before = Mode::from_raw_mode(seen.st_mode);
+    let other = before.symmetric_difference(ODD_MODE);
+    // Another user's file may not be given a mode; then the filesystem is taken for a usual one.
+    let is_fixed =
+        rustix::fs::fchmod(file, other).is_ok() && Mode::from_raw_mode(rustix::fs::fstat(file)?.st_mode) != other;
+    if before.contains(ODD_MODE) {
+        let _kept = rustix::fs::fchmod(file, before);
+    }
+    let times = Fineness::of_kept(seen.st_mtime, nanoseconds(&seen)).unwrap_or_default();
+    Ok(Keeping { times, rights: if is_fixed { Rights::Fixed } else { Rights::Kept }, ..Keeping::default() })
 }
 
-/// How finely the filesystem of this file keeps times: it is given an odd one, and asked what it kept.
-pub fn granularity(file: &OwnedFd) -> Result<Granularity, Errno> {
-    let odd = Timespec { tv_sec: 1_000_000_001, tv_nsec: 123_456_789 };
-    rustix::fs::futimens(file, &Timestamps { last_access: odd, last_modification: odd })?;
-    let kept = rustix::fs::fstat(file)?;
-    Ok(if kept.st_mtime != odd.tv_sec {
-        Granularity::TwoSeconds
-    } else if kept.st_mtime_nsec == 0 {
-        Granularity::Seconds
+/// The same by what became of the odd times and rights that a run gave this file, without a change; as usual if none
+/// did.
+#[must_use]
+pub fn kept(directory: &Directory, name: &str) -> Keeping {
+    let Ok(file) = open(directory, name.as_ref(), OFlags::RDONLY) else { return Keeping::default() };
+    let Ok(stat) = rustix::fs::fstat(&file) else { return Keeping::default() };
+    let Some(times) = Fineness::of_kept(stat.st_mtime, nanoseconds(&stat)) else { return Keeping::default() };
+    let all = Mode::XUSR | Mode::XGRP | Mode::XOTH;
+    let is_kept = Mode::from_raw_mode(stat.st_mode).intersection(all) == ODD_MODE;
+    Keeping { times, rights: if is_kept { Rights::Kept } else { Rights::Fixed }, ..Keeping::default() }
+}
+
+fn nanoseconds(stat: &Stat) -> i64 {
+    i64::try_from(stat.st_mtime_nsec).unwrap_or_default()
+}
+
+/// Whether a directory that holds this name, in small letters, takes it in capitals for the same.
+#[must_use]
+pub fn letters(directory: &Directory, name: &str) -> Letters {
+    match directory.kind_of(&name.to_uppercase()) {
+        Ok(Kind::File) => Letters::Same,
+        Ok(Kind::Nothing | Kind::Directory | Kind::Link | Kind::Special) | Err(_) => Letters::Apart,
+    }
+}
+
+/// What a filesystem lacks for copies with history, by trying it in this directory, as words for people.
+pub fn lacks_for_snapshots(directory: &Directory) -> Result<Vec<&'static str>, DirectoryError> {
+    let is_made = |made: Result<(), Errno>| match made {
+        Ok(()) | Err(Errno::EXIST) => Ok(true),
+        // Whether there is room and right for it is another question.
+        Err(cause @ (Errno::NOSPC | Errno::DQUOT | Errno::ROFS | Errno::ACCESS | Errno::IO)) => {
+            Err(DirectoryError::Create(directory.path_of(PROBE), cause))
+        }
+        Err(_) => Ok(false),
+    };
+    directory.remove_file(PROBE)?;
+    directory.remove_file(OTHER_PROBE)?;
+    let file = |name: &str| open(directory, name.as_ref(), OFlags::WRONLY | OFlags::CREATE).map(drop);
+    is_made(file(PROBE))?;
+    let mut lacks = Vec::new();
+    if !is_made(rustix::fs::linkat(directory, PROBE, directory, OTHER_PROBE, AtFlags::empty()))? {
+        lacks.push("hard links");
+    }
+    directory.remove_file(OTHER_PROBE)?;
+    if !is_made(rustix::fs::symlinkat(PROBE, directory, OTHER_PROBE))? {
+        lacks.push("symbolic links");
+    }
+    directory.remove_file(OTHER_PROBE)?;
+    directory.remove_file(PROBE)?;
+    let timed = format!("{PROBE}-00:00");
+    if is_made(file(&timed))? {
+        directory.remove_file(&timed)?;
     } else {
-        Granularity::Fine
-    })
+        lacks.push("names with `:`");
+    }
+    Ok(lacks)
 }
 
 fn errno(error: &std::io::Error) -> Errno {
@@ -296,8 +352,17 @@ mod tests {
     }
 
     #[test]
-    fn one_lock_keeps_the_next_out_until_all_copies_are_closed() {
+    fn what_is_tried_for_snapshots_leaves_nothing_behind() {
         let (_place, directory) = place();
+        for _ in 0..2 {
+            assert_eq!(lacks_for_snapshots(&directory).unwrap(), Vec::<&str>::new());
+            assert_eq!(directory.entries(10).unwrap(), []);
+        }
+    }
+
+    #[test]
+    fn one_lock_keeps_the_next_out_until_all_copies_are_closed() {
+        let (place, directory) = place();
         let first = lock(&directory, "lock", Hold::Alone).unwrap().unwrap();
         assert!(lock(&directory, "lock", Hold::Alone).unwrap().is_none());
         assert!(lock(&directory, "lock", Hold::Together).unwrap().is_none());
@@ -308,6 +373,11 @@ mod tests {
         let reader = lock(&directory, "lock", Hold::Together).unwrap().unwrap();
         assert!(lock(&directory, "lock", Hold::Together).unwrap().is_some());
         assert!(lock(&directory, "lock", Hold::Alone).unwrap().is_none());
-        assert_eq!(granularity(&reader).unwrap(), Granularity::Fine);
+        assert_eq!(kept(&directory, "lock"), Keeping::default());
+        assert_eq!(keeps(&reader).unwrap(), Keeping::default());
+        assert_eq!(keeps(&reader).unwrap(), kept(&directory, "lock"));
+        assert_eq!(letters(&directory, "lock"), Letters::Apart);
+        std::fs::write(place.path().join("LOCK"), "").unwrap();
+        assert_eq!(letters(&directory, "lock"), Letters::Same);
     }
 }

@@ -67,18 +67,30 @@ fn surface(directory: &Directory, name: &OsStr, top: &Directory, moved: &mut u64
     loop {
         *moved = moved.saturating_add(1);
         let to = OsString::from(format!(".surfaced-{moved}"));
-        match rustix::fs::renameat_with(directory, name, top, &to, RenameFlags::NOREPLACE) {
+        match to_free(directory, name, top, &to) {
             Ok(()) => return Ok(()),
             Err(Errno::EXIST) => {}
             Err(Errno::ACCESS) => {
                 with_right(directory, || {
-                    rustix::fs::renameat_with(directory, name, top, &to, RenameFlags::NOREPLACE)
+                    to_free(directory, name, top, &to)
                         .map_err(|cause| DirectoryError::Rename(directory.path_of(name), cause))
                 })?;
                 return Ok(());
             }
             Err(cause) => return Err(DirectoryError::Rename(directory.path_of(name), cause)),
         }
+    }
+}
+
+/// Renames to a name that must be free, which NFS and FUSE cannot promise: there it is looked at first.
+fn to_free(directory: &Directory, name: &OsStr, top: &Directory, to: &OsStr) -> Result<(), Errno> {
+    match rustix::fs::renameat_with(directory, name, top, to, RenameFlags::NOREPLACE) {
+        Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => match top.kind_of(to) {
+            Ok(Kind::Nothing) => rustix::fs::renameat(directory, name, top, to),
+            Ok(Kind::Directory | Kind::File | Kind::Link | Kind::Special) => Err(Errno::EXIST),
+            Err(error) => Err(error.cause()),
+        },
+        done => done,
     }
 }
 

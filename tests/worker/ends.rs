@@ -45,6 +45,7 @@ fn nothing_is_touched_without_every_sentinel() {
 #[test]
 fn another_id_is_another_place() {
     let mut ground = Ground::new(SnapshotKind::None);
+    ground.write("a", "1");
     local(&mut ground.job.destination).end_id = Some(SentinelId("0f5e1d2c".into()));
     assert_eq!(skipped(&ground), ["sentinel-mismatch"]);
     fs::write(ground.destination.join(".nbkp-dst"), "id = \"0f5e1d2c\"\n").unwrap();

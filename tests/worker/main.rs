@@ -10,6 +10,8 @@
 
 mod cuts;
 mod ends;
+mod filesystems;
+mod judgement;
 mod kills;
 mod links;
 mod mirror;

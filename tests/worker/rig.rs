@@ -43,13 +43,27 @@ impl Drive {
         Self::mounted(image, root, place)
     }
 
+    /// One that is mounted as this type, with options.
+    pub fn of_type(mkfs: &str, megabytes: u32, kind: &str) -> Self {
+        let place = tempfile::tempdir().unwrap();
+        let (image, root) = (place.path().join("image"), place.path().join("root"));
+        fs::create_dir(&root).unwrap();
+        let shown = image.display();
+        sh(&format!("truncate -s {megabytes}M {shown}; {mkfs} {shown} >/dev/null 2>&1"));
+        Self::mounted_as(&format!("-t {kind}"), image, root, place)
+    }
+
     /// An image that is there already.
     pub fn mounted(image: PathBuf, root: PathBuf, place: tempfile::TempDir) -> Self {
+        Self::mounted_as("", image, root, place)
+    }
+
+    fn mounted_as(how: &str, image: PathBuf, root: PathBuf, place: tempfile::TempDir) -> Self {
         let shown = image.display();
         let device = sh(&format!("losetup --find --show {shown}"));
         // Made before the mount, so that a mount that fails leaves no device behind.
         let drive = Self { image, device, root, _place: place };
-        sh(&format!("mount {} {}", drive.device, drive.root.display()));
+        sh(&format!("mount {how} {} {} >/dev/null 2>&1", drive.device, drive.root.display()));
         drive
     }
 
@@ -139,6 +153,11 @@ impl Ground {
     /// The destination on a drive.
     pub fn on(drive: &Drive, kind: SnapshotKind) -> Self {
         Self::onto(tempfile::tempdir().unwrap(), &drive.root, kind)
+    }
+
+    /// The destination below a directory.
+    pub fn below(root: &Path, kind: SnapshotKind) -> Self {
+        Self::onto(tempfile::tempdir().unwrap(), root, kind)
     }
 
     fn onto(place: tempfile::TempDir, to: &Path, kind: SnapshotKind) -> Self {

@@ -83,7 +83,7 @@ pub(crate) fn guard_new(
             // rsync is asked what it would delete to make the snapshot like the source.
             let target = Target::There(there::compared(there.far(), Spot::Finished(newest)));
             let copying = Copying::new(origin, &target);
-            let plan = plan::look(Manner::Replace(Unfinished::None));
+            let plan = plan::look(Manner::Replace(Unfinished::None), there.far().look.keeping());
             let told = copy::call(&copying, &plan, CopyMode::Tell, stops, &mut |_| {})?;
             copy::judged(&copying.way, &told)?;
             let gone = told.tally.deleted_items;

@@ -4,23 +4,33 @@ pub mod call;
 pub mod linking;
 pub mod plan;
 
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
 use crate::backup::copy::call::{Copying, launch};
 use crate::backup::copy::plan::{CopyPlan, Restraint, Strategy};
-use crate::backup::failure::{failure, of_process};
+use crate::backup::failure::{failure, of_directory, of_process};
 use crate::backup::news::Telling;
-use crate::backup::place::way::CopyWay;
+use crate::backup::place::way::{CopyWay, HereTarget};
 use crate::backup::session::failure::refused;
 use crate::backup::session::stop::Stops;
 use crate::decide::guard::{self, Deletions};
-use crate::decide::judge::{self, CopyVerdict};
-use crate::formats::rsync::arguments::CopyMode;
+use crate::decide::judge::{self, CopyVerdict, DeletionVerdict};
+use crate::decide::plights;
+use crate::formats::rsync::arguments::{CopyMode, Manner};
 use crate::formats::rsync::complaints::Listener;
 use crate::formats::rsync::exit;
 use crate::formats::rsync::output::{Lines, OutputLine, Tally, said};
-use crate::model::{Complaints, End, FailureKind, Figures, Interruption, Mount, NotDone, Step, TransferEnd};
-use crate::os::directory::Directory;
+use crate::model::{
+    Complaints, End, FailureKind, Figures, Interruption, Lack, Letters, Mount, Named, NotDone, Plight, Step,
+    TransferEnd, layout,
+};
+use crate::os::directory::{Directory, DirectoryError, Kind, Reach};
 use crate::os::mounts;
 use crate::os::process::{self, Ended, Stream, Wanted};
+
+/// So many files may be too large for the destination: each costs a call.
+const MOST_TOO_LARGE: usize = 50;
 
 /// What a copy came to.
 #[derive(Debug, Default)]
@@ -37,16 +47,17 @@ pub(crate) struct Copied {
     pub(crate) remarks: Vec<String>,
 }
 
-/// Copies. Whatever happens, `figures` counts what was done.
+/// Copies. Whatever happens, the figures count what was done. `proven` proves the source again: what is gone from one
+/// that went away is not deleted.
 pub(crate) fn copy(
     copying: &Copying<'_>,
     plan: &CopyPlan,
     stops: &mut Stops,
-    telling: &Telling,
-    figures: &mut Figures,
+    report: (&Telling, &mut Figures),
+    proven: &dyn Fn(&mut Stops) -> Result<(), NotDone>,
 ) -> Result<Copied, NotDone> {
     match plan.strategy {
-        Strategy::Walk => walk(copying, plan, stops, telling, figures),
+        Strategy::Walk => walk(copying, plan, stops, report, proven),
     }
 }
 
@@ -55,8 +66,8 @@ fn walk(
     copying: &Copying<'_>,
     plan: &CopyPlan,
     stops: &mut Stops,
-    telling: &Telling,
-    figures: &mut Figures,
+    (telling, figures): (&Telling, &mut Figures),
+    proven: &dyn Fn(&mut Stops) -> Result<(), NotDone>,
 ) -> Result<Copied, NotDone> {
     let submounts = copying.way.source().map(Submounts::below);
     let hear = &mut |said: &OutputLine| {
@@ -68,16 +79,20 @@ fn walk(
         Restraint::CopyFirst => CopyMode::Copy(Some(0)),
         Restraint::NewDirectory => CopyMode::Copy(None),
     };
-    let pass = call(copying, plan, first, stops, hear)?;
-    add(figures, &pass);
     let mut copied = Copied::default();
+    let (pass, plan) = first_pass(copying, plan, first, stops, hear, (figures, &mut copied))?;
     worth(copying, &pass, &mut copied)?;
-    copied.created = pass.tally.created;
+    copied.created = copied.created.saturating_add(pass.tally.created);
     copied.regular_files = pass.tally.regular_files;
     still_there(submounts.as_ref(), copying)?;
-    if plan.restraint == Restraint::CopyFirst && (pass.complaints.withheld > 0 || pass.complaints.in_the_way > 0) {
-        let limit = allowed(copying, plan, &pass, stops, hear)?;
-        let second = call(copying, plan, CopyMode::Copy(limit), stops, hear)?;
+    let given_up = judge::deletions(&pass.complaints);
+    let is_left = given_up != DeletionVerdict::Done || pass.complaints.withheld > 0 || pass.complaints.in_the_way > 0;
+    if plan.restraint == Restraint::CopyFirst && is_left {
+        proven(stops)?;
+        let mut plan = plan;
+        plan.spared.extend(spared(&given_up));
+        let limit = allowed(copying, &plan, (&pass, &given_up), stops, hear)?;
+        let second = call(copying, &plan, CopyMode::Copy(limit), stops, hear)?;
         add(figures, &second);
         if second.complaints.withheld > 0 {
             // The source lost more between the two calls.
@@ -85,10 +100,74 @@ fn walk(
             return Err(held(copying, deletions, before(&pass, deletions)));
         }
         worth(copying, &second, &mut copied)?;
+        if judge::deletions(&second.complaints) != DeletionVerdict::Done {
+            copied.missing.push(judge::UNDONE.to_owned());
+        }
         still_there(submounts.as_ref(), copying)?;
     }
     copied.figures = *figures;
     Ok(copied)
+}
+
+/// The first call; it is made again without files that are too large for the destination, at the first of which rsync
+/// gives up. What is passed over then is missing from the copy.
+fn first_pass(
+    copying: &Copying<'_>,
+    plan: &CopyPlan,
+    effect: CopyMode,
+    stops: &mut Stops,
+    hear: &mut dyn FnMut(&OutputLine),
+    (figures, copied): (&mut Figures, &mut Copied),
+) -> Result<(Pass, CopyPlan), NotDone> {
+    let mut plan = plan.clone();
+    let mut too_large = Named::default();
+    let pass = loop {
+        let pass = call(copying, &plan, effect, stops, hear)?;
+        add(figures, &pass);
+        let known = plan.spared.len();
+        // What rsync keeps of such a file at a server would pass for it.
+        let (CopyWay::Here(_, target) | CopyWay::Pull(_, target)) = &copying.way else { break pass };
+        if pass.end == TransferEnd::FileError && known < MOST_TOO_LARGE {
+            plan.spared.extend(pass.complaints.too_large.iter().cloned());
+        }
+        if plan.spared.len() == known {
+            break pass;
+        }
+        for path in &pass.complaints.too_large {
+            forget_beginning(target, &plan.manner, path).map_err(|error| of_directory(Step::Copy, &error))?;
+            too_large.add(path.display().to_string());
+        }
+        copied.created = copied.created.saturating_add(pass.tally.created);
+    };
+    if too_large.count > 0 {
+        copied.missing.push(plights::told(Plight::Unstorable(Lack::Size), &too_large));
+    }
+    Ok((pass, plan))
+}
+
+/// Removes what rsync kept of a file, as the beginning of it, that will never be whole.
+fn forget_beginning(target: &HereTarget<'_>, manner: &Manner, path: &Path) -> Result<(), DirectoryError> {
+    let (Some(name), Some(parent)) = (path.file_name(), path.parent()) else { return Ok(()) };
+    let parent = target.directory.open_below(parent, Reach::SameMount)?;
+    match manner {
+        Manner::InPlace | Manner::Link { .. } => parent.remove_file(name).map(drop),
+        Manner::Replace(_) => {
+            if parent.kind_of(layout::PARTIAL)? == Kind::Directory {
+                parent.open_below(Path::new(layout::PARTIAL), Reach::SameMount)?.remove_file(name)?;
+                // It stays if another file was begun there.
+                let _stays = parent.remove_directory(layout::PARTIAL);
+            }
+            Ok(())
+        }
+    }
+}
+
+/// What a second call passes over, so that it deletes what else is to go.
+pub(crate) fn spared(given_up: &DeletionVerdict) -> BTreeSet<PathBuf> {
+    match given_up {
+        DeletionVerdict::Again(spared) => spared.clone(),
+        DeletionVerdict::Done | DeletionVerdict::Undone => BTreeSet::new(),
+    }
 }
 
 /// How many entries may be deleted, if what would be is not held. rsync's own count of what a limit withheld leaves out
@@ -96,7 +175,7 @@ fn walk(
 fn allowed(
     copying: &Copying<'_>,
     plan: &CopyPlan,
-    pass: &Pass,
+    (pass, given_up): (&Pass, &DeletionVerdict),
     stops: &mut Stops,
     hear: &mut dyn FnMut(&OutputLine),
 ) -> Result<Option<u64>, NotDone> {
@@ -106,7 +185,8 @@ fn allowed(
     let high = seen(pass.complaints.deletions_at_most().max(1));
     let limit =
         |seen: Deletions| guard::allowance(guard, seen.before, copying.approved).map(|limit| limit.max(seen.deletions));
-    if guard::hold(guard, high, copying.approved).is_none() {
+    // What was given up is not counted.
+    if *given_up == DeletionVerdict::Done && guard::hold(guard, high, copying.approved).is_none() {
         return Ok(limit(high));
     }
     let told = call(copying, plan, CopyMode::Tell, stops, hear)?;
@@ -138,9 +218,8 @@ fn add(figures: &mut Figures, pass: &Pass) {
     figures.deletions = figures.deletions.saturating_add(seen.deletions);
     figures.entries = seen.entries.max(figures.entries);
     figures.size = seen.size.max(figures.size);
-    figures.unreadable = figures.unreadable.max(pass.complaints.unreadable);
-    let vanished = pass.complaints.vanished_files.saturating_add(pass.complaints.vanished_directories);
-    figures.vanished = figures.vanished.max(vanished);
+    figures.unreadable = figures.unreadable.max(pass.complaints.count(Plight::Unreadable));
+    figures.vanished = figures.vanished.max(pass.complaints.count(Plight::Changed));
 }
 
 fn still_there(submounts: Option<&Submounts>, copying: &Copying<'_>) -> Result<(), NotDone> {
@@ -158,7 +237,11 @@ fn worth(copying: &Copying<'_>, pass: &Pass, copied: &mut Copied) -> Result<(), 
                 copied.remarks = remarks;
             }
         }
-        Good::Partial(missing) => copied.missing = missing,
+        Good::Partial(missing) => {
+            // Of what a call passes over, only the one before was told.
+            let new = missing.into_iter().filter(|told| !copied.missing.contains(told)).collect::<Vec<_>>();
+            copied.missing.extend(new);
+        }
     }
     Ok(())
 }
@@ -217,7 +300,7 @@ pub(crate) fn call(
     let running = process::start(launch, inside);
     drop(passed);
     let running = running.map_err(|error| of_process(Step::Copy, &error))?;
-    let (mut tally, mut listener) = (Tally::default(), Listener::default());
+    let (mut tally, mut listener) = (tally(plan), Listener::below(copying.way.roots()));
     let (mut output, mut errors) = (Lines::default(), Lines::default());
     let bell = stops.bell.share().map_err(starting)?;
     let heard = |stream: Stream, bytes: &[u8]| match stream {
@@ -231,7 +314,7 @@ pub(crate) fn call(
     let ended = running.listen(&bell, heard, || stops.wanted()).map_err(|error| of_process(Step::Copy, &error))?;
     output.finish(|line| tally.add(&said(line)));
     errors.finish(|line| listener.hear(line));
-    listener.kept_directories(tally.kept_directories);
+    listener.add(&tally);
     for line in listener.last_lines() {
         tracing::debug!(nbkp.sync = %copying.sync.name, line, "rsync complained");
     }
@@ -243,6 +326,13 @@ pub(crate) fn call(
         Ended::Signal(signal) => TransferEnd::Killed(signal),
     };
     Ok(Pass { end, tally, complaints: listener.complaints().clone() })
+}
+
+fn tally(plan: &CopyPlan) -> Tally {
+    match plan.keeping.names {
+        Letters::Apart => Tally::default(),
+        Letters::Same => Tally::of_names(),
+    }
 }
 
 /// The filesystems that are mounted below the source. One that goes away during the copy leaves an empty directory,

@@ -1,10 +1,13 @@
 //! How a copy is made: the one place where that is chosen.
 
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
 use crate::backup::place::destination::Destination;
 use crate::backup::place::marker::Earlier;
 use crate::backup::place::source::CopySource;
 use crate::formats::rsync::arguments::{Comparison, Manner, Unfinished};
-use crate::os::files::Granularity;
+use crate::model::{Fineness, Keeping};
 
 /// How what changed is found. Another way to find it is another variant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,7 +28,7 @@ pub(crate) struct Circumstances<'a> {
 }
 
 /// How a copy is made.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct CopyPlan {
     /// How what changed is found.
     pub(crate) strategy: Strategy,
@@ -35,6 +38,10 @@ pub(crate) struct CopyPlan {
     pub(crate) comparison: Comparison,
     /// How deleting is kept in bounds.
     pub(crate) restraint: Restraint,
+    /// What the filesystem of the destination keeps.
+    pub(crate) keeping: Keeping,
+    /// What is passed over at both ends.
+    pub(crate) spared: BTreeSet<PathBuf>,
 }
 
 /// How deleting is kept in bounds.
@@ -51,26 +58,26 @@ pub(crate) fn plan(manner: Manner, seen: Circumstances<'_>) -> CopyPlan {
     let strategy = match (seen.source, seen.destination) {
         (CopySource::Here(_) | CopySource::There(_), Destination::Here(_) | Destination::There(_)) => Strategy::Walk,
     };
-    CopyPlan { strategy, ..walk(manner, seen.destination.granularity(), seen.earlier) }
+    CopyPlan { strategy, ..walk(manner, seen.destination.keeping(), seen.earlier) }
 }
 
-/// How what would be copied is found out.
-pub(crate) fn look(manner: Manner) -> CopyPlan {
-    walk(manner, Granularity::Fine, Earlier::Nothing)
+/// How what would be copied is found out, where this is kept.
+pub(crate) fn look(manner: Manner, keeping: Keeping) -> CopyPlan {
+    walk(manner, keeping, Earlier::Nothing)
 }
 
-fn walk(manner: Manner, granularity: Granularity, earlier: Earlier) -> CopyPlan {
-    let comparison = match (earlier, granularity) {
+fn walk(manner: Manner, keeping: Keeping, earlier: Earlier) -> CopyPlan {
+    let comparison = match (earlier, keeping.times) {
         (Earlier::Doubtful | Earlier::Damaged, _) => Comparison::Content,
-        (Earlier::Nothing | Earlier::Trusted, Granularity::Fine) => Comparison::Nanoseconds,
-        (Earlier::Nothing | Earlier::Trusted, Granularity::Seconds) => Comparison::Seconds,
-        (Earlier::Nothing | Earlier::Trusted, Granularity::TwoSeconds) => Comparison::TwoSeconds,
+        (Earlier::Nothing | Earlier::Trusted, Fineness::Nanoseconds) => Comparison::Nanoseconds,
+        (Earlier::Nothing | Earlier::Trusted, Fineness::Seconds) => Comparison::Seconds,
+        (Earlier::Nothing | Earlier::Trusted, Fineness::TwoSeconds) => Comparison::TwoSeconds,
     };
     let restraint = match manner {
         Manner::Replace(_) | Manner::InPlace => Restraint::CopyFirst,
         Manner::Link { .. } => Restraint::NewDirectory,
     };
-    CopyPlan { strategy: Strategy::Walk, manner, comparison, restraint }
+    CopyPlan { strategy: Strategy::Walk, manner, comparison, restraint, keeping, spared: BTreeSet::new() }
 }
 
 /// Whether an earlier copy may have left unfinished files.

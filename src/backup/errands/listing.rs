@@ -197,6 +197,7 @@ fn forbidden(seen: &SyncAsSeen) -> Result<(), String> {
         Obstacle::Disabled
         | Obstacle::VolumeAbsent { .. }
         | Obstacle::DirectoryMissing { .. }
+        | Obstacle::SourceIsEmpty { .. }
         | Obstacle::NoSnapshotYet { .. }
         | Obstacle::NotMounted { .. }
         | Obstacle::Locked { .. }

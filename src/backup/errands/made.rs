@@ -1,5 +1,6 @@
 //! What was made at one end of a sync, here or at a server.
 
+use crate::formats::similar::did_you_mean;
 use crate::formats::wire::PreparedSync;
 use crate::model::SyncName;
 
@@ -28,5 +29,32 @@ impl Made {
             )
         }));
         report.problems.extend(self.problem);
+    }
+}
+
+/// What to say of a source that is not there, among these names.
+pub(crate) fn missing_source(path: &str, beside: &[&str]) -> String {
+    let name = path.rsplit_once('/').map_or(path, |(_, name)| name);
+    let near = did_you_mean(name, beside.iter().copied()).unwrap_or_else(|| "create it, or correct `source`".into());
+    format!("the source {path} does not exist, and is not made for you; {near}")
+}
+
+/// What to say of a destination whose filesystem cannot hold copies with history, and what to choose.
+pub(crate) fn unsupported(path: &str, lacks: &str) -> String {
+    format!(
+        "the filesystem of {path} has no {lacks}, which `snapshots = \"hard-link\"` needs; choose \
+         `snapshots = \"none\"`, or a destination on ext4, xfs or btrfs"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_source_that_is_missing_is_named_with_what_may_be_meant() {
+        let near = missing_source("/home/a/Documnets", &["Pictures", "Documents"]);
+        assert!(near.contains("/home/a/Documnets does not exist") && near.contains("`Documents`"), "{near}");
+        assert!(missing_source("/home/a/x", &[]).contains("correct `source`"));
     }
 }

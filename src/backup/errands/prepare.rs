@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::path::Path;
 
-use crate::backup::errands::made::Made;
+use crate::backup::errands::made::{Made, missing_source, unsupported};
 use crate::backup::errands::{SyncAsSeen, sentence, there as errands};
 use crate::backup::failure::could_not;
 use crate::backup::job::RemoteEnd;
@@ -109,7 +109,8 @@ fn away(place: &Place, absence: &Absence) -> String {
     }
 }
 
-/// Opens a directory below the root, and makes what of its path is missing.
+/// Opens a directory below the root, and makes what of the path of a destination is missing. A source is never made:
+/// what is missing there is a mistake in the configuration, or not mounted.
 fn descend(root: &Directory, subdir: &Path, end: End, report: &mut Made) -> Result<Directory, String> {
     let reach = match end {
         End::Source => Reach::AnyMount,
@@ -117,12 +118,24 @@ fn descend(root: &Directory, subdir: &Path, end: End, report: &mut Made) -> Resu
     };
     let mut directory = root.open_below(Path::new(""), reach).map_err(|error| not_made(&error))?;
     for name in subdir {
-        if directory.create_directory(name, 0o755).map_err(|error| not_made(&error))? == ChangeMade::Changed {
+        let kind = directory.kind_of(name).map_err(|error| not_made(&error))?;
+        if (end, kind) == (End::Source, Kind::Nothing) {
+            return Err(no_source(&directory, name));
+        }
+        let is_new = end == End::Destination
+            && directory.create_directory(name, 0o755).map_err(|error| not_made(&error))? == ChangeMade::Changed;
+        if is_new {
             report.made.push(format!("the directory {}", directory.path_of(name).display()));
         }
         directory = directory.open_below(Path::new(name), reach).map_err(|error| not_made(&error))?;
     }
     Ok(directory)
+}
+
+fn no_source(above: &Directory, name: &OsStr) -> String {
+    let entries = above.entries(10_000).unwrap_or_default();
+    let names: Vec<_> = entries.iter().filter_map(|entry| entry.name.to_str()).collect();
+    missing_source(&above.path_of(name).display().to_string(), &names)
 }
 
 /// A destination that holds files already would be made equal to the source.
@@ -146,6 +159,12 @@ fn prepare_layout(directory: &Directory, kind: SnapshotKind, report: &mut Made) 
         make_staging(directory, report)?;
     }
     let told = |error: DirectoryError| not_made(&error);
+    if kind == SnapshotKind::HardLink {
+        let lacks = files::lacks_for_snapshots(directory).map_err(told)?;
+        if !lacks.is_empty() {
+            return Err(unsupported(&directory.path().display().to_string(), &lacks.join(", ")));
+        }
+    }
     match directory.kind_of(SNAPSHOTS).map_err(told)? {
         Kind::Directory => report.already.push(directory.path_of(SNAPSHOTS).display().to_string()),
         Kind::Nothing => {
@@ -205,7 +224,7 @@ fn make_sentinel(directory: &Directory, name: &str, report: &mut Made) -> Result
         },
         Err(ReadError::Missing) => {
             files::write_durably(directory, name, sentinel::content(&new_id()).as_bytes(), Readers::All)
-                .map_err(|error| not_made(&error))?;
+                .map_err(|error| unmarked(&error, &path))?;
             report.made.push(format!("the sentinel {path}"));
         }
         Err(error) => {
@@ -213,6 +232,21 @@ fn make_sentinel(directory: &Directory, name: &str, report: &mut Made) -> Result
         }
     }
     Ok(())
+}
+
+/// Where we may not write, whoever may can make a marker: an empty file is one.
+fn unmarked(error: &DirectoryError, path: &str) -> String {
+    match error.cause() {
+        Errno::ROFS => format!(
+            "the marker {path} cannot be made, since it is read-only there; an empty file of that name is enough: make \
+             it where these files are written, or let `source` be a directory above it that can be written, and leave \
+             out the rest of that with `filters`"
+        ),
+        Errno::ACCESS | Errno::PERM => format!(
+            "the marker {path} may not be made by this user; an empty file of that name is enough: `sudo touch {path}`"
+        ),
+        _ => not_made(error),
+    }
 }
 
 /// A random UUID (RFC 9562, version 4).

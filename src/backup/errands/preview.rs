@@ -3,7 +3,8 @@
 use std::ffi::OsString;
 
 use crate::backup::copy::call::{self, Copying};
-use crate::backup::copy::{self, Good, Pass, plan};
+use crate::backup::copy::plan::{self, CopyPlan};
+use crate::backup::copy::{self, Good, Pass};
 use crate::backup::failure::{could_not, failure};
 use crate::backup::job::Job;
 use crate::backup::place::approach::{Approach, Origin, Seen};
@@ -11,11 +12,12 @@ use crate::backup::place::source::CopySource;
 use crate::backup::place::way::{Spot, Target};
 use crate::backup::session::stop::{self, Stops};
 use crate::decide::guard::{self, Deletions};
+use crate::decide::judge::{self, DeletionVerdict};
 use crate::decide::tidying::Kept;
 use crate::formats::rsync::arguments::{CopyMode, Manner, Unfinished, slash};
 use crate::formats::rsync::output::{Item, OutputLine};
 use crate::model::layout::{LATEST, SNAPSHOTS, STAGING};
-use crate::model::{FailureKind, Figures, HoldReason, NotDone, SnapshotKind, Step};
+use crate::model::{FailureKind, Figures, HoldReason, Keeping, NotDone, Plight, SnapshotKind, Step};
 use crate::os::clock;
 use crate::os::ssh::SshPlace;
 
@@ -67,7 +69,7 @@ fn look(job: &Job, place: &SshPlace) -> Result<Preview, NotDone> {
     confined.map_err(|error| failure(Step::Prove, FailureKind::Other, could_not(&error)))?;
     let (origin, seen) = approach.look(&mut stops)?;
     let target = seen.compared(against(job.sync.snapshots, &seen)?)?;
-    told(&Copying::new(&origin, &target), &shown(&origin, &target), job, &mut stops)
+    told(&Copying::new(&origin, &target), (&shown(&origin, &target), seen.keeping()), job, &mut stops)
 }
 
 /// What the source is compared with: what lies there, or the newest snapshot of it, or something that is not there.
@@ -99,7 +101,7 @@ fn shown(origin: &Origin<'_>, target: &Target<'_>) -> (OsString, OsString) {
 /// Has rsync tell what it would do; `shown` is what is read and written, as a person writes it.
 fn told(
     copying: &Copying<'_>,
-    (source, destination): &(OsString, OsString),
+    ((source, destination), keeping): (&(OsString, OsString), Keeping),
     job: &Job,
     stops: &mut Stops,
 ) -> Result<Preview, NotDone> {
@@ -107,7 +109,7 @@ fn told(
         SnapshotKind::None | SnapshotKind::HardLink => Manner::Replace(Unfinished::None),
         SnapshotKind::Btrfs => Manner::InPlace,
     };
-    let plan = plan::look(manner);
+    let plan = plan::look(manner, keeping);
     let then = then(job.sync.snapshots);
     let (mut changes, mut unlisted) = (Vec::new(), 0_u64);
     let mut hear = |said: &OutputLine| {
@@ -115,6 +117,9 @@ fn told(
             OutputLine::Deleted(name) => Change::Delete(name.clone()),
             OutputLine::Changed(item) => Change::Copy(item.clone()),
             OutputLine::Progress(_)
+            | OutputLine::Unchanged(_)
+            | OutputLine::LeftOut(_)
+            | OutputLine::GaveUpDeleting
             | OutputLine::KeptDirectory
             | OutputLine::Statistic(..)
             | OutputLine::Entries(..)
@@ -122,10 +127,29 @@ fn told(
         };
         if changes.len() < LISTED { changes.push(change) } else { unlisted = unlisted.saturating_add(1) }
     };
-    let pass = copy::call(copying, &plan, CopyMode::Tell, stops, &mut hear)?;
-    let warnings = match copy::judged(&copying.way, &pass)? {
+    let mut pass = copy::call(copying, &plan, CopyMode::Tell, stops, &mut hear)?;
+    let mut warnings = match copy::judged(&copying.way, &pass)? {
         Good::Whole(warnings) | Good::Partial(warnings) => warnings,
     };
+    match judge::deletions(&pass.complaints) {
+        DeletionVerdict::Done => {}
+        DeletionVerdict::Undone => warnings.push(judge::UNDONE.to_owned()),
+        DeletionVerdict::Again(spared) => {
+            // A run deletes with a second call, which passes over what cannot be looked at.
+            changes.retain(|change| matches!(change, Change::Copy(_)));
+            let without = CopyPlan { spared, ..plan.clone() };
+            let mut hear = |said: &OutputLine| {
+                let OutputLine::Deleted(name) = said else { return };
+                if changes.len() < LISTED {
+                    changes.push(Change::Delete(name.clone()));
+                } else {
+                    unlisted = unlisted.saturating_add(1);
+                }
+            };
+            let again = copy::call(copying, &without, CopyMode::Tell, stops, &mut hear)?;
+            pass.tally.deleted_items = again.tally.deleted_items;
+        }
+    }
     let mut command: Vec<OsString> = vec![copying.rsync.as_os_str().to_owned()];
     command.extend(call::shown(copying, &plan, CopyMode::Tell, source, destination));
     Ok(Preview { command, changes, unlisted, figures: figures(&pass), hold: hold(job, &pass), warnings, then })
@@ -142,7 +166,11 @@ fn then(kind: SnapshotKind) -> Vec<String> {
 }
 
 fn figures(pass: &Pass) -> Figures {
-    Figures { deletions: pass.tally.deleted_items, unreadable: pass.complaints.unreadable, ..pass.tally.figures }
+    Figures {
+        deletions: pass.tally.deleted_items,
+        unreadable: pass.complaints.count(Plight::Unreadable),
+        ..pass.tally.figures
+    }
 }
 
 fn hold(job: &Job, pass: &Pass) -> Option<HoldReason> {

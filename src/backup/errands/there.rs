@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use crate::backup::errands::made::Made;
+use crate::backup::errands::made::{Made, missing_source, unsupported};
 use crate::backup::job::RemoteEnd;
 use crate::backup::place::look::{FarDestination, root};
 use crate::backup::session::stop::{self, Stops};
@@ -78,7 +78,7 @@ pub fn prepare(
     let said = server.ask(&call.call(), (Stoppable::Yes, SHORT), &mut stops)?;
     let host = server.host();
     let mut report = Made::default();
-    let mut found = Vec::new();
+    let (mut found, mut beside, mut lacks) = (Vec::new(), Vec::new(), String::new());
     for (word, text) in answers::lines(&said.output) {
         let text_shown = answers::shown(text);
         match word {
@@ -96,6 +96,13 @@ pub fn prepare(
                     report.already.push(at_host(host, &text_shown));
                 }
             }
+            "beside" => beside.push(text_shown),
+            "absent" => {
+                let names: Vec<_> = beside.iter().map(String::as_str).collect();
+                report.problem = Some(missing_source(&format!("{host}:{text_shown}"), &names));
+            }
+            "lacks" => lacks = text_shown,
+            "lacking" => report.problem = Some(unsupported(&format!("{host}:{text_shown}"), &lacks)),
             "holds" => report.holds = Some((sync.destination.to_string(), text_shown)),
             _ => {}
         }

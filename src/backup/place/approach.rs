@@ -21,7 +21,7 @@ use crate::backup::session::stop::Stops;
 use crate::backup::snapshots::listing;
 use crate::decide::tidying::Remains;
 use crate::formats::ssh::calls::Intent;
-use crate::model::{End, NotDone, Obstacle, Step, Sync};
+use crate::model::{End, Keeping, NotDone, Obstacle, Step, Sync};
 use crate::os::confine::{ConfineError, Confinement, confine_to_nothing, confine_writes};
 use crate::os::programs;
 use crate::os::ssh::SshPlace;
@@ -171,6 +171,14 @@ impl Seen {
         match self {
             Self::Here(pinned) => listing::leftovers(&pinned.directory),
             Self::There(far) => Ok(there::leftovers(far)),
+        }
+    }
+
+    /// What its filesystem keeps, as far as an earlier run left it to be seen.
+    pub(crate) fn keeping(&self) -> Keeping {
+        match self {
+            Self::Here(pinned) => pinned.keeping(),
+            Self::There(far) => far.look.keeping(),
         }
     }
 

@@ -12,8 +12,7 @@ use crate::backup::snapshots::sent::Answered;
 use crate::backup::snapshots::{deeds, listing};
 use crate::decide::tidying::Remains;
 use crate::formats::log::LogRecord;
-use crate::model::{Conclusion, FreeSpace, NotDone, SnapshotName, Step, TidyDeed};
-use crate::os::files::Granularity;
+use crate::model::{Conclusion, FreeSpace, Keeping, NotDone, SnapshotName, Step, TidyDeed};
 
 /// Where a run writes.
 #[derive(Debug)]
@@ -64,11 +63,19 @@ impl Destination {
         }
     }
 
-    /// How finely its filesystem keeps times.
-    pub(crate) fn granularity(&self) -> Granularity {
+    /// What its filesystem keeps.
+    pub(crate) fn keeping(&self) -> Keeping {
         match self {
-            Self::Here(here) => here.granularity,
-            Self::There(there) => there.granularity(),
+            Self::Here(here) => here.keeping,
+            Self::There(there) => there.far().look.keeping(),
+        }
+    }
+
+    /// Whether its filesystem can hold copies with history. At a server that is tried when it is prepared.
+    pub(crate) fn supports_history(&self) -> Result<(), NotDone> {
+        match self {
+            Self::Here(here) => here.supports_history(),
+            Self::There(_) => Ok(()),
         }
     }
 

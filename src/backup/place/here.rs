@@ -15,17 +15,17 @@ use crate::backup::snapshots::{commit, deeds, log};
 use crate::formats::log::LogRecord;
 use crate::model::layout::{self, LATEST, LOCK, OWN, WRITER};
 use crate::model::{
-    Conclusion, FailureKind, Interruption, NotDone, Obstacle, SnapshotKind, SnapshotName, Standing, Step,
+    Conclusion, FailureKind, Interruption, Keeping, NotDone, Obstacle, SnapshotKind, SnapshotName, Standing, Step,
 };
 use crate::os::directory::{Directory, DirectoryError, Kind, Reach};
-use crate::os::files::{self, Granularity, Hold};
+use crate::os::files::{self, Hold};
 use crate::os::tree;
 
 /// A destination that is locked.
 #[derive(Debug)]
 pub(crate) struct HereDestination {
     pub(crate) pinned: Pinned,
-    pub(crate) granularity: Granularity,
+    pub(crate) keeping: Keeping,
     own: Directory,
     lock: OwnedFd,
     marker: Marker,
@@ -42,7 +42,7 @@ impl HereDestination {
         let lock = files::lock(&own, LOCK, Hold::Alone).map_err(fail)?;
         let lock = lock.ok_or(NotDone::Skipped(vec![taken]))?;
         // Another user's file may be locked but not be given a time; then the filesystem is taken for a usual one.
-        let granularity = files::granularity(&lock).unwrap_or(Granularity::Fine);
+        let keeping = Keeping { names: pinned.letters(), ..files::keeps(&lock).unwrap_or_default() };
         // A run over a network gives the lock back between its steps, and knows by this that another one was here.
         // Where there is none, no such run ever was.
         if own.kind_of(WRITER).map_err(fail)? == Kind::File {
@@ -50,7 +50,22 @@ impl HereDestination {
         }
         let identity = destination.identity().map_err(fail)?;
         let marker = Marker::new(job.sync.snapshots, identity, pinned.medium());
-        Ok(Self { pinned, granularity, own, lock, marker })
+        Ok(Self { pinned, keeping, own, lock, marker })
+    }
+
+    /// Whether its filesystem can hold copies with history, before the first: it would be told when all is copied else.
+    pub(crate) fn supports_history(&self) -> Result<(), NotDone> {
+        let fail = |error: DirectoryError| of_directory(Step::Recover, &error);
+        if self.pinned.directory.kind_of(LATEST).map_err(fail)? == Kind::Link {
+            return Ok(());
+        }
+        match files::lacks_for_snapshots(&self.own).map_err(fail)?.as_slice() {
+            [] => Ok(()),
+            lacks => {
+                let what = format!("the filesystem of {} has no {}", self.own.path().display(), lacks.join(", "));
+                Err(failure(Step::Recover, FailureKind::Unsupported, what))
+            }
+        }
     }
 
     /// Notes that a copy is under way. Tells what an earlier one left.

@@ -11,7 +11,8 @@ use crate::backup::job::{Job, Layout, LocalEnd};
 use crate::formats::sentinel;
 use crate::model::layout::{self, LATEST, LOCK, OWN, STAGING, named_snapshot};
 use crate::model::{
-    Absence, Access, End, Interruption, NotDone, Obstacle, Place, SentinelFault, SentinelId, SnapshotKind,
+    Absence, Access, End, Interruption, Keeping, Letters, NotDone, Obstacle, Place, SentinelFault, SentinelId,
+    SnapshotKind,
 };
 use crate::os::btrfs::{self, Role};
 use crate::os::directory::{Directory, DirectoryError, Errno, Identity, Reach};
@@ -62,6 +63,17 @@ impl Pinned {
     pub(crate) fn prove_again(&self, job: &Job) -> Result<(), NotDone> {
         let lost = |what| NotDone::Interrupted(Interruption::DestinationLost(what));
         pinned_again(job, self, End::Destination).map_err(lost)
+    }
+
+    /// Whether names that differ only in capital letters are two there, by its sentinel.
+    pub(crate) fn letters(&self) -> Letters {
+        files::letters(&self.directory, layout::DESTINATION_SENTINEL)
+    }
+
+    /// What its filesystem keeps, as far as an earlier run left it to be seen.
+    pub(crate) fn keeping(&self) -> Keeping {
+        let own = self.directory.open_below(Path::new(OWN), Reach::SameMount);
+        Keeping { names: self.letters(), ..own.map(|own| files::kept(&own, LOCK)).unwrap_or_default() }
     }
 
     /// The sequence number of its medium, for a drive that has one.

@@ -18,7 +18,6 @@ use crate::formats::log::{self, LogRecord};
 use crate::formats::ssh::answers::{self, Look};
 use crate::formats::ssh::calls::{Begins, Intent, PublishCall, SettleCall, Usage};
 use crate::model::{Conclusion, Interruption, NotDone, SnapshotKind, Standing, Step, TidyDeed, layout};
-use crate::os::files::Granularity;
 
 /// A destination that is proven, and in which the run left its name.
 #[derive(Debug)]
@@ -43,16 +42,6 @@ impl ThereDestination {
     /// What an earlier copy left. That one is under way is noted by the script that becomes rsync.
     pub(crate) fn begin(&self) -> Earlier {
         self.earlier
-    }
-
-    /// How finely its filesystem keeps times, by what became of one with nanoseconds.
-    pub(crate) fn granularity(&self) -> Granularity {
-        match self.far.look.kept_time.as_deref() {
-            Some(kept) if !kept.contains(":41") => Granularity::TwoSeconds,
-            Some(kept) if kept.contains(".000000000") => Granularity::Seconds,
-            // Another user's file may not be given a time; then the filesystem is taken for a usual one.
-            Some(_) | None => Granularity::Fine,
-        }
     }
 
     /// What was looked at.

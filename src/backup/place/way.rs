@@ -103,6 +103,8 @@ pub(crate) struct Far<'a> {
     pub(crate) server: &'a Session,
     /// How rsync is started there.
     pub(crate) call: ScriptCall,
+    /// Where what is read or written really lies there.
+    pub(crate) at: PathBuf,
     /// What of the place is written.
     pub(crate) into: &'static str,
 }
@@ -111,20 +113,21 @@ impl<'a> CopyWay<'a> {
     /// From what is read to what is written.
     pub(crate) fn between(source: &'a CopySource, target: &'a Target<'a>) -> Self {
         let written = |far: &FarTarget<'a>| WrittenEnd { end: far.end, place: far.place.clone(), usage: far.usage };
+        let lies = |far: &FarTarget<'a>| far.at.join(&far.place);
         let transfer = |source, destination| TransferCall { most: MOST, source, destination }.call();
         match (source, target) {
             (CopySource::Here(source), Target::Here(target)) => Self::Here(&source.data, target),
             (CopySource::Here(source), Target::There(far)) => {
                 let call = transfer(None, Some(written(far)));
-                Self::Push(&source.data, Far { server: far.server, call, into: far.into })
+                Self::Push(&source.data, Far { server: far.server, call, at: lies(far), into: far.into })
             }
             (CopySource::There(source), Target::Here(target)) => {
                 let call = transfer(Some(&source.end), None);
-                Self::Pull(Far { server: &source.server, call, into: ALL }, target)
+                Self::Pull(Far { server: &source.server, call, at: source.at.clone(), into: ALL }, target)
             }
             (CopySource::There(source), Target::There(far)) => {
                 let call = transfer(Some(&source.end), Some(written(far)));
-                Self::There(Far { server: far.server, call, into: far.into })
+                Self::There(Far { server: far.server, call, at: lies(far), into: far.into })
             }
         }
     }
@@ -134,6 +137,15 @@ impl<'a> CopyWay<'a> {
         match self {
             Self::Here(source, _) | Self::Push(source, _) => Some(source),
             Self::Pull(..) | Self::There(_) => None,
+        }
+    }
+
+    /// What entries are named relative to: rsync tells where they really lie.
+    pub(crate) fn roots(&self) -> Vec<PathBuf> {
+        match self {
+            Self::Here(_, target) => target.directory.real_path().into_iter().collect(),
+            Self::Push(_, far) | Self::There(far) => vec![far.at.clone()],
+            Self::Pull(far, target) => std::iter::once(far.at.clone()).chain(target.directory.real_path()).collect(),
         }
     }
 

@@ -25,8 +25,8 @@ use crate::decide::retention::Candidate;
 use crate::decide::tidying::{self, Kept};
 use crate::formats::rsync::arguments::Manner;
 use crate::model::{
-    Conclusion, FailureKind, Figures, NotDone, Now, Retention, RunReport, SnapshotKind, SnapshotName, Standing, Step,
-    TidyDeed, layout,
+    Conclusion, FailureKind, Figures, NotDone, Now, Obstacle, Place, Retention, RunReport, SnapshotKind, SnapshotName,
+    Standing, Step, TidyDeed, layout,
 };
 use crate::os::causes::chain;
 use crate::os::clock;
@@ -108,7 +108,11 @@ impl<'a> Course<'a> {
         self.telling.step(Step::Recover);
         let kept = match self.job.sync.snapshots {
             SnapshotKind::None => Kept::default(),
-            SnapshotKind::Btrfs | SnapshotKind::HardLink => self.recover(&ends.destination)?,
+            SnapshotKind::Btrfs => self.recover(&ends.destination)?,
+            SnapshotKind::HardLink => {
+                ends.destination.supports_history()?;
+                self.recover(&ends.destination)?
+            }
         };
         self.hook_before()?;
         self.telling.step(Step::Copy);
@@ -181,7 +185,9 @@ impl<'a> Course<'a> {
         let plan = plan::plan(manner, Circumstances { source: &origin.source, destination, earlier });
         let target = destination.target(spot, earlier)?;
         let copying = Copying::new(origin, &target);
-        copy::copy(&copying, &plan, &mut self.stops, &self.telling, &mut self.figures)
+        let job = self.job;
+        let proven = |stops: &mut Stops| origin.source.prove_again(job, stops);
+        copy::copy(&copying, &plan, &mut self.stops, (&self.telling, &mut self.figures), &proven)
     }
 
     /// rsync is content. Whether the copy is one depends on whether both ends are still what they were.
@@ -189,12 +195,23 @@ impl<'a> Course<'a> {
         self.telling.step(Step::Judge);
         self.stops.check()?;
         self.prove_again(ends)?;
+        self.forbid_empty(&copied)?;
         if !copied.missing.is_empty() {
             self.standing = Standing::Partial;
         }
         self.warnings.extend(copied.missing);
         self.warnings.extend(copied.remarks);
         Ok(())
+    }
+
+    /// A copy of nothing is none, if it was not a person's wish that all be deleted.
+    fn forbid_empty(&self, copied: &Copied) -> Result<(), NotDone> {
+        if copied.figures.entries > 0 || copied.figures.deletions > 0 || self.figures.deletions > 0 {
+            return Ok(());
+        }
+        let Place { volume, subdir } = &self.job.sync.source;
+        let path = format!("{volume}:{}", subdir.as_path().display()).into();
+        Err(NotDone::Skipped(vec![Obstacle::SourceIsEmpty { path }]))
     }
 
     fn prove_again(&mut self, ends: &Ends<'_>) -> Result<(), NotDone> {

@@ -87,7 +87,8 @@ fn subject(obstacle: &Obstacle) -> Subject {
         | Obstacle::NotEncrypted { .. }
         | Obstacle::DuplicateUuid { .. }
         | Obstacle::ReadOnly { .. } => Subject::DestinationVolume,
-        Obstacle::DirectoryMissing { end: End::Source, .. }
+        Obstacle::SourceIsEmpty { .. }
+        | Obstacle::DirectoryMissing { end: End::Source, .. }
         | Obstacle::NoSnapshotYet { .. }
         | Obstacle::Sentinel { end: End::Source, .. }
         | Obstacle::SentinelMismatch { end: End::Source, .. } => Subject::SourcePlace,

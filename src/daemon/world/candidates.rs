@@ -81,6 +81,7 @@ pub(super) fn gives_way(obstacle: &Obstacle, asked: Option<Urgency>) -> bool {
         Obstacle::Disabled
         | Obstacle::VolumeAbsent { .. }
         | Obstacle::DirectoryMissing { .. }
+        | Obstacle::SourceIsEmpty { .. }
         | Obstacle::NoSnapshotYet { .. }
         | Obstacle::NotMounted { .. }
         | Obstacle::Locked { .. }

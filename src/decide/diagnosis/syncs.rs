@@ -87,6 +87,7 @@ pub fn finding(obstacle: &Obstacle, sync: &SyncName) -> Option<Finding> {
         | Obstacle::VolumeHeld { .. }
         | Obstacle::Paused { .. } => Severity::Note,
         Obstacle::DirectoryMissing { .. }
+        | Obstacle::SourceIsEmpty { .. }
         | Obstacle::NotEncrypted { .. }
         | Obstacle::Sentinel { .. }
         | Obstacle::SentinelMismatch { .. }

@@ -2,13 +2,14 @@
 //!
 //! The user's own options come first; what safety needs comes behind them, where rsync lets it win.
 
+use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
 
 use crate::formats::rsync::output::ITEM_FORMAT;
 use crate::model::layout::{DESTINATION_SENTINEL, LATEST, OWN, PARTIAL, SNAPSHOTS, SOURCE_SENTINEL, VOLUME_SENTINEL};
-use crate::model::{Filter, MountsBelow, RsyncOptions, RsyncSettings};
+use crate::model::{Filter, Keeping, Letters, MountsBelow, Rights, RsyncOptions, RsyncSettings};
 
 /// How a directory is named from which unchanged files are linked. rsync works in the new directory, wherever it is. A
 /// relative path would do for all but one thing: the 3.2.7 of Debian 12 does not continue a file from below a path with
@@ -92,10 +93,14 @@ pub struct RsyncCall<'a> {
     pub filters: &'a [Filter],
     /// Where the destination lies inside the source, relative to it: it is not copied into itself.
     pub nested: Option<&'a Path>,
+    /// What of the source is passed over and stays at the destination as it is, relative to both.
+    pub spared: &'a BTreeSet<PathBuf>,
     /// How files come to lie at the destination.
     pub manner: &'a Manner,
     /// What tells that a file is unchanged.
     pub comparison: Comparison,
+    /// What the filesystem of the destination keeps.
+    pub keeping: Keeping,
     /// What rsync may do.
     pub effect: CopyMode,
     /// The source, with a slash at its end.
@@ -120,6 +125,7 @@ pub fn arguments(call: &RsyncCall<'_>) -> Vec<OsString> {
     }
     passage(call, &mut arguments);
     comparison(call, &mut arguments);
+    keeping(call, &mut arguments);
     manner(call, &mut arguments);
     filters(call, &mut arguments);
     match call.effect {
@@ -227,6 +233,19 @@ fn comparison(call: &RsyncCall<'_>, arguments: &mut Vec<OsString>) {
     }
 }
 
+fn keeping(call: &RsyncCall<'_>, arguments: &mut Vec<OsString>) {
+    match call.keeping.rights {
+        Rights::Kept => {}
+        // Otherwise all files differ for ever from what they should be.
+        Rights::Fixed => arguments.extend(["--no-perms", "--no-owner", "--no-group"].map(OsString::from)),
+    }
+    match call.keeping.names {
+        Letters::Apart => {}
+        // Twice: of unchanged files, too. Only who sees all names sees which fall together.
+        Letters::Same => arguments.extend(["--itemize-changes", "--itemize-changes"].map(OsString::from)),
+    }
+}
+
 fn manner(call: &RsyncCall<'_>, arguments: &mut Vec<OsString>) {
     let continued = match call.manner {
         Manner::Replace(unfinished) => *unfinished,
@@ -271,7 +290,11 @@ fn filters(call: &RsyncCall<'_>, arguments: &mut Vec<OsString>) {
         add(format!("P {name}").into());
     }
     if let Some(nested) = call.nested {
-        add(hide(nested));
+        add(anchored("H", nested, "/"));
+    }
+    for path in call.spared {
+        add(anchored("H", path, ""));
+        add(anchored("P", path, ""));
     }
     add(format!("H /{OWN}/").into());
     add(format!("P /{OWN}/").into());
@@ -294,19 +317,20 @@ fn filters(call: &RsyncCall<'_>, arguments: &mut Vec<OsString>) {
     }
 }
 
-/// Hides a directory of the source, taken literally: a backslash escapes only where there is something to escape.
-fn hide(below: &Path) -> OsString {
+/// A rule for one entry below the source and the destination, taken literally: a backslash escapes only where there is
+/// something to escape.
+fn anchored(rule: &str, below: &Path, tail: &str) -> OsString {
     let path = below.as_os_str().as_bytes();
     let is_special = |byte: &u8| matches!(byte, b'*' | b'?' | b'[');
     let has_special = path.iter().any(is_special);
-    let mut rule = b"H /".to_vec();
+    let mut rule = format!("{rule} /").into_bytes();
     for byte in path {
         if has_special && (is_special(byte) || *byte == b'\\') {
             rule.push(b'\\');
         }
         rule.push(*byte);
     }
-    rule.push(b'/');
+    rule.extend_from_slice(tail.as_bytes());
     OsString::from_vec(rule)
 }
 
@@ -336,8 +360,10 @@ mod tests {
             mounts: MountsBelow::LeftOut,
             filters: &[Filter::Exclude("*.tmp".into()), Filter::Rule("H .git".into())],
             nested: Some(Path::new("mnt/usb/all [1]")),
+            spared: &["private".into(), "a*/b".into()].into(),
             manner,
             comparison: Comparison::Nanoseconds,
+            keeping: Keeping::default(),
             effect,
             source: OsStr::new("/proc/self/fd/9/"),
             destination: OsStr::new("./"),
@@ -388,6 +414,9 @@ mod tests {
         assert!(place("--filter=H .nbkp-src") < place("--filter=- *.tmp"));
         assert!(place("--filter=- *.tmp") < place("--filter=H .git"));
         assert!(place(r"--filter=H /mnt/usb/all \[1]/") < place("--filter=- *.tmp"));
+        for rule in [r"--filter=H /a\*/b", r"--filter=P /a\*/b", "--filter=H /private", "--filter=P /private"] {
+            assert!(place(rule) < place("--filter=- *.tmp"));
+        }
     }
 
     #[test]
@@ -465,8 +494,10 @@ mod tests {
                 mounts: MountsBelow::Copied,
                 filters,
                 nested,
+                spared: &BTreeSet::new(),
                 manner,
                 comparison,
+                keeping: Keeping { rights: Rights::Fixed, names: Letters::Same, ..Keeping::default() },
                 effect,
                 source,
                 destination,
@@ -474,6 +505,10 @@ mod tests {
             arguments(&call).into_iter().map(|argument| argument.into_string().unwrap()).collect::<Vec<_>>()
         };
         let arguments = called(&settings);
+        for wanted in ["--no-perms", "--no-owner", "--no-group"] {
+            assert!(has(&arguments, wanted), "{wanted} in {arguments:?}");
+        }
+        assert_eq!(arguments.iter().filter(|argument| *argument == "--itemize-changes").count(), 2);
         for wanted in ["--timeout=40", "--compress", "-e", "ssh -S x", "--rsync-path=sh -c 'rsync'", "nbkp:./"] {
             assert!(has(&arguments, wanted), "{wanted} in {arguments:?}");
         }

@@ -1,22 +1,33 @@
 //! What rsync writes on its standard error, line by line, and what follows from it.
 
 use std::collections::VecDeque;
+use std::path::{Path, PathBuf};
 
-use crate::model::{Complaint, Complaints, ServerRefusal, Side, Trouble};
+use crate::formats::rsync::grievance::{About, Grievance, own_name, path_of, relative};
+use crate::formats::rsync::output::Tally;
+use crate::model::{Complaint, Complaints, Lack, Plight, ServerRefusal, Side, Trouble};
 
 /// How many lines are kept for people.
 const KEPT: usize = 200;
-/// How many paths are shown as examples.
-const EXAMPLES: usize = 5;
+/// How many entries of the source that could not be looked at are remembered.
+const OBSCURED: usize = 500;
 
 /// Listens to standard error: counts every line, keeps the last 200.
 #[derive(Debug, Default)]
 pub struct Listener {
     complaints: Complaints,
     last: VecDeque<String>,
+    /// The directories that are copied from and to, as rsync names them.
+    roots: Vec<PathBuf>,
 }
 
 impl Listener {
+    /// One that names entries relative to these directories.
+    #[must_use]
+    pub fn below(roots: impl IntoIterator<Item = PathBuf>) -> Self {
+        Self { roots: roots.into_iter().collect(), ..Self::default() }
+    }
+
     /// Takes one line.
     pub fn hear(&mut self, line: &[u8]) {
         let text = shown(line);
@@ -27,9 +38,12 @@ impl Listener {
         self.last.push_back(text);
     }
 
-    /// Adds what standard output told of directories that stay.
-    pub fn kept_directories(&mut self, count: u64) {
-        self.complaints.kept_directories = count;
+    /// Adds what standard output told.
+    pub fn add(&mut self, tally: &Tally) {
+        self.complaints.kept_directories = tally.kept_directories;
+        self.complaints.deleting = tally.deleting;
+        let told = [(Plight::LeftOut, tally.left_out.clone()), (Plight::Unstorable(Lack::Case), tally.same_names())];
+        self.complaints.entries.extend(told.into_iter().filter(|(_, named)| named.count > 0));
     }
 
     /// What was heard, counted.
@@ -47,10 +61,10 @@ impl Listener {
         let complaints = &mut self.complaints;
         if let Some(refused) = text.strip_prefix("nbkp: ").and_then(refused) {
             complaints.refused.get_or_insert(refused);
-        } else if text.starts_with("file has vanished: ") {
-            complaints.vanished_files = complaints.vanished_files.saturating_add(1);
-        } else if text.starts_with("directory has vanished: ") {
-            complaints.vanished_directories = complaints.vanished_directories.saturating_add(1);
+        } else if let Some((plight, name)) = named(text) {
+            self.named(plight, name);
+        } else if let Some(name) = unverified(text) {
+            self.unverified(name);
         } else if let Some(count) = withheld(text) {
             complaints.withheld = complaints.withheld.saturating_add(count);
         } else if text.starts_with("could not make way for ") {
@@ -59,25 +73,70 @@ impl Listener {
             complaints.kept_directories = complaints.kept_directories.saturating_add(1);
         } else if is_comment(text) {
             // It adds nothing to the lines before it.
-        } else if let Some((side, number)) = errno(text) {
-            self.trouble(side, trouble(number), text);
+        } else if let Some(grievance) = Grievance::read(text) {
+            self.grievance(&grievance, text);
         } else if complaints.unknown.is_none() {
             complaints.unknown = Some(text.to_owned());
         }
     }
 
-    fn trouble(&mut self, side: Side, trouble: Trouble, text: &str) {
-        let complaints = &mut self.complaints;
-        if trouble == Trouble::Permission {
-            match side {
-                Side::Source => complaints.unreadable = complaints.unreadable.saturating_add(1),
-                Side::Destination => complaints.forbidden = complaints.forbidden.saturating_add(1),
+    fn grievance(&mut self, grievance: &Grievance<'_>, text: &str) {
+        match grievance.about(&self.roots) {
+            About::Nothing => {}
+            About::All(side, trouble) => self.all(side, trouble, text),
+            About::Entry(plight) => {
+                let entry = grievance.entry(&self.roots).unwrap_or_default();
+                match grievance.side() {
+                    Side::Source => self.obscured(&entry),
+                    Side::Destination if plight == Plight::Unstorable(Lack::Size) && entry.is_relative() => {
+                        self.complaints.too_large.insert(entry.clone());
+                    }
+                    Side::Destination => {}
+                }
+                let own = match grievance.side() {
+                    Side::Source => entry,
+                    Side::Destination => own_name(&entry),
+                };
+                self.entry(plight, &own.to_string_lossy(), grievance.reason());
             }
-            if complaints.examples.len() < EXAMPLES {
-                complaints.examples.push(text.to_owned());
-            }
-        } else if complaints.gravest.as_ref().is_none_or(|gravest| gravest.trouble < trouble) {
-            complaints.gravest = Some(Complaint { side, trouble, text: text.to_owned() });
+        }
+    }
+
+    fn named(&mut self, plight: Plight, name: &str) {
+        let path = path_of(name);
+        let entry = relative(&path, &self.roots).unwrap_or(path);
+        if plight == Plight::Dangling {
+            self.obscured(&entry);
+        }
+        self.entry(plight, &entry.to_string_lossy(), "");
+    }
+
+    /// A file that became shorter while it was read is told so by who read it.
+    fn unverified(&mut self, name: &str) {
+        if !self.complaints.obscured.paths.contains(&path_of(name)) {
+            self.entry(Plight::Unwritten, name, "what was written is not what was read");
+        }
+    }
+
+    fn entry(&mut self, plight: Plight, name: &str, reason: &str) {
+        let text = if reason.is_empty() { name.to_owned() } else { format!("{name}: {reason}") };
+        self.complaints.entries.entry(plight).or_default().add(shown(text.as_bytes()));
+    }
+
+    /// Only what lies below the source can be passed over by its name.
+    fn obscured(&mut self, entry: &Path) {
+        let obscured = &mut self.complaints.obscured;
+        if entry.is_relative() && (obscured.paths.len() < OBSCURED || obscured.paths.contains(entry)) {
+            obscured.paths.insert(entry.to_owned());
+        } else {
+            obscured.more = obscured.more.saturating_add(1);
+        }
+    }
+
+    fn all(&mut self, side: Side, trouble: Trouble, text: &str) {
+        let gravest = &mut self.complaints.gravest;
+        if gravest.as_ref().is_none_or(|gravest| gravest.trouble < trouble) {
+            *gravest = Some(Complaint { side, trouble, text: text.to_owned() });
         }
     }
 }
@@ -111,37 +170,29 @@ fn withheld(text: &str) -> Option<u64> {
 /// Summaries of rsync that repeat what single lines said, and remarks.
 fn is_comment(text: &str) -> bool {
     text.trim().is_empty()
-        || ["rsync error: ", "rsync warning: ", "*** Skipping", "IO error encountered"]
+        || ["rsync error: ", "rsync warning: ", "*** Skipping"]
             .iter()
             .any(|start| text.starts_with(start))
+        // It is tried again, and told as an error if it fails again.
+        || (text.starts_with("WARNING: ") && text.contains(" failed verification -- "))
         // What the sender says when the receiver has ended: the receiver's own words come too.
         || (text.contains("[sender] write error") && text.ends_with("(32)"))
 }
 
-/// `rsync: [sender] send_files failed to open "/x": Permission denied (13)`.
-fn errno(text: &str) -> Option<(Side, i32)> {
-    let number = text.trim_end().strip_suffix(')')?.rsplit_once(" (")?.1.parse().ok()?;
-    let side = if text.contains("[sender]") { Side::Source } else { Side::Destination };
-    Some((side, number))
+/// Lines that name an entry and no number.
+fn named(text: &str) -> Option<(Plight, &str)> {
+    let (what, name) = text.split_once(": \"")?;
+    let plight = match what {
+        "file has vanished" | "directory has vanished" => Plight::Changed,
+        "symlink has no referent" => Plight::Dangling,
+        _ => return None,
+    };
+    Some((plight, name.trim_end().strip_suffix('"')?))
 }
 
-/// The numbers are those of Linux (`errno(3)`).
-fn trouble(number: i32) -> Trouble {
-    match number {
-        // EPERM, EACCES
-        1 | 13 => Trouble::Permission,
-        // ENOENT
-        2 => Trouble::Gone,
-        // EMLINK
-        31 => Trouble::TooManyLinks,
-        // EIO, ENXIO, ENODEV, ENOTCONN, ESHUTDOWN, ESTALE, EREMOTEIO, EUCLEAN
-        5 | 6 | 19 | 107 | 108 | 116 | 117 | 121 => Trouble::Io,
-        // EROFS
-        30 => Trouble::ReadOnly,
-        // ENOSPC, EDQUOT
-        28 | 122 => Trouble::NoSpace,
-        _ => Trouble::Other,
-    }
+/// `ERROR: log failed verification -- update discarded.`: what was written is not what was read.
+fn unverified(text: &str) -> Option<&str> {
+    text.strip_prefix("ERROR: ")?.split_once(" failed verification -- ").map(|(name, _)| name)
 }
 
 #[cfg(test)]
@@ -149,7 +200,11 @@ mod tests {
     use super::*;
 
     fn heard(lines: &[&str]) -> Complaints {
-        let mut listener = Listener::default();
+        heard_below("/m", lines)
+    }
+
+    fn heard_below(root: &str, lines: &[&str]) -> Complaints {
+        let mut listener = Listener::below([root.into()]);
         for line in lines {
             listener.hear(line.as_bytes());
         }
@@ -158,16 +213,20 @@ mod tests {
 
     #[test]
     fn unreadable_files_are_told_from_what_the_destination_forbids() {
-        let complaints = heard(&[
-            "rsync: [sender] opendir \"/s/nope\" failed: Permission denied (13)",
-            "rsync: [generator] failed to set permissions on \"/d/.\": Operation not permitted (1)",
-            "rsync: [sender] send_files failed to open \"/s/dd/2\": Permission denied (13)",
-            "IO error encountered -- skipping file deletion",
-            "rsync error: some files/attrs were not transferred (see previous errors) (code 23) at main.c(1394)",
-            "",
-        ]);
-        assert_eq!((complaints.unreadable, complaints.forbidden), (2, 1));
-        assert_eq!(complaints.examples.len(), 3);
+        let complaints = heard_below(
+            "/s",
+            &[
+                "rsync: [sender] opendir \"/s/nope\" failed: Permission denied (13)",
+                "rsync: [generator] failed to set permissions on \"/d/.\": Operation not permitted (1)",
+                "rsync: [sender] send_files failed to open \"/s/dd/2\": Permission denied (13)",
+                "rsync error: some files/attrs were not transferred (see previous errors) (code 23) at main.c(1394)",
+                "",
+            ],
+        );
+        let examples = &complaints.entries[&Plight::Unreadable].examples;
+        assert_eq!(examples, &["nope: Permission denied", "dd/2: Permission denied"]);
+        assert_eq!((complaints.count(Plight::Unreadable), complaints.count(Plight::Stripped)), (2, 1));
+        assert_eq!(complaints.obscured.paths, ["dd/2".into(), "nope".into()].into());
         assert_eq!((complaints.gravest, complaints.unknown), (None, None));
     }
 
@@ -180,9 +239,10 @@ mod tests {
             "rsync error: error in file IO (code 11) at receiver.c(657) [receiver=3.5.0]",
             "rsync: [sender] write error: Broken pipe (32)",
         ]);
-        let gravest = complaints.gravest.unwrap();
+        let gravest = complaints.gravest.clone().unwrap();
         assert_eq!((gravest.side, gravest.trouble), (Side::Destination, Trouble::NoSpace));
         assert!(gravest.text.contains("/m/big"));
+        assert_eq!(complaints.count(Plight::Unstorable(Lack::Length)), 1);
     }
 
     #[test]
@@ -195,7 +255,7 @@ mod tests {
             "could not make way for new regular file: x",
             "rsync warning: some files vanished before they could be transferred (code 24) at main.c(1394)",
         ]);
-        assert_eq!((complaints.vanished_files, complaints.vanished_directories), (2, 1));
+        assert_eq!(complaints.count(Plight::Changed), 3);
         assert_eq!((complaints.withheld, complaints.in_the_way), (5, 1));
         assert_eq!(heard(&["rsync: --nosuch: unknown option"]).unknown.unwrap(), "rsync: --nosuch: unknown option");
     }
@@ -217,10 +277,60 @@ mod tests {
     fn ten_thousand_lines_and_hostile_names_cost_bounded_memory_and_no_escape() {
         let mut listener = Listener::default();
         for number in 0..10_000 {
-            listener.hear(format!("rsync: [sender] open \"/\x1b[2J{number}\": Permission denied (13)").as_bytes());
+            listener.hear(
+                format!("rsync: [sender] send_files failed to open \"/\x1b[2J{number}\": Permission denied (13)")
+                    .as_bytes(),
+            );
         }
         assert_eq!(listener.last_lines().count(), KEPT);
-        assert_eq!(listener.complaints().unreadable, 10_000);
-        assert!(!listener.complaints().examples.concat().contains('\x1b'));
+        let named = &listener.complaints().entries[&Plight::Unreadable];
+        assert_eq!((named.count, named.examples.len()), (10_000, 5));
+        assert!(!named.examples.concat().contains('\x1b'));
+        assert_eq!((listener.complaints().obscured.paths.len(), listener.complaints().obscured.more), (0, 10_000));
+    }
+
+    #[test]
+    fn a_file_that_shrinks_is_no_mistake_at_the_destination() {
+        let complaints = heard(&[
+            "rsync: [sender] read errors mapping \"/m/log\": No data available (61)",
+            "WARNING: log failed verification -- update discarded (will try again).",
+            "rsync: [sender] read errors mapping \"/m/log\": No data available (61)",
+            "ERROR: log failed verification -- update discarded.",
+        ]);
+        assert_eq!((complaints.count(Plight::Changed), complaints.count(Plight::Unwritten)), (2, 0));
+        assert_eq!(complaints.unknown, None);
+        let torn = heard(&["ERROR: a/b failed verification -- update put into partial-dir."]);
+        assert_eq!(torn.count(Plight::Unwritten), 1);
+    }
+
+    #[test]
+    fn a_file_that_is_too_large_is_known_by_its_name() {
+        let complaints = heard(&[
+            "rsync: [receiver] write failed on \"/m/films/long\": File too large (27)",
+            "rsync error: error in file IO (code 11) at receiver.c(401) [receiver=3.2.7]",
+            "rsync: [sender] write error: Broken pipe (32)",
+        ]);
+        assert_eq!(complaints.too_large, ["films/long".into()].into());
+        assert_eq!((complaints.gravest, complaints.unknown), (None, None));
+    }
+
+    #[test]
+    fn a_link_that_leads_nowhere_is_told_and_passed_over() {
+        let complaints = heard(&["symlink has no referent: \"/proc/self/fd/9/browser/lock\""]);
+        assert_eq!(complaints.entries[&Plight::Dangling].examples, ["browser/lock"]);
+        assert_eq!(complaints.obscured.paths, ["browser/lock".into()].into());
+    }
+
+    #[test]
+    fn what_standard_output_tells_belongs_to_it() {
+        let mut tally = Tally::of_names();
+        for line in ["skipping non-regular file \"null\"", "send|>f+++++++++|1|1|A", "send|>f+++++++++|1|1|a"] {
+            tally.add(&super::super::output::said(line.as_bytes()));
+        }
+        let mut listener = Listener::default();
+        listener.add(&tally);
+        let complaints = listener.complaints();
+        assert_eq!(complaints.entries[&Plight::Unstorable(Lack::Case)].examples, ["a"]);
+        assert_eq!(complaints.count(Plight::LeftOut), 1);
     }
 }

@@ -3,6 +3,8 @@
 pub mod arguments;
 pub mod complaints;
 pub mod exit;
+mod folded;
+mod grievance;
 pub mod output;
 pub mod rules;
 pub mod version;

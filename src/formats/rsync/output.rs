@@ -3,7 +3,8 @@
 //! Progress records end in a carriage return, items in a line feed, and one read brings both. Names are escaped by
 //! rsync and stand last, behind a word of ours, so that no name can pass for something else.
 
-use crate::model::{Figures, Progress, Step};
+use crate::formats::rsync::folded::Folded;
+use crate::model::{Deleting, Figures, Named, Progress, Step};
 
 /// Splits a stream into lines and keeps no line longer than 64 KiB.
 #[derive(Debug, Default)]
@@ -48,6 +49,12 @@ pub enum OutputLine {
     Deleted(String),
     /// An entry was created or changed: how, as rsync itemises it (`--itemize-changes` in `rsync(1)`), and its name.
     Changed(Item),
+    /// An entry is as it should be; told only where all names are asked for.
+    Unchanged(Item),
+    /// A device is not copied, since only root makes devices: its name.
+    LeftOut(String),
+    /// Nothing more is deleted, anywhere, since not all of the source could be looked at.
+    GaveUpDeleting,
     /// A directory stays because it is not empty.
     KeptDirectory,
     /// A number of the closing statistics.
@@ -77,6 +84,41 @@ impl Item {
         let bytes = if how.starts_with(['<', '>']) { size } else { 0 };
         Self { how, bytes, name: name(item) }
     }
+
+    fn is_unchanged(&self) -> bool {
+        self.how.get(2..).is_some_and(|changes| !changes.is_empty() && changes.bytes().all(|byte| byte == b' '))
+    }
+
+    /// Its name alone, as it is: without where a link points.
+    fn own_name(&self) -> Vec<u8> {
+        let name = match self.how.as_bytes() {
+            [b'h', ..] => self.name.split_once(" => "),
+            [_, b'L', ..] => self.name.split_once(" -> "),
+            _ => None,
+        };
+        unescaped(name.map_or(self.name.as_str(), |(name, _)| name))
+    }
+}
+
+/// A name as it is: rsync writes bytes that are not printable as `\#` and three octal digits.
+#[must_use]
+pub(super) fn unescaped(shown: &str) -> Vec<u8> {
+    let mut name = Vec::with_capacity(shown.len());
+    let mut rest = shown.as_bytes();
+    while let Some((first, after)) = rest.split_first() {
+        let escaped = match rest {
+            [b'\\', b'#', digits @ ..] => digits.get(..3).and_then(|digits| std::str::from_utf8(digits).ok()),
+            _ => None,
+        };
+        if let Some(byte) = escaped.and_then(|digits| u8::from_str_radix(digits, 8).ok()) {
+            name.push(byte);
+            rest = rest.get(5..).unwrap_or_default();
+        } else {
+            name.push(*first);
+            rest = after;
+        }
+    }
+    name
 }
 
 /// The closing statistics that are used.
@@ -101,11 +143,19 @@ pub const ITEM_FORMAT: &str = "%o|%i|%l|%b|%n%L";
 #[must_use]
 pub fn said(line: &[u8]) -> OutputLine {
     let Ok(text) = std::str::from_utf8(line) else { return OutputLine::Nothing };
+    let text = behind_progress(text);
     if let Some(item) = text.strip_prefix("del.|") {
         return OutputLine::Deleted(name(item));
     }
     if let Some(item) = text.strip_prefix("send|").or_else(|| text.strip_prefix("recv|")) {
-        return OutputLine::Changed(Item::read(item));
+        let item = Item::read(item);
+        return if item.is_unchanged() { OutputLine::Unchanged(item) } else { OutputLine::Changed(item) };
+    }
+    if let Some(name) = text.strip_prefix("skipping non-regular file \"") {
+        return OutputLine::LeftOut(name.strip_suffix('"').unwrap_or(name).to_owned());
+    }
+    if text.starts_with("IO error encountered -- skipping file deletion") {
+        return OutputLine::GaveUpDeleting;
     }
     if text.starts_with("cannot delete non-empty directory: ") {
         return OutputLine::KeptDirectory;
@@ -114,6 +164,13 @@ pub fn said(line: &[u8]) -> OutputLine {
         return progress(text).map_or(OutputLine::Nothing, OutputLine::Progress);
     }
     statistic(text).unwrap_or(OutputLine::Nothing)
+}
+
+/// A copy from a server does not end the last progress record before it tells of a deletion:
+/// `  0   0%    0.00kB/s    0:00:00 (xfr#0, to-chk=0/3)del.|*deleting  |0|0|x`. No other line begins with a blank.
+fn behind_progress(text: &str) -> &str {
+    let behind = text.strip_prefix(' ').and_then(|rest| rest.split_once(')')).map(|(_, behind)| behind);
+    behind.filter(|behind| !behind.trim().is_empty()).unwrap_or(text)
 }
 
 /// The name of an item: what follows the third bar.
@@ -190,13 +247,38 @@ pub struct Tally {
     pub kept_directories: u64,
     /// Entries that were reported as deleted, also in a dry run.
     pub deleted_items: u64,
+    /// Whether it deleted what it was allowed to.
+    pub deleting: Deleting,
+    /// Devices that were not copied.
+    pub left_out: Named,
+    /// The names that were told, where those count that differ only in capital letters.
+    names: Option<Folded>,
 }
 
 impl Tally {
+    /// One that looks for names that differ only in capital letters.
+    #[must_use]
+    pub fn of_names() -> Self {
+        Self { names: Some(Folded::default()), ..Self::default() }
+    }
+
+    /// The names that another one beside them is the same as where capital letters do not count.
+    #[must_use]
+    pub fn same_names(&self) -> Named {
+        self.names.as_ref().map(Folded::same).cloned().unwrap_or_default()
+    }
+
     /// Adds what a line said.
     pub fn add(&mut self, said: &OutputLine) {
         match said {
-            OutputLine::Progress(_) | OutputLine::Changed(..) | OutputLine::Nothing => {}
+            OutputLine::Progress(_) | OutputLine::Nothing => {}
+            OutputLine::Changed(item) | OutputLine::Unchanged(item) => {
+                if let Some(names) = &mut self.names {
+                    names.add(&item.own_name());
+                }
+            }
+            OutputLine::LeftOut(name) => self.left_out.add(name.clone()),
+            OutputLine::GaveUpDeleting => self.deleting = Deleting::GivenUp,
             OutputLine::Deleted(_) => self.deleted_items = self.deleted_items.saturating_add(1),
             OutputLine::KeptDirectory => self.kept_directories = self.kept_directories.saturating_add(1),
             // rsync counts the directory that it copies, which is not an entry of it.
@@ -270,7 +352,35 @@ mod tests {
     fn names_cannot_pass_for_anything_else() {
         assert_eq!(said(b"send|>f+++++++++|2|45|a|b\\#012"), changed(">f+++++++++", 2, "a|b\\#012"));
         assert_eq!(said(b"del.|*deleting  |0|0|x/y/"), OutputLine::Deleted("x/y/".into()));
+        let late = said(b"       0   0%    0.00kB/s    0:00:00 (xfr#0, to-chk=0/3)del.|*deleting  |0|0|a (b)/goes");
+        assert_eq!(late, OutputLine::Deleted("a (b)/goes".into()));
         assert_eq!(said(b"send|>f|0|0|Number of files: 7"), changed(">f", 0, "Number of files: 7"));
+    }
+
+    #[test]
+    fn what_rsync_left_undone_is_heard() {
+        let mut tally = Tally::of_names();
+        for line in [
+            "skipping non-regular file \"null\"",
+            "IO error encountered -- skipping file deletion",
+            "send|.f         |5|0|README",
+            "send|.L         |1|0|l k -> a",
+            "send|>f+++++++++|4|47|Readme",
+            "send|cL+++++++++|1|0|L K -> b",
+        ] {
+            tally.add(&said(line.as_bytes()));
+        }
+        assert_eq!((tally.left_out.examples.as_slice(), tally.deleting), (&["null".to_owned()][..], Deleting::GivenUp));
+        assert_eq!(tally.same_names().examples, ["Readme", "L K"]);
+        assert!(matches!(said(b"send|.d         |4096|0|./"), OutputLine::Unchanged(_)));
+        assert_eq!(Tally::default().same_names().count, 0);
+    }
+
+    #[test]
+    fn escaped_names_are_read_as_they_are() {
+        assert_eq!(unescaped("\\#303\\#274 \\#12 \\x"), "\u{fc} \\#12 \\x".as_bytes());
+        assert_eq!(unescaped("\\#134#040"), b"\\#040");
+        assert_eq!(unescaped("\\#777"), b"\\#777");
     }
 
     #[test]

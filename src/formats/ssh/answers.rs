@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt as _;
 use std::path::PathBuf;
 
-use crate::model::{EntryIs, FailureKind, FreeSpace, SnapshotEntries};
+use crate::model::{EntryIs, FailureKind, Fineness, FreeSpace, Keeping, Letters, Rights, SnapshotEntries};
 
 /// How one end of a sync stands at a server, as `look.sh` tells it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -24,6 +24,10 @@ pub struct Look {
     pub staging: Option<String>,
     /// What became of a time with nanoseconds that a file was given.
     pub kept_time: Option<String>,
+    /// Whether files keep their modes.
+    pub rights: Rights,
+    /// Whether names that differ only in capital letters are two.
+    pub letters: Letters,
     /// The boot of the server.
     pub boot: String,
     /// The number of the device, as `stat(2)` has it.
@@ -44,6 +48,21 @@ pub struct Look {
     pub log: Vec<u8>,
     /// What stands in the way, as the last word.
     pub obstacle: Option<LastWord>,
+}
+
+impl Look {
+    /// What the filesystem there keeps, by what became of odd times and modes that the lock was given.
+    #[must_use]
+    pub fn keeping(&self) -> Keeping {
+        let times = match self.kept_time.as_deref() {
+            Some(kept) if kept.contains("01:46:40") || kept.contains("01:46:42") => Fineness::TwoSeconds,
+            // BusyBox tells no fraction; then the filesystem is taken for a usual one.
+            Some(kept) if kept.contains("01:46:41.") && !kept.contains(".123456789") => Fineness::Seconds,
+            // Another user's file may not be given a time.
+            Some(_) | None => Fineness::Nanoseconds,
+        };
+        Keeping { times, rights: self.rights, names: self.letters }
+    }
 }
 
 /// Why a script ended where it did.
@@ -111,6 +130,8 @@ pub fn looked(answer: &[u8]) -> Look {
             "tool" => look.missing_tools.push(shown(text)),
             "writable" => look.staging = Some(shown(text)),
             "kept" => look.kept_time = Some(shown(text)),
+            "fixed" => look.rights = Rights::Fixed,
+            "folds" => look.letters = Letters::Same,
             "boot" => look.boot = shown(text),
             "device" => look.device = number(text).unwrap_or_default(),
             "medium" => look.medium = number(text),

@@ -103,6 +103,15 @@ if [ "$kind" = btrfs ]; then
     fi
     printf 'writable %s\n' "$writable"
 fi
+[ ! -e "$(printf %s "$DESTINATION_SENTINEL" | tr a-z A-Z)" ] || echo folds
+lock=$OWN/$LOCK
+if [ "$what" = list ] && own "$LOCK" && [ -e "$lock" ]; then
+    case $(TZ=UTC0 stat -c '%y' "$lock")/$(stat -c %a "$lock") in
+        '2001-09-09 01:46:4'*/*[1357][0246][0246]) ;;
+        '2001-09-09 01:46:4'*) echo fixed ;;
+    esac
+    TZ=UTC0 stat -c 'kept %y' "$lock"
+fi
 if [ "$what" = write ]; then
     [ -w . ] || say read-only "$PWD"
     need='rsync flock timeout'
@@ -130,7 +139,11 @@ if [ "$what" = write ]; then
         rm -f "$OWN/$NEW_WRITER"
         tried sh -c "$leave" sh "$run" "$OWN/$WRITER"
     fi
-    touch -d '2001-09-09 01:46:41.123456789' "$OWN/$LOCK" 2>/dev/null && stat -c 'kept %y' "$OWN/$LOCK"
+    # Odd times and modes, which stay for who only looks: the owner may run the lock, and nobody else.
+    if chmod u-x "$lock" 2>/dev/null && mode=$(stat -c %a "$lock") && chmod u+x "$lock" 2>/dev/null; then
+        [ "$mode" != "$(stat -c %a "$lock")" ] || echo fixed
+    fi
+    TZ=UTC0 touch -d '2001-09-09 01:46:41.123456789' "$lock" 2>/dev/null && TZ=UTC0 stat -c 'kept %y' "$lock"
     printf 'boot %s\n' "$(cat /proc/sys/kernel/random/boot_id 2>/dev/null)"
     printf 'device %s\n' "$(stat -c %d .)"
     printf 'medium %s\n' "$(medium)"

@@ -31,9 +31,22 @@ while [ -n "$rest" ]; do
     rest=${rest#"$name"}
     rest=${rest#/}
     if [ ! -e "./$name" ] && [ ! -h "./$name" ]; then
+        if [ "$end" = src ]; then
+            # A source is never made.
+            for beside in *; do
+                case $beside in
+                    *[!A-Za-z0-9._\ -]*) ;;
+                    *) printf 'beside %s\n' "$beside" ;;
+                esac
+            done | head -n 1000
+            printf 'absent %s\n' "$PWD/$name"
+            exit 0
+        fi
         tried mkdir "./$name"
         made "the directory $PWD/$name"
     fi
+    [ ! -h "./$name" ] ||
+        say failed "$PWD/$name is a symbolic link to $(readlink "./$name"); links are not followed: give a volume of its own to $(readlink -f "./$name") and use that"
     below "$name" || say failed "$PWD/$name: a symbolic link is in the way, or it may not be entered"
 done
 if [ "$end" = src ]; then
@@ -54,6 +67,22 @@ if [ "$kind" = btrfs ]; then
         already "$PWD/$STAGING"
     else
         say failed "$PWD/$STAGING is no subvolume; move it away and try again"
+    fi
+fi
+if [ "$kind" = link ]; then
+    lacks=
+    rm -f "$PROBE" "$OTHER_PROBE"
+    tried touch "$PROBE"
+    ln "$PROBE" "$OTHER_PROBE" 2>/dev/null || lacks='hard links'
+    rm -f "$OTHER_PROBE"
+    ln -s "$PROBE" "$OTHER_PROBE" 2>/dev/null || lacks="${lacks:+$lacks, }symbolic links"
+    rm -f "$OTHER_PROBE" "$PROBE"
+    touch "$PROBE-00:00" 2>/dev/null || lacks="${lacks:+$lacks, }names with \`:\`"
+    rm -f "$PROBE-00:00"
+    if [ -n "$lacks" ]; then
+        printf 'lacks %s\n' "$lacks"
+        printf 'lacking %s\n' "$PWD"
+        exit 0
     fi
 fi
 if [ "$kind" != none ]; then

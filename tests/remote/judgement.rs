@@ -1,0 +1,103 @@
+//! What single entries make of a run, in each direction.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+
+use crate::ground::{At, Ground, names, remote};
+use crate::needs_root;
+use crate::sshd::{Sshd, sh};
+use nbkp::backup::errands::preview::{Change, preview};
+use nbkp::backup::errands::there::prepare;
+use nbkp::model::{Conclusion, End, FailureKind, Obstacle, ObstacleCode, SentinelId, SnapshotKind};
+
+const WAYS: [(At, At); 3] = [(At::Here, At::Server), (At::Server, At::Here), (At::Server, At::Server)];
+
+#[test]
+fn what_cannot_be_looked_at_keeps_nothing_else_from_being_deleted() {
+    if !needs_root() {
+        return;
+    }
+    for (from, to) in WAYS {
+        let mut ground = Ground::new(from, to, SnapshotKind::None);
+        ground.job.sync.rsync.extra_options = vec!["--copy-links".into()];
+        for name in ["a/kept", "a/goes", "z"] {
+            ground.write(name, "1");
+        }
+        symlink("nowhere", ground.source.join("a/lock [1]")).unwrap();
+        let report = ground.run();
+        assert_eq!(report.conclusion, Conclusion::Ok, "{report:?}");
+        assert!(report.warnings.concat().contains("a/lock [1]"), "{report:?}");
+        fs::remove_file(ground.source.join("a/goes")).unwrap();
+        let seen = preview(&ground.job, &ground.server.ssh_place()).unwrap();
+        assert!(seen.changes.contains(&Change::Delete("a/goes".into())), "{seen:?}");
+        let report = ground.run();
+        assert_eq!((report.conclusion, report.figures.deletions), (Conclusion::Ok, 1), "{:?}", report.warnings);
+        assert_eq!(names(&ground.destination.join("a")), ["kept"]);
+    }
+}
+
+#[test]
+fn what_could_not_be_written_is_no_copy() {
+    if !needs_root() {
+        return;
+    }
+    for (from, to) in WAYS {
+        // The temporary directory may be on a filesystem without such flags.
+        let drive = crate::ground::Drive::new("mkfs.ext4 -q", 32);
+        let place = tempfile::tempdir().unwrap();
+        let mut ground = Ground::onto(Sshd::new(), place, (from, to), &drive.root, SnapshotKind::None);
+        ground.write("docs/a", "old");
+        ground.write("z", "1");
+        assert_eq!(ground.run().conclusion, Conclusion::Ok);
+        let copy = ground.destination.join("docs/a");
+        sh(&format!("chattr +i {}", copy.display()));
+        ground.write("docs/a", "newer");
+        let report = ground.run();
+        sh(&format!("chattr -i {}", copy.display()));
+        let Conclusion::Failed(failure) = &report.conclusion else { panic!("{report:?}") };
+        assert_eq!(failure.kind, FailureKind::Permission);
+        assert!(failure.detail.contains("could not be written") && failure.detail.contains("docs/a"), "{failure}");
+        assert_eq!(ground.run().conclusion, Conclusion::Ok);
+    }
+}
+
+#[test]
+fn a_source_of_nothing_makes_no_copy() {
+    if !needs_root() {
+        return;
+    }
+    for (from, to) in WAYS {
+        for kind in [SnapshotKind::None, SnapshotKind::HardLink] {
+            let mut ground = Ground::new(from, to, kind);
+            let report = ground.run();
+            let Conclusion::Skipped(obstacles) = &report.conclusion else { panic!("{report:?}") };
+            assert_eq!(obstacles.iter().map(Obstacle::code).collect::<Vec<_>>(), [ObstacleCode::SourceIsEmpty]);
+            ground.write("a", "1");
+            assert_eq!(ground.run().conclusion, Conclusion::Ok);
+        }
+    }
+}
+
+#[test]
+fn a_source_at_a_server_is_never_made_and_a_link_is_named() {
+    if !needs_root() {
+        return;
+    }
+    let mut ground = Ground::new(At::Server, At::Here, SnapshotKind::None);
+    let end = remote(&mut ground.job.source).clone();
+    let ids = (&SentinelId("a".into()), &SentinelId("b".into()));
+    let mut asked = |subdir: &str| {
+        ground.job.sync.source.subdir = subdir.parse().unwrap();
+        prepare(&ground.job.sync, (&end, End::Source), ids, &ground.server.ssh_place()).unwrap().problem.unwrap()
+    };
+    let near = asked("flies");
+    assert!(near.contains("flies does not exist") && near.contains("`files`"), "{near}");
+    let above = ground.source.parent().unwrap();
+    assert!(!above.join("flies").exists());
+    symlink(&ground.source, above.join("link")).unwrap();
+    let linked = asked("link");
+    assert!(
+        linked.contains("is a symbolic link to") && linked.contains(&ground.source.display().to_string()),
+        "{linked}"
+    );
+}
