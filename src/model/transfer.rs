@@ -68,7 +68,7 @@ pub struct Complaint {
     pub text: String,
 }
 
-/// Why the other end did not let rsync begin, as our own words there tell.
+/// Why rsync did not begin at the other end, as our own words there tell, or those of whatever is there instead.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ServerRefusal {
     /// Another process holds this lock.
@@ -81,6 +81,8 @@ pub enum ServerRefusal {
     NoTool(String),
     /// Something could not be done there.
     Failed(String),
+    /// What answers there is no rsync that understands this one; these are its words.
+    Unfit(String),
 }
 
 /// All complaints of one rsync, counted.

@@ -44,8 +44,17 @@ impl Sshd {
     }
 
     /// With these lines at the end of its configuration.
-    #[expect(clippy::disallowed_methods, reason = "the rig starts a real server")]
     pub fn with(lines: &str) -> Self {
+        Self::of("bash", lines)
+    }
+
+    /// Where this is the login shell of root.
+    pub fn of_shell(shell: &str) -> Self {
+        Self::of(shell, "")
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "the rig starts a real server")]
+    fn of(shell: &str, lines: &str) -> Self {
         let place = tempfile::tempdir().unwrap();
         let here = place.path().display();
         for key in ["host", "user", "stranger"] {
@@ -62,9 +71,13 @@ impl Sshd {
             ),
         )
         .unwrap();
-        let child = Command::new("/usr/sbin/sshd")
-            .args(["-D", "-e", "-f"])
-            .arg(place.path().join("config"))
+        // The server alone sees another file of accounts.
+        let accounts = format!(
+            "sed \"s|^\\(root:.*\\):[^:]*$|\\1:$(command -v {shell})|\" /etc/passwd >{here}/passwd
+             mount --bind {here}/passwd /etc/passwd; exec /usr/sbin/sshd -D -e -f {here}/config"
+        );
+        let child = Command::new("unshare")
+            .args(["--mount", "sh", "-ec", &accounts])
             .stdin(Stdio::null())
             .stderr(fs::File::create(place.path().join("log")).unwrap())
             .process_group(0)

@@ -15,6 +15,7 @@ use crate::backup::session::{LONG, SHORT, Session, Stoppable, failure as trouble
 use crate::backup::snapshots::sent::{self, Answered};
 use crate::decide::tidying::Remains;
 use crate::formats::log::{self, LogRecord};
+use crate::formats::rsync::version;
 use crate::formats::ssh::answers::{self, Look};
 use crate::formats::ssh::calls::{Begins, Intent, PublishCall, SettleCall, Usage};
 use crate::model::{Conclusion, Interruption, NotDone, SnapshotKind, Standing, Step, TidyDeed, layout};
@@ -50,6 +51,7 @@ impl ThereDestination {
         match self.far.look.kept_time.as_deref() {
             Some(kept) if !kept.contains(":41") => Granularity::TwoSeconds,
             Some(kept) if kept.contains(".000000000") => Granularity::Seconds,
+            _ if self.far.look.rsync.is_some_and(|found| found < version::COMPARES_NANOSECONDS) => Granularity::Seconds,
             // Another user's file may not be given a time; then the filesystem is taken for a usual one.
             Some(_) | None => Granularity::Fine,
         }

@@ -77,6 +77,10 @@ pub(crate) fn refused(host: &str, refused: &ServerRefusal, reading: End) -> NotD
             let detail = format!("the program `{tool}` is missing on {host}");
             NotDone::Failed(Failure { at: Step::Copy, kind: FailureKind::ToolMissing, detail })
         }
+        ServerRefusal::Unfit(words) => {
+            let what = format!("rsync cannot work with what answers on {host}, which says: {words}");
+            failure(Step::Copy, FailureKind::Usage, what)
+        }
         ServerRefusal::Failed(what) => failure(Step::Copy, kind(what), format!("{host}: {what}")),
     }
 }

@@ -5,7 +5,8 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt as _;
 use std::path::PathBuf;
 
-use crate::model::{EntryIs, FailureKind, FreeSpace, SnapshotEntries};
+use crate::formats::rsync::version;
+use crate::model::{EntryIs, FailureKind, FreeSpace, ProgramVersion, SnapshotEntries};
 
 /// How one end of a sync stands at a server, as `look.sh` tells it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -20,6 +21,8 @@ pub struct Look {
     pub end: Vec<u8>,
     /// The programs that are missing.
     pub missing_tools: Vec<String>,
+    /// The version of rsync there, if it tells it.
+    pub rsync: Option<ProgramVersion>,
     /// What `staging` is: `subvolume`, `directory`, `foreign`, `missing` or `other`.
     pub staging: Option<String>,
     /// What became of a time with nanoseconds that a file was given.
@@ -109,6 +112,7 @@ pub fn looked(answer: &[u8]) -> Look {
             "volume" => add(&mut look.volume, text),
             "end" => add(&mut look.end, text),
             "tool" => look.missing_tools.push(shown(text)),
+            "version" => look.rsync = version::of(&shown(text)),
             "writable" => look.staging = Some(shown(text)),
             "kept" => look.kept_time = Some(shown(text)),
             "boot" => look.boot = shown(text),
@@ -180,7 +184,7 @@ mod tests {
     #[test]
     fn a_look_is_read_line_by_line() {
         let answer =
-            b"root /srv\nvolume id = \"a\"\n\nat /srv/my documents\nend \n\nwritable subvolume\nboot b\ndevice 42\nmedium 7\n\
+            b"root /srv\nvolume id = \"a\"\n\nat /srv/my documents\nend \n\nversion rsync  version 3.1.2  protocol version 31\nwritable subvolume\nboot b\ndevice 42\nmedium 7\n\
             marker flushed\n\nnewest snapshots/2026-11-22T17:30:00.000Z\nshelf\nentry 2026-11-22T17:30:00.000Z\n\
             entry 2026-11-21T17:30:00.000Z\nentry .stale-2026-11-23T17:30:00.000Z\nentry lost+found\nother .trash-x\n\
             entry 2026-13-40T17:30:00.000Z\nlog {}\nnonsense\n";
@@ -188,7 +192,7 @@ mod tests {
         assert_eq!(look.at, Some("/srv/my documents".into()));
         assert_eq!((look.volume.as_slice(), look.end.as_slice()), (&b"id = \"a\""[..], &b""[..]));
         assert_eq!((look.device, look.boot.as_str(), look.obstacle), (42, "b", None));
-        assert_eq!(look.medium, Some(7));
+        assert_eq!((look.medium, look.rsync), (Some(7), Some(ProgramVersion(3, 1, 2))));
         assert_eq!(look.marker, Some(b"flushed\n".to_vec()));
         let shelf = look.entries.unwrap();
         let names: Vec<_> = shelf.complete.iter().map(ToString::to_string).collect();
