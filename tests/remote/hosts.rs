@@ -186,3 +186,16 @@ fn start_files_that_print_are_told_with_what_mends_it() {
         copies(&mut ground);
     }
 }
+
+#[test]
+fn one_session_a_connection_is_a_failure_with_its_remedy() {
+    if !needs_root() {
+        return;
+    }
+    let mut ground = ground(Sshd::with("MaxSessions 1"), (At::Here, At::Server), SnapshotKind::None);
+    ground.write("file", "x");
+    match ground.run().conclusion {
+        Conclusion::Failed(failure) => assert!(failure.detail.contains("MaxSessions"), "{failure:?}"),
+        other => panic!("{other:?}"),
+    }
+}

@@ -62,12 +62,15 @@ impl Sshd {
         }
         sh(&format!("mkdir -p /run/sshd {here}/home; cp {here}/user.pub {here}/admitted"));
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        // The first value counts.
+        let limit = if lines.contains("MaxSessions") { "" } else { "MaxSessions 20" };
         fs::write(
             place.path().join("config"),
             format!(
-                "Port {port}\nListenAddress 127.0.0.1\nHostKey {here}/host\nAuthorizedKeysFile {here}/admitted\n\
-                 PidFile none\nStrictModes no\nUsePAM no\nPasswordAuthentication no\nKbdInteractiveAuthentication no\n\
-                 PermitRootLogin yes\nMaxSessions 20\nMaxStartups 100\nSetEnv HOME={here}/home\n{lines}\n"
+                "{limit}\nPort {port}\nListenAddress 127.0.0.1\nHostKey {here}/host\n\
+                 AuthorizedKeysFile {here}/admitted\nPidFile none\nStrictModes no\n\
+                 UsePAM no\nPasswordAuthentication no\nKbdInteractiveAuthentication no\n\
+                 PermitRootLogin yes\nMaxStartups 100\nSetEnv HOME={here}/home\n{lines}\n"
             ),
         )
         .unwrap();
