@@ -173,6 +173,9 @@ fn of_fault(sync: &Sync, end: End, fault: &EndFault) -> Obstacle {
             // Only a server tells what is missing before a run.
             Obstacle::ToolMissing { tool: tool.clone(), server: Some(sync.place(end).volume.clone()) }
         }
+        EndFault::OldRsync(found) => {
+            Obstacle::ToolOutdated { tool: "rsync".into(), found: *found, server: sync.place(end).volume.clone() }
+        }
     }
 }
 

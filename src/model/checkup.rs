@@ -1,6 +1,7 @@
 //! What `doctor` sees of the machine, before anybody judges it.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::PathBuf;
 
 use super::DriveUuid;
@@ -267,3 +268,9 @@ pub struct FstabLine {
 /// The version of a program, as far as it is compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ProgramVersion(pub u32, pub u32, pub u32);
+
+impl fmt::Display for ProgramVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}.{}", self.0, self.1, self.2)
+    }
+}

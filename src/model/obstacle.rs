@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use crate::model::{
     Absence, BatteryRule, DriveName, End, Hardware, HoldReason, Hours, Node, ObstacleCode, OpeningTrouble,
-    SentinelFault, SyncName, VolumeName,
+    ProgramVersion, SentinelFault, SyncName, VolumeName,
 };
 
 /// One reason why a sync cannot run now.
@@ -181,6 +181,15 @@ pub enum Obstacle {
         /// The volume on the server where it is missing; none if it is missing here.
         server: Option<VolumeName>,
     },
+    /// A program on a server is too old.
+    ToolOutdated {
+        /// Its name.
+        tool: String,
+        /// Its version.
+        found: ProgramVersion,
+        /// A volume on the server.
+        server: VolumeName,
+    },
 }
 
 impl Obstacle {
@@ -221,6 +230,7 @@ impl Obstacle {
             Self::BackingOff { .. } => ObstacleCode::BackingOff,
             Self::LockTaken { .. } => ObstacleCode::LockTaken,
             Self::ToolMissing { .. } => ObstacleCode::ToolMissing,
+            Self::ToolOutdated { .. } => ObstacleCode::ToolOutdated,
         }
     }
 
@@ -283,6 +293,9 @@ impl Obstacle {
                 let there = if server.is_some() { " there" } else { "" };
                 format!("install it{there}: `apt install {}`", package(tool))
             }
+            Self::ToolOutdated { tool, .. } => {
+                format!("install a newer one there: `apt install {}`, or what its maker offers", package(tool))
+            }
         }
     }
 }
@@ -291,7 +304,7 @@ impl fmt::Display for Obstacle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Disabled => f.write_str("it is disabled"),
-            Self::VolumeAbsent { volume, absence, .. } => absent(volume, absence, f),
+            Self::VolumeAbsent { volume, absence, .. } => absence.tell(volume, f),
             Self::DirectoryMissing { end, path, reason } => {
                 write!(f, "the {end} {} is not there: {reason}", path.display())
             }
@@ -347,24 +360,10 @@ impl fmt::Display for Obstacle {
             Self::ToolMissing { tool, server } => {
                 write!(f, "the program `{tool}` is missing{}", on_server(server.as_ref()))
             }
+            Self::ToolOutdated { tool, found, server } => {
+                write!(f, "`{tool}` {found} is too old{}", on_server(Some(server)))
+            }
         }
-    }
-}
-
-fn absent(volume: &VolumeName, absence: &Absence, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    match absence {
-        Absence::NotPlugged => write!(f, "drive `{volume}` is not plugged in"),
-        Absence::NotPluggedThere(host) => write!(f, "drive `{volume}` is not plugged into `{host}`"),
-        Absence::NoDirectory(path) => {
-            write!(f, "the directory of volume `{volume}` does not exist: {}", path.display())
-        }
-        Absence::Unreadable(path, why) => {
-            write!(f, "volume `{volume}` cannot be looked at: {}: {why}", path.display())
-        }
-        Absence::Silent(path) => write!(f, "volume `{volume}` does not answer: {}", path.display()),
-        Absence::Host(fault) => write!(f, "volume `{volume}` is not within reach: {fault}"),
-        Absence::Elsewhere => write!(f, "volume `{volume}` is not reached from this network"),
-        Absence::NotLookedAt => write!(f, "volume `{volume}` has not been looked at yet"),
     }
 }
 
@@ -417,6 +416,10 @@ mod tests {
         let there = Obstacle::ToolMissing { tool: "flock".into(), server: Some(volume) };
         assert_eq!(there.to_string(), "the program `flock` is missing on the server of `nas`");
         assert_eq!(there.hint(&sync), "install it there: `apt install util-linux`");
+        let found = ProgramVersion(3, 0, 9);
+        let old = Obstacle::ToolOutdated { tool: "rsync".into(), found, server: "nas".parse().unwrap() };
+        assert_eq!(old.to_string(), "`rsync` 3.0.9 is too old on the server of `nas`");
+        assert_eq!((old.code().as_str(), old.hint(&sync).contains("newer one there")), ("tool-outdated", true));
         let here = Obstacle::ToolMissing { tool: "rsync".into(), server: None };
         assert_eq!(here.hint(&sync), "install it: `apt install rsync`");
     }

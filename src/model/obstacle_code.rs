@@ -65,6 +65,8 @@ pub enum ObstacleCode {
     LockTaken,
     /// A program is missing, here or at a server.
     ToolMissing,
+    /// A program on a server is too old.
+    ToolOutdated,
 }
 
 words!(ObstacleCode {
@@ -98,4 +100,5 @@ words!(ObstacleCode {
     BackingOff = "backing-off",
     LockTaken = "lock-taken",
     ToolMissing = "tool-missing",
+    ToolOutdated = "tool-outdated",
 });

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use super::{DriveUuid, EndpointName, HostFault, VolumeName};
+use crate::model::{DriveUuid, EndpointName, HostFault, ProgramVersion, VolumeName};
 
 /// A block device as udev knows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -221,6 +221,26 @@ impl Absence {
     }
 }
 
+impl Absence {
+    /// Says in a sentence that a volume is absent.
+    pub(super) fn tell(&self, volume: &VolumeName, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotPlugged => write!(f, "drive `{volume}` is not plugged in"),
+            Self::NotPluggedThere(host) => write!(f, "drive `{volume}` is not plugged into `{host}`"),
+            Self::NoDirectory(path) => {
+                write!(f, "the directory of volume `{volume}` does not exist: {}", path.display())
+            }
+            Self::Unreadable(path, why) => {
+                write!(f, "volume `{volume}` cannot be looked at: {}: {why}", path.display())
+            }
+            Self::Silent(path) => write!(f, "volume `{volume}` does not answer: {}", path.display()),
+            Self::Host(fault) => write!(f, "volume `{volume}` is not within reach: {fault}"),
+            Self::Elsewhere => write!(f, "volume `{volume}` is not reached from this network"),
+            Self::NotLookedAt => write!(f, "volume `{volume}` has not been looked at yet"),
+        }
+    }
+}
+
 /// What is wrong with a sentinel.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SentinelFault {
@@ -319,4 +339,6 @@ pub enum EndFault {
     NoSpace(PathBuf),
     /// A program is missing on the server.
     NoTool(String),
+    /// rsync on the server is too old; its version.
+    OldRsync(ProgramVersion),
 }

@@ -107,7 +107,7 @@ pub struct Complaint {
     pub text: String,
 }
 
-/// Why the other end did not let rsync begin, as our own words there tell.
+/// Why rsync did not begin at the other end, as our own words there tell, or those of whatever is there instead.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ServerRefusal {
     /// Another process holds this lock.
@@ -120,6 +120,8 @@ pub enum ServerRefusal {
     NoTool(String),
     /// Something could not be done there.
     Failed(String),
+    /// What answers there is no rsync that understands this one; these are its words.
+    Unfit(String),
 }
 
 /// Entries of one plight: how many, and the first few of them.

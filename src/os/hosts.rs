@@ -26,13 +26,13 @@ pub enum Whereabouts {
 }
 
 /// Where a way to a server begins: at its first hop, if it has any. It may wait for as long as a name server does, but
-/// not longer than ten seconds.
+/// not longer than ten seconds: what is not known by then, ssh may still find out.
 pub fn whereabouts(route: &Route) -> Result<Whereabouts, HostTrouble> {
     let nearest = route.hops.first().unwrap_or(&route.endpoint);
     let nearest = Route { endpoint: nearest.clone(), hops: Vec::new() };
     let mut arguments: Vec<OsString> = vec!["-G".into()];
     arguments.extend(connection(&nearest, None, Purpose::Alone));
-    let told = run("ssh", arguments, programs::ssh_environment())?;
+    let Some(told) = run("ssh", arguments, programs::ssh_environment())? else { return Ok(Whereabouts::Unknown) };
     let host = match settings::connects(&told) {
         Some(Connects::To(host)) => host,
         // What is wrong with it, ssh says when it is called in earnest.
@@ -43,6 +43,7 @@ pub fn whereabouts(route: &Route) -> Result<Whereabouts, HostTrouble> {
     }
     // The system's own way, so that `/etc/hosts`, mDNS and the like count as they do for ssh.
     let told = run("getent", vec!["ahosts".into(), "--".into(), host.clone().into()], Vec::new())?;
+    let Some(told) = told else { return Ok(Whereabouts::Unknown) };
     let addresses = addresses(&told);
     if addresses.is_empty() { Err(HostTrouble::NoName) } else { Ok(Whereabouts::At { host, addresses }) }
 }
@@ -53,7 +54,7 @@ pub fn account(route: &Route) -> Option<String> {
     let last = Route { endpoint: route.endpoint.clone(), hops: Vec::new() };
     let mut arguments: Vec<OsString> = vec!["-G".into()];
     arguments.extend(connection(&last, None, Purpose::Alone));
-    settings::account(&run("ssh", arguments, programs::ssh_environment()).ok()?)
+    settings::account(&run("ssh", arguments, programs::ssh_environment()).ok()??)
 }
 
 /// The addresses in the output of `getent ahosts` (getent(1)), each once, in their order.
@@ -68,22 +69,37 @@ fn addresses(told: &[u8]) -> Vec<IpAddr> {
     found
 }
 
-/// Runs a program that only tells something, and returns what it said.
-fn run(name: &str, arguments: Vec<OsString>, environment: Vec<(String, OsString)>) -> Result<Vec<u8>, HostTrouble> {
+/// Runs a program that only tells something, and returns what it said; nothing if it did not come to its end.
+fn run(
+    name: &str,
+    arguments: Vec<OsString>,
+    environment: Vec<(String, OsString)>,
+) -> Result<Option<Vec<u8>>, HostTrouble> {
     let broken = |what: String| HostTrouble::Broken(what);
     let program = programs::find_program(name)
         .ok_or_else(|| broken(format!("the program `{name}` is missing on this machine")))?;
-    match told(program, arguments, environment).map_err(broken)? {
+    told(program, arguments, environment).map(heard).map_err(broken)
+}
+
+/// What a program said, if it came to its end. Of one whose patience we lost nothing is known: where the first of two
+/// name servers is dead, every program gets its answer, but later than we wait.
+fn heard((ended, output): (Ended, Vec<u8>)) -> Option<Vec<u8>> {
+    match ended {
         // Also what ends badly may have told something: getent ends with 2 for a name that leads nowhere.
-        (Ended::Code(_), output) => Ok(output),
-        (Ended::Signal(_), _) if name == "getent" => Err(HostTrouble::NoName),
-        (Ended::Signal(_), _) => Err(HostTrouble::Silent),
+        Ended::Code(_) => Some(output),
+        Ended::Signal(_) => None,
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_deadline_is_not_an_answer() {
+        assert_eq!(heard((Ended::Signal(9), Vec::new())), None);
+        assert_eq!(heard((Ended::Code(2), Vec::new())), Some(Vec::new()));
+    }
 
     #[test]
     fn addresses_are_read_once_each() {

@@ -11,6 +11,7 @@ mod connect;
 mod errands;
 mod faults;
 mod ground;
+mod hosts;
 mod judgement;
 mod kills;
 mod runs;

@@ -44,8 +44,17 @@ impl Sshd {
     }
 
     /// With these lines at the end of its configuration.
-    #[expect(clippy::disallowed_methods, reason = "the rig starts a real server")]
     pub fn with(lines: &str) -> Self {
+        Self::of("bash", lines)
+    }
+
+    /// Where this is the login shell of root.
+    pub fn of_shell(shell: &str) -> Self {
+        Self::of(shell, "")
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "the rig starts a real server")]
+    fn of(shell: &str, lines: &str) -> Self {
         let place = tempfile::tempdir().unwrap();
         let here = place.path().display();
         for key in ["host", "user", "stranger"] {
@@ -53,18 +62,25 @@ impl Sshd {
         }
         sh(&format!("mkdir -p /run/sshd {here}/home; cp {here}/user.pub {here}/admitted"));
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        // The first value counts.
+        let limit = if lines.contains("MaxSessions") { "" } else { "MaxSessions 20" };
         fs::write(
             place.path().join("config"),
             format!(
-                "Port {port}\nListenAddress 127.0.0.1\nHostKey {here}/host\nAuthorizedKeysFile {here}/admitted\n\
-                 PidFile none\nStrictModes no\nUsePAM no\nPasswordAuthentication no\nKbdInteractiveAuthentication no\n\
-                 PermitRootLogin yes\nMaxSessions 20\nMaxStartups 100\nSetEnv HOME={here}/home\n{lines}\n"
+                "{limit}\nPort {port}\nListenAddress 127.0.0.1\nHostKey {here}/host\n\
+                 AuthorizedKeysFile {here}/admitted\nPidFile none\nStrictModes no\n\
+                 UsePAM no\nPasswordAuthentication no\nKbdInteractiveAuthentication no\n\
+                 PermitRootLogin yes\nMaxStartups 100\nSetEnv HOME={here}/home\n{lines}\n"
             ),
         )
         .unwrap();
-        let child = Command::new("/usr/sbin/sshd")
-            .args(["-D", "-e", "-f"])
-            .arg(place.path().join("config"))
+        // The server alone sees another file of accounts.
+        let accounts = format!(
+            "sed \"s|^\\(root:.*\\):[^:]*$|\\1:$(command -v {shell})|\" /etc/passwd >{here}/passwd
+             mount --bind {here}/passwd /etc/passwd; exec /usr/sbin/sshd -D -e -f {here}/config"
+        );
+        let child = Command::new("unshare")
+            .args(["--mount", "sh", "-ec", &accounts])
             .stdin(Stdio::null())
             .stderr(fs::File::create(place.path().join("log")).unwrap())
             .process_group(0)

@@ -64,7 +64,7 @@ pub(crate) fn launch(
             // What `transfer.sh` opened as its seventh descriptor is the source.
             all.extend(words(copying, plan, effect, OsStr::new("/proc/self/fd/7/"), OsStr::new(far.into)));
             let (ssh, arguments) = far.server.shell();
-            (ssh, arguments, Some(files::in_memory(&script::only(far.call.script, &all))?))
+            (ssh, arguments, Some(files::in_memory(&script::timed(far.call.script, &all))?))
         }
     };
     let environment = environment();

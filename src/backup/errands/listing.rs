@@ -212,7 +212,8 @@ fn forbidden(seen: &SyncAsSeen) -> Result<(), String> {
         | Obstacle::Paused { .. }
         | Obstacle::BackingOff { .. }
         | Obstacle::LockTaken { .. }
-        | Obstacle::ToolMissing { .. } => false,
+        | Obstacle::ToolMissing { .. }
+        | Obstacle::ToolOutdated { .. } => false,
     };
     let forbidding: Vec<Obstacle> = seen.obstacles.iter().filter(forbids).cloned().collect();
     if forbidding.is_empty() { Ok(()) } else { Err(obstacle_sentences(&forbidding, &seen.sync.name)) }

@@ -8,6 +8,7 @@ use std::rc::Rc;
 use crate::backup::job::{Job, Layout, RemoteEnd};
 use crate::backup::session::stop::Stops;
 use crate::backup::session::{SHORT, Session, Stoppable, failure as trouble};
+use crate::formats::rsync::version;
 use crate::formats::sentinel;
 use crate::formats::ssh::answers::{self, Look};
 use crate::formats::ssh::calls::{Intent, LookCall, ProvenEnd, ReadEnd};
@@ -127,6 +128,10 @@ fn proven(end: &RemoteEnd, place: &Place, look: &Look) -> ProvenEnd {
 }
 
 fn tools(look: &Look, place: &Place) -> Result<(), NotDone> {
+    let server = place.volume.clone();
+    if let Some(found) = look.rsync.filter(|found| *found < version::OLDEST_AT_A_SERVER) {
+        return Err(NotDone::Skipped(vec![Obstacle::ToolOutdated { tool: "rsync".into(), found, server }]));
+    }
     if look.missing_tools.is_empty() {
         return Ok(());
     }

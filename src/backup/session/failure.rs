@@ -12,6 +12,13 @@ pub(crate) fn local(cause: &std::io::Error) -> NotDone {
     failure(Step::Prove, FailureKind::Resource, format!("could not listen to a connection: {cause}"))
 }
 
+/// A server where a run cannot do several things over its connection. It does not mend itself.
+pub(crate) fn one_session(host: &str) -> NotDone {
+    let mend = "set `MaxSessions 10` in its `sshd_config`";
+    let what = format!("{host} admits one session a connection, and a run needs several; {mend}");
+    failure(Step::Prove, FailureKind::Network, what)
+}
+
 /// What stands in the way of one end, as `look.sh` named it.
 pub(crate) fn obstacle(host: &str, (end, place): (End, &Place), found: &LastWord) -> NotDone {
     let text = format!("{host}:{}", found.text);
@@ -76,6 +83,10 @@ pub(crate) fn refused(host: &str, refused: &ServerRefusal, reading: End) -> NotD
         ServerRefusal::NoTool(tool) => {
             let detail = format!("the program `{tool}` is missing on {host}");
             NotDone::Failed(Failure { at: Step::Copy, kind: FailureKind::ToolMissing, detail })
+        }
+        ServerRefusal::Unfit(words) => {
+            let what = format!("rsync cannot work with what answers on {host}, which says: {words}");
+            failure(Step::Copy, FailureKind::Usage, what)
         }
         ServerRefusal::Failed(what) => failure(Step::Copy, kind(what), format!("{host}: {what}")),
     }

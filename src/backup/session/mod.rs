@@ -12,6 +12,7 @@ use crate::backup::session::failure as trouble;
 use crate::backup::session::stop::Stops;
 use crate::formats::rsync::arguments::slash;
 use crate::formats::ssh::calls::ScriptCall;
+use crate::formats::ssh::complaints;
 use crate::formats::ssh::script::{self, Marks};
 use crate::model::{Absence, End, Interruption, NotDone, Obstacle, VolumeName};
 use crate::os::machine;
@@ -105,6 +106,9 @@ impl Session {
             }
         });
         answer.map_err(|why| {
+            if matches!(&why, NoAnswer::Ssh(words) if complaints::refuses_a_session(words)) {
+                return trouble::one_session(self.host());
+            }
             let stopped = if why == NoAnswer::CalledOff { stops.check().err() } else { None };
             let fault = why.told(self.shared.route());
             stopped.unwrap_or(NotDone::Interrupted(Interruption::Network(fault.to_string())))

@@ -105,7 +105,10 @@ fn subject(obstacle: &Obstacle) -> Subject {
         Obstacle::Metered { .. } => Subject::Connection,
         Obstacle::Battery { .. } => Subject::Power,
         Obstacle::Paused { .. } => Subject::Pause,
-        Obstacle::BackingOff { .. } | Obstacle::LockTaken { .. } | Obstacle::ToolMissing { .. } => Subject::LastAttempt,
+        Obstacle::BackingOff { .. }
+        | Obstacle::LockTaken { .. }
+        | Obstacle::ToolMissing { .. }
+        | Obstacle::ToolOutdated { .. } => Subject::LastAttempt,
     }
 }
 

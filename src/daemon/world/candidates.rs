@@ -69,6 +69,7 @@ pub(super) fn gives_way(obstacle: &Obstacle, asked: Option<Urgency>) -> bool {
         Obstacle::BackingOff { .. }
         | Obstacle::LockTaken { .. }
         | Obstacle::ToolMissing { .. }
+        | Obstacle::ToolOutdated { .. }
         | Obstacle::NotOpened { .. } => asked.is_some(),
         // A failed run may itself have filled the drive, with what only another run takes away; it is tried at the pace
         // of failures.

@@ -97,7 +97,8 @@ pub fn finding(obstacle: &Obstacle, sync: &SyncName) -> Option<Finding> {
         | Obstacle::NotBtrfs { .. }
         | Obstacle::NoSpace { .. }
         | Obstacle::Held(_)
-        | Obstacle::ToolMissing { .. } => Severity::Error,
+        | Obstacle::ToolMissing { .. }
+        | Obstacle::ToolOutdated { .. } => Severity::Error,
         Obstacle::Disabled
         | Obstacle::NoSnapshotYet { .. }
         | Obstacle::OutsideHours(_)

@@ -11,15 +11,14 @@ pub const OLDEST_RSYNC: ProgramVersion = ProgramVersion(3, 1, 3);
 /// rsync, as it tells of itself: nothing if it is missing.
 #[must_use]
 pub fn rsync(said: Option<&Result<ProgramVersion, String>>) -> Examined {
-    let version = |ProgramVersion(major, minor, patch): ProgramVersion| format!("{major}.{minor}.{patch}");
     let verdict = match said {
         None => Flaw::ToolMissing
             .error("the program `rsync` is missing, which copies", "install it: `apt install rsync`")
             .into(),
-        Some(Ok(found)) if *found >= OLDEST_RSYNC => Verdict::Well(format!("version {}", version(*found))),
+        Some(Ok(found)) if *found >= OLDEST_RSYNC => Verdict::Well(format!("version {found}")),
         Some(Ok(found)) => Flaw::ToolOutdated
             .error(
-                format!("rsync {} is too old: it takes {} at least", version(*found), version(OLDEST_RSYNC)),
+                format!("rsync {found} is too old: it takes {OLDEST_RSYNC} at least"),
                 "install a newer one: `apt install rsync`",
             )
             .into(),

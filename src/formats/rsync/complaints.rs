@@ -71,6 +71,15 @@ impl Listener {
             complaints.in_the_way = complaints.in_the_way.saturating_add(1);
         } else if text.starts_with("cannot delete non-empty directory: ") {
             complaints.kept_directories = complaints.kept_directories.saturating_add(1);
+        } else if has_not_begun(text) {
+            // That the connection ended is no more than what follows from it.
+            let instead = complaints.unknown.take().filter(|words| !is_of_a_connection(words));
+            if let Some(words) = instead {
+                complaints.refused.get_or_insert(ServerRefusal::Unfit(words));
+            }
+        } else if text.starts_with("protocol version mismatch") {
+            let noise = "its login shell may print something: make `ssh HOST true` print nothing";
+            complaints.refused.get_or_insert(ServerRefusal::Unfit(format!("{text} ({noise})")));
         } else if is_comment(text) {
             // It adds nothing to the lines before it.
         } else if let Some(grievance) = Grievance::read(text) {
@@ -153,6 +162,33 @@ fn refused(text: &str) -> Option<ServerRefusal> {
         "failed" => ServerRefusal::Failed(what),
         _ => return None,
     })
+}
+
+/// Whether the other end closed before rsync said a word there.
+fn has_not_begun(text: &str) -> bool {
+    text.starts_with("rsync: connection unexpectedly closed (0 bytes received so far)")
+}
+
+/// Whether these are words of ssh about a connection that broke, or of a shell about a process that was ended: both go
+/// on by themselves. Whatever else is said where rsync should begin is said again the next time.
+fn is_of_a_connection(words: &str) -> bool {
+    const OF_SSH: [&str; 14] = [
+        "onnection ",
+        "mux_client",
+        "ontrol socket",
+        "kex_exchange_identification",
+        "client_loop",
+        "packet_write",
+        "roken pipe",
+        "imeout",
+        "ssh: ",
+        "ssh_",
+        "channel ",
+        "Terminated",
+        "Killed",
+        "Hangup",
+    ];
+    OF_SSH.iter().any(|of_ssh| words.contains(of_ssh))
 }
 
 /// The line for people: control characters of hostile names are shown, not obeyed.
@@ -271,6 +307,37 @@ mod tests {
         let lost = heard(&["nbkp: lost /srv/.nbkp-vol is missing", "nbkp: taken x"]);
         assert_eq!(lost.refused, Some(ServerRefusal::Lost("/srv/.nbkp-vol is missing".into())));
         assert_eq!(heard(&["nbkp: nonsense x", "nbkp:"]).refused, None);
+    }
+
+    #[test]
+    fn what_answers_instead_of_rsync_is_told_from_a_connection_that_broke() {
+        let closed = "rsync: connection unexpectedly closed (0 bytes received so far) [sender]";
+        let error = "rsync error: error in rsync protocol data stream (code 12) at io.c(231) [sender=3.2.7]";
+        let unfit = |words: &str| heard(&[words, closed, error]).refused == Some(ServerRefusal::Unfit(words.into()));
+        for words in [
+            "rsync: on remote machine: -@-1: unknown option",
+            "Unmatched '\''.",
+            "This account is currently not available.",
+            "sh: Illegal option -c",
+        ] {
+            assert!(unfit(words), "{words}");
+        }
+        for words in [
+            "Connection to nas closed by remote host.",
+            "Shared connection to nbkp closed.",
+            "client_loop: send disconnect: Broken pipe",
+            "mux_client_request_session: read from master failed: Broken pipe",
+            "Timeout, server nas not responding.",
+            "Terminated",
+            "sh: line 1: 4711 Killed rsync --server",
+        ] {
+            assert!(!unfit(words), "{words}");
+        }
+        assert_eq!(heard(&[closed, error]).refused, None);
+        let began = "rsync: connection unexpectedly closed (4711 bytes received so far) [sender]";
+        assert_eq!(heard(&["it is odd", began, error]).refused, None);
+        let noisy = heard(&["protocol version mismatch -- is your shell clean?"]).refused;
+        assert!(matches!(noisy, Some(ServerRefusal::Unfit(words)) if words.contains("print nothing")));
     }
 
     #[test]

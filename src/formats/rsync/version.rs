@@ -2,6 +2,13 @@
 
 use crate::model::ProgramVersion;
 
+/// The oldest one that can be the other end of a copy: older ones keep no fractions of a second, and know no deletions
+/// by name.
+pub const OLDEST_AT_A_SERVER: ProgramVersion = ProgramVersion(3, 1, 0);
+
+/// The first one that can be told to compare times to the nanosecond.
+pub const COMPARES_NANOSECONDS: ProgramVersion = ProgramVersion(3, 1, 3);
+
 /// The version in its first line, `rsync  version 3.2.7  protocol version 31`; `None` if there is none.
 #[must_use]
 pub fn of(said: &str) -> Option<ProgramVersion> {

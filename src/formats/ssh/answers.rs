@@ -5,7 +5,10 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt as _;
 use std::path::PathBuf;
 
-use crate::model::{EntryIs, FailureKind, Fineness, FreeSpace, Keeping, Letters, Rights, SnapshotEntries};
+use crate::formats::rsync::version;
+use crate::model::{
+    EntryIs, FailureKind, Fineness, FreeSpace, Keeping, Letters, ProgramVersion, Rights, SnapshotEntries,
+};
 
 /// How one end of a sync stands at a server, as `look.sh` tells it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -20,6 +23,8 @@ pub struct Look {
     pub end: Vec<u8>,
     /// The programs that are missing.
     pub missing_tools: Vec<String>,
+    /// The version of rsync there, if it tells it.
+    pub rsync: Option<ProgramVersion>,
     /// What `staging` is: `subvolume`, `directory`, `foreign`, `missing` or `other`.
     pub staging: Option<String>,
     /// What became of a time with nanoseconds that a file was given.
@@ -58,6 +63,8 @@ impl Look {
             Some(kept) if kept.contains("01:46:40") || kept.contains("01:46:42") => Fineness::TwoSeconds,
             // BusyBox tells no fraction; then the filesystem is taken for a usual one.
             Some(kept) if kept.contains("01:46:41.") && !kept.contains(".123456789") => Fineness::Seconds,
+            // An old rsync there tells of whole seconds only.
+            _ if self.rsync.is_some_and(|found| found < version::COMPARES_NANOSECONDS) => Fineness::Seconds,
             // Another user's file may not be given a time.
             Some(_) | None => Fineness::Nanoseconds,
         };
@@ -128,6 +135,7 @@ pub fn looked(answer: &[u8]) -> Look {
             "volume" => add(&mut look.volume, text),
             "end" => add(&mut look.end, text),
             "tool" => look.missing_tools.push(shown(text)),
+            "version" => look.rsync = version::of(&shown(text)),
             "writable" => look.staging = Some(shown(text)),
             "kept" => look.kept_time = Some(shown(text)),
             "fixed" => look.rights = Rights::Fixed,
@@ -200,9 +208,8 @@ mod tests {
 
     #[test]
     fn a_look_is_read_line_by_line() {
-        let answer =
-            b"root /srv\nvolume id = \"a\"\n\nat /srv/my documents\nend \n\nwritable subvolume\nboot b\ndevice 42\n\
-            medium 7\n\
+        let answer = b"root /srv\nvolume id = \"a\"\n\nat /srv/my documents\nend \n\n\
+            version rsync  version 3.1.2  protocol version 31\nwritable subvolume\nboot b\ndevice 42\nmedium 7\n\
             marker flushed\n\nnewest snapshots/2026-11-22T17:30:00.000Z\ndirectory\nentry 2026-11-22T17:30:00.000Z\n\
             entry 2026-11-21T17:30:00.000Z\nentry .stale-2026-11-23T17:30:00.000Z\nentry lost+found\nother .trash-x\n\
             entry 2026-13-40T17:30:00.000Z\nlog {}\nnonsense\n";
@@ -210,7 +217,7 @@ mod tests {
         assert_eq!(look.at, Some("/srv/my documents".into()));
         assert_eq!((look.volume.as_slice(), look.end.as_slice()), (&b"id = \"a\""[..], &b""[..]));
         assert_eq!((look.device, look.boot.as_str(), look.obstacle), (42, "b", None));
-        assert_eq!(look.medium, Some(7));
+        assert_eq!((look.medium, look.rsync), (Some(7), Some(ProgramVersion(3, 1, 2))));
         assert_eq!(look.marker, Some(b"flushed\n".to_vec()));
         let entries = look.entries.unwrap();
         let names: Vec<_> = entries.complete.iter().map(ToString::to_string).collect();

@@ -58,6 +58,13 @@ pub fn fault(route: &Route, errors: &[u8]) -> HostFault {
     at(culprit(route, naming), trouble)
 }
 
+/// Whether the server refused one more session on a connection that has one: `MaxSessions` of `sshd_config(5)`, or
+/// a server that knows no more, such as `TinySSH`.
+#[must_use]
+pub fn refuses_a_session(errors: &[u8]) -> bool {
+    String::from_utf8_lossy(errors).contains("Session open refused by peer")
+}
+
 /// This trouble with this host.
 #[must_use]
 pub fn at(endpoint: &Endpoint, trouble: HostTrouble) -> HostFault {

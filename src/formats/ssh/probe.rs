@@ -5,6 +5,7 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
+use crate::formats::rsync::version;
 use crate::formats::sentinel;
 use crate::model::layout::{self, assignments};
 use crate::model::{
@@ -218,6 +219,10 @@ fn end_sight(words: &mut Words<'_>, end: &EndProbe, root: &Path) -> Result<EndSi
             "full" => EndFault::NoSpace(path.clone()),
             "no-subvolume" => EndFault::NoStaging(path.join(layout::STAGING)),
             "tool" => EndFault::NoTool(words.text()?),
+            "version" => match version::of(&words.text()?) {
+                Some(found) if found < version::OLDEST_AT_A_SERVER => EndFault::OldRsync(found),
+                Some(_) | None => continue,
+            },
             other => match other.strip_prefix("not-btrfs ") {
                 Some(fs_type) => EndFault::NotBtrfs { path: path.clone(), fs_type: fs_type.to_owned() },
                 None => return Err(Garbled),

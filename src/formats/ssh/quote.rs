@@ -48,6 +48,26 @@ pub fn line<'a>(arguments: impl IntoIterator<Item = &'a OsStr>) -> OsString {
     line
 }
 
+/// The word that every login shell reads as one, csh and fish included, and that `printf %b` makes this text of again.
+/// In csh a line feed ends a quoted word, and `!` is a command of earlier whether it is quoted or not; a backslash
+/// before a digit is one for all of them.
+#[must_use]
+pub fn portable(text: &[u8]) -> String {
+    use std::fmt::Write as _;
+    let mut quoted = String::with_capacity(text.len().saturating_mul(2));
+    quoted.push('\'');
+    for byte in text {
+        match byte {
+            b'\'' | b'\\' | b'!' | b'^' | 0..=0x1f | 0x7f.. => {
+                let _a_string_takes_all = write!(quoted, "\\0{byte:03o}");
+            }
+            plain => quoted.push(char::from(*plain)),
+        }
+    }
+    quoted.push('\'');
+    quoted
+}
+
 /// A word of rsync's `-e`, which knows quotes of both kinds, doubled to stand for themselves, and no backslash.
 #[must_use]
 pub fn word_for_rsync(argument: &OsStr) -> OsString {
@@ -99,6 +119,18 @@ mod tests {
         ) {
             let line = line(words.iter().map(|word| OsStr::from_bytes(word)));
             prop_assert_eq!(read_by("sh", &line), as_read(&words));
+        }
+    }
+
+    #[test]
+    fn every_login_shell_hands_on_what_is_told_to_all_of_them() {
+        let every: Vec<u8> = (1..=255).chain(*b"a\n!!\\\n'$x' `id` \\!\\'7~").collect();
+        let text = [every, b"0123456789 ".repeat(2000)].concat();
+        let line = format!("sh -c 'printf %b \"$1\"' nbkp {}", portable(&text));
+        for shell in ["sh", "bash", "tcsh", "fish"] {
+            #[expect(clippy::disallowed_methods, reason = "the test asks a real shell")]
+            let output = std::process::Command::new(shell).args(["-c", &line]).output().unwrap();
+            assert!(output.stdout == text, "{shell}: {}", String::from_utf8_lossy(&output.stderr));
         }
     }
 

@@ -1,8 +1,9 @@
 //! What is said to a POSIX shell at the other end, and how its answer is read.
 //!
 //! A script and its arguments go to the standard input of `sh`: the remote login shell, which may be anything, reads
-//! constant words. Only what becomes rsync, whose standard input is the copy, stands on its command line, quoted word
-//! by word ([`line()`]). A script is a function, called in a block of its own, so that half of all this does nothing.
+//! constant words. Only what becomes rsync, whose standard input is the copy, stands on its command line, as one word
+//! that all shells read alike ([`line()`]). A script is a function, called in a block of its own, so that half of all
+//! this does nothing.
 //! Its answer begins and ends with a line of ours: what comes before is a login shell that talks, and an answer without
 //! its end is a connection that broke.
 
@@ -88,24 +89,28 @@ pub const TIDY: &str = whole!("tidy.sh");
 /// Makes what an end needs.
 pub const PREPARE: &str = whole!("prepare.sh");
 
+/// The command that reads a script from its first word, as [`quote::portable`] wrote it, for any login shell.
+const READER: &str = r#"sh -c 'eval "$(printf %b "$1")"' nbkp"#;
+
+/// The command line that reads this script. What a caller adds become the arguments of the script.
+fn read(script: &[u8]) -> String {
+    // The first word is the script itself.
+    format!("{READER} {}", quote::portable(&[b"shift\n", script].concat()))
+}
+
 /// The command line that runs a script with these arguments, and such that the caller adds, for the login shell there.
+/// The script ends after as many seconds as its first argument says.
 #[must_use]
 pub fn line(script: &str, arguments: &[OsString], marks: &Marks) -> OsString {
-    let mut line = OsString::from(format!("env NBKP_CLIENT={} NBKP_RUN={} sh -c ", marks.client, marks.run));
-    let words = [OsStr::new(script), OsStr::new("nbkp")];
-    line.push(quote::line(words.into_iter().chain(arguments.iter().map(OsStr::new))));
-    line
+    let read = read(&timed(script, arguments));
+    format!("env NBKP_CLIENT={} NBKP_RUN={} {read}", marks.client, marks.run).into()
 }
 
 /// The command line that runs a script with these arguments and leaves it its standard input, for the login shell
 /// there. It answers like one that was sent ([`text`]).
 #[must_use]
 pub fn reading_line(script: &str, arguments: &[OsString]) -> OsString {
-    let framed = format!("{}\n{script}", frame());
-    let words = [OsStr::new(&framed), OsStr::new("nbkp")];
-    let mut line = OsString::from("exec sh -c ");
-    line.push(quote::line(words.into_iter().chain(arguments.iter().map(OsStr::new))));
-    line
+    format!("exec {}", read(&text(script, arguments))).into()
 }
 
 /// What makes an answer known for one, at its beginning and at its end.
@@ -118,12 +123,17 @@ const BEGIN: &str = "nbkp 1";
 /// How the last line of an answer begins; its exit code follows.
 const END: &str = "nbkp end ";
 
-/// The same without the lines that frame an answer, for a script that becomes a program with an output of its own.
+/// A script that becomes a program with an output of its own, for the standard input of `sh`. It ends after as many
+/// seconds as its first argument says. `timeout` comes first: the one of `BusyBox` leaves a watcher behind for a
+/// second, which must not have inherited the lock that the script takes.
 #[must_use]
-pub fn only(script: &str, arguments: &[OsString]) -> Vec<u8> {
-    let mut text = format!("nbkp_main() {{\n{script}\n}}\n{{\nnbkp_main ").into_bytes();
+pub fn timed(script: &str, arguments: &[OsString]) -> Vec<u8> {
+    let mut text =
+        format!("nbkp_main() {{\n{}\nexec timeout -k 5 \"$1\" sh -c ", include_str!("scripts/timed.sh")).into_bytes();
+    text.extend(quote::word(OsStr::new(script)).into_vec());
+    text.extend(b" nbkp \"$@\"\n}\n{\nnbkp_main ");
     text.extend(quote::line(arguments.iter().map(OsStr::new)).into_vec());
-    text.extend(b"\n}\n");
+    text.extend(b" \"$@\"\n}\n");
     text
 }
 
@@ -198,6 +208,23 @@ mod tests {
         }
         assert_eq!(answer(&said(&["sh", "-s"], &text("true", &[]))), Answer::Whole(0, Vec::new()));
         assert_eq!(answer(&said(&["sh", "-s"], &text("printf x", &[]))), Answer::Whole(0, b"x".to_vec()));
+    }
+
+    #[test]
+    fn any_login_shell_runs_a_script_and_hands_on_what_the_caller_adds() {
+        let marks = Marks::new("host/documents", "20261122T173000.123Z-9f3a");
+        let arguments: Vec<OsString> = ["9", "$(touch pwned)", "a\nb!", "it's"].map(OsString::from).to_vec();
+        let script = "printf '%s|' \"$@\" # it's mine!\nread -r line; printf '%s' \"$line\"";
+        for shell in ["sh", "bash", "tcsh", "fish"] {
+            let mut whole = line(script, &arguments, &marks);
+            whole.push(" --server . dir\\ x/");
+            let output = said(&[shell, "-c", whole.to_str().unwrap()], b"input\n");
+            let output = String::from_utf8_lossy(&output);
+            assert_eq!(output, "9|$(touch pwned)|a\nb!|it's|--server|.|dir x/|input", "{shell}");
+            let secret = reading_line(script, &arguments[1..]);
+            let output = said(&[shell, "-c", secret.to_str().unwrap()], b"secret\n");
+            assert_eq!(answer(&output), Answer::Whole(0, b"$(touch pwned)|a\nb!|it's|secret".to_vec()), "{shell}");
+        }
     }
 
     #[test]

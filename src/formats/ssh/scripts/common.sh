@@ -5,6 +5,13 @@ unset CDPATH
 LC_ALL=C
 PATH=$PATH:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 export LC_ALL PATH
+# Neither aliases of ~/.popt nor variables change what rsync's arguments mean.
+unset POSIXLY_CORRECT RSYNC_CHECKSUM_LIST RSYNC_COMPRESS_LIST RSYNC_ICONV RSYNC_MAX_ALLOC RSYNC_OLD_ARGS RSYNC_PARTIAL_DIR \
+    RSYNC_PROTECT_ARGS
+
+# home: goes where relative paths are meant from, wherever the login shell went.
+home() { cd -- "${HOME:-/}" 2>/dev/null || cd / || exit 1; }
+home
 
 # say WORD TEXT: tells that this script ends here, and why. A script that serves as rsync's server speaks on standard
 # error, where nothing else can pass for it.
@@ -44,11 +51,16 @@ own() {
     [ ! -h "$OWN" ] && [ -d "$OWN" ] && [ ! -h "$OWN/$1" ] && { [ ! -e "$OWN/$1" ] || [ -f "$OWN/$1" ]; }
 }
 
-# lock: takes the lock of a destination for as long as this shell and its children live.
+# lock: takes the lock of a destination for as long as this shell and its children live. What the step before started may
+# still be about to end.
 lock() {
     own "$LOCK" || say lost "$PWD/$OWN/$LOCK is no regular file"
     exec 9<>"$OWN/$LOCK"
-    flock -n 9 || say taken "$PWD/$OWN/$LOCK"
+    for _ in 1 2 3 4 5; do
+        flock -n 9 && return
+        sleep 1
+    done
+    say taken "$PWD/$OWN/$LOCK"
 }
 
 # ours TOKEN: makes sure that nobody else has written here since this run began.

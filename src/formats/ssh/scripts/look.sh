@@ -21,6 +21,9 @@ expected() {
     [ -z "$2" ] || grep -qF "\"$2\"" "$1"
 }
 
+# version: what rsync here says of itself.
+version() { printf 'version %s\n' "$(rsync --version 2>/dev/null | head -n 1)"; }
+
 # medium: the number by which the kernel tells the medium below this directory from the one before, or else the number
 # of the mount. Nothing where neither is known.
 medium() {
@@ -83,6 +86,7 @@ case $what in
         for tool in rsync timeout; do
             command -v "$tool" >/dev/null || printf 'tool %s\n' "$tool"
         done
+        version
         exit 0
         ;;
 esac
@@ -114,6 +118,7 @@ if [ "$what" = list ] && own "$LOCK" && [ -e "$lock" ]; then
 fi
 if [ "$what" = write ]; then
     [ -w . ] || say read-only "$PWD"
+    version
     need='rsync flock timeout'
     [ "$kind" != btrfs ] || need="$need btrfs"
     lacking=

@@ -98,13 +98,19 @@ end() {
             command -v flock >/dev/null || say tool flock
             ;;
     esac
-    command -v rsync >/dev/null || say tool rsync
+    if command -v rsync >/dev/null; then
+        say version "$(rsync --version 2>/dev/null | head -n 1)"
+    else
+        say tool rsync
+    fi
     say ''
 }
 
 unset CDPATH
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 say nbkp-look-1
+# A relative path is meant from the home directory, wherever the login shell went.
+cd -- "${HOME:-/}" 2>/dev/null || cd / || exit
 home=$PWD
 while [ $# -gt 0 ]; do
     case $1 in

@@ -70,7 +70,7 @@ relieve() {
         done
     else
         # Nothing is copied and nothing changed that is there.
-        rsync -rlDx --existing --ignore-existing --delete -- "$SNAPSHOTS/$1/" "$STAGING/"
+        HOME=/dev/null rsync -rlDx --existing --ignore-existing --delete -- "$SNAPSHOTS/$1/" "$STAGING/"
     fi
 }
 

@@ -1,8 +1,7 @@
-# transfer SECONDS, five words for a source, nine for a destination, then rsync's arguments: proves what of both is here,
-# and becomes rsync. A source: ROOT ITS-SENTINEL DIRECTORY ITS-SENTINEL DATA. A destination: ROOT ITS-SENTINEL DIRECTORY
+# transfer SECONDS (which `timeout` ends it after), five words for a source, nine for a destination, then rsync's
+# arguments: proves what of both is here, and becomes rsync. A source: ROOT ITS-SENTINEL DIRECTORY ITS-SENTINEL DATA. A destination: ROOT ITS-SENTINEL DIRECTORY
 # ITS-SENTINEL PLACE MAKE TOKEN MARKER TEXT. An empty root is not here; an empty token only looks.
 serving=1
-most=$1
 command -v rsync >/dev/null || say tool rsync
 if [ -n "$2" ]; then
     enter "$2" "$3" "$4" "$SOURCE_SENTINEL" "$5"
@@ -17,7 +16,7 @@ if [ -n "$2" ]; then
     exec 7<.
 fi
 if [ -n "$7" ]; then
-    cd / || exit 1
+    home
     enter "$7" "$8" "$9" "$DESTINATION_SENTINEL" "${10}"
     if [ -n "${13}" ]; then
         lock
@@ -37,4 +36,4 @@ unset POSIXLY_CORRECT RSYNC_CHECKSUM_LIST RSYNC_COMPRESS_LIST RSYNC_ICONV RSYNC_
     RSYNC_PROTECT_ARGS
 HOME=/dev/null
 export HOME
-exec timeout -k 5 "$most" rsync "$@"
+exec rsync "$@"
