@@ -20,8 +20,6 @@ mod paths;
 mod rules;
 #[path = "architecture/source.rs"]
 mod source;
-#[path = "architecture/still_open.rs"]
-mod still_open;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -32,10 +30,9 @@ use crate::paths::House;
 use crate::rules::{
     crates_out_of_place, files_in_no_room, files_that_are_too_long, files_without_a_first_line, functions_of_one_name,
     glossary_out_of_order, imports_that_point_up_or_sideways, lines_that_are_too_wide, machine_outside_of_os,
-    no_longer_open, not_known, things_never_written, types_of_one_name, unsafe_code_elsewhere,
+    things_never_written, types_of_one_name, unsafe_code_elsewhere,
 };
 use crate::source::Source;
-use crate::still_open::STILL_OPEN;
 
 /// Each room of the house, and how high it lies. An import goes to a room that lies lower, or stays inside of its own;
 /// rooms of one height do not know each other. The rooms of the two big floors have heights of their own, which count
@@ -201,65 +198,39 @@ fn none(complaints: &[String]) {
     assert!(complaints.is_empty(), "\n  {}\n", complaints.join("\n  "));
 }
 
-/// No complaint but those that are still open.
-#[track_caller]
-fn nothing_new(complaints: Vec<String>) {
-    none(&not_known(STILL_OPEN, complaints));
-}
-
-/// What the rules complain of that [`STILL_OPEN`] may excuse.
-fn excusable() -> Vec<String> {
-    let (program, house) = (program(), house());
-    [
-        imports_that_point_up_or_sideways(house),
-        files_in_no_room(house),
-        circles(house),
-        machine_outside_of_os(house),
-        types_of_one_name(program),
-        functions_of_one_name(program),
-        lines_that_are_too_wide(everything()),
-    ]
-    .concat()
-}
-
 #[test]
 fn imports_point_down_only() {
-    nothing_new(imports_that_point_up_or_sideways(house()));
+    none(&imports_that_point_up_or_sideways(house()));
 }
 
 #[test]
 fn each_file_of_the_big_floors_is_in_a_room() {
-    nothing_new(files_in_no_room(house()));
+    none(&files_in_no_room(house()));
 }
 
 #[test]
 fn there_is_no_circle_at_any_depth() {
-    nothing_new(circles(house()));
+    none(&circles(house()));
 }
 
 #[test]
 fn only_os_touches_the_machine() {
-    nothing_new(machine_outside_of_os(house()));
+    none(&machine_outside_of_os(house()));
 }
 
 #[test]
 fn no_two_types_share_a_name() {
-    nothing_new(types_of_one_name(program()));
+    none(&types_of_one_name(program()));
 }
 
 #[test]
 fn names_of_functions_say_something() {
-    nothing_new(functions_of_one_name(program()));
+    none(&functions_of_one_name(program()));
 }
 
 #[test]
 fn lines_fit_on_a_page() {
-    nothing_new(lines_that_are_too_wide(everything()));
-}
-
-#[test]
-fn what_is_still_open_is_really_open() {
-    none(&no_longer_open(STILL_OPEN, &excusable()));
+    none(&lines_that_are_too_wide(everything()));
 }
 
 #[test]

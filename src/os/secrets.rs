@@ -1,6 +1,6 @@
 //! Where passphrases come from: the desktop's Secret Service, a command, a file, the environment.
 //!
-//! Nothing here prompts. It is called in a process that ends right afterwards (see `daemon/unlock.rs`).
+//! Nothing here prompts. It is called in a process that ends right afterwards (see `backup/drives/unlock.rs`).
 
 use std::collections::HashMap;
 use std::ffi::OsString;

@@ -5,7 +5,7 @@ use crate::paths::House;
 use crate::rules::{
     crates_out_of_place, files_in_no_room, files_that_are_too_long, files_without_a_first_line, functions_of_one_name,
     glossary_out_of_order, imports_that_point_up_or_sideways, lines_that_are_too_wide, machine_outside_of_os,
-    no_longer_open, not_known, things_never_written, types_of_one_name, unsafe_code_elsewhere,
+    things_never_written, types_of_one_name, unsafe_code_elsewhere,
 };
 use crate::source::{Source, blank_literals};
 use crate::{DOOR_LINES, LINES, UNSAFE_FILE, WIDTH, dependencies, none};
@@ -225,14 +225,6 @@ fn a_wide_line_is_seen() {
     let comment = |width: usize| format!("fn f() {{}}\n//{}\n", "ä".repeat(width - 2));
     assert_eq!(lines_that_are_too_wide(&bad("src/os/a.rs", &comment(WIDTH + 1))).len(), 1);
     none(&lines_that_are_too_wide(&bad("src/os/a.rs", &comment(WIDTH))));
-}
-
-#[test]
-fn a_list_of_what_is_known_only_shrinks() {
-    let complaints = ["a circle\n      a -> b".to_owned(), "a wide line\n      in line 3".to_owned()];
-    none(&no_longer_open(&["a circle"], &complaints));
-    assert_eq!(no_longer_open(&["a circle", "a double"], &complaints).len(), 1);
-    assert_eq!(not_known(&["a circle", "a wide"], complaints.to_vec()), complaints[1..]);
 }
 
 #[test]

@@ -209,22 +209,6 @@ pub fn glossary_out_of_order(glossary: &str) -> Vec<String> {
     complaints
 }
 
-/// What a list of known complaints does not know.
-pub fn not_known(known: &[&str], complaints: Vec<String>) -> Vec<String> {
-    let is_known = |complaint: &String| known.iter().any(|name| is_called(complaint, name));
-    complaints.into_iter().filter(|complaint| !is_known(complaint)).collect()
-}
-
-/// What a list of known complaints holds though nothing complains of it.
-pub fn no_longer_open(known: &[&str], complaints: &[String]) -> Vec<String> {
-    let closed = known.iter().filter(|name| !complaints.iter().any(|complaint| is_called(complaint, name)));
-    closed.map(|name| format!("no longer open, take it out: {name}")).collect()
-}
-
-fn is_called(complaint: &str, name: &str) -> bool {
-    complaint.lines().next() == Some(name)
-}
-
 /// A complaint with the places that show it.
 fn with_places(name: String, places: &BTreeSet<String>) -> String {
     places.iter().fold(name, |mut complaint, place| {
