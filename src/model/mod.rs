@@ -6,6 +6,7 @@ mod announcement;
 mod checkup;
 mod condition;
 mod configuration;
+mod deleted;
 mod finding;
 mod hold;
 pub mod layout;
@@ -40,6 +41,7 @@ pub use checkup::{
 };
 pub use condition::{BatteryRule, Conditions, Hours, MeteredRule};
 pub use configuration::{Configuration, CredentialProvider, DaemonSettings, Endpoint, Group, Location, Notify, Route};
+pub use deleted::{DeletedKind, DeletedNames};
 pub use finding::{Area, Examined, Finding, FindingCode, Flaw, Severity, Verdict};
 pub use hold::HoldReason;
 pub use ledger::{Containers, Kinship, Ledger, Pause, Places};

@@ -109,11 +109,3 @@ pub struct Complaints {
     /// The first line that no row here knows.
     pub unknown: Option<String>,
 }
-
-impl Complaints {
-    /// How many entries the limit of deletions spared, at most.
-    #[must_use]
-    pub fn deletions_at_most(&self) -> u64 {
-        self.withheld.saturating_add(self.kept_directories)
-    }
-}

@@ -6,7 +6,7 @@ use crate::ground::{At, Drive, Ground, here, names, remote};
 use crate::needs_root;
 use crate::sshd::{Sshd, sh};
 use nbkp::backup::job::{JobEnd, Layout};
-use nbkp::model::{Conclusion, Guard, KeepRules, Retention, SnapshotKind};
+use nbkp::model::{Conclusion, Filter, Guard, KeepRules, Retention, SnapshotKind};
 
 const WAYS: [(At, At); 3] = [(At::Here, At::Server), (At::Server, At::Here), (At::Server, At::Server)];
 
@@ -214,6 +214,39 @@ fn hostile_names_stay_names() {
         let pwned =
             sh(&format!("find {} /root -xdev -maxdepth 8 -name pwned 2>/dev/null || true", outer.path().display()));
         assert_eq!(pwned, "");
+    }
+}
+
+#[test]
+fn what_is_deleted_at_a_server_is_exactly_what_was_told() {
+    if !needs_root() {
+        return;
+    }
+    for (from, to) in WAYS {
+        let mut ground = Ground::new(from, to, SnapshotKind::None);
+        for name in [&b"new\nline"[..], b"$(touch pwned)", b"it's \"q\" \\", b"-rf", b"\xff", b"a -> ", b"*", b" x "] {
+            ground.write([b"gone/", name, b"/", name].concat(), "x");
+            ground.write([b"stays/", name, b"/", name].concat(), "x");
+        }
+        for number in 0..450 {
+            ground.write(format!("many/{number}"), "x");
+        }
+        ground.write("half/kept", "x");
+        ground.write("turns/into/a file", "x");
+        assert_eq!(ground.run().conclusion, Conclusion::Ok);
+        ground.job.sync.filters = vec![Filter::Rule("P kept".into())];
+        let source = ground.source.display();
+        sh(&format!("cd {source}; rm -r gone many half turns; echo x >turns; mkdir {source}/many"));
+        let before = walk(&ground.destination).len();
+        assert!(matches!(ground.run().conclusion, Conclusion::Held(_)));
+        assert_eq!(walk(&ground.destination).len(), before);
+        ground.job.approved = Some(1000);
+        let report = ground.run();
+        assert_eq!((&report.conclusion, &report.warnings), (&Conclusion::Ok, &Vec::new()), "{report:?}");
+        let kept = format!("Only in {}: half\n", ground.destination.display());
+        assert_eq!(format!("{}\n", ground.difference(&ground.destination)), kept);
+        assert!(ground.destination.join("half/kept").exists());
+        assert_eq!(ground.run().figures.deletions, 0);
     }
 }
 

@@ -10,6 +10,7 @@
 
 mod cuts;
 mod ends;
+mod guard;
 mod kills;
 mod links;
 mod mirror;

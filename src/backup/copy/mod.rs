@@ -1,10 +1,13 @@
-//! The copy: rsync, called once or twice, listened to, and judged.
+//! The copy: rsync, called and listened to, and judged. It never deletes by itself: what it would delete is judged
+//! first.
 
 pub mod call;
+pub mod deletions;
 pub mod linking;
 pub mod plan;
 
 use crate::backup::copy::call::{Copying, launch};
+use crate::backup::copy::deletions::Doomed;
 use crate::backup::copy::plan::{CopyPlan, Restraint, Strategy};
 use crate::backup::failure::{failure, of_process};
 use crate::backup::news::Telling;
@@ -13,7 +16,7 @@ use crate::backup::session::failure::refused;
 use crate::backup::session::stop::Stops;
 use crate::decide::guard::{self, Deletions};
 use crate::decide::judge::{self, CopyVerdict};
-use crate::formats::rsync::arguments::CopyMode;
+use crate::formats::rsync::arguments::{CopyMode, Manner, Unfinished};
 use crate::formats::rsync::complaints::Listener;
 use crate::formats::rsync::exit;
 use crate::formats::rsync::output::{Lines, OutputLine, Tally, said};
@@ -64,11 +67,7 @@ fn walk(
             telling.progress(*progress);
         }
     };
-    let first = match plan.restraint {
-        Restraint::CopyFirst => CopyMode::Copy(Some(0)),
-        Restraint::NewDirectory => CopyMode::Copy(None),
-    };
-    let pass = call(copying, plan, first, stops, hear)?;
+    let pass = call(copying, plan, CopyMode::Copy, stops, hear)?;
     add(figures, &pass);
     let mut copied = Copied::default();
     worth(copying, &pass, &mut copied)?;
@@ -76,59 +75,52 @@ fn walk(
     copied.regular_files = pass.tally.regular_files;
     still_there(submounts.as_ref(), copying)?;
     if plan.restraint == Restraint::CopyFirst && (pass.complaints.withheld > 0 || pass.complaints.in_the_way > 0) {
-        let limit = allowed(copying, plan, &pass, stops, hear)?;
-        let second = call(copying, plan, CopyMode::Copy(limit), stops, hear)?;
+        let doomed = judged_deletions((copying, plan), &pass, stops, &mut copied)?;
+        still_there(submounts.as_ref(), copying)?;
+        let deleted = doomed.delete(copying.target, stops)?;
+        figures.deletions = figures.deletions.saturating_add(deleted.count);
+        copied.missing.extend(deleted.missing());
+    }
+    if pass.complaints.in_the_way > 0 {
+        // What was in the way is gone.
+        let second = call(copying, plan, CopyMode::Copy, stops, hear)?;
         add(figures, &second);
-        if second.complaints.withheld > 0 {
-            // The source lost more between the two calls.
-            let deletions = second.tally.figures.deletions.saturating_add(second.complaints.withheld);
-            return Err(held(copying, deletions, before(&pass, deletions)));
-        }
         worth(copying, &second, &mut copied)?;
         still_there(submounts.as_ref(), copying)?;
+        if second.complaints.in_the_way > 0 {
+            return Err(failure(Step::Copy, FailureKind::Other, "the source changed too much while it was copied"));
+        }
     }
     copied.figures = *figures;
     Ok(copied)
 }
 
-/// How many entries may be deleted, if what would be is not held. rsync's own count of what a limit withheld leaves out
-/// directories, so it is taken high first, and only if that is too much it is asked exactly.
-fn allowed(
-    copying: &Copying<'_>,
-    plan: &CopyPlan,
+/// What would be deleted, as rsync tells it, if that is not held. The second look is taken only where there is
+/// something.
+fn judged_deletions(
+    (copying, plan): (&Copying<'_>, &CopyPlan),
     pass: &Pass,
     stops: &mut Stops,
-    hear: &mut dyn FnMut(&OutputLine),
-) -> Result<Option<u64>, NotDone> {
-    let guard = copying.sync.guard;
-    let seen =
-        |deletions| Deletions { deletions, before: before(pass, deletions), files_left: pass.tally.regular_files };
-    let high = seen(pass.complaints.deletions_at_most().max(1));
-    let limit =
-        |seen: Deletions| guard::allowance(guard, seen.before, copying.approved).map(|limit| limit.max(seen.deletions));
-    if guard::hold(guard, high, copying.approved).is_none() {
-        return Ok(limit(high));
-    }
-    let told = call(copying, plan, CopyMode::Tell, stops, hear)?;
-    worth(copying, &told, &mut Copied::default())?;
-    let exact = seen(told.tally.deleted_items);
-    match guard::hold(guard, exact, copying.approved) {
+    copied: &mut Copied,
+) -> Result<Doomed, NotDone> {
+    let mut doomed = Doomed::default();
+    let told = call(copying, plan, CopyMode::Tell, stops, &mut |said| doomed.hear(said))?;
+    worth(copying, &told, copied)?;
+    let orphans = match plan.manner {
+        Manner::Replace(Unfinished::Possible) => doomed.orphans(),
+        Manner::Replace(Unfinished::None) | Manner::InPlace | Manner::Link { .. } => 0,
+    };
+    let deletions = doomed.count().saturating_sub(orphans);
+    let seen = Deletions { deletions, before: before(pass, deletions), files_left: told.tally.regular_files };
+    match guard::hold(copying.sync.guard, seen, copying.approved) {
         Some(reason) => Err(NotDone::Held(reason)),
-        None => Ok(limit(exact)),
+        None => Ok(doomed),
     }
 }
 
 /// How many entries the destination held before.
 pub(crate) fn before(pass: &Pass, deletions: u64) -> u64 {
     pass.tally.figures.entries.saturating_sub(pass.tally.created).saturating_add(deletions)
-}
-
-fn held(copying: &Copying<'_>, deletions: u64, before: u64) -> NotDone {
-    let seen = Deletions { deletions, before, files_left: 0 };
-    match guard::hold(copying.sync.guard, seen, copying.approved) {
-        Some(reason) => NotDone::Held(reason),
-        None => failure(Step::Copy, FailureKind::Other, "the source changed too much while it was copied"),
-    }
 }
 
 fn add(figures: &mut Figures, pass: &Pass) {

@@ -3,6 +3,8 @@
 //! Progress records end in a carriage return, items in a line feed, and one read brings both. Names are escaped by
 //! rsync and stand last, behind a word of ours, so that no name can pass for something else.
 
+use std::borrow::Cow;
+
 use crate::model::{Figures, Progress, Step};
 
 /// Splits a stream into lines and keeps no line longer than 64 KiB.
@@ -75,7 +77,8 @@ impl Item {
         let how = parts.next().unwrap_or_default().to_owned();
         let size = parts.next().and_then(|size| size.trim().parse().ok()).unwrap_or(0);
         let bytes = if how.starts_with(['<', '>']) { size } else { 0 };
-        Self { how, bytes, name: name(item) }
+        let (name, target) = name(item);
+        Self { how, bytes, name: name + target }
     }
 }
 
@@ -95,14 +98,16 @@ pub enum Statistic {
 }
 
 /// The `--out-format` whose lines this file understands.
-pub const ITEM_FORMAT: &str = "%o|%i|%l|%b|%n%L";
+///
+/// Two slashes end the name: no name holds them, but any may hold the arrow before the target of a link.
+pub const ITEM_FORMAT: &str = "%o|%i|%l|%b|%n//%L";
 
 /// What a line says.
 #[must_use]
 pub fn said(line: &[u8]) -> OutputLine {
-    let Ok(text) = std::str::from_utf8(line) else { return OutputLine::Nothing };
+    let text = &*escaped(line);
     if let Some(item) = text.strip_prefix("del.|") {
-        return OutputLine::Deleted(name(item));
+        return OutputLine::Deleted(name(item).0);
     }
     if let Some(item) = text.strip_prefix("send|").or_else(|| text.strip_prefix("recv|")) {
         return OutputLine::Changed(Item::read(item));
@@ -116,9 +121,47 @@ pub fn said(line: &[u8]) -> OutputLine {
     statistic(text).unwrap_or(OutputLine::Nothing)
 }
 
-/// The name of an item: what follows the third bar.
-fn name(item: &str) -> String {
-    item.splitn(4, '|').nth(3).unwrap_or_default().to_owned()
+/// The name of an item, which follows the third bar, with a slash at its end if it is a directory, and where it points.
+fn name(item: &str) -> (String, &str) {
+    let whole = item.splitn(4, '|').nth(3).unwrap_or_default();
+    match whole.split_once("//") {
+        None => (whole.to_owned(), ""),
+        Some((name, rest)) => match rest.strip_prefix('/') {
+            Some(target) => (format!("{name}/"), target),
+            None => (name.to_owned(), rest),
+        },
+    }
+}
+
+/// A line as text: what is not, is escaped as rsync escapes it.
+fn escaped(line: &[u8]) -> Cow<'_, str> {
+    let mut text = Cow::Borrowed("");
+    for chunk in line.utf8_chunks() {
+        text += chunk.valid();
+        for byte in chunk.invalid() {
+            text += Cow::Owned(format!("\\#{byte:03o}"));
+        }
+    }
+    text
+}
+
+/// The bytes of a name that rsync escaped: `\#` and three octal digits are one of them.
+#[must_use]
+pub fn bytes_of_name(escaped: &str) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(escaped.len());
+    let mut rest = escaped.as_bytes();
+    while let [first, behind @ ..] = rest {
+        let digits = rest.strip_prefix(b"\\#").and_then(|digits| digits.get(..3));
+        let code = digits.and_then(|digits| u8::from_str_radix(std::str::from_utf8(digits).ok()?, 8).ok());
+        if let (Some(code), Some(after)) = (code, rest.get(5..)) {
+            bytes.push(code);
+            rest = after;
+        } else {
+            bytes.push(*first);
+            rest = behind;
+        }
+    }
+    bytes
 }
 
 /// `     3000000  99%    1.38GB/s    0:00:00 (xfr#1, to-chk=4/6)`.
@@ -271,6 +314,26 @@ mod tests {
         assert_eq!(said(b"send|>f+++++++++|2|45|a|b\\#012"), changed(">f+++++++++", 2, "a|b\\#012"));
         assert_eq!(said(b"del.|*deleting  |0|0|x/y/"), OutputLine::Deleted("x/y/".into()));
         assert_eq!(said(b"send|>f|0|0|Number of files: 7"), changed(">f", 0, "Number of files: 7"));
+    }
+
+    #[test]
+    fn a_name_ends_where_its_target_begins_and_is_bytes_again() {
+        assert_eq!(said(b"del.|*deleting  |0|0|a -> b//"), OutputLine::Deleted("a -> b".into()));
+        assert_eq!(said(b"del.|*deleting  |0|0|a///"), OutputLine::Deleted("a/".into()));
+        assert_eq!(said(b"del.|*deleting  |0|0|a// -> b"), OutputLine::Deleted("a".into()));
+        assert_eq!(said(b"send|cL+++++++++|1|0|a// -> b//c"), changed("cL+++++++++", 0, "a -> b//c"));
+        // With `--8-bit-output`, or in another locale, names come as they are.
+        assert_eq!(said(b"del.|*deleting  |0|0|\xc3\xa9\xff//"), OutputLine::Deleted("\u{e9}\\#377".into()));
+        for (escaped, bytes) in [
+            ("a\\#012b", &b"a\nb"[..]),
+            ("\\#377", b"\xff"),
+            ("\\#134#012", b"\\#012"),
+            ("\\#12", b"\\#12"),
+            ("\\#999", b"\\#999"),
+            ("\u{e9}", b"\xc3\xa9"),
+        ] {
+            assert_eq!(bytes_of_name(escaped), bytes, "{escaped}");
+        }
     }
 
     #[test]
