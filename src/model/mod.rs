@@ -6,6 +6,7 @@ mod announcement;
 mod checkup;
 mod condition;
 mod configuration;
+mod deleted;
 mod finding;
 mod hold;
 mod keeping;
@@ -42,6 +43,7 @@ pub use checkup::{
 };
 pub use condition::{BatteryRule, Conditions, Hours, MeteredRule};
 pub use configuration::{Configuration, CredentialProvider, DaemonSettings, Endpoint, Group, Location, Notify, Route};
+pub use deleted::{DeletedKind, DeletedNames};
 pub use finding::{Area, Examined, Finding, FindingCode, Flaw, Severity, Verdict};
 pub use hold::HoldReason;
 pub use keeping::{Fineness, Keeping, Letters, ODD_NANOSECONDS, ODD_SECONDS, Rights};

@@ -191,12 +191,6 @@ pub enum Deleting {
 }
 
 impl Complaints {
-    /// How many entries the limit of deletions spared, at most.
-    #[must_use]
-    pub fn deletions_at_most(&self) -> u64 {
-        self.withheld.saturating_add(self.kept_directories)
-    }
-
     /// How many entries are in a plight.
     #[must_use]
     pub fn count(&self, plight: Plight) -> u64 {

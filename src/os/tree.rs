@@ -7,8 +7,9 @@ use std::path::Path;
 use rustix::fs::{Mode, OFlags, RenameFlags, ResolveFlags, openat2};
 use rustix::io::Errno;
 
-use super::directory::{Directory, DirectoryEntry, DirectoryError, Kind, Reach};
+use super::directory::{ChangeMade, Directory, DirectoryEntry, DirectoryError, Kind, Reach};
 use super::files;
+use crate::model::DeletedKind;
 
 /// How many entries are read before they are removed.
 const BATCH: usize = 4096;
@@ -105,6 +106,29 @@ fn with_right(directory: &Directory, act: impl Fn() -> Result<(), DirectoryError
         }
         done => done,
     }
+}
+
+/// Removes an entry of a directory that stays as it is; a directory only if it is empty. Where the directory does not
+/// let
+/// its owner, it takes the right for as long: a backup keeps modes such as 0555.
+pub fn remove_entry(parent: &Directory, name: &OsStr, kind: DeletedKind) -> Result<ChangeMade, DirectoryError> {
+    let remove = || match kind {
+        DeletedKind::Directory => parent.remove_directory(name),
+        DeletedKind::Other => parent.remove_file(name),
+    };
+    let error = match remove() {
+        Err(error) if error.cause() == Errno::ACCESS => error,
+        done => return done,
+    };
+    let Ok(stat) = rustix::fs::fstat(parent.as_fd()) else { return Err(error) };
+    let mode = Mode::from_raw_mode(stat.st_mode);
+    if rustix::fs::fchmod(parent.as_fd(), mode | Mode::RWXU).is_err() {
+        return Err(error);
+    }
+    let done = remove();
+    // The next copy would put it right, too.
+    let _restored = rustix::fs::fchmod(parent.as_fd(), mode);
+    done
 }
 
 /// Opens a directory that is going to be removed, taking the right to read and write it if need be.

@@ -255,6 +255,39 @@ fn hostile_names_stay_names() {
     }
 }
 
+#[test]
+fn what_is_deleted_at_a_server_is_exactly_what_was_told() {
+    if !needs_root() {
+        return;
+    }
+    for (from, to) in WAYS {
+        let mut ground = Ground::new(from, to, SnapshotKind::None);
+        for name in [&b"new\nline"[..], b"$(touch pwned)", b"it's \"q\" \\", b"-rf", b"\xff", b"a -> ", b"*", b" x "] {
+            ground.write([b"gone/", name, b"/", name].concat(), "x");
+            ground.write([b"stays/", name, b"/", name].concat(), "x");
+        }
+        for number in 0..450 {
+            ground.write(format!("many/{number}"), "x");
+        }
+        ground.write("half/kept", "x");
+        ground.write("turns/into/a file", "x");
+        assert_eq!(ground.run().conclusion, Conclusion::Ok);
+        ground.job.sync.filters = vec![Filter::Rule("P kept".into())];
+        let source = ground.source.display();
+        sh(&format!("cd {source}; rm -r gone many half turns; echo x >turns; mkdir {source}/many"));
+        let before = walk(&ground.destination).len();
+        assert!(matches!(ground.run().conclusion, Conclusion::Held(_)));
+        assert_eq!(walk(&ground.destination).len(), before);
+        ground.job.approved = Some(1000);
+        let report = ground.run();
+        assert_eq!((&report.conclusion, &report.warnings), (&Conclusion::Ok, &Vec::new()), "{report:?}");
+        let kept = format!("Only in {}: half\n", ground.destination.display());
+        assert_eq!(format!("{}\n", ground.difference(&ground.destination)), kept);
+        assert!(ground.destination.join("half/kept").exists());
+        assert_eq!(ground.run().figures.deletions, 0);
+    }
+}
+
 /// The names of all below a directory.
 fn walk(place: &std::path::Path) -> Vec<Vec<u8>> {
     use std::os::unix::ffi::OsStrExt as _;

@@ -137,6 +137,7 @@ fn what_an_earlier_run_left_is_put_right() {
 fn copies_that_come_to_nothing_while_the_clock_is_behind_stand_in_no_way() {
     let ground = Ground::new(SnapshotKind::HardLink);
     ground.write("a", "1");
+    ground.write("sub/b", "1");
     let ahead = nbkp::os::clock::now().wall + std::time::Duration::from_mins(2);
     let newest = nbkp::model::SnapshotName::next(ahead, None);
     let next = nbkp::model::SnapshotName::next(ahead, Some(newest));

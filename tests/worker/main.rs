@@ -11,6 +11,7 @@
 mod cuts;
 mod ends;
 mod filesystems;
+mod guard;
 mod judgement;
 mod kills;
 mod links;

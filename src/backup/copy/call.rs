@@ -24,6 +24,8 @@ pub(crate) struct Copying<'a> {
     pub(crate) approved: Option<u64>,
     /// Between which places.
     pub(crate) way: CopyWay<'a>,
+    /// What is written.
+    pub(crate) target: &'a Target<'a>,
     /// Where the destination of the sync lies inside what is read, if it does.
     pub(crate) nested: Option<&'a Path>,
 }
@@ -33,7 +35,7 @@ impl<'a> Copying<'a> {
     pub(crate) fn new(origin: &'a Origin<'_>, target: &'a Target<'a>) -> Self {
         let Origin { job, source, rsync, sync, nested } = origin;
         let way = CopyWay::between(source, target);
-        Self { rsync, sync, approved: job.approved, way, nested: nested.as_deref() }
+        Self { rsync, sync, approved: job.approved, way, target, nested: nested.as_deref() }
     }
 }
 

@@ -1,6 +1,8 @@
-//! The copy: rsync, called once or twice, listened to, and judged.
+//! The copy: rsync, called and listened to, and judged. It never deletes by itself: what it would delete is judged
+//! first.
 
 pub mod call;
+pub mod deletions;
 pub mod linking;
 pub mod plan;
 
@@ -8,6 +10,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use crate::backup::copy::call::{Copying, launch};
+use crate::backup::copy::deletions::Doomed;
 use crate::backup::copy::plan::{CopyPlan, Restraint, Strategy};
 use crate::backup::failure::{failure, of_directory, of_process};
 use crate::backup::news::Telling;
@@ -17,7 +20,7 @@ use crate::backup::session::stop::Stops;
 use crate::decide::guard::{self, Deletions};
 use crate::decide::judge::{self, CopyVerdict, DeletionVerdict};
 use crate::decide::plights;
-use crate::formats::rsync::arguments::{CopyMode, Manner};
+use crate::formats::rsync::arguments::{CopyMode, Manner, Unfinished};
 use crate::formats::rsync::complaints::Listener;
 use crate::formats::rsync::exit;
 use crate::formats::rsync::output::{Lines, OutputLine, Tally, said};
@@ -75,12 +78,8 @@ fn walk(
             telling.progress(*progress);
         }
     };
-    let first = match plan.restraint {
-        Restraint::CopyFirst => CopyMode::Copy(Some(0)),
-        Restraint::NewDirectory => CopyMode::Copy(None),
-    };
     let mut copied = Copied::default();
-    let (pass, plan) = first_pass(copying, plan, first, stops, hear, (figures, &mut copied))?;
+    let (pass, plan) = first_pass(copying, plan, stops, hear, (figures, &mut copied))?;
     worth(copying, &pass, &mut copied)?;
     copied.created = copied.created.saturating_add(pass.tally.created);
     copied.regular_files = pass.tally.regular_files;
@@ -89,21 +88,23 @@ fn walk(
     let is_left = given_up != DeletionVerdict::Done || pass.complaints.withheld > 0 || pass.complaints.in_the_way > 0;
     if plan.restraint == Restraint::CopyFirst && is_left {
         proven(stops)?;
-        let mut plan = plan;
+        let mut plan = plan.clone();
         plan.spared.extend(spared(&given_up));
-        let limit = allowed(copying, &plan, (&pass, &given_up), stops, hear)?;
-        let second = call(copying, &plan, CopyMode::Copy(limit), stops, hear)?;
-        add(figures, &second);
-        if second.complaints.withheld > 0 {
-            // The source lost more between the two calls.
-            let deletions = second.tally.figures.deletions.saturating_add(second.complaints.withheld);
-            return Err(held(copying, deletions, before(&pass, deletions)));
-        }
-        worth(copying, &second, &mut copied)?;
-        if judge::deletions(&second.complaints) != DeletionVerdict::Done {
-            copied.missing.push(judge::UNDONE.to_owned());
-        }
+        let doomed = judged_deletions((copying, &plan), &pass, stops, &mut copied)?;
         still_there(submounts.as_ref(), copying)?;
+        let deleted = doomed.delete(copying.target, stops)?;
+        figures.deletions = figures.deletions.saturating_add(deleted.count);
+        copied.missing.extend(deleted.missing());
+    }
+    if pass.complaints.in_the_way > 0 {
+        // What was in the way is gone.
+        let second = call(copying, &plan, CopyMode::Copy, stops, hear)?;
+        add(figures, &second);
+        worth(copying, &second, &mut copied)?;
+        still_there(submounts.as_ref(), copying)?;
+        if second.complaints.in_the_way > 0 {
+            return Err(failure(Step::Copy, FailureKind::Other, "the source changed too much while it was copied"));
+        }
     }
     copied.figures = *figures;
     Ok(copied)
@@ -114,7 +115,6 @@ fn walk(
 fn first_pass(
     copying: &Copying<'_>,
     plan: &CopyPlan,
-    effect: CopyMode,
     stops: &mut Stops,
     hear: &mut dyn FnMut(&OutputLine),
     (figures, copied): (&mut Figures, &mut Copied),
@@ -122,7 +122,7 @@ fn first_pass(
     let mut plan = plan.clone();
     let mut too_large = Named::default();
     let pass = loop {
-        let pass = call(copying, &plan, effect, stops, hear)?;
+        let pass = call(copying, &plan, CopyMode::Copy, stops, hear)?;
         add(figures, &pass);
         let known = plan.spared.len();
         // What rsync keeps of such a file at a server would pass for it.
@@ -170,45 +170,35 @@ pub(crate) fn spared(given_up: &DeletionVerdict) -> BTreeSet<PathBuf> {
     }
 }
 
-/// How many entries may be deleted, if what would be is not held. rsync's own count of what a limit withheld leaves out
-/// directories, so it is taken high first, and only if that is too much it is asked exactly.
-fn allowed(
-    copying: &Copying<'_>,
-    plan: &CopyPlan,
-    (pass, given_up): (&Pass, &DeletionVerdict),
+/// What would be deleted, as rsync tells it, if that is not held. The second look is taken only where there is
+/// something.
+fn judged_deletions(
+    (copying, plan): (&Copying<'_>, &CopyPlan),
+    pass: &Pass,
     stops: &mut Stops,
-    hear: &mut dyn FnMut(&OutputLine),
-) -> Result<Option<u64>, NotDone> {
-    let guard = copying.sync.guard;
-    let seen =
-        |deletions| Deletions { deletions, before: before(pass, deletions), files_left: pass.tally.regular_files };
-    let high = seen(pass.complaints.deletions_at_most().max(1));
-    let limit =
-        |seen: Deletions| guard::allowance(guard, seen.before, copying.approved).map(|limit| limit.max(seen.deletions));
-    // What was given up is not counted.
-    if *given_up == DeletionVerdict::Done && guard::hold(guard, high, copying.approved).is_none() {
-        return Ok(limit(high));
+    copied: &mut Copied,
+) -> Result<Doomed, NotDone> {
+    let mut doomed = Doomed::default();
+    let told = call(copying, plan, CopyMode::Tell, stops, &mut |said| doomed.hear(said))?;
+    worth(copying, &told, copied)?;
+    if judge::deletions(&told.complaints) != DeletionVerdict::Done {
+        copied.missing.push(judge::UNDONE.to_owned());
     }
-    let told = call(copying, plan, CopyMode::Tell, stops, hear)?;
-    worth(copying, &told, &mut Copied::default())?;
-    let exact = seen(told.tally.deleted_items);
-    match guard::hold(guard, exact, copying.approved) {
+    let orphans = match plan.manner {
+        Manner::Replace(Unfinished::Possible) => doomed.orphans(),
+        Manner::Replace(Unfinished::None) | Manner::InPlace | Manner::Link { .. } => 0,
+    };
+    let deletions = doomed.count().saturating_sub(orphans);
+    let seen = Deletions { deletions, before: before(pass, deletions), files_left: told.tally.regular_files };
+    match guard::hold(copying.sync.guard, seen, copying.approved) {
         Some(reason) => Err(NotDone::Held(reason)),
-        None => Ok(limit(exact)),
+        None => Ok(doomed),
     }
 }
 
 /// How many entries the destination held before.
 pub(crate) fn before(pass: &Pass, deletions: u64) -> u64 {
     pass.tally.figures.entries.saturating_sub(pass.tally.created).saturating_add(deletions)
-}
-
-fn held(copying: &Copying<'_>, deletions: u64, before: u64) -> NotDone {
-    let seen = Deletions { deletions, before, files_left: 0 };
-    match guard::hold(copying.sync.guard, seen, copying.approved) {
-        Some(reason) => NotDone::Held(reason),
-        None => failure(Step::Copy, FailureKind::Other, "the source changed too much while it was copied"),
-    }
 }
 
 fn add(figures: &mut Figures, pass: &Pass) {

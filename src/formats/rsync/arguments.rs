@@ -60,8 +60,8 @@ pub enum Comparison {
 /// What rsync may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CopyMode {
-    /// Copy, and delete at most this many entries; `None` for any number.
-    Copy(Option<u64>),
+    /// Copy, and delete nothing.
+    Copy,
     /// Only tell what it would do.
     Tell,
 }
@@ -128,13 +128,18 @@ pub fn arguments(call: &RsyncCall<'_>) -> Vec<OsString> {
     keeping(call, &mut arguments);
     manner(call, &mut arguments);
     filters(call, &mut arguments);
-    match call.effect {
-        CopyMode::Copy(Some(limit)) => arguments.push(format!("--max-delete={limit}").into()),
-        CopyMode::Copy(None) => {}
-        CopyMode::Tell => arguments.push("--dry-run".into()),
-    }
     arguments.push("--no-h".into());
-    arguments.push("--info=progress2,stats2,flist0".into());
+    match call.effect {
+        CopyMode::Copy => {
+            arguments.push("--max-delete=0".into());
+            arguments.push("--info=progress2,stats2,flist0".into());
+        }
+        // Without progress: of a copy from a server the first deletion comes on the line of the last progress.
+        CopyMode::Tell => {
+            arguments.push("--dry-run".into());
+            arguments.push("--info=progress0,stats2,flist0".into());
+        }
+    }
     arguments.push(format!("--out-format={ITEM_FORMAT}").into());
     arguments.push("--".into());
     arguments.push(call.source.to_owned());
@@ -377,7 +382,7 @@ mod tests {
 
     #[test]
     fn a_mirror_deletes_last_and_keeps_unfinished_files() {
-        let arguments = check(&Manner::Replace(Unfinished::None), CopyMode::Copy(Some(0)), |_| {});
+        let arguments = check(&Manner::Replace(Unfinished::None), CopyMode::Copy, |_| {});
         for wanted in [
             "-a",
             "--delete-delay",
@@ -391,17 +396,17 @@ mod tests {
         }
         assert!(!has(&arguments, "--no-whole-file"));
         assert_eq!(arguments.iter().rev().take(3).collect::<Vec<_>>(), ["./", "/proc/self/fd/9/", "--"]);
-        let resumed = check(&Manner::Replace(Unfinished::Possible), CopyMode::Copy(None), |_| {});
-        assert!(has(&resumed, "--no-whole-file") && !resumed.iter().any(|a| a.starts_with("--max-delete")));
+        let resumed = check(&Manner::Replace(Unfinished::Possible), CopyMode::Copy, |_| {});
+        assert!(has(&resumed, "--no-whole-file") && has(&resumed, "--max-delete=0"));
     }
 
     #[test]
     fn what_safety_needs_stays_though_the_options_are_replaced() {
-        let arguments = check(&Manner::Replace(Unfinished::None), CopyMode::Copy(Some(3)), |settings| {
+        let arguments = check(&Manner::Replace(Unfinished::None), CopyMode::Copy, |settings| {
             settings.options = RsyncOptions::Replaced(vec!["-rlt".into(), "--delete".into()]);
         });
         assert_eq!(arguments.first().map(String::as_str), Some("-rlt"));
-        for wanted in ["--max-delete=3", "--filter=P .nbkp-dst", "--filter=P /.nbkp/", "--filter=Pp .rsync-partial/"] {
+        for wanted in ["--max-delete=0", "--filter=P .nbkp-dst", "--filter=P /.nbkp/", "--filter=Pp .rsync-partial/"] {
             assert!(has(&arguments, wanted), "{wanted}");
         }
         assert!(!has(&arguments, "-a"));
@@ -409,7 +414,7 @@ mod tests {
 
     #[test]
     fn our_names_are_filtered_before_the_user_has_a_word() {
-        let arguments = check(&Manner::InPlace, CopyMode::Copy(None), |_| {});
+        let arguments = check(&Manner::InPlace, CopyMode::Copy, |_| {});
         let place = |wanted: &str| arguments.iter().position(|argument| argument == wanted).expect(wanted);
         assert!(place("--filter=H .nbkp-src") < place("--filter=- *.tmp"));
         assert!(place("--filter=- *.tmp") < place("--filter=H .git"));
@@ -423,7 +428,7 @@ mod tests {
     fn hard_links_are_never_written_through() {
         let bases = vec![OsString::from("../.stale-x"), OsString::from("../2026-11-22T17:30:00.000Z")];
         let manner = Manner::Link { bases, unfinished: Unfinished::Possible };
-        let arguments = check(&manner, CopyMode::Copy(None), |_| {});
+        let arguments = check(&manner, CopyMode::Copy, |_| {});
         assert!(!has(&arguments, "--inplace") && has(&arguments, "--no-inplace") && has(&arguments, "--partial"));
         assert!(!arguments.iter().any(|argument| argument.starts_with("--partial-dir")));
         let bases: Vec<_> = arguments.iter().filter(|argument| argument.starts_with("--link-dest")).collect();
@@ -433,7 +438,7 @@ mod tests {
 
     #[test]
     fn in_place_and_a_directory_for_partial_files_exclude_each_other() {
-        let staging = check(&Manner::InPlace, CopyMode::Copy(None), |_| {});
+        let staging = check(&Manner::InPlace, CopyMode::Copy, |_| {});
         assert!(has(&staging, "--inplace") && has(&staging, "--no-whole-file"));
         let chosen = check(&Manner::Replace(Unfinished::None), CopyMode::Tell, |settings| {
             settings.extra_options = vec!["--inplace".into()];
@@ -448,7 +453,7 @@ mod tests {
     #[test]
     fn plain_keys_are_options() {
         let manner = Manner::Replace(Unfinished::None);
-        let plain = check(&manner, CopyMode::Copy(None), |_| {});
+        let plain = check(&manner, CopyMode::Copy, |_| {});
         assert!(has(&plain, "--one-file-system") && !has(&plain, "--sparse") && !has(&plain, "--hard-links"));
         let kept = CopyTraits { sparse: true, hard_links: true };
         for options in [RsyncOptions::Default, RsyncOptions::Replaced(vec!["-rt".into()])] {
@@ -461,7 +466,7 @@ mod tests {
 
     #[test]
     fn where_files_have_several_names_none_is_changed_in_place() {
-        let staging = |change: &dyn Fn(&mut RsyncSettings)| check(&Manner::InPlace, CopyMode::Copy(None), change);
+        let staging = |change: &dyn Fn(&mut RsyncSettings)| check(&Manner::InPlace, CopyMode::Copy, change);
         let extra =
             |option: &'static str| move |settings: &mut RsyncSettings| settings.extra_options.push(option.into());
         for arguments in [

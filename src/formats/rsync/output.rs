@@ -3,6 +3,8 @@
 //! Progress records end in a carriage return, items in a line feed, and one read brings both. Names are escaped by
 //! rsync and stand last, behind a word of ours, so that no name can pass for something else.
 
+use std::borrow::Cow;
+
 use crate::formats::rsync::folded::Folded;
 use crate::model::{Deleting, Figures, Named, Progress, Step};
 
@@ -82,7 +84,8 @@ impl Item {
         let how = parts.next().unwrap_or_default().to_owned();
         let size = parts.next().and_then(|size| size.trim().parse().ok()).unwrap_or(0);
         let bytes = if how.starts_with(['<', '>']) { size } else { 0 };
-        Self { how, bytes, name: name(item) }
+        let (name, target) = name(item);
+        Self { how, bytes, name: name + target }
     }
 
     fn is_unchanged(&self) -> bool {
@@ -102,7 +105,7 @@ impl Item {
 
 /// A name as it is: rsync writes bytes that are not printable as `\#` and three octal digits.
 #[must_use]
-pub(super) fn unescaped(shown: &str) -> Vec<u8> {
+pub fn unescaped(shown: &str) -> Vec<u8> {
     let mut name = Vec::with_capacity(shown.len());
     let mut rest = shown.as_bytes();
     while let Some((first, after)) = rest.split_first() {
@@ -137,15 +140,17 @@ pub enum Statistic {
 }
 
 /// The `--out-format` whose lines this file understands.
-pub const ITEM_FORMAT: &str = "%o|%i|%l|%b|%n%L";
+///
+/// Two slashes end the name: no name holds them, but any may hold the arrow before the target of a link.
+pub const ITEM_FORMAT: &str = "%o|%i|%l|%b|%n//%L";
 
 /// What a line says.
 #[must_use]
 pub fn said(line: &[u8]) -> OutputLine {
-    let Ok(text) = std::str::from_utf8(line) else { return OutputLine::Nothing };
-    let text = behind_progress(text);
+    let text = escaped(line);
+    let text = behind_progress(&text);
     if let Some(item) = text.strip_prefix("del.|") {
-        return OutputLine::Deleted(name(item));
+        return OutputLine::Deleted(name(item).0);
     }
     if let Some(item) = text.strip_prefix("send|").or_else(|| text.strip_prefix("recv|")) {
         let item = Item::read(item);
@@ -173,9 +178,28 @@ fn behind_progress(text: &str) -> &str {
     behind.filter(|behind| !behind.trim().is_empty()).unwrap_or(text)
 }
 
-/// The name of an item: what follows the third bar.
-fn name(item: &str) -> String {
-    item.splitn(4, '|').nth(3).unwrap_or_default().to_owned()
+/// The name of an item, which follows the third bar, with a slash at its end if it is a directory, and where it points.
+fn name(item: &str) -> (String, &str) {
+    let whole = item.splitn(4, '|').nth(3).unwrap_or_default();
+    match whole.split_once("//") {
+        None => (whole.to_owned(), ""),
+        Some((name, rest)) => match rest.strip_prefix('/') {
+            Some(target) => (format!("{name}/"), target),
+            None => (name.to_owned(), rest),
+        },
+    }
+}
+
+/// A line as text: what is not, is escaped as rsync escapes it.
+fn escaped(line: &[u8]) -> Cow<'_, str> {
+    let mut text = Cow::Borrowed("");
+    for chunk in line.utf8_chunks() {
+        text += chunk.valid();
+        for byte in chunk.invalid() {
+            text += Cow::Owned(format!("\\#{byte:03o}"));
+        }
+    }
+    text
 }
 
 /// `     3000000  99%    1.38GB/s    0:00:00 (xfr#1, to-chk=4/6)`.
@@ -363,16 +387,16 @@ mod tests {
         for line in [
             "skipping non-regular file \"null\"",
             "IO error encountered -- skipping file deletion",
-            "send|.f         |5|0|README",
-            "send|.L         |1|0|l k -> a",
-            "send|>f+++++++++|4|47|Readme",
-            "send|cL+++++++++|1|0|L K -> b",
+            "send|.f         |5|0|README//",
+            "send|.L         |1|0|l k// -> a",
+            "send|>f+++++++++|4|47|Readme//",
+            "send|cL+++++++++|1|0|L K// -> b",
         ] {
             tally.add(&said(line.as_bytes()));
         }
         assert_eq!((tally.left_out.examples.as_slice(), tally.deleting), (&["null".to_owned()][..], Deleting::GivenUp));
         assert_eq!(tally.same_names().examples, ["Readme", "L K"]);
-        assert!(matches!(said(b"send|.d         |4096|0|./"), OutputLine::Unchanged(_)));
+        assert!(matches!(said(b"send|.d         |4096|0|.///"), OutputLine::Unchanged(_)));
         assert_eq!(Tally::default().same_names().count, 0);
     }
 
@@ -381,6 +405,26 @@ mod tests {
         assert_eq!(unescaped("\\#303\\#274 \\#12 \\x"), "\u{fc} \\#12 \\x".as_bytes());
         assert_eq!(unescaped("\\#134#040"), b"\\#040");
         assert_eq!(unescaped("\\#777"), b"\\#777");
+    }
+
+    #[test]
+    fn a_name_ends_where_its_target_begins_and_is_bytes_again() {
+        assert_eq!(said(b"del.|*deleting  |0|0|a -> b//"), OutputLine::Deleted("a -> b".into()));
+        assert_eq!(said(b"del.|*deleting  |0|0|a///"), OutputLine::Deleted("a/".into()));
+        assert_eq!(said(b"del.|*deleting  |0|0|a// -> b"), OutputLine::Deleted("a".into()));
+        assert_eq!(said(b"send|cL+++++++++|1|0|a// -> b//c"), changed("cL+++++++++", 0, "a -> b//c"));
+        // With `--8-bit-output`, or in another locale, names come as they are.
+        assert_eq!(said(b"del.|*deleting  |0|0|\xc3\xa9\xff//"), OutputLine::Deleted("\u{e9}\\#377".into()));
+        for (escaped, bytes) in [
+            ("a\\#012b", &b"a\nb"[..]),
+            ("\\#377", b"\xff"),
+            ("\\#134#012", b"\\#012"),
+            ("\\#12", b"\\#12"),
+            ("\\#999", b"\\#999"),
+            ("\u{e9}", b"\xc3\xa9"),
+        ] {
+            assert_eq!(unescaped(escaped), bytes, "{escaped}");
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
 use super::script;
-use crate::model::{End, SentinelId, SnapshotKind, SnapshotName, TidyDeed};
+use crate::model::{DeletedKind, DeletedNames, End, SentinelId, SnapshotKind, SnapshotName, TidyDeed};
 
 /// A script with its words.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -288,6 +288,37 @@ impl TidyCall<'_> {
                 TidyDeed::PointLatest(name) => ("point", named(name)),
             };
             call.words.extend([OsString::from(verb), OsString::from(name)]);
+        }
+        call
+    }
+}
+
+/// `delete.sh`.
+#[derive(Debug, Clone, Copy)]
+pub struct DeleteCall<'a> {
+    /// The destination.
+    pub end: &'a ProvenEnd,
+    /// The run.
+    pub run: &'a OsStr,
+    /// The directory of the copy, below the destination; empty for the destination itself.
+    pub place: &'a Path,
+    /// What is deleted, in this order.
+    pub groups: &'a [DeletedNames],
+}
+
+impl DeleteCall<'_> {
+    /// The call.
+    #[must_use]
+    pub fn call(&self) -> ScriptCall {
+        let mut call = ScriptCall::at(script::DELETE, self.end, [self.run, self.place.as_os_str()]);
+        for DeletedNames { parent, kind, names } in self.groups {
+            let kind = match kind {
+                DeletedKind::Other => "other",
+                DeletedKind::Directory => "directory",
+            };
+            call.words.extend([kind.into(), parent.clone().into_os_string(), names.len().to_string().into()]);
+            // No name is taken for an option or for a number of the shell.
+            call.words.extend(names.iter().map(|name| Path::new(".").join(name).into_os_string()));
         }
         call
     }

@@ -86,6 +86,8 @@ pub const PUBLISH: &str = whole!("publish.sh");
 pub const SETTLE: &str = whole!("settle.sh");
 /// Deletes snapshots and moves `latest`.
 pub const TIDY: &str = whole!("tidy.sh");
+/// Deletes entries of a copy.
+pub const DELETE: &str = whole!("delete.sh");
 /// Makes what an end needs.
 pub const PREPARE: &str = whole!("prepare.sh");
 

@@ -1,0 +1,250 @@
+//! Deletions: what rsync told that it would delete is judged, and then exactly that is deleted, entry by entry,
+//! whatever
+//! has become of the source since. Each directory is entered through no link, and goes only if it is empty by then.
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+
+use crate::backup::failure::{could_not, of_directory};
+use crate::backup::place::way::{FarTarget, Target};
+use crate::backup::session::stop::Stops;
+use crate::backup::session::{LONG, Stoppable, failure as trouble};
+use crate::formats::rsync::output::{OutputLine, unescaped};
+use crate::formats::ssh::answers;
+use crate::formats::ssh::calls::{DeleteCall, Usage};
+use crate::model::{DeletedKind, DeletedNames, NotDone, Step};
+use crate::os::directory::{ChangeMade, Directory, DirectoryError, Errno, Reach};
+use crate::os::tree;
+
+/// So many names of one directory are given to a server's tool at once: a command line is bounded.
+const NAMES: usize = 200;
+/// So many names are sent to a server in one script.
+const SENT: usize = 20_000;
+/// So many entries that could not be deleted are named.
+const EXAMPLES: usize = 5;
+
+/// So many orphans are not counted as deletions.
+const MOST_ORPHANS: usize = 5;
+
+/// What rsync told that it would delete.
+#[derive(Debug, Default)]
+pub(crate) struct Doomed(Vec<(PathBuf, DeletedKind)>);
+
+/// What came of deleting it.
+#[derive(Debug, Default)]
+pub(crate) struct Deleted {
+    /// Entries that are gone.
+    pub(crate) count: u64,
+    /// Entries that nobody was permitted to delete.
+    refused: u64,
+    /// Some of them.
+    examples: Vec<String>,
+}
+
+impl Doomed {
+    /// Takes what a line of rsync's output says, if it tells of a deletion.
+    pub(crate) fn hear(&mut self, said: &OutputLine) {
+        let OutputLine::Deleted(name) = said else { return };
+        let bytes = unescaped(name);
+        let (path, kind) = match bytes.strip_suffix(b"/") {
+            Some(path) => (path, DeletedKind::Directory),
+            None => (bytes.as_slice(), DeletedKind::Other),
+        };
+        self.0.push((PathBuf::from(OsStr::from_bytes(path)), kind));
+    }
+
+    /// How many entries it is.
+    pub(crate) fn count(&self) -> u64 {
+        u64::try_from(self.0.len()).unwrap_or(u64::MAX)
+    }
+
+    /// How many of it are what a killed rsync was writing when an earlier run ended, by their names: `.name.XXXXXX`.
+    /// Only so many as runs are killed in a row.
+    pub(crate) fn orphans(&self) -> u64 {
+        let is_orphan = |(path, kind): &&(PathBuf, DeletedKind)| {
+            let name = path.file_name().unwrap_or_default().as_bytes();
+            let parts = name.strip_prefix(b".").and_then(|rest| rest.split_last_chunk::<7>());
+            *kind == DeletedKind::Other
+                && parts.is_some_and(|(of, [dot, random @ ..])| {
+                    !of.is_empty() && *dot == b'.' && random.iter().all(u8::is_ascii_alphanumeric)
+                })
+        };
+        u64::try_from(self.0.iter().filter(is_orphan).take(MOST_ORPHANS).count()).unwrap_or(0)
+    }
+
+    /// The same by directory, what lies deepest first, so that a directory comes after all that is in it.
+    fn by_directory(self) -> Vec<DeletedNames> {
+        let mut entries: Vec<_> = self
+            .0
+            .into_iter()
+            .filter_map(|(path, kind)| {
+                let name = path.file_name()?.to_owned();
+                Some((path.parent().unwrap_or(Path::new("")).to_owned(), kind, name))
+            })
+            .collect();
+        let depth = |parent: &Path| parent.components().count();
+        entries.sort_by(|one, other| {
+            depth(&other.0).cmp(&depth(&one.0)).then_with(|| (&one.0, one.1).cmp(&(&other.0, other.1)))
+        });
+        let mut groups: Vec<DeletedNames> = Vec::new();
+        for (parent, kind, name) in entries {
+            match groups.last_mut() {
+                Some(last) if last.parent == parent && last.kind == kind && last.names.len() < NAMES => {
+                    last.names.push(name);
+                }
+                Some(_) | None => groups.push(DeletedNames { parent, kind, names: vec![name] }),
+            }
+        }
+        groups
+    }
+
+    /// Deletes it.
+    pub(crate) fn delete(self, target: &Target<'_>, stops: &mut Stops) -> Result<Deleted, NotDone> {
+        let groups = self.by_directory();
+        match target {
+            Target::Here(here) => here_below(&here.directory, &groups, stops),
+            Target::There(far) => there_below(far, &groups, stops),
+        }
+    }
+}
+
+impl Deleted {
+    /// What could not be deleted, as sentences; empty if nothing.
+    pub(crate) fn missing(&self) -> Vec<String> {
+        if self.refused == 0 {
+            return Vec::new();
+        }
+        let first = format!("{} entries were not permitted to be deleted at the destination", self.refused);
+        std::iter::once(first).chain(self.examples.iter().cloned()).collect()
+    }
+
+    fn refuse(&mut self, count: u64, example: String) {
+        self.refused = self.refused.saturating_add(count);
+        if self.examples.len() < EXAMPLES {
+            self.examples.push(example);
+        }
+    }
+}
+
+fn here_below(root: &Directory, groups: &[DeletedNames], stops: &mut Stops) -> Result<Deleted, NotDone> {
+    let mut deleted = Deleted::default();
+    for DeletedNames { parent, kind, names } in groups {
+        stops.check()?;
+        let parent = match root.open_below(parent, Reach::AnyMount) {
+            Ok(parent) => parent,
+            // It went away with all that was in it.
+            Err(error) if error.cause() == Errno::NOENT => continue,
+            Err(error) => return Err(of_directory(Step::Copy, &error)),
+        };
+        for name in names {
+            match tree::remove_entry(&parent, name, *kind) {
+                Ok(ChangeMade::Changed) => deleted.count = deleted.count.saturating_add(1),
+                Ok(ChangeMade::AlreadySo) => {}
+                Err(error) => tolerated(&error, &mut deleted)?,
+            }
+        }
+    }
+    Ok(deleted)
+}
+
+/// What does not keep the rest from being deleted.
+fn tolerated(error: &DirectoryError, deleted: &mut Deleted) -> Result<(), NotDone> {
+    match error.cause() {
+        // Something in it is kept.
+        Errno::NOTEMPTY | Errno::EXIST => Ok(()),
+        Errno::ACCESS | Errno::PERM | Errno::BUSY => {
+            deleted.refuse(1, could_not(error));
+            Ok(())
+        }
+        _ => Err(of_directory(Step::Copy, error)),
+    }
+}
+
+fn there_below(far: &FarTarget<'_>, groups: &[DeletedNames], stops: &mut Stops) -> Result<Deleted, NotDone> {
+    let mut deleted = Deleted::default();
+    let run = match far.usage {
+        Usage::Written { run, .. } => run,
+        // Nothing is deleted where only a look is taken.
+        Usage::Compared => return Ok(deleted),
+    };
+    let mut rest = groups;
+    while !rest.is_empty() {
+        let mut names = 0_usize;
+        let fits = |group: &&DeletedNames| {
+            names = names.saturating_add(group.names.len());
+            names <= SENT
+        };
+        let (now, later) = rest.split_at(rest.iter().take_while(fits).count().max(1));
+        rest = later;
+        let call = DeleteCall { end: far.end, run, place: &far.place, groups: now }.call();
+        let said = far.server.ask(&call, (Stoppable::Yes, LONG), stops)?;
+        if let Some(word) = answers::last_word(&said.output) {
+            return Err(trouble::ended(far.server.host(), Step::Copy, &word));
+        }
+        if said.code != 0 {
+            return Err(trouble::gave_up(far.server.host(), Step::Copy, &said));
+        }
+        for (word, text) in answers::lines(&said.output) {
+            let shown = answers::shown(text);
+            match word {
+                "gone" => deleted.count = deleted.count.saturating_add(shown.parse().unwrap_or(0)),
+                "refused" => {
+                    let (count, why) = shown.split_once(' ').unwrap_or((&shown, ""));
+                    deleted.refuse(count.parse().unwrap_or(1), format!("{}: {why}", far.server.host()));
+                }
+                _ => {}
+            }
+        }
+    }
+    Ok(deleted)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsString;
+
+    use super::*;
+
+    #[test]
+    fn what_a_killed_rsync_was_writing_is_known_by_its_name() {
+        for (name, orphans) in [
+            ("a/.big.Xa3b9Z", 1),
+            (".big.Xa3b9Z/", 0),
+            ("big.Xa3b9Z", 0),
+            ("..Xa3b9Z", 0),
+            (".big.Xa3b9", 0),
+            (".x", 0),
+        ] {
+            let mut doomed = Doomed::default();
+            doomed.hear(&OutputLine::Deleted(name.into()));
+            assert_eq!(doomed.orphans(), orphans, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_directory_comes_after_all_that_is_in_it() {
+        let mut doomed = Doomed::default();
+        for name in ["a/b/", "a/b/c\\#012d", "a/", "z", "a/x", "a/b/e", "a-b"] {
+            doomed.hear(&OutputLine::Deleted(name.into()));
+        }
+        doomed.hear(&OutputLine::KeptDirectory);
+        assert_eq!(doomed.count(), 7);
+        let groups: Vec<_> = doomed
+            .by_directory()
+            .into_iter()
+            .map(|group| (group.parent.display().to_string(), group.kind, group.names))
+            .collect();
+        let names = |names: &[&str]| names.iter().map(OsString::from).collect::<Vec<_>>();
+        assert_eq!(
+            groups,
+            [
+                ("a/b".to_owned(), DeletedKind::Other, names(&["c\nd", "e"])),
+                ("a".to_owned(), DeletedKind::Other, names(&["x"])),
+                ("a".to_owned(), DeletedKind::Directory, names(&["b"])),
+                (String::new(), DeletedKind::Other, names(&["z", "a-b"])),
+                (String::new(), DeletedKind::Directory, names(&["a"])),
+            ]
+        );
+    }
+}

@@ -1,0 +1,133 @@
+//! The guard: what is deleted is what was judged.
+
+use std::ffi::OsString;
+use std::fs;
+use std::os::unix::ffi::OsStringExt as _;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
+use crate::kills::{run_in, tree};
+use crate::rig::{Ground, names, sh};
+use nbkp::model::{Conclusion, Filter, SnapshotKind};
+
+/// An rsync after whose dry runs the source is emptied.
+fn emptying_rsync(ground: &Ground) -> String {
+    let place = ground.place.path().join("bin");
+    fs::create_dir(&place).unwrap();
+    let real = sh("command -v rsync");
+    let (go, file) = (ground.destination.join(".nbkp/go"), ground.source.join("f2"));
+    let script = format!(
+        "#!/bin/sh\n{real} \"$@\"\ncode=$?\ncase \" $* \" in *' --dry-run '*)\n\
+         touch {}; while [ -e {} ]; do sleep 0.02; done ;;\nesac\nexit $code\n",
+        go.display(),
+        file.display()
+    );
+    fs::write(place.join("rsync"), script).unwrap();
+    fs::set_permissions(place.join("rsync"), fs::Permissions::from_mode(0o755)).unwrap();
+    format!("PATH={}:{}", place.display(), sh("echo $PATH"))
+}
+
+#[test]
+fn what_the_source_loses_after_the_judgement_stays() {
+    for number in [10, 200] {
+        let ground = Ground::new(SnapshotKind::None);
+        for number in 1..=number {
+            ground.write(&format!("f{number}"), "x");
+        }
+        assert_eq!(ground.run().conclusion, Conclusion::Ok);
+        fs::remove_file(ground.source.join("f1")).unwrap();
+        let path = emptying_rsync(&ground);
+        let (go, source) = (ground.destination.join(".nbkp/go"), ground.source.clone());
+        let emptying = std::thread::spawn(move || {
+            while !go.exists() {
+                std::thread::sleep(std::time::Duration::from_millis(5));
+            }
+            sh(&format!("rm {}/f*", source.display()));
+        });
+        let report = run_in(&ground, &["env", &path]);
+        emptying.join().unwrap();
+        assert!(report.starts_with("ok"), "{report}");
+        let left = names(&ground.destination);
+        assert_eq!(left.iter().filter(|name| name.starts_with('f')).count(), number - 1, "{left:?}");
+        assert!(matches!(ground.run().conclusion, Conclusion::Held(_)));
+    }
+}
+
+/// Makes a tree in the shell, whatever its names.
+fn odd_names(place: &Path) {
+    for name in
+        [&b"new\nline"[..], b"\xff\xfe", b"-rf", b"#hash", b";semi", b"a -> ", b"back\\#012", b"*", b"[a]", b" lead"]
+    {
+        let name = OsString::from_vec(name.to_vec());
+        fs::create_dir_all(place.join("odd").join(&name)).unwrap();
+        fs::write(place.join("odd").join(&name).join(&name), "x").unwrap();
+        fs::write(place.join(name), "x").unwrap();
+    }
+}
+
+#[test]
+fn it_deletes_exactly_what_rsync_would() {
+    let mut ground = Ground::new(SnapshotKind::None);
+    ground.job.sync.filters = vec![
+        Filter::Rule("P kept*".into()),
+        Filter::Exclude("*.tmp".into()),
+        Filter::Exclude("/excluded/".into()),
+        Filter::DirMerge(".rules".into()),
+    ];
+    for number in 0..200 {
+        ground.write(&format!("stays/{number}"), "x");
+    }
+    ground.write("turns/deep/into/a/file", "x");
+    ground.write("also", "turns into a directory");
+    ground.write("merged/.rules", "P mine\n");
+    for name in ["merged/mine", "merged/yours", "half/deep/kept", "half/deep/gone", "half/empty/gone", "locked/gone"] {
+        ground.write(name, "x");
+    }
+    odd_names(&ground.source);
+    assert_eq!(ground.run().conclusion, Conclusion::Ok);
+    let (from, to) = (ground.source.display(), ground.destination.display());
+    sh(&format!(
+        "cd {to}; echo x >old.tmp; mkdir -p excluded/below half/.rsync-partial; mkdir .rsync-partial; \
+         echo x >excluded/below/x; echo x >half/.rsync-partial/x; ln -s stays link; mkfifo pipe; \
+         chmod 0555 locked; cp -a . {to}-plain; \
+         cd {from}; rm -r odd turns also merged/mine merged/yours half locked/gone; \
+         find . -maxdepth 1 -type f -delete; touch .nbkp-src; mkdir also; echo x >also/x; echo x >turns; \
+         echo x >new.tmp; chmod 0555 locked; \
+         rsync -a --delete-delay --delete-excluded --partial-dir=.rsync-partial --filter='Pp .rsync-partial/' \
+         --filter='H .nbkp*' --filter='P .nbkp*' --filter='P kept*' --filter='- *.tmp' --filter='- /excluded/' \
+         --filter=': .rules' . {to}-plain/"
+    ));
+    assert!(matches!(ground.run().conclusion, Conclusion::Ok | Conclusion::Held(_)));
+    ground.job.approved = Some(1000);
+    let report = ground.run();
+    assert_eq!((&report.conclusion, &report.warnings), (&Conclusion::Ok, &Vec::new()), "{report:?}");
+    sh(&format!("diff -r --no-dereference --exclude='.nbkp*' {to} {to}-plain"));
+    assert!(tree(&ground.destination).contains_key(Path::new("half/deep/kept")));
+    assert_eq!(sh(&format!("stat -c %a {to}/locked")), "555");
+    assert_eq!(ground.run().figures.deletions, 0);
+}
+
+#[test]
+fn a_user_deletes_in_directories_that_forbid_it_and_is_told_of_what_stays() {
+    if !crate::needs_root() {
+        return;
+    }
+    let ground = Ground::new(SnapshotKind::None);
+    for number in 0..40 {
+        ground.write(&format!("stays/{number}"), "x");
+    }
+    ground.write("locked/a/b", "x");
+    ground.write("foreign/a", "x");
+    let place = ground.place.path().display();
+    sh(&format!("chmod 0555 {0}/locked/a {0}/locked; chown -R 65534:65534 {place}", ground.source.display()));
+    assert!(crate::kills::run_as_nobody(&ground).starts_with("ok"));
+    sh(&format!(
+        "cd {}; rm -r locked/a foreign/a; chown 0:0 {}/foreign",
+        ground.source.display(),
+        ground.destination.display()
+    ));
+    let report = crate::kills::run_as_nobody(&ground);
+    assert!(report.starts_with("ok") && report.contains("1 entries were not permitted to be deleted"), "{report}");
+    assert!(!ground.destination.join("locked/a").exists() && ground.destination.join("foreign/a").exists());
+    assert_eq!(sh(&format!("stat -c %a {}/locked", ground.destination.display())), "555");
+}
