@@ -11,7 +11,6 @@ pub const STILL_OPEN: &[&str] = &[
     "more than one type is called `Memory`",
     "more than one type is called `Sleep`",
     "more than one type is called `Wanted`",
-    "src/backup/copy/linking.rs: wider than 120 columns",
     "src/backup/drives/changes.rs: wider than 120 columns",
     "src/backup/drives/here.rs: `std::thread::sleep` belongs into `os`",
     "src/backup/drives/here.rs: wider than 120 columns",

@@ -214,6 +214,8 @@ fn job(source: JobEnd, destination: JobEnd, snapshots: SnapshotKind) -> Job {
         source,
         destination,
         approved: None,
+        approved_cuts: None,
+        remembered: None,
     }
 }
 

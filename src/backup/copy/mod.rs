@@ -2,11 +2,13 @@
 //! first.
 
 pub mod call;
+pub mod cuts;
 pub mod deletions;
 pub mod linking;
 pub mod plan;
 
 use crate::backup::copy::call::{Copying, launch};
+use crate::backup::copy::cuts::{ContentChanges, may_cut};
 use crate::backup::copy::deletions::Doomed;
 use crate::backup::copy::plan::{CopyPlan, Restraint, Strategy};
 use crate::backup::failure::{failure, of_process};
@@ -34,6 +36,8 @@ pub(crate) struct Copied {
     pub(crate) created: u64,
     /// Regular files of the source.
     pub(crate) regular_files: u64,
+    /// Those of them that had another size before.
+    pub(crate) resized: u64,
     /// What could not be read; empty if nothing.
     pub(crate) missing: Vec<String>,
     /// What a person may want to know.
@@ -62,7 +66,12 @@ fn walk(
     figures: &mut Figures,
 ) -> Result<Copied, NotDone> {
     let submounts = copying.way.source().map(Submounts::below);
+    if plan.restraint == Restraint::CopyFirst {
+        guard_content(copying, plan, stops)?;
+    }
+    let mut changes = ContentChanges::default();
     let hear = &mut |said: &OutputLine| {
+        changes.hear(said);
         if let OutputLine::Progress(progress) = said {
             telling.progress(*progress);
         }
@@ -91,8 +100,22 @@ fn walk(
             return Err(failure(Step::Copy, FailureKind::Other, "the source changed too much while it was copied"));
         }
     }
+    copied.resized = changes.resized();
+    copied.remarks.extend(guard::replaced(copying.sync.guard, changes.replaced(), copied.regular_files));
     copied.figures = *figures;
     Ok(copied)
+}
+
+/// Holds a copy that would cut down too many files where they lie, before it does. rsync is asked only where that may
+/// be.
+fn guard_content(copying: &Copying<'_>, plan: &CopyPlan, stops: &mut Stops) -> Result<(), NotDone> {
+    if !may_cut(copying)? {
+        return Ok(());
+    }
+    let mut changes = ContentChanges::default();
+    let told = call(copying, plan, CopyMode::Tell, stops, &mut |said| changes.hear(said))?;
+    judged(&copying.way, &told)?;
+    changes.hold(copying, told.tally.regular_files)?.map_or(Ok(()), |reason| Err(NotDone::Held(reason)))
 }
 
 /// What would be deleted, as rsync tells it, if that is not held. The second look is taken only where there is

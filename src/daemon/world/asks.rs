@@ -268,6 +268,9 @@ impl World {
         if let Obstacle::Held(HoldReason::Deletions { deletions, .. }) = obstacle {
             self.ledger.approvals.insert(name.clone(), deletions);
             Some(format!("the next run of `{name}` may delete up to {deletions} files"))
+        } else if let Obstacle::Held(HoldReason::CutDown { files, .. }) = obstacle {
+            self.ledger.approved_cuts.insert(name.clone(), files);
+            Some(format!("the next run of `{name}` may cut down up to {files} files"))
         } else if let Obstacle::DeviceUnknown { volume, hardware } = obstacle {
             let sentence = format!("volume `{volume}` may use the hardware {hardware}");
             self.ledger.hardware.entry(volume).or_default().insert(hardware);

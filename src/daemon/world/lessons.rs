@@ -94,7 +94,9 @@ impl World {
     /// Learns the ids of sentinels that were seen for the first time, and ends an approval that was used.
     pub(super) fn learn(&mut self, run: &Run, effects: &mut Vec<Effect>) {
         let sync = &run.sync;
-        let mut changed = self.ledger.approvals.remove(&sync.name).is_some();
+        let deletions = self.ledger.approvals.remove(&sync.name);
+        let cuts = self.ledger.approved_cuts.remove(&sync.name);
+        let mut changed = deletions.is_some() || cuts.is_some();
         if self.ledger.copied.get(&sync.name) != Some(&run.places) {
             self.ledger.copied.insert(sync.name.clone(), run.places.clone());
             changed = true;

@@ -156,7 +156,7 @@ impl World {
             if let Some(last) = &memory.last_run
                 && last.outcome == Outcome::Held
                 && let Some(reason) = &last.hold
-                && !self.ledger.approvals.contains_key(&sync.name)
+                && !self.ledger.is_approved(&sync.name, reason)
             {
                 found.push(Obstacle::Held(reason.clone()));
             }

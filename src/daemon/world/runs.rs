@@ -226,9 +226,11 @@ impl World {
             Kinship::Unknown => {
                 copied.servers = places.servers;
                 self.ledger.approvals.remove(name);
+                self.ledger.approved_cuts.remove(name);
             }
             Kinship::Other => {
                 self.ledger.approvals.remove(name);
+                self.ledger.approved_cuts.remove(name);
                 if let Some(memory) = self.memory.get_mut(name) {
                     memory.begin_anew();
                 }
