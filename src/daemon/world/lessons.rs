@@ -91,6 +91,16 @@ impl World {
         });
     }
 
+    /// Ends what a person approved of a run that was held all the same: it would have done something else than was
+    /// shown, and is asked about again.
+    pub(super) fn take_back_approval(&mut self, sync: &SyncName, effects: &mut Vec<Effect>) {
+        let deletions = self.ledger.approvals.remove(sync);
+        let cuts = self.ledger.approved_cuts.remove(sync);
+        if deletions.is_some() || cuts.is_some() {
+            self.keep_ledger(effects);
+        }
+    }
+
     /// Learns the ids of sentinels that were seen for the first time, and ends an approval that was used.
     pub(super) fn learn(&mut self, run: &Run, effects: &mut Vec<Effect>) {
         let sync = &run.sync;

@@ -166,8 +166,10 @@ impl World {
         let record = record(&run, report, now);
         self.remember(&run, report, &record, now);
         self.note_outcome(&run.sync, record.outcome);
-        if record.outcome == Outcome::Ok {
-            self.learn(&run, effects);
+        match record.outcome {
+            Outcome::Ok => self.learn(&run, effects),
+            Outcome::Held => self.take_back_approval(&name, effects),
+            Outcome::Skipped | Outcome::Interrupted | Outcome::Failed => {}
         }
         if self
             .configuration
