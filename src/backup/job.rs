@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use crate::model::{Access, DriveUuid, MountId, Route, RunId, SentinelId, Sync, Trigger};
+use crate::model::{Access, DriveUuid, MountId, Route, RunId, SentinelId, SnapshotName, Sync, Trigger};
 
 /// Everything that a run needs to know. It was true when the last look was taken; the run proves it again.
 #[derive(Debug, Clone)]
@@ -20,6 +20,19 @@ pub struct Job {
     pub destination: JobEnd,
     /// The number of deletions that a person approved for this run.
     pub approved: Option<u64>,
+    /// The same for files that are cut down.
+    pub approved_cuts: Option<u64>,
+    /// What this machine remembers of the last copy, if it was the last run.
+    pub remembered: Option<Remembered>,
+}
+
+/// What the machine remembers of a copy. What lies on a drive may be forged: it restricts, and never allows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Remembered {
+    /// The snapshot, if it was one.
+    pub snapshot: Option<SnapshotName>,
+    /// How many entries it had.
+    pub entries: u64,
 }
 
 /// One end of a job. Where both are on a server, it is one and the same, and rsync runs there.

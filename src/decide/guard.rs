@@ -47,6 +47,42 @@ pub fn hold(guard: Guard, seen: Deletions, approved: Option<u64>) -> Option<Hold
     (emptied || over).then_some(HoldReason::Deletions { deletions, before, allowed_percent })
 }
 
+/// Files that would be cut down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cuts {
+    /// How many.
+    pub files: u64,
+    /// Of how many.
+    pub of: u64,
+}
+
+/// Whether a file is cut down: to nothing, or to less than a tenth.
+#[must_use]
+pub fn is_cut(before: u64, now: u64) -> bool {
+    before > 0 && (now == 0 || now < before / 10)
+}
+
+/// Why a run is held for what it would do to contents, if it is; `approved` is the number that a person accepted.
+#[must_use]
+pub fn hold_cuts(guard: Guard, seen: Cuts, approved: Option<u64>) -> Option<HoldReason> {
+    let Cuts { files, of } = seen;
+    let allowed_percent = match guard {
+        Guard::Off => return None,
+        Guard::MaxDelete(percent) => percent,
+    };
+    // Where no deletion is allowed, files still change: a handful may shrink.
+    let share = of.saturating_mul(u64::from(allowed_percent)) / 100;
+    let allowed = share.max(HANDFUL.min(of / 2)).max(approved.unwrap_or(0));
+    (files > allowed).then_some(HoldReason::CutDown { files, of, allowed_percent })
+}
+
+/// What a person is told of a run that wrote so many of the files anew, if they are more than the share that may go.
+#[must_use]
+pub fn replaced(guard: Guard, files: u64, of: u64) -> Option<String> {
+    let allowed = allowance(guard, of)?.max(HANDFUL);
+    (files > allowed).then(|| format!("{files} of {of} files have another content than before"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -87,6 +123,25 @@ mod tests {
             check(guard, 1, 1, 0, None, Held::Yes);
             check(guard, 0, 0, 0, None, Held::No);
         }
+    }
+
+    #[test]
+    fn files_that_are_cut_down_are_held_by_the_same_share() {
+        for (before, now, cut) in
+            [(0, 0, false), (1, 0, true), (1, 1, false), (100, 9, true), (100, 10, false), (100, 1000, false)]
+        {
+            assert_eq!(is_cut(before, now), cut, "{before} {now}");
+        }
+        let held = |guard, files, of, approved| hold_cuts(guard, Cuts { files, of }, approved).is_some();
+        let quarter = Guard::MaxDelete(25);
+        assert!(!held(quarter, 25, 100, None) && held(quarter, 26, 100, None));
+        assert!(!held(quarter, 5, 10, None) && held(quarter, 6, 10, None) && held(quarter, 1, 1, None));
+        assert!(!held(Guard::MaxDelete(0), 10, 1000, None) && held(Guard::MaxDelete(0), 11, 1000, None));
+        assert!(!held(quarter, 60, 100, Some(60)) && held(quarter, 61, 100, Some(60)));
+        assert!(!held(Guard::Off, 100, 100, None));
+        assert_eq!(replaced(quarter, 25, 100), None);
+        assert!(replaced(quarter, 26, 100).unwrap().starts_with("26 of 100 files"));
+        assert_eq!(replaced(Guard::Off, 100, 100), None);
     }
 
     #[test]

@@ -42,6 +42,14 @@ impl Kept {
         self.complete.iter().rev().find(|name| !name.is_ahead_of(now)).copied()
     }
 
+    /// What a copy made now is judged by: the newest, and the last one even if it is ahead of the clock, for it may be
+    /// the clock that is wrong now.
+    #[must_use]
+    pub fn judged_by(&self, now: Timestamp) -> Vec<SnapshotName> {
+        let (newest, last) = (self.newest(now), self.complete.last().copied());
+        newest.into_iter().chain(last.filter(|last| Some(*last) != newest)).collect()
+    }
+
     /// A free name for a copy made now.
     #[must_use]
     pub fn next_name(&self, now: Timestamp) -> SnapshotName {

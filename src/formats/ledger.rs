@@ -42,6 +42,7 @@ struct File {
     end_ids: Vec<EndId>,
     holds: BTreeSet<String>,
     approvals: BTreeMap<String, u64>,
+    approved_cuts: BTreeMap<String, u64>,
     copied: BTreeMap<String, String>,
     /// Beside `copied`, which tells of a server its directory alone.
     servers: Vec<ServerEntry>,
@@ -120,6 +121,9 @@ pub fn from_bytes(bytes: &[u8]) -> Result<Ledger, LedgerError> {
     for (name, count) in file.approvals {
         ledger.approvals.insert(sync(&name)?, count);
     }
+    for (name, count) in file.approved_cuts {
+        ledger.approved_cuts.insert(sync(&name)?, count);
+    }
     for (name, roots) in file.copied {
         ledger.copied.insert(sync(&name)?, Places { roots, servers: BTreeMap::new() });
     }
@@ -177,6 +181,7 @@ pub fn to_bytes(ledger: &Ledger) -> Vec<u8> {
             .collect(),
         holds: ledger.holds.iter().map(ToString::to_string).collect(),
         approvals: ledger.approvals.iter().map(|(name, count)| (name.to_string(), *count)).collect(),
+        approved_cuts: ledger.approved_cuts.iter().map(|(name, count)| (name.to_string(), *count)).collect(),
         copied: ledger.copied.iter().map(|(name, places)| (name.to_string(), places.roots.clone())).collect(),
         servers: ledger.copied.iter().flat_map(|(name, places)| servers(name, places)).collect(),
         pause: ledger.pause.map(|pause| match pause {
@@ -208,6 +213,7 @@ mod tests {
             ]),
             holds: BTreeSet::from([usb]),
             approvals: BTreeMap::from([(documents.clone(), u64::MAX)]),
+            approved_cuts: BTreeMap::from([(documents.clone(), 7)]),
             copied: BTreeMap::from([(
                 documents,
                 Places {

@@ -14,6 +14,15 @@ pub enum HoldReason {
         /// The allowed share in percent.
         allowed_percent: u8,
     },
+    /// The run would have cut down more files than the guard allows.
+    CutDown {
+        /// How many files.
+        files: u64,
+        /// How many there are.
+        of: u64,
+        /// The allowed share in percent.
+        allowed_percent: u8,
+    },
 }
 
 impl fmt::Display for HoldReason {
@@ -24,6 +33,11 @@ impl fmt::Display for HoldReason {
                 "it would delete {deletions} of {before} files at the destination, more than the {allowed_percent} % \
                  that \
                  `guard` allows"
+            ),
+            Self::CutDown { files, of, allowed_percent } => write!(
+                f,
+                "it would cut {files} of {of} files to nothing or to less than a tenth, more than the \
+                 {allowed_percent} % that `guard` allows"
             ),
         }
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::{DriveUuid, End, Hardware, SentinelId, SyncName, VolumeName};
+use super::{DriveUuid, End, Hardware, HoldReason, SentinelId, SyncName, VolumeName};
 
 /// In which LUKS containers filesystems lie: their UUIDs, by those of the filesystems.
 pub type Containers = BTreeMap<DriveUuid, DriveUuid>;
@@ -25,10 +25,23 @@ pub struct Ledger {
     pub holds: BTreeSet<VolumeName>,
     /// The number of deletions that a person approved for the next run of a sync.
     pub approvals: BTreeMap<SyncName, u64>,
+    /// The same for files that are cut down.
+    pub approved_cuts: BTreeMap<SyncName, u64>,
     /// Between which places the last success of a sync copied: it says nothing of others.
     pub copied: BTreeMap<SyncName, Places>,
     /// The pause, if there is one.
     pub pause: Option<Pause>,
+}
+
+impl Ledger {
+    /// Whether a person approved what a sync was held for.
+    #[must_use]
+    pub fn is_approved(&self, sync: &SyncName, reason: &HoldReason) -> bool {
+        match reason {
+            HoldReason::Deletions { .. } => self.approvals.contains_key(sync),
+            HoldReason::CutDown { .. } => self.approved_cuts.contains_key(sync),
+        }
+    }
 }
 
 /// Between which places a sync copies, whatever their volumes are called.

@@ -223,6 +223,17 @@ impl Directory {
         }
     }
 
+    /// The size of a regular file in it, in bytes; `None` if the name stands for anything else.
+    pub fn file_size(&self, name: &(impl AsRef<OsStr> + ?Sized)) -> Result<Option<u64>, DirectoryError> {
+        match rustix::fs::statat(&self.fd, name.as_ref(), AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) if FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile => {
+                Ok(u64::try_from(stat.st_size).ok())
+            }
+            Ok(_) | Err(Errno::NOENT) => Ok(None),
+            Err(cause) => Err(DirectoryError::Look(self.path_of(name), cause)),
+        }
+    }
+
     /// Creates a directory in it, accessible to its owner and, as the umask allows, to others.
     pub fn create_directory(
         &self,

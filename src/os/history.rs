@@ -258,8 +258,14 @@ fn end(transaction: &Transaction<'_>, record: &RunRecord) -> rusqlite::Result<()
         return transaction.execute("DELETE FROM runs WHERE id = ?1", [record.run.as_str()]).map(drop);
     }
     let figures = &record.figures;
-    let held = record.hold.as_ref().map(|HoldReason::Deletions { deletions, before, allowed_percent }| {
-        (signed(*deletions), signed(*before), *allowed_percent)
+    // Files that would be cut down stand there as a negative number.
+    let held = record.hold.as_ref().map(|hold| match hold {
+        HoldReason::Deletions { deletions, before, allowed_percent } => {
+            (signed(*deletions), signed(*before), *allowed_percent)
+        }
+        HoldReason::CutDown { files, of, allowed_percent } => {
+            (signed(*files).saturating_neg(), signed(*of), *allowed_percent)
+        }
     });
     // The place is that of the beginning, if that was recorded. One that was closed as killed is corrected.
     begin(transaction, &record.run, &record.sync, record.trigger, record.started)?;
@@ -309,6 +315,9 @@ fn record(row: &Row<'_>) -> rusqlite::Result<Option<RunRecord>> {
         vanished: count("vanished")?,
     };
     let hold = match (row.get::<_, Option<i64>>("held_deletions")?, row.get::<_, Option<u8>>("held_percent")?) {
+        (Some(cut), Some(allowed_percent)) if cut < 0 => {
+            Some(HoldReason::CutDown { files: cut.unsigned_abs(), of: count("held_before")?, allowed_percent })
+        }
         (Some(deletions), Some(allowed_percent)) => Some(HoldReason::Deletions {
             deletions: u64::try_from(deletions).unwrap_or(0),
             before: count("held_before")?,

@@ -2,7 +2,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::os::fd::{AsFd, AsRawFd};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rustix::fs::{Mode, OFlags, RenameFlags, ResolveFlags, openat2};
 use rustix::io::Errno;
@@ -221,6 +221,46 @@ fn missing_to(old: &Directory, new: &Directory, depth: usize) -> Result<u64, Dir
         }
     }
     Ok(missing)
+}
+
+/// Files that two trees have in common.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Census {
+    /// How many.
+    pub files: u64,
+    /// How many of them are cut down in the newer one.
+    pub cut: u64,
+}
+
+/// Compares the sizes of the files that lie in both trees: of all, or of a sample of so many entries, from directories
+/// taken at random. A directory that cannot be read is passed over: the copy tells of it.
+pub fn census(
+    old: &Directory,
+    new: &Directory,
+    most: u64,
+    is_cut: impl Fn(u64, u64) -> bool,
+) -> Result<Census, DirectoryError> {
+    let (mut seen, mut left) = (Census::default(), most);
+    let mut todo = vec![PathBuf::new()];
+    while left > 0 && !todo.is_empty() {
+        let below = todo.swap_remove(fastrand::usize(..todo.len()));
+        let both = (old.open_below(&below, Reach::SameMount), new.open_below(&below, Reach::AnyMount));
+        let (Ok(before), Ok(now)) = both else { continue };
+        for entry in before.entries(usize::try_from(left).unwrap_or(usize::MAX))? {
+            left = left.saturating_sub(1);
+            match kind(&before, &entry)? {
+                Kind::Directory => todo.push(below.join(&entry.name)),
+                Kind::File => {
+                    if let (Some(was), Some(is)) = (before.file_size(&entry.name)?, now.file_size(&entry.name)?) {
+                        seen.files = seen.files.saturating_add(1);
+                        seen.cut = seen.cut.saturating_add(u64::from(is_cut(was, is)));
+                    }
+                }
+                Kind::Nothing | Kind::Link | Kind::Special => {}
+            }
+        }
+    }
+    Ok(seen)
 }
 
 /// Removes what is below `from` and has no entry of the same path below `kept`.

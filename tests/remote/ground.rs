@@ -209,6 +209,8 @@ fn job(source: JobEnd, destination: JobEnd, snapshots: SnapshotKind) -> Job {
         source,
         destination,
         approved: None,
+        approved_cuts: None,
+        remembered: None,
     }
 }
 

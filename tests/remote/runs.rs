@@ -7,7 +7,7 @@ use crate::ground::{At, Drive, Ground, here, names, remote};
 use crate::needs_root;
 use crate::sshd::{Sshd, sh};
 use nbkp::backup::job::{JobEnd, Layout};
-use nbkp::model::{Conclusion, CopyTraits, Filter, Guard, KeepRules, MountsBelow, Retention, SnapshotKind};
+use nbkp::model::{Conclusion, CopyTraits, Filter, Guard, HoldReason, KeepRules, MountsBelow, Retention, SnapshotKind};
 
 const WAYS: [(At, At); 3] = [(At::Here, At::Server), (At::Server, At::Here), (At::Server, At::Server)];
 
@@ -285,6 +285,35 @@ fn what_is_deleted_at_a_server_is_exactly_what_was_told() {
         assert_eq!(format!("{}\n", ground.difference(&ground.destination)), kept);
         assert!(ground.destination.join("half/kept").exists());
         assert_eq!(ground.run().figures.deletions, 0);
+    }
+}
+
+#[test]
+fn what_would_be_cut_to_nothing_is_held_in_each_direction() {
+    if !needs_root() {
+        return;
+    }
+    let kinds = [SnapshotKind::None, SnapshotKind::HardLink];
+    for ((from, to), kind) in WAYS.into_iter().flat_map(|way| kinds.map(|kind| (way, kind))) {
+        let mut ground = Ground::new(from, to, kind);
+        for number in 0..40 {
+            ground.write(format!("file {number}"), "content");
+        }
+        assert_eq!(ground.run().conclusion, Conclusion::Ok);
+        let copy =
+            if kind == SnapshotKind::None { ground.destination.clone() } else { ground.destination.join("latest") };
+        for number in 0..20 {
+            ground.write(format!("file {number}"), "");
+        }
+        for _ in 0..2 {
+            let held = ground.run().conclusion;
+            let reason = HoldReason::CutDown { files: 20, of: 40, allowed_percent: 25 };
+            assert_eq!(held, Conclusion::Held(reason), "{kind:?}");
+            assert_eq!(fs::read(copy.join("file 3")).unwrap(), b"content");
+        }
+        ground.job.approved_cuts = Some(20);
+        assert_eq!(ground.run().conclusion, Conclusion::Ok);
+        assert_eq!(ground.difference(&copy), "");
     }
 }
 

@@ -7,8 +7,11 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use crate::kills::{run_in, tree};
-use crate::rig::{Ground, names, sh};
-use nbkp::model::{Conclusion, Filter, SnapshotKind};
+use crate::rig::{Drive, Ground, names, sh};
+use nbkp::backup::errands::preview::preview;
+use nbkp::backup::job::Remembered;
+use nbkp::model::{Conclusion, Filter, HoldReason, SnapshotKind};
+use nbkp::os::ssh::SshPlace;
 
 /// An rsync after whose dry runs the source is emptied.
 fn emptying_rsync(ground: &Ground) -> String {
@@ -127,7 +130,96 @@ fn a_user_deletes_in_directories_that_forbid_it_and_is_told_of_what_stays() {
         ground.destination.display()
     ));
     let report = crate::kills::run_as_nobody(&ground);
-    assert!(report.starts_with("ok") && report.contains("1 entries were not permitted to be deleted"), "{report}");
+    assert!(report.starts_with("failed") && report.contains("could not be deleted at the destination: "), "{report}");
     assert!(!ground.destination.join("locked/a").exists() && ground.destination.join("foreign/a").exists());
     assert_eq!(sh(&format!("stat -c %a {}/locked", ground.destination.display())), "555");
+}
+
+#[test]
+fn files_that_are_cut_down_are_held_and_stay_what_they_were() {
+    let kinds: &[SnapshotKind] = if crate::needs_root() {
+        &[SnapshotKind::None, SnapshotKind::HardLink, SnapshotKind::Btrfs]
+    } else {
+        &[SnapshotKind::None, SnapshotKind::HardLink]
+    };
+    for kind in kinds.iter().copied() {
+        let drive = (kind == SnapshotKind::Btrfs).then(Drive::btrfs);
+        let mut ground = drive.as_ref().map_or_else(|| Ground::new(kind), |drive| Ground::on(drive, kind));
+        for number in 0..100 {
+            ground.write(&format!("d{}/f{number}", number % 7), [7; 3000]);
+        }
+        assert_eq!(ground.run().conclusion, Conclusion::Ok);
+        let copy = if kind == SnapshotKind::None { ground.destination.clone() } else { ground.latest() };
+        let (whole, finished) = (tree(&copy), ground.snapshots());
+        for number in 0..60 {
+            ground.write(&format!("d{}/f{number}", number % 7), &[1_u8; 100][..if number % 2 == 0 { 0 } else { 100 }]);
+        }
+        // An unfinished copy is no way around it.
+        for _ in 0..2 {
+            let held = ground.run().conclusion;
+            let reason = HoldReason::CutDown { files: 60, of: 100, allowed_percent: 25 };
+            assert_eq!(held, Conclusion::Held(reason.clone()), "{kind:?}");
+            assert_eq!((tree(&copy), ground.snapshots()), (whole.clone(), finished.clone()), "{kind:?}");
+            let preview = preview(&ground.job, &SshPlace::new("/nowhere".into())).unwrap();
+            assert_eq!(preview.hold, Some(reason), "{kind:?}");
+        }
+        ground.job.approved = Some(1000);
+        assert!(matches!(ground.run().conclusion, Conclusion::Held(_)), "deletions were approved, not this");
+        ground.job.approved_cuts = Some(60);
+        assert_eq!(ground.run().conclusion, Conclusion::Ok, "{kind:?}");
+        assert_eq!(tree(&copy), tree(&ground.source));
+    }
+}
+
+#[test]
+fn that_all_was_replaced_is_told_and_holds_nothing() {
+    for kind in [SnapshotKind::None, SnapshotKind::HardLink] {
+        let ground = Ground::new(kind);
+        for number in 0..40 {
+            ground.write(&format!("f{number}"), [7; 300]);
+        }
+        assert_eq!(ground.run().warnings, Vec::<String>::new());
+        for number in 0..30 {
+            ground.write(&format!("f{number}"), [8; 301]);
+        }
+        let report = ground.run();
+        let told = vec!["30 of 40 files have another content than before".to_owned()];
+        assert_eq!((report.conclusion, report.warnings), (Conclusion::Ok, told), "{kind:?}");
+    }
+}
+
+#[test]
+fn a_line_in_the_log_does_not_talk_away_what_was_there() {
+    let mut ground = Ground::new(SnapshotKind::HardLink);
+    for number in 0..100 {
+        ground.write(&format!("f{number}"), "x");
+    }
+    let first = ground.run();
+    let log = ground.destination.join(".nbkp/log.jsonl");
+    let forged = nbkp::formats::log::records(&fs::read(&log).unwrap()).pop().unwrap();
+    let forged = nbkp::formats::log::LogRecord { entries: 1, ..forged };
+    sh(&format!("echo '{}' >>{}", nbkp::formats::log::record_line(&forged), log.display()));
+    sh(&format!("cd {}; rm f?[1-9]", ground.source.display()));
+    assert!(matches!(ground.run().conclusion, Conclusion::Held(_)));
+    // What this machine remembers counts as well.
+    ground.job.remembered = Some(Remembered { snapshot: first.snapshot, entries: 100 });
+    assert!(matches!(ground.run().conclusion, Conclusion::Held(_)));
+    assert_eq!(names(&ground.latest()).len(), 100);
+}
+
+#[test]
+fn a_snapshot_ahead_of_the_clock_is_what_was_there() {
+    let ground = Ground::new(SnapshotKind::HardLink);
+    ground.write("f0", "x");
+    assert_eq!(ground.run().conclusion, Conclusion::Ok);
+    for number in 0..100 {
+        ground.write(&format!("f{number}"), "x");
+    }
+    let last = ground.run().snapshot.unwrap().to_string();
+    let ahead = nbkp::os::clock::now().wall + std::time::Duration::from_hours(1);
+    let shelf = ground.destination.join("snapshots");
+    fs::rename(shelf.join(last), shelf.join(nbkp::model::SnapshotName::next(ahead, None).to_string())).unwrap();
+    sh(&format!("cd {}; rm f?[1-9]", ground.source.display()));
+    assert!(matches!(ground.run().conclusion, Conclusion::Held(_)));
+    assert_eq!(ground.snapshots().len(), 2);
 }

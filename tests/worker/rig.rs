@@ -262,6 +262,8 @@ pub fn job(from: &Path, to: &Path, snapshots: SnapshotKind) -> Job {
         source: end(from),
         destination: end(to),
         approved: None,
+        approved_cuts: None,
+        remembered: None,
     }
 }
 

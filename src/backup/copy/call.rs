@@ -22,6 +22,10 @@ pub(crate) struct Copying<'a> {
     pub(crate) sync: &'a Sync,
     /// The deletions that a person approved.
     pub(crate) approved: Option<u64>,
+    /// The same for files that are cut down.
+    pub(crate) approved_cuts: Option<u64>,
+    /// How many entries the last copy had, if this machine remembers.
+    pub(crate) remembered: Option<u64>,
     /// Between which places.
     pub(crate) way: CopyWay<'a>,
     /// What is written.
@@ -35,7 +39,9 @@ impl<'a> Copying<'a> {
     pub(crate) fn new(origin: &'a Origin<'_>, target: &'a Target<'a>) -> Self {
         let Origin { job, source, rsync, sync, nested } = origin;
         let way = CopyWay::between(source, target);
-        Self { rsync, sync, approved: job.approved, way, target, nested: nested.as_deref() }
+        let remembered = job.remembered.map(|remembered| remembered.entries);
+        let (approved, approved_cuts) = (job.approved, job.approved_cuts);
+        Self { rsync, sync, approved, approved_cuts, remembered, way, target, nested: nested.as_deref() }
     }
 }
 

@@ -1,19 +1,21 @@
 //! Deletions: what rsync told that it would delete is judged, and then exactly that is deleted, entry by entry,
-//! whatever
-//! has become of the source since. Each directory is entered through no link, and goes only if it is empty by then.
+//! whatever has become of the source since. Each directory is entered through no link, and goes only if it is empty by
+//! then.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
-use crate::backup::failure::{could_not, of_directory};
+use crate::backup::failure::{failure, of_directory, words};
 use crate::backup::place::way::{FarTarget, Target};
 use crate::backup::session::stop::Stops;
 use crate::backup::session::{LONG, Stoppable, failure as trouble};
+use crate::decide::plights;
 use crate::formats::rsync::output::{OutputLine, unescaped};
 use crate::formats::ssh::answers;
 use crate::formats::ssh::calls::{DeleteCall, Usage};
-use crate::model::{DeletedKind, DeletedNames, NotDone, Step};
+use crate::formats::text::printable;
+use crate::model::{DeletedKind, DeletedNames, FailureKind, Named, NotDone, Plight, Step};
 use crate::os::directory::{ChangeMade, Directory, DirectoryError, Errno, Reach};
 use crate::os::tree;
 
@@ -36,10 +38,8 @@ pub(crate) struct Doomed(Vec<(PathBuf, DeletedKind)>);
 pub(crate) struct Deleted {
     /// Entries that are gone.
     pub(crate) count: u64,
-    /// Entries that nobody was permitted to delete.
-    refused: u64,
-    /// Some of them.
-    examples: Vec<String>,
+    /// Entries that nobody was permitted to delete, some by name.
+    refused: Named,
 }
 
 impl Doomed {
@@ -110,19 +110,17 @@ impl Doomed {
 }
 
 impl Deleted {
-    /// What could not be deleted, as sentences; empty if nothing.
-    pub(crate) fn missing(&self) -> Vec<String> {
-        if self.refused == 0 {
-            return Vec::new();
-        }
-        let first = format!("{} entries were not permitted to be deleted at the destination", self.refused);
-        std::iter::once(first).chain(self.examples.iter().cloned()).collect()
+    /// How a run ends of which something could not be deleted, though all else was done: a copy that keeps what is gone
+    /// at the source is none.
+    pub(crate) fn refusal(&self) -> Option<NotDone> {
+        let told = || plights::told(Plight::Undeleted, &self.refused);
+        (self.refused.count > 0).then(|| failure(Step::Copy, FailureKind::Permission, told()))
     }
 
     fn refuse(&mut self, count: u64, example: String) {
-        self.refused = self.refused.saturating_add(count);
-        if self.examples.len() < EXAMPLES {
-            self.examples.push(example);
+        self.refused.count = self.refused.count.saturating_add(count);
+        if self.refused.examples.len() < EXAMPLES {
+            self.refused.examples.push(example);
         }
     }
 }
@@ -131,17 +129,17 @@ fn here_below(root: &Directory, groups: &[DeletedNames], stops: &mut Stops) -> R
     let mut deleted = Deleted::default();
     for DeletedNames { parent, kind, names } in groups {
         stops.check()?;
-        let parent = match root.open_below(parent, Reach::AnyMount) {
-            Ok(parent) => parent,
+        let directory = match root.open_below(parent, Reach::AnyMount) {
+            Ok(directory) => directory,
             // It went away with all that was in it.
             Err(error) if error.cause() == Errno::NOENT => continue,
             Err(error) => return Err(of_directory(Step::Copy, &error)),
         };
         for name in names {
-            match tree::remove_entry(&parent, name, *kind) {
+            match tree::remove_entry(&directory, name, *kind) {
                 Ok(ChangeMade::Changed) => deleted.count = deleted.count.saturating_add(1),
                 Ok(ChangeMade::AlreadySo) => {}
-                Err(error) => tolerated(&error, &mut deleted)?,
+                Err(error) => tolerated(&error, &parent.join(name), &mut deleted)?,
             }
         }
     }
@@ -149,12 +147,12 @@ fn here_below(root: &Directory, groups: &[DeletedNames], stops: &mut Stops) -> R
 }
 
 /// What does not keep the rest from being deleted.
-fn tolerated(error: &DirectoryError, deleted: &mut Deleted) -> Result<(), NotDone> {
+fn tolerated(error: &DirectoryError, entry: &Path, deleted: &mut Deleted) -> Result<(), NotDone> {
     match error.cause() {
         // Something in it is kept.
         Errno::NOTEMPTY | Errno::EXIST => Ok(()),
         Errno::ACCESS | Errno::PERM | Errno::BUSY => {
-            deleted.refuse(1, could_not(error));
+            deleted.refuse(1, format!("{}: {}", printable(&entry.to_string_lossy()), words(error.cause())));
             Ok(())
         }
         _ => Err(of_directory(Step::Copy, error)),

@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use jiff::Timestamp;
 
 use crate::backup::copy::call::Copying;
+use crate::backup::copy::cuts::ContentChanges;
 use crate::backup::copy::{self, Copied, plan};
 use crate::backup::place::approach::Origin;
 use crate::backup::place::destination::Destination;
@@ -12,7 +13,7 @@ use crate::backup::place::marker::Earlier;
 use crate::backup::place::there;
 use crate::backup::place::way::{Spot, Target};
 use crate::backup::session::stop::Stops;
-use crate::decide::guard::{self, Deletions};
+use crate::decide::guard::{self, Cuts, Deletions};
 use crate::decide::tidying::Kept;
 use crate::formats::rsync::arguments::{CopyMode, Manner, Unfinished};
 use crate::model::{Figures, NotDone, SnapshotName, layout};
@@ -22,6 +23,8 @@ use crate::model::{Figures, NotDone, SnapshotName, layout};
 pub(crate) struct Links {
     /// The newest finished copy.
     pub(crate) newest: Option<SnapshotName>,
+    /// The finished copies that the new one is judged by.
+    pub(crate) judged_by: Vec<SnapshotName>,
     /// The unfinished copies, oldest first, without their prefix.
     pub(crate) bases: Vec<String>,
 }
@@ -33,7 +36,7 @@ impl Links {
             Earlier::Nothing | Earlier::Trusted | Earlier::Doubtful => kept.bases.clone(),
             Earlier::Damaged => Vec::new(),
         };
-        Self { newest: kept.newest(now), bases }
+        Self { newest: kept.newest(now), judged_by: kept.judged_by(now), bases }
     }
 
     /// Whether one of them may hold unfinished files.
@@ -50,8 +53,8 @@ impl Links {
     }
 }
 
-/// Judges what the new directory of this name lacks of the newest snapshot. The counts of rsync and of the log tell it
-/// for nothing; where they cannot, or tell of too much, all names are compared.
+/// Judges what the new directory of this name lacks of those that were there, and what in it is cut down. The counts of
+/// rsync tell it for nothing, where this machine remembers what was there; otherwise the directories themselves do.
 pub(crate) fn guard_new(
     (origin, destination): (&Origin<'_>, &Destination),
     (name, links): (SnapshotName, &Links),
@@ -59,39 +62,59 @@ pub(crate) fn guard_new(
     figures: &mut Figures,
     stops: &mut Stops,
 ) -> Result<(), NotDone> {
-    let Some(newest) = links.newest else { return Ok(()) };
+    let (job, guard) = (origin.job, origin.job.sync.guard);
     let hold = |(deletions, before)| {
         let seen = Deletions { deletions, before, files_left: copied.regular_files };
-        guard::hold(origin.job.sync.guard, seen, origin.job.approved)
+        guard::hold(guard, seen, job.approved)
     };
-    let counted = match links.unfinished() {
+    let resized = Cuts { files: copied.resized, of: copied.regular_files };
+    for base in links.judged_by.iter().copied() {
         // What lay in an unfinished copy counts as there before for rsync, though it is in no snapshot.
-        Unfinished::Possible => None,
-        Unfinished::None => destination.record_of(newest)?,
-    };
-    if let Some(record) = counted.filter(|record| record.entries > 0) {
-        let kept = copied.figures.entries.saturating_sub(copied.created);
-        let gone = record.entries.saturating_sub(kept);
-        if hold((gone, record.entries)).is_none() {
-            figures.deletions = gone;
-            return Ok(());
+        let is_counted = links.newest == Some(base) && links.unfinished() == Unfinished::None;
+        let remembered = job.remembered.filter(|remembered| is_counted && remembered.snapshot == Some(base));
+        if let Some(remembered) = remembered.filter(|_| guard::hold_cuts(guard, resized, None).is_none()) {
+            // The log may say that there was more; that there was less it cannot say.
+            let logged = destination.record_of(base)?.map_or(0, |record| record.entries);
+            let before = remembered.entries.max(logged);
+            let gone = before.saturating_sub(copied.figures.entries.saturating_sub(copied.created));
+            if hold((gone, before)).is_none() {
+                figures.deletions = gone;
+                continue;
+            }
+        }
+        let (gone, before, cuts) = compared((origin, destination), (base, name), stops)?;
+        figures.deletions = gone;
+        if let Some(reason) = hold((gone, before)).or_else(|| guard::hold_cuts(guard, cuts, job.approved_cuts)) {
+            return Err(NotDone::Held(reason));
         }
     }
-    let (gone, before) = match destination {
-        Destination::Here(here) => here.lacking(newest, Spot::New(name))?,
+    Ok(())
+}
+
+/// How many entries of a finished copy the new one lacks, how many it holds, and how many files are cut down.
+fn compared(
+    (origin, destination): (&Origin<'_>, &Destination),
+    (base, name): (SnapshotName, SnapshotName),
+    stops: &mut Stops,
+) -> Result<(u64, u64, Cuts), NotDone> {
+    match destination {
+        Destination::Here(here) => {
+            let (gone, before) = here.lacking(base, Spot::New(name))?;
+            let census = here.census(base, Spot::New(name))?;
+            Ok((gone, before, Cuts { files: census.cut, of: census.files }))
+        }
         Destination::There(there) => {
-            // rsync is asked what it would delete to make the snapshot like the source.
-            let target = Target::There(there::compared(there.far(), Spot::Finished(newest)));
+            // rsync is asked what it would do to make the snapshot like the source.
+            let target = Target::There(there::compared(there.far(), Spot::Finished(base)));
             let copying = Copying::new(origin, &target);
             let plan = plan::look(Manner::Replace(Unfinished::None), there.far().look.keeping());
-            let told = copy::call(&copying, &plan, CopyMode::Tell, stops, &mut |_| {})?;
+            let mut changes = ContentChanges::default();
+            let told = copy::call(&copying, &plan, CopyMode::Tell, stops, &mut |said| changes.hear(said))?;
             copy::judged(&copying.way, &told)?;
             let gone = told.tally.deleted_items;
-            (gone, copy::before(&told, gone))
+            Ok((gone, copy::before(&told, gone), changes.cuts(&target, told.tally.regular_files)?))
         }
-    };
-    figures.deletions = gone;
-    hold((gone, before)).map_or(Ok(()), |reason| Err(NotDone::Held(reason)))
+    }
 }
 
 #[cfg(test)]

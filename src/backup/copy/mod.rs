@@ -2,6 +2,7 @@
 //! first.
 
 pub mod call;
+pub mod cuts;
 pub mod deletions;
 pub mod linking;
 pub mod plan;
@@ -10,6 +11,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use crate::backup::copy::call::{Copying, launch};
+use crate::backup::copy::cuts::{ContentChanges, may_cut};
 use crate::backup::copy::deletions::Doomed;
 use crate::backup::copy::plan::{CopyPlan, Restraint, Strategy};
 use crate::backup::failure::{failure, of_directory, of_process};
@@ -44,6 +46,8 @@ pub(crate) struct Copied {
     pub(crate) created: u64,
     /// Regular files of the source.
     pub(crate) regular_files: u64,
+    /// Those of them that had another size before.
+    pub(crate) resized: u64,
     /// What could not be read; empty if nothing.
     pub(crate) missing: Vec<String>,
     /// What a person may want to know.
@@ -73,7 +77,12 @@ fn walk(
     proven: &dyn Fn(&mut Stops) -> Result<(), NotDone>,
 ) -> Result<Copied, NotDone> {
     let submounts = copying.way.source().map(Submounts::below);
+    if plan.restraint == Restraint::CopyFirst {
+        guard_content(copying, plan, stops)?;
+    }
+    let mut changes = ContentChanges::default();
     let hear = &mut |said: &OutputLine| {
+        changes.hear(said);
         if let OutputLine::Progress(progress) = said {
             telling.progress(*progress);
         }
@@ -85,6 +94,7 @@ fn walk(
     copied.regular_files = pass.tally.regular_files;
     still_there(submounts.as_ref(), copying)?;
     let given_up = judge::deletions(&pass.complaints);
+    let mut refusal = None;
     let is_left = given_up != DeletionVerdict::Done || pass.complaints.withheld > 0 || pass.complaints.in_the_way > 0;
     if plan.restraint == Restraint::CopyFirst && is_left {
         proven(stops)?;
@@ -94,7 +104,7 @@ fn walk(
         still_there(submounts.as_ref(), copying)?;
         let deleted = doomed.delete(copying.target, stops)?;
         figures.deletions = figures.deletions.saturating_add(deleted.count);
-        copied.missing.extend(deleted.missing());
+        refusal = deleted.refusal();
     }
     if pass.complaints.in_the_way > 0 {
         // What was in the way is gone.
@@ -106,8 +116,10 @@ fn walk(
             return Err(failure(Step::Copy, FailureKind::Other, "the source changed too much while it was copied"));
         }
     }
+    copied.resized = changes.resized();
+    copied.remarks.extend(guard::replaced(copying.sync.guard, changes.replaced(), copied.regular_files));
     copied.figures = *figures;
-    Ok(copied)
+    refusal.map_or(Ok(copied), Err)
 }
 
 /// The first call; it is made again without files that are too large for the destination, at the first of which rsync
@@ -168,6 +180,18 @@ pub(crate) fn spared(given_up: &DeletionVerdict) -> BTreeSet<PathBuf> {
         DeletionVerdict::Again(spared) => spared.clone(),
         DeletionVerdict::Done | DeletionVerdict::Undone => BTreeSet::new(),
     }
+}
+
+/// Holds a copy that would cut down too many files where they lie, before it does. rsync is asked only where that may
+/// be.
+fn guard_content(copying: &Copying<'_>, plan: &CopyPlan, stops: &mut Stops) -> Result<(), NotDone> {
+    if !may_cut(copying)? {
+        return Ok(());
+    }
+    let mut changes = ContentChanges::default();
+    let told = call(copying, plan, CopyMode::Tell, stops, &mut |said| changes.hear(said))?;
+    judged(&copying.way, &told)?;
+    changes.hold(copying, told.tally.regular_files)?.map_or(Ok(()), |reason| Err(NotDone::Held(reason)))
 }
 
 /// What would be deleted, as rsync tells it, if that is not held. The second look is taken only where there is

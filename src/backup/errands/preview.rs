@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 
 use crate::backup::copy::call::{self, Copying};
+use crate::backup::copy::cuts::ContentChanges;
 use crate::backup::copy::plan::{self, CopyPlan};
 use crate::backup::copy::{self, Good, Pass};
 use crate::backup::failure::{could_not, failure};
@@ -80,7 +81,7 @@ fn against(kind: SnapshotKind, seen: &Seen) -> Result<Spot, NotDone> {
         SnapshotKind::HardLink => {
             let complete = seen.leftovers()?.entries.unwrap_or_default().complete;
             let kept = Kept { complete, bases: Vec::new() };
-            kept.newest(clock::now().wall).map_or(Spot::FirstCopy, Spot::Finished)
+            kept.judged_by(clock::now().wall).first().copied().map_or(Spot::FirstCopy, Spot::Finished)
         }
     })
 }
@@ -112,7 +113,9 @@ fn told(
     let plan = plan::look(manner, keeping);
     let then = then(job.sync.snapshots);
     let (mut changes, mut unlisted) = (Vec::new(), 0_u64);
+    let mut content = ContentChanges::default();
     let mut hear = |said: &OutputLine| {
+        content.hear(said);
         let change = match said {
             OutputLine::Deleted(name) => Change::Delete(name.clone()),
             OutputLine::Changed(item) => Change::Copy(item.clone()),
@@ -152,7 +155,11 @@ fn told(
     }
     let mut command: Vec<OsString> = vec![copying.rsync.as_os_str().to_owned()];
     command.extend(call::shown(copying, &plan, CopyMode::Tell, source, destination));
-    Ok(Preview { command, changes, unlisted, figures: figures(&pass), hold: hold(job, &pass), warnings, then })
+    let hold = match hold(job, &pass) {
+        Some(reason) => Some(reason),
+        None => content.hold(copying, pass.tally.regular_files)?,
+    };
+    Ok(Preview { command, changes, unlisted, figures: figures(&pass), hold, warnings, then })
 }
 
 /// What makes the copy complete, as a person would say it.

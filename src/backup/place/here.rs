@@ -12,6 +12,7 @@ use crate::backup::place::publication::{Account, Publication, Published};
 use crate::backup::place::way::{HereTarget, Spot};
 use crate::backup::session::stop::Stops;
 use crate::backup::snapshots::{commit, deeds, log};
+use crate::decide::guard;
 use crate::formats::log::LogRecord;
 use crate::model::layout::{self, LATEST, LOCK, OWN, WRITER};
 use crate::model::{
@@ -107,6 +108,14 @@ impl HereDestination {
         let new = compared(&self.pinned.directory, new).map_err(fail)?.directory;
         let before = tree::count(&old).map_err(fail)?;
         Ok((tree::count_missing(&old, &new).map_err(fail)?, before))
+    }
+
+    /// How many files a finished copy and another place have in common, and how many are cut down there.
+    pub(crate) fn census(&self, newest: SnapshotName, new: Spot) -> Result<tree::Census, NotDone> {
+        let fail = |error: DirectoryError| of_directory(Step::Judge, &error);
+        let old = compared(&self.pinned.directory, Spot::Finished(newest)).map_err(fail)?.directory;
+        let new = compared(&self.pinned.directory, new).map_err(fail)?.directory;
+        tree::census(&old, &new, u64::MAX, guard::is_cut).map_err(fail)
     }
 
     /// What the log says of a snapshot, if it is among the last.

@@ -214,6 +214,9 @@ impl World {
         if let Obstacle::Held(HoldReason::Deletions { deletions, .. }) = obstacle {
             self.decisions.approve_deletions(name, deletions);
             Some(format!("the next run of `{name}` may delete up to {deletions} files"))
+        } else if let Obstacle::Held(HoldReason::CutDown { files, .. }) = obstacle {
+            self.decisions.approve_cuts(name, files);
+            Some(format!("the next run of `{name}` may cut down up to {files} files"))
         } else if let Obstacle::DeviceUnknown { volume, hardware } = obstacle {
             let sentence = format!("volume `{volume}` may use the hardware {hardware}");
             self.decisions.accept_hardware(&volume, hardware);

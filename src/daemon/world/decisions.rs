@@ -79,10 +79,18 @@ impl Decisions {
         self.change().approvals.insert(sync.clone(), deletions);
     }
 
-    /// A run has used the approval of its sync, if there was one.
-    pub(super) fn use_approval(&mut self, sync: &SyncName) {
-        if self.ledger.approvals.contains_key(sync) {
-            self.change().approvals.remove(sync);
+    /// The next run of a sync may cut down so many files.
+    pub(super) fn approve_cuts(&mut self, sync: &SyncName, files: u64) {
+        self.change().approved_cuts.insert(sync.clone(), files);
+    }
+
+    /// Ends the approvals of a sync, if there were some: its run has used them, or was held all the same, as it would
+    /// have done something else than was shown.
+    pub(super) fn end_approvals(&mut self, sync: &SyncName) {
+        if self.ledger.approvals.contains_key(sync) || self.ledger.approved_cuts.contains_key(sync) {
+            let ledger = self.change();
+            ledger.approvals.remove(sync);
+            ledger.approved_cuts.remove(sync);
         }
     }
 
@@ -155,9 +163,11 @@ impl Decisions {
             Kinship::Unknown => {
                 copied.servers = places.servers;
                 self.ledger.approvals.remove(sync);
+                self.ledger.approved_cuts.remove(sync);
             }
             Kinship::Other => {
                 self.ledger.approvals.remove(sync);
+                self.ledger.approved_cuts.remove(sync);
             }
         }
         kinship
@@ -179,7 +189,7 @@ mod tests {
         assert!(written.holds.contains(&usb) && written.pause == Some(Pause::UntilResumed));
         decisions.hold(&usb);
         decisions.end_pause(Timestamp::MAX);
-        decisions.use_approval(&"photos".parse().unwrap());
+        decisions.end_approvals(&"photos".parse().unwrap());
         decisions.learn_containers(Vec::new());
         assert!(decisions.take_unwritten().is_none());
     }

@@ -1,8 +1,8 @@
 //! Jobs: what a run of a sync is given, as things stand.
 
-use crate::backup::job::{DriveProof, Job, JobEnd, Layout, LocalEnd, RemoteEnd};
+use crate::backup::job::{DriveProof, Job, JobEnd, Layout, LocalEnd, Remembered, RemoteEnd};
 use crate::daemon::world::World;
-use crate::model::{End, Place, RunId, SnapshotKind, Sync, Trigger, VolumeRoot, VolumeSight};
+use crate::model::{End, Outcome, Place, RunId, SnapshotKind, Sync, SyncName, Trigger, VolumeRoot, VolumeSight};
 
 impl World {
     /// The job of a sync as things stand, if both its volumes are present.
@@ -13,8 +13,15 @@ impl World {
             source: self.job_end(sync, End::Source, &sync.source)?,
             destination: self.job_end(sync, End::Destination, &sync.destination)?,
             approved: self.decisions.ledger().approvals.get(&sync.name).copied(),
+            approved_cuts: self.decisions.ledger().approved_cuts.get(&sync.name).copied(),
+            remembered: self.remembered(&sync.name),
             sync: sync.clone(),
         })
+    }
+
+    fn remembered(&self, sync: &SyncName) -> Option<Remembered> {
+        let last = self.histories.get(sync)?.last_run.as_ref().filter(|last| last.outcome == Outcome::Ok)?;
+        Some(Remembered { snapshot: last.snapshot, entries: last.figures.entries })
     }
 
     fn job_end(&self, sync: &Sync, end: End, place: &Place) -> Option<JobEnd> {

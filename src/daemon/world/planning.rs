@@ -101,7 +101,7 @@ impl World {
             if let Some(last) = &history.last_run
                 && last.outcome == Outcome::Held
                 && let Some(reason) = &last.hold
-                && !self.decisions.ledger().approvals.contains_key(&sync.name)
+                && !self.decisions.ledger().is_approved(&sync.name, reason)
             {
                 found.push(Obstacle::Held(reason.clone()));
             }

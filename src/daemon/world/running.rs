@@ -43,8 +43,10 @@ impl World {
         for volume in [&run.sync.source.volume, &run.sync.destination.volume] {
             self.drives.note_outcome(&self.settings.on_the_drive_of(volume), record.outcome);
         }
-        if record.outcome == Outcome::Ok {
-            self.learn(&run);
+        match record.outcome {
+            Outcome::Ok => self.learn(&run),
+            Outcome::Held => self.decisions.end_approvals(&record.sync),
+            Outcome::Skipped | Outcome::Interrupted | Outcome::Failed => {}
         }
         let configured = self.settings.configuration().syncs.get(&record.sync);
         if configured.is_some_and(|sync| run.places.kinship(&self.settings.places(sync)) == Kinship::Other) {
@@ -61,7 +63,7 @@ impl World {
     /// Learns the ids of sentinels that were seen for the first time, and ends an approval that was used.
     fn learn(&mut self, run: &Run) {
         let sync = &run.sync;
-        self.decisions.use_approval(&sync.name);
+        self.decisions.end_approvals(&sync.name);
         self.decisions.note_copied(&sync.name, &run.places);
         for place in [&sync.source, &sync.destination] {
             if let Some(Some(id)) = self.volumes.get(&place.volume).and_then(|state| state.sight.proven_id()) {

@@ -448,9 +448,15 @@ fn a_held_run_waits_for_a_person() {
     story.ask_to_run("photos", Urgency::Asked);
     assert_eq!(story.running(), ["photos"]);
     assert_eq!(story.started[1].approved, Some(60));
+    // More than was shown is asked about again.
+    story.end("photos", held());
+    assert_eq!(story.status_of("photos").state, SyncState::Held);
+    let (answer, _answered) = oneshot::channel();
+    story.tell(Event::Asked(Ask::Approve { sync: name("photos"), answer }));
+    story.ask_to_run("photos", Urgency::Asked);
     story.end("photos", Conclusion::Ok);
     story.wait(3600);
-    assert_eq!(story.started[2].approved, None);
+    assert_eq!((story.started[2].approved, story.started[3].approved), (Some(60), None));
 }
 
 #[test]
