@@ -2,9 +2,11 @@
 //! text that is shown for it. `SNAPSHOTS=overwrite` writes the texts anew.
 
 use std::error::Error;
+use std::fmt::Write as _;
 use std::path::Path;
+use std::process::Command;
 
-use nbkp::formats::config::{Colour, Context, parse};
+use nbkp::formats::config::{Colour, Context, Doubt, Surroundings, check, parse};
 use snapbox::{Data, assert_data_eq};
 
 /// Reads a bad file and compares what is shown with the text beside it.
@@ -15,6 +17,135 @@ fn shown(name: &str) -> Result<(), Box<dyn Error>> {
     let Err(mistakes) = parse(&text, &context) else { return Err("the file has no mistakes".into()) };
     let expected = Data::read_from(&folder.join(name).with_extension("txt"), None);
     assert_data_eq!(mistakes.render(Colour::Plain), expected.raw());
+    Ok(())
+}
+
+#[test]
+fn what_can_be_used_and_is_hardly_meant() -> Result<(), Box<dyn Error>> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/config/doubtful");
+    let text = std::fs::read(folder.join("all.toml"))?;
+    let context = Context { file: "config.toml".into(), home: "/home/a".into() };
+    let around = Surroundings {
+        rules: &|file| match file.to_str() {
+            Some("/home/a/excludes.txt") => Ok(b"# a list\n.cache\n*.tmp\n".to_vec()),
+            Some("/home/a/patterns") => Ok(b"- ok\n- ~/x\n+ {a,b}\n".to_vec()),
+            _ => Err("read it: No such file or directory (os error 2)".to_owned()),
+        },
+        drive: &|uuid, _| {
+            let doubt = Doubt { message: "it is a partition".into(), help: "write another".into() };
+            (uuid.as_str() == "aaaa-0001").then_some(doubt)
+        },
+        is_there: &|path| {
+            ["/var", "/home", "/home/a", "/home/a/Documents"].into_iter().any(|there| path == Path::new(there))
+        },
+    };
+    let checked = check(&text, &context, &around).map_err(|mistakes| mistakes.summary())?;
+    let expected = Data::read_from(&folder.join("all.txt"), None);
+    assert_data_eq!(checked.warnings.render(Colour::Plain), expected.raw());
+    // A file that means what it says is not nagged about.
+    let everything = std::fs::read(folder.with_file_name("everything.toml"))?;
+    let readable = Surroundings { rules: &|_| Ok(b"- *.o\n".to_vec()), ..around };
+    let checked = check(&everything, &context, &readable).map_err(|mistakes| mistakes.summary())?;
+    assert_eq!(checked.warnings.to_list(), []);
+    Ok(())
+}
+
+/// What is tried with the schema of editors: lines of a file (`|` for a line end) that are refused by a check, and by
+/// the schema.
+const REFUSED: &str = r#"
+[volumes.x]
+[volumes.x]|path="home/a"
+[volumes.x]|path="/a/../b"
+[volumes.x]|path="/a"|drive="2d577679-a7b6-429d-8250-3d0d80e034df"
+[volumes.x]|path="/a"|mount=true
+[volumes.x]|drive="2d577679-a7b6-429d-8250-3d0d80e034df"|passphrase="x"
+[volumes.x]|ssh=[]
+[groups.g]|volumes=[]
+[groups.g]|volumes=["usb","usb"]
+[ssh-endpoints.e]|user="x"
+[ssh-endpoints.e]|host="x"|options=["ProxyCommand=x"]
+[ssh-endpoints.e]|host="x"|options=["StrictHostKeyChecking=no"]
+[ssh-endpoints.e]|host="x"|user="-x"
+[credentials]|provider="command"
+[locations.l]|gateways=["xx"]
+[locations.l]|subnets=["10.0.0.0"]
+[defaults]|every="1.5h"
+[defaults]|max-age="0s"
+[defaults]|keep={last=0}
+[defaults]|keep={}
+[defaults]|keep={daily=1}|max-snapshots=2
+[defaults]|rsync={extra-options=["--rsh=sh"]}
+[defaults]|rsync={extra-options=["--xatrs"]}
+[defaults]|rsync={extra-options=["-ae"]}
+[defaults]|rsync={options=["--delete"]}
+[defaults]|rsync={bandwidth="0"}
+[defaults]|filters=[{exclude=""}]
+[defaults]|filters=[{exclude="a",include="b"}]
+[defaults]|filters=["*.tmp"]
+[defaults]|filters=[{dir-merge="a/b"}]
+[defaults]|filters=[{merge="x"}]
+[defaults]|filter-file="x"
+[defaults]|hooks={before="x"}
+[defaults]|hooks={before=["-x"]}
+[defaults]|hooks={before=["bin/x"]}
+[defaults]|when={hours="24:30-01:00"}
+[defaults]|unchanged="skip"
+[syncs.b]|source="laptop:../x"|destination="usb:b"
+[syncs.b]|source="laptop:/x"|destination="usb:b"
+[syncs."b@c"]|source="laptop:x"|destination="usb:b"
+"#;
+
+/// What is right, by both.
+const ACCEPTED: &str = r#"
+[ssh-endpoints.e]|host="x"|options=["serveraliveinterval 15"]|[volumes.x]|ssh=["e"]|path="backups"
+[ssh-endpoints.e]|host="x"|options=["StrictHostKeyChecking=accept-new"]|[volumes.x]|ssh=["e"]|path="backups"
+[defaults]|rsync={extra-options=["-HAX","--max-size=1G","--no-owner"],options=["-rt"]}
+[defaults]|filters=["H .git","merge,- ~/x","!","dir-merge,n- .rules",":C"]|hooks={before=["~/bin/x","-a/b"],after=[]}
+[defaults]|keep={last=0,daily=3}|[syncs.b]|source="laptop:..x/y"|destination="usb:b"
+"#;
+
+/// Prints for each file of the directory whether the schema beside it takes it.
+const VALIDATE: &str = r#"
+import glob, json, sys, tomllib, jsonschema
+schema = json.load(open(sys.argv[1] + "/schema.json"))
+jsonschema.Draft202012Validator.check_schema(schema)
+check = jsonschema.Draft202012Validator(schema)
+for name in sorted(glob.glob(sys.argv[1] + "/*.toml")):
+    print(name.rsplit("/", 1)[1], "right" if check.is_valid(tomllib.load(open(name, "rb"))) else "refused")
+"#;
+
+#[test]
+#[expect(clippy::disallowed_methods, reason = "the schema is tried by a validator that others wrote")]
+fn editors_refuse_what_a_check_refuses() -> Result<(), Box<dyn Error>> {
+    let python = |script: &str, argument: &Path| Command::new("python3").args(["-c", script]).arg(argument).output();
+    let place = tempfile::tempdir()?;
+    if !python("import jsonschema, tomllib", place.path()).is_ok_and(|output| output.status.success()) {
+        assert!(std::env::var_os("NBKP_REQUIRE_ALL").is_none(), "this test needs python3-jsonschema");
+        eprintln!("skipped: this test needs a JSON Schema validator (`apt install python3-jsonschema`)");
+        return Ok(());
+    }
+    std::fs::write(place.path().join("schema.json"), nbkp::formats::config::schema())?;
+    let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/config");
+    // A schema cannot say that places overlap, and what is not TOML never comes to it.
+    for name in ["everything", "bad/names", "bad/values"] {
+        let copy = place.path().join(name.replace('/', "-")).with_extension("toml");
+        std::fs::copy(own.join(name).with_extension("toml"), copy)?;
+    }
+    let base =
+        "[volumes.laptop]|path='~'|[volumes.usb]|drive='5E3F-1A2B'|[syncs.a]|source='laptop:a'|destination='usb:a'";
+    let context = Context { file: "config.toml".into(), home: "/home/a".into() };
+    let mut expected = String::from("bad-names.toml refused\nbad-values.toml refused\neverything.toml right\n");
+    for (kind, samples, word) in [("no", REFUSED, "refused"), ("yes", ACCEPTED, "right")] {
+        for (number, sample) in samples.lines().filter(|line| !line.is_empty()).enumerate() {
+            let text = format!("{base}|{sample}|").replace('|', "\n");
+            let checked = parse(&text, &context);
+            assert_eq!(checked.is_err(), word == "refused", "{sample}: {checked:?}");
+            std::fs::write(place.path().join(format!("{kind}-{number:02}.toml")), text)?;
+            writeln!(expected, "{kind}-{number:02}.toml {word}")?;
+        }
+    }
+    let output = python(VALIDATE, place.path())?;
+    assert_eq!(String::from_utf8_lossy(&output.stdout), expected, "{}", String::from_utf8_lossy(&output.stderr));
     Ok(())
 }
 

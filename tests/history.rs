@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use nbkp::daemon::messages::event::Keep;
+use nbkp::daemon::messages::event::Record;
 use nbkp::daemon::outlets::keeper::{self, HistoryQuestion};
 use nbkp::model::{Figures, HoldReason, Ledger, Outcome, RunRecord, SyncName, Trigger};
 use nbkp::os::history::{Entry, HistoryStore, RUNS, RUNS_A_SYNC};
@@ -328,7 +328,7 @@ fn kills_at_any_moment_lose_no_record_and_leave_none_by_half() {
 
 /// A keeper, and the ends of its channels.
 struct Keeping {
-    orders: mpsc::Sender<Keep>,
+    orders: mpsc::Sender<Record>,
     questions: mpsc::Sender<HistoryQuestion>,
     trouble: watch::Receiver<Option<String>>,
     task: tokio::task::JoinHandle<()>,
@@ -339,11 +339,11 @@ impl Keeping {
         let (orders, ordered) = mpsc::channel(16);
         let (questions, asked) = mpsc::channel(16);
         let (told, trouble) = watch::channel(None);
-        let task = tokio::spawn(keeper::run(state_dir.to_owned(), ordered, asked, told));
+        let task = tokio::spawn(keeper::keep_records(state_dir.to_owned(), ordered, asked, told));
         Self { orders, questions, trouble, task }
     }
 
-    async fn keep(&self, order: Keep) {
+    async fn keep(&self, order: Record) {
         self.orders.send(order).await.unwrap();
     }
 
@@ -369,20 +369,20 @@ async fn what_cannot_be_written_is_remembered_shown_and_written_later() {
     fs::create_dir(&path).unwrap();
     let mut keeping = Keeping::start(root.path());
     assert!(keeping.told().await.unwrap_err().contains("history.db"));
-    keeping.keep(Keep::Run(Entry::Ended(Box::new(record(1, "a", Outcome::Ok))))).await;
+    keeping.keep(Record::Run(Entry::Ended(Box::new(record(1, "a", Outcome::Ok))))).await;
     let trouble = keeping.trouble(Option::is_some).await.unwrap();
     assert!(trouble.contains("history.db") && trouble.contains("remembered in memory"), "{trouble}");
     assert_eq!(keeping.told().await.unwrap(), ["run-1"]);
     // What people decided is written all the same.
     let ledger = Ledger { holds: ["usb".parse().unwrap()].into(), ..Ledger::default() };
-    keeping.keep(Keep::Ledger(Box::new(ledger))).await;
+    keeping.keep(Record::Ledger(Box::new(ledger))).await;
     let start = Instant::now();
     while !root.path().join("ledger.json").exists() {
         assert!(start.elapsed() < Duration::from_secs(30), "the ledger is not written");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     fs::remove_dir(&path).unwrap();
-    keeping.keep(Keep::Run(Entry::Ended(Box::new(record(2, "a", Outcome::Ok))))).await;
+    keeping.keep(Record::Run(Entry::Ended(Box::new(record(2, "a", Outcome::Ok))))).await;
     assert_eq!(keeping.trouble(Option::is_none).await, None);
     assert_eq!(keeping.told().await.unwrap(), ["run-2", "run-1"]);
     assert_eq!(runs(root.path(), None, 9), ["run-2", "run-1"]);
@@ -395,12 +395,12 @@ async fn a_history_that_breaks_meanwhile_is_begun_anew_and_that_is_told() {
     let mut keeping = Keeping::start(root.path());
     assert_eq!(keeping.told().await.unwrap()[0], "run-199");
     fs::write(root.path().join("history.db"), "nonsense ".repeat(1_000)).unwrap();
-    keeping.keep(Keep::Run(Entry::Ended(Box::new(record(900, "a", Outcome::Ok))))).await;
+    keeping.keep(Record::Run(Entry::Ended(Box::new(record(900, "a", Outcome::Ok))))).await;
     let trouble = keeping.trouble(Option::is_some).await.unwrap();
     assert!(trouble.contains("history.db.broken-"), "{trouble}");
     assert_eq!(keeping.told().await.unwrap(), ["run-900"]);
     // Also where it is a question that finds the damage.
-    keeping.keep(Keep::Run(Entry::Ended(Box::new(record(901, "a", Outcome::Ok))))).await;
+    keeping.keep(Record::Run(Entry::Ended(Box::new(record(901, "a", Outcome::Ok))))).await;
     keeping.trouble(Option::is_none).await;
     fs::write(root.path().join("history.db"), "nonsense ".repeat(1_000)).unwrap();
     assert!(keeping.told().await.unwrap().is_empty());
@@ -412,7 +412,7 @@ async fn what_is_left_is_written_at_the_end() {
     let root = tempfile::tempdir().unwrap();
     let Keeping { orders, questions, trouble: _trouble, task } = Keeping::start(root.path());
     for number in 0..10 {
-        orders.send(Keep::Run(Entry::Ended(Box::new(record(number, "a", Outcome::Ok))))).await.unwrap();
+        orders.send(Record::Run(Entry::Ended(Box::new(record(number, "a", Outcome::Ok))))).await.unwrap();
     }
     drop(orders);
     // Somebody may still want to ask.

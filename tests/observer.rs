@@ -19,10 +19,10 @@ use mini::{Stick, eventually, host, sh, uuid};
 use tokio::sync::mpsc;
 
 use nbkp::daemon::inlets::observer;
-use nbkp::daemon::messages::look::{LookRequest, Observation, Occasion, Scope};
+use nbkp::daemon::messages::look::{LookCause, LookRequest, Observation, Scope};
 use nbkp::model::{
     Absence, BatteryRule, Conditions, Configuration, CredentialProvider, DaemonSettings, Drive, EndFault, EndSight,
-    Every, Guard, Hooks, MeteredRule, Mounting, Notify, Place, Retention, RsyncOptions, RsyncSettings, Server,
+    Every, Guard, Hooks, MeteredRule, Mounting, MountsBelow, Notify, Place, Retention, RsyncSettings, Server,
     SnapshotKind, Sync, SyncSight, Volume, VolumeRoot, VolumeSight, WhenDone,
 };
 
@@ -47,13 +47,8 @@ fn configuration(volumes: &[(&str, VolumeRoot)], syncs: &[(&str, &str, &str, Sna
         after: std::collections::BTreeSet::new(),
         filters: Vec::new(),
         filter_file: None,
-        rsync: RsyncSettings {
-            compress: false,
-            checksum: false,
-            bandwidth: None,
-            options: RsyncOptions::Default,
-            extra_options: Vec::new(),
-        },
+        mounts: MountsBelow::Copied,
+        rsync: RsyncSettings::default(),
         when: Conditions { metered: MeteredRule::Avoid, battery: BatteryRule::Any, hours: None },
         guard: Guard::Off,
         hooks: Hooks::default(),
@@ -92,7 +87,7 @@ impl Eyes {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let (requests, incoming) = mpsc::channel(1);
         let (outgoing, answers) = mpsc::channel(1);
-        runtime.spawn(observer::run(incoming, outgoing));
+        runtime.spawn(observer::take_looks(incoming, outgoing));
         Self { runtime, requests, answers, configuration }
     }
 
@@ -101,7 +96,7 @@ impl Eyes {
         self.runtime.block_on(async {
             self.requests.send(LookRequest { configuration, containers: Arc::default(), scope }).await.unwrap();
             let observation = self.answers.recv().await.unwrap();
-            assert_eq!(observation.occasion, Occasion::Asked);
+            assert_eq!(observation.cause, LookCause::Asked);
             observation
         })
     }
@@ -110,7 +105,7 @@ impl Eyes {
         let observation = self.runtime.block_on(async {
             tokio::time::timeout(Duration::from_secs(20), self.answers.recv()).await.unwrap().unwrap()
         });
-        assert_eq!(observation.occasion, Occasion::Belated);
+        assert_eq!(observation.cause, LookCause::Belated);
         observation
     }
 }
@@ -349,12 +344,12 @@ fn a_volume_that_hangs_silences_only_itself_and_comes_back() {
         assert!(is_present(&volume(&seen, "a")) && is_present(&volume(&seen, "c")));
         assert_eq!(sync(&seen, "bad"), SyncSight { source: READY, destination: EndSight::Unseen });
         assert_eq!(sync(&seen, "good"), SyncSight { source: READY, destination: READY });
-        assert!(started.elapsed() < observer::PATIENCE * 2);
+        assert!(started.elapsed() < observer::LONGEST_PROBE * 2);
 
         // It is not touched again, so the second look is as fast as any.
         let started = Instant::now();
         assert_eq!(volume(&eyes.look(Scope::everything()), "b"), silent);
-        assert!(started.elapsed() < observer::PATIENCE, "{:?}", started.elapsed());
+        assert!(started.elapsed() < observer::LONGEST_PROBE, "{:?}", started.elapsed());
         eventually("one thread is left behind", || (threads("nbkp-look") == 1).then_some(()));
 
         stuck.signal(rustix::process::Signal::CONT);
@@ -412,7 +407,7 @@ fn what_would_be_mounted_by_touching_is_not_touched() {
         let mut eyes = Eyes::of(configuration(&volumes, &[("a", "laptop:nas", "laptop:d", none)]));
         let started = Instant::now();
         let seen = eyes.look(Scope::everything());
-        assert!(started.elapsed() < observer::PATIENCE, "it was touched");
+        assert!(started.elapsed() < observer::LONGEST_PROBE, "it was touched");
         assert!(matches!(volume(&seen, "nas"), VolumeSight::Absent(Absence::Unreadable(..))));
         assert!(is_present(&volume(&seen, "laptop")));
         let EndSight::Faulty(faults) = sync(&seen, "a").source else { panic!("{seen:?}") };

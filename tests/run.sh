@@ -111,7 +111,8 @@ debian_packages blkid=util-linux mkfs.ext4=e2fsprogs udevadm=udev strace=strace 
     fusermount3=fuse3 pkill=procps setpriv=util-linux python3=python3 systemd-analyze=systemd dbus-daemon=dbus-daemon \
     dbus-send=dbus-bin busctl=systemd ss=iproute2 ip=iproute2 nmcli=network-manager upower=upower duk=duktape \
     pkcheck=polkitd udisksctl=udisks2 gnome-keyring-daemon=gnome-keyring secret-tool=libsecret-tools \
-    cryptsetup=cryptsetup-bin ssh=openssh-client /usr/sbin/sshd=openssh-server busybox=busybox tcsh=tcsh fish=fish
+    cryptsetup=cryptsetup-bin ssh=openssh-client /usr/sbin/sshd=openssh-server busybox=busybox tcsh=tcsh fish=fish \
+    /usr/lib/python3/dist-packages/jsonschema=python3-jsonschema
 
 say "checks"
 check "formatting" cargo fmt --check

@@ -1,5 +1,5 @@
-//! The script that deletes snapshots at a server, run by real shells with the tools that servers have. They need root, to
-//! become an account that is not root.
+//! The scripts that work at a destination of a server, run by real shells with the tools that servers have. They need
+//! root, to become an account that is not root.
 #![expect(
     clippy::disallowed_methods,
     clippy::panic,
@@ -7,16 +7,20 @@
     reason = "a test starts programs, and fails by panicking"
 )]
 
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, Permissions};
 use std::io::Write as _;
+use std::os::unix::ffi::OsStringExt as _;
 use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-use nbkp::formats::ssh::answers::free;
-use nbkp::formats::ssh::calls::{ProvenEnd, TidyCall};
+use nbkp::formats::ssh::answers::{free, lines, looked};
+use nbkp::formats::ssh::calls::{
+    Intent, LookCall, PrepareCall, ProvenEnd, PublishCall, ScriptCall, SettleCall, TidyCall,
+};
 use nbkp::formats::ssh::script::{self, Answer};
-use nbkp::model::TidyDeed;
+use nbkp::model::{End, SentinelId, SnapshotKind, TidyDeed, layout};
 
 const NAME: &str = "2026-11-22T17:30:00.000Z";
 const USUAL: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
@@ -133,8 +137,8 @@ fn what_is_mounted_in_a_snapshot_stays() {
     });
 }
 
-/// What of `staging` no snapshot holds: a file, a directory with a name that needs quotes, a link out of it; and what both
-/// hold, under another kind, too.
+/// What of `staging` no snapshot holds: a file, a directory with a name that needs quotes, a link out of it; and what
+/// both hold, under another kind, too.
 const STAGED: &str = r#"
     chmod 0755 "snapshots/$1" "snapshots/$1/mod" "snapshots/$1/locked"
     mkdir -p staging/mod/deep "staging/a b/$(printf 'x\ny')" staging/-d "snapshots/$1/both"
@@ -166,5 +170,70 @@ fn what_no_snapshot_holds_goes_from_a_full_drive_and_nothing_else() {
         assert_eq!(relieve(Some(NAME.parse().unwrap())), ["both", "mod", "mod/deep", "mod/deep/file", "mod/link"]);
         assert_eq!(relieve(None), Vec::<String>::new());
         assert!(home.join("victim/kept").exists(), "{shell:?}");
+    });
+}
+
+fn said(shell: &[&str], path: &str, home: &Path, call: &ScriptCall) -> Vec<u8> {
+    let said = output(&[&ANOTHER[..], shell].concat(), path, home, &script::text(call.script, &call.words));
+    let Answer::Whole(0, told) = script::answer(&said.stdout) else { panic!("{shell:?}: {said:?}") };
+    told
+}
+
+#[test]
+fn a_destination_is_prepared_looked_at_published_and_settled() {
+    if !is_root() {
+        return;
+    }
+    with_each_server(|shell, path, home| {
+        let ids = (SentinelId("volume-1".into()), SentinelId("end-1".into()));
+        fs::remove_file(home.join(".nbkp-vol")).unwrap();
+        let (kind, directory) = (SnapshotKind::HardLink, Path::new("a b/$(touch pwned)"));
+        let (root, end) = (home, End::Destination);
+        let prepare = PrepareCall { root, directory, end, kind, volume_id: &ids.0, end_id: &ids.1 };
+        let made = said(shell, path, home, &prepare.call());
+        assert_eq!(lines(&made).filter(|(word, _)| *word == "made").count(), 6, "{shell:?}: {made:?}");
+
+        let (run, client) = (OsStr::new("run-1:"), OsStr::new("client:"));
+        let (intent, marker) = (Intent::Write, layout::marker(kind));
+        let (volume, end) = (Some(&ids.0), Some(&ids.1));
+        let looking = LookCall { intent, root, directory, kind, run, client, marker, volume, end };
+        let seen = looked(&said(shell, path, home, &looking.call()));
+        let at = home.join(directory);
+        assert_eq!((seen.obstacle, seen.missing_tools, seen.at.as_ref()), (None, Vec::new(), Some(&at)), "{shell:?}");
+        assert!(seen.free.bytes.is_some() && !seen.boot.is_empty(), "{shell:?}");
+        assert_eq!(fs::read_to_string(at.join(".nbkp/writer")).unwrap(), "run-1:\n");
+
+        let text = |text: &[u8]| OsString::from_vec(text.to_vec());
+        let (volume, end) = (text(&seen.volume), text(&seen.end));
+        let proven = ProvenEnd { root: home.into(), volume, directory: directory.into(), end };
+        let name = NAME.parse().unwrap();
+        let new = at.join("snapshots").join(layout::in_progress(NAME));
+        output(&[&ANOTHER[..], &["mkdir", new.to_str().unwrap()]].concat(), USUAL, home, b"");
+        let publish = PublishCall {
+            end: &proven,
+            run,
+            kind,
+            name: Some(name),
+            standing: "standing",
+            record: "record",
+            marker,
+            log_limit: 1 << 20,
+            log_kept: 1 << 10,
+        };
+        let told = said(shell, path, home, &publish.call());
+        let words: Vec<_> = lines(&told).map(|(word, _)| word).collect();
+        assert_eq!(
+            words.iter().filter(|word| ["published", "recorded"].contains(word)).count(),
+            2,
+            "{shell:?}: {words:?}"
+        );
+        let seen = looked(&said(shell, path, home, &looking.call()));
+        assert_eq!((seen.entries.unwrap().complete, seen.latest), (vec![name], Some(layout::in_snapshots(NAME))));
+
+        output(&[&ANOTHER[..], &["touch", at.join(".nbkp/unfinished").to_str().unwrap()]].concat(), USUAL, home, b"");
+        let settle = SettleCall { end: &proven, run, marker, note: "flushed\n", doubt: "doubtful\n", record: "end" };
+        said(shell, path, home, &settle.call());
+        assert_eq!(fs::read_to_string(at.join(".nbkp/unfinished")).unwrap(), "flushed\n", "{shell:?}");
+        assert_eq!(fs::read_to_string(at.join(".nbkp/log.jsonl")).unwrap(), "standing\nrecord\nend\n", "{shell:?}");
     });
 }

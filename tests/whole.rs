@@ -88,6 +88,8 @@ scenarios! {
         is_copied_into_a_btrfs_snapshot
         is_copied_into_hard_links
         is_copied_plainly
+        aliases_change_nothing
+        a_wrong_uuid_is_told
         already_in_at_start
         twice_quickly_runs_once
         again_copies_only_what_changed

@@ -1,4 +1,5 @@
-//! Floor 4: what happens to bytes and drives. Plain synchronous code, for a worker thread of the daemon as for the client.
+//! Floor 4: what happens to bytes and drives. Plain synchronous code, for a worker thread of the daemon as for the
+//! client.
 
 pub(crate) mod copy;
 pub mod drives;

@@ -50,7 +50,7 @@ fn main() -> ExitCode {
         (false, true) => Verbosity::Quiet,
         (false, false) => Verbosity::Normal,
     });
-    match start::run(&PathOptions { config, socket, state_dir }) {
+    match start::run_daemon(&PathOptions { config, socket, state_dir }) {
         Ok(()) => ExitCode::SUCCESS,
         Err(fatal) => {
             tracing::error!("{}", fatal.sentence());

@@ -229,6 +229,8 @@ pub enum ConfigCommand {
     },
     /// Prints the configuration in full, with all defaults.
     Show,
+    /// Prints a first configuration, to begin with.
+    Example,
     /// Prints a JSON Schema of the configuration, for editors.
     Schema,
 }
@@ -367,6 +369,7 @@ mod tests {
             "config check",
             "config check x.toml",
             "config show",
+            "config example",
             "config schema",
             "completions zsh",
             "man",

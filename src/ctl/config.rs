@@ -5,18 +5,21 @@ use std::path::{Path, PathBuf};
 use crate::ctl::args::{Common, ConfigCommand};
 use crate::ctl::command_error::{CommandError, Exit};
 use crate::ctl::output::{Form, Output};
-use crate::formats::config::{self, Colour, Context, Mistakes};
+use crate::decide::strangers::{self, Plugged};
+use crate::formats::config::{self, Checked, Colour, Context, Doubt, Mistakes, Surroundings};
 use crate::formats::json;
 use crate::formats::text::{count, printable};
-use crate::model::Configuration;
-use crate::os::config_file;
+use crate::model::{Configuration, Containers, FileSight};
+use crate::os::config_file::{self, ConfigFileError};
 use crate::os::environment::{self, PathOptions, Paths};
+use crate::os::{disks, guards, mounts, rules_file};
 
 /// Checks or shows the configuration.
 pub fn config(command: ConfigCommand, common: &Common, output: &mut Output) -> Result<Exit, CommandError> {
     match command {
         ConfigCommand::Check { file } => check(&paths(common, file)?, output),
         ConfigCommand::Show => show(&paths(common, None)?, output),
+        ConfigCommand::Example => output.print(config::FIRST).map(|()| Exit::Fine),
         ConfigCommand::Schema => output.print(&config::schema()).map(|()| Exit::Fine),
     }
 }
@@ -30,25 +33,58 @@ pub(super) fn paths(common: &Common, file: Option<PathBuf>) -> Result<Paths, Com
 
 fn check(paths: &Paths, output: &mut Output) -> Result<Exit, CommandError> {
     let file = paths.config.display().to_string();
-    let read = read_configuration(paths)?;
+    let checked = checked(paths)?;
     match output.form() {
         Form::Json => {
-            let mistakes = read.as_ref().map_or_else(Mistakes::to_list, |_| &[]);
-            output.print_json(&json::checked(&file, mistakes))?;
+            let mistakes = checked.as_ref().map_or_else(Mistakes::to_list, |_| &[]);
+            let warnings = checked.as_ref().map_or_else(|_| &[][..], |checked| checked.warnings.to_list());
+            output.print_json(&json::checked(&file, mistakes, warnings))?;
         }
-        Form::Text => match &read {
-            Ok(configuration) => output.confirm(&praise(&paths.config, configuration))?,
+        Form::Text => match &checked {
+            Ok(checked) => {
+                output.complain_at_length(&checked.warnings.render(Colour::Styled));
+                output.confirm(&praise(&paths.config, checked))?;
+            }
             Err(mistakes) => output.complain_at_length(&mistakes.render(Colour::Styled)),
         },
     }
-    Ok(if read.is_ok() { Exit::Fine } else { Exit::Usage })
+    Ok(if checked.is_ok() { Exit::Fine } else { Exit::Usage })
 }
 
-fn praise(file: &Path, configuration: &Configuration) -> String {
+/// Reads the configuration, and looks around for what it most likely does not mean.
+fn checked(paths: &Paths) -> Result<Result<Checked, Mistakes>, CommandError> {
+    let read = config_file::inspect(&paths.config)?;
+    let context = Context { file: paths.config.clone(), home: paths.home.clone() };
+    let (devices, others) = (disks::enumerate().unwrap_or_default(), disks::other_uuids().unwrap_or_default());
+    let mounts = mounts::read().unwrap_or_default();
+    let plugged = Plugged { devices: &devices, others: &others, mounts: &mounts };
+    let around = Surroundings {
+        drive: &|uuid, claimed| {
+            let found = strangers::suspicion(uuid, &plugged, &Containers::new(), claimed)?;
+            Some(Doubt { message: found.message, help: found.fix })
+        },
+        rules: &|file| rules_file::read_rules(file).map_err(|error| error.to_string()),
+        is_there: &|path| matches!(guards::inspect(path), FileSight::There(_)),
+    };
+    let checked = config::check(&read.bytes, &context, &around);
+    match (&checked, read.distrust) {
+        (Ok(found), Some(distrust)) if environment::is_root() || found.configuration.names_programs() => {
+            Err(ConfigFileError::Untrusted(paths.config.clone(), distrust).into())
+        }
+        _ => Ok(checked),
+    }
+}
+
+fn praise(file: &Path, checked: &Checked) -> String {
     let number = |length: usize| u64::try_from(length).unwrap_or(u64::MAX);
-    let syncs = count(number(configuration.syncs.len()), "sync");
-    let volumes = count(number(configuration.volumes.len()), "volume");
-    format!("{} has no mistakes: {syncs}, {volumes}", printable(&file.display().to_string()))
+    let syncs = count(number(checked.configuration.syncs.len()), "sync");
+    let volumes = count(number(checked.configuration.volumes.len()), "volume");
+    let file = file.display().to_string();
+    let file = printable(&file);
+    match checked.warnings.to_list().len() {
+        0 => format!("{file} has no mistakes: {syncs}, {volumes}"),
+        warnings => format!("{file} can be used, with {}: {syncs}, {volumes}", count(number(warnings), "warning")),
+    }
 }
 
 fn show(paths: &Paths, output: &mut Output) -> Result<Exit, CommandError> {
@@ -72,7 +108,7 @@ fn show(paths: &Paths, output: &mut Output) -> Result<Exit, CommandError> {
 
 /// Reads the configuration.
 pub(super) fn read_configuration(paths: &Paths) -> Result<Result<Configuration, Mistakes>, CommandError> {
-    let bytes = config_file::read(&paths.config)?;
+    let read = config_file::read(&paths.config)?;
     let context = Context { file: paths.config.clone(), home: paths.home.clone() };
-    Ok(config::parse_bytes(&bytes, &context))
+    Ok(config::parse_bytes(&read.bytes, &context))
 }

@@ -76,8 +76,14 @@ fn obey(
         Command::Doctor => doctor::doctor(&paths(&common)?, output, alone),
         Command::Conversation(command) => {
             let paths = paths(&common)?;
-            let (connection, company) = connect(&command, &paths, output, alone)?;
-            converse(command, connection, company, output).map_err(|problem| told_by(company, problem))
+            match (connect(&command, &paths, output, alone), &command) {
+                // What a first configuration is written from is not known by a daemon, which there is none without one.
+                (Err(CommandError::Alone(..)), Conversation::Drives { .. }) => reports::drives_without_daemon(output),
+                (connected, _) => {
+                    let (connection, company) = connected?;
+                    converse(command, connection, company, output).map_err(|problem| told_by(company, problem))
+                }
+            }
         }
     };
     ended.map(ExitCode::from)

@@ -105,7 +105,7 @@ fn without_rule(user: &str, sentence: &str, output: &mut Output) -> Result<Exit,
 fn unwritable(name: &str) -> String {
     format!(
         "the name of your account, {:?}, holds characters that are not written into a rule; let an administrator write \
-         one for your user, after the example on the page on polkit",
+         one for your user (polkit(8) has examples)",
         printable(name)
     )
 }

@@ -4,9 +4,11 @@ use crate::ctl::client::Connection;
 use crate::ctl::command_error::{CommandError, Exit};
 use crate::ctl::output::{Form, Output};
 use crate::ctl::render;
-use crate::formats::wire::{HistoryReply, Prepared, Pruned, Reply, Request, Snapshots};
+use crate::formats::json;
+use crate::formats::wire::{Drives, HistoryReply, Prepared, Pruned, Reply, Request, Snapshots};
 use crate::model::{Pruning, SyncName};
-use crate::os::clock;
+use crate::os::causes::chain;
+use crate::os::{clock, disks};
 
 /// `status`.
 pub fn status(connection: &mut Connection, output: &mut Output, syncs: Vec<SyncName>) -> Result<Exit, CommandError> {
@@ -38,6 +40,17 @@ pub fn drives(connection: &mut Connection, output: &mut Output) -> Result<Exit, 
     show(connection, output, &Request::Drives, |reply, output| {
         Ok(render::drives::drives(&reply.decode()?, output.detail()))
     })
+}
+
+/// `drives`, where there is no configuration that a daemon could go by: none of them is known.
+pub fn drives_without_daemon(output: &mut Output) -> Result<Exit, CommandError> {
+    let devices = disks::enumerate().map_err(|error| CommandError::Failed(format!("could not {}", chain(&error))))?;
+    let drives = Drives::of(&devices, |_| None);
+    match output.form() {
+        Form::Json => output.print_json(&json::text(&drives))?,
+        Form::Text => output.print(&render::drives::drives(&drives, output.detail()))?,
+    }
+    Ok(Exit::Fine)
 }
 
 /// `history`; the request is the whole question.

@@ -3,6 +3,7 @@
 pub mod backoff;
 pub mod diagnosis;
 pub mod due;
+pub mod flight;
 pub mod guard;
 pub mod judge;
 pub mod locations;
@@ -12,4 +13,5 @@ pub mod presence;
 pub mod queue;
 pub mod reach;
 pub mod retention;
+pub mod strangers;
 pub mod tidying;

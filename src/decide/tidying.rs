@@ -1,5 +1,5 @@
-//! What an earlier run left at a destination with snapshots becomes a list of deeds. Here they are carried out one by one,
-//! at a server they are sent to a script: what is decided is the same.
+//! What an earlier run left at a destination with snapshots becomes a list of deeds. Here they are carried out one by
+//! one, at a server they are sent to a script: what is decided is the same.
 
 use std::path::PathBuf;
 
@@ -67,7 +67,7 @@ pub fn tidying(found: &Remains, kind: SnapshotKind, free: FreeSpace, now: Timest
     let nothing = SnapshotEntries::default();
     let entries = found.entries.as_ref().unwrap_or(&nothing);
     if found.entries.is_none() {
-        deeds.push(TidyDeed::MakeShelf);
+        deeds.push(TidyDeed::MakeDirectory);
     }
     let mut kept = Kept { complete: entries.complete.clone(), bases: Vec::new() };
     let newest = kept.newest(now);
@@ -92,8 +92,8 @@ pub fn tidying(found: &Remains, kind: SnapshotKind, free: FreeSpace, now: Timest
     (deeds, kept)
 }
 
-/// Makes room after a run that filled the destination: only for btrfs, whose unfinished files lie in `staging`, and only
-/// where a finished copy says what belongs there.
+/// Makes room after a run that filled the destination: only for btrfs, whose unfinished files lie in `staging`, and
+/// only where a finished copy says what belongs there.
 #[must_use]
 pub fn relief(why: &Failure, kind: SnapshotKind, kept: &Kept, now: Timestamp) -> Vec<TidyDeed> {
     match (why.kind, kind, kept.newest(now)) {
@@ -173,7 +173,7 @@ mod tests {
         let deeds: Vec<_> = deeds
             .iter()
             .map(|deed| match deed {
-                TidyDeed::MakeShelf => "make".to_owned(),
+                TidyDeed::MakeDirectory => "make".to_owned(),
                 TidyDeed::Discard(name) => format!("discard {name}"),
                 TidyDeed::KeepAsBasis(name) => format!("keep {name}"),
                 TidyDeed::Relieve(newest) => format!("relieve {}", name(newest)),

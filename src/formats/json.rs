@@ -12,10 +12,10 @@ pub fn text<T: Serialize + ?Sized>(value: &T) -> String {
     serde_json::to_string(value).unwrap_or_default()
 }
 
-/// The result of a check of a configuration file, which has these mistakes or none.
+/// The result of a check of a configuration file, which has these mistakes and warnings or none.
 #[must_use]
-pub fn checked(file: &str, mistakes: &[Mistake]) -> String {
-    json!({ "file": file, "mistakes": mistakes }).to_string()
+pub fn checked(file: &str, mistakes: &[Mistake], warnings: &[Mistake]) -> String {
+    json!({ "file": file, "mistakes": mistakes, "warnings": warnings }).to_string()
 }
 
 /// A text in TOML as JSON; `None` if it is no TOML.
@@ -38,6 +38,6 @@ mod tests {
 
     #[test]
     fn a_file_without_mistakes_has_an_empty_list() {
-        assert_eq!(checked("a\"b", &[]), r#"{"file":"a\"b","mistakes":[]}"#);
+        assert_eq!(checked("a\"b", &[], &[]), r#"{"file":"a\"b","mistakes":[],"warnings":[]}"#);
     }
 }

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 
+use super::DriveUuid;
+
 /// How a file or a directory stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FileSight {
@@ -60,6 +62,30 @@ impl Guarded {
     pub fn is_readable_to_others(self) -> bool {
         matches!(self.owner, Owner::Other(_)) || self.mode & 0o077 != 0
     }
+}
+
+/// A UUID of a block device that is not that of the filesystem or container on it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OtherUuid {
+    /// It, as udev writes it.
+    pub uuid: String,
+    /// Whose it is.
+    pub kind: OtherUuidKind,
+    /// The device.
+    pub device: PathBuf,
+    /// The UUID of the filesystem or container there, if there is one.
+    pub right: Option<DriveUuid>,
+}
+
+/// Whose UUID it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OtherUuidKind {
+    /// That of the partition (`PARTUUID`).
+    Partition,
+    /// That of the partition table (`PTUUID`).
+    Table,
+    /// That of one device of a filesystem (`UUID_SUB`).
+    Member,
 }
 
 /// What the configuration file says, beside what the daemon goes by.

@@ -5,7 +5,10 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{EndpointName, GroupName, LocationName, Place, Server, SnapshotKind, Sync, SyncName, Volume, VolumeName};
+use crate::model::{
+    Drive, EndpointName, GroupName, Hooks, LocationName, Place, Server, SnapshotKind, Sync, SyncName, Volume,
+    VolumeName, VolumeRoot,
+};
 
 /// A whole, valid configuration: every name in it resolves, no two destinations overlap, no dependency is cyclic.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -117,6 +120,24 @@ impl fmt::Display for Route {
 }
 
 impl Configuration {
+    /// Whether it names programs that are run: whoever may write it decides what is run.
+    #[must_use]
+    pub fn names_programs(&self) -> bool {
+        let hooked = |sync: &Sync| {
+            let Hooks { before, after, failed } = &sync.hooks;
+            [before, after, failed].into_iter().any(Option::is_some)
+        };
+        matches!(self.credentials, CredentialProvider::Command(_)) || self.syncs.values().any(hooked)
+    }
+
+    /// The drives of this machine, under the names of their volumes.
+    pub fn drives_here(&self) -> impl Iterator<Item = (&VolumeName, &Drive)> {
+        self.volumes.values().filter_map(|volume| match &volume.root {
+            VolumeRoot::Drive(drive) => Some((&volume.name, drive)),
+            VolumeRoot::Directory(_) | VolumeRoot::Server(_) => None,
+        })
+    }
+
     /// The places that hold snapshots: who reads one of them, reads its `latest`.
     #[must_use]
     pub fn snapshot_destinations(&self) -> BTreeSet<&Place> {

@@ -181,6 +181,8 @@ pub enum Flaw {
     CredentialExposed,
     /// A killed daemon has left a drive open.
     LeftOpen,
+    /// No drive has the UUID that the configuration names, and another thing has, or another drive is in.
+    DriveUnknown,
     /// polkit does not let the daemon do this to a drive.
     NotAuthorized,
     /// Whether polkit lets the daemon do this to a drive cannot be told now.
@@ -230,6 +232,7 @@ words!(Flaw {
     CredentialMissing = "credential-missing",
     CredentialExposed = "credential-exposed",
     LeftOpen = "left-open",
+    DriveUnknown = "drive-unknown",
     NotAuthorized = "not-authorized",
     PermissionUntested = "permission-untested",
     MountPointBare = "mount-point-bare",

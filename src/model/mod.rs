@@ -28,6 +28,7 @@ mod stand_in;
 mod status;
 mod step;
 mod sync;
+mod tidying;
 mod transfer;
 mod volume;
 mod words;
@@ -35,8 +36,8 @@ mod words;
 pub use announcement::{Announcement, Button, Deeds, Matter, Notification, Subject, Weight};
 pub use checkup::{
     BarePoint, ContainerSight, DrivePlace, DriveSight, FileInForce, FileKind, FileSight, FstabLine, Guarded,
-    HistorySight, Lingering, Locks, MountView, Owner, PolkitSight, ProgramVersion, Room, SecretSight, ServiceSight,
-    Trial,
+    HistorySight, Lingering, Locks, MountView, OtherUuid, OtherUuidKind, Owner, PolkitSight, ProgramVersion, Room,
+    SecretSight, ServiceSight, Trial,
 };
 pub use condition::{BatteryRule, Conditions, Hours, MeteredRule};
 pub use configuration::{Configuration, CredentialProvider, DaemonSettings, Endpoint, Group, Location, Notify, Route};
@@ -61,15 +62,15 @@ pub use sight::{
     Absence, Access, BlockDevice, DeviceRole, EndFault, EndSight, Hardware, Mount, MountId, Node, PresentVolume,
     ReachedVolume, SentinelFault, SentinelId, SyncSight, VolumeSight,
 };
-pub use snapshot::{
-    EntryIs, FreeSpace, KeepReason, Pruning, SnapshotEntries, SnapshotName, SnapshotNameError, Standing, TidyDeed,
-};
+pub use snapshot::{KeepReason, Pruning, SnapshotName, SnapshotNameError, Standing};
 pub use stand_in::StandIn;
 pub use status::{DaemonState, Freshness, RunningNow, Status, SyncState, SyncStatus, VolumeStatus};
 pub use step::Step;
 pub use sync::{
-    Every, Filter, Guard, HookCommand, Hooks, KeepRules, Retention, RsyncOptions, RsyncSettings, SnapshotKind, Sync,
+    CopyTraits, Every, Filter, Guard, HookCommand, Hooks, KeepRules, MountsBelow, Retention, RsyncOptions,
+    RsyncSettings, SnapshotKind, Sync,
 };
+pub use tidying::{EntryIs, FreeSpace, SnapshotEntries, TidyDeed};
 pub use transfer::{Complaint, Complaints, ServerRefusal, Side, TransferEnd, Trouble};
 pub use volume::{
     Drive, DriveUuid, DriveUuidError, Mounting, Server, ServerKey, Volume, VolumeKind, VolumeRoot, WhenDone,

@@ -135,7 +135,8 @@ impl fmt::Display for Gap {
             Self::PowerOff(volume) => write!(
                 f,
                 "this rule does not let drive `{volume}` be powered off, which asks for an action that knows no UUID \
-                 of a partition; without a session it is unmounted and locked only (the page on polkit tells more)"
+                 of a partition; without a session it is unmounted and locked only, unless a rule names its \
+                 `drive.serial` (polkit(8))"
             ),
         }
     }

@@ -1,6 +1,7 @@
 //! A sync: a one-way copy from one place to another, with all that is asked of it.
 
 use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -31,6 +32,8 @@ pub struct Sync {
     pub filters: Vec<Filter>,
     /// A file of rsync filter rules, as an absolute path.
     pub filter_file: Option<PathBuf>,
+    /// What becomes of what is mounted below the source.
+    pub mounts: MountsBelow,
     /// How rsync is called.
     pub rsync: RsyncSettings,
     /// When it may start.
@@ -132,16 +135,27 @@ pub enum Filter {
     /// `: NAME`: rules read from the file of this name in each directory.
     DirMerge(String),
     /// A rule in rsync's own words, checked to begin with one of its rule names.
-    Rule(String),
+    Rule(OsString),
+}
+
+/// What becomes of filesystems that are mounted below a source.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MountsBelow {
+    /// They are copied with what is around them.
+    Copied,
+    /// The directories on which they are mounted are copied, and nothing in them (`one-file-system = true`).
+    LeftOut,
 }
 
 /// How rsync is called.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct RsyncSettings {
     /// `--compress`, for servers.
     pub compress: bool,
     /// `--checksum`.
     pub checksum: bool,
+    /// What of files is kept beside what the basic options keep.
+    pub kept: CopyTraits,
     /// `--bwlimit`, in bytes a second.
     pub bandwidth: Option<u64>,
     /// The basic options.
@@ -150,10 +164,20 @@ pub struct RsyncSettings {
     pub extra_options: Vec<String>,
 }
 
+/// What of files is kept beside what the basic options of rsync keep.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct CopyTraits {
+    /// `--sparse`: long runs of zeros take no room at the destination.
+    pub sparse: bool,
+    /// `--hard-links`: names of one file at the source are names of one file at the destination.
+    pub hard_links: bool,
+}
+
 /// The basic options of rsync.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum RsyncOptions {
     /// Ours.
+    #[default]
     Default,
     /// The user's own, in place of ours. What safety needs is added all the same.
     Replaced(Vec<String>),

@@ -24,6 +24,11 @@ pub fn boot() -> BootTime {
     BootTime(Duration::new(seconds, nanoseconds))
 }
 
+/// Does nothing for so long. Only for threads of their own, which wait for what tells nobody when it is ready.
+pub fn wait(length: Duration) {
+    std::thread::sleep(length);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

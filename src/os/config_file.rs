@@ -12,7 +12,7 @@ const LARGEST: u64 = 4 << 20;
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigFileError {
     /// There is none.
-    #[error("find the configuration file {}: write one (README.md has a first one), or name it with \
+    #[error("find the configuration file {}: write one (`nbkpctl config example` prints a first one), or name it with \
              --config", .0.display())]
     Missing(PathBuf),
     /// It cannot be read.
@@ -24,13 +24,43 @@ pub enum ConfigFileError {
     /// It is a directory, a device or a FIFO.
     #[error("read the configuration file {}: it is not a regular file", .0.display())]
     NotRegular(PathBuf),
-    /// Root would run what another user wrote into it.
-    #[error("trust the configuration file {}: {}; as root, `chown root:root` and `chmod go-w` it", .0.display(), .1)]
-    Untrusted(PathBuf, &'static str),
+    /// Its daemon would run what another user wrote into it.
+    #[error("trust the configuration file {}: {}", .0.display(), .1)]
+    Untrusted(PathBuf, Distrust),
 }
 
-/// Reads the configuration file. Root only trusts a file that nobody else can change, since it names commands to run.
-pub fn read(path: &Path) -> Result<Vec<u8>, ConfigFileError> {
+/// Why nothing that a file names is run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Distrust {
+    /// It belongs to somebody who is neither root nor us.
+    #[error("it belongs to another user; name one of your own with --config (`cp` makes one of it)")]
+    OfAnother,
+    /// Others may write to it.
+    #[error("others may write to it, and it names what is run; `chmod go-w` mends that")]
+    OpenToOthers,
+}
+
+/// The configuration file, as it is.
+#[derive(Debug)]
+pub struct ConfigFile {
+    /// What is in it.
+    pub bytes: Vec<u8>,
+    /// Why nothing that it names is run, if so.
+    pub distrust: Option<Distrust>,
+}
+
+/// Reads the configuration file. Root only trusts a file that nobody else can change; others may take one that names
+/// nothing to run.
+pub fn read(path: &Path) -> Result<ConfigFile, ConfigFileError> {
+    let file = inspect(path)?;
+    match file.distrust {
+        Some(distrust) if super::environment::is_root() => Err(ConfigFileError::Untrusted(path.into(), distrust)),
+        Some(_) | None => Ok(file),
+    }
+}
+
+/// Reads a configuration file of whomever, to tell what is in it.
+pub fn inspect(path: &Path) -> Result<ConfigFile, ConfigFileError> {
     let flags = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
     let opened = File::options().read(true).custom_flags(flags).open(path);
     let file = opened.map_err(|error| {
@@ -44,20 +74,47 @@ pub fn read(path: &Path) -> Result<Vec<u8>, ConfigFileError> {
     if !metadata.is_file() {
         return Err(ConfigFileError::NotRegular(path.into()));
     }
-    if super::environment::is_root() {
-        if metadata.uid() != 0 {
-            return Err(ConfigFileError::Untrusted(path.into(), "it belongs to another user"));
-        }
-        if metadata.mode() & 0o022 != 0 {
-            return Err(ConfigFileError::Untrusted(path.into(), "others may write to it"));
-        }
-    }
+    let is_ours = metadata.uid() == 0 || metadata.uid() == rustix::process::geteuid().as_raw();
+    let distrust = match metadata.mode() & 0o022 {
+        _ if !is_ours => Some(Distrust::OfAnother),
+        0 => None,
+        _ => Some(Distrust::OpenToOthers),
+    };
     let mut bytes = Vec::new();
     let read = file.take(LARGEST + 1).read_to_end(&mut bytes);
     read.map_err(|error| ConfigFileError::Read(path.into(), error))?;
     if u64::try_from(bytes.len()).is_ok_and(|length| length > LARGEST) {
         Err(ConfigFileError::TooLarge(path.into()))
     } else {
-        Ok(bytes)
+        Ok(ConfigFile { bytes, distrust })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[test]
+    fn a_file_that_others_may_change_is_told_from_one_of_ours() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("config.toml");
+        std::fs::write(&path, "[volumes]\n").unwrap();
+        for (mode, distrust) in
+            [(0o600, None), (0o644, None), (0o664, Some(Distrust::OpenToOthers)), (0o646, Some(Distrust::OpenToOthers))]
+        {
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+            let file = inspect(&path).unwrap();
+            assert_eq!((file.bytes.as_slice(), file.distrust), (&b"[volumes]\n"[..], distrust), "{mode:o}");
+        }
+        if rustix::process::geteuid().is_root() {
+            assert!(matches!(read(&path), Err(ConfigFileError::Untrusted(..))));
+            std::os::unix::fs::chown(&path, Some(65_534), None).unwrap();
+            assert_eq!(inspect(&path).unwrap().distrust, Some(Distrust::OfAnother));
+            let told = read(&path).unwrap_err().to_string();
+            // The owner keeps the file.
+            assert!(told.contains("another user") && !told.contains("chown"), "{told}");
+        }
     }
 }

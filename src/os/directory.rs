@@ -67,6 +67,22 @@ impl DirectoryError {
         | Self::Lock(_, cause)) = self;
         *cause
     }
+
+    /// What it is about.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        let (Self::Open(path, _)
+        | Self::Look(path, _)
+        | Self::List(path, _)
+        | Self::Read(path, _)
+        | Self::Write(path, _)
+        | Self::Create(path, _)
+        | Self::Rename(path, _)
+        | Self::Remove(path, _)
+        | Self::Flush(path, _)
+        | Self::Lock(path, _)) = self;
+        path
+    }
 }
 
 /// Whether an operation changed something, so that only what is ours is undone.

@@ -3,11 +3,11 @@
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use rustix::fs::{major, minor};
 
-use crate::model::{BlockDevice, DeviceRole, DriveUuid, Hardware};
+use crate::model::{BlockDevice, DeviceRole, DriveUuid, Hardware, OtherUuid, OtherUuidKind};
 
 /// Why the block devices are not known.
 #[derive(Debug, thiserror::Error)]
@@ -30,6 +30,33 @@ fn scan() -> io::Result<Vec<BlockDevice>> {
     enumerator.match_is_initialized()?;
     enumerator.match_property("ID_FS_UUID", "?*")?;
     Ok(enumerator.scan_devices()?.filter_map(|device| block_device(&device)).collect())
+}
+
+/// The UUIDs that udev knows beside those of filesystems and containers.
+pub fn other_uuids() -> Result<Vec<OtherUuid>, DisksError> {
+    const KINDS: [(&str, OtherUuidKind); 3] = [
+        ("ID_FS_UUID_SUB", OtherUuidKind::Member),
+        ("ID_PART_ENTRY_UUID", OtherUuidKind::Partition),
+        ("ID_PART_TABLE_UUID", OtherUuidKind::Table),
+    ];
+    let scanned = || -> io::Result<Vec<OtherUuid>> {
+        let mut enumerator = udev::Enumerator::new()?;
+        enumerator.match_subsystem("block")?;
+        enumerator.match_is_initialized()?;
+        let mut found = Vec::new();
+        for device in enumerator.scan_devices()? {
+            let Some(node) = device.devnode().map(Path::to_owned) else { continue };
+            let right: Option<DriveUuid> = text(&device, "ID_FS_UUID").and_then(|uuid| uuid.parse().ok());
+            found.extend(KINDS.iter().filter_map(|(property, kind)| {
+                let uuid = text(&device, property)?;
+                Some(OtherUuid { uuid, kind: *kind, device: node.clone(), right: right.clone() })
+            }));
+        }
+        // A partition knows the table that it is in, too, and what is meant; the whole disk does not.
+        found.sort_by(|a, b| (a.right.is_none(), &a.device).cmp(&(b.right.is_none(), &b.device)));
+        Ok(found)
+    };
+    scanned().map_err(DisksError::Enumerate)
 }
 
 /// The device as a noun; `None` for one that goes away while it is looked at, or whose UUID is none.

@@ -75,11 +75,6 @@ pub fn read_small(directory: &Directory, name: &str, limit: u64) -> Result<Vec<u
     if u64::try_from(read).is_ok_and(|read| read <= limit) { Ok(bytes) } else { Err(ReadError::TooLarge(limit)) }
 }
 
-/// Reads a file of the user as text, wherever it lies.
-pub fn read_text(path: &Path) -> std::io::Result<String> {
-    std::fs::read_to_string(path)
-}
-
 /// Reads the last `limit` bytes of a regular file; nothing if there is no such file.
 pub fn read_tail(directory: &Directory, name: &str, limit: u64) -> Result<Vec<u8>, DirectoryError> {
     let fail = |cause| DirectoryError::Read(directory.path_of(name), cause);
@@ -239,6 +234,11 @@ pub fn granularity(file: &OwnedFd) -> Result<Granularity, Errno> {
 
 fn errno(error: &std::io::Error) -> Errno {
     Errno::from_io_error(error).unwrap_or(Errno::IO)
+}
+
+/// Where a path leads, with all links followed.
+pub fn leads_to(path: &Path) -> std::io::Result<std::path::PathBuf> {
+    std::fs::canonicalize(path)
 }
 
 #[cfg(test)]

@@ -33,6 +33,7 @@ pub mod power;
 pub mod probe;
 pub mod process;
 pub mod programs;
+pub mod rules_file;
 pub mod secret;
 pub mod secrets;
 pub mod server_drive;

@@ -21,7 +21,7 @@ use super::guards;
 use super::process::{self, Bell, Ended, Launch, Leftovers, Stream, Wanted};
 use super::programs;
 use super::secret::{LONGEST, Secret};
-use crate::model::{CredentialName, CredentialProvider, FileSight, SecretSight};
+use crate::model::{CredentialName, CredentialProvider, FileSight, Owner, SecretSight};
 
 /// How long one call to the Secret Service may take.
 const CALL: Duration = Duration::from_secs(10);
@@ -195,7 +195,11 @@ fn file_sight(name: &CredentialName) -> SecretSight {
         FileSight::Missing => SecretSight::Missing(format!("the file {shown} is missing")),
         FileSight::Unseen(why) => SecretSight::Missing(format!("{shown}: {why}")),
         FileSight::There(guarded) if guarded.is_readable_to_others() => {
-            let command = format!("chown $(id -u) {shown} && chmod 600 {shown}");
+            let command = match guarded.owner {
+                Owner::Us | Owner::Root => format!("chmod 600 {shown}"),
+                // The copy is ours, and the file stays whose it is.
+                Owner::Other(_) => format!("cp {shown} {shown}.new && chmod 600 {shown}.new && mv {shown}.new {shown}"),
+            };
             SecretSight::Exposed(format!("others may use {shown}"), command)
         }
         FileSight::There(_) => SecretSight::There(format!("{shown} is yours alone")),

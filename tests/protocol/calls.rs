@@ -8,7 +8,7 @@ use tokio::io::AsyncWriteExt;
 use super::description::{Description, Kind};
 use super::rig::{Rig, record, satisfy};
 use nbkp::daemon::messages::ask::{Ask, Refusal};
-use nbkp::daemon::messages::event::Keep;
+use nbkp::daemon::messages::event::Record;
 use nbkp::formats::wire::{CallError, DESCRIPTION, METHODS, SERVICE_DESCRIPTION};
 use nbkp::os::history::Entry;
 
@@ -33,7 +33,7 @@ fn sample(parameter: &str, kind: &Kind) -> Value {
 #[tokio::test]
 async fn every_described_method_is_served_with_its_parameters_and_its_reply_fits() {
     let mut rig = Rig::new();
-    rig.keeper.send(Keep::Run(Entry::Ended(Box::new(record())))).await.unwrap();
+    rig.keeper.send(Record::Run(Entry::Ended(Box::new(record())))).await.unwrap();
     let described = Description::read(&[DESCRIPTION, SERVICE_DESCRIPTION]);
     let mut served: Vec<&str> = METHODS.iter().map(|method| method.name).collect();
     served.sort_unstable();

@@ -15,7 +15,7 @@ use tokio::time::timeout;
 
 use nbkp::daemon::messages::ask::{Accepted, Ask};
 use nbkp::daemon::messages::errand::{Errand, ErrandNews, ErrandOrder, ErrandResult};
-use nbkp::daemon::messages::event::Keep;
+use nbkp::daemon::messages::event::Record;
 use nbkp::daemon::outlets::keeper;
 use nbkp::daemon::serving::{Doors, serve};
 use nbkp::formats::config::{Context, parse};
@@ -32,7 +32,7 @@ pub struct Rig {
     pub root: tempfile::TempDir,
     pub asks: mpsc::Receiver<Ask>,
     pub errands: mpsc::Receiver<ErrandOrder>,
-    pub keeper: mpsc::Sender<Keep>,
+    pub keeper: mpsc::Sender<Record>,
     pub status: watch::Sender<Arc<Status>>,
     _configuration: watch::Sender<Arc<Configuration>>,
     _tasks: JoinSet<()>,
@@ -50,7 +50,7 @@ impl Rig {
         let listener = UnixListener::bind(root.path().join("sock")).unwrap();
         let doors = Doors { asks, status: watched, configuration: configured, history, errands };
         let mut tasks = JoinSet::new();
-        tasks.spawn(keeper::run(root.path().to_owned(), kept, questions, watch::Sender::new(None)));
+        tasks.spawn(keeper::keep_records(root.path().to_owned(), kept, questions, watch::Sender::new(None)));
         tasks.spawn(serve(listener, doors));
         Self { root, asks: asked, errands: ordered, keeper, status, _configuration: configuration, _tasks: tasks }
     }

@@ -7,7 +7,7 @@ use crate::ground::{At, Drive, Ground, finish, names, remote, until_copied};
 use crate::needs_root;
 use crate::sshd::{Sshd, eventually, sh, signal_one};
 use nbkp::backup::job::RemoteEnd;
-use nbkp::model::{Conclusion, FailureKind, Interruption, RunReport, SnapshotKind};
+use nbkp::model::{Conclusion, FailureKind, Interruption, KeepRules, Retention, RunReport, SnapshotKind};
 
 fn codes(report: &RunReport) -> Vec<&'static str> {
     match &report.conclusion {
@@ -187,7 +187,10 @@ fn what_a_broken_run_left_is_ended_and_what_belongs_to_others_is_not() {
         let (_worker, news) = {
             ground.job.run = nbkp::model::RunId::new(nbkp::os::clock::now().wall, 9999);
             let (tell, news) = tokio::sync::mpsc::channel(1024);
-            (nbkp::daemon::outlets::worker::start(ground.job.clone(), ground.server.ssh_place(), tell).unwrap(), news)
+            (
+                nbkp::daemon::outlets::worker::start_run(ground.job.clone(), ground.server.ssh_place(), tell).unwrap(),
+                news,
+            )
         };
         finish(news)
     };
@@ -268,6 +271,27 @@ fn a_drive_without_inodes_there_gives_up_unfinished_copies() {
     assert_eq!(report.conclusion, Conclusion::Ok, "{report:?}");
     assert!(!left.exists());
     assert_eq!(ground.snapshots().len(), 2);
+}
+
+#[test]
+fn what_is_not_recorded_there_makes_nothing_go() {
+    if !needs_root() {
+        return;
+    }
+    let mut ground = Ground::new(At::Here, At::Server, SnapshotKind::HardLink);
+    ground.job.sync.keep = Retention::Rules(KeepRules { last: 1, ..KeepRules::default() });
+    ground.write("file", "x");
+    assert_eq!(ground.run().conclusion, Conclusion::Ok);
+    let log = ground.destination.join(".nbkp/log.jsonl");
+    fs::remove_file(&log).unwrap();
+    fs::create_dir(&log).unwrap();
+    let report = ground.run();
+    assert_eq!(report.conclusion, Conclusion::Ok, "{report:?}");
+    assert!(report.warnings.iter().any(|warning| warning.contains("nothing is pruned")), "{report:?}");
+    assert_eq!(ground.snapshots().len(), 2);
+    fs::remove_dir(&log).unwrap();
+    assert_eq!(ground.run().conclusion, Conclusion::Ok);
+    assert_eq!(ground.snapshots().len(), 1);
 }
 
 #[test]

@@ -11,7 +11,7 @@ use nbkp::backup::job::{Job, JobEnd, Layout, LocalEnd, RemoteEnd};
 use nbkp::backup::news::WorkerNews;
 use nbkp::daemon::outlets::worker::{self, Worker};
 use nbkp::model::{
-    Access, BatteryRule, Conditions, Every, Guard, Hooks, MeteredRule, Place, Progress, Retention, Route, RsyncOptions,
+    Access, BatteryRule, Conditions, Every, Guard, Hooks, MeteredRule, MountsBelow, Place, Progress, Retention, Route,
     RsyncSettings, RunId, RunReport, SnapshotKind, Step, Sync, Trigger,
 };
 use nbkp::os::clock;
@@ -75,7 +75,7 @@ impl Ground {
     pub fn begin(&mut self) -> (Worker, Receiver<WorkerNews>) {
         self.job.run = RunId::new(clock::now().wall, fastrand());
         let (news, receiver) = channel(1024);
-        (worker::start(self.job.clone(), self.server.ssh_place(), news).unwrap(), receiver)
+        (worker::start_run(self.job.clone(), self.server.ssh_place(), news).unwrap(), receiver)
     }
 
     pub fn run(&mut self) -> RunReport {
@@ -200,13 +200,8 @@ fn job(source: JobEnd, destination: JobEnd, snapshots: SnapshotKind) -> Job {
             after: [].into(),
             filters: Vec::new(),
             filter_file: None,
-            rsync: RsyncSettings {
-                compress: false,
-                checksum: false,
-                bandwidth: None,
-                options: RsyncOptions::Default,
-                extra_options: Vec::new(),
-            },
+            mounts: MountsBelow::Copied,
+            rsync: RsyncSettings::default(),
             when: Conditions { metered: MeteredRule::Avoid, battery: BatteryRule::Any, hours: None },
             guard: Guard::MaxDelete(25),
             hooks: Hooks::default(),

@@ -24,7 +24,7 @@ fn child() {
     let Ok(told) = std::env::var(CHILD) else { return };
     let (job, place) = reopened(&told);
     let (news, mut receiver) = channel(1024);
-    let _worker = worker::start(job, place, news).unwrap();
+    let _worker = worker::start_run(job, place, news).unwrap();
     while let Some(next) = receiver.blocking_recv() {
         match next {
             WorkerNews::Progress { progress, .. } => println!("STEP {} {}", progress.step.as_str(), progress.bytes),

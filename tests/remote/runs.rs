@@ -1,12 +1,13 @@
 //! Runs that go well, in each direction and with each kind of snapshots.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 
 use crate::ground::{At, Drive, Ground, here, names, remote};
 use crate::needs_root;
 use crate::sshd::{Sshd, sh};
 use nbkp::backup::job::{JobEnd, Layout};
-use nbkp::model::{Conclusion, Guard, KeepRules, Retention, SnapshotKind};
+use nbkp::model::{Conclusion, CopyTraits, Filter, Guard, KeepRules, MountsBelow, Retention, SnapshotKind};
 
 const WAYS: [(At, At); 3] = [(At::Here, At::Server), (At::Server, At::Here), (At::Server, At::Server)];
 
@@ -32,6 +33,43 @@ fn a_mirror_is_made_and_made_equal_in_each_direction() {
         assert_eq!(names(&ground.destination.join(".nbkp")), own_files(&ground.job.destination));
         let log = fs::read_to_string(ground.destination.join(".nbkp/log.jsonl")).unwrap();
         assert_eq!(log.lines().count(), 2, "{log}");
+    }
+}
+
+#[test]
+fn rules_and_plain_keys_mean_the_same_in_each_direction() {
+    if !needs_root() {
+        return;
+    }
+    for (from, to) in WAYS {
+        let mut ground = Ground::new(from, to, SnapshotKind::None);
+        // Neither aliases at the server nor what they would leave out change what is copied.
+        fs::write(ground.server.file("home/.popt"), "rsync alias -a -a -n\nrsync alias --server --server -n\n")
+            .unwrap();
+        for name in ["a", "x.tmp", "sub/y.o"] {
+            ground.write(name, "1");
+        }
+        fs::hard_link(ground.source.join("a"), ground.source.join("b")).unwrap();
+        let point = ground.source.join("mounted");
+        sh(&format!("mkdir {0}; mount -t tmpfs none {0}; echo x > {0}/inside", point.display()));
+        let file = ground.server.file("rules");
+        fs::write(&file, "- a\n!\n- *.tmp\n").unwrap();
+        ground.job.sync.filters = vec![Filter::Rule("- *.o".into())];
+        ground.job.sync.filter_file = Some(file.clone());
+        ground.job.sync.mounts = MountsBelow::LeftOut;
+        ground.job.sync.rsync.kept = CopyTraits { sparse: true, hard_links: true };
+        let report = ground.run();
+        sh(&format!("umount {}", point.display()));
+        assert_eq!(report.conclusion, Conclusion::Ok, "{report:?}");
+        // What the file clears is what stood before it.
+        assert_eq!(names(&ground.destination), [".nbkp", ".nbkp-dst", "a", "b", "mounted", "sub"]);
+        assert_eq!(names(&ground.destination.join("sub")), ["y.o"]);
+        assert_eq!(names(&ground.destination.join("mounted")), [""; 0]);
+        let inode = |name: &str| fs::metadata(ground.destination.join(name)).unwrap().ino();
+        assert_eq!(inode("a"), inode("b"));
+        fs::write(&file, ".gvfs\n").unwrap();
+        let Conclusion::Failed(failure) = ground.run().conclusion else { panic!("a list is no file of rules") };
+        assert!(failure.detail.starts_with("line 1 of"), "{}", failure.detail);
     }
 }
 

@@ -12,7 +12,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
 use crate::mini::{eventually, host, sh};
-use nbkp::daemon::inlets::senses::{self, Surroundings};
+use nbkp::daemon::inlets::senses::{self, SenseInputs};
 use nbkp::daemon::messages::sensed::{Activity, Sensed, Sleep};
 use nbkp::formats::config::{Context, parse_bytes};
 use nbkp::model::{Configuration, NetworkSight, PowerSight};
@@ -159,14 +159,14 @@ impl Rig {
         let (activity, under_way) = watch::channel(Activity::Rest);
         let (again, orders) = mpsc::channel(1);
         let (to_dispatcher, sensed) = mpsc::channel(4);
-        let surroundings = Surroundings {
+        let surroundings = SenseInputs {
             bus: Bus::At(BUS.into()),
             supplies: supplies.to_owned(),
             configuration: in_force,
             activity: under_way,
             again: orders,
         };
-        let task = tokio::spawn(senses::run(surroundings, to_dispatcher));
+        let task = tokio::spawn(senses::listen(surroundings, to_dispatcher));
         let (network, power, degraded, sleeps) = Default::default();
         Self {
             sensed,

@@ -319,9 +319,9 @@ pub fn it_does_the_same_without_a_daemon(host: &MiniHost) {
 }
 
 /// All that lies in the state directory, byte by byte.
-struct Kept(BTreeMap<PathBuf, Vec<u8>>);
+struct CopyTraits(BTreeMap<PathBuf, Vec<u8>>);
 
-impl Kept {
+impl CopyTraits {
     fn now(host: &MiniHost) -> Self {
         let entries = std::fs::read_dir(host.root.join("state-nbkpd")).unwrap().map(|entry| entry.unwrap().path());
         Self(entries.map(|path| (path.clone(), std::fs::read(&path).unwrap())).collect())
@@ -356,7 +356,7 @@ pub fn without_a_daemon_it_changes_nothing(host: &MiniHost) {
     let stuck = Found::by_another(host);
     stuck.has("directory", "error state-unusable", "nbkpctl doctor");
     daemon.kill();
-    let before = Kept::now(host);
+    let before = CopyTraits::now(host);
     let found = Found::by(host);
     assert!(found.is_well("history") && found.is_well("ledger") && found.is_well("documents"), "{:#}", found.all);
     assert!(found.all.to_string().contains("hold"), "what is kept counts: {:#}", found.all);
@@ -364,7 +364,7 @@ pub fn without_a_daemon_it_changes_nothing(host: &MiniHost) {
 
     std::fs::write(&history, "no database at all").unwrap();
     std::fs::write(&ledger, "{ nonsense").unwrap();
-    let before = Kept::now(host);
+    let before = CopyTraits::now(host);
     let found = Found::by(host);
     found.has("history", "warning history-broken", "history.db.old`");
     found.has("ledger", "warning ledger-broken", "`nbkpctl hold`");
@@ -387,7 +387,7 @@ pub fn without_a_daemon_it_leaves_open_what_a_killed_one_opened(host: &MiniHost)
         attempt("pgrep", &[&"--runstates", &"R,S,D", &"rsync"]).status.code() == Some(1)
     });
     host.configure_with(&drive);
-    let before = Kept::now(host);
+    let before = CopyTraits::now(host);
     let found = Found::by(host);
     found.has("left usb", "warning left-open", "`systemctl start nbkpd`");
     let errors = found.by_subject.values().flatten().filter(|(code, _)| code.starts_with("error")).count();

@@ -82,6 +82,46 @@ pub fn is_copied_plainly(host: &MiniHost) {
     copy.is_like(&source);
 }
 
+pub fn aliases_change_nothing(host: &MiniHost) {
+    std::fs::write(host.home().join(".popt"), "rsync alias -a -a -n\nrsync alias --delete-delay --max-size=1\n")
+        .unwrap();
+    let source = host.source("documents");
+    source.fill(5);
+    let mut usb = host.drive("usb", Ext4).prepared_for("documents");
+    host.configure(&host.config().drive(&usb).sync("documents", "usb", "hard-link", ""));
+    let _daemon = host.start();
+    usb.plug();
+    host.run_ends("documents", 1, "ok");
+    usb.destination("documents").latest().is_like(&source);
+}
+
+pub fn a_wrong_uuid_is_told(host: &MiniHost) {
+    let source = host.source("documents");
+    source.fill(3);
+    let mut usb = host.drive("usb", Btrfs).prepared_for("documents");
+    usb.plug();
+    // There may be others: the machine shares its loop devices.
+    let named = format!("UUID {})", usb.uuid);
+    host.ctl(&["drives"]).exits(0).says(&usb.uuid);
+    let right = host.config().drive(&usb).sync("documents", "usb", "btrfs", "");
+    let other = "11111111-2222-4333-8444-555555555555";
+    host.configure_with(&right.text().replace(&usb.uuid, other));
+    host.ctl(&["config", "check"]).exits(0).says(&named).says("to no volume of the configuration");
+    let _daemon = host.start();
+    host.ctl(&["status"]).exits(0).says(&named);
+    host.ctl(&["doctor"]).says(&named);
+
+    let properties = run("udevadm", &[&"info", &"--query=property", &usb.device()]);
+    let member = properties.lines().find_map(|line| line.strip_prefix("ID_FS_UUID_SUB=")).expect("a UUID_SUB");
+    host.configure_with(&right.text().replace(&usb.uuid, member));
+    for question in [&["config", "check"][..], &["status"], &["doctor"]] {
+        until("the configuration is read again", || host.ctl(question).to_string().contains("UUID_SUB"));
+    }
+    host.configure(&right);
+    host.run_ends("documents", 1, "ok");
+    host.ctl(&["config", "check"]).exits(0).says("has no mistakes");
+}
+
 pub fn already_in_at_start(host: &MiniHost) {
     let source = host.source("documents");
     source.fill(10);

@@ -51,8 +51,10 @@ pub fn run_as_nobody(ground: &Ground) -> String {
     // The program itself may lie where only root can go.
     let program = ground.place.path().join("program");
     let (place, root) = (ground.place.path().display(), local_of(&ground.job.destination).root.display());
-    fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
-    sh(&format!("chmod a+rx {place} $(dirname {root}) {}", program.display()));
+    let (this, copy) = (std::env::current_exe().unwrap(), program.display());
+    // Not by this process: a child that another test starts meanwhile would hold the copy open, and nobody could run
+    // it.
+    sh(&format!("cp {} {copy}; chmod a+rx {place} $(dirname {root}) {copy}", this.display()));
     let wrapper = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"];
     report_of(child_of(ground, &wrapper, &program))
 }

@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::ffi::OsStringExt;
 
 use crate::rig::{Drive, Ground, begin, finish, hook, names, sh, until_copied};
-use nbkp::model::{Conclusion, FailureKind, Guard, HoldReason, Interruption, SnapshotKind, Step};
+use nbkp::model::{Conclusion, FailureKind, Filter, Guard, HoldReason, Interruption, MountsBelow, SnapshotKind, Step};
 
 #[test]
 fn a_mirror_follows_its_source_and_keeps_our_own_names() {
@@ -36,6 +36,78 @@ fn names_are_bytes() {
     let (from, to) = (ground.source.display(), ground.destination.display());
     sh(&format!("diff -r --exclude='.nbkp*' {from} {to}"));
     assert_eq!(fs::read_dir(&ground.destination).unwrap().count(), 8 + 2);
+}
+
+#[test]
+fn our_names_stay_whatever_the_rules_say() {
+    let mut ground = Ground::new(SnapshotKind::None);
+    ground.write("a", "1");
+    ground.write("b.tmp", "2");
+    ground.job.sync.guard = Guard::Off;
+    assert_eq!(ground.run().conclusion, Conclusion::Ok);
+    sh(&format!(
+        "cd {}; mkdir -p snapshots/old; touch snapshots/old/f; ln -s snapshots/old latest",
+        ground.destination.display()
+    ));
+    let file = ground.source.with_file_name("rules");
+    fs::write(&file, "- *.o\n!\n- *.tmp\n").unwrap();
+    let rules = |rules: &[&str]| rules.iter().map(|rule| Filter::Rule((*rule).into())).collect::<Vec<_>>();
+    for filters in [
+        rules(&["!", "- *.tmp"]),
+        rules(&["clear", "- *.tmp", "R *", "S *", "+ *"]),
+        rules(&["R .nbkp*", "risk /.nbkp/***", "show .nbkp-src", "- *.tmp"]),
+        vec![Filter::Merge(file.clone())],
+    ] {
+        ground.job.sync.filters = filters.clone();
+        assert_eq!(ground.run().conclusion, Conclusion::Ok, "{filters:?}");
+        let kept = [".nbkp", ".nbkp-dst", "a", "latest", "snapshots"];
+        assert_eq!(names(&ground.destination), kept, "{filters:?}");
+        assert_eq!(names(&ground.destination.join(".nbkp")), ["lock", "log.jsonl"], "{filters:?}");
+        assert!(ground.destination.join("snapshots/old/f").exists(), "{filters:?}");
+    }
+}
+
+#[test]
+fn a_plain_list_in_place_of_rules_is_named_and_used_when_it_is_called_one() {
+    let mut ground = Ground::new(SnapshotKind::None);
+    for name in ["a", ".cache/b", "x.tmp"] {
+        ground.write(name, "1");
+    }
+    let list = ground.source.with_file_name("excludes.txt");
+    fs::write(&list, "# not mine\n\n.cache\n*.tmp\n").unwrap();
+    ground.job.sync.filter_file = Some(list.clone());
+    let Conclusion::Failed(refused) = ground.run().conclusion else { panic!() };
+    assert_eq!((refused.at, refused.kind), (Step::Copy, FailureKind::Usage));
+    let told = format!("line 3 of {} is no filter rule: ", list.display());
+    assert!(refused.detail.starts_with(&told) && refused.detail.contains("merge,- "), "{}", refused.detail);
+    ground.job.sync.filter_file = None;
+    ground.job.sync.filters = vec![Filter::Rule(format!("merge,- {}", list.display()).into())];
+    assert_eq!(ground.run().conclusion, Conclusion::Ok);
+    assert_eq!(names(&ground.destination), [".nbkp", ".nbkp-dst", "a"]);
+}
+
+#[test]
+fn what_is_mounted_below_the_source_is_copied_unless_it_is_left_out() {
+    if !crate::needs_root() {
+        return;
+    }
+    let mut ground = Ground::new(SnapshotKind::None);
+    ground.write("a", "1");
+    let point = ground.source.join("mounted");
+    fs::create_dir(&point).unwrap();
+    sh(&format!("mount -t tmpfs none {0}; echo x > {0}/inside", point.display()));
+    ground.job.sync.mounts = MountsBelow::LeftOut;
+    let left_out = ground.run();
+    let inside = ground.destination.join("mounted/inside");
+    let (there, there_later) = (inside.exists(), {
+        ground.job.sync.mounts = MountsBelow::Copied;
+        let copied = ground.run();
+        sh(&format!("umount {}", point.display()));
+        assert_eq!((left_out.conclusion, copied.conclusion), (Conclusion::Ok, Conclusion::Ok));
+        inside.exists()
+    });
+    assert_eq!((there, there_later), (false, true));
+    assert!(ground.destination.join("mounted").is_dir());
 }
 
 #[test]

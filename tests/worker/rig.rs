@@ -10,8 +10,8 @@ use nbkp::backup::job::{DriveProof, Job, JobEnd, Layout, LocalEnd};
 use nbkp::backup::news::WorkerNews;
 use nbkp::daemon::outlets::worker::{self, Worker};
 use nbkp::model::{
-    Access, BatteryRule, Conditions, Every, Guard, HookCommand, Hooks, MeteredRule, Place, Progress, Retention,
-    RsyncOptions, RsyncSettings, RunId, RunReport, SnapshotKind, Step, Sync, Trigger,
+    Access, BatteryRule, Conditions, Every, Guard, HookCommand, Hooks, MeteredRule, MountsBelow, Place, Progress,
+    Retention, RsyncSettings, RunId, RunReport, SnapshotKind, Step, Sync, Trigger,
 };
 use nbkp::os::directory::Directory;
 use nbkp::os::ssh::SshPlace;
@@ -234,13 +234,8 @@ pub fn job(from: &Path, to: &Path, snapshots: SnapshotKind) -> Job {
             after: [].into(),
             filters: Vec::new(),
             filter_file: None,
-            rsync: RsyncSettings {
-                compress: false,
-                checksum: false,
-                bandwidth: None,
-                options: RsyncOptions::Default,
-                extra_options: Vec::new(),
-            },
+            mounts: MountsBelow::Copied,
+            rsync: RsyncSettings::default(),
             when: Conditions { metered: MeteredRule::Avoid, battery: BatteryRule::Any, hours: None },
             guard: Guard::MaxDelete(25),
             hooks: Hooks::default(),
@@ -258,7 +253,7 @@ pub fn hook(script: &str) -> HookCommand {
 
 pub fn begin(job: Job) -> (Worker, Receiver<WorkerNews>) {
     let (news, receiver) = channel(1024);
-    (worker::start(job, SshPlace::new("/nowhere".into()), news).unwrap(), receiver)
+    (worker::start_run(job, SshPlace::new("/nowhere".into()), news).unwrap(), receiver)
 }
 
 /// Waits for the end, which must come exactly once.

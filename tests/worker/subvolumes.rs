@@ -1,6 +1,7 @@
 //! Snapshots by btrfs.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 
 use nbkp::model::{Conclusion, KeepRules, Obstacle, Retention, SnapshotKind};
 
@@ -49,6 +50,30 @@ fn a_small_edit_in_a_big_file_costs_a_small_snapshot() {
     assert!(exclusive > 0, "{used}");
     let available = sh(&format!("df --output=used -B1 {} | tail -1", drive.root.display()));
     assert!(available.trim().parse::<u64>().unwrap() < 90_000_000, "{available}");
+}
+
+#[test]
+fn names_that_were_one_file_and_are_not_any_more_have_their_own_contents() {
+    if !crate::needs_root() {
+        return;
+    }
+    let drive = Drive::btrfs();
+    let mut ground = Ground::on(&drive, SnapshotKind::Btrfs);
+    ground.job.sync.rsync.kept.hard_links = true;
+    ground.write("a", "one file");
+    fs::hard_link(ground.source.join("a"), ground.source.join("b")).unwrap();
+    assert_eq!(ground.run().conclusion, Conclusion::Ok);
+    let inode = |name: &str| fs::metadata(ground.latest().join(name)).unwrap().ino();
+    assert_eq!(inode("a"), inode("b"));
+    // As editors save: a new file under the old name.
+    ground.write("a.new", "another file by now");
+    fs::rename(ground.source.join("a.new"), ground.source.join("a")).unwrap();
+    assert_eq!(ground.run().conclusion, Conclusion::Ok);
+    for (name, content) in [("a", "another file by now"), ("b", "one file")] {
+        assert_eq!(fs::read_to_string(ground.latest().join(name)).unwrap(), content);
+    }
+    let first = &ground.snapshots()[0];
+    assert_eq!(fs::read(ground.destination.join("snapshots").join(first).join("a")).unwrap(), b"one file");
 }
 
 #[test]

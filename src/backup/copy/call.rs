@@ -67,9 +67,15 @@ pub(crate) fn launch(
             (ssh, arguments, Some(files::in_memory(&script::timed(far.call.script, &all))?))
         }
     };
-    // Its messages are read as they are in no language.
-    let environment = vec![("LC_ALL".to_owned(), OsString::from("C"))];
+    let environment = environment();
     Ok((Launch { program, arguments, environment, input, leftovers: Leftovers::End }, source))
+}
+
+/// Its messages are read as they are in no language, and it finds no `~/.popt`, whose aliases would change what the
+/// arguments mean.
+fn environment() -> Vec<(String, OsString)> {
+    let fixed = [("LC_ALL", "C"), ("HOME", "/dev/null")];
+    fixed.into_iter().map(|(name, value)| (name.to_owned(), value.into())).collect()
 }
 
 /// The arguments of a call as a person would write them: between these operands.
@@ -113,8 +119,8 @@ fn between(
     arguments(&RsyncCall {
         passage,
         settings: &copying.sync.rsync,
+        mounts: copying.sync.mounts,
         filters: &copying.sync.filters,
-        filter_file: copying.sync.filter_file.as_deref(),
         nested: copying.nested,
         manner: &plan.manner,
         comparison: plan.comparison,

@@ -50,8 +50,8 @@ impl Links {
     }
 }
 
-/// Judges what the new directory of this name lacks of the newest snapshot. The counts of rsync and of the log tell it for
-/// nothing; where they cannot, or tell of too much, all names are compared.
+/// Judges what the new directory of this name lacks of the newest snapshot. The counts of rsync and of the log tell it
+/// for nothing; where they cannot, or tell of too much, all names are compared.
 pub(crate) fn guard_new(
     (origin, destination): (&Origin<'_>, &Destination),
     (name, links): (SnapshotName, &Links),

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::backup::drives::order::{Opening, Sake};
-use crate::model::{Held, HeldAt, Undo};
+use crate::model::{Held, HeldAt, Undo, WhenDone};
 use crate::os::directory::ChangeMade;
 use crate::os::held;
 
@@ -15,6 +15,11 @@ pub(super) const PAUSE: Duration = Duration::from_millis(50);
 
 /// What is told of a container in which the filesystem is not that the configuration names.
 pub(super) const ANOTHER: &str = "what is in its LUKS container is another filesystem than `drive` says";
+
+/// Whether a closing locks the container again: because we unlocked it, or because that is wanted.
+pub(super) fn locks(undo: Undo, then: WhenDone) -> bool {
+    undo == Undo::Lock || matches!(then, WhenDone::Lock | WhenDone::PowerOff)
+}
 
 /// What an opening changes, as it is written down.
 pub(super) struct Changes<'a> {
@@ -35,8 +40,8 @@ impl<'a> Changes<'a> {
         changes
     }
 
-    /// Writes down what was changed. What others mounted at the same moment is theirs, unless it was us who unlocked it;
-    /// and what a person asked for is the person's.
+    /// Writes down what was changed. What others mounted at the same moment is theirs, unless it was us who unlocked
+    /// it; and what a person asked for is the person's.
     pub(super) fn settle(&mut self, mounted: ChangeMade) {
         let volume = &self.held.volume;
         let forgotten = match (self.sake, self.held.undo, mounted) {

@@ -1,10 +1,9 @@
 //! Drives of this machine, opened and closed by udisks2.
 
 use std::path::Path;
-use std::thread::sleep;
 use std::time::Duration;
 
-use crate::backup::drives::changes::{ANOTHER, Changes, PAUSE, UNTIL_BUSY};
+use crate::backup::drives::changes::{ANOTHER, Changes, PAUSE, UNTIL_BUSY, locks};
 use crate::backup::drives::order::{Closer, Closing, Expected, Opening};
 use crate::backup::drives::unlock::{self, LockedContainer};
 use crate::decide::presence::{DrivePresence, MountTree, sight_of_drive};
@@ -69,7 +68,7 @@ fn wait_until_meant(opening: &Opening) -> Result<(), OpeningTrouble> {
         if clock::boot().since(begun) > UNTIL_SEEN {
             return Err(OpeningTrouble::Other(format!("open it: {ANOTHER}")));
         }
-        sleep(PAUSE);
+        clock::wait(PAUSE);
     }
 }
 
@@ -89,7 +88,7 @@ fn wait_until_seen(opening: &Opening) -> Result<(), OpeningTrouble> {
             let why = "see it mounted here; does the daemon run in a namespace of its own (`PrivateMounts`)?";
             return Err(OpeningTrouble::Other(why.into()));
         }
-        sleep(PAUSE);
+        clock::wait(PAUSE);
     }
 }
 
@@ -149,7 +148,7 @@ fn close_device(device: (u32, u32), undo: Undo, closing: &Closing) -> Result<(Le
     if let Some(holders) = filesystem.as_ref().and_then(still_in_use) {
         return Ok((Left::InUse(holders), closer));
     }
-    let locks = undo == Undo::Lock || matches!(closing.then, WhenDone::Lock | WhenDone::PowerOff);
+    let locks = locks(undo, closing.then);
     if locks && let Some(holders) = patiently(|| udisks.lock(device), users)? {
         return Ok((Left::InUse(holders), closer));
     }
@@ -162,7 +161,8 @@ fn close_device(device: (u32, u32), undo: Undo, closing: &Closing) -> Result<(Le
                 Ok(_) => Closed::PoweredOff,
                 // Nothing of it is in use any more, which is what matters.
                 Err(error) => {
-                    tracing::warn!(nbkp.volume = %closing.volume, "could not {error}; the drive is closed all the same");
+                    let volume = &closing.volume;
+                    tracing::warn!(nbkp.volume = %volume, "could not {error}; the drive is closed all the same");
                     Closed::PluggedIn
                 }
             };
@@ -186,7 +186,7 @@ fn still_in_use(filesystem: &holders::Filesystem) -> Option<Vec<Holder>> {
         if clock::boot().since(begun) > UNTIL_BUSY {
             return Some(users);
         }
-        sleep(PAUSE);
+        clock::wait(PAUSE);
     }
 }
 
@@ -200,7 +200,7 @@ fn patiently(
         match act() {
             Ok(_) | Err(UdisksError::Gone(_)) => return Ok(None),
             Err(UdisksError::Busy(..)) if clock::boot().since(begun) > UNTIL_BUSY => return Ok(Some(who())),
-            Err(UdisksError::Busy(..)) => sleep(PAUSE),
+            Err(UdisksError::Busy(..)) => clock::wait(PAUSE),
             Err(error) => return Err(error),
         }
     }

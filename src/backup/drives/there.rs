@@ -1,10 +1,9 @@
 //! Drives of servers, opened and closed by `udisksctl` there.
 
 use std::path::Path;
-use std::thread::sleep;
 use std::time::Duration;
 
-use crate::backup::drives::changes::{ANOTHER, Changes, PAUSE, UNTIL_BUSY};
+use crate::backup::drives::changes::{ANOTHER, Changes, PAUSE, UNTIL_BUSY, locks};
 use crate::backup::drives::order::{Closer, Closing, Opening};
 use crate::backup::drives::unlock::{self, LockedContainer};
 use crate::formats::ssh::drive::{DriveDeed, Encryption, Facts, Life, Meant, Medium, State, Tool};
@@ -13,6 +12,7 @@ use crate::model::{
     Closed, DriveUuid, Held, HeldAt, Holder, Left, Mounting, OpeningTrouble, Route, ServerKey, Undo, VolumeName,
     WhenDone,
 };
+use crate::os::causes::chain;
 use crate::os::directory::ChangeMade;
 use crate::os::server_drive::{ServerDrive, ServerDriveError};
 use crate::os::ssh::{self, SshPlace};
@@ -54,7 +54,8 @@ pub(crate) fn open(
     Ok(())
 }
 
-/// A server that did not say what became of an unlocking may go on with it. It is ours then, and closed behind the runs.
+/// A server that did not say what became of an unlocking may go on with it. It is ours then, and closed behind the
+/// runs.
 fn after_all(connection: &ServerDrive, meant: &Meant, trouble: OpeningTrouble) -> Result<(), OpeningTrouble> {
     let OpeningTrouble::Other(_) = trouble else { return Err(trouble) };
     let begun = clock::boot();
@@ -62,7 +63,7 @@ fn after_all(connection: &ServerDrive, meant: &Meant, trouble: OpeningTrouble) -
         if clock::boot().since(begun) > UNTIL_SEEN {
             return Err(trouble);
         }
-        sleep(Duration::from_secs(1));
+        clock::wait(Duration::from_secs(1));
     }
     Ok(())
 }
@@ -134,7 +135,7 @@ fn mount(connection: &ServerDrive, meant: &Meant) -> Result<ChangeMade, ServerDr
             return Err(ServerDriveError::Passing("mount it", "it is not to be seen there".into()));
         }
         if !matches!(facts.state, State::Open(_)) {
-            sleep(PAUSE);
+            clock::wait(PAUSE);
         }
     }
 }
@@ -180,11 +181,10 @@ impl Work<'_> {
         self.close_it(&meant, undo, facts)
     }
 
-    /// Unmounts and locks it, until a look shows that it is so: somebody else may mount it again at any moment, and what
-    /// was asked for is nothing that was done.
+    /// Unmounts and locks it, until a look shows that it is so: somebody else may mount it again at any moment, and
+    /// what was asked for is nothing that was done.
     fn close_it(&self, meant: &Meant, undo: Undo, facts: Facts) -> Result<Left, ServerDriveError> {
-        let then = self.closing.then;
-        let locks = undo == Undo::Lock || matches!(then, WhenDone::Lock | WhenDone::PowerOff);
+        let locks = locks(undo, self.closing.then);
         let begun = clock::boot();
         let mut facts = facts;
         loop {
@@ -235,14 +235,11 @@ impl Work<'_> {
     /// Nothing of it is in use any more, which is what matters: not all hardware can be powered off.
     fn power_off(&self, meant: &Meant) -> Closed {
         let volume = &self.closing.volume;
+        let closed = format!("drive `{volume}` is closed, and not powered off");
         match self.connection.power_off(meant) {
             Ok(facts) if facts.deed == DriveDeed::Done => return Closed::PoweredOff,
-            Ok(_) => {
-                tracing::info!(nbkp.volume = %volume, "drive `{volume}` is closed, and not powered off: it is not seen");
-            }
-            Err(error) => {
-                tracing::info!(nbkp.volume = %volume, "drive `{volume}` is closed, and not powered off: could not {error}");
-            }
+            Ok(_) => tracing::info!(nbkp.volume = %volume, "{closed}: it is not seen"),
+            Err(error) => tracing::info!(nbkp.volume = %volume, "{closed}: could not {}", chain(&error)),
         }
         Closed::PluggedIn
     }
@@ -263,14 +260,14 @@ impl Work<'_> {
                 Err(ServerDriveError::Passing(..) | ServerDriveError::Unanswered(..)) if !late => {
                     return Ok(Ok(self.connection.look(meant)?));
                 }
-                Err(ServerDriveError::Busy(..)) => sleep(PAUSE),
+                Err(ServerDriveError::Busy(..)) => clock::wait(PAUSE),
                 Err(error) => return Err(error),
             }
         }
     }
 
-    /// How it stands, unless it is in use elsewhere though it is not mounted there, as in a container. The kernel needs a
-    /// moment to be done with it.
+    /// How it stands, unless it is in use elsewhere though it is not mounted there, as in a container. The kernel needs
+    /// a moment to be done with it.
     fn still_in_use(&self, meant: &Meant) -> Result<Result<Facts, Vec<Holder>>, ServerDriveError> {
         let begun = clock::boot();
         loop {
@@ -281,7 +278,7 @@ impl Work<'_> {
             if clock::boot().since(begun) > UNTIL_BUSY {
                 return Ok(Err(facts.users));
             }
-            sleep(PAUSE);
+            clock::wait(PAUSE);
         }
     }
 }
@@ -291,8 +288,8 @@ fn is_unmounted(state: &State) -> bool {
     matches!(state, State::Closed | State::Other)
 }
 
-/// Whether the drive that is meant is there no more. What was pulled out, or was open before the server started anew, has
-/// nothing to be undone; and a container that holds something else is ours to lock only if we unlocked it.
+/// Whether the drive that is meant is there no more. What was pulled out, or was open before the server started anew,
+/// has nothing to be undone; and a container that holds something else is ours to lock only if we unlocked it.
 fn is_gone(meant: &Meant, undo: Undo, facts: &Facts) -> bool {
     let is_another = |medium: &Medium| facts.boot != medium.boot || facts.seq != medium.seq;
     let is_theirs = facts.state == State::Other && undo != Undo::Lock;

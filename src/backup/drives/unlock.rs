@@ -1,8 +1,8 @@
 //! Unlocks a drive in a process of its own, which ends right behind it.
 //!
 //! Libraries keep copies of what passes through them; the end of a process is the one wipe that reaches them all. So
-//! the daemon never sees a secret: it starts itself again by a hidden subcommand, which fetches the passphrase, hands it
-//! to udisks (here, or through ssh at a server) and ends.
+//! the daemon never sees a secret: it starts itself again by a hidden subcommand, which fetches the passphrase, hands
+//! it to udisks (here, or through ssh at a server) and ends.
 
 use std::ffi::OsString;
 use std::io::{Read as _, Write};
@@ -196,8 +196,8 @@ fn unlock(request: &UnlockRequest, end: BootTime) -> Result<(), OpeningTrouble> 
     }
 }
 
-/// Has `udisksctl` at a server unlock it. Of what comes back only a whole answer is told: a server may say anything, also
-/// what it was just handed.
+/// Has `udisksctl` at a server unlock it. Of what comes back only a whole answer is told: a server may say anything,
+/// also what it was just handed.
 fn unlock_there(meant: &Meant, way: &[OsString], secret: &Secret, end: BootTime) -> Result<(), ServerDriveError> {
     const WHAT: &str = "unlock it";
     let unanswered = |why: &str| ServerDriveError::Unanswered(WHAT, why.into());

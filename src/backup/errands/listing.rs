@@ -170,7 +170,8 @@ fn prove(opened: &Opened<'_>) -> Result<(), String> {
     id(directory, DESTINATION_SENTINEL).map(drop)
 }
 
-/// Deletes the victims at a destination on this machine that proves itself. The thread that does it is confined to it for good.
+/// Deletes the victims at a destination on this machine that proves itself. The thread that does it is confined to it
+/// for good.
 fn delete_here(opened: &Opened<'_>, victims: &[Victim]) -> Result<Vec<String>, String> {
     prove(opened)?;
     confine_writes(opened.directory.as_fd()).map_err(|error| format!("could not {}", chain(&error)))?;

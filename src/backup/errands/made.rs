@@ -23,7 +23,8 @@ impl Made {
         report.already.extend(self.already);
         report.already.extend(self.holds.map(|(place, count)| {
             format!(
-                "{place} holds {count} entries; the first run makes it equal to the source, so look with `nbkpctl diff {sync}` first"
+                "{place} holds {count} entries; the first run makes it equal to the source, \
+                 so look with `nbkpctl diff {sync}` first"
             )
         }));
         report.problems.extend(self.problem);

@@ -1,5 +1,5 @@
-//! What people ask for beside runs: prepare, preview, snapshots, prune. Each may wait for a slow drive, and confines its
-//! thread where it writes.
+//! What people ask for beside runs: prepare, preview, snapshots, prune. Each may wait for a slow drive, and confines
+//! its thread where it writes.
 
 pub mod listing;
 pub mod made;

@@ -1,7 +1,6 @@
 //! Prepare: sentinels, directories and the staging subvolume, at both ends, on a person's word.
 
 use std::ffi::OsStr;
-use std::io;
 use std::path::Path;
 
 use crate::backup::errands::made::Made;
@@ -13,8 +12,7 @@ use crate::formats::wire::PreparedSync;
 use crate::model::layout::{self, LATEST, SNAPSHOTS, STAGING};
 use crate::model::{Absence, End, Obstacle, Place, SentinelId, SnapshotKind, Sync, VolumeSight};
 use crate::os::btrfs::{self, Role};
-use crate::os::causes::chain;
-use crate::os::directory::{ChangeMade, Directory, DirectoryError, Kind, Reach};
+use crate::os::directory::{ChangeMade, Directory, DirectoryError, Errno, Kind, Reach};
 use crate::os::files::{self, ReadError, Readers};
 use crate::os::ssh::SshPlace;
 
@@ -174,8 +172,8 @@ fn make_staging(directory: &Directory, report: &mut Made) -> Result<(), String> 
         Kind::Nothing => {
             btrfs::create(directory, OsStr::new(STAGING)).map_err(|error| {
                 format!(
-                    "could not {}; `snapshots = \"btrfs\"` needs a btrfs filesystem, `\"hard-link\"` does not",
-                    chain(&error)
+                    "{}; `snapshots = \"btrfs\"` needs a btrfs filesystem, `\"hard-link\"` does not",
+                    could_not(&error)
                 )
             })?;
             report.made.push(format!("the subvolume {path}"));
@@ -233,15 +231,39 @@ fn new_id() -> SentinelId {
 
 /// What could not be made, and what to do about it.
 fn not_made(error: &DirectoryError) -> String {
-    format!("{}{}", could_not(error), advice(&error.cause().into()))
+    let (path, cause) = (error.path(), error.cause());
+    if cause == Errno::ROFS {
+        let around = path.parent().unwrap_or(path).display();
+        return format!(
+            "{around} cannot be written: its filesystem is read-only; make the empty marker files (`touch {}` at a \
+             source, `touch {}` at the root of its volume) where it can be, before a snapshot or an image is made \
+             of it",
+            layout::SOURCE_SENTINEL,
+            layout::VOLUME_SENTINEL
+        );
+    }
+    let advice = match cause {
+        // A drive that was just formatted belongs to root.
+        Errno::ACCESS | Errno::PERM => {
+            "; let the user that runs nbkpd write to the directory above it: `sudo setfacl -m \
+             u:USER:rwx DIRECTORY`, or `sudo chown USER DIRECTORY` if it is the root of a drive that was just formatted"
+                .to_owned()
+        }
+        Errno::LOOP => behind_a_link(path),
+        _ => String::new(),
+    };
+    format!("{}{advice}", could_not(error))
 }
 
-/// A drive that was just formatted belongs to root.
-fn advice(cause: &io::Error) -> &'static str {
-    if cause.kind() == io::ErrorKind::PermissionDenied {
-        "; give the directory above it to the user that runs nbkpd (`chown`)"
-    } else {
-        ""
+/// Links are not followed, since whoever makes one would say what is copied; a person may say where it leads.
+fn behind_a_link(path: &Path) -> String {
+    match files::leads_to(path) {
+        Ok(target) => format!(
+            "; a link is on the way, and links are not followed: give what it leads to a volume of its own, \
+             with path = \"{}\"",
+            target.display()
+        ),
+        Err(_) => "; a link is on the way that leads nowhere; remove it, or correct the subdirectory".to_owned(),
     }
 }
 
@@ -250,9 +272,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_not_permitted_comes_with_what_to_do() {
-        assert!(advice(&io::Error::from_raw_os_error(13)).contains("`chown`"));
-        assert_eq!(advice(&io::Error::from_raw_os_error(28)), "");
+    fn advice_leads_on() {
+        let told = |cause| not_made(&DirectoryError::Open("/srv/x".into(), cause));
+        assert!(told(Errno::ACCESS).contains("sudo setfacl"));
+        assert!(told(Errno::NOSPC).ends_with("(os error 28)"));
+        let read_only = told(Errno::ROFS);
+        assert!(
+            read_only.starts_with("/srv cannot be written") && read_only.contains("touch .nbkp-src"),
+            "{read_only}"
+        );
+        let place = tempfile::tempdir().unwrap();
+        let (target, link) = (place.path().join("data"), place.path().join("link"));
+        std::fs::create_dir(&target).unwrap();
+        std::os::unix::fs::symlink(&target, &link).unwrap();
+        let leads = super::not_made(&DirectoryError::Open(link, Errno::LOOP));
+        assert!(leads.contains(&format!("path = \"{}\"", target.canonicalize().unwrap().display())), "{leads}");
+        assert!(told(Errno::LOOP).contains("leads nowhere"));
     }
 
     #[test]

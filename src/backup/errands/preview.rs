@@ -14,6 +14,7 @@ use crate::decide::guard::{self, Deletions};
 use crate::decide::tidying::Kept;
 use crate::formats::rsync::arguments::{CopyMode, Manner, Unfinished, slash};
 use crate::formats::rsync::output::{Item, OutputLine};
+use crate::model::layout::{LATEST, SNAPSHOTS, STAGING};
 use crate::model::{FailureKind, Figures, HoldReason, NotDone, SnapshotKind, Step};
 use crate::os::clock;
 use crate::os::ssh::SshPlace;
@@ -36,6 +37,8 @@ pub struct Preview {
     pub hold: Option<HoldReason>,
     /// What could not be read, and the like.
     pub warnings: Vec<String>,
+    /// What follows the copy, for people.
+    pub then: Vec<String>,
 }
 
 /// One change.
@@ -105,6 +108,7 @@ fn told(
         SnapshotKind::Btrfs => Manner::InPlace,
     };
     let plan = plan::look(manner);
+    let then = then(job.sync.snapshots);
     let (mut changes, mut unlisted) = (Vec::new(), 0_u64);
     let mut hear = |said: &OutputLine| {
         let change = match said {
@@ -124,7 +128,17 @@ fn told(
     };
     let mut command: Vec<OsString> = vec![copying.rsync.as_os_str().to_owned()];
     command.extend(call::shown(copying, &plan, CopyMode::Tell, source, destination));
-    Ok(Preview { command, changes, unlisted, figures: figures(&pass), hold: hold(job, &pass), warnings })
+    Ok(Preview { command, changes, unlisted, figures: figures(&pass), hold: hold(job, &pass), warnings, then })
+}
+
+/// What makes the copy complete, as a person would say it.
+fn then(kind: SnapshotKind) -> Vec<String> {
+    let made = match kind {
+        SnapshotKind::None => return Vec::new(),
+        SnapshotKind::Btrfs => format!("snapshot `{STAGING}` read-only into `{SNAPSHOTS}/`"),
+        SnapshotKind::HardLink => format!("give the finished copy its name in `{SNAPSHOTS}/`"),
+    };
+    vec![made, format!("point `{LATEST}` to it")]
 }
 
 fn figures(pass: &Pass) -> Figures {

@@ -1,7 +1,7 @@
 //! From a job to its two ends: proven first, then locked, or only looked at.
 //!
-//! The look that made the job is old by now. What is proven here is what is used, and it is proven again before anything
-//! is promoted.
+//! The look that made the job is old by now. What is proven here is what is used, and it is proven again before
+//! anything is promoted.
 
 use std::os::fd::AsFd as _;
 use std::path::PathBuf;
@@ -65,8 +65,8 @@ pub(crate) enum Seen {
 }
 
 impl<'j> Approach<'j> {
-    /// Opens and proves both ends; all that stands in the way of those on this machine is told at once, and no server is
-    /// connected to before. It must be called before the thread confines itself.
+    /// Opens and proves both ends; all that stands in the way of those on this machine is told at once, and no server
+    /// is connected to before. It must be called before the thread confines itself.
     pub(crate) fn prove(job: &'j Job, place: &SshPlace, stops: &mut Stops) -> Result<Self, NotDone> {
         let skipped = |obstacle: Obstacle| NotDone::Skipped(vec![obstacle]);
         let (source, destination) = match (&job.source, &job.destination) {
@@ -148,13 +148,13 @@ impl<'j> Origin<'j> {
             },
             CopySource::There(_) => None,
         };
-        Ok(Self { job, source, rsync: rsync_here()?, sync: job.sync.clone(), nested })
+        Ok(Self { job, source, rsync: rsync_here()?, sync: inlined(&job.sync)?, nested })
     }
 
     fn to_server(job: &'j Job, source: CopySource, destination: &FarDestination) -> Result<Self, NotDone> {
         match &source {
             CopySource::Here(_) => {
-                let (rsync, sync) = (rsync_here()?, job.sync.clone());
+                let (rsync, sync) = (rsync_here()?, inlined(&job.sync)?);
                 Ok(Self { job, source, rsync, sync, nested: None })
             }
             CopySource::There(far) => {

@@ -49,7 +49,8 @@ impl Destination {
         }
     }
 
-    /// Carries out deeds in their order. Tells what could not be done and stands in nobody's way, and what is free since.
+    /// Carries out deeds in their order. Tells what could not be done and stands in nobody's way, and what is free
+    /// since.
     pub(crate) fn tidy(&self, at: Step, deeds: &[TidyDeed], stops: &mut Stops) -> Result<Answered, NotDone> {
         if deeds.is_empty() {
             return Ok(Answered { warnings: Vec::new(), free: self.free() });

@@ -113,15 +113,17 @@ impl HereDestination {
     ) -> Result<Published, NotDone> {
         let destination = &self.pinned.directory;
         telling.step(Step::Flush);
-        // The only place where a device that failed or went away while rsync wrote shows itself: the descriptor is older
-        // than the run.
+        // The only place where a device that failed or went away while rsync wrote shows itself: the descriptor is
+        // older than the run.
         destination.flush_filesystem().map_err(|error| of_directory(Step::Flush, &error))?;
         stops.check()?;
         let mut warnings = Vec::new();
         if let Some(name) = publication.name {
             telling.step(Step::Commit);
-            if publication.kind == SnapshotKind::Btrfs {
-                commit::take_snapshot(destination, name)?;
+            match publication.kind {
+                SnapshotKind::Btrfs => commit::take_snapshot(destination, name)?,
+                // It lies there under a hidden name.
+                SnapshotKind::HardLink | SnapshotKind::None => {}
             }
             // The last moment at which the run can be called off.
             stops.check()?;

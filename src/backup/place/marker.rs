@@ -62,7 +62,8 @@ pub(crate) fn while_copying(earlier: Earlier, text: &str) -> &str {
     }
 }
 
-/// What is noted of a copy at a server that was not finished, once what it wrote is flushed; empty for what stands there.
+/// What is noted of a copy at a server that was not finished, once what it wrote is flushed; empty for what stands
+/// there.
 pub(crate) fn afterwards(earlier: Earlier, why: &NotDone) -> &'static str {
     match (why, earlier) {
         (NotDone::Failed(failure), _) if failure.at == Step::Flush => DOUBTFUL,
@@ -97,9 +98,9 @@ impl Marker {
         self.write(own, while_copying(earlier, &self.text))
     }
 
-    /// Notes what a copy that was not finished is worth to the next. Once it is on the device, a pulled plug takes nothing
-    /// of it away. Of writes that were lost the kernel tells once only, and what is lost looks whole for as long as the
-    /// kernel remembers it.
+    /// Notes what a copy that was not finished is worth to the next. Once it is on the device, a pulled plug takes
+    /// nothing of it away. Of writes that were lost the kernel tells once only, and what is lost looks whole for as
+    /// long as the kernel remembers it.
     pub(crate) fn settle(
         &self,
         (own, destination): (&Directory, &Directory),

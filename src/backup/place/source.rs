@@ -9,8 +9,9 @@ use crate::backup::place::look::FarSource;
 use crate::backup::place::pinned::HereSource;
 use crate::backup::session::stop::Stops;
 use crate::formats::rsync::arguments::slash;
-use crate::model::{End, FailureKind, Filter, NotDone, Obstacle, Step, Sync};
-use crate::os::files;
+use crate::formats::rsync::rules;
+use crate::model::{End, FailureKind, NotDone, Obstacle, Step, Sync};
+use crate::os::rules_file;
 
 /// What a run reads.
 #[derive(Debug)]
@@ -39,8 +40,8 @@ impl CopySource {
     }
 }
 
-/// Where the destination lies inside the source, if it does: a drive may be mounted anywhere. The other way round a copy
-/// would write over what it reads. Both paths are of one machine, without links.
+/// Where the destination lies inside the source, if it does: a drive may be mounted anywhere. The other way round a
+/// copy would write over what it reads. Both paths are of one machine, without links.
 pub(crate) fn nested(source: &Path, destination: &Path) -> Result<Option<PathBuf>, NotDone> {
     let below = |inner: &Path, outer: &Path| {
         let below = inner.strip_prefix(outer).ok()?;
@@ -54,22 +55,11 @@ pub(crate) fn nested(source: &Path, destination: &Path) -> Result<Option<PathBuf
     Ok(below(destination, source))
 }
 
-/// Files of rules are on this machine. Where rsync runs at a server, it is given the rules in them one by one.
+/// The sync with all its rules one by one. Files of rules are on this machine, wherever rsync runs, and what is in them
+/// is read once for a run.
 pub(crate) fn inlined(sync: &Sync) -> Result<Sync, NotDone> {
-    let mut sync = sync.clone();
-    let mut rules = Vec::new();
-    let from_file = sync.filter_file.take().map(Filter::Merge);
-    for filter in std::mem::take(&mut sync.filters).into_iter().chain(from_file) {
-        let Filter::Merge(file) = filter else {
-            rules.push(filter);
-            continue;
-        };
-        let text = files::read_text(&file).map_err(|error| {
-            failure(Step::Copy, FailureKind::Usage, format!("could not read the rules in {}: {error}", file.display()))
-        })?;
-        let lines = text.lines().filter(|line| !line.trim().is_empty() && !line.starts_with(['#', ';']));
-        rules.extend(lines.map(|line| Filter::Rule(line.to_owned())));
-    }
-    sync.filters = rules;
-    Ok(sync)
+    let read = |file: &Path| rules_file::read_rules(file).map_err(|error| error.to_string());
+    let filters = rules::flat(&sync.filters, sync.filter_file.as_deref(), &read)
+        .map_err(|error| failure(Step::Copy, FailureKind::Usage, error.to_string()))?;
+    Ok(Sync { filters, filter_file: None, ..sync.clone() })
 }

@@ -1,6 +1,6 @@
-//! The destination of a run at a server: each step there is a script. Its lock is held by each of them and given back in
-//! between, so that nothing that a broken connection left behind can keep it; what the run left at the destination tells
-//! each whether another run has been there since. So each proves the destination by itself.
+//! The destination of a run at a server: each step there is a script. Its lock is held by each of them and given back
+//! in between, so that nothing that a broken connection left behind can keep it; what the run left at the destination
+//! tells each whether another run has been there since. So each proves the destination by itself.
 
 use std::rc::Rc;
 
@@ -134,8 +134,8 @@ impl ThereDestination {
         Ok(Published { recorded, warnings })
     }
 
-    /// Notes what a run is worth that was not finished, and tells the log how it truly ended. If the connection is lost, there is nobody to
-    /// tell; what was noted before the copy says enough.
+    /// Notes what a run is worth that was not finished, and tells the log how it truly ended. If the connection is
+    /// lost, there is nobody to tell; what was noted before the copy says enough.
     pub(crate) fn settle(&self, (why, truth): (&NotDone, &NotDone), account: Account<'_>, stops: &mut Stops) {
         if let NotDone::Interrupted(Interruption::Network(_) | Interruption::DestinationLost(_)) = why {
             return;

@@ -11,8 +11,8 @@ use crate::model::SnapshotName;
 use crate::model::layout::{self, FIRST_COPY, STAGING};
 use crate::os::directory::Directory;
 
-/// rsync may take so long for one call, in seconds; what lasts longer goes on with the next run. It bounds what a broken
-/// connection leaves behind.
+/// rsync may take so long for one call, in seconds; what lasts longer goes on with the next run. It bounds what a
+/// broken connection leaves behind.
 const MOST: u32 = 172_800;
 
 /// All of a directory, as rsync is given the place in which it works.

@@ -19,8 +19,9 @@ use crate::backup::place::way::Spot;
 use crate::backup::run::hooks::{HookMoment, Starter};
 use crate::backup::run::record::RunSoFar;
 use crate::backup::session::stop::Stops;
-use crate::backup::snapshots::listing::candidates;
+use crate::backup::snapshots::listing::candidates_with;
 use crate::backup::snapshots::prune;
+use crate::decide::retention::Candidate;
 use crate::decide::tidying::{self, Kept};
 use crate::formats::rsync::arguments::Manner;
 use crate::model::{
@@ -235,12 +236,8 @@ impl<'a> Course<'a> {
     }
 
     fn unwanted(&self, destination: &Destination, kept: &Kept) -> Result<Vec<TidyDeed>, String> {
-        // The one just made need not be the newest: the clock may have been wrong before.
-        let names: Vec<_> = kept.complete.iter().copied().chain(self.snapshot).collect();
-        let mut finished = candidates(&names, &destination.records()?);
-        if let Some(made) = finished.iter_mut().find(|candidate| Some(candidate.name) == self.snapshot) {
-            made.standing = self.standing;
-        }
+        let made = self.snapshot.map(|name| Candidate { name, standing: self.standing });
+        let finished = candidates_with(made, &kept.complete, &destination.records()?);
         let now = Now { wall: clock::now().wall, ..self.started.clone() };
         let victims = prune::victims(&finished, self.job.sync.keep, &now);
         for victim in &victims {

@@ -10,7 +10,8 @@ use crate::model::{FailureKind, NotDone, SnapshotName, Step};
 use crate::os::btrfs::{self, ReadOnly, Role};
 use crate::os::directory::{Directory, Reach};
 
-/// Makes the read-only snapshot of `staging` under a hidden name, flushes it, and makes sure that it is what it must be.
+/// Makes the read-only snapshot of `staging` under a hidden name, flushes it, and makes sure that it is what it must
+/// be.
 pub(crate) fn take_snapshot(destination: &Directory, name: SnapshotName) -> Result<(), NotDone> {
     let fail = |error| of_directory(Step::Commit, &error);
     let fail_of_btrfs = |error| of_btrfs(Step::Commit, &error);

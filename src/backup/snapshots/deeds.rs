@@ -21,7 +21,7 @@ pub(crate) fn carry_out(
     let mut warnings = Vec::new();
     for deed in deeds {
         match deed {
-            TidyDeed::MakeShelf => drop(destination.create_directory(SNAPSHOTS, 0o755).map_err(fail)?),
+            TidyDeed::MakeDirectory => drop(destination.create_directory(SNAPSHOTS, 0o755).map_err(fail)?),
             TidyDeed::Discard(name) => {
                 stops.check()?;
                 warnings.extend(discard_all(destination, [name.clone()]).map_err(fail)?);

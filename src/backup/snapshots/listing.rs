@@ -24,11 +24,25 @@ pub fn snapshots_at(destination: &Directory) -> Result<Vec<Candidate>, Directory
     Ok(candidates(&entries.complete, &records))
 }
 
-/// Complete snapshots with what a log says of them; nothing said is nothing bad.
+/// Complete snapshots, oldest first, with what a log says of them; nothing said is nothing bad.
 pub(crate) fn candidates(complete: &[SnapshotName], records: &[LogRecord]) -> Vec<Candidate> {
     let record = |name: SnapshotName| records.iter().rev().find(|record| record.snapshot == Some(name));
     let standing = |name| record(name).map_or(Standing::Good, |record| record.standing);
     complete.iter().map(|name| Candidate { name: *name, standing: standing(*name) }).collect()
+}
+
+/// The same with the one just made, of which neither the list nor the log need tell. It need not be the newest: the
+/// clock may have been wrong before.
+pub(crate) fn candidates_with(
+    made: Option<Candidate>,
+    complete: &[SnapshotName],
+    records: &[LogRecord],
+) -> Vec<Candidate> {
+    let mut all = candidates(complete, records);
+    all.retain(|candidate| made.is_none_or(|made| made.name != candidate.name));
+    all.extend(made);
+    all.sort_unstable_by_key(|candidate| candidate.name);
+    all
 }
 
 /// What lies in `snapshots`; `None` if there is no such directory.
@@ -100,4 +114,22 @@ fn forbid_impostor(destination: &Directory, name: &str) -> Result<(), NotDone> {
     };
     let path = destination.path_of(name);
     Err(failure(Step::Recover, FailureKind::Hostile, format!("{} is {is}, which is not followed", path.display())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_one_just_made_is_known_beside_one_of_the_future() {
+        let [old, made, ahead] = ["2026-11-21T17:30:00.000Z", "2026-11-22T17:30:00.000Z", "2099-01-01T00:00:00.000Z"]
+            .map(|name| name.parse::<SnapshotName>().unwrap());
+        let new = Candidate { name: made, standing: Standing::Partial };
+        for complete in [&[old, ahead][..], &[old, made, ahead]] {
+            let found = candidates_with(Some(new), complete, &[]);
+            let found: Vec<_> = found.iter().map(|candidate| (candidate.name, candidate.standing)).collect();
+            assert_eq!(found, [(old, Standing::Good), (made, Standing::Partial), (ahead, Standing::Good)]);
+        }
+        assert_eq!(candidates_with(None, &[old], &[]), [Candidate { name: old, standing: Standing::Good }]);
+    }
 }

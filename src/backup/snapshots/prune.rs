@@ -45,8 +45,8 @@ pub enum PruneError {
     Directory(#[from] DirectoryError),
 }
 
-/// Deletes the victims at a destination on this machine on which no run is under way, under its lock. Returns what could
-/// not be deleted, as sentences.
+/// Deletes the victims at a destination on this machine on which no run is under way, under its lock. Returns what
+/// could not be deleted, as sentences.
 pub fn prune_at(destination: &Directory, victims: &[Victim]) -> Result<Vec<String>, PruneError> {
     let own = destination.open_below(Path::new(OWN), Reach::SameMount)?;
     let lock = files::lock(&own, LOCK, Hold::Alone)?.ok_or_else(|| PruneError::Taken(own.path_of(LOCK)))?;

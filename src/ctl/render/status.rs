@@ -27,7 +27,7 @@ pub fn status(status: &StatusReply, now: &Now, detail: Detail) -> String {
         self::sync(&mut page, (sync, name), running, now, detail);
     }
     if status.syncs.is_empty() {
-        page.line("no syncs are configured; docs/configuration.md has a first one");
+        page.line("no syncs are configured; `nbkpctl config example` prints a first one");
     }
     if detail != Detail::Brief {
         surroundings(&mut page, status, detail);

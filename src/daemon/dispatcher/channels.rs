@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, watch};
 
 use crate::daemon::messages::ask::Ask;
-use crate::daemon::messages::event::Keep;
+use crate::daemon::messages::event::Record;
 use crate::daemon::messages::look::{LookRequest, Observation};
 use crate::daemon::messages::order::{Ending, Reread};
 use crate::daemon::messages::probe::{ProbeOrder, ProbeReport};
@@ -34,7 +34,7 @@ pub struct Channels {
     /// From clients.
     pub asks: mpsc::Receiver<Ask>,
     /// To the keeper.
-    pub keep: mpsc::Sender<Keep>,
+    pub keep: mpsc::Sender<Record>,
     /// What of the past could not be read at the start, which stays true until the next.
     pub lost: Option<String>,
     /// From the keeper: what it cannot keep, and why.

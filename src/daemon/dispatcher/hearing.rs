@@ -5,7 +5,7 @@ use crate::os::ears::{BlockHint, Ears};
 
 /// What the ears heard.
 #[derive(Debug)]
-pub(super) enum Heard {
+pub(super) enum MachineEvent {
     Block(BlockHint),
     Mounts,
     Config,
@@ -14,14 +14,14 @@ pub(super) enum Heard {
 }
 
 /// Waits for the next thing that is heard; for ever, without ears.
-pub(super) async fn hear(ears: Option<&mut Ears>) -> Result<Heard, Fatal> {
+pub(super) async fn hear(ears: Option<&mut Ears>) -> Result<MachineEvent, Fatal> {
     let Some(ears) = ears else { return std::future::pending().await };
     let heard = tokio::select! {
-        hint = ears.blocks.recv() => hint.map(Heard::Block),
-        hint = ears.mounts.recv() => hint.map(|()| Heard::Mounts),
-        hint = ears.config.recv() => hint.map(|()| Heard::Config),
-        hint = ears.deadline.recv() => hint.map(|()| Heard::Deadline),
-        hint = ears.clock.recv() => hint.map(|()| Heard::ClockJumped),
+        hint = ears.blocks.recv() => hint.map(MachineEvent::Block),
+        hint = ears.mounts.recv() => hint.map(|()| MachineEvent::Mounts),
+        hint = ears.config.recv() => hint.map(|()| MachineEvent::Config),
+        hint = ears.deadline.recv() => hint.map(|()| MachineEvent::Deadline),
+        hint = ears.clock.recv() => hint.map(|()| MachineEvent::ClockJumped),
     };
     heard.ok_or(Fatal::TaskEnded("ears"))
 }

@@ -3,6 +3,7 @@
 
 pub mod channels;
 mod hearing;
+mod pace;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -15,10 +16,11 @@ use tokio::time::{Instant, Interval};
 use crate::backup::drives::order::DriveNews;
 use crate::backup::news::WorkerNews;
 use crate::daemon::dispatcher::channels::Channels;
-use crate::daemon::dispatcher::hearing::{Heard, hear};
+use crate::daemon::dispatcher::hearing::{MachineEvent, hear};
+use crate::daemon::dispatcher::pace::LookPace;
 use crate::daemon::fatal::Fatal;
 use crate::daemon::messages::event::{Effect, Event};
-use crate::daemon::messages::look::{LookRequest, Occasion, Scope};
+use crate::daemon::messages::look::Scope;
 use crate::daemon::messages::order::{Ending, Reread};
 use crate::daemon::messages::probe::{ProbeOrder, ProbeReport};
 use crate::daemon::messages::sensed::{Sensed, Sleep};
@@ -26,20 +28,12 @@ use crate::daemon::outlets::opener;
 use crate::daemon::outlets::reporter::Reporter;
 use crate::daemon::outlets::worker::{self, Worker};
 use crate::daemon::world::World;
-use crate::model::{
-    BootTime, Conclusion, Failure, FailureKind, Figures, Progress, RunReport, ServerSight, Step, SyncName,
-};
+use crate::model::{Conclusion, Failure, FailureKind, Figures, Progress, RunReport, ServerSight, Step, SyncName};
 use crate::os::causes::chain;
 use crate::os::clock;
 use crate::os::ears::{BlockHint, Ears};
 use crate::os::logind::Inhibitor;
 use crate::os::ssh::SshPlace;
-
-/// In a storm of events a look is taken this often.
-const PACE_OF_LOOKS: Duration = Duration::from_millis(200);
-
-/// So many looks may be taken at once before that: single events, and the handful that a plug-in makes, do not wait.
-const LOOKS_AT_ONCE: u32 = 32;
 
 /// The dispatcher.
 #[derive(Debug)]
@@ -53,23 +47,12 @@ pub struct Dispatcher {
     to_news: mpsc::Sender<WorkerNews>,
     drive_news: mpsc::Receiver<DriveNews>,
     to_drive_news: mpsc::Sender<DriveNews>,
-    looking: Looking,
+    pace: LookPace,
     watchdog: Option<Interval>,
     greeted: bool,
     /// Holds sleep back until it is dropped.
     permit: Option<Inhibitor>,
     ssh: SshPlace,
-}
-
-/// The looks: at most one under way and one owed.
-#[derive(Debug, Default)]
-struct Looking {
-    owed: Scope,
-    /// How many looks of the world are covered once the one under way is taken.
-    under_way: Option<u64>,
-    asked: u64,
-    /// When the looks taken so far are paid for, at one every [`PACE_OF_LOOKS`].
-    paid_at: BootTime,
 }
 
 /// Whether the loop goes on.
@@ -86,7 +69,7 @@ impl Dispatcher {
         let (to_news, news) = mpsc::channel(64);
         let (to_drive_news, drive_news) = mpsc::channel(16);
         let watchdog = crate::os::service::watchdog_interval().map(tokio::time::interval);
-        let (workers, looking) = (BTreeMap::new(), Looking::default());
+        let (workers, pace) = (BTreeMap::new(), LookPace::default());
         Self {
             world,
             channels,
@@ -97,7 +80,7 @@ impl Dispatcher {
             to_news,
             drive_news,
             to_drive_news,
-            looking,
+            pace,
             watchdog,
             greeted: false,
             permit: None,
@@ -114,10 +97,10 @@ impl Dispatcher {
         if let Some(lost) = self.channels.lost.take() {
             self.take_in(Event::Degraded("past", Some(lost)));
         }
-        self.owe(Scope::everything());
+        self.world.owe_look(Scope::everything());
         loop {
             self.look_if_owed();
-            let rest = self.looking.rest(clock::boot()).map(|rest| Instant::now() + rest);
+            let rest = self.rest().map(|rest| Instant::now() + rest);
             let Some(event) = self.next_event(rest).await? else { continue };
             if self.take_in(event) == Course::End {
                 self.reporter.finish();
@@ -132,11 +115,7 @@ impl Dispatcher {
         let event = tokio::select! {
             looked = channels.looked.recv() => {
                 let observation = looked.ok_or(Fatal::TaskEnded("observer"))?;
-                let covered = match observation.occasion {
-                    Occasion::Asked => self.looking.under_way.take().unwrap_or(0),
-                    Occasion::Belated => 0,
-                };
-                Event::Looked(Box::new(observation), covered)
+                Event::Looked(Box::new(observation))
             }
             Some(news) = self.news.recv() => Event::News(news),
             Some(report) = channels.answers.recv() => Event::Probed(Box::new(report)),
@@ -165,14 +144,14 @@ impl Dispatcher {
         Ok(Some(event))
     }
 
-    fn heard(&mut self, heard: &Heard) -> Result<Option<Event>, Fatal> {
+    fn heard(&mut self, heard: &MachineEvent) -> Result<Option<Event>, Fatal> {
         match heard {
-            Heard::Block(BlockHint::Seen) => self.owe(Scope::blocks()),
-            Heard::Block(BlockHint::Overrun) => self.owe(Scope::everything()),
-            Heard::Mounts => self.owe(Scope::mounts()),
-            Heard::Deadline => return Ok(Some(Event::Deadline)),
-            Heard::ClockJumped => return Ok(Some(Event::ClockJumped)),
-            Heard::Config => match self.channels.read.try_send(Reread::WhenQuiet) {
+            MachineEvent::Block(BlockHint::Seen) => self.world.owe_look(Scope::blocks()),
+            MachineEvent::Block(BlockHint::Overrun) => self.world.owe_look(Scope::everything()),
+            MachineEvent::Mounts => self.world.owe_look(Scope::mounts()),
+            MachineEvent::Deadline => return Ok(Some(Event::Deadline)),
+            MachineEvent::ClockJumped => return Ok(Some(Event::ClockJumped)),
+            MachineEvent::Config => match self.channels.read.try_send(Reread::WhenQuiet) {
                 // Full means that it will be read anyway.
                 Ok(()) | Err(TrySendError::Full(_)) => {}
                 Err(TrySendError::Closed(_)) => return Err(Fatal::TaskEnded("configuration reader")),
@@ -261,17 +240,13 @@ impl Dispatcher {
 
     fn carry_out(&mut self, effect: Effect, behind: &mut VecDeque<Event>) -> Course {
         match effect {
-            Effect::Look(scope) => {
-                self.looking.asked += 1;
-                self.owe(scope);
-            }
             Effect::Probe(order) => behind.extend(self.probe(*order)),
             // Full means that they will look anyway; that they ended shows by itself.
             Effect::Sense => drop(self.channels.sense.try_send(())),
             Effect::LetSleep => self.permit = None,
             Effect::Start(job) => {
                 let (run, sync) = (job.run.clone(), job.sync.name.clone());
-                match worker::start(*job, self.ssh.clone(), self.to_news.clone()) {
+                match worker::start_run(*job, self.ssh.clone(), self.to_news.clone()) {
                     Ok(worker) => {
                         self.workers.insert(sync, worker);
                     }
@@ -279,14 +254,14 @@ impl Dispatcher {
                 }
             }
             Effect::Drive(order) => {
-                opener::start(*order, self.channels.state_dir.clone(), self.ssh.clone(), &self.to_drive_news);
+                opener::start_order(*order, self.channels.state_dir.clone(), self.ssh.clone(), &self.to_drive_news);
             }
             Effect::StopRun(sync, why) => {
                 if let Some(worker) = self.workers.get_mut(&sync) {
                     worker.stop(why);
                 }
             }
-            Effect::Keep(keep) => {
+            Effect::Record(keep) => {
                 if self.channels.keep.try_send(keep).is_err() {
                     let sentence = "history is not written: the state directory does not answer".into();
                     behind.push_back(Event::Degraded("history", Some(sentence)));
@@ -333,34 +308,21 @@ impl Dispatcher {
         let _ = self.to_news.try_send(WorkerNews::Ended(Box::new(report)));
     }
 
-    fn owe(&mut self, scope: Scope) {
-        self.looking.owed.join(scope);
-    }
-
     fn look_if_owed(&mut self) {
         let now = clock::boot();
-        let looking = &mut self.looking;
-        if looking.owed.is_empty() || looking.under_way.is_some() || looking.rest(now).is_some() {
+        if !self.world.can_look() || self.pace.rest(now).is_some() {
             return;
         }
-        let scope = std::mem::take(&mut looking.owed);
-        looking.under_way = Some(looking.asked);
-        looking.paid_at = looking.paid_at.max(now).after(PACE_OF_LOOKS);
-        let (configuration, containers) = (Arc::clone(self.world.configuration()), Arc::clone(self.world.containers()));
-        // One look is under way at most, so that there is always room; a closed channel shows as an ended task.
-        let _ = self.channels.looks.try_send(LookRequest { configuration, containers, scope });
-    }
-}
-
-impl Looking {
-    /// How long the look that is owed has to wait, if it has to.
-    fn rest(&self, now: BootTime) -> Option<Duration> {
-        if self.owed.is_empty() || self.under_way.is_some() {
-            return None;
+        if let Some(request) = self.world.begin_look() {
+            self.pace.pay(now);
+            // One look is under way at most, so that there is always room; a closed channel shows as an ended task.
+            let _ = self.channels.looks.try_send(request);
         }
-        let ahead = self.paid_at.since(now);
-        let rest = ahead.saturating_sub(PACE_OF_LOOKS.saturating_mul(LOOKS_AT_ONCE - 1));
-        (!rest.is_zero()).then_some(rest)
+    }
+
+    /// How long the look that is owed has to wait, if it has to.
+    fn rest(&self) -> Option<Duration> {
+        if self.world.can_look() { self.pace.rest(clock::boot()) } else { None }
     }
 }
 
@@ -405,25 +367,5 @@ mod tests {
             }
         });
         assert_eq!(alarms, ["alarm in an hour", "alarm in a minute"], "the newest plan has the last word");
-    }
-
-    #[test]
-    fn a_handful_of_looks_is_free_and_a_storm_is_paced() {
-        let mut looking = Looking { owed: Scope::everything(), ..Looking::default() };
-        let start = BootTime(Duration::from_hours(1));
-        let mut now = start;
-        let mut looks = 0_u32;
-        while now.since(start) < Duration::from_secs(10) {
-            if looking.rest(now).is_none() {
-                looking.paid_at = looking.paid_at.max(now).after(PACE_OF_LOOKS);
-                looks += 1;
-                assert!(looks > LOOKS_AT_ONCE || now == start, "the first few do not wait");
-            } else {
-                let rest = looking.rest(now).unwrap();
-                assert!(rest <= PACE_OF_LOOKS, "what changed last is seen soon");
-                now = now.after(rest);
-            }
-        }
-        assert!((50..=50 + LOOKS_AT_ONCE).contains(&looks), "{looks}");
     }
 }

@@ -11,7 +11,7 @@ use crate::os::secrets::Listening;
 const AGAIN: Duration = Duration::from_mins(1);
 
 /// Tells whenever a keyring came or changed while somebody waits for one. Full means that it is known already.
-pub async fn run(mut wanted: watch::Receiver<bool>, changes: mpsc::Sender<()>) {
+pub async fn listen_to_keyrings(mut wanted: watch::Receiver<bool>, changes: mpsc::Sender<()>) {
     while wanted.wait_for(|wanted| *wanted).await.is_ok() {
         let Ok(mut listening) = Listening::start().await else {
             sleep(AGAIN).await;

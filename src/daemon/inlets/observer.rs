@@ -10,33 +10,33 @@ use std::collections::VecDeque;
 use std::io;
 use std::time::Duration;
 
-use memory::{Memory, Task};
+use memory::{LookMemory, Task};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
-use crate::daemon::messages::look::{LookRequest, Observation, Occasion, Scope};
+use crate::daemon::messages::look::{LookCause, LookRequest, Observation, Scope};
 use crate::model::{Absence, BlockDevice, Mount, VolumeName, VolumeSight};
 use crate::os::disks::{self, DisksError};
 use crate::os::mounts::{self, MountsError};
 use crate::os::probe::{MountContext, Probed, probe};
 
 /// How long a volume may take to answer. A disk that slept needs some seconds, and is known once it runs.
-pub const PATIENCE: Duration = Duration::from_secs(5);
+pub const LONGEST_PROBE: Duration = Duration::from_secs(5);
 
 /// Takes looks until nobody asks for them any more.
-pub async fn run(mut requests: mpsc::Receiver<LookRequest>, answers: mpsc::Sender<Observation>) {
+pub async fn take_looks(mut requests: mpsc::Receiver<LookRequest>, answers: mpsc::Sender<Observation>) {
     let (late, mut answering) = mpsc::channel(16);
-    let mut observer = Observer { memory: Memory::default(), late };
+    let mut observer = Observer { memory: LookMemory::default(), late };
     loop {
         let observation = tokio::select! {
             request = requests.recv() => match request {
-                Some(request) => observer.look(&request, Occasion::Asked).await,
+                Some(request) => observer.look(&request, LookCause::Asked).await,
                 None => return,
             },
             Some((volume, task)) = answering.recv() => match observer.memory.answers_again(&volume, &task) {
                 Some((configuration, containers)) => {
                     let request = LookRequest { configuration, containers, scope: Scope::volume(volume) };
-                    observer.look(&request, Occasion::Belated).await
+                    observer.look(&request, LookCause::Belated).await
                 }
                 None => continue,
             },
@@ -48,13 +48,13 @@ pub async fn run(mut requests: mpsc::Receiver<LookRequest>, answers: mpsc::Sende
 }
 
 struct Observer {
-    memory: Memory,
+    memory: LookMemory,
     /// How a thread that was left behind says that it goes on: with the volume and what it was to do there.
     late: mpsc::Sender<(VolumeName, Task)>,
 }
 
 impl Observer {
-    async fn look(&mut self, request: &LookRequest, occasion: Occasion) -> Observation {
+    async fn look(&mut self, request: &LookRequest, cause: LookCause) -> Observation {
         self.memory.begin(request);
         let known = self.memory.known_devices(&request.scope);
         match on_thread(move || Gathered::now(known)).await {
@@ -63,7 +63,7 @@ impl Observer {
         }
         let tasks = self.memory.tasks(&request.scope);
         self.work(tasks).await;
-        self.memory.observation(request, occasion)
+        self.memory.observation(request, cause)
     }
 
     /// Does the tasks one after another. Who does not answer in time is left behind with its thread, and a fresh one
@@ -80,7 +80,7 @@ impl Observer {
                 rest.pop_front();
                 continue;
             }
-            while let Ok(Some(probed)) = timeout(PATIENCE, results.recv()).await {
+            while let Ok(Some(probed)) = timeout(LONGEST_PROBE, results.recv()).await {
                 self.memory.probed(rest.pop_front(), probed);
             }
             // All are done, or one is silent. A result may have come in the very last moment.

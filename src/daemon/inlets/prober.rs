@@ -23,10 +23,10 @@ use crate::os::ssh::{self, SshPlace};
 const AT_ONCE: usize = 24;
 
 /// How long a server may take to look at its volumes. Disks that slept need some seconds.
-const PATIENCE: Duration = Duration::from_secs(30);
+const LONGEST_ANSWER: Duration = Duration::from_secs(30);
 
 /// Asks servers until nobody orders any more.
-pub async fn run(mut orders: mpsc::Receiver<ProbeOrder>, reports: mpsc::Sender<ProbeReport>, place: SshPlace) {
+pub async fn ask_servers(mut orders: mpsc::Receiver<ProbeOrder>, reports: mpsc::Sender<ProbeReport>, place: SshPlace) {
     let places = Arc::new(Semaphore::new(AT_ONCE));
     let mut under_way = JoinSet::new();
     loop {
@@ -83,7 +83,7 @@ async fn ask_by(
 /// Runs the script that looks.
 fn look(route: &Route, place: &SshPlace, words: &[OsString]) -> Result<Vec<u8>, HostFault> {
     let bell = Bell::new().map_err(|error| at(&route.endpoint, HostTrouble::Broken(error.to_string())))?;
-    let deadline = ssh::patience(route).saturating_add(PATIENCE);
+    let deadline = ssh::patience(route).saturating_add(LONGEST_ANSWER);
     let said = ssh::ask(route, place, (probe::SCRIPT, words), deadline, &bell, || Wanted::GoOn)?;
     Ok(said.output)
 }

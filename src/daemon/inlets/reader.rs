@@ -18,7 +18,7 @@ use crate::os::config_file::{self, ConfigFileError};
 const QUIET: Duration = Duration::from_millis(500);
 
 /// Reads the file each time it is told to, and sends what it says.
-pub async fn run(
+pub async fn read_configurations(
     file: PathBuf,
     home: PathBuf,
     mut orders: mpsc::Receiver<Reread>,
@@ -77,7 +77,13 @@ impl Unreadable {
 
 /// Reads and checks the configuration file.
 pub fn read_file(file: &Path, home: &Path) -> Result<Arc<Configuration>, Unreadable> {
-    let bytes = config_file::read(file).map_err(Unreadable::File)?;
+    let read = config_file::read(file).map_err(Unreadable::File)?;
     let context = Context { file: file.into(), home: home.into() };
-    config::parse_bytes(&bytes, &context).map(Arc::new).map_err(Unreadable::Mistakes)
+    let configuration = config::parse_bytes(&read.bytes, &context).map_err(Unreadable::Mistakes)?;
+    match read.distrust {
+        Some(distrust) if configuration.names_programs() => {
+            Err(Unreadable::File(ConfigFileError::Untrusted(file.into(), distrust)))
+        }
+        Some(_) | None => Ok(Arc::new(configuration)),
+    }
 }

@@ -10,7 +10,7 @@ use crate::backup::drives::order::{DriveNews, DriveOrder};
 use crate::backup::job::Job;
 use crate::backup::news::WorkerNews;
 use crate::daemon::messages::ask::Ask;
-use crate::daemon::messages::look::{Observation, Scope};
+use crate::daemon::messages::look::Observation;
 use crate::daemon::messages::probe::{ProbeOrder, ProbeReport};
 use crate::model::{
     Announcement, Configuration, DriveName, HostFault, Interruption, Ledger, Left, LocationName, NetworkSight,
@@ -21,8 +21,8 @@ use crate::os::history::Entry;
 /// What can happen. The set is closed: whatever the daemon reacts to is one of these.
 #[derive(Debug)]
 pub enum Event {
-    /// A look was taken; it covers this many of the looks that the world has asked for since it began.
-    Looked(Box<Observation>, u64),
+    /// A look was taken.
+    Looked(Box<Observation>),
     /// A server was asked how it stands.
     Probed(Box<ProbeReport>),
     /// The network is another one.
@@ -60,8 +60,6 @@ pub enum Event {
 /// What is to be done about an event.
 #[derive(Debug)]
 pub enum Effect {
-    /// Look at this.
-    Look(Scope),
     /// Ask a server how it stands.
     Probe(Box<ProbeOrder>),
     /// Look at network and power again.
@@ -75,7 +73,7 @@ pub enum Effect {
     /// Stop a run.
     StopRun(SyncName, Interruption),
     /// Write something down.
-    Keep(Keep),
+    Record(Record),
     /// Wake at this moment; never, if there is none.
     Alarm(Option<Timestamp>),
     /// Tell journal and service manager.
@@ -88,7 +86,7 @@ pub enum Effect {
 
 /// What is to be written down.
 #[derive(Debug, Clone)]
-pub enum Keep {
+pub enum Record {
     /// A run began or ended.
     Run(Entry),
     /// People decided something, or something was seen for the first time.

@@ -85,7 +85,7 @@ pub struct Observation {
     /// What was looked at.
     pub configuration: Arc<Configuration>,
     /// What made it.
-    pub occasion: Occasion,
+    pub cause: LookCause,
     /// The volumes that were looked at.
     pub volumes: BTreeMap<VolumeName, VolumeSight>,
     /// The syncs of which at least one end was looked at.
@@ -98,7 +98,7 @@ pub struct Observation {
 
 /// What made an observation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Occasion {
+pub enum LookCause {
     /// A request, which this answers. Each is answered once.
     Asked,
     /// A volume that was silent answers again.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep_until};
 
-use crate::daemon::messages::event::Keep;
+use crate::daemon::messages::event::Record;
 use crate::model::{Ledger, RunRecord, SyncName};
 use crate::os::causes::chain;
 use crate::os::clock;
@@ -44,9 +44,9 @@ struct Waiting {
 }
 
 /// Writes and answers until nobody can send any more; then writes what is left.
-pub async fn run(
+pub async fn keep_records(
     state_dir: PathBuf,
-    mut orders: mpsc::Receiver<Keep>,
+    mut orders: mpsc::Receiver<Record>,
     mut questions: mpsc::Receiver<HistoryQuestion>,
     trouble: watch::Sender<Option<String>>,
 ) {
@@ -81,9 +81,9 @@ pub async fn run(
 }
 
 /// Writes nothing, and answers from the history as it stands, until nobody can send any more.
-pub async fn look(
+pub async fn show_records(
     state_dir: PathBuf,
-    mut orders: mpsc::Receiver<Keep>,
+    mut orders: mpsc::Receiver<Record>,
     mut questions: mpsc::Receiver<HistoryQuestion>,
 ) {
     loop {
@@ -108,10 +108,10 @@ pub async fn look(
 }
 
 impl Waiting {
-    fn take(&mut self, order: Option<Keep>) {
+    fn take(&mut self, order: Option<Record>) {
         match order {
-            Some(Keep::Run(entry)) => self.entries.push(entry),
-            Some(Keep::Ledger(ledger)) => self.ledger = Some(ledger),
+            Some(Record::Run(entry)) => self.entries.push(entry),
+            Some(Record::Ledger(ledger)) => self.ledger = Some(ledger),
             None => {}
         }
         if self.entries.len() > WAITING {

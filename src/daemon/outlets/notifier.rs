@@ -1,5 +1,5 @@
-//! Shows announcements on the desktop, one notification for each subject. What cannot be shown is not worth waiting for:
-//! nobody waits for it, nothing is tried again, and without a desktop nothing happens at all.
+//! Shows announcements on the desktop, one notification for each subject. What cannot be shown is not worth waiting
+//! for: nobody waits for it, nothing is tried again, and without a desktop nothing happens at all.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -56,7 +56,11 @@ impl Mail {
 
 /// Shows what is announced and wanted, until it is aborted. A connection to the desktop is held only while something
 /// that is shown may have to be replaced, or its button be pressed.
-pub async fn run(mut mail: Mail, configuration: watch::Receiver<Arc<Configuration>>, asks: mpsc::Sender<Ask>) {
+pub async fn show_announcements(
+    mut mail: Mail,
+    configuration: watch::Receiver<Arc<Configuration>>,
+    asks: mpsc::Sender<Ask>,
+) {
     let mut wall = Wall::default();
     loop {
         tokio::select! {

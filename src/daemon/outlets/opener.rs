@@ -10,7 +10,7 @@ use crate::model::{Left, OpeningTrouble};
 use crate::os::ssh::SshPlace;
 
 /// Carries out an order. Exactly one piece of news follows.
-pub fn start(order: DriveOrder, state_dir: PathBuf, ssh: SshPlace, news: &Sender<DriveNews>) {
+pub fn start_order(order: DriveOrder, state_dir: PathBuf, ssh: SshPlace, news: &Sender<DriveNews>) {
     let volume = match &order {
         DriveOrder::Open(opening) => opening.volume.clone(),
         DriveOrder::Close(closing) => closing.volume.clone(),

@@ -163,7 +163,8 @@ fn write(notice: &Notice) {
         }
         Notice::ConfigurationRefused(mistakes) => tracing::warn!(
             message_id = message_id::CONFIGURATION_REFUSED,
-            "the configuration file has mistakes, the one before stays in force: {mistakes}; `nbkpctl config check` shows them all"
+            "the configuration file has mistakes, the one before stays in force: {mistakes}; \
+             `nbkpctl config check` shows them all"
         ),
         Notice::Located(here) => {
             let names: Vec<&str> = here.iter().map(LocationName::as_str).collect();

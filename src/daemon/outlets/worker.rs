@@ -28,7 +28,7 @@ impl Worker {
 
 /// Starts a run; what belongs to its connections lies at `place`. Exactly one `WorkerNews::Ended` follows, when nothing
 /// of the run is left.
-pub fn start(job: Job, place: SshPlace, news: Sender<WorkerNews>) -> std::io::Result<Worker> {
+pub fn start_run(job: Job, place: SshPlace, news: Sender<WorkerNews>) -> std::io::Result<Worker> {
     let (teller, stops) = stop::pair()?;
     std::thread::Builder::new()
         .name(format!("run-{}", job.sync.name))

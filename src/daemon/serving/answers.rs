@@ -11,8 +11,8 @@ use crate::daemon::serving::asking::{Doors, PACE, known};
 use crate::daemon::serving::errands::errand;
 use crate::daemon::serving::history::{Stats, tell_history};
 use crate::daemon::serving::runs::follow_runs;
-use crate::daemon::serving::why;
 use crate::daemon::serving::wire::{Gone, Line};
+use crate::daemon::serving::{absent, why};
 use crate::formats::wire::{
     Approved, CallError, Cancelled, ClosedDrive, DESCRIPTION, DoneReply, Drives, Flow, INTERFACE, InterfaceDescription,
     Listing, Mode, Mounted, Request, SERVICE_DESCRIPTION, SERVICE_INTERFACE, ServiceInfo, StatusReply, reply_frame,
@@ -119,7 +119,10 @@ async fn status(syncs: &[SyncName], doors: &Doors, line: &mut Line) -> Result<()
     let mut changes = doors.status.clone();
     if line.replies.mode != Mode::More {
         let status = Arc::clone(&changes.borrow());
-        return line.replies.end(&shown(&status)).await;
+        let configuration = Arc::clone(&doors.configuration.borrow());
+        let mut reply = shown(&status);
+        absent::tell_absent(&mut reply, &status, &configuration, &doors.asks).await;
+        return line.replies.end(&reply).await;
     }
     let mut sent = Vec::new();
     loop {

@@ -1,5 +1,6 @@
 //! Serves the control socket: the answers come from the dispatcher, the history and those who run errands.
 
+mod absent;
 mod answers;
 mod asking;
 pub mod doctor;

@@ -13,8 +13,7 @@ use crate::formats::text::{obstacle_sentences, shell_words};
 use crate::formats::wire::{
     Diagnosis, DiffSummary, Prepared, PreviewEnd, PreviewLine, PreviewLineKind, Pruned, Snapshots, SyncProblem, Term,
 };
-use crate::model::layout::{LATEST, SNAPSHOTS, STAGING};
-use crate::model::{Pruning, SnapshotKind, SyncName};
+use crate::model::{Pruning, SyncName};
 use crate::os::ssh::SshPlace;
 
 /// Runs errands until nobody can order any more.
@@ -134,13 +133,7 @@ fn lines(prospect: &SyncAsSeen, found: &Preview) -> Vec<PreviewLine> {
     }
     lines.extend(found.hold.iter().map(|hold| line(PreviewLineKind::Action, format!("the run would be held: {hold}"))));
     lines.extend(found.warnings.iter().map(|warning| line(PreviewLineKind::Action, warning.clone())));
-    let made = match prospect.sync.snapshots {
-        SnapshotKind::None => None,
-        SnapshotKind::Btrfs => Some(format!("snapshot `{STAGING}` read-only into `{SNAPSHOTS}/`")),
-        SnapshotKind::HardLink => Some(format!("give the finished copy its name in `{SNAPSHOTS}/`")),
-    };
-    let then = made.into_iter().flat_map(|made| [made, format!("point `{LATEST}` to it")]);
-    lines.extend(then.map(|action| line(PreviewLineKind::Action, action)));
+    lines.extend(found.then.iter().map(|action| line(PreviewLineKind::Action, action.clone())));
     lines
 }
 

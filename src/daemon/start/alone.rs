@@ -11,8 +11,8 @@ use crate::daemon::dispatcher::Dispatcher;
 use crate::daemon::fatal::Fatal;
 use crate::daemon::messages::order::Ending;
 use crate::daemon::serving as server;
-use crate::daemon::start::memory::Memory;
-use crate::daemon::start::{Foundation, lay};
+use crate::daemon::start::inheritance::Inheritance;
+use crate::daemon::start::{Foundation, lay_foundation};
 use crate::daemon::world::Initiative;
 use crate::model::StandIn;
 use crate::os::environment::Paths;
@@ -69,8 +69,8 @@ fn live(
         .map_err(|error| Fatal::Machine("start the event loop", error))?;
     runtime.block_on(async {
         let foundation = match state {
-            Some(state) => lay(paths, Initiative::OnRequest, || Memory::taken_over(state))?,
-            None => lay(paths, Initiative::Never, || Memory::seen(&paths.state_dir))?,
+            Some(state) => lay_foundation(paths, Initiative::OnRequest, || Inheritance::taken_over(state))?,
+            None => lay_foundation(paths, Initiative::Never, || Inheritance::seen(&paths.state_dir))?,
         };
         let client = UnixStream::from_std(client).map_err(|error| Fatal::Machine("use a socket pair", error))?;
         // The other side waits for this word and for nothing else.
@@ -94,7 +94,8 @@ async fn serve_one(foundation: Foundation, client: UnixStream) -> Result<(), Fat
     ended
 }
 
-/// A person who presses Ctrl-C or closes the terminal stops the run cleanly: what is copied so far is kept for the next.
+/// A person who presses Ctrl-C or closes the terminal stops the run cleanly: what is copied so far is kept for the
+/// next.
 fn listen_for_signals(endings: mpsc::Sender<Ending>, tasks: &mut tokio::task::JoinSet<()>) -> Result<(), Fatal> {
     let fail = |error| Fatal::Machine("listen for signals", error);
     let mut interrupt = signal(SignalKind::interrupt()).map_err(fail)?;

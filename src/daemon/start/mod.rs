@@ -1,7 +1,7 @@
 //! Sets the house up: paths, lock, history, socket, ears, tasks; and takes it down again.
 
 pub mod alone;
-mod memory;
+mod inheritance;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -14,9 +14,9 @@ use tokio::task::{JoinHandle, JoinSet};
 use crate::daemon::dispatcher::Dispatcher;
 use crate::daemon::dispatcher::channels::Channels;
 use crate::daemon::fatal::Fatal;
-use crate::daemon::inlets::senses::{self, Surroundings};
+use crate::daemon::inlets::senses::{self, SenseInputs};
 use crate::daemon::inlets::{keyring, observer, prober, reader};
-use crate::daemon::messages::event::Keep;
+use crate::daemon::messages::event::Record;
 use crate::daemon::messages::order::{Ending, Reread};
 use crate::daemon::messages::sensed::Activity;
 use crate::daemon::outlets::keeper::{self, HistoryQuestion};
@@ -25,7 +25,7 @@ use crate::daemon::outlets::reporter::Reporter;
 use crate::daemon::serving as server;
 use crate::daemon::serving::doctor::Ground;
 use crate::daemon::serving::{Doors, orders as errands};
-use crate::daemon::start::memory::Memory;
+use crate::daemon::start::inheritance::Inheritance;
 use crate::daemon::world::{Initiative, World};
 use crate::os::bus::Bus;
 use crate::os::ears::Ears;
@@ -35,7 +35,7 @@ use crate::os::state_dir::StateDir;
 use crate::os::{clock, power, socket};
 
 /// Runs the daemon until it is told to end; `options` say where its files are.
-pub fn run(options: &PathOptions) -> Result<(), Fatal> {
+pub fn run_daemon(options: &PathOptions) -> Result<(), Fatal> {
     let paths = environment::paths(options)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -49,7 +49,7 @@ pub fn run(options: &PathOptions) -> Result<(), Fatal> {
 
 async fn live(paths: &Paths) -> Result<(), Fatal> {
     let state = StateDir::open(&paths.state_dir)?;
-    let mut foundation = lay(paths, Initiative::Own, || Memory::taken_over(&state))?;
+    let mut foundation = lay_foundation(paths, Initiative::Own, || Inheritance::taken_over(&state))?;
     let door = socket::open(&paths.socket)?;
     let listener = door.listener.try_clone().and_then(UnixListener::from_std);
     let listener = listener.map_err(|error| Fatal::Machine("listen on the socket", error))?;
@@ -80,27 +80,31 @@ pub(crate) struct Foundation {
 }
 
 /// Reads the configuration and, if that can be used, the past; and starts the tasks around the dispatcher.
-pub(crate) fn lay(paths: &Paths, initiative: Initiative, memory: impl FnOnce() -> Memory) -> Result<Foundation, Fatal> {
+pub(crate) fn lay_foundation(
+    paths: &Paths,
+    initiative: Initiative,
+    inheritance: impl FnOnce() -> Inheritance,
+) -> Result<Foundation, Fatal> {
     let read = reader::read_file(&paths.config, &paths.home);
     let configuration = read.map_err(|unreadable| Fatal::Configuration(unreadable.report()))?;
     let now = clock::now();
-    let (beginnings, troubles) = memory().beginnings(initiative, paths, Arc::clone(&configuration));
+    let (beginnings, troubles) = inheritance().beginnings(initiative, paths, Arc::clone(&configuration));
     let world = World::new(beginnings, &now);
     let reporter = Reporter::start().map_err(|error| Fatal::Machine("start a thread", error))?;
 
     let mut tasks = JoinSet::new();
     let (looks, look_requests) = mpsc::channel(1);
     let (observations, looked) = mpsc::channel(4);
-    tasks.spawn(observer::run(look_requests, observations));
+    tasks.spawn(observer::take_looks(look_requests, observations));
     let (inquiries, inquired) = mpsc::channel(4096);
     let (reports, answers) = mpsc::channel(64);
     let ssh = SshPlace::new(paths.runtime_dir());
-    tasks.spawn(prober::run(inquired, reports, ssh.clone()));
+    tasks.spawn(prober::ask_servers(inquired, reports, ssh.clone()));
     let (to_sensed, sensed) = mpsc::channel(16);
     let (sense, again) = mpsc::channel(1);
     let (read, orders) = mpsc::channel(1);
     let (read_configurations, configurations) = mpsc::channel(1);
-    tasks.spawn(reader::run(paths.config.clone(), paths.home.clone(), orders, read_configurations));
+    tasks.spawn(reader::read_configurations(paths.config.clone(), paths.home.clone(), orders, read_configurations));
     let (keep, kept) = mpsc::channel(1024);
     let (history, questions) = mpsc::channel(16);
     let lost = (!troubles.is_empty()).then(|| troubles.join("; "));
@@ -110,23 +114,23 @@ pub(crate) fn lay(paths: &Paths, initiative: Initiative, memory: impl FnOnce() -
     let (status, shown) = watch::channel(Arc::new(world.status(&now)));
     let (configuration, in_force) = watch::channel(configuration);
     let (activity, seen) = watch::channel(Activity::default());
-    let surroundings = Surroundings {
+    let surroundings = SenseInputs {
         bus: Bus::System,
         supplies: power::SUPPLIES.into(),
         configuration: in_force.clone(),
         activity: seen,
         again,
     };
-    tasks.spawn(senses::run(surroundings, to_sensed));
+    tasks.spawn(senses::listen(surroundings, to_sensed));
     let (board, mail) = notifier::board();
-    tasks.spawn(notifier::run(mail, in_force.clone(), to_asks.clone()));
+    tasks.spawn(notifier::show_announcements(mail, in_force.clone(), to_asks.clone()));
     let (errands, orders) = mpsc::channel(16);
     let ground = Ground::new(paths, initiative, &shown, &in_force, &history);
     tasks.spawn(errands::run(orders, to_asks.clone(), ssh.clone(), ground));
     let (endings, to_end) = mpsc::channel(4);
     let (keyring_wanted, wanted) = watch::channel(false);
     let (keyring_changes, keyring) = mpsc::channel(1);
-    tasks.spawn(keyring::run(wanted, keyring_changes));
+    tasks.spawn(keyring::listen_to_keyrings(wanted, keyring_changes));
     let channels = Channels {
         looks,
         looked,
@@ -157,12 +161,14 @@ pub(crate) fn lay(paths: &Paths, initiative: Initiative, memory: impl FnOnce() -
 fn start_keeper(
     initiative: Initiative,
     state_dir: PathBuf,
-    orders: mpsc::Receiver<Keep>,
+    orders: mpsc::Receiver<Record>,
     (questions, trouble): (mpsc::Receiver<HistoryQuestion>, watch::Sender<Option<String>>),
 ) -> JoinHandle<()> {
     match initiative {
-        Initiative::Own | Initiative::OnRequest => tokio::spawn(keeper::run(state_dir, orders, questions, trouble)),
-        Initiative::Never => tokio::spawn(keeper::look(state_dir, orders, questions)),
+        Initiative::Own | Initiative::OnRequest => {
+            tokio::spawn(keeper::keep_records(state_dir, orders, questions, trouble))
+        }
+        Initiative::Never => tokio::spawn(keeper::show_records(state_dir, orders, questions)),
     }
 }
 

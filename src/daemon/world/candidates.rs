@@ -1,69 +1,50 @@
 //! Candidates: the syncs that are wanted and possible, and what put them into the queue.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use crate::daemon::messages::ask::Urgency;
-use crate::daemon::world::plan::Prospect;
-use crate::daemon::world::{Initiative, Stage, World};
+use crate::daemon::world::World;
+use crate::daemon::world::plan::Outlook;
+use crate::daemon::world::stage::{Initiative, LifeStage};
 use crate::decide::due::{self, Due};
-use crate::decide::{obstacles, queue};
-use crate::model::{BootTime, Now, Obstacle, Sync, SyncName, Trigger, VolumeRoot};
+use crate::decide::queue;
+use crate::model::{BootTime, Now, Obstacle, SyncName, Trigger, VolumeRoot};
 
 impl World {
     pub(super) fn candidates(&mut self, now: &Now) -> BTreeMap<SyncName, queue::DueSync> {
         let candidates: BTreeMap<SyncName, (Trigger, queue::DueSync)> =
-            if self.stage == Stage::Stopping { BTreeMap::new() } else { self.wanted_and_possible(now).collect() };
-        for (name, memory) in &mut self.memory {
-            if self.runs.contains_key(name) {
-                continue;
-            }
-            memory.queued_by = match (candidates.get(name).map(|(trigger, _)| *trigger), memory.queued_by) {
-                (Some(Trigger::Request), _) => Some(Trigger::Request),
-                (Some(trigger), before) => before.or(Some(trigger)),
-                (None, _) => None,
-            };
-        }
+            if self.stage == LifeStage::Stopping { BTreeMap::new() } else { self.wanted_and_possible(now).collect() };
+        self.histories.note_triggers(|name| candidates.get(name).map(|(trigger, _)| *trigger), &self.runs);
         candidates.into_iter().map(|(name, (_, candidate))| (name, candidate)).collect()
     }
 
     fn wanted_and_possible(&self, now: &Now) -> impl Iterator<Item = (SyncName, (Trigger, queue::DueSync))> {
-        self.plan.prospects.iter().filter_map(|(name, prospect)| {
-            let asked = self.requests.get(name).map(|request| request.urgency);
+        self.plan.prospects().iter().filter_map(|(name, prospect)| {
+            let asked = self.requests.urgency(name);
             let is_due = self.initiative == Initiative::Own && matches!(prospect.due, Due::Now(_));
             let gives_way = |obstacle| gives_way(obstacle, asked);
-            if (asked.is_none() && !is_due) || !prospect.obstacles().all(gives_way) || self.runs.contains_key(name) {
+            if (asked.is_none() && !is_due) || !prospect.obstacles().all(gives_way) || self.runs.get(name).is_some() {
                 return None;
             }
-            let sync = self.configuration.syncs.get(name)?;
+            let sync = self.settings.configuration().syncs.get(name)?;
             // A sync that was just written into the configuration was not looked at yet.
-            if !self.ends.contains_key(name) || !self.remote_ends_are_seen(sync) {
+            if self.volumes.ends(name).is_none() || !self.remote_ends_are_seen(sync) {
                 return None;
             }
             let candidate = queue::DueSync {
-                last_success: self.memory.get(name)?.last_success,
+                last_success: self.histories.get(name)?.last_success,
                 ready_at: if asked.is_some() { BootTime::default() } else { prospect.ready_at },
-                resources: self.resources(sync),
+                resources: self.settings.resources(sync),
             };
             Some((name.clone(), (self.trigger(name, prospect, asked.is_some(), now), candidate)))
         })
     }
 
-    pub(super) fn resources(&self, sync: &Sync) -> BTreeSet<String> {
-        let volumes = [&sync.source.volume, &sync.destination.volume];
-        let known = volumes.iter().filter_map(|name| self.configuration.volumes.get(*name));
-        known.flat_map(|volume| obstacles::exclusive_resources(&volume.root)).collect()
-    }
-
     /// What puts a sync into the queue.
-    fn trigger(&self, name: &SyncName, prospect: &Prospect, asked: bool, now: &Now) -> Trigger {
-        let came_now = self.memory.get(name).is_some_and(|memory| memory.in_reach_since == Some(now.wall));
-        let leads_to = |is_one: fn(&VolumeRoot) -> bool| {
-            self.configuration.syncs.get(name).is_some_and(|sync| {
-                let volumes = [&sync.source.volume, &sync.destination.volume];
-                let mut roots = volumes.iter().filter_map(|volume| self.configuration.volumes.get(*volume));
-                roots.any(|volume| is_one(&volume.root))
-            })
-        };
+    fn trigger(&self, name: &SyncName, prospect: &Outlook, asked: bool, now: &Now) -> Trigger {
+        let came_now = self.histories.get(name).is_some_and(|history| history.in_reach_since == Some(now.wall));
+        let sync = self.settings.configuration().syncs.get(name);
+        let leads_to = |is_one: fn(&VolumeRoot) -> bool| sync.is_some_and(|sync| self.settings.leads_to(sync, is_one));
         if asked {
             Trigger::Request
         } else if self.first_look == Some(now.wall) {
@@ -90,7 +71,8 @@ pub(super) fn gives_way(obstacle: &Obstacle, asked: Option<Urgency>) -> bool {
         | Obstacle::ToolMissing { .. }
         | Obstacle::ToolOutdated { .. }
         | Obstacle::NotOpened { .. } => asked.is_some(),
-        // A failed run may itself have filled the drive, with what only another run takes away; it is tried at the pace of failures.
+        // A failed run may itself have filled the drive, with what only another run takes away; it is tried at the pace
+        // of failures.
         Obstacle::NoSpace { .. } => true,
         Obstacle::OutsideHours(_)
         | Obstacle::Metered { .. }

@@ -1,29 +1,22 @@
-//! Drives that are opened for runs and closed behind them.
+//! What is done with each drive: whether it is being opened, is open by our doing, is being closed, or could not be.
 //!
-//! A drive that is opened for one sync stays open for as long as another in the queue needs it. What is seen of it
-//! meanwhile is our own doing: it is no plug-in, no unmount of its user's, and no reason to try anew what failed.
+//! What is seen of a drive meanwhile is our own doing: it is no plug-in, no unmount of its user's, and no reason to try
+//! again what failed.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::backup::drives::order::{Closer, Closing, DriveNews, DriveOrder, Expected, Opening, Sake};
-use crate::daemon::messages::ask::Refusal;
-use crate::daemon::messages::event::{Effect, Notice};
-use crate::daemon::world::memory::{Setback, SetbackReason};
-use crate::daemon::world::sites::Check;
-use crate::daemon::world::volumes::VolumeState;
-use crate::daemon::world::{Stage, World};
-use crate::decide::presence::{self, DrivePresence, MountTree};
-use crate::decide::{backoff, obstacles};
-use crate::model::{
-    Absence, BlockDevice, BootTime, DeviceRole, End, Left, Now, Obstacle, OpeningTrouble, Outcome, Remedy, Sync,
-    SyncName, VolumeName, VolumeRoot, VolumeSight, WhenDone,
-};
+use crate::backup::drives::order::{Expected, Sake};
+use crate::daemon::world::servers::Awaited;
+use crate::decide::backoff;
+use crate::decide::flight::Ticket;
+use crate::model::{BootTime, Configuration, Left, Now, OpeningTrouble, Outcome, Remedy, VolumeName};
 
 /// What is being done with a drive.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Hand {
+pub(super) enum Phase {
     /// Nothing.
-    Off,
+    Idle,
     /// It is being opened.
     Opening(Sake),
     /// It is said to be open; this shows whether it is.
@@ -32,6 +25,8 @@ pub(super) enum Hand {
     Open(Expected),
     /// It is being closed.
     Closing,
+    /// It is being closed by the name that its volume had before.
+    ClosedByAnotherName,
     /// It could not be closed; it is tried again.
     Stuck {
         /// When.
@@ -43,339 +38,301 @@ pub(super) enum Hand {
     Settling(Check),
 }
 
-impl Hand {
-    /// Whether what changes of the drive is our doing.
-    pub(super) fn is_on(&self) -> bool {
-        *self != Self::Off
-    }
+/// What shows how a drive stands after an order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Check {
+    /// A look at this machine.
+    Look(Ticket),
+    /// The answers of servers.
+    Answers(Awaited),
 }
 
-/// Whether a sync can start on its drives.
+/// That a drive could not be opened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Refused {
+    trouble: OpeningTrouble,
+    until: BootTime,
+    tries: u32,
+}
+
+/// Whether something was not known before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Readiness {
-    Ready,
-    NotYet,
+pub(super) enum News {
+    Yes,
+    No,
 }
 
-impl World {
-    /// Opens what a sync needs, and says whether it can start already.
-    pub(super) fn opens_for(&mut self, name: &SyncName, effects: &mut Vec<Effect>) -> Readiness {
-        let Some(sync) = self.configuration.syncs.get(name) else { return Readiness::NotYet };
-        let mut readiness = Readiness::Ready;
-        for volume in [sync.source.volume.clone(), sync.destination.volume.clone()] {
-            let Some(state) = self.volumes.get(&volume) else { continue };
-            if self.is_left_over(&volume) || self.is_changed_through_another(&volume) {
-                readiness = Readiness::NotYet;
-                continue;
-            }
-            match state.hand {
-                Hand::Off if obstacles::is_opened_by_us(state.standing()) => {
-                    self.open(&volume, Sake::Runs, effects);
-                    readiness = Readiness::NotYet;
-                }
-                Hand::Off => {}
-                Hand::Open(_) | Hand::Stuck { .. } if is_open(&state.sight) => {}
-                Hand::Open(_)
-                | Hand::Stuck { .. }
-                | Hand::Opening(_)
-                | Hand::Awaited(..)
-                | Hand::Closing
-                | Hand::Settling(_) => readiness = Readiness::NotYet,
-            }
+/// All drives, by their volumes. Others read what is done with them, and change it by these methods alone.
+#[derive(Debug, Default)]
+pub(super) struct DriveStates {
+    states: BTreeMap<VolumeName, DriveState>,
+    /// How each drive was left that was closed last, until it is opened or closed again.
+    left: BTreeMap<VolumeName, Left>,
+}
+
+/// What is done with one drive.
+#[derive(Debug)]
+struct DriveState {
+    phase: Phase,
+    /// How often it was tried to close it.
+    tries: u32,
+    refused: Option<Refused>,
+    /// How the last run on it ended since it was opened.
+    last_outcome: Option<Outcome>,
+}
+
+impl Default for DriveState {
+    fn default() -> Self {
+        Self { phase: Phase::Idle, tries: 0, refused: None, last_outcome: None }
+    }
+}
+
+impl DriveStates {
+    /// Makes room for what the configuration names, and forgets what it names no longer. What could not be opened may
+    /// be opened by what a person just wrote.
+    pub(super) fn fit(&mut self, configuration: &Configuration) {
+        self.states.retain(|name, _| configuration.volumes.contains_key(name));
+        for name in configuration.volumes.keys() {
+            self.states.entry(name.clone()).or_default().refused = None;
         }
-        readiness
     }
 
-    pub(super) fn open(&mut self, volume: &VolumeName, sake: Sake, effects: &mut Vec<Effect>) {
-        let Some(site) = self.site(volume) else { return };
-        let Some(drive) = self.drive(volume).cloned() else { return };
-        let credentials = self.configuration.credentials.clone();
-        self.give_up_leftover(volume);
-        let opening = Opening { volume: volume.clone(), drive, site, credentials, sake };
-        effects.push(Effect::Drive(Box::new(DriveOrder::Open(opening))));
-        if let Some(state) = self.volumes.get_mut(volume) {
-            state.hand = Hand::Opening(sake);
+    /// Forgets a drive whose volume is not what it was, and returns what was being done with it.
+    pub(super) fn forget(&mut self, volume: &VolumeName) -> Phase {
+        self.states.remove(volume).map_or(Phase::Idle, |state| state.phase)
+    }
+
+    pub(super) fn phase(&self, volume: &VolumeName) -> &Phase {
+        self.states.get(volume).map_or(&Phase::Idle, |state| &state.phase)
+    }
+
+    pub(super) fn phases(&self) -> impl Iterator<Item = (&VolumeName, &Phase)> {
+        self.states.iter().map(|(name, state)| (name, &state.phase))
+    }
+
+    /// Whether nothing is done with any of these.
+    pub(super) fn are_idle(&self, volumes: &[VolumeName]) -> bool {
+        volumes.iter().all(|volume| *self.phase(volume) == Phase::Idle)
+    }
+
+    /// Whether one of these is being opened or closed.
+    pub(super) fn is_one_changing(&self, mut volumes: impl Iterator<Item = VolumeName>) -> bool {
+        volumes.any(|volume| match self.phase(&volume) {
+            Phase::Opening(_)
+            | Phase::Awaited(..)
+            | Phase::Closing
+            | Phase::ClosedByAnotherName
+            | Phase::Settling(_) => true,
+            Phase::Idle | Phase::Open(_) | Phase::Stuck { .. } => false,
+        })
+    }
+
+    /// An order to open it is given.
+    pub(super) fn begin_opening(&mut self, volume: &VolumeName, sake: Sake) {
+        self.left.remove(volume);
+        if let Some(state) = self.states.get_mut(volume) {
+            state.phase = Phase::Opening(sake);
             state.last_outcome = None;
         }
     }
 
-    /// The device that carries a drive: its number, and the sequence number of the medium. `None` where several carry
-    /// its UUID, since nobody knows which is meant; the members of one filesystem are one drive.
-    pub(super) fn carrier(&self, volume: &VolumeName) -> Option<((u32, u32), Option<u64>)> {
-        let VolumeRoot::Drive(drive) = &self.configuration.volumes.get(volume)?.root else { return None };
-        let container = self.ledger.containers.get(&drive.uuid);
-        match presence::sight_of_drive(drive, container, &self.devices, &[], &MountTree::new(&[])) {
-            DrivePresence::Ambiguous { .. } => return None,
-            // Perhaps only its container is there.
-            DrivePresence::Locked { device } => return Some((device.number, device.disk_seq)),
-            DrivePresence::NotPlugged
-            | DrivePresence::NotEncrypted { .. }
-            | DrivePresence::NotMounted { .. }
-            | DrivePresence::Mounted { .. } => {}
-        }
-        let is_carrier = |found: &&BlockDevice| found.uuid == drive.uuid && found.role != DeviceRole::Member;
-        match (self.devices.iter().find(is_carrier), &self.volumes.get(volume)?.sight) {
-            (Some(found), _) => Some((found.number, found.disk_seq)),
-            (None, VolumeSight::Present(present)) => Some((present.device?, present.disk_seq)),
-            (None, _) => None,
+    /// It is said to be open; this will show whether it is.
+    pub(super) fn opened(&mut self, volume: &VolumeName, check: Check) {
+        if let Some(state) = self.states.get_mut(volume)
+            && let Phase::Opening(sake) = state.phase
+        {
+            state.phase = Phase::Awaited(check, sake);
+            state.refused = None;
         }
     }
 
-    /// A run begins on a drive that others have opened: when it is done, what the configuration wants happens to it, too.
-    pub(super) fn mind_what_is_done_behind(&mut self, sync: &Sync) {
-        for volume in [&sync.source.volume, &sync.destination.volume] {
-            let is_off = |name: &VolumeName| self.volumes.get(name).is_some_and(|state| state.hand == Hand::Off);
-            if self.when_done(volume) != WhenDone::Leave
-                && self.on_the_drive_of(volume).iter().all(is_off)
-                && let Some(state) = self.volumes.get_mut(volume)
+    /// It could not be opened. Whether that is news.
+    pub(super) fn refused(&mut self, volume: &VolumeName, trouble: OpeningTrouble, jitter: u16, now: &Now) -> News {
+        let Some(state) = self.states.get_mut(volume) else { return News::No };
+        let tries = state.refused.as_ref().map_or(0, |refused| refused.tries).saturating_add(1);
+        let wait = match trouble {
+            OpeningTrouble::KeyringLocked(_) | OpeningTrouble::KeyringAbsent(_) => backoff::wait_for_obstacle(u32::MAX),
+            OpeningTrouble::NoSecret(..) | OpeningTrouble::WrongSecret(_) | OpeningTrouble::NotAuthorized(_) => {
+                backoff::wait(tries, Remedy::AskPerson, jitter)
+            }
+            OpeningTrouble::NoUdisks(_) | OpeningTrouble::OutOfReach(_) | OpeningTrouble::Other(_) => {
+                backoff::wait(tries, Remedy::TryAgain, jitter)
+            }
+        };
+        // Part of it may be done, and is undone by closing it.
+        state.phase = match trouble {
+            OpeningTrouble::OutOfReach(_) => Phase::Stuck { again: now.boot.after(until_again(1)), tries: 1 },
+            OpeningTrouble::KeyringLocked(_)
+            | OpeningTrouble::KeyringAbsent(_)
+            | OpeningTrouble::NoSecret(..)
+            | OpeningTrouble::WrongSecret(_)
+            | OpeningTrouble::NotAuthorized(_)
+            | OpeningTrouble::NoUdisks(_)
+            | OpeningTrouble::Other(_) => Phase::Open(Expected::Anyhow),
+        };
+        let is_known = state.refused.as_ref().is_some_and(|refused| refused.trouble == trouble);
+        state.refused = Some(Refused { trouble, until: now.boot.after(wait), tries });
+        if is_known { News::No } else { News::Yes }
+    }
+
+    /// Why it is not opened for now.
+    pub(super) fn refusal(&self, volume: &VolumeName, now: &Now) -> Option<&OpeningTrouble> {
+        let refused = self.states.get(volume)?.refused.as_ref().filter(|refused| refused.until > now.boot)?;
+        Some(&refused.trouble)
+    }
+
+    /// It was plugged in: it may be opened now.
+    pub(super) fn plugged_in(&mut self, volume: &VolumeName) {
+        if let Some(state) = self.states.get_mut(volume) {
+            state.refused = None;
+        }
+    }
+
+    /// A secret may be within reach now that was not: it is tried now, and the same trouble is no news.
+    pub(super) fn keyring_changed(&mut self, now: &Now) {
+        for state in self.states.values_mut() {
+            if let Some(refused) = &mut state.refused
+                && waits_for_keyring(&refused.trouble)
             {
-                state.hand = Hand::Open(Expected::Mounted);
+                refused.until = now.boot;
             }
         }
     }
 
-    /// How the last run on the drives of a sync ended.
-    pub(super) fn note_outcome(&mut self, sync: &Sync, outcome: Outcome) {
-        for volume in [&sync.source.volume, &sync.destination.volume] {
-            for name in self.on_the_drive_of(volume) {
-                if let Some(state) = self.volumes.get_mut(&name) {
-                    state.last_outcome = Some(outcome);
-                }
-            }
+    /// Whether a drive waits for a keyring.
+    pub(super) fn wait_for_keyring(&self) -> bool {
+        let mut refused = self.states.values().filter_map(|state| state.refused.as_ref());
+        refused.any(|refused| waits_for_keyring(&refused.trouble))
+    }
+
+    /// Its server is within reach again that was not: what could not be done with it can be tried now.
+    pub(super) fn server_came_back(&mut self, volume: &VolumeName, now: &Now) {
+        let Some(state) = self.states.get_mut(volume) else { return };
+        if let Phase::Stuck { again, .. } = &mut state.phase {
+            *again = now.boot;
+        }
+        if state.refused.as_ref().is_some_and(|refused| matches!(refused.trouble, OpeningTrouble::OutOfReach(_))) {
+            state.refused = None;
         }
     }
 
-    fn when_done(&self, volume: &VolumeName) -> WhenDone {
-        self.drive(volume).map_or(WhenDone::Leave, |drive| drive.when_done)
-    }
-
-    /// Closes what no run uses and no candidate needs.
-    pub(super) fn close_what_nobody_needs(&mut self, now: &Now, effects: &mut Vec<Effect>) {
-        let idle: Vec<(VolumeName, Expected)> = self
-            .volumes
-            .iter()
-            .filter_map(|(name, state)| {
-                let expected = match &state.hand {
-                    Hand::Open(expected) => *expected,
-                    Hand::Awaited(_, Sake::Runs) if self.stage == Stage::Stopping => Expected::Anyhow,
-                    Hand::Stuck { again, .. } if *again <= now.boot && self.stage == Stage::Working => Expected::Anyhow,
-                    Hand::Off | Hand::Stuck { .. } if self.is_to_be_closed(name).is_some() => Expected::Anyhow,
-                    Hand::Off
-                    | Hand::Opening(_)
-                    | Hand::Awaited(..)
-                    | Hand::Closing
-                    | Hand::Stuck { .. }
-                    | Hand::Settling(_) => return None,
-                };
-                let is_free = |name: &VolumeName| self.runs_on(name).is_empty() && !self.is_needed(name);
-                let idle = self.stage != Stage::Starting && self.on_the_drive_of(name).iter().all(is_free);
-                (idle && self.is_within_reach(name)).then(|| (name.clone(), expected))
-            })
-            .collect();
-        for (volume, expected) in idle {
-            self.close(&volume, expected, now, effects);
-        }
-        self.close_leftovers(now, effects);
-    }
-
-    /// Whether a sync in the queue needs a drive as it is. One that was closed meanwhile has to be opened anew.
-    fn is_needed(&self, volume: &VolumeName) -> bool {
-        let is_open = self.volumes.get(volume).is_some_and(|state| is_open(&state.sight));
-        let uses = |name: &SyncName| self.configuration.syncs.get(name).is_some_and(|sync| sync.uses(volume));
-        is_open && self.stage == Stage::Working && self.plan.candidates.keys().any(uses)
-    }
-
-    fn close(&mut self, volume: &VolumeName, expected: Expected, now: &Now, effects: &mut Vec<Effect>) {
-        self.set_back_what_could_not_run(volume, now);
-        let asked = self.is_to_be_closed(volume);
-        let ended_well = self.volumes.get(volume).is_some_and(|state| state.last_outcome == Some(Outcome::Ok));
-        // A drive that a failed run is to be tried on again is put back as it was, and no further.
-        let then = asked.unwrap_or(if ended_well { self.when_done(volume) } else { WhenDone::Leave });
-        let Some(site) = self.site_to_close(volume) else { return };
-        let closing = Closing { volume: volume.clone(), site, then, expected };
-        effects.push(Effect::Drive(Box::new(DriveOrder::Close(closing))));
-        if let Some(state) = self.volumes.get_mut(volume) {
-            state.tries = if let Hand::Stuck { tries, .. } = state.hand { tries } else { 0 };
-            state.hand = Hand::Closing;
+    /// It is open, or was found so, and is closed once nobody needs it.
+    pub(super) fn is_to_be_closed(&mut self, volume: &VolumeName, expected: Expected) {
+        if let Some(state) = self.states.get_mut(volume) {
+            state.phase = Phase::Open(expected);
         }
     }
 
-    /// What showed itself only when the drive was open stands in the way while it is closed, too; else it would be
-    /// opened again at once.
-    fn set_back_what_could_not_run(&mut self, volume: &VolumeName, now: &Now) {
-        if self.volumes.get(volume).and_then(VolumeState::root).is_none() {
-            return;
-        }
-        let wait = backoff::wait(1, Remedy::AskPerson, 0);
-        for (name, prospect) in &self.plan.prospects {
-            let uses = self.configuration.syncs.get(name).is_some_and(|sync| sync.uses(volume));
-            if let Some(memory) = self.memory.get_mut(name)
-                && uses
-                && memory.setback.is_none()
-                && !prospect.places.is_empty()
-            {
-                memory.setback = Some(Setback {
-                    until: now.boot.after(wait),
-                    until_wall: now.wall.checked_add(wait).unwrap_or(now.wall),
-                    reason: SetbackReason::Found(prospect.places.clone()),
-                });
-            }
+    /// An order to close it is given.
+    pub(super) fn begin_closing(&mut self, volume: &VolumeName) {
+        self.left.remove(volume);
+        if let Some(state) = self.states.get_mut(volume) {
+            state.tries = if let Phase::Stuck { tries, .. } = state.phase { tries } else { 0 };
+            state.phase = Phase::Closing;
         }
     }
 
-    /// An order was carried out.
-    pub(super) fn drive_news(&mut self, news: DriveNews, now: &Now, effects: &mut Vec<Effect>) {
-        let (DriveNews::Opened(volume, _) | DriveNews::Closed(volume, ..)) = &news;
-        if let Some(leftover) = self.leftover_in_hand(volume) {
-            match news {
-                DriveNews::Opened(..) => leftover.hand = Hand::Open(Expected::Anyhow),
-                DriveNews::Closed(volume, left, _) => self.leftover_closed(&volume, &left, now, effects),
-            }
-            return;
-        }
-        match news {
-            DriveNews::Opened(volume, Ok(())) => {
-                let check = self.check(&volume, now, effects);
-                if let Some(state) = self.volumes.get_mut(&volume)
-                    && let Hand::Opening(sake) = state.hand
-                {
-                    state.hand = Hand::Awaited(check, sake);
-                    state.refused = None;
-                }
-            }
-            DriveNews::Opened(volume, Err(trouble)) => self.not_opened(&volume, trouble, now, effects),
-            DriveNews::Closed(volume, left, closer) => self.closed(&volume, &left, closer, now, effects),
-        }
-    }
-
-    fn closed(&mut self, volume: &VolumeName, left: &Left, closer: Closer, now: &Now, effects: &mut Vec<Effect>) {
-        let check = self.check(volume, now, effects);
-        let drive = self.drive_name(volume);
-        let asked = self.is_to_be_closed(volume).is_some();
-        if let Some(state) = self.volumes.get_mut(volume) {
-            let failed = left.is_open();
-            let tries = state.tries.saturating_add(1);
-            state.hand = if failed {
-                Hand::Stuck { again: now.boot.after(until_again(tries)), tries }
-            } else {
-                Hand::Settling(check)
-            };
-            if !failed || tries == 1 || asked {
-                effects.extend(left.sentence(&drive).map(|_| Effect::Tell(Notice::Left(drive.clone(), left.clone()))));
-            }
-        }
-        if closer == Closer::Another || (asked && !left.is_open()) {
-            self.let_go_with_all_on_it(volume);
-        }
-        self.answer_closes(volume, left);
-    }
-
-    /// A person has closed a drive, or wants it closed: no volume on it opens it again.
-    pub(super) fn let_go_with_all_on_it(&mut self, volume: &VolumeName) {
-        for name in self.on_the_drive_of(volume) {
-            if let Some(state) = self.volumes.get_mut(&name) {
-                state.let_go();
-            }
-        }
-    }
-
-    /// Whether a drive is being opened or closed for the sake of another volume on it.
-    fn is_changed_through_another(&self, volume: &VolumeName) -> bool {
-        let is_under_way = |name: &VolumeName| match self.volumes.get(name).map(|state| &state.hand) {
-            Some(Hand::Opening(_) | Hand::Awaited(..) | Hand::Closing | Hand::Settling(_)) => true,
-            Some(Hand::Off | Hand::Open(_) | Hand::Stuck { .. }) | None => false,
-        };
-        self.on_the_drive_of(volume).iter().any(|name| name != volume && is_under_way(name))
-    }
-
-    /// Takes in what looks and servers told: drives were seen that something was done with.
-    pub(super) fn settle_drives(&mut self, now: &Now, effects: &mut Vec<Effect>) {
-        let is_seen = |hand: &Hand| match hand {
-            Hand::Awaited(check, _) | Hand::Settling(check) => self.is_taken(check),
-            Hand::Off | Hand::Opening(_) | Hand::Open(_) | Hand::Closing | Hand::Stuck { .. } => false,
-        };
-        let seen: Vec<VolumeName> =
-            self.volumes.iter().filter(|(_, state)| is_seen(&state.hand)).map(|(name, _)| name.clone()).collect();
-        for volume in seen {
-            self.settle(&volume, now, effects);
-        }
-    }
-
-    fn settle(&mut self, volume: &VolumeName, now: &Now, effects: &mut Vec<Effect>) {
-        let (root, is_there) = (self.shown_root(volume), self.is_on_server(volume));
-        let Some(state) = self.volumes.get_mut(volume) else { return };
-        let Hand::Awaited(_, sake) = state.hand else {
-            state.hand = Hand::Off;
-            return;
-        };
-        state.hand = match sake {
-            Sake::Runs => Hand::Open(Expected::Mounted),
-            Sake::Person => Hand::Off,
-        };
-        if let Some(root) = root {
-            return self.answer_mounts(volume, &Ok(root));
-        }
-        let sight = state.sight.clone();
-        if let VolumeSight::Absent(absence @ (Absence::NoDirectory(_) | Absence::Unreadable(..))) = sight {
-            let obstacle = Obstacle::VolumeAbsent { end: End::Destination, volume: volume.clone(), absence };
-            return match sake {
-                // They can mend it, now that it is mounted.
-                Sake::Person => {
-                    let why = format!("{} is mounted, but {obstacle}", self.drive_name(volume));
-                    self.answer_mounts(volume, &Err(Refusal::Failed(why)));
-                }
-                Sake::Runs => {
-                    self.not_opened(volume, OpeningTrouble::Other(format!("use it: {obstacle}")), now, effects);
-                }
-            };
-        }
-        let unseen = if is_there {
-            "see it mounted there"
+    /// It was tried to close it; this will show how it stands. Returns how often it was tried.
+    pub(super) fn closed(&mut self, volume: &VolumeName, left: &Left, check: Check, now: &Now) -> Option<u32> {
+        self.note_left(volume, left);
+        let state = self.states.get_mut(volume)?;
+        let tries = state.tries.saturating_add(1);
+        state.phase = if left.is_open() {
+            Phase::Stuck { again: now.boot.after(until_again(tries)), tries }
         } else {
-            "see it mounted here; does the daemon run in a namespace of its own (`PrivateMounts`)?"
+            Phase::Settling(check)
         };
-        let trouble = if let VolumeSight::Absent(Absence::Host(fault)) = sight {
-            OpeningTrouble::OutOfReach(Box::new(fault))
-        } else {
-            OpeningTrouble::Other(unseen.into())
-        };
-        self.not_opened(volume, trouble, now, effects);
+        Some(tries)
     }
 
-    /// Waits for no drive any more: whoever says twice that the daemon is to end means it. The next one closes them.
-    pub(super) fn leave_drives_open(&mut self) {
-        for state in self.volumes.values_mut() {
-            state.hand = Hand::Off;
+    /// It is about to be closed by the name that its volume had before, if nothing else is done with it.
+    pub(super) fn begin_closing_by_another_name(&mut self, volume: &VolumeName) {
+        self.follow(volume, &Phase::Idle, Phase::ClosedByAnotherName);
+    }
+
+    /// It was closed by the name that its volume had before; this will show how it stands.
+    pub(super) fn closed_by_another_name(&mut self, volume: &VolumeName, check: Check) {
+        self.follow(volume, &Phase::ClosedByAnotherName, Phase::Settling(check));
+    }
+
+    fn follow(&mut self, volume: &VolumeName, before: &Phase, after: Phase) {
+        if let Some(state) = self.states.get_mut(volume).filter(|state| state.phase == *before) {
+            state.phase = after;
         }
-        self.leftovers.clear();
     }
 
-    /// The moments at which a drive is opened or closed again that could not be.
-    pub(super) fn moments_of_drives(&self, now: &Now) -> Vec<BootTime> {
-        let stuck = |hand: &Hand| if let Hand::Stuck { again, .. } = hand { Some(*again) } else { None };
-        let refused = self.volumes.values().filter_map(|state| state.refused.as_ref()).map(|refused| refused.until);
-        self.hands().filter_map(stuck).chain(refused).filter(|moment| *moment > now.boot).collect()
+    /// The drives of which it was seen how they stand after an order.
+    pub(super) fn seen(&self, is_taken: impl Fn(&Check) -> bool) -> Vec<VolumeName> {
+        let is_seen = |phase: &Phase| match phase {
+            Phase::Awaited(check, _) | Phase::Settling(check) => is_taken(check),
+            Phase::Idle
+            | Phase::Opening(_)
+            | Phase::Open(_)
+            | Phase::Closing
+            | Phase::ClosedByAnotherName
+            | Phase::Stuck { .. } => false,
+        };
+        self.phases().filter(|(_, phase)| is_seen(phase)).map(|(name, _)| name.clone()).collect()
     }
 
-    /// Whether a drive is being opened or closed, or is open and about to be closed. What is out of reach is waited for by
-    /// the next daemon.
-    pub(super) fn drives_are_busy(&self) -> bool {
-        let open = self.volumes.iter().filter(|(name, _)| self.is_within_reach(name));
-        let left_over = self.leftovers.iter().filter(|leftover| self.can_be_closed(leftover));
-        let waiting = open.map(|(_, state)| &state.hand).chain(left_over.map(|leftover| &leftover.hand));
-        let mut waiting = waiting.filter(|hand| matches!(hand, Hand::Awaited(_, Sake::Runs) | Hand::Open(_)));
-        waiting.next().is_some() || self.hands().any(|hand| matches!(hand, Hand::Opening(_) | Hand::Closing))
+    /// It was seen how it stands. Returns for whose sake it was opened, if it was.
+    pub(super) fn settle(&mut self, volume: &VolumeName) -> Option<Sake> {
+        let state = self.states.get_mut(volume)?;
+        let Phase::Awaited(_, sake) = state.phase else {
+            state.phase = Phase::Idle;
+            return None;
+        };
+        state.phase = match sake {
+            Sake::Runs => Phase::Open(Expected::Mounted),
+            Sake::Person => Phase::Idle,
+        };
+        Some(sake)
     }
 
-    /// What is being done with each drive.
-    fn hands(&self) -> impl Iterator<Item = &Hand> {
-        self.volumes.values().map(|state| &state.hand).chain(self.leftovers.iter().map(|leftover| &leftover.hand))
+    /// How the last run on these ended.
+    pub(super) fn note_outcome(&mut self, volumes: &[VolumeName], outcome: Outcome) {
+        for volume in volumes {
+            if let Some(state) = self.states.get_mut(volume) {
+                state.last_outcome = Some(outcome);
+            }
+        }
+    }
+
+    /// Whether the last run on it ended well since it was opened.
+    pub(super) fn ended_well(&self, volume: &VolumeName) -> bool {
+        self.states.get(volume).is_some_and(|state| state.last_outcome == Some(Outcome::Ok))
+    }
+
+    /// Drops all that is being done: nobody waits for it any more.
+    pub(super) fn leave_open(&mut self) {
+        for state in self.states.values_mut() {
+            state.phase = Phase::Idle;
+        }
+    }
+
+    /// The moments at which one that could not be opened is tried again.
+    pub(super) fn moments_of_refused(&self) -> impl Iterator<Item = BootTime> {
+        self.states.values().filter_map(|state| state.refused.as_ref()).map(|refused| refused.until)
+    }
+
+    /// A drive was left so; also one that the configuration calls otherwise by now.
+    pub(super) fn note_left(&mut self, volume: &VolumeName, left: &Left) {
+        self.left.insert(volume.clone(), left.clone());
+    }
+
+    /// It is not known any more how a drive was left.
+    pub(super) fn forget_left(&mut self, volume: &VolumeName) {
+        self.left.remove(volume);
+    }
+
+    /// How each drive was left that was closed last, until it is opened or closed again.
+    pub(super) fn left(&self) -> &BTreeMap<VolumeName, Left> {
+        &self.left
     }
 }
 
-/// Whether a volume is there and can be used.
-fn is_open(sight: &VolumeSight) -> bool {
-    matches!(sight, VolumeSight::Present(_) | VolumeSight::Reached(_))
+fn waits_for_keyring(trouble: &OpeningTrouble) -> bool {
+    matches!(trouble, OpeningTrouble::KeyringLocked(_) | OpeningTrouble::KeyringAbsent(_))
 }
 
 /// How long to wait before a drive is closed again that could not be.

@@ -12,7 +12,7 @@ impl World {
             trigger,
             source: self.job_end(sync, End::Source, &sync.source)?,
             destination: self.job_end(sync, End::Destination, &sync.destination)?,
-            approved: self.ledger.approvals.get(&sync.name).copied(),
+            approved: self.decisions.ledger().approvals.get(&sync.name).copied(),
             sync: sync.clone(),
         })
     }
@@ -28,7 +28,7 @@ impl World {
             | VolumeSight::NotEncrypted { .. }
             | VolumeSight::NotProven { .. } => return None,
         };
-        let drive = match (&self.configuration.volumes.get(&place.volume)?.root, present.device) {
+        let drive = match (&self.settings.configuration().volumes.get(&place.volume)?.root, present.device) {
             (VolumeRoot::Drive(drive), Some(device)) => {
                 Some(DriveProof { uuid: drive.uuid.clone(), device, disk_seq: present.disk_seq })
             }
@@ -40,16 +40,18 @@ impl World {
             drive,
             fs_type: present.fs_type.clone(),
             access: present.access,
-            volume_id: self.ledger.volume_ids.get(&place.volume).cloned(),
-            end_id: self.ledger.end_ids.get(&(sync.name.clone(), end)).cloned(),
+            volume_id: self.decisions.ledger().volume_ids.get(&place.volume).cloned(),
+            end_id: self.decisions.ledger().end_ids.get(&(sync.name.clone(), end)).cloned(),
             layout: self.layout(sync, end, place),
         }))
     }
 
-    /// The end of a sync on a server, also where it is not proven to be the right one; none while no way leads there, or
-    /// while nobody knows where its drive is.
+    /// The end of a sync on a server, also where it is not proven to be the right one; none while no way leads there,
+    /// or while nobody knows where its drive is.
     pub(super) fn remote_end(&self, sync: &Sync, end: End, place: &Place) -> Option<RemoteEnd> {
-        let VolumeRoot::Server(server) = &self.configuration.volumes.get(&place.volume)?.root else { return None };
+        let VolumeRoot::Server(server) = &self.settings.configuration().volumes.get(&place.volume)?.root else {
+            return None;
+        };
         let (reached_by, root) = match &self.volumes.get(&place.volume)?.sight {
             VolumeSight::Reached(reached) => (Some(&reached.endpoint), reached.root.clone()),
             VolumeSight::NotProven { root, .. } => (None, root.clone()),
@@ -64,8 +66,8 @@ impl World {
         Some(RemoteEnd {
             routes,
             root,
-            volume_id: self.ledger.volume_ids.get(&place.volume).cloned(),
-            end_id: self.ledger.end_ids.get(&(sync.name.clone(), end)).cloned(),
+            volume_id: self.decisions.ledger().volume_ids.get(&place.volume).cloned(),
+            end_id: self.decisions.ledger().end_ids.get(&(sync.name.clone(), end)).cloned(),
             layout: self.layout(sync, end, place),
         })
     }
@@ -80,7 +82,7 @@ impl World {
 
     /// Whether a place is exactly the destination of a sync with snapshots.
     fn keeps_snapshots(&self, place: &Place) -> bool {
-        let mut writers = self.configuration.syncs.values();
+        let mut writers = self.settings.configuration().syncs.values();
         writers.any(|writer| writer.destination == *place && writer.snapshots != SnapshotKind::None)
     }
 }

@@ -3,17 +3,20 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::backup::drives::order::{Closing, ClosingSite, DriveOrder, Expected, Sake};
-use crate::daemon::messages::event::{Effect, Notice};
-use crate::daemon::world::drives::{Hand, until_again};
-use crate::daemon::world::runs::Run;
-use crate::daemon::world::sites::Check;
-use crate::daemon::world::{Stage, World};
+use crate::backup::drives::order::{ClosingSite, Expected, Sake};
+use crate::daemon::world::decisions::Decisions;
+use crate::daemon::world::drives::{Phase, until_again};
+use crate::daemon::world::network::NetworkState;
+use crate::daemon::world::settings::Settings;
 use crate::decide::{obstacles, reach};
 use crate::model::{
-    Configuration, Drive, DriveName, DriveUuid, Held, HeldAt, Left, Mounting, Now, Route, Server, ServerKey,
-    VolumeName, VolumeRoot, WhenDone,
+    Drive, DriveName, DriveUuid, Held, HeldAt, Left, Mounting, Now, Route, Server, ServerKey, VolumeName, VolumeRoot,
+    WhenDone,
 };
+
+/// All that is left over.
+#[derive(Debug, Default)]
+pub(super) struct LeftoverDrives(Vec<Leftover>);
 
 /// A drive that is left over.
 #[derive(Debug)]
@@ -24,7 +27,7 @@ pub(super) struct Leftover {
     resource: Option<String>,
     /// Where it is plugged in.
     site: LeftAt,
-    pub(super) hand: Hand,
+    phase: Phase,
     /// How often it was tried to close it.
     tries: u32,
 }
@@ -41,200 +44,180 @@ enum LeftAt {
     },
 }
 
-/// What is seen of a drive is our doing until it is closed, and a look is taken behind that.
-const UNTIL_CLOSED: Hand = Hand::Settling(Check::Look(u64::MAX));
+/// What else decides about a drive that is left over.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Around<'a> {
+    pub(super) settings: &'a Settings,
+    pub(super) decisions: &'a Decisions,
+    pub(super) network: &'a NetworkState,
+}
 
-impl World {
-    /// Takes over what a dead daemon left open: it is closed, unless the queue needs it.
+impl LeftoverDrives {
+    /// Takes over what a dead daemon left open and the configuration names no longer.
     pub(super) fn take_over(&mut self, held: Held) {
-        let root = self.configuration.volumes.get(&held.volume).map(|volume| &volume.root);
-        let is_same = match (root, &held.at) {
-            (Some(VolumeRoot::Drive(drive)), HeldAt::Here { .. }) => drive.uuid == held.uuid,
-            (Some(VolumeRoot::Server(root)), HeldAt::There { server, .. }) => {
-                root.key() == *server && root.drive.as_ref().is_some_and(|drive| drive.uuid == held.uuid)
+        let uuid = held.uuid;
+        let drive = Drive { uuid: uuid.clone(), mounting: Mounting::Elsewhere, when_done: WhenDone::Leave };
+        let (root, site) = match held.at {
+            HeldAt::Here { .. } => (VolumeRoot::Drive(drive), LeftAt::Here),
+            HeldAt::There { server, .. } => {
+                let root = Server { endpoints: server.0.clone(), path: PathBuf::new(), drive: Some(drive) };
+                (VolumeRoot::Server(root), LeftAt::There { uuid, server, routes: Vec::new() })
             }
-            (Some(_) | None, _) => false,
         };
-        let hand = Hand::Open(Expected::Anyhow);
-        if let Some(state) = self.volumes.get_mut(&held.volume).filter(|_| is_same) {
-            state.hand = hand;
-        } else {
-            let uuid = held.uuid;
-            let drive = Drive { uuid: uuid.clone(), mounting: Mounting::Elsewhere, when_done: WhenDone::Leave };
-            let (root, site) = match held.at {
-                HeldAt::Here { .. } => (VolumeRoot::Drive(drive), LeftAt::Here),
-                HeldAt::There { server, .. } => {
-                    let root = Server { endpoints: server.0.clone(), path: PathBuf::new(), drive: Some(drive) };
-                    (VolumeRoot::Server(root), LeftAt::There { uuid, server, routes: Vec::new() })
-                }
-            };
-            let resource = obstacles::drive_resource(&root);
-            self.leftovers.push(Leftover { volume: held.volume, resource, site, hand, tries: 0 });
-        }
+        self.add(held.volume, obstacles::drive_resource(&root), site, Phase::Open(Expected::Anyhow));
     }
 
-    /// Forgets volumes that are not what they were; those of them that we opened are closed. The configuration is still
-    /// the one that named them.
-    pub(super) fn part_with(&mut self, is_another: impl Fn(&VolumeName) -> bool) {
-        for (volume, state) in std::mem::take(&mut self.volumes) {
-            if !is_another(&volume) {
-                self.volumes.insert(volume, state);
-                continue;
+    /// Takes over a drive whose volume is not what it was; `phase` is what was being done with it, and the
+    /// configuration in force is still the one that named it. One that we did not open is not ours to close.
+    pub(super) fn part_with(&mut self, volume: &VolumeName, phase: Phase, around: Around<'_>) {
+        let phase = match phase {
+            Phase::Opening(_) | Phase::Closing => phase,
+            Phase::Awaited(_, Sake::Runs) | Phase::Open(_) | Phase::Stuck { .. } => Phase::Open(Expected::Anyhow),
+            Phase::Idle | Phase::Awaited(_, Sake::Person) | Phase::ClosedByAnotherName | Phase::Settling(_) => return,
+        };
+        let configuration = around.settings.configuration();
+        let root = configuration.volumes.get(volume).map(|volume| &volume.root);
+        let resource = root.and_then(obstacles::drive_resource);
+        let site = match root {
+            Some(VolumeRoot::Server(Server { drive: Some(drive), endpoints, .. })) => {
+                let server = ServerKey(endpoints.clone());
+                let routes = reach::routes(&server, configuration, around.network.locations());
+                LeftAt::There { uuid: drive.uuid.clone(), server, routes }
             }
-            let hand = match state.hand {
-                Hand::Opening(_) | Hand::Closing => state.hand,
-                Hand::Awaited(_, Sake::Runs) | Hand::Open(_) | Hand::Stuck { .. } => Hand::Open(Expected::Anyhow),
-                Hand::Off | Hand::Awaited(_, Sake::Person) | Hand::Settling(_) => continue,
-            };
-            let root = self.configuration.volumes.get(&volume).map(|volume| &volume.root);
-            let resource = root.and_then(obstacles::drive_resource);
-            let site = match root {
-                Some(VolumeRoot::Server(Server { drive: Some(drive), endpoints, .. })) => LeftAt::There {
-                    uuid: drive.uuid.clone(),
-                    server: ServerKey(endpoints.clone()),
-                    routes: self.routes_to(&volume, None),
-                },
-                Some(VolumeRoot::Server(_) | VolumeRoot::Drive(_) | VolumeRoot::Directory(_)) | None => LeftAt::Here,
-            };
-            self.leftovers.push(Leftover { volume, resource, site, hand, tries: 0 });
-        }
-    }
-
-    /// Closes what no run stands on any more.
-    pub(super) fn close_leftovers(&mut self, now: &Now, effects: &mut Vec<Effect>) {
-        for mut leftover in std::mem::take(&mut self.leftovers) {
-            if self.is_to_be_tried(&leftover, now) {
-                leftover.hand = Hand::Closing;
-                for heir in self.heirs(&leftover) {
-                    self.put(&heir, &Hand::Off, UNTIL_CLOSED);
-                }
-                let (volume, then) = (leftover.volume.clone(), WhenDone::Leave);
-                let site = self.site_of(&leftover);
-                let closing = Closing { volume, site, then, expected: Expected::Anyhow };
-                effects.push(Effect::Drive(Box::new(DriveOrder::Close(closing))));
-            }
-            self.leftovers.push(leftover);
-        }
-    }
-
-    fn is_to_be_tried(&self, leftover: &Leftover, now: &Now) -> bool {
-        let is_time = match leftover.hand {
-            Hand::Open(_) => self.stage != Stage::Starting,
-            Hand::Stuck { again, .. } => again <= now.boot && self.stage == Stage::Working,
-            Hand::Off | Hand::Opening(_) | Hand::Awaited(..) | Hand::Closing | Hand::Settling(_) => false,
+            Some(VolumeRoot::Server(_) | VolumeRoot::Drive(_) | VolumeRoot::Directory(_)) | None => LeftAt::Here,
         };
-        let stands = |run: &Run| leftover.resource.as_ref().is_some_and(|resource| run.resources.contains(resource));
-        let is_free = |heir: &VolumeName| {
-            self.volumes.get(heir).is_none_or(|state| matches!(state.hand, Hand::Off | Hand::Stuck { .. }))
-        };
-        is_time
-            && self.can_be_closed(leftover)
-            && !self.runs.values().any(stands)
-            && self.heirs(leftover).iter().all(is_free)
+        self.add(volume.clone(), resource, site, phase);
     }
 
-    /// Whether something can be done about a drive that is left over: the network has to be known for one of a server.
-    pub(super) fn can_be_closed(&self, leftover: &Leftover) -> bool {
-        matches!(leftover.site, LeftAt::Here) || self.reach.network().is_some()
+    fn add(&mut self, volume: VolumeName, resource: Option<String>, site: LeftAt, phase: Phase) {
+        self.0.push(Leftover { volume, resource, site, phase, tries: 0 });
     }
 
-    /// Whether nobody knows how to reach it: the configuration names no way to its server any more.
-    fn has_no_way(&self, leftover: &Leftover) -> bool {
-        matches!(self.site_of(leftover), ClosingSite::There { routes, .. } if routes.is_empty())
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Leftover> {
+        self.0.iter()
+    }
+
+    pub(super) fn get(&self, index: usize) -> Option<&Leftover> {
+        self.0.get(index)
+    }
+
+    /// Whether a drive of this name is being opened or closed, or about to be closed, which is another one now.
+    pub(super) fn has(&self, volume: &VolumeName) -> bool {
+        let is_stuck = |leftover: &Leftover| matches!(leftover.phase, Phase::Stuck { .. });
+        self.0.iter().any(|leftover| leftover.volume == *volume && !is_stuck(leftover))
+    }
+
+    /// Gives up what is left over by this name: what is written down by it is about to be written anew, and a backup is
+    /// worth more.
+    pub(super) fn give_up(&mut self, volume: &VolumeName) {
+        self.0.retain(|leftover| leftover.volume != *volume);
+    }
+
+    /// Gives up all. The next daemon closes them.
+    pub(super) fn give_up_all(&mut self) {
+        self.0.clear();
+    }
+
+    /// Whether an order about what is left over by this name is under way.
+    pub(super) fn is_one_changing(&self, volume: &VolumeName) -> bool {
+        self.0.iter().any(|leftover| leftover.volume == *volume && leftover.is_changing())
+    }
+
+    /// What is left over by this name was opened, or not: it is closed either way.
+    pub(super) fn opened(&mut self, volume: &VolumeName) {
+        let is_it = |leftover: &&mut Leftover| leftover.volume == *volume && leftover.is_changing();
+        if let Some(leftover) = self.0.iter_mut().find(is_it) {
+            leftover.phase = Phase::Open(Expected::Anyhow);
+        }
     }
 
     /// The configuration or the network is another one, and there may be a way.
-    pub(super) fn try_leftovers_again(&mut self, now: &Now) {
-        for leftover in &mut self.leftovers {
-            if let Hand::Stuck { again, .. } = &mut leftover.hand {
+    pub(super) fn try_again(&mut self, now: &Now) {
+        for leftover in &mut self.0 {
+            if let Phase::Stuck { again, .. } = &mut leftover.phase {
                 *again = now.boot;
             }
         }
     }
 
-    fn site_of(&self, leftover: &Leftover) -> ClosingSite {
-        let LeftAt::There { uuid, server, routes } = &leftover.site else { return ClosingSite::Here(None) };
-        let named = reach::routes(server, &self.configuration, self.reach.locations());
-        let container = self.ledger.containers.get(uuid).cloned();
+    /// An order to close this one is given.
+    pub(super) fn begin_closing(&mut self, index: usize) {
+        if let Some(leftover) = self.0.get_mut(index) {
+            leftover.phase = Phase::Closing;
+        }
+    }
+
+    /// The one of this name that is being closed.
+    pub(super) fn closing(&self, volume: &VolumeName) -> Option<&Leftover> {
+        self.0.iter().find(|leftover| leftover.volume == *volume && leftover.phase == Phase::Closing)
+    }
+
+    /// It was tried to close what is left over by this name. Returns how often.
+    pub(super) fn closed(&mut self, volume: &VolumeName, left: &Left, around: Around<'_>, now: &Now) -> Option<u32> {
+        let is_it = |leftover: &Leftover| leftover.volume == *volume && leftover.phase == Phase::Closing;
+        let mut leftover = self.0.remove(self.0.iter().position(is_it)?);
+        leftover.tries = leftover.tries.saturating_add(1);
+        let tries = leftover.tries;
+        if left.is_open() {
+            let wait = if leftover.has_no_way(around) { Duration::MAX } else { until_again(tries) };
+            leftover.phase = Phase::Stuck { again: now.boot.after(wait), tries };
+            self.0.push(leftover);
+        }
+        Some(tries)
+    }
+}
+
+impl Leftover {
+    pub(super) fn volume(&self) -> &VolumeName {
+        &self.volume
+    }
+
+    pub(super) fn resource(&self) -> Option<&String> {
+        self.resource.as_ref()
+    }
+
+    pub(super) fn phase(&self) -> &Phase {
+        &self.phase
+    }
+
+    fn is_changing(&self) -> bool {
+        matches!(self.phase, Phase::Opening(_) | Phase::Closing)
+    }
+
+    /// Whether something can be done about it: the network has to be known for one of a server.
+    pub(super) fn can_be_closed(&self, network: &NetworkState) -> bool {
+        matches!(self.site, LeftAt::Here) || network.sight().is_some()
+    }
+
+    /// Whether nobody knows how to reach it: the configuration names no way to its server any more.
+    fn has_no_way(&self, around: Around<'_>) -> bool {
+        matches!(self.site(around), ClosingSite::There { routes, .. } if routes.is_empty())
+    }
+
+    /// Where it is plugged in.
+    pub(super) fn site(&self, around: Around<'_>) -> ClosingSite {
+        let LeftAt::There { uuid, server, routes } = &self.site else { return ClosingSite::Here(None) };
+        let named = reach::routes(server, around.settings.configuration(), around.network.locations());
+        let container = around.decisions.containers().get(uuid).cloned();
         let routes = if named.is_empty() { routes.clone() } else { named };
         ClosingSite::There { uuid: uuid.clone(), container, routes }
     }
 
-    /// A drive that is left over, as people are told of it.
-    fn name_of(&self, volume: &VolumeName) -> DriveName {
-        let is_it = |leftover: &&Leftover| leftover.volume == *volume;
-        let host = match self.leftovers.iter().find(is_it).map(|leftover| self.site_of(leftover)) {
-            Some(ClosingSite::There { routes, .. }) => routes.first().map(|route| route.endpoint.host.clone()),
-            Some(ClosingSite::Here(_)) | None => None,
+    /// What people call it.
+    pub(super) fn drive_name(&self, around: Around<'_>) -> DriveName {
+        let host = match self.site(around) {
+            ClosingSite::There { routes, .. } => routes.first().map(|route| route.endpoint.host.clone()),
+            ClosingSite::Here(_) => None,
         };
-        DriveName { volume: volume.clone(), host }
+        DriveName { volume: self.volume.clone(), host }
     }
 
-    /// The volumes that lie on a drive now that is left over, or that have its name.
-    fn heirs(&self, leftover: &Leftover) -> Vec<VolumeName> {
+    /// The volumes that lie on it now, or that have its name.
+    pub(super) fn heirs(&self, settings: &Settings) -> Vec<VolumeName> {
         let lies_on_it =
-            |root: &VolumeRoot| leftover.resource.is_some() && obstacles::drive_resource(root) == leftover.resource;
-        let volumes = self.configuration.volumes.iter();
-        let heirs = volumes.filter(|(name, volume)| **name == leftover.volume || lies_on_it(&volume.root));
+            |root: &VolumeRoot| self.resource.is_some() && obstacles::drive_resource(root) == self.resource;
+        let volumes = settings.configuration().volumes.iter();
+        let heirs = volumes.filter(|(name, volume)| **name == self.volume || lies_on_it(&volume.root));
         heirs.map(|(name, _)| name.clone()).collect()
-    }
-
-    fn put(&mut self, volume: &VolumeName, before: &Hand, after: Hand) {
-        if let Some(state) = self.volumes.get_mut(volume).filter(|state| state.hand == *before) {
-            state.hand = after;
-        }
-    }
-
-    /// Whether a drive of this name is being opened or closed, or about to be closed, which is another one now.
-    pub(super) fn is_left_over(&self, volume: &VolumeName) -> bool {
-        let is_stuck = |leftover: &Leftover| matches!(leftover.hand, Hand::Stuck { .. });
-        self.leftovers.iter().any(|leftover| leftover.volume == *volume && !is_stuck(leftover))
-    }
-
-    /// Gives up what is left over by this name: what is written down by it is about to be written anew, and a backup is
-    /// worth more.
-    pub(super) fn give_up_leftover(&mut self, volume: &VolumeName) {
-        self.leftovers.retain(|leftover| leftover.volume != *volume);
-    }
-
-    /// What is left over by this name, while an order about it is under way.
-    pub(super) fn leftover_in_hand(&mut self, volume: &VolumeName) -> Option<&mut Leftover> {
-        let in_hand = |leftover: &Leftover| matches!(leftover.hand, Hand::Opening(_) | Hand::Closing);
-        self.leftovers.iter_mut().find(|leftover| leftover.volume == *volume && in_hand(leftover))
-    }
-
-    /// It was tried to close what is left over.
-    pub(super) fn leftover_closed(&mut self, volume: &VolumeName, left: &Left, now: &Now, effects: &mut Vec<Effect>) {
-        let drive = self.name_of(volume);
-        let is_it = |leftover: &Leftover| leftover.volume == *volume && leftover.hand == Hand::Closing;
-        let Some(place) = self.leftovers.iter().position(is_it) else { return };
-        let mut leftover = self.leftovers.remove(place);
-        for heir in self.heirs(&leftover) {
-            let check = self.check(&heir, now, effects);
-            self.put(&heir, &UNTIL_CLOSED, Hand::Settling(check));
-        }
-        leftover.tries = leftover.tries.saturating_add(1);
-        let tries = leftover.tries;
-        let failed = left.is_open();
-        if failed {
-            let wait = if self.has_no_way(&leftover) { Duration::MAX } else { until_again(tries) };
-            leftover.hand = Hand::Stuck { again: now.boot.after(wait), tries };
-            self.leftovers.push(leftover);
-        }
-        if !failed || tries == 1 {
-            effects.extend(left.sentence(&drive).map(|_| Effect::Tell(Notice::Left(drive.clone(), left.clone()))));
-        }
-    }
-}
-
-/// Whether a volume is where it was: what was seen of another place tells nothing of the one that has its name now.
-pub(super) fn leads_to_the_same(before: &Configuration, after: &Configuration, name: &VolumeName) -> bool {
-    match (before.volumes.get(name).map(|volume| &volume.root), after.volumes.get(name).map(|volume| &volume.root)) {
-        (Some(VolumeRoot::Drive(before)), Some(VolumeRoot::Drive(after))) => before.uuid == after.uuid,
-        (Some(VolumeRoot::Server(before)), Some(VolumeRoot::Server(after))) => {
-            let uuid = |server: &Server| server.drive.as_ref().map(|drive| drive.uuid.clone());
-            (&before.endpoints, &before.path, uuid(before)) == (&after.endpoints, &after.path, uuid(after))
-        }
-        (before, after) => before == after,
     }
 }

@@ -6,123 +6,93 @@
 mod announcements;
 mod asks;
 mod candidates;
+mod closing;
 mod containers;
+mod decisions;
+mod drive_requests;
 mod drives;
+mod histories;
 mod jobs;
 mod leftovers;
-mod lessons;
-mod memory;
+mod looks;
+mod mounting;
+mod network;
+mod opening;
 mod picture;
 mod plan;
+mod planning;
 mod reach;
-mod refused;
+mod requests;
+mod running;
 mod runs;
+mod servers;
+mod settings;
+mod shortcomings;
 mod sites;
-mod sleep;
+mod stage;
+mod suspension;
 #[cfg(test)]
 mod tests;
 mod volumes;
-mod words;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use announcements::Told;
+use announcements::{Announcements, Scene};
+use decisions::Decisions;
+use drive_requests::DriveRequests;
+use drives::DriveStates;
+use histories::Histories;
 use jiff::Timestamp;
-use leftovers::{Leftover, leads_to_the_same};
-use memory::SyncMemory;
+use leftovers::{Around, LeftoverDrives};
+use looks::Looks;
+use network::NetworkState;
 use plan::Plan;
-use reach::{Asked, Awaited, Reachability};
-use runs::Run;
-use sleep::Sleep;
-use tokio::sync::{mpsc, oneshot};
-use volumes::{Appearance, Doing, VolumeState};
-use words::Words;
+use requests::Requests;
+use runs::Runs;
+use servers::{Asked, Servers};
+use settings::{Settings, leads_to_the_same};
+use shortcomings::Shortcomings;
+use suspension::Suspension;
+use volumes::{Arrival, Doing, Volumes};
 
+use crate::backup::drives::order::Expected;
 use crate::backup::news::WorkerNews;
-use crate::daemon::messages::ask::{Ask, Refusal, RequestEnd, Urgency};
-use crate::daemon::messages::event::{Effect, Event, Notice};
-use crate::daemon::messages::look::{Observation, Scope};
+use crate::daemon::messages::event::{Effect, Event, Notice, Record};
+use crate::daemon::messages::look::{LookRequest, Observation, Scope};
+use crate::daemon::messages::sensed::Activity;
 use crate::model::{
-    BlockDevice, Configuration, Containers, Held, Interruption, Ledger, Now, PowerSight, SyncName, SyncSight,
-    VolumeName, VolumeSight, upstreams,
+    Configuration, Held, HeldAt, Ledger, Now, PowerSight, SyncName, VolumeName, VolumeRoot, VolumeSight,
 };
 use crate::os::history::LastRuns;
-
-/// Whether the daemon starts runs by itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Initiative {
-    /// It does.
-    Own,
-    /// It only does what its one client asks.
-    OnRequest,
-    /// It only looks, for its one client, and changes nothing.
-    Never,
-}
-
-/// How the daemon stands to its own end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Stage {
-    /// No look has been taken yet; questions wait for it.
-    Starting,
-    /// It works.
-    Working,
-    /// It was asked to end; runs are being stopped.
-    Stopping,
-}
-
-/// What a person asked of one sync.
-#[derive(Debug)]
-struct Request {
-    urgency: Urgency,
-    ends: Vec<mpsc::Sender<RequestEnd>>,
-}
-
-/// A question of a client that is answered once the look of this number is taken, and these servers were asked.
-#[derive(Debug)]
-struct Unanswered {
-    look: u64,
-    servers: Awaited,
-    ask: Ask,
-}
+pub use stage::Initiative;
+use stage::LifeStage;
 
 /// All that the daemon knows.
 #[derive(Debug)]
 pub struct World {
     initiative: Initiative,
-    stage: Stage,
+    stage: LifeStage,
     started: Timestamp,
-    config_file: PathBuf,
-    configuration: Arc<Configuration>,
-    upstreams: BTreeMap<SyncName, BTreeSet<SyncName>>,
-    config_error: Option<String>,
-    degraded: BTreeMap<&'static str, String>,
-    ledger: Ledger,
-    volumes: BTreeMap<VolumeName, VolumeState>,
-    reach: Reachability,
+    settings: Settings,
+    shortcomings: Shortcomings,
+    decisions: Decisions,
+    volumes: Volumes,
+    drives: DriveStates,
+    network: NetworkState,
+    servers: Servers,
     power: PowerSight,
-    sleep: Sleep,
-    ends: BTreeMap<SyncName, SyncSight>,
-    devices: Vec<BlockDevice>,
-    memory: BTreeMap<SyncName, SyncMemory>,
-    requests: BTreeMap<SyncName, Request>,
-    runs: BTreeMap<SyncName, Run>,
+    suspension: Suspension,
+    histories: Histories,
+    requests: Requests,
+    drive_requests: DriveRequests,
+    runs: Runs,
     plan: Plan,
-    told: Told,
-    /// How many looks were asked for, and how many of them were taken.
-    looks: u64,
-    looks_taken: u64,
-    /// When the first look was taken.
+    announcements: Announcements,
+    looks: Looks,
     first_look: Option<Timestamp>,
-    /// Questions that need a fresh look first.
-    unanswered: Vec<Unanswered>,
-    /// Whoever waits for a drive.
-    words: Words,
-    /// What is open, and which the configuration names no longer.
-    leftovers: Vec<Leftover>,
-    /// Whoever waits until nothing runs on a volume.
-    awaiting_quiet: Vec<(VolumeName, oneshot::Sender<Result<(), Refusal>>)>,
+    leftovers: LeftoverDrives,
     /// A source of numbers for run ids and jitter, so that the world itself stays without chance.
     dice: fastrand::Rng,
 }
@@ -151,35 +121,28 @@ impl World {
     #[must_use]
     pub fn new(beginnings: Beginnings, now: &Now) -> Self {
         let Beginnings { initiative, config_file, configuration, ledger, held, past, seed } = beginnings;
-        let memory = past.into_iter().map(|(name, past)| (name, SyncMemory::from_history(past))).collect();
         let mut world = Self {
             initiative,
-            stage: Stage::Starting,
+            stage: LifeStage::Starting,
             started: now.wall,
-            config_file,
-            upstreams: upstreams(&configuration.syncs),
-            configuration,
-            config_error: None,
-            degraded: BTreeMap::new(),
-            ledger,
-            volumes: BTreeMap::new(),
-            reach: Reachability::default(),
+            settings: Settings::new(config_file, configuration),
+            shortcomings: Shortcomings::default(),
+            decisions: Decisions::new(ledger),
+            volumes: Volumes::default(),
+            drives: DriveStates::default(),
+            network: NetworkState::default(),
+            servers: Servers::default(),
             power: PowerSight::default(),
-            sleep: Sleep::default(),
-            ends: BTreeMap::new(),
-            devices: Vec::new(),
-            memory,
-            requests: BTreeMap::new(),
-            runs: BTreeMap::new(),
+            suspension: Suspension::default(),
+            histories: Histories::new(past),
+            requests: Requests::default(),
+            drive_requests: DriveRequests::default(),
+            runs: Runs::default(),
             plan: Plan::default(),
-            told: Told::default(),
-            looks: 0,
-            looks_taken: 0,
+            announcements: Announcements::default(),
+            looks: Looks::default(),
             first_look: None,
-            unanswered: Vec::new(),
-            words: Words::default(),
-            leftovers: Vec::new(),
-            awaiting_quiet: Vec::new(),
+            leftovers: LeftoverDrives::default(),
             dice: fastrand::Rng::with_seed(seed),
         };
         world.fit_to_configuration(now);
@@ -192,13 +155,34 @@ impl World {
     /// The configuration in force.
     #[must_use]
     pub fn configuration(&self) -> &Arc<Configuration> {
-        &self.configuration
+        self.settings.configuration()
     }
 
-    /// The LUKS containers in which the filesystems lay that drives are named by: each look is told.
-    #[must_use]
-    pub fn containers(&self) -> &Arc<Containers> {
-        &self.ledger.containers
+    /// What is under way, as far as the senses have to know.
+    pub(crate) fn activity(&self, now: &Now) -> Activity {
+        self.suspension.activity(self.power, now)
+    }
+
+    /// Whether a drive waits for a keyring.
+    pub(crate) fn waits_for_keyring(&self) -> bool {
+        self.drives.wait_for_keyring()
+    }
+
+    /// Something may have changed that this look would show.
+    pub(crate) fn owe_look(&mut self, scope: Scope) {
+        self.looks.ask(scope);
+    }
+
+    /// Whether a look is owed, and none is under way.
+    pub(crate) fn can_look(&self) -> bool {
+        self.looks.can_begin()
+    }
+
+    /// Begins the look that is owed, if one can begin.
+    pub(crate) fn begin_look(&mut self) -> Option<LookRequest> {
+        let configuration = Arc::clone(self.settings.configuration());
+        let containers = Arc::clone(self.decisions.containers());
+        Some(LookRequest { scope: self.looks.begin()?, configuration, containers })
     }
 
     /// Takes in what happened, and answers with what is to be done.
@@ -206,78 +190,84 @@ impl World {
         let mut effects = Vec::new();
         match event {
             Event::News(WorkerNews::Progress { sync, progress, .. }) => {
-                if let Some(run) = self.runs.get_mut(&sync) {
-                    run.progress = progress;
-                }
+                self.runs.progressed(&sync, progress);
                 // Progress changes nothing that a plan depends on.
                 return effects;
             }
             Event::News(WorkerNews::Ended(report)) => self.run_ended(&report, now, &mut effects),
-            Event::Looked(observation, covered) => self.looked(*observation, covered, now, &mut effects),
-            Event::Probed(report) => self.probed(*report, now, &mut effects),
+            Event::Looked(observation) => self.looked(*observation, now, &mut effects),
+            Event::Probed(report) => self.probed(&report, now, &mut effects),
             Event::Network(network) => self.network_seen(*network, now, &mut effects),
-            Event::RoutesChanged => self.routes_changed(now, &mut effects),
+            Event::RoutesChanged => self.routes_changed(now),
             Event::Power(power) => self.power = power,
-            Event::GoingToSleep => self.go_to_sleep(now, &mut effects),
-            Event::Woke => self.wake(now, &mut effects),
+            Event::GoingToSleep => {
+                self.suspension.announced(now);
+                effects.extend(self.runs.suspend());
+            }
+            Event::Woke => self.wake(now),
             Event::Drive(news) => self.drive_news(news, now, &mut effects),
-            Event::KeyringChanged => self.keyring_changed(now),
+            Event::KeyringChanged => self.drives.keyring_changed(now),
             Event::Asked(ask) => self.asked(ask, now, &mut effects),
             Event::Configured(read) => self.configured(read, now, &mut effects),
             Event::Deadline => {}
             Event::ClockJumped => {
-                self.look(Scope::everything(), &mut effects);
+                self.looks.ask(Scope::everything());
             }
-            Event::Degraded(source, sentence) => self.degraded(source, sentence, &mut effects),
-            Event::Stop if self.stage == Stage::Stopping => {
+            Event::Degraded(neighbour, sentence) => {
+                effects.extend(self.shortcomings.note(neighbour, sentence).map(Effect::Tell));
+            }
+            Event::Stop if self.stage == LifeStage::Stopping => {
                 self.leave_drives_open();
                 self.stop(&mut effects);
             }
             Event::Stop | Event::Abandoned => self.stop(&mut effects),
         }
         // Behind each event: one that comes at the very moment of the alarm sets it anew, and it does not go off.
-        self.wake_if_nobody_slept(now, &mut effects);
-        self.ask_servers_again(now, &mut effects);
+        if self.suspension.is_overdue(now) {
+            self.wake(now);
+        }
+        self.servers.ask_again(now);
+        self.settle_drives(now, &mut effects);
+        self.put_questions(now, &mut effects);
+        effects.extend(self.runs.stop_the_groundless(&self.volumes));
         self.replan(now, &mut effects);
-        self.let_sleep(&mut effects);
-        self.announce_changes(now, &mut effects);
-        if self.stage == Stage::Stopping && self.runs.is_empty() && !self.drives_are_busy() {
+        self.answer_what_waited_for(now, &mut effects);
+        effects.extend(self.suspension.let_sleep(&self.runs));
+        self.announce(now, &mut effects);
+        if let Some(ledger) = self.decisions.take_unwritten() {
+            // Before what follows from it.
+            effects.insert(0, Effect::Record(Record::Ledger(ledger)));
+        }
+        if self.stage == LifeStage::Stopping && self.runs.is_empty() && !self.drives_are_busy() {
             effects.push(Effect::Finish);
         }
         effects
     }
 
-    /// Asks for a look, and returns its number.
-    fn look(&mut self, scope: Scope, effects: &mut Vec<Effect>) -> u64 {
-        self.looks += 1;
-        effects.push(Effect::Look(scope));
-        self.looks
-    }
-
-    fn looked(&mut self, observation: Observation, covered: u64, now: &Now, effects: &mut Vec<Effect>) {
-        let Observation { configuration, volumes, syncs, devices, degraded, .. } = observation;
-        if !Arc::ptr_eq(&configuration, &self.configuration) {
-            // It tells of places that go by other names now. A look at the new ones is owed, and answers all questions.
+    fn looked(&mut self, observation: Observation, now: &Now, effects: &mut Vec<Effect>) {
+        let Observation { configuration, cause, volumes, syncs, devices, degraded } = observation;
+        if !Arc::ptr_eq(&configuration, self.settings.configuration()) {
+            // It tells of places that go by other names now.
+            self.looks.taken_in_vain(cause);
             return;
         }
+        self.looks.taken(cause);
         for (name, sight) in volumes {
             let medium = self.medium_of(&name, &devices);
             self.volume_stands(&name, sight, medium, now, effects);
         }
         for (name, sight) in syncs {
-            self.local_ends_stand(&name, sight);
+            self.volumes.take_in_local_ends(&self.settings, &name, sight);
         }
-        self.devices = devices;
-        self.looks_taken = self.looks_taken.max(covered);
-        self.learn_containers(effects);
-        self.settle_drives(now, effects);
-        self.degraded("looks", (!degraded.is_empty()).then(|| degraded.join("; ")), effects);
-        self.stop_runs_whose_ground_is_gone(effects);
-        if self.stage == Stage::Starting {
-            self.stage = Stage::Working;
+        self.volumes.see_devices(devices);
+        self.learn_containers();
+        effects.extend(
+            self.shortcomings.note("looks", (!degraded.is_empty()).then(|| degraded.join("; "))).map(Effect::Tell),
+        );
+        if self.stage == LifeStage::Starting {
+            self.stage = LifeStage::Working;
             self.first_look = Some(now.wall);
         }
-        self.answer_what_waited_for(now, effects);
     }
 
     /// A volume stands so now; for a drive with the sequence number of the medium, if that is known.
@@ -292,28 +282,16 @@ impl World {
         if self.volumes.get(name).is_none_or(|state| state.sight == sight) {
             return;
         }
-        let is_in_hand = |name: &VolumeName| self.volumes.get(name).is_some_and(|state| state.hand.is_on());
-        let whose = if self.on_the_drive_of(name).iter().any(is_in_hand) { Doing::Ours } else { Doing::Theirs };
-        let Some(state) = self.volumes.get_mut(name) else { return };
-        let appeared = state.is_another_mount(&sight);
-        let (doing, notice) = state.update(name, (sight, medium), whose, now);
-        effects.extend(notice.map(Effect::Tell));
-        if doing == Doing::Theirs {
-            self.forget_setbacks_on(name, appeared);
+        let is_ours = !self.drives.are_idle(&self.settings.on_the_drive_of(name));
+        let whose = if is_ours { Doing::Ours } else { Doing::Theirs };
+        let Some(change) = self.volumes.take_in(name, (sight, medium), whose, now) else { return };
+        effects.extend(change.notice.map(Effect::Tell));
+        if change.arrival == Arrival::PluggedIn {
+            self.drives.plugged_in(name);
         }
-    }
-
-    /// What set a sync back may be gone with the change of one of its volumes; and one that went and came between two
-    /// looks has come within reach anew.
-    fn forget_setbacks_on(&mut self, volume: &VolumeName, appeared: Appearance) {
-        for sync in self.configuration.syncs.values() {
-            if (sync.source.volume == *volume || sync.destination.volume == *volume)
-                && let Some(memory) = self.memory.get_mut(&sync.name)
-            {
-                memory.setback = None;
-                if appeared == Appearance::Anew {
-                    memory.in_reach_since = None;
-                }
+        if change.whose == Doing::Theirs {
+            for sync in self.settings.users_of(name) {
+                self.histories.volume_changed(&sync.name, change.appearance);
             }
         }
     }
@@ -321,75 +299,99 @@ impl World {
     fn configured(&mut self, read: Result<Arc<Configuration>, String>, now: &Now, effects: &mut Vec<Effect>) {
         match read {
             Ok(configuration) => {
-                self.config_error = None;
-                if configuration != self.configuration {
-                    self.upstreams = upstreams(&configuration.syncs);
-                    let before = Arc::clone(&self.configuration);
-                    self.part_with(|name| !leads_to_the_same(&before, &configuration, name));
-                    self.configuration = configuration;
+                self.settings.forget_error();
+                if configuration != *self.settings.configuration() {
+                    let before = Arc::clone(self.settings.configuration());
+                    self.part_with_what_is_another(&before, &configuration);
+                    self.settings.replace(configuration);
                     self.fit_to_configuration(now);
-                    self.refuse_words_of_others(&before);
-                    self.try_leftovers_again(now);
-                    self.look(Scope::everything(), effects);
-                    self.ask_servers(&Asked::All, now, effects);
+                    self.refuse_drive_requests(&before);
+                    self.leftovers.try_again(now);
+                    self.looks.ask(Scope::everything());
+                    self.ask_servers(&Asked::All);
                 }
-                let syncs = self.configuration.syncs.len();
-                effects.push(Effect::Tell(Notice::ConfigurationInForce { syncs }));
+                let notice = Notice::ConfigurationInForce { syncs: self.settings.configuration().syncs.len() };
+                effects.push(Effect::Tell(notice));
             }
             Err(mistakes) => {
                 effects.push(Effect::Tell(Notice::ConfigurationRefused(mistakes.clone())));
-                self.config_error = Some(mistakes);
+                self.settings.refuse(mistakes);
             }
         }
     }
 
     /// Makes room for what the configuration names, and forgets what it names no longer. History is not touched.
     fn fit_to_configuration(&mut self, now: &Now) {
-        let configuration = Arc::clone(&self.configuration);
-        self.volumes.retain(|name, _| configuration.volumes.contains_key(name));
-        for (name, volume) in &configuration.volumes {
-            self.volumes.entry(name.clone()).or_insert_with(|| VolumeState::new(now));
-            if let Some(state) = self.volumes.get_mut(name) {
-                state.settle_for(volume);
-            }
-        }
-        self.fit_servers_to_configuration();
-        // What was seen may have been seen elsewhere: nothing starts before the look that this brings about.
-        self.ends.clear();
+        let configuration = Arc::clone(self.settings.configuration());
+        self.volumes.fit(&configuration, now);
+        self.drives.fit(&configuration);
+        self.servers.fit(&configuration);
+        self.network.fit(&configuration);
+        self.histories.fit(configuration.syncs.keys());
         for name in configuration.syncs.keys() {
-            let memory = self.memory.entry(name.clone()).or_default();
-            // A failure that only a person can mend may be mended by what they just wrote.
-            memory.setback = None;
             self.forget_other_places(name);
         }
-        let gone: Vec<_> =
-            self.requests.keys().filter(|name| !configuration.syncs.contains_key(name)).cloned().collect();
-        for name in gone {
-            self.drop_request(&name, &[]);
+        self.requests.drop_runs(|name| !configuration.syncs.contains_key(name));
+    }
+
+    /// Forgets volumes that are not what they were; those of them that we opened are closed.
+    fn part_with_what_is_another(&mut self, before: &Configuration, after: &Configuration) {
+        let volumes: Vec<VolumeName> = self.volumes.names().cloned().collect();
+        for volume in volumes.iter().filter(|name| !leads_to_the_same(before, after, name)) {
+            self.volumes.forget(volume);
+            let phase = self.drives.forget(volume);
+            let around = Around { settings: &self.settings, decisions: &self.decisions, network: &self.network };
+            self.leftovers.part_with(volume, phase, around);
         }
     }
 
-    fn degraded(&mut self, source: &'static str, sentence: Option<String>, effects: &mut Vec<Effect>) {
-        match sentence {
-            Some(sentence) if self.degraded.get(source) != Some(&sentence) => {
-                effects.push(Effect::Tell(Notice::Degraded(sentence.clone())));
-                self.degraded.insert(source, sentence);
-            }
-            Some(_) => {}
-            None => {
-                self.degraded.remove(source);
-            }
+    /// Tells the person at the desk what has changed.
+    fn announce(&mut self, now: &Now, effects: &mut Vec<Effect>) {
+        if self.initiative != Initiative::Own {
+            return;
         }
+        let scene = Scene {
+            stage: self.stage,
+            settings: &self.settings,
+            decisions: &self.decisions,
+            volumes: &self.volumes,
+            drives: &self.drives,
+            histories: &self.histories,
+            runs: &self.runs,
+            plan: &self.plan,
+            now,
+        };
+        effects.extend(self.announcements.compare(&scene).into_iter().map(Effect::Announce));
+    }
+
+    /// Takes over what a dead daemon left open: it is closed, unless the queue needs it.
+    fn take_over(&mut self, held: Held) {
+        let root = self.settings.configuration().volumes.get(&held.volume).map(|volume| &volume.root);
+        let is_same = match (root, &held.at) {
+            (Some(VolumeRoot::Drive(drive)), HeldAt::Here { .. }) => drive.uuid == held.uuid,
+            (Some(VolumeRoot::Server(root)), HeldAt::There { server, .. }) => {
+                root.key() == *server && root.drive.as_ref().is_some_and(|drive| drive.uuid == held.uuid)
+            }
+            (Some(_) | None, _) => false,
+        };
+        if is_same {
+            self.drives.is_to_be_closed(&held.volume, Expected::Anyhow);
+        } else {
+            self.leftovers.take_over(held);
+        }
+    }
+
+    /// Everything may be different after a sleep: drives were pulled, networks left.
+    fn wake(&mut self, now: &Now) {
+        self.suspension.over(now);
+        self.looks.ask(Scope::everything());
+        self.ask_servers(&Asked::All);
     }
 
     fn stop(&mut self, effects: &mut Vec<Effect>) {
-        self.stage = Stage::Stopping;
-        for name in self.runs.keys() {
-            effects.push(Effect::StopRun(name.clone(), Interruption::Stopping));
-        }
-        let requested: Vec<_> = self.requests.keys().filter(|name| !self.runs.contains_key(*name)).cloned().collect();
-        for name in requested {
-            self.drop_request(&name, &[]);
-        }
+        self.stage = LifeStage::Stopping;
+        effects.extend(self.runs.end_all());
+        let runs = &self.runs;
+        self.requests.drop_runs(|name| runs.get(name).is_none());
     }
 }

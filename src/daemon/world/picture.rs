@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::daemon::world::World;
-use crate::daemon::world::plan::Prospect;
+use crate::daemon::world::plan::Outlook;
 use crate::decide::{due, locations, obstacles};
 use crate::model::{
     DaemonState, End, Metered, NetworkSight, Now, Obstacle, RunningNow, Status, Sync, SyncName, SyncState, SyncStatus,
@@ -14,7 +14,7 @@ impl World {
     /// The state of everything at `now`.
     #[must_use]
     pub fn status(&self, now: &Now) -> Status {
-        let state = if self.ledger.pause.is_some() {
+        let state = if self.decisions.ledger().pause.is_some() {
             DaemonState::Paused
         } else if self.runs.is_empty() {
             DaemonState::Idle
@@ -30,22 +30,22 @@ impl World {
         Status {
             state,
             started: self.started,
-            config: self.config_file.clone(),
-            config_error: self.config_error.clone(),
-            degraded: self.degraded.clone(),
-            locations: self.reach.locations().iter().cloned().collect(),
-            online: self.reach.network().map(locations::is_online),
-            metered: self.reach.network().and_then(metered),
+            config: self.settings.file().to_owned(),
+            config_error: self.settings.error().map(str::to_owned),
+            degraded: self.shortcomings.all().clone(),
+            locations: self.network.locations().iter().cloned().collect(),
+            online: self.network.sight().map(|sight| locations::is_online(sight)),
+            metered: self.network.sight().and_then(|sight| metered(sight)),
             volumes: self.volume_statuses(),
-            syncs: self.configuration.syncs.values().map(|sync| self.sync_status(sync, now)).collect(),
-            queue: self.plan.queue.clone(),
+            syncs: self.settings.configuration().syncs.values().map(|sync| self.sync_status(sync, now)).collect(),
+            queue: self.plan.queue().to_vec(),
             running: running.collect(),
         }
     }
 
     fn volume_statuses(&self) -> Vec<VolumeStatus> {
         let uses = self.uses();
-        let all = self.configuration.volumes.values();
+        let all = self.settings.configuration().volumes.values();
         let known = all.filter_map(|volume| Some((volume, self.volumes.get(&volume.name)?)));
         known
             .map(|(volume, state)| {
@@ -64,7 +64,7 @@ impl World {
                         | VolumeSight::NotEncrypted { .. }
                         | VolumeSight::NotProven { .. } => None,
                     },
-                    obstacles: obstacles::of_one_volume(end, &volume.name, state.standing(), &self.ledger),
+                    obstacles: obstacles::of_one_volume(end, &volume.name, state.standing(), self.decisions.ledger()),
                     user: known_use.map(|it| it.by.clone()),
                 }
             })
@@ -74,7 +74,7 @@ impl World {
     /// How volumes are used: at which end, a destination if it is ever that, and by which sync, the first.
     fn uses(&self) -> BTreeMap<&VolumeName, Use<'_>> {
         let mut uses: BTreeMap<&VolumeName, Use<'_>> = BTreeMap::new();
-        for sync in self.configuration.syncs.values() {
+        for sync in self.settings.configuration().syncs.values() {
             uses.entry(&sync.source.volume).or_insert(Use { end: End::Source, by: &sync.name });
             uses.entry(&sync.destination.volume).or_insert(Use { end: End::Destination, by: &sync.name }).end =
                 End::Destination;
@@ -83,17 +83,17 @@ impl World {
     }
 
     fn sync_status(&self, sync: &Sync, now: &Now) -> SyncStatus {
-        let prospect = self.plan.prospects.get(&sync.name);
-        let memory = self.memory.get(&sync.name);
+        let prospect = self.plan.prospects().get(&sync.name);
+        let memory = self.histories.get(&sync.name);
         let last_success = memory.and_then(|memory| memory.last_success);
-        let obstacles: Vec<Obstacle> = prospect.into_iter().flat_map(Prospect::obstacles).cloned().collect();
-        let state = if self.runs.contains_key(&sync.name) {
+        let obstacles: Vec<Obstacle> = prospect.into_iter().flat_map(Outlook::obstacles).cloned().collect();
+        let state = if self.runs.get(&sync.name).is_some() {
             SyncState::Running
         } else if !sync.enabled {
             SyncState::Disabled
-        } else if self.plan.candidates.contains_key(&sync.name) {
+        } else if self.plan.candidates().contains_key(&sync.name) {
             SyncState::Queued
-        } else if prospect.is_some_and(Prospect::is_held) {
+        } else if prospect.is_some_and(Outlook::is_held) {
             SyncState::Held
         } else if obstacles.is_empty() {
             SyncState::Idle

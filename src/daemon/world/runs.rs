@@ -1,22 +1,18 @@
 //! Runs, from their start to what is remembered of them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use crate::backup::job::JobEnd;
-use crate::daemon::messages::ask::RequestEnd;
-use crate::daemon::messages::event::{Effect, Keep, Notice};
-use crate::daemon::messages::look::Scope;
-use crate::daemon::world::World;
-use crate::daemon::world::reach::Asked;
+use crate::backup::job::{Job, JobEnd};
+use crate::daemon::messages::event::Effect;
+use crate::daemon::world::volumes::Volumes;
 use crate::decide::reach;
 use crate::formats::text::obstacle_sentences;
 use crate::model::{
-    Absence, Conclusion, End, HoldReason, Interruption, Kinship, MountId, Now, Outcome, Place, Places, Progress, RunId,
-    RunRecord, RunReport, Step, Sync, SyncName, Trigger, VolumeName, VolumeRoot, VolumeSight,
+    Absence, Conclusion, HoldReason, Interruption, MountId, Now, Place, Places, Progress, RunId, RunRecord, RunReport,
+    Step, Sync, SyncName, Trigger, VolumeName, VolumeSight,
 };
-use crate::os::history::Entry;
 
 /// A run under way.
 #[derive(Debug)]
@@ -44,214 +40,165 @@ enum Ground {
     Server,
 }
 
-impl World {
-    pub(super) fn new_run_id(&mut self, now: &Now) -> RunId {
-        RunId::new(now.wall, self.dice.u16(..))
+/// How the last run ended.
+#[derive(Debug)]
+pub(super) struct EndedRun {
+    pub(super) record: RunRecord,
+    pub(super) conclusion: Conclusion,
+}
+
+/// The runs under way. Others read them, and change them by these methods alone.
+#[derive(Debug, Default)]
+pub(super) struct Runs {
+    under_way: BTreeMap<SyncName, Run>,
+    last_end: Option<EndedRun>,
+}
+
+impl Runs {
+    pub(super) fn get(&self, sync: &SyncName) -> Option<&Run> {
+        self.under_way.get(sync)
     }
 
-    pub(super) fn start(&mut self, name: &SyncName, now: &Now, effects: &mut Vec<Effect>) {
-        let id = self.new_run_id(now);
-        let trigger = self.memory.get(name).and_then(|memory| memory.queued_by).unwrap_or(Trigger::Schedule);
-        let Some(sync) = self.configuration.syncs.get(name) else { return };
-        let Some(job) = self.job(sync, id.clone(), trigger) else { return };
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&SyncName, &Run)> {
+        self.under_way.iter()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.under_way.is_empty()
+    }
+
+    /// How the run ended that ended last.
+    pub(super) fn last_end(&self) -> Option<&EndedRun> {
+        self.last_end.as_ref()
+    }
+
+    /// The runs that read or write a volume.
+    pub(super) fn on(&self, volume: &VolumeName) -> impl Iterator<Item = &SyncName> {
+        self.under_way.iter().filter(move |(_, run)| run.sync.uses(volume)).map(|(name, _)| name)
+    }
+
+    /// A run begins.
+    pub(super) fn begin(&mut self, run: Run) {
+        self.under_way.insert(run.sync.name.clone(), run);
+    }
+
+    pub(super) fn progressed(&mut self, sync: &SyncName, progress: Progress) {
+        if let Some(run) = self.under_way.get_mut(sync) {
+            run.progress = progress;
+        }
+    }
+
+    /// Has a run stop, once.
+    pub(super) fn stop(&mut self, sync: &SyncName, why: Interruption) -> Option<Effect> {
+        let run = self.under_way.get_mut(sync).filter(|run| run.stop.is_none())?;
+        run.stop = Some(why.clone());
+        Some(Effect::StopRun(sync.clone(), why))
+    }
+
+    /// Has all runs on a volume stop.
+    pub(super) fn stop_on(&mut self, volume: &VolumeName, why: &Interruption) -> Vec<Effect> {
+        let on_it: Vec<SyncName> = self.on(volume).cloned().collect();
+        on_it.iter().filter_map(|sync| self.stop(sync, why.clone())).collect()
+    }
+
+    /// Has all runs stop before the machine sleeps.
+    pub(super) fn suspend(&mut self) -> Vec<Effect> {
+        let running: Vec<SyncName> = self.under_way.keys().cloned().collect();
+        running.iter().filter_map(|sync| self.stop(sync, Interruption::Suspend)).collect()
+    }
+
+    /// Has all runs end; those that were told so before, at once.
+    pub(super) fn end_all(&self) -> impl Iterator<Item = Effect> {
+        self.under_way.keys().map(|sync| Effect::StopRun(sync.clone(), Interruption::Stopping))
+    }
+
+    /// Has those stop that stand on nothing any more, rather than waiting for rsync to notice.
+    pub(super) fn stop_the_groundless(&mut self, volumes: &Volumes) -> Vec<Effect> {
+        let lost: Vec<(SyncName, Interruption)> =
+            self.under_way.iter().filter_map(|(name, run)| Some((name.clone(), run.lost(volumes)?))).collect();
+        lost.into_iter().filter_map(|(name, why)| self.stop(&name, why)).collect()
+    }
+
+    /// A run has ended.
+    pub(super) fn end(&mut self, report: &RunReport, now: &Now) -> Option<(Run, RunRecord)> {
+        let run = self.under_way.remove(&report.sync)?;
+        let record = record(&run, report, now);
+        self.last_end = Some(EndedRun { record: record.clone(), conclusion: report.conclusion.clone() });
+        Some((run, record))
+    }
+}
+
+impl Run {
+    /// The run of a job that begins now.
+    pub(super) fn new(job: &Job, resources: BTreeSet<String>, places: Places, now: &Now) -> Self {
         let ground = |end: &JobEnd| match end {
             JobEnd::Here(end) => Ground::Mount(end.mount, end.drive.as_ref().and_then(|drive| drive.disk_seq)),
             JobEnd::There(_) => Ground::Server,
         };
-        let run = Run {
-            id: id.clone(),
-            trigger,
+        Self {
+            id: job.run.clone(),
+            trigger: job.trigger,
             started: now.wall,
             progress: Progress { step: Step::Prove, percent: None, bytes: 0, rate: 0, eta_seconds: None },
-            resources: self.resources(sync),
+            resources,
             source: ground(&job.source),
             destination: ground(&job.destination),
-            sync: sync.clone(),
-            places: self.places(sync),
+            sync: job.sync.clone(),
+            places,
             stop: None,
-        };
-        let sync = sync.clone();
-        self.mind_what_is_done_behind(&sync);
-        self.runs.insert(name.clone(), run);
-        self.plan.candidates.remove(name);
-        self.plan.queue.retain(|queued| queued != name);
-        effects.push(Effect::Start(Box::new(job)));
-        effects.push(Effect::Keep(Keep::Run(Entry::Began {
-            run: id.clone(),
-            sync: name.clone(),
-            trigger,
-            started: now.wall,
-        })));
-        effects.push(Effect::Tell(Notice::RunStarted { run: id, sync: name.clone(), trigger }));
-    }
-
-    /// The runs that read or write a volume.
-    pub(super) fn runs_on(&self, volume: &VolumeName) -> Vec<SyncName> {
-        let uses = |sync: &Sync| sync.source.volume == *volume || sync.destination.volume == *volume;
-        self.runs.iter().filter(|(_, run)| uses(&run.sync)).map(|(name, _)| name.clone()).collect()
-    }
-
-    pub(super) fn stop_run(&mut self, name: &SyncName, why: Interruption, effects: &mut Vec<Effect>) {
-        if let Some(run) = self.runs.get_mut(name)
-            && run.stop.is_none()
-        {
-            run.stop = Some(why.clone());
-            effects.push(Effect::StopRun(name.clone(), why));
         }
     }
 
-    /// Stops the runs that a look shows to stand on nothing any more, rather than waiting for rsync to notice.
-    pub(super) fn stop_runs_whose_ground_is_gone(&mut self, effects: &mut Vec<Effect>) {
-        let lost: Vec<(SyncName, Interruption)> = self
-            .runs
-            .iter()
-            .filter_map(|(name, run)| {
-                let gone = |place: &Place, ground: &Ground| self.ground_is_gone(place, ground);
-                let cut_off = |place: &Place| self.is_cut_off(place);
-                let why = gone(&run.sync.source, &run.source)
-                    .map(Interruption::SourceLost)
-                    .or_else(|| gone(&run.sync.destination, &run.destination).map(Interruption::DestinationLost))
-                    .or_else(|| cut_off(&run.sync.source).map(Interruption::Network))
-                    .or_else(|| cut_off(&run.sync.destination).map(Interruption::Network))?;
-                Some((name.clone(), why))
-            })
-            .collect();
-        for (name, why) in lost {
-            self.stop_run(&name, why, effects);
-        }
+    /// Why it stands on nothing any more, if that is so.
+    fn lost(&self, volumes: &Volumes) -> Option<Interruption> {
+        let sight = |place: &Place| volumes.get(&place.volume).map(|state| &state.sight);
+        let gone = |place: &Place, ground: &Ground| ground_is_gone(&place.volume, sight(place)?, ground);
+        let cut_off = |place: &Place| cut_off(sight(place)?);
+        let (source, destination) = (&self.sync.source, &self.sync.destination);
+        gone(source, &self.source)
+            .map(Interruption::SourceLost)
+            .or_else(|| gone(destination, &self.destination).map(Interruption::DestinationLost))
+            .or_else(|| cut_off(source).map(Interruption::Network))
+            .or_else(|| cut_off(destination).map(Interruption::Network))
     }
+}
 
-    /// Whether no way leads to the server of a place any more. Otherwise the run notices by itself: a server that does
-    /// not answer a question may answer a connection that is up.
-    fn is_cut_off(&self, place: &Place) -> Option<String> {
-        match &self.volumes.get(&place.volume)?.sight {
-            VolumeSight::Absent(Absence::Host(fault)) if reach::cuts_off(fault) => Some(fault.to_string()),
-            VolumeSight::Absent(_)
-            | VolumeSight::Ambiguous { .. }
-            | VolumeSight::NotMounted { .. }
-            | VolumeSight::Locked { .. }
-            | VolumeSight::NotEncrypted { .. }
-            | VolumeSight::NotProven { .. }
-            | VolumeSight::Present(_)
-            | VolumeSight::Reached(_) => None,
-        }
+/// Whether no way leads to the server of a place any more. Otherwise the run notices by itself: a server that does
+/// not answer a question may answer a connection that is up.
+fn cut_off(sight: &VolumeSight) -> Option<String> {
+    match sight {
+        VolumeSight::Absent(Absence::Host(fault)) if reach::cuts_off(fault) => Some(fault.to_string()),
+        VolumeSight::Absent(_)
+        | VolumeSight::Ambiguous { .. }
+        | VolumeSight::NotMounted { .. }
+        | VolumeSight::Locked { .. }
+        | VolumeSight::NotEncrypted { .. }
+        | VolumeSight::NotProven { .. }
+        | VolumeSight::Present(_)
+        | VolumeSight::Reached(_) => None,
     }
+}
 
-    fn ground_is_gone(&self, place: &Place, ground: &Ground) -> Option<String> {
-        let volume = &place.volume;
-        let Ground::Mount(mount, disk_seq) = ground else { return None };
-        match &self.volumes.get(volume)?.sight {
-            VolumeSight::Present(present) if present.mount != *mount => {
-                Some(format!("volume `{volume}` is another mount now"))
-            }
-            VolumeSight::Present(present) if disk_seq.is_some() && present.disk_seq != *disk_seq => {
-                Some(format!("another medium is in drive `{volume}`"))
-            }
-            VolumeSight::Present(_) | VolumeSight::Reached(_) => None,
-            // Unknown is not down: what does not answer in time may only be slow.
-            VolumeSight::Absent(Absence::Silent(_) | Absence::NotLookedAt) => None,
-            VolumeSight::Absent(Absence::NotPlugged) => Some(format!("drive `{volume}` was pulled out")),
-            VolumeSight::NotMounted { .. } => Some(format!("drive `{volume}` was unmounted")),
-            VolumeSight::Locked { .. } => Some(format!("drive `{volume}` was locked")),
-            VolumeSight::Absent(_) | VolumeSight::NotProven { .. } | VolumeSight::NotEncrypted { .. } => {
-                Some(format!("volume `{volume}` went away"))
-            }
-            VolumeSight::Ambiguous { .. } => Some(format!("a second device with the UUID of drive `{volume}` came")),
+/// Why a mount that a run stands on is there no longer, if that is so.
+fn ground_is_gone(volume: &VolumeName, sight: &VolumeSight, ground: &Ground) -> Option<String> {
+    let Ground::Mount(mount, disk_seq) = ground else { return None };
+    match sight {
+        VolumeSight::Present(present) if present.mount != *mount => {
+            Some(format!("volume `{volume}` is another mount now"))
         }
-    }
-
-    pub(super) fn run_ended(&mut self, report: &RunReport, now: &Now, effects: &mut Vec<Effect>) {
-        let name = report.sync.clone();
-        let Some(run) = self.runs.remove(&name) else { return };
-        let record = record(&run, report, now);
-        self.remember(&run, report, &record, now);
-        self.note_outcome(&run.sync, record.outcome);
-        if record.outcome == Outcome::Ok {
-            self.learn(&run, effects);
+        VolumeSight::Present(present) if disk_seq.is_some() && present.disk_seq != *disk_seq => {
+            Some(format!("another medium is in drive `{volume}`"))
         }
-        if self
-            .configuration
-            .syncs
-            .get(&name)
-            .is_some_and(|sync| run.places.kinship(&self.places(sync)) == Kinship::Other)
-            && let Some(memory) = self.memory.get_mut(&name)
-        {
-            // The configuration has moved the sync meanwhile.
-            memory.begin_anew();
+        VolumeSight::Present(_) | VolumeSight::Reached(_) => None,
+        // Unknown is not down: what does not answer in time may only be slow.
+        VolumeSight::Absent(Absence::Silent(_) | Absence::NotLookedAt) => None,
+        VolumeSight::Absent(Absence::NotPlugged) => Some(format!("drive `{volume}` was pulled out")),
+        VolumeSight::NotMounted { .. } => Some(format!("drive `{volume}` was unmounted")),
+        VolumeSight::Locked { .. } => Some(format!("drive `{volume}` was locked")),
+        VolumeSight::Absent(_) | VolumeSight::NotProven { .. } | VolumeSight::NotEncrypted { .. } => {
+            Some(format!("volume `{volume}` went away"))
         }
-        if let Some(request) = self.requests.remove(&name) {
-            for end in request.ends {
-                // Whoever asked may have left; history has it all the same.
-                let _ = end.try_send(RequestEnd::Ran(Box::new(record.clone())));
-            }
-        }
-        self.announce_end(&record, &report.conclusion, effects);
-        self.look_behind(&name, record.outcome, now, effects);
-        effects.push(Effect::Tell(Notice::RunEnded(Box::new(record.clone()))));
-        effects.push(Effect::Keep(Keep::Run(Entry::Ended(Box::new(record)))));
-        self.answer_whoever_waits_for_quiet();
-    }
-
-    /// Between which places a sync copies, whatever their volumes are called.
-    fn places(&self, sync: &Sync) -> Places {
-        let root = |place: &Place| self.configuration.volumes.get(&place.volume).map(|volume| &volume.root);
-        let written = |place: &Place| {
-            let root = match root(place) {
-                Some(VolumeRoot::Directory(path)) => path.display().to_string(),
-                Some(VolumeRoot::Drive(drive)) => drive.uuid.to_string(),
-                Some(VolumeRoot::Server(server)) => format!("server {}", server.path.display()),
-                None => String::new(),
-            };
-            format!("{root}:{}", place.subdir.as_path().display())
-        };
-        let known_by = |end: End| match root(sync.place(end)) {
-            Some(VolumeRoot::Server(server)) => Some((end, self.configuration.known_by(server))),
-            Some(VolumeRoot::Directory(_) | VolumeRoot::Drive(_)) | None => None,
-        };
-        Places {
-            roots: format!("{} -> {}", written(&sync.source), written(&sync.destination)),
-            servers: [End::Source, End::Destination].into_iter().filter_map(known_by).collect(),
-        }
-    }
-
-    /// A success, a hold and a person's word count for the places that they were about. Where a sync leads elsewhere now,
-    /// there is no copy yet.
-    pub(super) fn forget_other_places(&mut self, name: &SyncName) {
-        let Some(places) = self.configuration.syncs.get(name).map(|sync| self.places(sync)) else { return };
-        let Some(copied) = self.ledger.copied.get_mut(name) else { return };
-        match copied.kinship(&places) {
-            Kinship::Same => {}
-            // An earlier version did not write down which server that was. That there is a copy is believed this once:
-            // at worst the first one at another server waits until it would be due. That files may be deleted is not.
-            Kinship::Unknown => {
-                copied.servers = places.servers;
-                self.ledger.approvals.remove(name);
-            }
-            Kinship::Other => {
-                self.ledger.approvals.remove(name);
-                if let Some(memory) = self.memory.get_mut(name) {
-                    memory.begin_anew();
-                }
-            }
-        }
-    }
-
-    /// Looks again at what a run may have changed: its own places if it did not end well, and the syncs that read what
-    /// it wrote.
-    fn look_behind(&mut self, name: &SyncName, outcome: Outcome, now: &Now, effects: &mut Vec<Effect>) {
-        let readers = self.upstreams.iter().filter(|(_, upstreams)| upstreams.contains(name)).map(|(reader, _)| reader);
-        let mut again: BTreeSet<SyncName> = readers.cloned().collect();
-        if outcome != Outcome::Ok {
-            again.insert(name.clone());
-        }
-        if !again.is_empty() {
-            self.ask_servers(&Asked::Of(again.iter().cloned().collect()), now, effects);
-            self.look(Scope::syncs(again), effects);
-        }
-    }
-
-    pub(super) fn keep_ledger(&self, effects: &mut Vec<Effect>) {
-        effects.push(Effect::Keep(Keep::Ledger(Box::new(self.ledger.clone()))));
+        VolumeSight::Ambiguous { .. } => Some(format!("a second device with the UUID of drive `{volume}` came")),
     }
 }
 

@@ -4,49 +4,17 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use crate::backup::drives::order::{ClosingSite, Site};
-use crate::daemon::messages::event::Effect;
 use crate::daemon::messages::look::Scope;
 use crate::daemon::world::World;
-use crate::daemon::world::drives::Hand;
-use crate::daemon::world::reach::{Asked, Awaited};
-use crate::daemon::world::volumes::VolumeState;
-use crate::decide::obstacles;
+use crate::daemon::world::drives::Check;
+use crate::daemon::world::servers::Asked;
+use crate::daemon::world::volumes::{VolumeState, is_away};
+use crate::decide::presence::{self, DrivePresence, MountTree};
 use crate::model::{
-    Absence, Drive, DriveName, EndpointName, Mounting, Now, OpeningTrouble, ServerKey, VolumeName, VolumeRoot,
-    VolumeSight,
+    Absence, BlockDevice, DeviceRole, DriveName, EndpointName, ServerKey, VolumeName, VolumeRoot, VolumeSight,
 };
 
-/// What shows how a drive stands behind an order.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Check {
-    /// The look of this number.
-    Look(u64),
-    /// The answers to these questions.
-    Answers(Awaited),
-}
-
 impl World {
-    /// What the configuration says of the drive that a volume is on.
-    pub(super) fn drive(&self, volume: &VolumeName) -> Option<&Drive> {
-        self.configuration.volumes.get(volume)?.root.drive()
-    }
-
-    /// Whether a volume is on a drive that comes and goes: one of this machine, or one of a server that we open.
-    pub(super) fn is_drive(&self, volume: &VolumeName) -> bool {
-        let root = self.configuration.volumes.get(volume).map(|volume| &volume.root);
-        root.and_then(VolumeRoot::drive).is_some_and(|drive| match root {
-            Some(VolumeRoot::Server(_)) => drive.mounting != Mounting::Elsewhere,
-            Some(VolumeRoot::Drive(_) | VolumeRoot::Directory(_)) | None => true,
-        })
-    }
-
-    /// All volumes on the drive that a volume is on, itself among them: directories of one drive of a server may be several.
-    pub(super) fn on_the_drive_of(&self, volume: &VolumeName) -> Vec<VolumeName> {
-        let resource = |name| obstacles::drive_resource(&self.configuration.volumes.get(name)?.root);
-        let Some(drive) = resource(volume) else { return vec![volume.clone()] };
-        self.volumes.keys().filter(|name| resource(name).as_ref() == Some(&drive)).cloned().collect()
-    }
-
     /// Where a drive is plugged in that is to be opened; none where nobody knows, or no way leads there.
     pub(super) fn site(&self, volume: &VolumeName) -> Option<Site> {
         match self.site_to_close(volume)? {
@@ -56,19 +24,19 @@ impl World {
             }
             ClosingSite::There { routes, .. } if routes.is_empty() => None,
             ClosingSite::There { container, routes, .. } => {
-                Some(Site::There { server: self.server_of(volume)?, container, routes })
+                Some(Site::There { server: self.settings.server_of(volume)?, container, routes })
             }
         }
     }
 
     /// The same for one that is to be closed.
     pub(super) fn site_to_close(&self, volume: &VolumeName) -> Option<ClosingSite> {
-        match &self.configuration.volumes.get(volume)?.root {
+        match &self.settings.configuration().volumes.get(volume)?.root {
             VolumeRoot::Directory(_) => None,
             VolumeRoot::Drive(_) => Some(ClosingSite::Here(self.carrier(volume).map(|(device, _)| device))),
             VolumeRoot::Server(server) => {
                 let uuid = server.drive.as_ref()?.uuid.clone();
-                let container = self.ledger.containers.get(&uuid).cloned();
+                let container = self.decisions.containers().get(&uuid).cloned();
                 let routes = self.routes_to(volume, self.reached_by(volume));
                 Some(ClosingSite::There { uuid, container, routes })
             }
@@ -87,7 +55,7 @@ impl World {
 
     /// The host of the server that a volume is on: the one by which it was reached, or else the best.
     fn host_of(&self, volume: &VolumeName) -> Option<String> {
-        let ServerKey(endpoints) = self.server_of(volume)?;
+        let ServerKey(endpoints) = self.settings.server_of(volume)?;
         let sight = &self.volumes.get(volume)?.sight;
         if let VolumeSight::NotMounted { device, .. } | VolumeSight::Locked { device, .. } = sight
             && device.host.is_some()
@@ -98,7 +66,7 @@ impl World {
             return Some(host.clone());
         }
         let endpoint = self.reached_by(volume).or(endpoints.first())?;
-        Some(self.configuration.endpoints.get(endpoint)?.host.clone())
+        Some(self.settings.configuration().endpoints.get(endpoint)?.host.clone())
     }
 
     /// Where a drive is open, as a person would write it: `host:path` for one of a server.
@@ -112,39 +80,45 @@ impl World {
 
     /// Whether something can be done with a drive now. One of a server that is out of reach waits.
     pub(super) fn is_within_reach(&self, volume: &VolumeName) -> bool {
-        !self.is_on_server(volume) || self.volumes.get(volume).is_some_and(|state| !is_away(&state.sight))
+        !self.settings.is_on_server(volume) || self.volumes.get(volume).is_some_and(|state| !is_away(&state.sight))
     }
 
     /// Has a drive looked at that something was done with.
-    pub(super) fn check(&mut self, volume: &VolumeName, now: &Now, effects: &mut Vec<Effect>) -> Check {
-        if self.is_on_server(volume) {
-            Check::Answers(self.ask_servers(&Asked::OfVolume(volume.clone()), now, effects))
+    pub(super) fn check(&mut self, volume: &VolumeName) -> Check {
+        if self.settings.is_on_server(volume) {
+            Check::Answers(self.ask_servers(&Asked::OfVolume(volume.clone())))
         } else {
-            Check::Look(self.look(Scope::everything(), effects))
+            Check::Look(self.looks.ask(Scope::everything()))
         }
     }
 
     /// Whether it was looked at.
     pub(super) fn is_taken(&self, check: &Check) -> bool {
         match check {
-            Check::Look(look) => *look <= self.looks_taken,
-            Check::Answers(awaited) => self.reach.answered(awaited),
+            Check::Look(look) => self.looks.has_answered(*look),
+            Check::Answers(awaited) => self.servers.have_answered(awaited),
         }
     }
 
-    /// A server is within reach again that was not: what could not be done with its drive can be tried now.
-    pub(super) fn server_came_back(&mut self, volume: &VolumeName, now: &Now) {
-        let Some(state) = self.volumes.get_mut(volume).filter(|state| is_away(&state.sight)) else { return };
-        if let Hand::Stuck { again, .. } = &mut state.hand {
-            *again = now.boot;
+    /// The device that carries a drive: its number, and the sequence number of the medium. `None` where several carry
+    /// its UUID, since nobody knows which is meant; the members of one filesystem are one drive.
+    fn carrier(&self, volume: &VolumeName) -> Option<((u32, u32), Option<u64>)> {
+        let VolumeRoot::Drive(drive) = &self.settings.configuration().volumes.get(volume)?.root else { return None };
+        let container = self.decisions.ledger().containers.get(&drive.uuid);
+        match presence::sight_of_drive(drive, container, self.volumes.devices(), &[], &MountTree::new(&[])) {
+            DrivePresence::Ambiguous { .. } => return None,
+            // Perhaps only its container is there.
+            DrivePresence::Locked { device } => return Some((device.number, device.disk_seq)),
+            DrivePresence::NotPlugged
+            | DrivePresence::NotEncrypted { .. }
+            | DrivePresence::NotMounted { .. }
+            | DrivePresence::Mounted { .. } => {}
         }
-        if state.refused.as_ref().is_some_and(|refused| matches!(refused.trouble, OpeningTrouble::OutOfReach(_))) {
-            state.refused = None;
+        let is_carrier = |found: &&BlockDevice| found.uuid == drive.uuid && found.role != DeviceRole::Member;
+        match (self.volumes.devices().iter().find(is_carrier), &self.volumes.get(volume)?.sight) {
+            (Some(found), _) => Some((found.number, found.disk_seq)),
+            (None, VolumeSight::Present(present)) => Some((present.device?, present.disk_seq)),
+            (None, _) => None,
         }
     }
-}
-
-/// Whether nobody knows how a drive of a server stands, since the server is out of reach.
-pub(super) fn is_away(sight: &VolumeSight) -> bool {
-    matches!(sight, VolumeSight::Absent(Absence::Host(_) | Absence::Elsewhere | Absence::NotLookedAt))
 }

@@ -15,8 +15,8 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::backup::drives::order::{Closer, ClosingSite, DriveNews, DriveOrder, Site};
 use crate::backup::job::Job;
-use crate::daemon::messages::ask::Accepted;
-use crate::daemon::messages::look::Occasion;
+use crate::daemon::messages::ask::{Accepted, Ask, Refusal, RequestEnd, Urgency};
+use crate::daemon::messages::look::LookCause;
 use crate::daemon::messages::probe::ProbeOrder;
 use crate::daemon::world::*;
 use crate::formats::config::{self, Context};
@@ -115,7 +115,6 @@ impl Story {
     }
 
     fn tell(&mut self, event: Event) {
-        let mut looks = 0;
         let now = now_at(self.second);
         let now = Now { wall: now.wall + SignedDuration::from_secs(self.set_by), ..now };
         for effect in self.world.step(event, &now) {
@@ -124,17 +123,17 @@ impl Story {
                 Effect::StopRun(sync, why) => self.stopped.push((sync, why)),
                 Effect::Alarm(at) => self.alarm = at,
                 Effect::Finish => self.finished = true,
-                Effect::Look(_) => looks += 1,
                 Effect::Drive(order) => self.drives.push(*order),
                 Effect::Probe(order) => self.asked.push(*order),
                 Effect::LetSleep => self.asleep = true,
                 Effect::Sense => {}
                 Effect::Tell(notice) => self.notices.push(notice),
                 Effect::Announce(announcement) => self.announced.push(announcement),
-                Effect::Keep(_) => {}
+                Effect::Record(_) => {}
             }
         }
-        if looks > 0 {
+        // Whoever sees what a test shows was told to look; what is owed behind that is looked at at once.
+        if self.world.begin_look().is_some() {
             let next = std::mem::take(&mut self.next);
             let next: Vec<_> = next.iter().map(|(volume, sight)| (volume.as_str(), sight.clone())).collect();
             self.see(&next);
@@ -148,17 +147,17 @@ impl Story {
 
     fn see_with(&mut self, volumes: &[(&str, VolumeSight)], destination: &EndSight) {
         let sight = SyncSight { source: EndSight::Ready { id: None }, destination: destination.clone() };
-        let syncs = self.world.configuration.syncs.keys();
+        let syncs = self.world.configuration().syncs.keys();
         let observation = Observation {
-            configuration: Arc::clone(&self.world.configuration),
-            occasion: Occasion::Asked,
+            configuration: Arc::clone(self.world.configuration()),
+            cause: LookCause::Asked,
             volumes: volumes.iter().map(|(name, sight)| (name.parse().unwrap(), sight.clone())).collect(),
             syncs: syncs.map(|name| (name.clone(), sight.clone())).collect(),
             devices: self.devices.clone(),
             degraded: Vec::new(),
         };
-        let asked = self.world.looks;
-        self.tell(Event::Looked(Box::new(observation), asked));
+        let _ = self.world.begin_look();
+        self.tell(Event::Looked(Box::new(observation)));
     }
 
     fn at_home(text: &str) -> Self {
@@ -191,7 +190,7 @@ impl Story {
     }
 
     fn running(&self) -> Vec<String> {
-        self.world.runs.keys().map(ToString::to_string).collect()
+        self.world.runs.iter().map(|(name, _)| name.to_string()).collect()
     }
 
     fn end(&mut self, sync: &str, conclusion: Conclusion) {
@@ -405,7 +404,7 @@ fn what_a_new_configuration_names_is_looked_at_before_it_runs() {
     let more = "[syncs.music]\nsource = 'laptop:Music'\ndestination = 'usb:music'\n";
     let configuration = configuration(&format!("{HOUSE}\n{more}"));
     let effects = story.world.step(Event::Configured(Ok(configuration)), &now_at(story.second));
-    assert!(effects.iter().any(|effect| matches!(effect, Effect::Look(_))));
+    assert!(story.world.can_look());
     assert!(!effects.iter().any(|effect| matches!(effect, Effect::Start(_))), "{effects:?}");
     story.see(&[]);
     assert_eq!(story.running(), ["music"]);
@@ -558,7 +557,7 @@ fn a_volume_that_leads_elsewhere_is_looked_at_before_it_is_used() {
     let mut story = Story::at_home(HOUSE);
     story.plug("usb");
     story.wait(9);
-    let before = Arc::clone(&story.world.configuration);
+    let before = Arc::clone(story.world.configuration());
     let moved = configuration(&HOUSE.replace("2d577679", "11111111"));
     let starts = |effects: &[Effect]| effects.iter().any(|effect| matches!(effect, Effect::Start(_)));
     let effects = story.world.step(Event::Configured(Ok(Arc::clone(&moved))), &now_at(20));
@@ -570,12 +569,12 @@ fn a_volume_that_leads_elsewhere_is_looked_at_before_it_is_used() {
         let observation = Observation {
             syncs: configuration.syncs.keys().map(seen).collect(),
             configuration,
-            occasion: Occasion::Asked,
+            cause: LookCause::Asked,
             volumes: [("usb".parse().unwrap(), sight)].into(),
             devices: Vec::new(),
             degraded: Vec::new(),
         };
-        Event::Looked(Box::new(observation), 0)
+        Event::Looked(Box::new(observation))
     };
     let effects = story.world.step(look(before, present("/media/old", Some(1))), &now_at(40));
     assert!(!starts(&effects) && !starts(&story.world.step(Event::Deadline, &now_at(80))));
@@ -591,7 +590,7 @@ fn a_destination_that_moved_has_no_copy_yet() {
     story.end("photos", Conclusion::Ok);
     assert_eq!(story.status_of("photos").state, SyncState::Idle);
     // The ledger and the history outlive the daemon.
-    let ledger = story.world.ledger.clone();
+    let ledger = story.world.decisions.ledger().clone();
     let past = LastRuns { last_success: Some(now_at(10).wall), ..LastRuns::default() };
     for (text, freshness) in
         [(HOUSE.to_owned(), Freshness::Fresh), (HOUSE.replace("usb:photos", "usb:elsewhere"), Freshness::Never)]
@@ -622,31 +621,34 @@ fn a_destination_that_moved_has_no_copy_yet() {
 #[test]
 fn an_answer_comes_from_a_look_that_began_after_the_question() {
     let mut story = Story::at_home(HOUSE);
-    let (answer, mut answered) = oneshot::channel();
-    let effects = story.world.step(Event::Asked(Ask::Scan { answer }), &now_at(1));
-    assert!(effects.iter().any(|effect| matches!(effect, Effect::Look(_))));
-    let configuration = Arc::clone(&story.world.configuration);
-    let look = |covered| {
+    let configuration = Arc::clone(story.world.configuration());
+    let look = || {
         let observation = Observation {
             configuration: Arc::clone(&configuration),
-            occasion: Occasion::Asked,
+            cause: LookCause::Asked,
             volumes: BTreeMap::new(),
             syncs: BTreeMap::new(),
             devices: Vec::new(),
             degraded: Vec::new(),
         };
-        Event::Looked(Box::new(observation), covered)
+        Event::Looked(Box::new(observation))
     };
-    let asked = story.world.looks;
-    story.tell(look(asked - 1));
+    story.world.owe_look(Scope::mounts());
+    assert!(story.world.begin_look().is_some());
+    let (answer, mut answered) = oneshot::channel();
+    story.world.step(Event::Asked(Ask::Scan { answer }), &now_at(1));
+    assert!(story.world.begin_look().is_none(), "one is under way");
+    story.world.step(look(), &now_at(1));
     assert!(answered.try_recv().is_err());
-    story.tell(look(asked));
+    assert!(story.world.begin_look().is_some());
+    story.world.step(look(), &now_at(1));
     assert_eq!(answered.try_recv(), Ok(()));
 
     let (answer, mut answered) = oneshot::channel();
     let _ = story.world.step(Event::Asked(Ask::Devices { answer }), &now_at(1));
     assert!(answered.try_recv().is_err());
-    story.tell(look(story.world.looks));
+    assert!(story.world.begin_look().is_some());
+    story.tell(look());
     assert!(answered.try_recv().is_ok());
 }
 
@@ -910,8 +912,9 @@ fn safe_to_remove_takes_the_place_of_done() {
     story.wait(10);
     said(&mut story);
     let volume: VolumeName = "usb".parse().unwrap();
-    let mut effects = vec![Effect::Tell(Notice::Left(volume.into(), Left::Safe(Closed::PluggedIn)))];
-    story.world.announce_changes(&now_at(11), &mut effects);
+    story.world.drives.note_left(&volume, &Left::Safe(Closed::PluggedIn));
+    let mut effects = Vec::new();
+    story.world.announce(&now_at(11), &mut effects);
     let announced: Vec<_> = effects.iter().filter(|effect| matches!(effect, Effect::Announce(_))).collect();
     let [Effect::Announce(Announcement { subject: Subject::Drive(_), matter: Matter::SafeToRemove(deeds) })] =
         announced.as_slice()
@@ -925,9 +928,12 @@ fn safe_to_remove_takes_the_place_of_done() {
     assert!(said(&mut story).is_empty(), "nor does its going");
     // A drive that was powered off is gone before anybody can say so.
     let usb: VolumeName = "usb".parse().unwrap();
-    let mut effects = vec![Effect::Tell(Notice::Left(usb.into(), Left::Safe(Closed::PluggedIn)))];
-    story.world.announce_changes(&now_at(12), &mut effects);
-    assert!(matches!(effects.as_slice(), [_, Effect::Announce(Announcement { matter: Matter::SafeToRemove(_), .. })]));
+    story.world.drives.begin_closing(&usb);
+    story.tell(Event::Deadline);
+    story.world.drives.note_left(&usb, &Left::Safe(Closed::PluggedIn));
+    let mut effects = Vec::new();
+    story.world.announce(&now_at(12), &mut effects);
+    assert!(matches!(effects.as_slice(), [Effect::Announce(Announcement { matter: Matter::SafeToRemove(_), .. })]));
 }
 
 /// What can happen in a random story.
@@ -1015,8 +1021,9 @@ proptest! {
         let mut successes: BTreeMap<String, i64> = BTreeMap::new();
         let mut told: BTreeMap<Subject, Matter> = BTreeMap::new();
         for happening in &happenings {
-            let (before, paused) = (story.started.len(), story.world.ledger.pause.is_some());
-            let ending = if let Happening::End(run, 0 | 1) = happening { story.running().get(*run).cloned() } else { None };
+            let (before, paused) = (story.started.len(), story.world.decisions.ledger().pause.is_some());
+            let ended = if let Happening::End(run, 0 | 1) = happening { Some(*run) } else { None };
+            let ending = ended.and_then(|run| story.running().get(run).cloned());
             happen(&mut story, happening, &mut owed);
             successes.extend(ending.map(|sync| (sync, story.second)));
 
@@ -1027,20 +1034,23 @@ proptest! {
                 let before = told.insert(subject.clone(), matter.clone());
                 prop_assert_ne!(before, Some(matter), "{:?} was told the same twice", subject);
             }
-            prop_assert!(story.world.runs.len() <= parallel);
-            let used: Vec<_> = story.world.runs.values().flat_map(|run| run.resources.iter()).collect();
+            prop_assert!(story.world.runs.iter().count() <= parallel);
+            let used: Vec<_> = story.world.runs.iter().flat_map(|(_, run)| run.resources.iter()).collect();
             prop_assert_eq!(used.iter().collect::<BTreeSet<_>>().len(), used.len(), "a drive is used twice");
-            if paused && story.world.ledger.pause.is_some() && !matches!(happening, Happening::Wait(_)) {
+            if paused && story.world.decisions.ledger().pause.is_some() && !matches!(happening, Happening::Wait(_)) {
                 prop_assert_eq!(story.started.len(), before, "a run started in a pause");
             }
             for job in &story.started[before..] {
                 for volume in [&job.sync.source.volume, &job.sync.destination.volume] {
-                    prop_assert!(!story.world.ledger.holds.contains(volume), "a run started on a held drive");
+                    let held = &story.world.decisions.ledger().holds;
+                    prop_assert!(!held.contains(volume), "a run started on a held drive");
                 }
-                if let (false, Some(success)) = (job.trigger == Trigger::Request, successes.get(job.sync.name.as_str())) {
-                    let last = story.world.memory[&job.sync.name].last_run.as_ref().unwrap().outcome;
+                let asked = job.trigger == Trigger::Request;
+                if let (false, Some(success)) = (asked, successes.get(job.sync.name.as_str())) {
+                    let last = story.world.histories.get(&job.sync.name).unwrap().last_run.as_ref().unwrap().outcome;
                     let unfinished = matches!(last, Outcome::Failed | Outcome::Interrupted);
-                    prop_assert!(unfinished || story.second - success >= 3600, "sooner than its pace: {:?}", job.trigger);
+                    let is_due = story.second - success >= 3600;
+                    prop_assert!(unfinished || is_due, "sooner than its pace: {:?}", job.trigger);
                 }
                 if job.sync.name.as_str() == "onward" {
                     prop_assert!(!story.running().contains(&"photos".to_owned()), "it reads what is being written");
@@ -1059,13 +1069,14 @@ proptest! {
             for sync in story.running() {
                 story.end(&sync, Conclusion::Ok);
             }
-            if sound(&story) && story.world.requests.is_empty() {
+            if sound(&story) && story.world.requests.names().next().is_none() {
                 break;
             }
             story.wait(400);
         }
         for sync in SYNCS {
-            prop_assert!(story.status_of(sync).last_success.is_some(), "{sync} was forgotten: {:?}", story.status_of(sync));
+            let status = story.status_of(sync);
+            prop_assert!(status.last_success.is_some(), "{sync} was forgotten: {status:?}");
         }
         for (queued, mut ends) in owed {
             let told = std::iter::from_fn(|| ends.try_recv().ok()).count();
@@ -1531,7 +1542,7 @@ fn a_drive_named_by_what_is_in_its_container_is_known_by_the_container_once_it_w
     story.devices = vec![container(), inside()];
     let fault = SentinelFault::Missing;
     story.see(&[("red", VolumeSight::NotProven { root: "/media/red".into(), fault })]);
-    assert!(story.world.ledger.containers.is_empty());
+    assert!(story.world.decisions.ledger().containers.is_empty());
     story.see(&[("red", present("/media/red", Some(5)))]);
     story.wait(12);
     assert_eq!(story.running(), ["secrets"]);
@@ -1565,7 +1576,7 @@ fn a_container_that_holds_something_else_is_not_unlocked_again_and_again() {
     let container = || block_device("/dev/sdc1", OTHER, 33, 5, DeviceRole::Container);
     let role = DeviceRole::Unlocked { container: OTHER.parse().unwrap(), filesystem: "ext4".into() };
     let mut story = Story::at_home(OPENED);
-    Arc::make_mut(&mut story.world.ledger.containers).insert(RED.parse().unwrap(), OTHER.parse().unwrap());
+    story.world.decisions.learn_containers(vec![(RED.parse().unwrap(), OTHER.parse().unwrap())]);
     story.devices = vec![container()];
     story.see(&[("red", locked_sight(5))]);
     story.wait(10);

@@ -1,14 +1,128 @@
-//! What is remembered of a volume: how it stands, since when, and whether its user let it go.
+//! What was seen: how each volume stands, since when, and whether its user let it go; the ends of syncs; the devices.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use crate::daemon::messages::event::Notice;
-use crate::daemon::world::drives::Hand;
-use crate::daemon::world::refused::Refused;
-use crate::daemon::world::sites::is_away;
+use crate::daemon::world::settings::Settings;
 use crate::decide::obstacles::{Custody, VolumeStanding};
-use crate::model::{Absence, BootTime, Mounting, Now, Outcome, Volume, VolumeName, VolumeSight};
+use crate::model::{
+    Absence, BlockDevice, BootTime, Configuration, EndKind, EndSight, Mounting, Now, RemoteProbe, SyncName, SyncSight,
+    Volume, VolumeName, VolumeSight,
+};
 
+/// What was seen. Others read it, and change it by these methods alone.
+#[derive(Debug, Default)]
+pub(super) struct Volumes {
+    states: BTreeMap<VolumeName, VolumeState>,
+    ends: BTreeMap<SyncName, SyncSight>,
+    devices: Vec<BlockDevice>,
+}
+
+/// What is new about a volume.
+#[derive(Debug)]
+pub(super) struct VolumeChange {
+    pub(super) whose: Doing,
+    pub(super) appearance: Appearance,
+    pub(super) arrival: Arrival,
+    /// What the journal has to say about it.
+    pub(super) notice: Option<Notice>,
+}
+
+impl Volumes {
+    /// Makes room for what the configuration names, and forgets what it names no longer.
+    pub(super) fn fit(&mut self, configuration: &Configuration, now: &Now) {
+        self.states.retain(|name, _| configuration.volumes.contains_key(name));
+        for (name, volume) in &configuration.volumes {
+            self.states.entry(name.clone()).or_insert_with(|| VolumeState::new(now)).settle_for(volume);
+        }
+        // What was seen may have been seen elsewhere: nothing starts before the look that this brings about.
+        self.ends.clear();
+    }
+
+    /// Forgets a volume that is not what it was.
+    pub(super) fn forget(&mut self, volume: &VolumeName) {
+        self.states.remove(volume);
+    }
+
+    pub(super) fn get(&self, volume: &VolumeName) -> Option<&VolumeState> {
+        self.states.get(volume)
+    }
+
+    pub(super) fn names(&self) -> impl Iterator<Item = &VolumeName> {
+        self.states.keys()
+    }
+
+    /// What was seen at the ends of a sync.
+    pub(super) fn ends(&self, sync: &SyncName) -> Option<&SyncSight> {
+        self.ends.get(sync)
+    }
+
+    pub(super) fn devices(&self) -> &[BlockDevice] {
+        &self.devices
+    }
+
+    pub(super) fn see_devices(&mut self, devices: Vec<BlockDevice>) {
+        self.devices = devices;
+    }
+
+    /// A volume stands so now. `None` if it stood so before, or is not known.
+    pub(super) fn take_in(
+        &mut self,
+        name: &VolumeName,
+        seen: (VolumeSight, Option<u64>),
+        whose: Doing,
+        now: &Now,
+    ) -> Option<VolumeChange> {
+        let state = self.states.get_mut(name).filter(|state| state.sight != seen.0)?;
+        Some(state.update(name, seen, whose, now))
+    }
+
+    /// What was seen at the ends of syncs on a volume of a server.
+    pub(super) fn take_in_remote_ends(&mut self, volume: &RemoteProbe, sights: Vec<EndSight>) {
+        for (end, seen) in volume.ends.iter().zip(sights) {
+            let unseen = || SyncSight { source: EndSight::Unseen, destination: EndSight::Unseen };
+            let sight = self.ends.entry(end.sync.clone()).or_insert_with(unseen);
+            match end.kind {
+                EndKind::Source | EndKind::SourceOfSnapshots => sight.source = seen,
+                EndKind::Destination(_) => sight.destination = seen,
+            }
+        }
+    }
+
+    /// What a look of this machine found at the ends of a sync, without those that are on a server: of these it knows
+    /// nothing.
+    pub(super) fn take_in_local_ends(&mut self, settings: &Settings, name: &SyncName, seen: SyncSight) {
+        let Some(sync) = settings.configuration().syncs.get(name) else { return };
+        let known = self.ends.get(name);
+        let kept = |end: fn(&SyncSight) -> &EndSight| known.map_or(EndSight::Unseen, |known| end(known).clone());
+        let is_there = |volume| settings.is_on_server(volume);
+        let source = if is_there(&sync.source.volume) { kept(|sight| &sight.source) } else { seen.source };
+        let destination =
+            if is_there(&sync.destination.volume) { kept(|sight| &sight.destination) } else { seen.destination };
+        self.ends.insert(name.clone(), SyncSight { source, destination });
+    }
+
+    /// A person lets these go: no run opens them again until they are plugged in again.
+    pub(super) fn let_go(&mut self, volumes: &[VolumeName]) {
+        for volume in volumes {
+            if let Some(state) = self.states.get_mut(volume) {
+                state.let_go();
+            }
+        }
+    }
+
+    /// A person lets these be used again.
+    pub(super) fn take_back(&mut self, volumes: &[VolumeName]) {
+        for volume in volumes {
+            if let Some(state) = self.states.get_mut(volume) {
+                state.take_back();
+            }
+        }
+    }
+}
+
+/// How one volume stands.
 #[derive(Debug)]
 pub(super) struct VolumeState {
     pub(super) sight: VolumeSight,
@@ -22,18 +136,10 @@ pub(super) struct VolumeState {
     medium: Option<Medium>,
     /// How the configuration has it opened.
     opening: Mounting,
-    /// What is being done with it.
-    pub(super) hand: Hand,
-    /// How often it was tried to close it.
-    pub(super) tries: u32,
-    /// That it could not be opened.
-    pub(super) refused: Option<Refused>,
-    /// How the last run on it ended since it was opened.
-    pub(super) last_outcome: Option<Outcome>,
 }
 
 impl VolumeState {
-    pub(super) fn new(now: &Now) -> Self {
+    fn new(now: &Now) -> Self {
         Self {
             sight: VolumeSight::Absent(Absence::NotLookedAt),
             changed: now.boot,
@@ -41,16 +147,11 @@ impl VolumeState {
             let_go: None,
             medium: None,
             opening: Mounting::Elsewhere,
-            hand: Hand::Off,
-            tries: 0,
-            refused: None,
-            last_outcome: None,
         }
     }
 
     /// Fits it to what the configuration says now, and forgets a drive's past where the volume is no drive (any more).
-    pub(super) fn settle_for(&mut self, volume: &Volume) {
-        self.refused = None;
+    fn settle_for(&mut self, volume: &Volume) {
         if let Some(drive) = volume.root.drive() {
             self.opening = drive.mounting.clone();
         } else {
@@ -65,8 +166,22 @@ impl VolumeState {
         VolumeStanding { sight: &self.sight, custody, opening: &self.opening }
     }
 
+    /// Where it is, if it is open.
+    pub(super) fn root(&self) -> Option<PathBuf> {
+        match &self.sight {
+            VolumeSight::Present(present) => Some(present.root.clone()),
+            VolumeSight::Reached(reached) => Some(reached.root.clone()),
+            VolumeSight::NotProven { root, .. } => Some(root.clone()),
+            VolumeSight::Absent(_)
+            | VolumeSight::Ambiguous { .. }
+            | VolumeSight::NotMounted { .. }
+            | VolumeSight::Locked { .. }
+            | VolumeSight::NotEncrypted { .. } => None,
+        }
+    }
+
     /// Lets a drive go, as its user wants it.
-    pub(super) fn let_go(&mut self) {
+    fn let_go(&mut self) {
         self.let_go = self.medium;
     }
 
@@ -77,12 +192,12 @@ impl VolumeState {
     }
 
     /// Takes a drive back that its user had let go.
-    pub(super) fn take_back(&mut self) {
+    fn take_back(&mut self) {
         self.let_go = None;
     }
 
     /// Whether a volume that is present in both sights was gone in between.
-    pub(super) fn is_another_mount(&self, sight: &VolumeSight) -> Appearance {
+    fn is_another_mount(&self, sight: &VolumeSight) -> Appearance {
         match (&self.sight, sight) {
             (VolumeSight::Present(before), VolumeSight::Present(after))
                 if before.mount != after.mount || before.disk_seq != after.disk_seq =>
@@ -96,18 +211,17 @@ impl VolumeState {
         }
     }
 
-    /// Takes in a new sight, and says whose doing it is and what is worth telling. `disk_seq` is the number of the medium that the drive is
-    /// on, as far as the devices tell it; `whose` is whether something is done with that drive.
-    pub(super) fn update(
+    /// Takes in a new sight. `disk_seq` is the number of the medium that the drive is on, as far as the devices tell
+    /// it; `whose` is whether something is done with that drive.
+    fn update(
         &mut self,
         name: &VolumeName,
         (sight, disk_seq): (VolumeSight, Option<u64>),
         whose: Doing,
         now: &Now,
-    ) -> (Doing, Option<Notice>) {
-        if sight == self.sight {
-            return (Doing::Theirs, None);
-        }
+    ) -> VolumeChange {
+        let appearance = self.is_another_mount(&sight);
+        let mut arrival = Arrival::None;
         let before = self.medium;
         let after = match (medium(&sight), disk_seq) {
             (Some(medium), _) => Some(Medium(disk_seq.or(medium.0))),
@@ -128,7 +242,7 @@ impl VolumeState {
         {
             if before != Some(medium) {
                 self.arrived = Some(now.boot);
-                self.refused = None;
+                arrival = Arrival::PluggedIn;
             }
             let is_closed = matches!(sight, VolumeSight::NotMounted { .. } | VolumeSight::Locked { .. });
             if was_used && before == Some(medium) && is_closed {
@@ -146,11 +260,11 @@ impl VolumeState {
             (Some(_), Some(_)) | (None, None) => None,
         };
         self.sight = sight;
-        if is_ours {
-            return (Doing::Ours, notice);
+        let whose = if is_ours { Doing::Ours } else { Doing::Theirs };
+        if whose == Doing::Theirs {
+            self.changed = now.boot;
         }
-        self.changed = now.boot;
-        (Doing::Theirs, notice)
+        VolumeChange { whose, appearance, arrival, notice }
     }
 }
 
@@ -174,6 +288,13 @@ pub(super) enum Doing {
     /// We did, by opening or closing the drive: it mends nothing.
     Ours,
     Theirs,
+}
+
+/// Whether the drive of a volume was plugged in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Arrival {
+    PluggedIn,
+    None,
 }
 
 /// Whether a volume has come within reach anew without having been seen to go.
@@ -205,6 +326,16 @@ fn is_mounted(sight: &VolumeSight) -> bool {
         sight,
         VolumeSight::NotProven { .. } | VolumeSight::Absent(Absence::NoDirectory(_) | Absence::Unreadable(..))
     )
+}
+
+/// Whether nobody knows how a drive of a server stands, since the server is out of reach.
+pub(super) fn is_away(sight: &VolumeSight) -> bool {
+    matches!(sight, VolumeSight::Absent(Absence::Host(_) | Absence::Elsewhere | Absence::NotLookedAt))
+}
+
+/// Whether a volume is there and can be used.
+pub(super) fn is_open(sight: &VolumeSight) -> bool {
+    matches!(sight, VolumeSight::Present(_) | VolumeSight::Reached(_))
 }
 
 fn is_silent(sight: &VolumeSight) -> bool {

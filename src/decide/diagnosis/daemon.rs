@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use super::alone;
 use crate::model::{
     Area, Configuration, Examined, FileInForce, FileSight, Flaw, Lingering, MountView, Verdict, VolumeRoot,
 };
@@ -50,7 +51,7 @@ pub fn configuration(
     {
         findings.push(Flaw::ConfigurationExposed.error(
             format!("others can change {shown}, which names commands that nbkpd runs"),
-            format!("make it yours alone: `chown $(id -u) {shown} && chmod go-w {shown}`"),
+            alone(guarded, "go-w", &shown, "name one of your own with --config (`cp` makes one of it)"),
         ));
     }
     let around = file.parent().unwrap_or(Path::new("/")).display();
@@ -59,7 +60,7 @@ pub fn configuration(
     {
         findings.push(Flaw::ConfigurationExposed.error(
             format!("others can replace {shown}: they may write to {around}"),
-            format!("make it yours alone: `chown $(id -u) {around} && chmod go-w {around}`"),
+            alone(guarded, "go-w", &around, "move the configuration into a directory of your own"),
         ));
     }
     match says {
@@ -187,7 +188,7 @@ pub fn socket(path: &Path, itself: &FileSight, directory: &FileSight, restart: &
     {
         findings.push(Flaw::SocketExposed.warning(
             format!("others may put another socket in the place of {}", path.display()),
-            format!("make its directory yours alone: `chown $(id -u) {around} && chmod 700 {around}`"),
+            alone(guarded, "700", &around, "name a socket in a directory of your own with --socket"),
         ));
     }
     Area::Daemon.examined("socket", Verdict::of(findings, || path.display().to_string()))

@@ -5,6 +5,7 @@
 
 use std::path::Path;
 
+use crate::decide::strangers::Suspicion;
 use crate::model::{
     Area, ContainerSight, DrivePlace, DriveSight, Examined, Finding, Flaw, Held, HeldAt, PolkitSight, Trial, Undo,
     Verdict, VolumeName,
@@ -133,7 +134,7 @@ pub fn powering_off(volume: &VolumeName, polkit: &PolkitSight, drive: &DriveSigh
                     "polkit does not let nbkpd power off just any drive; whether a rule names `{volume}` shows only \
                      when it is powered off, and if none does, it is unmounted and locked"
                 ),
-                "write a rule for its serial number, if it should be (the page on polkit has one)",
+                "write a rule with `action.lookup(\"drive.serial\")`, if it should be (polkit(8))",
             )
             .into(),
     };
@@ -150,6 +151,31 @@ pub fn container(volume: &VolumeName, drive: &DriveSight) -> Option<Examined> {
         }
     };
     Some(Area::Drives.examined(format!("container of {volume}"), verdict))
+}
+
+/// A drive that is not plugged in: whether its UUID may be wrong. Nothing is to be told of one that was used before.
+#[must_use]
+pub fn absent(volume: &VolumeName, suspicion: Option<Suspicion>, was_used: Use) -> Option<Examined> {
+    let finding = match (suspicion, was_used) {
+        (Some(Suspicion { message, fix }), _) => {
+            Flaw::DriveUnknown.warning(message, format!("{fix} in [volumes.{volume}]"))
+        }
+        (None, Use::Never) => Flaw::DriveUnknown.note(
+            format!("drive `{volume}` was never used here, and is not plugged in"),
+            "plug it in; if it stays like that, `nbkpctl drives` shows the UUIDs of the drives that are in",
+        ),
+        (None, Use::Before) => return None,
+    };
+    Some(Area::Drives.examined(volume.as_str(), finding))
+}
+
+/// Whether a drive was used for a good copy before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Use {
+    /// Never.
+    Never,
+    /// It was.
+    Before,
 }
 
 /// What a killed daemon left open, or may have: the next one closes it. `start` is the command that starts it.

@@ -14,7 +14,16 @@ mod tests;
 pub mod tools;
 pub mod volumes;
 
-use crate::model::{Area, Examined, Flaw};
+use crate::model::{Area, Examined, Flaw, Guarded, Owner};
+
+/// How something becomes ours alone: by `chmod`, or, where it belongs to another user, whose it stays, by `instead`.
+#[must_use]
+fn alone(guarded: &Guarded, mode: &str, shown: impl std::fmt::Display, instead: &str) -> String {
+    match guarded.owner {
+        Owner::Us | Owner::Root => format!("run `chmod {mode} {shown}`"),
+        Owner::Other(uid) => format!("it belongs to the user with the number {uid}, whose it stays: {instead}"),
+    }
+}
 
 /// Something was asked and has not answered in time.
 #[must_use]

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::alone;
 use crate::model::{Area, Examined, FileSight, Flaw, HistorySight, Room, Status, Verdict};
 
 /// Less room than this, in bytes, is hardly any: the history of a busy year takes some megabytes.
@@ -25,7 +26,7 @@ pub fn directory(path: &Path, sight: &FileSight, written: &Result<(), String>, r
         if guarded.is_open_to_others() {
             findings.push(Flaw::StateExposed.error(
                 format!("others may write to {shown}, where it is kept which drives are trusted; nbkpd will not start"),
-                format!("make it yours alone: `chown $(id -u) {shown} && chmod 700 {shown}`"),
+                alone(guarded, "700", &shown, "name a directory of your own with --state-dir"),
             ));
         } else if guarded.is_readable_to_others() {
             findings.push(Flaw::StateExposed.warning(

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::alone;
 use crate::model::{Area, Examined, FileSight, Flaw, ProgramVersion, SyncName, Verdict};
 
 /// The oldest rsync that understands what it is told: `--modify-window=-1` came with it.
@@ -66,7 +67,7 @@ pub fn key(path: &Path, sight: &FileSight) -> Examined {
         FileSight::There(guarded) if guarded.is_readable_to_others() => Flaw::KeyExposed
             .error(
                 format!("others may use the private key {shown}, so ssh does not take it"),
-                format!("make it yours alone: `chown $(id -u) {shown} && chmod 600 {shown}`"),
+                alone(guarded, "600", &shown, "name a key of your own in `key` (`install -m 600` makes a copy)"),
             )
             .into(),
         FileSight::There(_) => Verdict::Well("it is yours alone".into()),

@@ -80,16 +80,32 @@ const DURATION: Shape = Shape::Pattern(
     "a duration in quotes, such as \"90s\", \"15m\", \"2h\" or \"7d\"",
 );
 const SIZE: Shape =
-    Shape::Pattern("^[0-9]+ *([KMGTkmgt](i?[Bb])?|[Bb])?$", "a size in quotes, such as \"500K\" or \"2M\"");
+    Shape::Pattern("^(?=.*[1-9])[0-9]+ *([KMGTkmgt](i?[Bb])?|[Bb])?$", "a size in quotes, such as \"500K\" or \"2M\"");
 const SHARE: Shape = Shape::Pattern("^([0-9]|[1-9][0-9]|100)%$", "a share in quotes, such as \"25%\"");
 const HOURS: Shape = Shape::Pattern(
-    "^([01][0-9]|2[0-4]):[0-5][0-9]-([01][0-9]|2[0-4]):[0-5][0-9]$",
+    "^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)-(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$",
     "a span of the day in quotes, such as \"22:00-06:00\"",
 );
-const PLACE: Shape =
-    Shape::Pattern("^[A-Za-z0-9_][A-Za-z0-9_.-]*(:.*)?$", "a place in quotes, such as \"usb:documents\"");
+const PLACE: Shape = Shape::Pattern(
+    "^[A-Za-z0-9_][A-Za-z0-9_.-]*(:(?!/)(?!(.*/)?\\.\\.(/|$)).*)?$",
+    "a place in quotes, such as \"usb:documents\"",
+);
 const HOST: Shape = Shape::Pattern("^[A-Za-z0-9][A-Za-z0-9._:%-]*$", "a host in quotes, such as \"nas.local\"");
 const UUID: Shape = Shape::Pattern("^[0-9A-Fa-f][0-9A-Fa-f-]{7,35}$", "the UUID of a filesystem in quotes");
+const SOME_TIME: Shape = Shape::Pattern(
+    "^(?=.*[1-9])( *[0-9]+ *(w|d|h|m|s|ms))+ *$",
+    "a duration in quotes, such as \"90s\", \"15m\", \"2h\" or \"7d\"",
+);
+const PATH: Shape = Shape::Pattern("^(?!.*(^|/)\\.\\.(/|$))(~|~?/.*)$", "a path in quotes");
+const OPERAND: Shape = Shape::Pattern("^[^-\\x00-\\x1f\\x7f][^\\x00-\\x1f\\x7f]*$", "a text in quotes");
+const GLOB: Shape = Shape::Pattern("^[^\\x00-\\x1f\\x7f]+$", "a pattern in quotes");
+const FILE_NAME: Shape = Shape::Pattern("^(?!\\.{1,2}$)[^/\\x00-\\x1f\\x7f]+$", "the name of a file in quotes");
+const RULE: Shape = Shape::Pattern(
+    "^([-+.:HSPR!]|exclude|include|merge|dir-merge|hide|show|protect|risk|clear)[-+,/!CsrpxenwW]*([ _].+)?$",
+    "a rule in quotes",
+);
+const GATEWAY: Shape = Shape::Pattern("^([0-9A-Fa-f]{2}[:-]){5}[0-9A-Fa-f]{2}$", "a MAC address in quotes");
+const SUBNET: Shape = Shape::Pattern("^[0-9A-Fa-f.:]+/[0-9]{1,3}$", "a subnet in quotes");
 const OFF: Shape = Shape::Choice(&["off"]);
 const TEXTS: Shape = Shape::List(&Shape::Text);
 const COUNT: Shape = Shape::Whole(0, 1_000_000);
@@ -121,8 +137,8 @@ pub(super) const NOTIFY: &[&str] = &["all", "problems", "none"];
 pub(super) const LOCATION: Keys = &[&[
     key("ssids", TEXTS, "Names of Wi-Fi networks."),
     key("connections", TEXTS, "NetworkManager connection names or UUIDs."),
-    key("gateways", TEXTS, "MAC addresses of the default gateway."),
-    key("subnets", TEXTS, "Subnets in CIDR notation, such as 192.168.7.0/24."),
+    key("gateways", Shape::List(&GATEWAY), "MAC addresses of the default gateway."),
+    key("subnets", Shape::List(&SUBNET), "Subnets in CIDR notation, such as 192.168.7.0/24."),
 ]];
 
 /// `[ssh-endpoints.NAME]`.
@@ -130,12 +146,12 @@ pub(super) const ENDPOINT: Keys = &[&[
     key("extends", Shape::Text, "The endpoint whose settings hold where this one is silent."),
     key("host", HOST, "A name, an address, or a Host of ~/.ssh/config."),
     key("port", Shape::Whole(1, 65_535), "The port."),
-    key("user", Shape::Text, "The remote user."),
-    key("key", Shape::Text, "The private key file."),
+    key("user", OPERAND, "The remote user."),
+    key("key", PATH, "The private key file."),
     key("locations", TEXTS, "The locations in which it is used; empty for anywhere."),
     key("proxy-jump", TEXTS, "The endpoints to jump through, first hop first."),
     key("connect-timeout", DURATION, "How long a connection may take to come up."),
-    key("known-hosts", Shape::Text, "The file of known host keys."),
+    key("known-hosts", PATH, "The file of known host keys."),
     key("options", TEXTS, "Further options, passed as ssh -o."),
 ]];
 
@@ -182,10 +198,11 @@ const SETTINGS: &[Key] = &[
     key("keep", Shape::Either(&[Shape::Table(KEEP), Shape::Choice(&["all"])]), "Which snapshots stay."),
     key("max-snapshots", Shape::Whole(1, 1_000_000), "How many snapshots stay: short for keep = { last = N }."),
     key("every", DURATION, "How often a copy is wanted; \"0s\" for each time both ends come within reach."),
-    key("max-age", Shape::Either(&[DURATION, OFF]), "The age of the last success from which a person should know."),
+    key("max-age", Shape::Either(&[SOME_TIME, OFF]), "The age of the last success from which a person should know."),
     key("after", TEXTS, "The syncs that go first."),
-    key("filters", Shape::List(&Shape::Either(&[Shape::Text, Shape::OneOf(FILTER)])), "What is left out."),
-    key("filter-file", Shape::Text, "A file of rsync filter rules."),
+    key("filters", Shape::List(&Shape::Either(&[RULE, Shape::OneOf(FILTER)])), "What is left out."),
+    key("filter-file", PATH, "A file of rsync filter rules."),
+    key("one-file-system", Shape::Switch, "Whether what is mounted below the source is left out."),
     key("rsync", Shape::Table(RSYNC), "How rsync is called."),
     key("when", Shape::Table(WHEN), "When it may start."),
     key("guard", Shape::Either(&[Shape::Table(GUARD), OFF]), "How much a run may delete."),
@@ -207,16 +224,18 @@ pub(super) const KEEP: Keys = &[&[
 
 /// An entry of `filters`; exactly one of these.
 pub(super) const FILTER: Keys = &[&[
-    key("exclude", Shape::Text, "A pattern of what is left out."),
-    key("include", Shape::Text, "A pattern of what is not left out."),
-    key("merge", Shape::Text, "A file of rules, read once."),
-    key("dir-merge", Shape::Text, "The name of the files of rules in each directory."),
+    key("exclude", GLOB, "A pattern of what is left out."),
+    key("include", GLOB, "A pattern of what is not left out."),
+    key("merge", PATH, "A file of rules, read once."),
+    key("dir-merge", FILE_NAME, "The name of the files of rules in each directory."),
 ]];
 
 /// `rsync = { … }`.
 pub(super) const RSYNC: Keys = &[&[
     key("compress", Shape::Switch, "Whether data is compressed on its way to a server."),
     key("checksum", Shape::Switch, "Whether files are compared by content instead of size and time."),
+    key("sparse", Shape::Switch, "Whether long runs of zeros take no room at the destination."),
+    key("hard-links", Shape::Switch, "Whether names of one file stay names of one file."),
     key("bandwidth", Shape::Either(&[SIZE, OFF]), "The most bytes a second."),
     key("options", TEXTS, "Options in place of the basic ones."),
     key("extra-options", TEXTS, "Options added behind the basic ones."),

@@ -6,10 +6,10 @@ use std::time::Duration;
 use toml::Spanned;
 use toml::de::DeValue;
 
-use super::reader::{BadValue, Fields, Node, Reading};
-use super::{keys, rsync_options, words};
+use crate::formats::config::reader::{BadValue, Fields, Node, Reading};
+use crate::formats::config::{keys, rsync_options, words};
 use crate::model::{
-    BatteryRule, Every, Filter, Guard, HookCommand, Hours, KeepRules, MeteredRule, Retention, SnapshotKind,
+    BatteryRule, Every, Filter, Guard, HookCommand, Hours, KeepRules, MeteredRule, MountsBelow, Retention, SnapshotKind,
 };
 
 /// Whether a setting that can be missing holds. It is said to be off where the defaults turned it on.
@@ -40,14 +40,17 @@ impl<T> Setting<T> {
 pub(super) struct Layer {
     pub enabled: Option<bool>,
     pub snapshots: Option<SnapshotKind>,
-    pub keep: Option<Retention>,
+    pub keep: Option<Spanned<Retention>>,
     pub every: Option<Every>,
     pub max_age: Option<Setting<Duration>>,
     pub after: Option<Vec<Spanned<String>>>,
-    pub filters: Option<Vec<Filter>>,
-    pub filter_file: Option<PathBuf>,
+    pub filters: Option<Vec<Spanned<Filter>>>,
+    pub filter_file: Option<Spanned<PathBuf>>,
+    pub mounts: Option<MountsBelow>,
     pub compress: Option<bool>,
     pub checksum: Option<bool>,
+    pub sparse: Option<bool>,
+    pub hard_links: Option<bool>,
     pub bandwidth: Option<Setting<u64>>,
     pub options: Option<Vec<Spanned<String>>>,
     pub extra_options: Option<Vec<Spanned<String>>>,
@@ -58,6 +61,8 @@ pub(super) struct Layer {
     pub before: Option<Setting<HookCommand>>,
     pub after_success: Option<Setting<HookCommand>>,
     pub failed: Option<Setting<HookCommand>>,
+    /// The programs of its hooks that hold blanks and have no arguments: most likely lines for a shell.
+    pub one_text_hooks: Vec<Spanned<String>>,
 }
 
 impl Layer {
@@ -74,15 +79,18 @@ impl Layer {
             max_age: unless(reading, fields, "max-age", "off", words::some_time),
             after: fields.texts(reading, "after", |text| Ok(text.to_owned())),
             filters: filters(reading, fields),
-            filter_file: fields
-                .parsed(reading, "filter-file", |text| words::path(text, context))
-                .map(Spanned::into_inner),
+            filter_file: fields.parsed(reading, "filter-file", |text| words::path(text, context)),
+            mounts: fields
+                .switch(reading, "one-file-system")
+                .map(|only_one| if only_one { MountsBelow::LeftOut } else { MountsBelow::Copied }),
             guard: guard(reading, fields),
             ..Self::default()
         };
         if let Some(rsync) = fields.table(reading, "rsync") {
             layer.compress = rsync.switch(reading, "compress");
             layer.checksum = rsync.switch(reading, "checksum");
+            layer.sparse = rsync.switch(reading, "sparse");
+            layer.hard_links = rsync.switch(reading, "hard-links");
             layer.bandwidth = unless(reading, &rsync, "bandwidth", "off", words::bandwidth);
             layer.options = rsync.texts(reading, "options", rsync_options::option);
             layer.extra_options = rsync.texts(reading, "extra-options", rsync_options::option);
@@ -98,6 +106,7 @@ impl Layer {
             layer.before = hook(reading, &hooks, "before");
             layer.after_success = hook(reading, &hooks, "after");
             layer.failed = hook(reading, &hooks, "failed");
+            layer.one_text_hooks = one_text_hooks(&hooks);
         }
         layer
     }
@@ -107,14 +116,17 @@ impl Layer {
         Self {
             enabled: self.enabled.or(below.enabled),
             snapshots: self.snapshots.or(below.snapshots),
-            keep: self.keep.or(below.keep),
+            keep: self.keep.or_else(|| below.keep.clone()),
             every: self.every.or(below.every),
             max_age: self.max_age.or_else(|| below.max_age.clone()),
             after: self.after.or_else(|| below.after.clone()),
             filters: self.filters.or_else(|| below.filters.clone()),
             filter_file: self.filter_file.or_else(|| below.filter_file.clone()),
             compress: self.compress.or(below.compress),
+            mounts: self.mounts.or(below.mounts),
             checksum: self.checksum.or(below.checksum),
+            sparse: self.sparse.or(below.sparse),
+            hard_links: self.hard_links.or(below.hard_links),
             bandwidth: self.bandwidth.or_else(|| below.bandwidth.clone()),
             options: self.options.or_else(|| below.options.clone()),
             extra_options: self.extra_options.or_else(|| below.extra_options.clone()),
@@ -125,6 +137,7 @@ impl Layer {
             before: self.before.or_else(|| below.before.clone()),
             after_success: self.after_success.or_else(|| below.after_success.clone()),
             failed: self.failed.or_else(|| below.failed.clone()),
+            one_text_hooks: [self.one_text_hooks, below.one_text_hooks.clone()].concat(),
         }
     }
 }
@@ -146,7 +159,13 @@ fn is_text(fields: &Fields<'_>, key: &str) -> bool {
     fields.get(key).is_some_and(|node| matches!(node.get_ref(), DeValue::String(_)))
 }
 
-fn keep(reading: &mut Reading<'_>, fields: &Fields<'_>) -> Option<Retention> {
+/// Which snapshots stay, and where that is said.
+fn keep(reading: &mut Reading<'_>, fields: &Fields<'_>) -> Option<Spanned<Retention>> {
+    let key = if fields.get("keep").is_some() { "keep" } else { "max-snapshots" };
+    rules(reading, fields).map(|keep| Spanned::new(fields.place(key), keep))
+}
+
+fn rules(reading: &mut Reading<'_>, fields: &Fields<'_>) -> Option<Retention> {
     let newest = fields.whole(reading, "max-snapshots");
     if fields.get("keep").is_some() && fields.get("max-snapshots").is_some() {
         let problem = BadValue::new("`max-snapshots` and `keep` say the same thing twice");
@@ -184,6 +203,14 @@ fn guard(reading: &mut Reading<'_>, fields: &Fields<'_>) -> Option<Guard> {
 
 fn hook(reading: &mut Reading<'_>, hooks: &Fields<'_>, key: &str) -> Option<Setting<HookCommand>> {
     let context = reading.context;
+    if let Some(DeValue::String(text)) = hooks.get(key).map(Spanned::get_ref) {
+        let problem = BadValue::new(format!("`{key}` must be a list of a program and its arguments, not a text"));
+        reading.mistake(
+            hooks.get(key).map_or_else(|| hooks.place(key), Spanned::span),
+            problem.help(words::as_list(text)),
+        );
+        return None;
+    }
     let written = hooks.texts(reading, key, |text| Ok(text.to_owned()))?;
     let written: Vec<_> = written.into_iter().map(Spanned::into_inner).collect();
     match words::command(&written, context) {
@@ -193,6 +220,23 @@ fn hook(reading: &mut Reading<'_>, hooks: &Fields<'_>, key: &str) -> Option<Sett
             None
         }
     }
+}
+
+/// The hooks that are one text with blanks in it, all but those of a shell.
+fn one_text_hooks(hooks: &Fields<'_>) -> Vec<Spanned<String>> {
+    let single = hooks.present().filter_map(|(key, _)| match hooks.get(key)?.get_ref() {
+        DeValue::Array(words) => match words.first().filter(|_| words.len() == 1) {
+            Some(word) => word.get_ref().as_str().map(|text| Spanned::new(word.span(), text.to_owned())),
+            None => None,
+        },
+        DeValue::String(_)
+        | DeValue::Integer(_)
+        | DeValue::Float(_)
+        | DeValue::Boolean(_)
+        | DeValue::Datetime(_)
+        | DeValue::Table(_) => None,
+    });
+    single.filter(|text| text.get_ref().trim().contains(char::is_whitespace)).collect()
 }
 
 fn replaced_options(reading: &mut Reading<'_>, rsync: &Fields<'_>, options: Option<&[Spanned<String>]>) {
@@ -205,15 +249,15 @@ fn replaced_options(reading: &mut Reading<'_>, rsync: &Fields<'_>, options: Opti
     }
 }
 
-fn filters(reading: &mut Reading<'_>, fields: &Fields<'_>) -> Option<Vec<Filter>> {
+fn filters(reading: &mut Reading<'_>, fields: &Fields<'_>) -> Option<Vec<Spanned<Filter>>> {
     let entries = fields.list(reading, "filters")?;
     Some(entries.iter().filter_map(|entry| filter(reading, entry)).collect())
 }
 
-fn filter(reading: &mut Reading<'_>, entry: &Node<'_>) -> Option<Filter> {
+fn filter(reading: &mut Reading<'_>, entry: &Node<'_>) -> Option<Spanned<Filter>> {
     if let DeValue::String(text) = entry.get_ref() {
-        return match words::rule(text) {
-            Ok(rule) => Some(rule),
+        return match words::rule(text, reading.context) {
+            Ok(rule) => Some(Spanned::new(entry.span(), rule)),
             Err(problem) => {
                 reading.mistake(entry.span(), problem);
                 None
@@ -229,11 +273,10 @@ fn filter(reading: &mut Reading<'_>, entry: &Node<'_>) -> Option<Filter> {
             .mistake(entry.span(), problem.help("write an entry for each: [{ exclude = \"a\" }, { include = \"b\" }]"));
         return None;
     };
-    let filter = match *key {
+    match *key {
         "exclude" => fields.parsed(reading, key, |text| words::pattern(text).map(Filter::Exclude)),
         "include" => fields.parsed(reading, key, |text| words::pattern(text).map(Filter::Include)),
         "merge" => fields.parsed(reading, key, |text| words::path(text, context).map(Filter::Merge)),
         _ => fields.parsed(reading, key, |text| words::file_name(text).map(Filter::DirMerge)),
-    };
-    filter.map(Spanned::into_inner)
+    }
 }

@@ -34,6 +34,33 @@ pub struct Mistakes {
     list: Vec<Mistake>,
 }
 
+/// What is most likely not meant in one file, in the order of the places.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Warnings {
+    file: PathBuf,
+    text: String,
+    list: Vec<Mistake>,
+}
+
+impl Warnings {
+    /// The warnings about this text, in the order of their places, each once.
+    pub(super) fn new(file: &Path, text: &str, found: Vec<RawMistake>) -> Self {
+        Self { file: file.to_owned(), text: text.to_owned(), list: placed(text, found) }
+    }
+
+    /// Each of them, for machines.
+    #[must_use]
+    pub fn to_list(&self) -> &[Mistake] {
+        &self.list
+    }
+
+    /// All of them for people, like mistakes.
+    #[must_use]
+    pub fn render(&self, colour: Colour) -> String {
+        rendered(&self.list, &self.text, &self.file.display().to_string(), (&Level::WARNING, colour))
+    }
+}
+
 /// Whether mistakes are shown in colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Colour {
@@ -45,12 +72,8 @@ pub enum Colour {
 
 impl Mistakes {
     /// The mistakes of this text, in the order of their places, each once.
-    pub(super) fn new(file: &Path, text: &str, mut found: Vec<RawMistake>) -> Self {
-        found.sort_by(|a, b| (a.span.start, a.span.end, &a.message).cmp(&(b.span.start, b.span.end, &b.message)));
-        found.dedup();
-        let lines = Lines::of(text);
-        let list = found.into_iter().map(|found| lines.placed(found)).collect();
-        Self { file: file.to_owned(), text: text.to_owned(), list }
+    pub(super) fn new(file: &Path, text: &str, found: Vec<RawMistake>) -> Self {
+        Self { file: file.to_owned(), text: text.to_owned(), list: placed(text, found) }
     }
 
     /// Each of them, for machines.
@@ -80,35 +103,49 @@ impl Mistakes {
     /// All of them for people: each with its file, line and column, a caret under the place, and the help.
     #[must_use]
     pub fn render(&self, colour: Colour) -> String {
-        let renderer = match colour {
-            Colour::Styled => Renderer::styled(),
-            Colour::Plain => Renderer::plain(),
-        };
-        let lines = Lines::of(&self.text);
         let file = self.file.display().to_string();
-        let mut text = String::new();
-        for mistake in &self.list {
-            // Only the one line is shown, so that a mistake in a long file costs no more than in a short one.
-            let (start, line) = lines.line(mistake.line);
-            let from = mistake.span.start.saturating_sub(start).min(line.len());
-            let to = mistake.span.end.saturating_sub(start).clamp(from, line.len());
-            let snippet = Snippet::source(line)
-                .line_start(mistake.line)
-                .path(file.as_str())
-                .annotation(AnnotationKind::Primary.span(from..to));
-            let mut group = Level::ERROR.primary_title(mistake.message.as_str()).element(snippet);
-            if let Some(help) = &mistake.help {
-                group = group.element(Level::HELP.message(help.as_str()));
-            }
-            text.push_str(&renderer.render(&[group]));
-            text.push_str("\n\n");
-        }
+        let mut text = rendered(&self.list, &self.text, &file, (&Level::ERROR, colour));
         let _ = match self.list.len() {
             1 => writeln!(text, "1 mistake in {file}"),
             count => writeln!(text, "{count} mistakes in {file}"),
         };
         text
     }
+}
+
+/// What was found in a text, in the order of the places, each once.
+fn placed(text: &str, mut found: Vec<RawMistake>) -> Vec<Mistake> {
+    found.sort_by(|a, b| (a.span.start, a.span.end, &a.message).cmp(&(b.span.start, b.span.end, &b.message)));
+    found.dedup();
+    let lines = Lines::of(text);
+    found.into_iter().map(|found| lines.placed(found)).collect()
+}
+
+/// Each with its file, line and column, a caret under the place, and the help.
+fn rendered(list: &[Mistake], text: &str, file: &str, (level, colour): (&Level<'_>, Colour)) -> String {
+    let renderer = match colour {
+        Colour::Styled => Renderer::styled(),
+        Colour::Plain => Renderer::plain(),
+    };
+    let lines = Lines::of(text);
+    let mut shown = String::new();
+    for mistake in list {
+        // Only the one line is shown, so that a mistake in a long file costs no more than in a short one.
+        let (start, line) = lines.line(mistake.line);
+        let from = mistake.span.start.saturating_sub(start).min(line.len());
+        let to = mistake.span.end.saturating_sub(start).clamp(from, line.len());
+        let snippet = Snippet::source(line)
+            .line_start(mistake.line)
+            .path(file)
+            .annotation(AnnotationKind::Primary.span(from..to));
+        let mut group = level.clone().primary_title(mistake.message.as_str()).element(snippet);
+        if let Some(help) = &mistake.help {
+            group = group.element(Level::HELP.message(help.as_str()));
+        }
+        shown.push_str(&renderer.render(&[group]));
+        shown.push_str("\n\n");
+    }
+    shown
 }
 
 impl std::fmt::Display for Mistakes {

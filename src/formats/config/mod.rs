@@ -2,11 +2,13 @@
 
 mod context;
 mod daemon;
+mod doubts;
 mod keys;
 mod layer;
 mod mistake;
 mod names;
 mod network;
+mod patterns;
 mod reader;
 mod relations;
 mod rsync_options;
@@ -24,7 +26,8 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 pub use context::Context;
-pub use mistake::{Colour, Mistake, Mistakes};
+pub use doubts::{Doubt, Surroundings};
+pub use mistake::{Colour, Mistake, Mistakes, Warnings};
 pub use schema::schema;
 pub use show::show;
 
@@ -33,6 +36,18 @@ use mistake::RawMistake;
 use names::Names;
 use reader::{Node, Reading};
 use syncs::Known;
+
+/// A first configuration, to begin with.
+pub const FIRST: &str = include_str!("first.toml");
+
+/// A configuration without mistakes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Checked {
+    /// The configuration.
+    pub configuration: Configuration,
+    /// What is most likely not meant.
+    pub warnings: Warnings,
+}
 
 /// Reads a configuration, or finds all its mistakes.
 ///
@@ -49,24 +64,39 @@ use syncs::Known;
 /// assert!(mistakes.render(Colour::Plain).contains("did you mean `usb`?"));
 /// ```
 pub fn parse(text: &str, context: &Context) -> Result<Configuration, Mistakes> {
+    read(text, context, None).map(|checked| checked.configuration)
+}
+
+fn read(text: &str, context: &Context, around: Option<&Surroundings<'_>>) -> Result<Checked, Mistakes> {
     let (table, errors) = DeTable::parse_recoverable(text);
     if !errors.is_empty() {
         return Err(Mistakes::new(&context.file, text, syntax(text, &errors)));
     }
     let span = table.span();
     let file = Spanned::new(span, DeValue::Table(table.into_inner()));
-    let mut reading = Reading { context, found: Vec::new() };
-    let configuration = whole(&mut reading, &file);
+    let mut reading = Reading { context, found: Vec::new(), doubts: Vec::new(), drives: Vec::new() };
+    let configuration = whole(&mut reading, &file, around);
     match configuration {
-        Some(configuration) if reading.found.is_empty() => Ok(configuration),
+        Some(configuration) if reading.found.is_empty() => {
+            Ok(Checked { configuration, warnings: Warnings::new(&context.file, text, reading.doubts) })
+        }
         Some(_) | None => Err(Mistakes::new(&context.file, text, reading.found)),
     }
 }
 
 /// Reads a configuration from the bytes of a file, which must be UTF-8.
 pub fn parse_bytes(bytes: &[u8], context: &Context) -> Result<Configuration, Mistakes> {
+    utf8(bytes, context).and_then(|text| parse(text, context))
+}
+
+/// Reads a configuration and tells what in it is most likely not meant.
+pub fn check(bytes: &[u8], context: &Context, around: &Surroundings<'_>) -> Result<Checked, Mistakes> {
+    utf8(bytes, context).and_then(|text| read(text, context, Some(around)))
+}
+
+fn utf8<'b>(bytes: &'b [u8], context: &Context) -> Result<&'b str, Mistakes> {
     match std::str::from_utf8(bytes) {
-        Ok(text) => parse(text, context),
+        Ok(text) => Ok(text),
         Err(error) => {
             let at = error.valid_up_to();
             let found = RawMistake {
@@ -95,7 +125,7 @@ fn syntax(text: &str, errors: &[toml::de::Error]) -> Vec<RawMistake> {
     found
 }
 
-fn whole(reading: &mut Reading<'_>, file: &Node<'_>) -> Option<Configuration> {
+fn whole(reading: &mut Reading<'_>, file: &Node<'_>, around: Option<&Surroundings<'_>>) -> Option<Configuration> {
     let file = reading.table(file, keys::FILE, "the configuration")?;
     let location_names = Names::of(&file, "locations", "location");
     let endpoint_names = Names::of(&file, "ssh-endpoints", "ssh endpoint");
@@ -112,6 +142,9 @@ fn whole(reading: &mut Reading<'_>, file: &Node<'_>) -> Option<Configuration> {
     let known = Known { volumes: &volume_names, group_names: &group_names, groups: &groups, syncs: &sync_names };
     let syncs = syncs::syncs(reading, &file, &known);
     relations::check(reading, &syncs, &volumes, &endpoints);
+    if let Some(around) = around {
+        doubts::doubt(reading, &syncs, &volumes, around);
+    }
     let syncs = syncs.into_iter().map(|(name, (sync, _))| (name, sync)).collect();
     Some(Configuration { daemon, locations, endpoints, volumes, groups, credentials, syncs })
 }

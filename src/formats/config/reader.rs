@@ -5,10 +5,11 @@ use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::context::Context;
-use super::keys::{Key, Keys, Shape};
-use super::mistake::{RawMistake, quoted};
+use crate::formats::config::context::Context;
+use crate::formats::config::keys::{Key, Keys, Shape};
+use crate::formats::config::mistake::{RawMistake, quoted};
 use crate::formats::similar::did_you_mean;
+use crate::model::DriveUuid;
 
 /// A value and its place.
 pub(super) type Node<'a> = Spanned<DeValue<'a>>;
@@ -34,18 +35,41 @@ impl BadValue {
     }
 }
 
+/// Keys that are meant to be understood one day. One that did nothing would be worse than a mistake.
+const NOT_YET: [&str; 10] = [
+    "full-every",
+    "git",
+    "interrupted",
+    "monitoring",
+    "overdue",
+    "ping",
+    "rclone",
+    "source-snapshot",
+    "unchanged",
+    "verify",
+];
+
 /// One reading of a file: what it is read for, and the mistakes found so far.
 pub(super) struct Reading<'c> {
     /// What the text itself does not say.
     pub context: &'c Context,
     /// The mistakes found so far.
     pub found: Vec<RawMistake>,
+    /// What is most likely not meant.
+    pub doubts: Vec<RawMistake>,
+    /// The UUIDs of drives of this machine.
+    pub drives: Vec<Spanned<DriveUuid>>,
 }
 
 impl Reading<'_> {
     /// Notes a mistake.
     pub(super) fn mistake(&mut self, span: Range<usize>, problem: BadValue) {
         self.found.push(RawMistake { span, message: problem.message, help: problem.help });
+    }
+
+    /// Notes what is most likely not meant.
+    pub(super) fn doubt(&mut self, span: Range<usize>, problem: BadValue) {
+        self.doubts.push(RawMistake { span, message: problem.message, help: problem.help });
     }
 
     /// The table that a value must be, its unknown keys noted. `what` names it for people.
@@ -66,7 +90,10 @@ impl Reading<'_> {
 
     fn unknown_key(&mut self, key: &Spanned<std::borrow::Cow<'_, str>>, keys: Keys, what: &str) {
         let known = || keys.iter().copied().flatten().map(|key| key.name);
-        let help = did_you_mean(key.get_ref(), known())
+        let not_yet = NOT_YET.contains(&key.get_ref().as_ref());
+        let not_yet = not_yet.then(|| "this version does not know it yet; leave it out".to_owned());
+        let help = not_yet
+            .or_else(|| did_you_mean(key.get_ref(), known()))
             .unwrap_or_else(|| format!("{what} can hold {}", known().collect::<Vec<_>>().join(", ")));
         let message = format!("{what} has no key {}", quoted(key.get_ref()));
         self.mistake(key.span(), BadValue::new(message).help(help));

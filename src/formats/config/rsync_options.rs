@@ -256,6 +256,17 @@ fn allowed() -> impl Iterator<Item = &'static Entry> {
     [PRESERVED, LINKS, CHOSEN, TRAVEL, DELETED].into_iter().flatten()
 }
 
+/// What the options that are allowed look like, as a regular expression for editors.
+pub(super) fn pattern() -> String {
+    let named = |wanted: Value| {
+        let names = allowed().filter(move |(_, name, value)| *value == wanted && *name != "D");
+        names.map(|(_, name, _)| *name).collect::<Vec<_>>().join("|")
+    };
+    let letters: String =
+        allowed().filter(|(.., value)| *value == Without).filter_map(|(letter, ..)| *letter).collect();
+    format!("^(--({})|--({})=.+|--no-({})|-[{letters}]+)$", named(Without), named(With), TURNED_OFF.join("|"))
+}
+
 /// An option as it may be passed to rsync, as one argument.
 pub(super) fn option(text: &str) -> Read<String> {
     clean(text)?;

@@ -12,7 +12,7 @@ use crate::formats::config::volumes::WHEN_DONE;
 use crate::formats::duration;
 use crate::model::{
     BatteryRule, Configuration, CredentialProvider, Drive, Endpoint, Every, Filter, Guard, HookCommand, KeepRules,
-    Location, MeteredRule, Mounting, Retention, RsyncOptions, Sync, Volume, VolumeName, VolumeRoot,
+    Location, MeteredRule, Mounting, MountsBelow, Retention, RsyncOptions, Sync, Volume, VolumeName, VolumeRoot,
 };
 
 /// The effective configuration as TOML.
@@ -196,6 +196,7 @@ fn sync(page: &mut Page, sync: &Sync, destination: &str) {
     page.line("after", Value::Array(sync.after.iter().map(text).collect()));
     page.line("filters", Value::Array(sync.filters.iter().map(filter).collect()));
     page.maybe("filter-file", sync.filter_file.as_deref().map(path));
+    page.line("one-file-system", Value::Boolean(sync.mounts == MountsBelow::LeftOut));
     page.line("rsync", rsync(sync));
     page.line("when", when(sync));
     let max_delete = match sync.guard {
@@ -239,7 +240,7 @@ fn filter(filter: &Filter) -> Value {
         Filter::Include(pattern) => table([("include", Some(text(pattern)))]),
         Filter::Merge(file) => table([("merge", Some(path(file)))]),
         Filter::DirMerge(name) => table([("dir-merge", Some(text(name)))]),
-        Filter::Rule(rule) => text(rule),
+        Filter::Rule(rule) => text(rule.display()),
     }
 }
 
@@ -253,6 +254,8 @@ fn rsync(sync: &Sync) -> Value {
     table([
         ("compress", Some(Value::Boolean(rsync.compress))),
         ("checksum", Some(Value::Boolean(rsync.checksum))),
+        ("sparse", Some(Value::Boolean(rsync.kept.sparse))),
+        ("hard-links", Some(Value::Boolean(rsync.kept.hard_links))),
         ("bandwidth", Some(bandwidth)),
         ("options", options),
         ("extra-options", Some(texts(&rsync.extra_options))),

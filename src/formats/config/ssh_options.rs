@@ -66,6 +66,19 @@ const KEYS: &[(&str, &str)] = &[
     ("UserKnownHostsFile", "known-hosts"),
 ];
 
+/// What the options that are allowed look like, as a regular expression for editors.
+pub(super) fn pattern() -> String {
+    const PROOF: &str = "StrictHostKeyChecking";
+    // There is no other way to say that case counts nothing.
+    let any_case = |name: &str| -> String {
+        name.chars().flat_map(|c| ['[', c.to_ascii_uppercase(), c.to_ascii_lowercase(), ']']).collect()
+    };
+    let names = [CONNECTION, HOST_PROOF, OWN_PROOF].into_iter().flatten().filter(|name| **name != PROOF);
+    let names = names.map(|name| any_case(name)).collect::<Vec<_>>().join("|");
+    let proof = any_case(PROOF);
+    format!("^ *(({names}) *[= ] *[^= ].*|{proof} *[= ] *(yes|accept-new) *)$")
+}
+
 /// An option of ssh: `Key=Value` or `Key Value`, as ssh itself reads it (case counts nothing).
 pub(super) fn option(text: &str) -> Read<String> {
     clean(text)?;

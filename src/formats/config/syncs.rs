@@ -2,18 +2,19 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use toml::Spanned;
 
-use super::layer::{Layer, Setting};
-use super::mistake::quoted;
-use super::names::{Names, distinct, given};
-use super::reader::{BadValue, Fields, Reading};
-use super::rsync_options;
+use crate::formats::config::layer::{Layer, Setting};
+use crate::formats::config::mistake::quoted;
+use crate::formats::config::names::{Names, distinct, given};
+use crate::formats::config::reader::{BadValue, Fields, Reading};
+use crate::formats::config::rsync_options;
 use crate::model::{
-    BatteryRule, Conditions, Every, Group, GroupName, Guard, Hooks, MeteredRule, Place, Retention, RsyncOptions,
-    RsyncSettings, SnapshotKind, Subdir, Sync, SyncName, VolumeName,
+    BatteryRule, Conditions, CopyTraits, Every, Filter, Group, GroupName, Guard, Hooks, MeteredRule, MountsBelow,
+    Place, Retention, RsyncOptions, RsyncSettings, SnapshotKind, Subdir, Sync, SyncName, VolumeName,
 };
 
 /// How often a copy is wanted where nothing is said.
@@ -38,6 +39,14 @@ pub(super) struct SyncSpans {
     pub destination: Range<usize>,
     /// What it says in `after` itself.
     pub after: Vec<Spanned<String>>,
+    /// Its filters, its own or those of the defaults.
+    pub filters: Vec<Spanned<Filter>>,
+    /// Its file of filters, likewise.
+    pub filter_file: Option<Spanned<PathBuf>>,
+    /// Which snapshots stay, likewise.
+    pub keep: Option<Range<usize>>,
+    /// The programs of hooks that hold blanks and have no arguments.
+    pub one_text_hooks: Vec<Spanned<String>>,
 }
 
 /// All syncs, with the places of what they say.
@@ -56,13 +65,19 @@ pub(super) fn syncs(
     for (name, fields) in file.named(reading, "syncs") {
         let own = Layer::read(reading, &fields);
         own_after(reading, &name, &own, known);
+        let after = own.after.clone().unwrap_or_default();
+        let layer = own.over(&defaults);
         let spans = SyncSpans {
             name: name.span(),
             source: fields.get("source").map_or_else(|| name.span(), Spanned::span),
             destination: fields.get("destination").map_or_else(|| name.span(), Spanned::span),
-            after: own.after.clone().unwrap_or_default(),
+            after,
+            filters: layer.filters.clone().unwrap_or_default(),
+            filter_file: layer.filter_file.clone(),
+            keep: layer.keep.as_ref().map(Spanned::span),
+            one_text_hooks: layer.one_text_hooks.clone(),
         };
-        for sync in sync(reading, &name, &fields, &own.over(&defaults), known) {
+        for sync in sync(reading, &name, &fields, &layer, known) {
             syncs.insert(sync.name.clone(), (sync, spans.clone()));
         }
     }
@@ -202,7 +217,7 @@ fn lowered(layer: &Layer, name: SyncName, source: Place, destination: Place) -> 
         destination,
         enabled: layer.enabled.unwrap_or(true),
         snapshots: layer.snapshots.unwrap_or(SnapshotKind::None),
-        keep: layer.keep.unwrap_or(Retention::All),
+        keep: layer.keep.as_ref().map_or(Retention::All, |keep| *keep.get_ref()),
         every: layer.every.unwrap_or(Every::Interval(EVERY)),
         max_age: layer.max_age.clone().and_then(Setting::value),
         // A default "after" names syncs that it holds for, too; none of them goes after itself.
@@ -210,11 +225,13 @@ fn lowered(layer: &Layer, name: SyncName, source: Place, destination: Place) -> 
             .filter(|after| *after != name.base())
             .filter_map(|after| after.parse().ok())
             .collect(),
-        filters: layer.filters.clone().unwrap_or_default(),
-        filter_file: layer.filter_file.clone(),
+        filters: layer.filters.iter().flatten().map(|filter| filter.get_ref().clone()).collect(),
+        filter_file: layer.filter_file.as_ref().map(|file| file.get_ref().clone()),
+        mounts: layer.mounts.unwrap_or(MountsBelow::Copied),
         rsync: RsyncSettings {
             compress: layer.compress.unwrap_or(false),
             checksum: layer.checksum.unwrap_or(false),
+            kept: CopyTraits { sparse: layer.sparse.unwrap_or(false), hard_links: layer.hard_links.unwrap_or(false) },
             bandwidth: layer.bandwidth.clone().and_then(Setting::value),
             options: layer.options.as_deref().map_or(RsyncOptions::Default, |own| RsyncOptions::Replaced(plain(own))),
             extra_options: plain(layer.extra_options.as_deref().unwrap_or_default()),

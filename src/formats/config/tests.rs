@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::keys::{FILE, Keys, Shape};
-use super::*;
+use crate::formats::config::keys::{FILE, Keys, Shape};
+use crate::formats::config::*;
 use crate::model::{
-    BatteryRule, CredentialProvider, Every, Filter, Guard, KeepRules, MeteredRule, Mounting, Notify, Retention,
-    RsyncOptions, SnapshotKind, SubdirError, SyncName, VolumeRoot, WhenDone,
+    BatteryRule, CopyTraits, CredentialProvider, Every, Filter, Guard, KeepRules, MeteredRule, Mounting, MountsBelow,
+    Notify, Retention, RsyncSettings, SnapshotKind, SubdirError, SyncName, VolumeRoot, WhenDone,
 };
 
 fn context() -> Context {
@@ -89,6 +89,10 @@ fn everything_that_the_contract_names_is_read() {
     assert_eq!(documents.filters[2], Filter::Merge("/home/a/rules".into()));
     assert_eq!(documents.filter_file, Some("/home/a/.config/nbkp/documents.rules".into()));
     assert_eq!(documents.rsync.bandwidth, Some(5 * 1024 * 1024));
+    assert_eq!(
+        (documents.rsync.kept, documents.mounts),
+        (CopyTraits { sparse: true, hard_links: true }, MountsBelow::LeftOut)
+    );
     assert_eq!(documents.when.battery, BatteryRule::AtLeast(30));
     assert_eq!(documents.when.metered, MeteredRule::Avoid);
     assert_eq!(documents.hooks.before.as_ref().map(|hook| hook.arguments.len()), Some(1));
@@ -112,7 +116,7 @@ fn a_sync_that_says_nothing_has_the_defaults() {
     assert_eq!((a.snapshots, a.keep, a.guard), (SnapshotKind::None, Retention::All, Guard::MaxDelete(25)));
     assert_eq!((a.every, a.max_age), (Every::Interval(Duration::from_hours(1)), None));
     assert_eq!((a.when.metered, a.when.battery, a.when.hours), (MeteredRule::Avoid, BatteryRule::Any, None));
-    assert_eq!(a.rsync.options, RsyncOptions::Default);
+    assert_eq!((&a.rsync, a.mounts), (&RsyncSettings::default(), MountsBelow::Copied));
 }
 
 #[test]
@@ -395,6 +399,34 @@ fn a_file_that_is_not_toml_says_where() {
 }
 
 #[test]
+fn keys_of_a_later_version_are_refused_as_that() {
+    let sync = "[syncs.a]\nsource = 'laptop:a'\ndestination = 'usb:a'\n";
+    for text in [
+        format!("{sync}unchanged = 'skip'\n"),
+        format!("{sync}hooks = {{ interrupted = ['x'] }}\n"),
+        format!("{sync}verify = {{ every = '30d' }}\n"),
+        format!("{sync}[monitoring]\nping = 'https://example.org/'\n"),
+    ] {
+        refused(&with(&text), &["has no key", "does not know it yet"]);
+    }
+}
+
+#[test]
+fn a_configuration_tells_whether_it_names_programs() {
+    let sync = "[syncs.a]\nsource = 'laptop:a'\ndestination = 'usb:a'\n";
+    for (text, names) in [
+        (sync.to_owned(), false),
+        (format!("{sync}hooks = {{ before = [] }}\n"), false),
+        (format!("{sync}hooks = {{ failed = ['x'] }}\n"), true),
+        (format!("{sync}enabled = false\nhooks.after = ['x']\n"), true),
+        (format!("{sync}[credentials]\nprovider = 'command'\ncommand = ['pass']\n"), true),
+        (format!("{sync}[credentials]\ncommand = ['pass']\n"), false),
+    ] {
+        assert_eq!(read(&with(&text)).names_programs(), names, "{text}");
+    }
+}
+
+#[test]
 fn two_servers_are_refused_and_one_server_is_not() {
     let network = "[ssh-endpoints.a]\nhost = 'a'\n[ssh-endpoints.a-far]\nextends = 'a'\nhost = 'a.example.org'\n\
                    [ssh-endpoints.b]\nhost = 'b'\n\
@@ -544,8 +576,8 @@ fn the_reference_names_every_key() {
     }
     let examples = page.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next());
     let whole: Vec<_> = examples.filter(|example| example.contains("[volumes.usb]")).collect();
-    assert_eq!(whole.len(), 1);
-    read(whole[0]);
+    assert_eq!(whole, [FIRST]);
+    read(FIRST);
 }
 
 #[test]

@@ -85,6 +85,9 @@ fn drive(reading: &mut Reading<'_>, fields: &Fields<'_>) -> Option<Drive> {
             BadValue::new(format!("{} is not the UUID of a drive", quoted(text))).help(error.to_string())
         })
     });
+    if fields.get("ssh").is_none() {
+        reading.drives.extend(uuid.clone());
+    }
     let mount = fields.switch(reading, "mount");
     let passphrase = fields.parsed(reading, "passphrase", words::name);
     let when_done = fields.choice(reading, "when-done", &WHEN_DONE);
@@ -150,6 +153,13 @@ pub(super) fn credentials(reading: &mut Reading<'_>, file: &Fields<'_>) -> Crede
     let context = reading.context;
     let provider = fields.choice(reading, "provider", &PROVIDERS);
     let command = fields.texts(reading, "command", |text| Ok(text.to_owned()));
+    if let Some([program]) = command.as_deref()
+        && program.get_ref().contains(' ')
+        && !program.get_ref().starts_with('/')
+    {
+        let message = format!("no program is called {}: a command is a list", quoted(program.get_ref()));
+        reading.doubt(program.span(), BadValue::new(message).help(words::as_list(program.get_ref())));
+    }
     let command = command.map(|words| words.into_iter().map(Spanned::into_inner).collect::<Vec<_>>());
     // A command beside another provider is a choice kept for later: it is checked, and not used.
     let command = command.and_then(|command| match words::command(&command, context) {

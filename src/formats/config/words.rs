@@ -1,5 +1,6 @@
 //! What single texts of the configuration mean: places, paths, hosts, hours, filter rules, commands.
 
+use std::ffi::OsStr;
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use crate::formats::config::context::Context;
 use crate::formats::config::mistake::quoted;
 use crate::formats::config::reader::BadValue;
 use crate::formats::duration;
+use crate::formats::rsync::rules::{self, NoRule, Rule, RuleLines};
 use crate::model::{BatteryRule, Filter, HookCommand, Hours};
 
 /// What can be read of one text.
@@ -169,45 +171,32 @@ pub(super) fn file_name(text: &str) -> Read<String> {
     Ok(text.to_owned())
 }
 
-/// The names of rsync's filter rules, long and short.
-const RULES: [(&str, char); 9] = [
-    ("exclude", '-'),
-    ("include", '+'),
-    ("merge", '.'),
-    ("dir-merge", ':'),
-    ("hide", 'H'),
-    ("show", 'S'),
-    ("protect", 'P'),
-    ("risk", 'R'),
-    ("clear", '!'),
-];
-
 /// A filter rule in rsync's own words (rsync(1), "FILTER RULES").
-pub(super) fn rule(text: &str) -> Read<Filter> {
+pub(super) fn rule(text: &str, context: &Context) -> Read<Filter> {
     clean(text)?;
-    let (head, rest) = text.split_once([' ', '_']).unwrap_or((text, ""));
-    let (named, modifiers) = head.split_once(',').unwrap_or((head, ""));
-    let long = RULES.iter().find(|(long, _)| *long == named).map(|(_, short)| (*short, modifiers));
-    let short = || {
-        let mut letters = head.chars();
-        let first = letters.next()?;
-        let known = RULES.iter().any(|(_, short)| *short == first);
-        known.then(|| (first, letters.as_str().trim_start_matches(',')))
-    };
-    let Some((rule, modifiers)) = long.or_else(short) else {
-        return Err(BadValue::new(format!("{} does not begin with the name of a filter rule", quoted(text)))
-            .help("begin it with `- ` (exclude) or `+ ` (include), or write { exclude = \"…\" }"));
-    };
-    let allowed = if ".:".contains(rule) { "/!Csrpx-+enw" } else { "/!Csrpx" };
-    if let Some(letter) = modifiers.chars().find(|letter| !allowed.contains(*letter)) {
-        return Err(BadValue::new(format!("{} has the unknown modifier `{letter}`", quoted(text)))
-            .help("put a space between the name of the rule and its pattern"));
+    match rules::rule(text.as_bytes()) {
+        Ok(Rule::Pattern(_) | Rule::Other | Rule::Clear) => Ok(Filter::Rule(text.into())),
+        Ok(Rule::Merge(lines, file)) => {
+            let file = path(&String::from_utf8_lossy(file), context)?;
+            let named = |name: &str| Filter::Rule([OsStr::new(name), file.as_os_str()].into_iter().collect());
+            Ok(match lines {
+                RuleLines::Rules => Filter::Merge(file),
+                RuleLines::Excludes => named("merge,- "),
+                RuleLines::Includes => named("merge,+ "),
+            })
+        }
+        Err(NoRule::Name) => {
+            Err(BadValue::new(format!("{} does not begin with the name of a filter rule", quoted(text)))
+                .help("begin it with `- ` (exclude) or `+ ` (include), or write { exclude = \"…\" }"))
+        }
+        Err(NoRule::Modifier(letter)) => {
+            Err(BadValue::new(format!("{} has the modifier `{letter}`, which cannot be used here", quoted(text)))
+                .help("put a space between the name of the rule and its pattern"))
+        }
+        Err(NoRule::Pattern) => {
+            Err(BadValue::new(format!("the filter rule {} has no pattern, or one too much", quoted(text))))
+        }
     }
-    let complete = if rule == '!' { rest.is_empty() } else { !rest.is_empty() || modifiers.contains('C') };
-    if complete {
-        return Ok(Filter::Rule(text.to_owned()));
-    }
-    Err(BadValue::new(format!("the filter rule {} has no pattern, or one too much", quoted(text))))
 }
 
 /// The words of a command: a program, then its arguments. An empty list is no command.
@@ -223,12 +212,27 @@ pub(super) fn command(words: &[String], context: &Context) -> Read<Option<HookCo
         let unreadable = || BadValue::new("the home directory is not UTF-8").help("write the program without `~`");
         path.into_os_string().into_string().map_err(|_| unreadable())?
     } else if program.contains('/') && !program.starts_with('/') {
-        return Err(BadValue::new(format!("the program {} is a relative path", quoted(program)))
-            .help("write an absolute path, or a name that is found in PATH"));
+        let problem = BadValue::new(format!("the program {} is a relative path", quoted(program)));
+        let is_a_line = arguments.is_empty() && program.contains(char::is_whitespace);
+        return Err(problem.help(if is_a_line {
+            as_list(program)
+        } else {
+            "write an absolute path, or a name that is found in PATH".to_owned()
+        }));
     } else {
         program.clone()
     };
     Ok(Some(HookCommand { program, arguments: arguments.to_vec() }))
+}
+
+/// How a command that is written as one text is written as a list.
+pub(super) fn as_list(text: &str) -> String {
+    let for_a_shell = text.contains(['|', '&', ';', '<', '>', '$', '`', '*', '"', '\'', '\\', '(', ')', '\n']);
+    let list = |words: &[&str]| words.iter().map(|word| format!("{word:?}")).collect::<Vec<_>>().join(", ");
+    if for_a_shell {
+        return format!("write [{}]", list(&["sh", "-c", text]));
+    }
+    format!("write [{}]", list(&text.split_whitespace().collect::<Vec<_>>()))
 }
 
 /// A MAC address, in lower case with colons.
@@ -332,11 +336,16 @@ mod tests {
             "P_x",
             ":n- .ignore",
         ] {
-            assert!(rule(text).is_ok(), "{text}");
+            assert!(rule(text, &context()).is_ok(), "{text}");
+        }
+        assert_eq!(rule(". ~/rules", &context()), Ok(Filter::Merge("/home/a/rules".into())));
+        assert_eq!(rule("merge,- ~/list", &context()), Ok(Filter::Rule("merge,- /home/a/list".into())));
+        for text in [". rules", "merge,s /x", "merge,- list", ".C"] {
+            assert!(rule(text, &context()).is_err(), "{text}");
         }
         for text in ["*.tmp", "--delete", "-delete", "foo bar", "-", "- ", "! x", "", "- a\nb", "exclude", "excludes x"]
         {
-            assert!(rule(text).is_err(), "{text}");
+            assert!(rule(text, &context()).is_err(), "{text}");
         }
     }
 

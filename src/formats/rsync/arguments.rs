@@ -6,9 +6,9 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
 
-use super::output::ITEM_FORMAT;
-use crate::model::layout::{DESTINATION_SENTINEL, OWN, PARTIAL, SOURCE_SENTINEL, VOLUME_SENTINEL};
-use crate::model::{Filter, RsyncOptions, RsyncSettings};
+use crate::formats::rsync::output::ITEM_FORMAT;
+use crate::model::layout::{DESTINATION_SENTINEL, LATEST, OWN, PARTIAL, SNAPSHOTS, SOURCE_SENTINEL, VOLUME_SENTINEL};
+use crate::model::{Filter, MountsBelow, RsyncOptions, RsyncSettings};
 
 /// How a directory is named from which unchanged files are linked. rsync works in the new directory, wherever it is. A
 /// relative path would do for all but one thing: the 3.2.7 of Debian 12 does not continue a file from below a path with
@@ -86,10 +86,10 @@ pub struct RsyncCall<'a> {
     pub passage: Passage<'a>,
     /// The user's settings.
     pub settings: &'a RsyncSettings,
-    /// The user's filters.
+    /// What becomes of what is mounted below the source.
+    pub mounts: MountsBelow,
+    /// The user's filters, without files and `!` (see [`flat`](super::rules::flat)).
     pub filters: &'a [Filter],
-    /// The user's file of filters.
-    pub filter_file: Option<&'a Path>,
     /// Where the destination lies inside the source, relative to it: it is not copied into itself.
     pub nested: Option<&'a Path>,
     /// How files come to lie at the destination.
@@ -113,6 +113,7 @@ pub fn arguments(call: &RsyncCall<'_>) -> Vec<OsString> {
         RsyncOptions::Replaced(options) => arguments.extend(options.iter().map(OsString::from)),
     }
     arguments.extend(call.settings.extra_options.iter().map(OsString::from));
+    plain_keys(call, &mut arguments);
     if let Some(bandwidth) = call.settings.bandwidth {
         // Without a suffix rsync counts in KiB; 0 would mean no limit.
         arguments.push(format!("--bwlimit={}", (bandwidth / 1024).max(1)).into());
@@ -133,6 +134,19 @@ pub fn arguments(call: &RsyncCall<'_>) -> Vec<OsString> {
     arguments.push(call.source.to_owned());
     arguments.push(call.destination.to_owned());
     arguments
+}
+
+fn plain_keys(call: &RsyncCall<'_>, arguments: &mut Vec<OsString>) {
+    if call.settings.kept.sparse {
+        arguments.push("--sparse".into());
+    }
+    if call.settings.kept.hard_links {
+        arguments.push("--hard-links".into());
+    }
+    match call.mounts {
+        MountsBelow::Copied => {}
+        MountsBelow::LeftOut => arguments.push("--one-file-system".into()),
+    }
 }
 
 /// A stuck process at the other end shows only by this: what keeps the connection alive does not notice it.
@@ -186,6 +200,16 @@ fn default_options(call: &RsyncCall<'_>) -> Vec<&'static str> {
     }
 }
 
+/// Whether names of one file at the source are to be names of one file at the destination; the last word counts.
+fn keeps_hard_links(call: &RsyncCall<'_>) -> bool {
+    let said = |option: &String| match option.as_str() {
+        "--hard-links" => Some(true),
+        "--no-hard-links" | "--no-H" => Some(false),
+        option => is_short(option, 'H').then_some(true),
+    };
+    call.settings.kept.hard_links || own_options(call).filter_map(said).last().unwrap_or(false)
+}
+
 /// rsync refuses a directory for partial files together with changing files in place.
 fn in_place(call: &RsyncCall<'_>) -> bool {
     call.settings.extra_options.iter().any(|option| option == "--inplace" || option.starts_with("--append"))
@@ -206,6 +230,12 @@ fn comparison(call: &RsyncCall<'_>, arguments: &mut Vec<OsString>) {
 fn manner(call: &RsyncCall<'_>, arguments: &mut Vec<OsString>) {
     let continued = match call.manner {
         Manner::Replace(unfinished) => *unfinished,
+        // Two names that were one file and are not any more are still one file here: what is written into it under one
+        // of them would be the content of both.
+        Manner::InPlace if keeps_hard_links(call) => {
+            arguments.extend(["--partial".into(), "--no-inplace".into()]);
+            Unfinished::Possible
+        }
         Manner::InPlace => {
             arguments.push("--inplace".into());
             Unfinished::Possible
@@ -245,17 +275,22 @@ fn filters(call: &RsyncCall<'_>, arguments: &mut Vec<OsString>) {
     }
     add(format!("H /{OWN}/").into());
     add(format!("P /{OWN}/").into());
+    match call.manner {
+        // The destination itself is written; what it holds if it was one with history once is none of this copy's.
+        Manner::Replace(_) => {
+            add(format!("P /{SNAPSHOTS}/").into());
+            add(format!("P /{LATEST}").into());
+        }
+        Manner::InPlace | Manner::Link { .. } => {}
+    }
     for filter in call.filters {
         match filter {
             Filter::Exclude(pattern) => add(format!("- {pattern}").into()),
             Filter::Include(pattern) => add(format!("+ {pattern}").into()),
             Filter::Merge(file) => add(merge(file)),
             Filter::DirMerge(name) => add(format!(": {name}").into()),
-            Filter::Rule(rule) => add(rule.into()),
+            Filter::Rule(rule) => add(rule.clone()),
         }
-    }
-    if let Some(file) = call.filter_file {
-        add(merge(file));
     }
 }
 
@@ -290,21 +325,16 @@ pub fn slash(path: &Path) -> OsString {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::CopyTraits;
 
     fn check(manner: &Manner, effect: CopyMode, change: impl FnOnce(&mut RsyncSettings)) -> Vec<String> {
-        let mut settings = RsyncSettings {
-            compress: false,
-            checksum: false,
-            bandwidth: None,
-            options: RsyncOptions::Default,
-            extra_options: Vec::new(),
-        };
+        let mut settings = RsyncSettings::default();
         change(&mut settings);
         let call = RsyncCall {
             passage: Passage::None,
             settings: &settings,
+            mounts: MountsBelow::LeftOut,
             filters: &[Filter::Exclude("*.tmp".into()), Filter::Rule("H .git".into())],
-            filter_file: Some(Path::new("/home/a/rules of mine")),
             nested: Some(Path::new("mnt/usb/all [1]")),
             manner,
             comparison: Comparison::Nanoseconds,
@@ -330,7 +360,6 @@ mod tests {
             "--modify-window=-1",
             "--max-delete=0",
             "--filter=Pp .rsync-partial/",
-            "--filter=. /home/a/rules of mine",
         ] {
             assert!(has(&arguments, wanted), "{wanted} in {arguments:?}");
         }
@@ -388,24 +417,53 @@ mod tests {
     }
 
     #[test]
+    fn plain_keys_are_options() {
+        let manner = Manner::Replace(Unfinished::None);
+        let plain = check(&manner, CopyMode::Copy(None), |_| {});
+        assert!(has(&plain, "--one-file-system") && !has(&plain, "--sparse") && !has(&plain, "--hard-links"));
+        let kept = CopyTraits { sparse: true, hard_links: true };
+        for options in [RsyncOptions::Default, RsyncOptions::Replaced(vec!["-rt".into()])] {
+            let arguments = check(&manner, CopyMode::Tell, |settings| {
+                (settings.kept, settings.options) = (kept, options);
+            });
+            assert!(has(&arguments, "--sparse") && has(&arguments, "--hard-links"), "{arguments:?}");
+        }
+    }
+
+    #[test]
+    fn where_files_have_several_names_none_is_changed_in_place() {
+        let staging = |change: &dyn Fn(&mut RsyncSettings)| check(&Manner::InPlace, CopyMode::Copy(None), change);
+        let extra =
+            |option: &'static str| move |settings: &mut RsyncSettings| settings.extra_options.push(option.into());
+        for arguments in [
+            staging(&|settings| settings.kept.hard_links = true),
+            staging(&extra("--hard-links")),
+            staging(&extra("-aHX")),
+            staging(&|settings| settings.options = RsyncOptions::Replaced(vec!["-rlH".into(), "--inplace".into()])),
+        ] {
+            assert!(has(&arguments, "--partial") && has(&arguments, "--no-whole-file"), "{arguments:?}");
+            let last = arguments.iter().rfind(|argument| argument.ends_with("inplace")).map(String::as_str);
+            assert_eq!(last, Some("--no-inplace"));
+        }
+        let taken_back = staging(&|settings| {
+            settings.options = RsyncOptions::Replaced(vec!["-aH".into(), "--no-H".into()]);
+        });
+        assert!(has(&taken_back, "--inplace"));
+    }
+
+    #[test]
     fn over_a_network_a_stuck_end_is_noticed_and_the_way_is_told() {
-        let mut settings = RsyncSettings {
-            compress: true,
-            checksum: false,
-            bandwidth: None,
-            options: RsyncOptions::Default,
-            extra_options: Vec::new(),
-        };
+        let mut settings = RsyncSettings { compress: true, ..RsyncSettings::default() };
         let called = |settings: &RsyncSettings| {
             let passage = Passage::Network { shell: OsStr::new("ssh -S x"), server: OsStr::new("sh -c 'rsync'") };
             let (source, destination) = (OsStr::new("/proc/self/fd/9/"), OsStr::new("nbkp:./"));
             let (manner, comparison, effect) = (&Manner::InPlace, Comparison::Nanoseconds, CopyMode::Tell);
-            let (filters, filter_file, nested) = (&[][..], None, None);
+            let (filters, nested) = (&[][..], None);
             let call = RsyncCall {
                 passage,
                 settings,
+                mounts: MountsBelow::Copied,
                 filters,
-                filter_file,
                 nested,
                 manner,
                 comparison,

@@ -4,4 +4,5 @@ pub mod arguments;
 pub mod complaints;
 pub mod exit;
 pub mod output;
+pub mod rules;
 pub mod version;

@@ -122,7 +122,7 @@ pub fn looked(answer: &[u8]) -> Look {
             "marker" => add(look.marker.get_or_insert_default(), text),
             "newest" if !text.is_empty() => look.latest = Some(PathBuf::from(OsString::from_vec(text.to_vec()))),
             "link" => look.links.push(shown(text)),
-            "shelf" => drop(look.entries.get_or_insert_default()),
+            "directory" => drop(look.entries.get_or_insert_default()),
             "entry" => look.entries.get_or_insert_default().add(&shown(text), EntryIs::Directory),
             "other" => look.entries.get_or_insert_default().add(&shown(text), EntryIs::Other),
             "log" => add(&mut look.log, text),
@@ -186,7 +186,7 @@ mod tests {
         let answer =
             b"root /srv\nvolume id = \"a\"\n\nat /srv/my documents\nend \n\n\
             version rsync  version 3.1.2  protocol version 31\nwritable subvolume\nboot b\ndevice 42\nmedium 7\n\
-            marker flushed\n\nnewest snapshots/2026-11-22T17:30:00.000Z\nshelf\nentry 2026-11-22T17:30:00.000Z\n\
+            marker flushed\n\nnewest snapshots/2026-11-22T17:30:00.000Z\ndirectory\nentry 2026-11-22T17:30:00.000Z\n\
             entry 2026-11-21T17:30:00.000Z\nentry .stale-2026-11-23T17:30:00.000Z\nentry lost+found\nother .trash-x\n\
             entry 2026-13-40T17:30:00.000Z\nlog {}\nnonsense\n";
         let look = looked(answer);
@@ -195,10 +195,11 @@ mod tests {
         assert_eq!((look.device, look.boot.as_str(), look.obstacle), (42, "b", None));
         assert_eq!((look.medium, look.rsync), (Some(7), Some(ProgramVersion(3, 1, 2))));
         assert_eq!(look.marker, Some(b"flushed\n".to_vec()));
-        let shelf = look.entries.unwrap();
-        let names: Vec<_> = shelf.complete.iter().map(ToString::to_string).collect();
+        let entries = look.entries.unwrap();
+        let names: Vec<_> = entries.complete.iter().map(ToString::to_string).collect();
         assert_eq!(names, ["2026-11-21T17:30:00.000Z", "2026-11-22T17:30:00.000Z"]);
-        assert_eq!((shelf.stale.len(), shelf.trash, shelf.in_progress.len()), (1, vec![".trash-x".to_owned()], 0));
+        assert_eq!((entries.stale.len(), entries.in_progress.len()), (1, 0));
+        assert_eq!(entries.trash, [".trash-x"]);
         assert_eq!(look.log, b"{}\n");
     }
 

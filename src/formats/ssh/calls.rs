@@ -1,5 +1,5 @@
-//! What each script is told that works at an end of a sync: fields with names, turned into the words that the script knows
-//! by their place once, here. A script and its part of this file belong together.
+//! What each script is told that works at an end of a sync: fields with names, turned into the words that the script
+//! knows by their place once, here. A script and its part of this file belong together.
 
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
@@ -280,7 +280,7 @@ impl TidyCall<'_> {
         for deed in self.deeds {
             let named = |name: &Option<SnapshotName>| name.map_or("none".to_owned(), |name| name.to_string());
             let (verb, name) = match deed {
-                TidyDeed::MakeShelf => ("shelf", "none".to_owned()),
+                TidyDeed::MakeDirectory => ("directory", "none".to_owned()),
                 TidyDeed::Discard(name) => ("discard", name.clone()),
                 TidyDeed::KeepAsBasis(name) => ("stale", name.clone()),
                 TidyDeed::Relieve(name) => ("relieve", named(name)),

@@ -126,17 +126,24 @@ impl Drives {
     /// filesystems that drives are named by.
     #[must_use]
     pub fn new(devices: &[BlockDevice], containers: &Containers, configuration: &Configuration) -> Self {
-        let drives = devices.iter().map(|device| {
-            let filesystem = match &device.role {
-                DeviceRole::Filesystem(kind) | DeviceRole::Unlocked { filesystem: kind, .. } => kind.clone(),
-                DeviceRole::Container => "LUKS".to_owned(),
-                DeviceRole::Member => "member".to_owned(),
-            };
+        Self::of(devices, |device| {
             let is_it = |volume: &&Volume| match &volume.root {
                 VolumeRoot::Drive(drive) => {
                     drive.uuid == device.uuid || containers.get(&drive.uuid) == Some(&device.uuid)
                 }
                 VolumeRoot::Directory(_) | VolumeRoot::Server(_) => false,
+            };
+            configuration.volumes.values().find(is_it).map(|volume| volume.name.to_string())
+        })
+    }
+
+    /// The devices, each with the volume that it is.
+    pub fn of(devices: &[BlockDevice], volume: impl Fn(&BlockDevice) -> Option<String>) -> Self {
+        let drives = devices.iter().map(|device| {
+            let filesystem = match &device.role {
+                DeviceRole::Filesystem(kind) | DeviceRole::Unlocked { filesystem: kind, .. } => kind.clone(),
+                DeviceRole::Container => "LUKS".to_owned(),
+                DeviceRole::Member => "member".to_owned(),
             };
             DriveEntry {
                 device: device.node.display().to_string(),
@@ -145,7 +152,7 @@ impl Drives {
                 label: device.label.clone(),
                 size: device.size,
                 hardware: device.hardware.as_ref().map(ToString::to_string),
-                volume: configuration.volumes.values().find(is_it).map(|volume| volume.name.to_string()),
+                volume: volume(device),
             }
         });
         Self { drives: drives.collect() }

@@ -6,7 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::daemon::messages::look::{LookRequest, Observation, Occasion, Part, Scope};
+use crate::daemon::messages::look::{LookCause, LookRequest, Observation, Part, Scope};
 use crate::decide::presence::{DrivePresence, MountTree, sight_of_drive};
 use crate::model::{
     Absence, BlockDevice, Configuration, Containers, EndKind, EndProbe, EndSight, Mount, MountId, Node, SyncName,
@@ -17,7 +17,7 @@ use crate::os::probe::{DriveMount, Probed, VolumeProbe};
 
 /// What is known of all volumes and syncs of a configuration.
 #[derive(Debug, Default)]
-pub(crate) struct Memory {
+pub(crate) struct LookMemory {
     configuration: Option<Arc<Configuration>>,
     /// The ends of syncs, by their volumes.
     ends: BTreeMap<VolumeName, Vec<Arc<EndProbe>>>,
@@ -72,7 +72,7 @@ pub(crate) struct Task {
     pub(crate) probe: VolumeProbe,
 }
 
-impl Memory {
+impl LookMemory {
     /// Begins a look.
     pub(crate) fn begin(&mut self, request: &LookRequest) {
         self.fresh_volumes.clear();
@@ -292,12 +292,12 @@ impl Memory {
     }
 
     /// What this look found.
-    pub(crate) fn observation(&self, request: &LookRequest, occasion: Occasion) -> Observation {
+    pub(crate) fn observation(&self, request: &LookRequest, cause: LookCause) -> Observation {
         let volume = |name: &VolumeName| self.volumes.get(name).map(|known| (name.clone(), known.sight.clone()));
         let sync = |name: &SyncName| self.syncs.get(name).map(|sight| (name.clone(), sight.clone()));
         Observation {
             configuration: Arc::clone(&request.configuration),
-            occasion,
+            cause,
             volumes: self.fresh_volumes.iter().filter_map(volume).collect(),
             syncs: self.fresh_syncs.iter().filter_map(sync).collect(),
             devices: self.devices.clone(),
@@ -357,7 +357,8 @@ mod tests {
     #[test]
     fn a_container_that_comes_and_goes_is_told_though_what_is_in_it_never_shows() {
         let text = format!(
-            "[volumes.usb]\ndrive = \"{INSIDE}\"\n[volumes.a]\npath = \"/a\"\n[syncs.s]\nsource = \"a\"\ndestination = \"usb\""
+            "[volumes.usb]\ndrive = \"{INSIDE}\"\n[volumes.a]\npath = \"/a\"\n[syncs.s]\nsource = \"a\"\n\
+             destination = \"usb\""
         );
         let context = Context { file: "/config.toml".into(), home: "/home/a".into() };
         let containers = [(INSIDE.parse().unwrap(), AROUND.parse().unwrap())].into();
@@ -367,12 +368,12 @@ mod tests {
             scope: Scope::blocks(),
         };
         let usb: VolumeName = "usb".parse().unwrap();
-        let mut memory = Memory::default();
+        let mut memory = LookMemory::default();
         let mut look = |devices: Vec<BlockDevice>| {
             memory.begin(&request);
             memory.gathered(Ok::<_, io::Error>(Vec::new()), Ok::<_, io::Error>(devices));
             memory.tasks(&request.scope);
-            memory.observation(&request, Occasion::Asked).volumes.remove(&usb)
+            memory.observation(&request, LookCause::Asked).volumes.remove(&usb)
         };
         let container = BlockDevice {
             node: "/dev/sda1".into(),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
-use crate::daemon::inlets::senses::Unheard;
+use crate::daemon::inlets::senses::shortage::Unheard;
 use crate::os::bus::{Bus, NotRunning, Presence, Service};
 use crate::os::causes::chain;
 use crate::os::network_manager::{self, ManagerPhase, ManagerSight};
@@ -16,7 +16,7 @@ const QUIET: Duration = Duration::from_millis(200);
 const LONGEST: Duration = Duration::from_secs(2);
 
 /// How long a look may take.
-const PATIENCE: Duration = Duration::from_secs(5);
+const LONGEST_ANSWER: Duration = Duration::from_secs(5);
 
 /// How long until one that did not answer is asked again.
 const AGAIN: Duration = Duration::from_secs(30);
@@ -89,10 +89,10 @@ async fn look(service: &mut Service, seen: &mut Seen) -> Manager {
         Presence::Unknown => return Manager::Unknown,
         Presence::Here(peer) => {
             *seen = Seen::Once;
-            return match timeout(PATIENCE, network_manager::look(&peer)).await {
+            return match timeout(LONGEST_ANSWER, network_manager::look(&peer)).await {
                 Ok(Ok(sight)) => Manager::Says(sight),
                 Ok(Err(error)) => Manager::Silent(format!("could not {}", chain(&error))),
-                Err(_) => Manager::Silent(format!("it says nothing within {} s", PATIENCE.as_secs())),
+                Err(_) => Manager::Silent(format!("it says nothing within {} s", LONGEST_ANSWER.as_secs())),
             };
         }
         Presence::Absent(NotRunning::Unknown | NotRunning::Startable) => "it does not run".to_owned(),

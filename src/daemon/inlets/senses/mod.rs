@@ -1,13 +1,14 @@
 //! The senses: what the daemon knows of the network, of sleep and of the power supply.
 //!
 //! Each neighbour has a task of its own here. It may be missing, late, or start anew at any time: what it says is then
-//! unknown, the others go on, and it is taken up again when it is back. An event only says "look again"; what is told is
-//! what the look found, and only if it is something new.
+//! unknown, the others go on, and it is taken up again when it is back. An event only says "look again"; what is told
+//! is what the look found, and only if it is something new.
 
 mod manager;
 mod network;
 mod pace;
 mod power;
+mod shortage;
 mod sleep;
 
 use std::path::PathBuf;
@@ -22,7 +23,7 @@ use crate::os::bus::Bus;
 
 /// What the senses need.
 #[derive(Debug)]
-pub struct Surroundings {
+pub struct SenseInputs {
     /// Where NetworkManager, logind and UPower are.
     pub bus: Bus,
     /// Where the kernel tells of power supplies.
@@ -36,16 +37,16 @@ pub struct Surroundings {
 }
 
 /// Senses until the dispatcher is gone.
-pub async fn run(surroundings: Surroundings, to_dispatcher: mpsc::Sender<Sensed>) {
-    let Surroundings { bus, supplies, configuration, activity, mut again } = surroundings;
+pub async fn listen(surroundings: SenseInputs, to_dispatcher: mpsc::Sender<Sensed>) {
+    let SenseInputs { bus, supplies, configuration, activity, mut again } = surroundings;
     let (look_anew, anew) = watch::channel(());
     let (to_manager, manager) = watch::channel(manager::Manager::Unknown);
     let mut tasks = JoinSet::new();
     tasks.spawn(manager::follow(bus.clone(), to_manager));
-    tasks.spawn(network::tell(configuration.clone(), manager, anew.clone(), to_dispatcher.clone()));
-    tasks.spawn(sleep::tell(bus.clone(), activity.clone(), look_anew.clone(), to_dispatcher.clone()));
-    let wanted = power::Wanted { configuration, activity };
-    tasks.spawn(power::tell(power::Source { bus, supplies }, wanted, anew, to_dispatcher.clone()));
+    tasks.spawn(network::follow_network(configuration.clone(), manager, anew.clone(), to_dispatcher.clone()));
+    tasks.spawn(sleep::follow_sleep(bus.clone(), activity.clone(), look_anew.clone(), to_dispatcher.clone()));
+    let wanted = power::PowerWanted { configuration, activity };
+    tasks.spawn(power::follow_power(power::PowerSource { bus, supplies }, wanted, anew, to_dispatcher.clone()));
     loop {
         tokio::select! {
             Some(()) = again.recv() => {
@@ -55,43 +56,5 @@ pub async fn run(surroundings: Surroundings, to_dispatcher: mpsc::Sender<Sensed>
             _ = tasks.join_next() => return,
             () = to_dispatcher.closed() => return,
         }
-    }
-}
-
-/// Tells how one neighbour is, once for each change.
-#[derive(Debug)]
-struct Complaints {
-    neighbour: &'static str,
-    told: Option<String>,
-    to: mpsc::Sender<Sensed>,
-}
-
-impl Complaints {
-    fn of(neighbour: &'static str, to: &mpsc::Sender<Sensed>) -> Self {
-        Self { neighbour, told: None, to: to.clone() }
-    }
-
-    async fn tell(&mut self, sentence: Option<String>) -> Result<(), Unheard> {
-        if self.told == sentence {
-            return Ok(());
-        }
-        self.told.clone_from(&sentence);
-        self.to.send(Sensed::Degraded(self.neighbour, sentence)).await.map_err(|_| Unheard)
-    }
-}
-
-/// Nobody listens any more.
-#[derive(Debug)]
-struct Unheard;
-
-impl<T> From<mpsc::error::SendError<T>> for Unheard {
-    fn from(_: mpsc::error::SendError<T>) -> Self {
-        Self
-    }
-}
-
-impl From<watch::error::RecvError> for Unheard {
-    fn from(_: watch::error::RecvError) -> Self {
-        Self
     }
 }

@@ -9,7 +9,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::daemon::inlets::senses::manager::Manager;
 use crate::daemon::inlets::senses::pace::Pace;
-use crate::daemon::inlets::senses::{Complaints, Unheard};
+use crate::daemon::inlets::senses::shortage::{Shortage, Unheard};
 use crate::daemon::messages::sensed::Sensed;
 use crate::decide::locations::{Wish, wishes};
 use crate::model::{Configuration, NetworkSight};
@@ -26,14 +26,14 @@ const AGAIN: Duration = Duration::from_secs(5);
 const DRAINED: usize = 10_000;
 
 /// Tells of the network.
-pub(crate) async fn tell(
+pub(crate) async fn follow_network(
     configuration: watch::Receiver<Arc<Configuration>>,
     mut manager: watch::Receiver<Manager>,
     anew: watch::Receiver<()>,
     to: mpsc::Sender<Sensed>,
 ) -> Result<(), Unheard> {
     let _ = timeout(FIRST, manager.wait_for(|manager| *manager != Manager::Unknown)).await;
-    let complaints = (Complaints::of("network", &to), Complaints::of("NetworkManager", &to));
+    let complaints = (Shortage::of("network", &to), Shortage::of("NetworkManager", &to));
     let told = Told { wanted: Wanted::Anyway, ..Told::default() };
     let (pace, nudged) = Default::default();
     Network { ear: None, configuration, manager, anew, complaints, told, nudged, pace, to }.run().await
@@ -45,7 +45,7 @@ struct Network {
     manager: watch::Receiver<Manager>,
     anew: watch::Receiver<()>,
     /// Of the kernel, and of NetworkManager.
-    complaints: (Complaints, Complaints),
+    complaints: (Shortage, Shortage),
     told: Told,
     /// The gateways that were asked for their hardware address.
     nudged: BTreeSet<Gateway>,

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{sleep, timeout};
 
-use crate::daemon::inlets::senses::Unheard;
+use crate::daemon::inlets::senses::shortage::Unheard;
 use crate::daemon::messages::sensed::{Activity, Sensed};
 use crate::decide::locations::{Wish, wishes};
 use crate::model::{Configuration, PowerSight};
@@ -22,7 +22,7 @@ const EVERY: Duration = Duration::from_mins(1);
 
 /// Where it is learnt.
 #[derive(Debug)]
-pub(crate) struct Source {
+pub(crate) struct PowerSource {
     /// Where UPower is.
     pub bus: Bus,
     /// Where the kernel tells of power supplies.
@@ -31,14 +31,14 @@ pub(crate) struct Source {
 
 /// What it is watched for.
 #[derive(Debug)]
-pub(crate) struct Wanted {
+pub(crate) struct PowerWanted {
     /// A sync may wait for power.
     pub configuration: watch::Receiver<Arc<Configuration>>,
     /// What runs may keep the machine awake.
     pub activity: watch::Receiver<Activity>,
 }
 
-impl Wanted {
+impl PowerWanted {
     fn is_wanted(&mut self) -> bool {
         let runs = *self.activity.borrow_and_update() != Activity::Rest;
         wishes(&self.configuration.borrow_and_update()).contains(&Wish::Battery) || runs
@@ -53,9 +53,9 @@ impl Wanted {
 }
 
 /// Tells of the power supply.
-pub(crate) async fn tell(
-    source: Source,
-    mut wanted: Wanted,
+pub(crate) async fn follow_power(
+    source: PowerSource,
+    mut wanted: PowerWanted,
     mut anew: watch::Receiver<()>,
     to: mpsc::Sender<Sensed>,
 ) -> Result<(), Unheard> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tokio::time::sleep;
 
-use crate::daemon::inlets::senses::{Complaints, Unheard};
+use crate::daemon::inlets::senses::shortage::{Shortage, Unheard};
 use crate::daemon::messages::sensed::{Activity, Sensed, Sleep};
 use crate::os::bus::{Bus, Peer, Presence};
 use crate::os::causes::chain;
@@ -15,14 +15,14 @@ use crate::os::logind::{self, HeldOff, Inhibitor, LogindError, Turn};
 const AGAIN: Duration = Duration::from_mins(1);
 
 /// Tells of sleep.
-pub(crate) async fn tell(
+pub(crate) async fn follow_sleep(
     bus: Bus,
     mut activity: watch::Receiver<Activity>,
     look_anew: watch::Sender<()>,
     to: mpsc::Sender<Sensed>,
 ) -> Result<(), Unheard> {
     let mut service = logind::service(bus);
-    let complaints = Complaints::of("logind", &to);
+    let complaints = Shortage::of("logind", &to);
     let now = *activity.borrow_and_update();
     let mut sleeper =
         Sleeper { turn: Turn::ToWake, activity: now, permit: None, vigil: None, complaints, look_anew, to };
@@ -47,7 +47,7 @@ pub(crate) async fn tell(
                 let standing = service.standing.borrow().clone();
                 sleeper.ask(peer(&standing)).await?;
             }
-            () = sleep(AGAIN), if sleeper.complaints.told.is_some() => {
+            () = sleep(AGAIN), if sleeper.complaints.complains() => {
                 let standing = service.standing.borrow().clone();
                 sleeper.ask(peer(&standing)).await?;
             }
@@ -69,13 +69,14 @@ struct Sleeper {
     permit: Option<Inhibitor>,
     /// Keeps the machine from falling asleep by itself.
     vigil: Option<Inhibitor>,
-    complaints: Complaints,
+    complaints: Shortage,
     look_anew: watch::Sender<()>,
     to: mpsc::Sender<Sensed>,
 }
 
 impl Sleeper {
-    /// Another logind is there, or none: the locks of the one before are worth nothing, and a turn may have been missed.
+    /// Another logind is there, or none: the locks of the one before are worth nothing, and a turn may have been
+    /// missed.
     async fn meet(&mut self, peer: Option<&Peer>) -> Result<(), Unheard> {
         (self.permit, self.vigil) = (None, None);
         if let Some(logind) = peer
@@ -103,8 +104,8 @@ impl Sleeper {
         Ok(())
     }
 
-    /// Asks for the locks that are wanted and not there, and gives back those that are wanted no longer. Where there is no
-    /// logind, nobody misses them.
+    /// Asks for the locks that are wanted and not there, and gives back those that are wanted no longer. Where there is
+    /// no logind, nobody misses them.
     async fn ask(&mut self, peer: Option<&Peer>) -> Result<(), Unheard> {
         let mut troubles = Vec::new();
         if self.turn == Turn::ToWake {

@@ -1,10 +1,10 @@
 //! What is asked on the buses of the machine and of the session, as far as the configuration needs it.
 
 use std::collections::BTreeSet;
-use std::future::Future;
 use std::time::Duration;
 
-use crate::daemon::serving::doctor::{Known, drives};
+use crate::daemon::serving::doctor::drives;
+use crate::daemon::serving::doctor::premises::{Premises, on_a_runtime};
 use crate::daemon::world::Initiative;
 use crate::decide::diagnosis::{credentials, daemon, neighbours as judge, unanswered};
 use crate::decide::locations::{Wish, wishes};
@@ -20,7 +20,7 @@ use crate::os::{logind, network_manager, secrets, service};
 const DEADLINE: Duration = Duration::from_secs(5);
 
 /// Whether the daemon runs on without a session.
-pub(crate) fn lingering(known: &Known) -> Vec<Examined> {
+pub(crate) fn lingering(known: &Premises) -> Vec<Examined> {
     if known.initiative != Initiative::Own || !service::is_of_a_user() {
         return Vec::new();
     }
@@ -34,7 +34,7 @@ pub(crate) fn lingering(known: &Known) -> Vec<Examined> {
 }
 
 /// Services of the machine and the session.
-pub(crate) fn neighbours(known: &Known) -> Vec<Examined> {
+pub(crate) fn neighbours(known: &Premises) -> Vec<Examined> {
     let mut examined = Vec::new();
     if drives::opened(&known.configuration).next().is_some() {
         let found = udisks();
@@ -69,7 +69,7 @@ pub(crate) fn neighbours(known: &Known) -> Vec<Examined> {
 }
 
 /// Whether the passphrases of drives are where the configuration says.
-pub(crate) fn passphrases(known: &Known) -> Vec<Examined> {
+pub(crate) fn passphrases(known: &Premises) -> Vec<Examined> {
     let names: BTreeSet<&CredentialName> =
         drives::opened(&known.configuration).filter_map(|opened| opened.passphrase).collect();
     let provider = &known.configuration.credentials;
@@ -135,10 +135,4 @@ fn sight(standing: Presence) -> ServiceSight {
         Presence::NoBus(why) => ServiceSight::NoBus(why),
         Presence::Unknown => ServiceSight::Mute("it is not known".into()),
     }
-}
-
-/// Waits for an answer on this thread.
-pub(crate) fn on_a_runtime<T>(work: impl Future<Output = T>) -> Option<T> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().ok()?;
-    Some(runtime.block_on(work))
 }

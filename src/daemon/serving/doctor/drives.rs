@@ -2,18 +2,19 @@
 
 use std::sync::Arc;
 
-use crate::daemon::serving::doctor::buses::on_a_runtime;
-use crate::daemon::serving::doctor::{A_LOOK, Known};
-use crate::decide::diagnosis::{drives as judge, neighbours, unanswered};
+use crate::daemon::serving::doctor::premises::{A_LOOK, Premises, on_a_runtime};
+use crate::decide::diagnosis::drives::{self as judge, Use};
+use crate::decide::diagnosis::{neighbours, unanswered};
 use crate::decide::presence::{DrivePresence, MountTree, sight_of_drive};
+use crate::decide::strangers::{self, Plugged};
 use crate::model::{
-    Area, BlockDevice, Configuration, Containers, CredentialName, Drive, DriveSight, Examined, Mounting, Trial,
-    VolumeName, VolumeRoot, WhenDone,
+    Area, BlockDevice, Configuration, Containers, CredentialName, Drive, DriveSight, Examined, Mounting, SyncStatus,
+    Trial, VolumeName, VolumeRoot, WhenDone,
 };
 use crate::os::bus::Bus;
 use crate::os::causes::chain;
 use crate::os::udisks::{Udisks, UdisksError};
-use crate::os::{environment, fstab, mounts, polkit};
+use crate::os::{disks, environment, fstab, mounts, polkit};
 
 /// A drive that the daemon mounts itself.
 pub(crate) struct Opened<'a> {
@@ -35,8 +36,31 @@ pub(crate) fn opened(configuration: &Configuration) -> impl Iterator<Item = Open
     })
 }
 
+/// The drives that are not plugged in, as far as something may be wrong with their UUIDs.
+pub(crate) fn absent(known: &Premises) -> Vec<Examined> {
+    let Some((devices, containers)) = &known.devices else { return Vec::new() };
+    let (others, mounts) = (disks::other_uuids().unwrap_or_default(), mounts::read().unwrap_or_default());
+    let plugged = Plugged { devices, others: &others, mounts: &mounts };
+    let claimed = strangers::claimed(&known.configuration);
+    let is_in = |drive: &Drive| {
+        let around = containers.get(&drive.uuid);
+        devices.iter().any(|device| device.uuid == drive.uuid || Some(&device.uuid) == around)
+    };
+    let absent = known.configuration.drives_here().filter(|(_, drive)| !is_in(drive));
+    let judged = absent.filter_map(|(name, drive)| {
+        let users: Vec<_> = known.configuration.syncs.values().filter(|sync| sync.enabled && sync.uses(name)).collect();
+        let copied = |sync: &SyncStatus| sync.last_success.is_some() && users.iter().any(|user| user.name == sync.name);
+        let was_used = if known.status.syncs.iter().any(copied) { Use::Before } else { Use::Never };
+        let suspicion = strangers::suspicion(&drive.uuid, &plugged, containers, &claimed);
+        // Another drive in the place of one that is known is nothing to worry about.
+        let suspicion = suspicion.filter(|_| was_used == Use::Never);
+        if users.is_empty() { None } else { judge::absent(name, suspicion, was_used) }
+    });
+    judged.collect()
+}
+
 /// Tests each of them.
-pub(crate) fn drives(known: &Known) -> Vec<Examined> {
+pub(crate) fn drives(known: &Premises) -> Vec<Examined> {
     let mut all = opened(&known.configuration).peekable();
     if all.peek().is_none() {
         return Vec::new();

@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use crate::daemon::inlets::reader::{self, Unreadable};
-use crate::daemon::serving::doctor::Known;
+use crate::daemon::serving::doctor::premises::Premises;
 use crate::daemon::world::Initiative;
 use crate::decide::diagnosis::{daemon as judge, drives, state as state_of, tools, volumes};
 use crate::formats::rsync::version;
@@ -16,7 +16,7 @@ use crate::os::process::Ended;
 use crate::os::{fstab, guards, held, history_check, mounts, programs, service, state_dir, telling};
 
 /// The configuration file, and the socket.
-pub(crate) fn daemon(known: &Known) -> Vec<Examined> {
+pub(crate) fn daemon(known: &Premises) -> Vec<Examined> {
     let file = &known.status.config;
     let says = match reader::read_file(file, &known.paths.home) {
         Ok(read) if read == known.configuration => FileInForce::Same,
@@ -35,7 +35,7 @@ pub(crate) fn daemon(known: &Known) -> Vec<Examined> {
 }
 
 /// The state directory.
-pub(crate) fn state(known: &Known) -> Vec<Examined> {
+pub(crate) fn state(known: &Premises) -> Vec<Examined> {
     let path = &known.paths.state_dir;
     let sight = guards::inspect(path);
     // A daemon makes it when it starts; that one works without is told below.
@@ -48,19 +48,19 @@ pub(crate) fn state(known: &Known) -> Vec<Examined> {
 }
 
 /// The history.
-pub(crate) fn history_file(known: &Known) -> Vec<Examined> {
+pub(crate) fn history_file(known: &Premises) -> Vec<Examined> {
     let path = &known.paths.state_dir;
     vec![state_of::history_file(&path.join("history.db"), &history_check::quick_check(path))]
 }
 
 /// What people decided.
-pub(crate) fn ledger(known: &Known) -> Vec<Examined> {
+pub(crate) fn ledger(known: &Premises) -> Vec<Examined> {
     let read = state_dir::read_ledger(&known.paths.state_dir);
     vec![state_of::ledger(&read.map(drop).map_err(|error| chain(&error)))]
 }
 
 /// What a killed daemon left open. One that runs has taken it over.
-pub(crate) fn left_open(known: &Known) -> Vec<Examined> {
+pub(crate) fn left_open(known: &Premises) -> Vec<Examined> {
     if known.initiative != Initiative::Never || guards::inspect(&known.paths.state_dir) == FileSight::Missing {
         return Vec::new();
     }
@@ -71,7 +71,7 @@ pub(crate) fn left_open(known: &Known) -> Vec<Examined> {
 }
 
 /// rsync, ssh, and the programs of hooks.
-pub(crate) fn programs(known: &Known) -> Vec<Examined> {
+pub(crate) fn programs(known: &Premises) -> Vec<Examined> {
     let mut examined = vec![tools::rsync(programs::find_program("rsync").map(rsync_version).as_ref())];
     let has_server = known.configuration.volumes.values().any(|volume| matches!(volume.root, VolumeRoot::Server(_)));
     if has_server {
@@ -86,7 +86,7 @@ pub(crate) fn programs(known: &Known) -> Vec<Examined> {
     examined
 }
 
-fn enabled(known: &Known) -> impl Iterator<Item = &Sync> {
+fn enabled(known: &Premises) -> impl Iterator<Item = &Sync> {
     known.configuration.syncs.values().filter(|sync| sync.enabled)
 }
 
@@ -108,7 +108,7 @@ fn rsync_version(program: PathBuf) -> Result<ProgramVersion, String> {
 }
 
 /// Private keys of endpoints, and files of filters.
-pub(crate) fn files(known: &Known) -> Vec<Examined> {
+pub(crate) fn files(known: &Premises) -> Vec<Examined> {
     let keys: BTreeSet<&PathBuf> =
         known.configuration.endpoints.values().filter_map(|endpoint| endpoint.key.as_ref()).collect();
     let mut examined: Vec<_> = keys.into_iter().map(|key| tools::key(key, &guards::inspect(key))).collect();
@@ -127,7 +127,7 @@ pub(crate) fn files(known: &Known) -> Vec<Examined> {
 }
 
 /// The volumes that lie at or below a mount point of `/etc/fstab` where nothing is mounted.
-pub(crate) fn mount_points(known: &Known) -> Vec<Examined> {
+pub(crate) fn mount_points(known: &Premises) -> Vec<Examined> {
     let lines = fstab::lines();
     let Ok(table) = mounts::read() else { return Vec::new() };
     // What is mounted between the two is as good.

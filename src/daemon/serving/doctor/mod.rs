@@ -4,6 +4,7 @@
 mod buses;
 mod drives;
 mod files;
+mod premises;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,14 +14,12 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::daemon::messages::ask::Ask;
 use crate::daemon::outlets::keeper::HistoryQuestion;
+use crate::daemon::serving::doctor::premises::{A_LOOK, Premises};
 use crate::daemon::world::Initiative;
 use crate::decide::diagnosis::{daemon, state, syncs, unanswered, volumes};
-use crate::model::{Area, BlockDevice, Configuration, Containers, Examined, RunRecord, Status};
+use crate::model::{Area, Configuration, Examined, RunRecord, Status};
 use crate::os::environment::Paths;
 use crate::os::{clock, mounts};
-
-/// How long a look at everything may take, servers included. What is late is judged by what was known before.
-const A_LOOK: Duration = Duration::from_secs(40);
 
 /// How long all that is looked at in the filesystem may take.
 const FILES: Duration = Duration::from_secs(15);
@@ -61,18 +60,6 @@ impl Ground {
     }
 }
 
-/// What was known when the tests began.
-struct Known {
-    paths: Paths,
-    initiative: Initiative,
-    status: Arc<Status>,
-    configuration: Arc<Configuration>,
-    /// What is plugged in, and which containers it is known to lie in; nothing if that could not be learnt in time.
-    devices: Option<(Vec<BlockDevice>, Arc<Containers>)>,
-    /// One of the few places for errands: it is taken for as long as a test waits for what does not answer.
-    _place: OwnedSemaphorePermit,
-}
-
 /// Tests everything.
 pub(crate) async fn examine(ground: &Ground, asks: &mpsc::Sender<Ask>, place: OwnedSemaphorePermit) -> Vec<Examined> {
     // What is told further down is to be how it stands now. Who is late is told as it was.
@@ -80,14 +67,8 @@ pub(crate) async fn examine(ground: &Ground, asks: &mpsc::Sender<Ask>, place: Ow
     let devices = timeout(A_LOOK, told(asks, |answer| Ask::Devices { answer })).await;
     let status = Arc::clone(&ground.status.borrow());
     let configuration = Arc::clone(&ground.configuration.borrow());
-    let known = Arc::new(Known {
-        paths: ground.paths.clone(),
-        initiative: ground.initiative,
-        status,
-        configuration,
-        devices: devices.ok().flatten(),
-        _place: place,
-    });
+    let ground_of = (ground.paths.clone(), ground.initiative);
+    let known = Arc::new(Premises::new(ground_of, status, configuration, devices.ok().flatten(), place));
     let started = [
         Test::start(&known, Area::Daemon, "configuration", files::daemon),
         Test::start(&known, Area::Daemon, "session", buses::lingering),
@@ -102,6 +83,7 @@ pub(crate) async fn examine(ground: &Ground, asks: &mpsc::Sender<Ask>, place: Ow
         Test::start(&known, Area::Neighbours, "services", buses::neighbours),
         Test::start(&known, Area::Credentials, "passphrases", buses::passphrases),
         Test::start(&known, Area::Drives, "left open", files::left_open),
+        Test::start(&known, Area::Drives, "absent", drives::absent),
         Test::start(&known, Area::Drives, "udisks2 and polkit", drives::drives),
         Test::start(&known, Area::Volumes, "mount points", files::mount_points),
     ];
@@ -146,7 +128,7 @@ struct Test {
 }
 
 impl Test {
-    fn start(known: &Arc<Known>, area: Area, subject: &'static str, test: fn(&Known) -> Vec<Examined>) -> Self {
+    fn start(known: &Arc<Premises>, area: Area, subject: &'static str, test: fn(&Premises) -> Vec<Examined>) -> Self {
         let (done, result) = oneshot::channel();
         let known = Arc::clone(known);
         // Left behind if it is late; without a thread there is no result either.

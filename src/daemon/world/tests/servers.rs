@@ -160,7 +160,7 @@ fn a_sync_that_leads_to_another_server_has_no_copy_yet() {
     story.reaches("nas");
     story.wait(2);
     story.end("photos", Conclusion::Ok);
-    let mut ledger = story.world.ledger.clone();
+    let mut ledger = story.world.decisions.ledger().clone();
     ledger.approvals.insert(name("photos"), 60);
     let past = LastRuns { last_success: Some(now_at(2).wall), ..LastRuns::default() };
     let begin = |text: &str, ledger: &Ledger| {
@@ -195,18 +195,24 @@ fn a_sync_that_leads_to_another_server_has_no_copy_yet() {
         (hidden.replace("[\"lan\", \"wan\"]", "[\"lan\"]"), Freshness::Never, None),
     ] {
         story.world = begin(&text, &ledger);
-        let told = (story.status_of("photos").freshness, story.world.ledger.approvals.get(&name("photos")).copied());
+        let told = (
+            story.status_of("photos").freshness,
+            story.world.decisions.ledger().approvals.get(&name("photos")).copied(),
+        );
         assert_eq!(told, (freshness, approved), "after a restart: {text}");
         story.world = begin(TRAVELLER, &ledger);
         story.tell(Event::Configured(Ok(configuration(&text))));
-        let told = (story.status_of("photos").freshness, story.world.ledger.approvals.get(&name("photos")).copied());
+        let told = (
+            story.status_of("photos").freshness,
+            story.world.decisions.ledger().approvals.get(&name("photos")).copied(),
+        );
         assert_eq!(told, (freshness, approved), "while it runs: {text}");
     }
     // A ledger from before servers were written down: the copy is believed once, the word of a person is not.
     ledger.copied.values_mut().for_each(|places| places.servers.clear());
     story.world = begin(TRAVELLER, &ledger);
     assert_eq!(story.status_of("photos").freshness, Freshness::Fresh);
-    assert!(story.world.ledger.approvals.is_empty());
+    assert!(story.world.decisions.ledger().approvals.is_empty());
     story.tell(Event::Configured(Ok(configuration(&TRAVELLER.replace("nas.", "other.")))));
     assert_eq!(story.status_of("photos").freshness, Freshness::Never);
 }
@@ -392,7 +398,7 @@ fn a_broken_connection_is_tried_again_soon_and_is_no_failure_right_after_a_join(
     for _ in 0..4 {
         assert_eq!(story.running(), ["photos"]);
         story.end("photos", lost());
-        assert_eq!(story.world.memory[&name("photos")].failures, 0);
+        assert_eq!(story.world.histories.get(&name("photos")).unwrap().failures, 0);
         assert_eq!(story.codes("photos"), ["backing-off"]);
         story.reaches("nas");
         story.wait(40);
@@ -400,7 +406,7 @@ fn a_broken_connection_is_tried_again_soon_and_is_no_failure_right_after_a_join(
     assert_eq!(story.running(), ["photos"]);
     story.wait(400);
     story.end("photos", lost());
-    assert_eq!(story.world.memory[&name("photos")].failures, 1, "the network has long been up");
+    assert_eq!(story.world.histories.get(&name("photos")).unwrap().failures, 1, "the network has long been up");
 }
 
 #[test]
@@ -429,7 +435,8 @@ fn servers_out_of_reach_never_delay_a_local_copy() {
     for number in 0..100 {
         write!(
             text,
-            "[ssh-endpoints.e{number}]\nhost = \"h{number}\"\n[volumes.v{number}]\nssh = [\"e{number}\"]\npath = \"/x\"\n\
+            "[ssh-endpoints.e{number}]\nhost = \"h{number}\"\n\
+             [volumes.v{number}]\nssh = [\"e{number}\"]\npath = \"/x\"\n\
              [syncs.s{number}]\nsource = \"laptop:d{number}\"\ndestination = \"v{number}:d\"\n"
         )
         .unwrap();

@@ -126,8 +126,15 @@ if [ "$what" = write ]; then
     fi
     exec 9<>"$OWN/$LOCK"
     flock -n 9 || end_our_own || say taken "$PWD/$OWN/$LOCK"
-    tried sh -c 'printf "%s\n" "$1" >"$2"' sh "$run" "$OWN/$NEW_WRITER"
-    mv -fT "$OWN/$NEW_WRITER" "$OWN/$WRITER" 2>/dev/null || say failed "mv -T: this is not the mv of coreutils or busybox"
+    leave='printf "%s\n" "$1" >"$2"'
+    if sh -c "$leave" sh "$run" "$OWN/$NEW_WRITER" 2>/dev/null; then
+        mv -fT "$OWN/$NEW_WRITER" "$OWN/$WRITER" 2>/dev/null ||
+            say failed "mv -T: this is not the mv of coreutils or busybox"
+    else
+        # A full drive may have no room for a new file; what is there can be written over.
+        rm -f "$OWN/$NEW_WRITER"
+        tried sh -c "$leave" sh "$run" "$OWN/$WRITER"
+    fi
     touch -d '2001-09-09 01:46:41.123456789' "$OWN/$LOCK" 2>/dev/null && stat -c 'kept %y' "$OWN/$LOCK"
     printf 'boot %s\n' "$(cat /proc/sys/kernel/random/boot_id 2>/dev/null)"
     printf 'device %s\n' "$(stat -c %d .)"
@@ -155,7 +162,7 @@ for path in "$ANY_NEW_LATEST"*; do
     esac
 done
 if [ -d "$SNAPSHOTS" ]; then
-    echo shelf
+    echo directory
     # Names that no run of ours gives are passed over.
     for path in "$SNAPSHOTS"/* "$SNAPSHOTS/$IN_PROGRESS"* "$SNAPSHOTS/$STALE"* "$SNAPSHOTS/$TRASH"*; do
         name=${path#"$SNAPSHOTS"/}

@@ -1,4 +1,4 @@
-# tidy ROOT ITS-SENTINEL DIRECTORY ITS-SENTINEL TOKEN, then pairs of a verb and a name: `shelf` makes the directory of
+# tidy ROOT ITS-SENTINEL DIRECTORY ITS-SENTINEL TOKEN, then pairs of a verb and a name: `directory` makes the one of
 # snapshots, `discard` deletes a snapshot, whole or not, `stale` makes an unfinished one the basis of the next, `relieve`
 # makes room in the writable subvolume, `remove` removes a link that was about to be the one to the newest, `point` points
 # that one there. Any of it may be cut short and done again. An empty token stands for a person's order.
@@ -29,7 +29,7 @@ uproot() {
     sweep "$1"
 }
 
-# destroy NAME: deletes an entry of the shelf, a subvolume or a tree.
+# destroy NAME: deletes an entry among the snapshots, a subvolume or a tree.
 destroy() {
     if [ -h "$SNAPSHOTS/$1" ] || [ ! -d "$SNAPSHOTS/$1" ]; then
         rm -f "$SNAPSHOTS/$1"
@@ -116,7 +116,7 @@ while [ $# -ge 2 ]; do
             tried mv -fT "$NEW_LATEST" "$LATEST"
             tried sync .
             ;;
-        shelf)
+        directory)
             [ -d "$SNAPSHOTS" ] || tried mkdir "$SNAPSHOTS"
             ;;
     esac

@@ -31,6 +31,7 @@ if [ -n "$7" ]; then
     below "${11}" || say lost "$PWD/${11} is not there"
 fi
 shift 15
+# Nor do aliases of ~/.popt change what these arguments mean.
 HOME=/dev/null
 export HOME
 exec rsync "$@"

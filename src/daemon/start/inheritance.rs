@@ -15,7 +15,7 @@ use crate::os::{clock, held};
 
 /// What is known at the start.
 #[derive(Debug, Default)]
-pub(crate) struct Memory {
+pub(crate) struct Inheritance {
     /// What people decided and what was seen before.
     pub(crate) ledger: Ledger,
     /// The drives that a dead daemon left open.
@@ -26,9 +26,9 @@ pub(crate) struct Memory {
     pub(crate) troubles: Vec<String>,
 }
 
-impl Memory {
-    /// Takes over what a dead daemon left: what it kept is mended or begun anew, its unfinished runs are closed, and what
-    /// it opened is to be closed.
+impl Inheritance {
+    /// Takes over what a dead daemon left: what it kept is mended or begun anew, its unfinished runs are closed, and
+    /// what it opened is to be closed.
     pub(crate) fn taken_over(state: &StateDir) -> Self {
         let mut troubles = Vec::new();
         let ledger = state.ledger().unwrap_or_else(|error| {

@@ -4,14 +4,12 @@
 use std::time::Duration;
 
 use crate::daemon::messages::event::Effect;
-use crate::daemon::messages::look::Scope;
 use crate::daemon::messages::sensed::Activity;
-use crate::daemon::world::World;
-use crate::daemon::world::reach::Asked;
-use crate::model::{BootTime, Interruption, Now, PowerSight};
+use crate::daemon::world::runs::Runs;
+use crate::model::{BootTime, Now, PowerSight};
 
 /// A sleep that was announced and did not come is forgotten after this long.
-const PATIENCE: Duration = Duration::from_mins(1);
+const LONGEST_WAIT_FOR_SLEEP: Duration = Duration::from_mins(1);
 
 /// Runs that are over after so long keep no machine awake: it is idle for minutes before it falls asleep, and asking
 /// the bus costs more than a small copy.
@@ -19,7 +17,7 @@ const LONG: Duration = Duration::from_secs(10);
 
 /// How the machine stands to sleep.
 #[derive(Debug, Default)]
-pub(super) struct Sleep {
+pub(super) struct Suspension {
     /// Since when it is about to sleep, or sleeps.
     announced: Option<BootTime>,
     /// Whether it waits to be told that it may.
@@ -37,7 +35,7 @@ enum Waits {
     Yes,
 }
 
-impl Sleep {
+impl Suspension {
     /// Whether nothing may start because of it.
     pub(super) fn is_near(&self) -> bool {
         self.announced.is_some()
@@ -50,60 +48,49 @@ impl Sleep {
 
     /// When a sleep that was announced is forgotten.
     pub(super) fn forgotten(&self) -> Option<BootTime> {
-        self.announced.map(|announced| announced.after(PATIENCE))
+        self.announced.map(|announced| announced.after(LONGEST_WAIT_FOR_SLEEP))
     }
 
     /// When what runs has been running for long.
     pub(super) fn long_at_work(&self) -> Option<BootTime> {
         self.busy.map(|busy| busy.after(LONG))
     }
-}
 
-impl World {
     /// What is under way, once it takes long. A machine of whose battery nobody knows has its power from the mains.
-    #[must_use]
-    pub fn activity(&self, now: &Now) -> Activity {
-        match self.power {
-            _ if self.sleep.long_at_work().is_none_or(|at| at > now.boot) => Activity::Rest,
+    pub(super) fn activity(&self, power: PowerSight, now: &Now) -> Activity {
+        match power {
+            _ if self.long_at_work().is_none_or(|at| at > now.boot) => Activity::Rest,
             PowerSight::Battery(_) => Activity::Runs,
             PowerSight::Mains | PowerSight::Unknown => Activity::RunsAwake,
         }
     }
 
-    /// Notes whether something runs, behind each event.
-    pub(super) fn note_labour(&mut self, now: &Now) {
-        self.sleep.busy = if self.runs.is_empty() { None } else { self.sleep.busy.or(Some(now.boot)) };
+    /// Notes after each event whether something runs.
+    pub(super) fn note_runs(&mut self, runs: &Runs, now: &Now) {
+        self.busy = if runs.is_empty() { None } else { self.busy.or(Some(now.boot)) };
     }
 
-    pub(super) fn go_to_sleep(&mut self, now: &Now, effects: &mut Vec<Effect>) {
-        self.sleep.announced = Some(now.boot);
-        self.sleep.waits = Waits::Yes;
-        let running: Vec<_> = self.runs.keys().cloned().collect();
-        for name in running {
-            self.stop_run(&name, Interruption::Suspend, effects);
+    /// The machine is about to sleep, and waits to be told that it may.
+    pub(super) fn announced(&mut self, now: &Now) {
+        (self.announced, self.waits) = (Some(now.boot), Waits::Yes);
+    }
+
+    /// It woke, or never slept.
+    pub(super) fn over(&mut self, now: &Now) {
+        (self.announced, self.waits, self.woke) = (None, Waits::No, Some(now.boot));
+    }
+
+    /// Whether who announced a sleep has not said for long that it is over; they may never do.
+    pub(super) fn is_overdue(&self, now: &Now) -> bool {
+        self.forgotten().is_some_and(|at| at <= now.boot)
+    }
+
+    /// Lets the machine sleep, if it waits for that and nothing runs any more.
+    pub(super) fn let_sleep(&mut self, runs: &Runs) -> Option<Effect> {
+        if self.waits == Waits::Yes && runs.is_empty() {
+            self.waits = Waits::No;
+            return Some(Effect::LetSleep);
         }
-    }
-
-    /// Everything may be different after a sleep: drives were pulled, networks left.
-    pub(super) fn wake(&mut self, now: &Now, effects: &mut Vec<Effect>) {
-        self.sleep.announced = None;
-        self.sleep.waits = Waits::No;
-        self.sleep.woke = Some(now.boot);
-        self.look(Scope::everything(), effects);
-        self.ask_servers(&Asked::All, now, effects);
-    }
-
-    /// Who announced a sleep may never say that it is over.
-    pub(super) fn wake_if_nobody_slept(&mut self, now: &Now, effects: &mut Vec<Effect>) {
-        if self.sleep.forgotten().is_some_and(|at| at <= now.boot) {
-            self.wake(now, effects);
-        }
-    }
-
-    pub(super) fn let_sleep(&mut self, effects: &mut Vec<Effect>) {
-        if self.sleep.waits == Waits::Yes && self.runs.is_empty() {
-            self.sleep.waits = Waits::No;
-            effects.push(Effect::LetSleep);
-        }
+        None
     }
 }

@@ -1,0 +1,186 @@
+//! What people decided, and what was seen for the first time and holds from then on: the ledger.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use crate::model::{
+    Containers, DriveUuid, End, Hardware, Kinship, Ledger, Pause, Places, SentinelId, SyncName, VolumeName,
+};
+
+/// The ledger, and whether it is to be written down.
+#[derive(Debug)]
+pub(super) struct Decisions {
+    ledger: Ledger,
+    written: Written,
+}
+
+/// Whether the ledger is written down as it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Written {
+    Yes,
+    No,
+}
+
+impl Decisions {
+    pub(super) fn new(ledger: Ledger) -> Self {
+        Self { ledger, written: Written::Yes }
+    }
+
+    pub(super) fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    /// The ledger, if it has changed since it was taken to be written down.
+    pub(super) fn take_unwritten(&mut self) -> Option<Box<Ledger>> {
+        match std::mem::replace(&mut self.written, Written::Yes) {
+            Written::Yes => None,
+            Written::No => Some(Box::new(self.ledger.clone())),
+        }
+    }
+
+    /// The ledger, to change it.
+    fn change(&mut self) -> &mut Ledger {
+        self.written = Written::No;
+        &mut self.ledger
+    }
+
+    pub(super) fn pause(&mut self, pause: Pause) {
+        self.change().pause = Some(pause);
+    }
+
+    pub(super) fn resume(&mut self) {
+        self.change().pause = None;
+    }
+
+    /// Ends a pause that is over.
+    pub(super) fn end_pause(&mut self, now: Timestamp) {
+        if let Some(Pause::Until(until)) = self.ledger.pause
+            && until <= now
+        {
+            self.resume();
+        }
+    }
+
+    pub(super) fn hold(&mut self, volume: &VolumeName) {
+        if !self.ledger.holds.contains(volume) {
+            self.change().holds.insert(volume.clone());
+        }
+    }
+
+    pub(super) fn release(&mut self, volume: &VolumeName) {
+        if self.ledger.holds.contains(volume) {
+            self.change().holds.remove(volume);
+        }
+    }
+
+    /// The next run of a sync may delete so many files.
+    pub(super) fn approve_deletions(&mut self, sync: &SyncName, deletions: u64) {
+        self.change().approvals.insert(sync.clone(), deletions);
+    }
+
+    /// A run has used the approval of its sync, if there was one.
+    pub(super) fn use_approval(&mut self, sync: &SyncName) {
+        if self.ledger.approvals.contains_key(sync) {
+            self.change().approvals.remove(sync);
+        }
+    }
+
+    /// A volume may use this hardware.
+    pub(super) fn accept_hardware(&mut self, volume: &VolumeName, hardware: Hardware) {
+        self.change().hardware.entry(volume.clone()).or_default().insert(hardware);
+    }
+
+    /// The id that a volume carries is the right one; or that it carries none.
+    pub(super) fn accept_volume_id(&mut self, volume: &VolumeName, id: Option<&SentinelId>) {
+        match id {
+            Some(id) => self.change().volume_ids.insert(volume.clone(), id.clone()),
+            None => self.change().volume_ids.remove(volume),
+        };
+    }
+
+    /// The same for an end of a sync.
+    pub(super) fn accept_end_id(&mut self, sync: &SyncName, end: End, id: Option<&SentinelId>) {
+        let key = (sync.clone(), end);
+        match id {
+            Some(id) => self.change().end_ids.insert(key, id.clone()),
+            None => self.change().end_ids.remove(&key),
+        };
+    }
+
+    /// Learns the id of a volume that was seen for the first time.
+    pub(super) fn learn_volume_id(&mut self, volume: &VolumeName, id: &SentinelId) {
+        if !self.ledger.volume_ids.contains_key(volume) {
+            self.accept_volume_id(volume, Some(id));
+        }
+    }
+
+    /// The same for an end of a sync.
+    pub(super) fn learn_end_id(&mut self, sync: &SyncName, end: End, id: &SentinelId) {
+        if !self.ledger.end_ids.contains_key(&(sync.clone(), end)) {
+            self.accept_end_id(sync, end, Some(id));
+        }
+    }
+
+    /// Learns in which containers filesystems lie.
+    pub(super) fn learn_containers(&mut self, mut seen: Vec<(DriveUuid, DriveUuid)>) {
+        seen.retain(|(filesystem, container)| self.ledger.containers.get(filesystem) != Some(container));
+        if !seen.is_empty() {
+            Arc::make_mut(&mut self.change().containers).extend(seen);
+        }
+    }
+
+    /// The LUKS containers in which the filesystems lay that drives are named by.
+    pub(super) fn containers(&self) -> &Arc<Containers> {
+        &self.ledger.containers
+    }
+
+    /// A sync has copied between these places.
+    pub(super) fn note_copied(&mut self, sync: &SyncName, places: &Places) {
+        if self.ledger.copied.get(sync) != Some(places) {
+            self.change().copied.insert(sync.clone(), places.clone());
+        }
+    }
+
+    /// A success, a hold and a person's word count for the places that they were about: forgets those of others, and
+    /// says whether a sync still leads where it copied. What is forgotten here is found out again by the next daemon,
+    /// and is written down with the next change.
+    pub(super) fn settle_for(&mut self, sync: &SyncName, places: Places) -> Kinship {
+        let Some(copied) = self.ledger.copied.get_mut(sync) else { return Kinship::Same };
+        let kinship = copied.kinship(&places);
+        match kinship {
+            Kinship::Same => {}
+            // An earlier version did not write down which server that was. That there is a copy is believed this once:
+            // at worst the first one at another server waits until it would be due. That files may be deleted is not.
+            Kinship::Unknown => {
+                copied.servers = places.servers;
+                self.ledger.approvals.remove(sync);
+            }
+            Kinship::Other => {
+                self.ledger.approvals.remove(sync);
+            }
+        }
+        kinship
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_changes_is_written_once_and_what_does_not_never() {
+        let mut decisions = Decisions::new(Ledger::default());
+        let usb = "usb".parse().unwrap();
+        assert!(decisions.take_unwritten().is_none());
+        decisions.hold(&usb);
+        decisions.pause(Pause::UntilResumed);
+        let written = decisions.take_unwritten().unwrap();
+        assert!(written.holds.contains(&usb) && written.pause == Some(Pause::UntilResumed));
+        decisions.hold(&usb);
+        decisions.end_pause(Timestamp::MAX);
+        decisions.use_approval(&"photos".parse().unwrap());
+        decisions.learn_containers(Vec::new());
+        assert!(decisions.take_unwritten().is_none());
+    }
+}

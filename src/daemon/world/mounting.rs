@@ -1,0 +1,106 @@
+//! What people want done with a drive: `mount`, `unmount`, `eject`.
+
+use crate::backup::drives::order::Sake;
+use crate::daemon::messages::ask::Refusal;
+use crate::daemon::messages::event::Effect;
+use crate::daemon::world::World;
+use crate::daemon::world::drive_requests::{ToClose, ToMount};
+use crate::daemon::world::drives::Phase;
+use crate::daemon::world::settings::leads_to_the_same;
+use crate::daemon::world::stage::LifeStage;
+use crate::decide::obstacles;
+use crate::model::{Configuration, End, Interruption, Obstacle, VolumeName, VolumeSight, WhenDone};
+
+impl World {
+    /// A person wants a drive open. It is theirs from then on: no run closes it.
+    pub(super) fn mount(&mut self, volume: &VolumeName, answer: ToMount, effects: &mut Vec<Effect>) {
+        if let Err(refusal) = self.admit(volume) {
+            let _ = answer.send(Err(refusal));
+            return;
+        }
+        self.take_back_with_all_on_it(volume);
+        let is_idle = self.volumes.get(volume).is_some() && *self.drives.phase(volume) == Phase::Idle;
+        match self.shown_root(volume) {
+            Some(root) if is_idle => {
+                let _ = answer.send(Ok(root));
+            }
+            Some(_) | None => {
+                self.drive_requests.await_mount(volume.clone(), answer);
+                self.open(volume, Sake::Person, effects);
+            }
+        }
+    }
+
+    /// A person wants a drive closed. What runs on it is stopped, and it stays alone until it is plugged in again.
+    pub(super) fn unmount(&mut self, volume: VolumeName, then: WhenDone, answer: ToClose, effects: &mut Vec<Effect>) {
+        if let Err(refusal) = self.admit(&volume) {
+            let _ = answer.send(Err(refusal));
+            return;
+        }
+        for on_it in self.settings.on_the_drive_of(&volume) {
+            effects.extend(self.runs.stop_on(&on_it, &Interruption::DriveHeld));
+        }
+        self.volumes.let_go(&self.settings.on_the_drive_of(&volume));
+        self.drive_requests.await_close(volume, then, answer);
+    }
+
+    /// A person lets a drive be used again that they had let go.
+    pub(super) fn take_back_with_all_on_it(&mut self, volume: &VolumeName) {
+        self.volumes.take_back(&self.settings.on_the_drive_of(volume));
+    }
+
+    /// A run opens a drive by itself; for anything else a person does.
+    pub(super) fn closed_drive(&self, end: End, volume: &VolumeName) -> Option<Obstacle> {
+        let state = self.volumes.get(volume).filter(|state| obstacles::is_opened_by_us(state.standing()))?;
+        let (VolumeSight::NotMounted { device, .. } | VolumeSight::Locked { device, .. }) = &state.sight else {
+            return None;
+        };
+        Some(Obstacle::NotMounted { end, volume: volume.clone(), device: device.clone(), let_go: false })
+    }
+
+    fn admit(&self, volume: &VolumeName) -> Result<(), Refusal> {
+        self.settings.check_volume(volume)?;
+        let failed = |why: String| Err(Refusal::Failed(why));
+        if self.stage == LifeStage::Stopping {
+            return Err(Refusal::Stopping);
+        }
+        if self.settings.drive(volume).is_none() {
+            let of_machine = if self.settings.is_on_server(volume) { "" } else { " of this machine" };
+            return failed(format!("volume `{volume}` is no drive{of_machine}"));
+        }
+        let Some(state) = self.volumes.get(volume) else { return Ok(()) };
+        let named = || volume.clone();
+        let obstacle = match &state.sight {
+            VolumeSight::Absent(absence) => {
+                Obstacle::VolumeAbsent { end: End::Destination, volume: named(), absence: absence.clone() }
+            }
+            VolumeSight::Ambiguous { devices } => Obstacle::DuplicateUuid { volume: named(), devices: devices.clone() },
+            VolumeSight::NotEncrypted { device } => Obstacle::NotEncrypted { volume: named(), device: device.clone() },
+            VolumeSight::Present(_)
+            | VolumeSight::NotProven { .. }
+            | VolumeSight::NotMounted { .. }
+            | VolumeSight::Locked { .. }
+            | VolumeSight::Reached(_) => {
+                let busy = matches!(self.drives.phase(volume), Phase::Opening(_) | Phase::Awaited(..) | Phase::Closing);
+                return if busy || self.drive_requests.wanted_close(volume).is_some() || self.leftovers.has(volume) {
+                    failed(format!("{} is being opened or closed at this moment; try again", self.drive_name(volume)))
+                } else {
+                    Ok(())
+                };
+            }
+        };
+        failed(obstacle.to_string())
+    }
+
+    /// The configuration is another one now: whoever waits for a drive that it has no longer would wait for ever.
+    pub(super) fn refuse_drive_requests(&mut self, before: &Configuration) {
+        let settings = &self.settings;
+        self.drive_requests.refuse(|volume| {
+            if leads_to_the_same(before, settings.configuration(), volume) {
+                return None;
+            }
+            let another = || format!("volume `{volume}` is another one since the configuration changed; try again");
+            Some(settings.check_volume(volume).err().unwrap_or_else(|| Refusal::Failed(another())))
+        });
+    }
+}

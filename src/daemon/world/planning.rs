@@ -1,0 +1,252 @@
+//! How the plan is made: whole, after every event.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::daemon::messages::event::{Effect, Notice};
+use crate::daemon::world::World;
+use crate::daemon::world::histories::SyncHistory;
+use crate::daemon::world::opening::DriveReadiness;
+use crate::daemon::world::plan::Outlook;
+use crate::daemon::world::stage::{Initiative, LifeStage};
+use crate::decide::due::{self, Due};
+use crate::decide::obstacles;
+use crate::decide::queue;
+use crate::model::{
+    BootTime, Freshness, Hours, Now, Obstacle, Outcome, Pause, Sync, SyncName, VolumeName, VolumeSight,
+};
+
+impl World {
+    /// Makes the plan anew, starts what may start, and sets the alarm.
+    pub(super) fn replan(&mut self, now: &Now, effects: &mut Vec<Effect>) {
+        self.decisions.end_pause(now.wall);
+        let mut prospects = self.prospects(now);
+        self.add_failed_upstreams(&mut prospects);
+        self.plan.set_prospects(prospects);
+        self.drop_requests_that_became_impossible();
+        let candidates = self.candidates(now);
+        self.plan.set_candidates(candidates, self.settings.upstreams());
+        if self.stage == LifeStage::Working && !self.suspension.is_near() {
+            self.start_what_may_start(now, effects);
+        }
+        self.close_what_nobody_needs(now, effects);
+        self.tell_what_is_overdue(now, effects);
+        self.suspension.note_runs(&self.runs, now);
+        let alarm = if self.stage == LifeStage::Working { self.next_moment(now) } else { None };
+        effects.extend(self.plan.set_alarm(alarm));
+    }
+
+    /// There may be thousands, after each event: what needs a search in a map is done once for each.
+    fn prospects(&mut self, now: &Now) -> BTreeMap<SyncName, Outlook> {
+        let configuration = Arc::clone(self.settings.configuration());
+        let local = now.wall.to_zoned(now.zone.clone()).time();
+        let syncs = configuration.syncs.values();
+        syncs.map(|sync| (sync.name.clone(), self.prospect(sync, local, now))).collect()
+    }
+
+    fn prospect(&mut self, sync: &Sync, local: jiff::civil::Time, now: &Now) -> Outlook {
+        let places = self.obstacles_of_places(sync);
+        self.histories.note_reach(&sync.name, &places, now.wall);
+        let history = self.histories.get(&sync.name);
+        let last_run = history.and_then(|history| history.last_run.as_ref());
+        let (last_success, last_outcome) =
+            (history.and_then(|history| history.last_success), last_run.map(|run| run.outcome));
+        let in_reach_since = history.and_then(|history| history.in_reach_since);
+        Outlook {
+            due: due::due(sync.every, due::Past { last_success, last_outcome, in_reach_since }, now.wall),
+            rest: self.rest_of_obstacles(sync, history, &places, local, now),
+            places,
+            ready_at: self.ready_at(sync),
+            last_outcome,
+            overdue_at: due::overdue_at(last_success, sync.max_age),
+        }
+    }
+
+    fn obstacles_of_places(&self, sync: &Sync) -> Vec<Obstacle> {
+        let (source, destination) = (self.volumes.get(&sync.source.volume), self.volumes.get(&sync.destination.volume));
+        match (source, destination) {
+            (Some(source), Some(destination)) => {
+                let ends = self.volumes.ends(&sync.name);
+                let mut found = obstacles::of_places(
+                    sync,
+                    source.standing(),
+                    destination.standing(),
+                    ends,
+                    self.decisions.ledger(),
+                );
+                found.extend(self.unknown_hardware(sync));
+                found
+            }
+            // A configuration names only volumes that it holds.
+            (None, _) | (_, None) => Vec::new(),
+        }
+    }
+
+    fn rest_of_obstacles(
+        &self,
+        sync: &Sync,
+        history: Option<&SyncHistory>,
+        places: &[Obstacle],
+        local: jiff::civil::Time,
+        now: &Now,
+    ) -> Vec<Obstacle> {
+        let mut found = Vec::new();
+        if !sync.enabled {
+            found.push(Obstacle::Disabled);
+        }
+        if let Some(history) = history {
+            if let Some(last) = &history.last_run
+                && last.outcome == Outcome::Held
+                && let Some(reason) = &last.hold
+                && !self.decisions.ledger().approvals.contains_key(&sync.name)
+            {
+                found.push(Obstacle::Held(reason.clone()));
+            }
+            if let Some(setback) = &history.setback {
+                // What the last look tells, too, is said once.
+                let is_told = |obstacle: &Obstacle| places.iter().any(|place| place.code() == obstacle.code());
+                found.extend(setback.obstacles(now.boot).into_iter().filter(|obstacle| !is_told(obstacle)));
+            }
+        }
+        found.extend(self.refusals(sync, now));
+        found.extend(obstacles::of_conditions(&sync.when, local, self.power, self.metered_way(sync)));
+        match self.decisions.ledger().pause {
+            Some(Pause::Until(until)) => found.push(Obstacle::Paused { until: Some(until) }),
+            Some(Pause::UntilResumed) => found.push(Obstacle::Paused { until: None }),
+            None => {}
+        }
+        found
+    }
+
+    /// A sync does not run on what a failed one left, unless that one cannot be tried now: absence is no failure.
+    fn add_failed_upstreams(&self, prospects: &mut BTreeMap<SyncName, Outlook>) {
+        let stale: Vec<&SyncName> = prospects
+            .iter()
+            .filter(|(_, prospect)| {
+                let failed = prospect.last_outcome.is_some_and(|outcome| match outcome {
+                    Outcome::Failed | Outcome::Held | Outcome::Interrupted => true,
+                    Outcome::Ok | Outcome::Skipped => false,
+                });
+                failed && prospect.places.is_empty() && !prospect.rest.contains(&Obstacle::Disabled)
+            })
+            .map(|(name, _)| name)
+            .collect();
+        if stale.is_empty() {
+            return;
+        }
+        let mut found = Vec::new();
+        for (name, upstreams) in self.settings.upstreams() {
+            let failed = stale.iter().filter(|stale| upstreams.contains(**stale));
+            found.extend(failed.map(|upstream| (name.clone(), (*upstream).clone())));
+        }
+        for (name, upstream) in found {
+            if let Some(prospect) = prospects.get_mut(&name) {
+                prospect.rest.push(Obstacle::UpstreamFailed { upstream });
+            }
+        }
+    }
+
+    /// The volume of a sync on a server to which the way is metered, and the interface.
+    fn metered_way(&self, sync: &Sync) -> Option<(VolumeName, String)> {
+        [&sync.source.volume, &sync.destination.volume].into_iter().find_map(|volume| {
+            let VolumeSight::Reached(reached) = &self.volumes.get(volume)?.sight else { return None };
+            let interface = reached.interface.as_ref().filter(|interface| self.network.is_metered(interface))?;
+            Some((volume.clone(), interface.clone()))
+        })
+    }
+
+    fn ready_at(&self, sync: &Sync) -> BootTime {
+        if self.awaits_server(sync) {
+            return BootTime(Duration::MAX);
+        }
+        let daemon = &self.settings.configuration().daemon;
+        let volumes = [&sync.source.volume, &sync.destination.volume];
+        let settled = volumes.iter().filter_map(|name| self.volumes.get(name)).map(|state| {
+            let settled = state.changed.after(daemon.settle);
+            let graced = state.arrived.map_or(settled, |arrived| arrived.after(daemon.grace));
+            settled.max(graced)
+        });
+        settled.max().unwrap_or_default().max(self.suspension.settled(daemon.settle))
+    }
+
+    fn start_what_may_start(&mut self, now: &Now, effects: &mut Vec<Effect>) {
+        let running = self.runs.iter().map(|(name, run)| (name.clone(), run.resources.clone())).collect();
+        let starting = queue::startable(
+            self.plan.queue(),
+            self.plan.candidates(),
+            self.settings.upstreams(),
+            &running,
+            self.settings.configuration().daemon.max_parallel,
+            now.boot,
+        );
+        for name in starting {
+            if self.opens_for(&name, effects) == DriveReadiness::Ready {
+                self.start(&name, now, effects);
+            }
+        }
+    }
+
+    fn tell_what_is_overdue(&mut self, now: &Now, effects: &mut Vec<Effect>) {
+        for sync in self.settings.configuration().syncs.values().filter(|sync| sync.enabled && sync.max_age.is_some()) {
+            let Some(last_success) = self.histories.get(&sync.name).map(|history| history.last_success) else {
+                continue;
+            };
+            let overdue = due::freshness(last_success, sync.max_age, now.wall) == Freshness::Overdue;
+            if overdue && self.histories.note_overdue(&sync.name, due::overdue_at(last_success, sync.max_age)) {
+                effects.push(Effect::Tell(Notice::Overdue(sync.name.clone())));
+            }
+        }
+    }
+
+    /// The next moment at which the passing of time alone changes the plan.
+    fn next_moment(&self, now: &Now) -> Option<Timestamp> {
+        let wall = |boot: BootTime| now.wall.checked_add(boot.since(now.boot)).ok();
+        let ready = self.plan.candidates().values().filter(|candidate| candidate.ready_at > now.boot);
+        let mut moments: Vec<Timestamp> = ready.filter_map(|candidate| wall(candidate.ready_at)).collect();
+        if let Some(Pause::Until(until)) = self.decisions.ledger().pause {
+            moments.push(until);
+        }
+        moments.extend(self.next_question(now));
+        let of_sleep = [self.suspension.forgotten(), self.suspension.long_at_work()];
+        moments.extend(of_sleep.into_iter().flatten().filter_map(wall));
+        moments.extend(self.moments_of_drives(now).into_iter().filter_map(wall));
+        for (name, prospect) in self.plan.prospects() {
+            let is_out = prospect.rest.contains(&Obstacle::Disabled) || self.runs.get(name).is_some();
+            moments.extend(prospect.overdue_at.filter(|_| !is_out));
+            if is_out || !prospect.places.is_empty() || self.initiative != Initiative::Own {
+                continue;
+            }
+            let (Some(sync), Some(history)) = (self.settings.configuration().syncs.get(name), self.histories.get(name))
+            else {
+                continue;
+            };
+            moments.extend(history.setback.as_ref().and_then(|setback| wall(setback.until)));
+            match (prospect.due, sync.when.hours) {
+                (Due::At(at), _) => moments.push(at),
+                (Due::Now(_), Some(hours)) => moments.extend(next_opening(hours, now)),
+                (Due::Now(_), None) | (Due::NextAppearance, _) => {}
+            }
+        }
+        moments.into_iter().filter(|moment| *moment > now.wall).min()
+    }
+
+    /// When a sync starts, if it only waits for its volumes to settle.
+    pub(super) fn starts_at(&self, name: &SyncName, now: &Now) -> Option<Timestamp> {
+        let candidate = self.plan.candidates().get(name).filter(|candidate| candidate.ready_at > now.boot)?;
+        now.wall.checked_add(candidate.ready_at.since(now.boot)).ok()
+    }
+}
+
+/// The next moment at which a span of local time begins.
+fn next_opening(hours: Hours, now: &Now) -> Option<Timestamp> {
+    let local = now.wall.to_zoned(now.zone.clone());
+    let today = local.with().time(hours.from).build().ok()?;
+    if today > local {
+        return Some(today.timestamp());
+    }
+    let tomorrow = today.checked_add(SignedDuration::from_hours(24)).ok()?;
+    Some(tomorrow.with().time(hours.from).build().ok()?.timestamp())
+}

@@ -1,0 +1,102 @@
+//! Who waits for something: for a run, for an answer from a fresh look, or until nothing runs on a volume.
+
+use std::collections::BTreeMap;
+
+use tokio::sync::{mpsc, oneshot};
+
+use crate::daemon::messages::ask::{Ask, Refusal, RequestEnd, Urgency};
+use crate::daemon::world::runs::Runs;
+use crate::daemon::world::servers::Awaited;
+use crate::decide::flight::Ticket;
+use crate::model::{Obstacle, RunRecord, SyncName, VolumeName};
+
+/// Those who wait. Whoever asked may have left: then there is nobody to answer, and nothing is lost by it.
+#[derive(Debug, Default)]
+pub(super) struct Requests {
+    runs: BTreeMap<SyncName, Request>,
+    questions: Vec<Question>,
+    quiet: Vec<(VolumeName, WayBack)>,
+}
+
+/// The way back to who waits until nothing runs on a volume.
+type WayBack = oneshot::Sender<Result<(), Refusal>>;
+
+/// What a person asked of one sync.
+#[derive(Debug)]
+struct Request {
+    urgency: Urgency,
+    ends: Vec<mpsc::Sender<RequestEnd>>,
+}
+
+/// A question of a client that is answered once this look is taken, and these servers have answered.
+#[derive(Debug)]
+pub(super) struct Question {
+    pub(super) look: Ticket,
+    pub(super) servers: Awaited,
+    pub(super) ask: Ask,
+}
+
+impl Requests {
+    /// How much a person wants a run of a sync, if one does.
+    pub(super) fn urgency(&self, sync: &SyncName) -> Option<Urgency> {
+        self.runs.get(sync).map(|request| request.urgency)
+    }
+
+    /// The syncs of which a run was asked for.
+    pub(super) fn names(&self) -> impl Iterator<Item = &SyncName> {
+        self.runs.keys()
+    }
+
+    /// A person wants a run of a sync. The most urgent wish counts.
+    pub(super) fn ask_for_run(&mut self, sync: &SyncName, urgency: Urgency, end: mpsc::Sender<RequestEnd>) {
+        let request = self.runs.entry(sync.clone()).or_insert_with(|| Request { urgency, ends: Vec::new() });
+        if urgency == Urgency::Forced {
+            request.urgency = urgency;
+        }
+        request.ends.push(end);
+    }
+
+    /// A sync that was asked for has run.
+    pub(super) fn ran(&mut self, record: &RunRecord) {
+        for end in self.runs.remove(&record.sync).into_iter().flat_map(|request| request.ends) {
+            let _ = end.try_send(RequestEnd::Ran(Box::new(record.clone())));
+        }
+    }
+
+    /// A sync that was asked for does not run.
+    pub(super) fn drop_run(&mut self, sync: &SyncName, obstacles: &[Obstacle]) {
+        for end in self.runs.remove(sync).into_iter().flat_map(|request| request.ends) {
+            let _ = end.try_send(RequestEnd::Dropped { sync: sync.clone(), obstacles: obstacles.to_vec() });
+        }
+    }
+
+    /// Drops those that this is true of.
+    pub(super) fn drop_runs(&mut self, is_void: impl Fn(&SyncName) -> bool) {
+        let void: Vec<SyncName> = self.runs.keys().filter(|sync| is_void(sync)).cloned().collect();
+        for sync in void {
+            self.drop_run(&sync, &[]);
+        }
+    }
+
+    /// Lets a question wait.
+    pub(super) fn let_wait(&mut self, question: Question) {
+        self.questions.push(question);
+    }
+
+    /// Takes the questions that can be answered.
+    pub(super) fn take_answerable(&mut self, can_be_answered: impl Fn(&Question) -> bool) -> Vec<Ask> {
+        self.questions.extract_if(.., |question| can_be_answered(question)).map(|question| question.ask).collect()
+    }
+
+    /// Lets someone wait until nothing runs on a volume.
+    pub(super) fn await_quiet(&mut self, volume: VolumeName, answer: WayBack) {
+        self.quiet.push((volume, answer));
+    }
+
+    /// Answers those on whose volumes nothing runs.
+    pub(super) fn answer_where_it_is_quiet(&mut self, runs: &Runs) {
+        for (_, answer) in self.quiet.extract_if(.., |(volume, _)| runs.on(volume).next().is_none()) {
+            let _ = answer.send(Ok(()));
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! Runs, from their start to what is learnt from them.
+
+use std::collections::BTreeSet;
+
+use crate::daemon::messages::event::{Effect, Notice, Record};
+use crate::daemon::messages::look::Scope;
+use crate::daemon::world::World;
+use crate::daemon::world::histories::{Chance, ComesUp};
+use crate::daemon::world::runs::Run;
+use crate::daemon::world::servers::Asked;
+use crate::model::{End, EndSight, Kinship, Now, Outcome, RunId, RunReport, SyncName, Trigger};
+use crate::os::history::Entry;
+
+impl World {
+    pub(super) fn new_run_id(&mut self, now: &Now) -> RunId {
+        RunId::new(now.wall, self.dice.u16(..))
+    }
+
+    pub(super) fn start(&mut self, name: &SyncName, now: &Now, effects: &mut Vec<Effect>) {
+        let id = self.new_run_id(now);
+        let trigger = self.histories.get(name).and_then(|history| history.queued_by).unwrap_or(Trigger::Schedule);
+        let Some(sync) = self.settings.configuration().syncs.get(name) else { return };
+        let Some(job) = self.job(sync, id.clone(), trigger) else { return };
+        let run = Run::new(&job, self.settings.resources(sync), self.settings.places(sync), now);
+        self.close_after(&job.sync);
+        self.runs.begin(run);
+        self.plan.take_out(name);
+        effects.push(Effect::Start(Box::new(job)));
+        effects.push(Effect::Record(Record::Run(Entry::Began {
+            run: id.clone(),
+            sync: name.clone(),
+            trigger,
+            started: now.wall,
+        })));
+        effects.push(Effect::Tell(Notice::RunStarted { run: id, sync: name.clone(), trigger }));
+    }
+
+    pub(super) fn run_ended(&mut self, report: &RunReport, now: &Now, effects: &mut Vec<Effect>) {
+        let Some((run, record)) = self.runs.end(report, now) else { return };
+        let comes_up = if self.network.comes_up(now.boot) { ComesUp::Yes } else { ComesUp::No };
+        let chance = Chance { jitter: self.dice.u16(..), comes_up };
+        self.histories.remember(&record, &report.conclusion, run.sync.every, chance, now);
+        for volume in [&run.sync.source.volume, &run.sync.destination.volume] {
+            self.drives.note_outcome(&self.settings.on_the_drive_of(volume), record.outcome);
+        }
+        if record.outcome == Outcome::Ok {
+            self.learn(&run);
+        }
+        let configured = self.settings.configuration().syncs.get(&record.sync);
+        if configured.is_some_and(|sync| run.places.kinship(&self.settings.places(sync)) == Kinship::Other) {
+            // The configuration has moved the sync meanwhile.
+            self.histories.begin_anew(&record.sync);
+        }
+        self.requests.ran(&record);
+        self.look_behind(&record.sync, record.outcome);
+        effects.push(Effect::Tell(Notice::RunEnded(Box::new(record.clone()))));
+        effects.push(Effect::Record(Record::Run(Entry::Ended(Box::new(record)))));
+        self.requests.answer_where_it_is_quiet(&self.runs);
+    }
+
+    /// Learns the ids of sentinels that were seen for the first time, and ends an approval that was used.
+    fn learn(&mut self, run: &Run) {
+        let sync = &run.sync;
+        self.decisions.use_approval(&sync.name);
+        self.decisions.note_copied(&sync.name, &run.places);
+        for place in [&sync.source, &sync.destination] {
+            if let Some(Some(id)) = self.volumes.get(&place.volume).and_then(|state| state.sight.proven_id()) {
+                self.decisions.learn_volume_id(&place.volume, id);
+            }
+        }
+        if let Some(ends) = self.volumes.ends(&sync.name) {
+            for (end, sight) in [(End::Source, &ends.source), (End::Destination, &ends.destination)] {
+                if let EndSight::Ready { id: Some(id) } = sight {
+                    self.decisions.learn_end_id(&sync.name, end, id);
+                }
+            }
+        }
+    }
+
+    /// Where a sync leads elsewhere now, there is no copy yet.
+    pub(super) fn forget_other_places(&mut self, name: &SyncName) {
+        let Some(sync) = self.settings.configuration().syncs.get(name) else { return };
+        let kinship = self.decisions.settle_for(name, self.settings.places(sync));
+        if kinship == Kinship::Other {
+            self.histories.begin_anew(name);
+        }
+    }
+
+    /// Looks again at what a run may have changed: its own places if it did not end well, and the syncs that read what
+    /// it wrote.
+    fn look_behind(&mut self, name: &SyncName, outcome: Outcome) {
+        let readers = self
+            .settings
+            .upstreams()
+            .iter()
+            .filter(|(_, upstreams)| upstreams.contains(name))
+            .map(|(reader, _)| reader);
+        let mut again: BTreeSet<SyncName> = readers.cloned().collect();
+        if outcome != Outcome::Ok {
+            again.insert(name.clone());
+        }
+        if !again.is_empty() {
+            self.ask_servers(&Asked::Of(again.iter().cloned().collect()));
+            self.looks.ask(Scope::syncs(again));
+        }
+    }
+}
