@@ -183,8 +183,7 @@ mod tests {
 
     #[test]
     fn a_look_is_read_line_by_line() {
-        let answer =
-            b"root /srv\nvolume id = \"a\"\n\nat /srv/my documents\nend \n\n\
+        let answer = b"root /srv\nvolume id = \"a\"\n\nat /srv/my documents\nend \n\n\
             version rsync  version 3.1.2  protocol version 31\nwritable subvolume\nboot b\ndevice 42\nmedium 7\n\
             marker flushed\n\nnewest snapshots/2026-11-22T17:30:00.000Z\ndirectory\nentry 2026-11-22T17:30:00.000Z\n\
             entry 2026-11-21T17:30:00.000Z\nentry .stale-2026-11-23T17:30:00.000Z\nentry lost+found\nother .trash-x\n\
