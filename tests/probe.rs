@@ -33,7 +33,9 @@ fn all(shell: &[&str], home: &Path, volumes: &[RemoteProbe]) -> Vec<RemoteSight>
         .args(arguments)
         .args(["-s", "--"])
         .args(probe::arguments(volumes))
-        .current_dir(home)
+        // Where the login shell went does not matter.
+        .current_dir("/")
+        .env("HOME", home)
         // A test may put programs of its own in front of those of the machine.
         .env("PATH", format!("{}/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", home.display()))
         .stdin(Stdio::piped())

@@ -5,7 +5,7 @@ unset CDPATH
 LC_ALL=C
 PATH=$PATH:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 export LC_ALL PATH
-# Neither aliases of ~/.popt nor variables change what rsync's arguments mean.
+# No variable changes what rsync's arguments mean.
 unset POSIXLY_CORRECT RSYNC_CHECKSUM_LIST RSYNC_COMPRESS_LIST RSYNC_ICONV RSYNC_MAX_ALLOC RSYNC_OLD_ARGS RSYNC_PARTIAL_DIR \
     RSYNC_PROTECT_ARGS
 

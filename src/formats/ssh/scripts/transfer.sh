@@ -1,6 +1,6 @@
 # transfer SECONDS (which `timeout` ends it after), five words for a source, nine for a destination, then rsync's
-# arguments: proves what of both is here, and becomes rsync. A source: ROOT ITS-SENTINEL DIRECTORY ITS-SENTINEL DATA. A destination: ROOT ITS-SENTINEL DIRECTORY
-# ITS-SENTINEL PLACE MAKE TOKEN MARKER TEXT. An empty root is not here; an empty token only looks.
+# arguments: proves what of both is here, and becomes rsync. A source: ROOT ITS-SENTINEL DIRECTORY ITS-SENTINEL DATA. A
+# destination: ROOT ITS-SENTINEL DIRECTORY ITS-SENTINEL PLACE MAKE TOKEN MARKER TEXT. An empty root is not here; an empty token only looks.
 serving=1
 command -v rsync >/dev/null || say tool rsync
 if [ -n "$2" ]; then
@@ -31,9 +31,7 @@ if [ -n "$7" ]; then
     below "${11}" || say lost "$PWD/${11} is not there"
 fi
 shift 15
-# Neither aliases of ~/.popt nor variables change what these arguments mean.
-unset POSIXLY_CORRECT RSYNC_CHECKSUM_LIST RSYNC_COMPRESS_LIST RSYNC_ICONV RSYNC_MAX_ALLOC RSYNC_OLD_ARGS RSYNC_PARTIAL_DIR \
-    RSYNC_PROTECT_ARGS
+# No alias of ~/.popt changes what these arguments mean.
 HOME=/dev/null
 export HOME
 exec rsync "$@"
