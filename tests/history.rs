@@ -419,3 +419,13 @@ async fn what_is_left_is_written_at_the_end() {
     drop(questions);
     assert_eq!(runs(root.path(), None, 99).len(), 10);
 }
+
+/// SQLite would wait for somebody to write into it, and the daemon with it.
+#[test]
+fn a_pipe_is_put_aside() {
+    let root = tempfile::tempdir().unwrap();
+    let file = root.path().join("history.db");
+    assert!(Command::new("mkfifo").arg(&file).status().unwrap().success());
+    let history = HistoryStore::open(root.path(), now()).unwrap();
+    assert!(history.put_aside.is_some() && file.is_file());
+}

@@ -1,5 +1,5 @@
 //! Every name of ours on a drive or at a server. A look (`os`, `formats`) needs some of them as a run does, so they
-//! stand on the lowest floor; they are written nowhere else, and scripts get them as [`assignments`].
+//! stand on the lowest floor; they are written nowhere else, and scripts get them as assignments.
 
 use std::path::{Component, Path, PathBuf};
 

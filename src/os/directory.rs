@@ -214,6 +214,15 @@ impl Directory {
         Ok(Identity { device, inode: seen.stx_ino, mount: MountId(seen.stx_mnt_id) })
     }
 
+    /// The number of the mount through which it was opened, which no other mount has until the next boot (statx(2),
+    /// `STATX_MNT_ID_UNIQUE`); `None` before Linux 6.8.
+    #[must_use]
+    pub fn unique_mount(&self) -> Option<u64> {
+        let unique = StatxFlags::from_bits_retain(0x4000);
+        let seen = rustix::fs::statx(&self.fd, "", AtFlags::EMPTY_PATH, unique).ok()?;
+        (seen.stx_mask & unique.bits() != 0).then_some(seen.stx_mnt_id)
+    }
+
     /// What a name in it stands for.
     pub fn kind_of(&self, name: &(impl AsRef<OsStr> + ?Sized)) -> Result<Kind, DirectoryError> {
         match rustix::fs::statat(&self.fd, name.as_ref(), AtFlags::SYMLINK_NOFOLLOW) {

@@ -14,7 +14,9 @@ use rusqlite::{Row, Transaction, named_params, params};
 use crate::model::{
     Figures, HoldReason, Interruption, Outcome, RunId, RunRecord, SnapshotName, SyncName, Trigger, Worded,
 };
-use crate::os::history_file::{MIGRATIONS, Work, is_none_yet, is_unusable, make, put_aside, read_only, transact};
+use crate::os::history_file::{
+    MIGRATIONS, Work, is_no_file, is_none_yet, is_unusable, make, put_aside, read_only, transact,
+};
 
 /// Its name in the state directory.
 const FILE: &str = "history.db";
@@ -210,6 +212,9 @@ impl HistoryStore {
             }
         };
         let open_error = |error| HistoryError::Open(self.file.clone(), error);
+        if is_no_file(&self.file) {
+            self.put_aside = Some(put_aside(&self.file, now).map_err(open_error)?);
+        }
         make(&self.file).map_err(open_error)?;
         match transact(&self.file, MIGRATIONS, work) {
             Err(error) if is_unusable(&error) => {}

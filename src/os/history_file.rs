@@ -40,8 +40,15 @@ pub(super) type Work<'a, T> = &'a dyn Fn(&Transaction<'_>) -> rusqlite::Result<T
 
 /// SQLite would make the file with the rights that the umask leaves; it is its owner's business alone.
 pub(super) fn make(file: &Path) -> io::Result<()> {
-    let flags = i32::try_from(OFlags::NOFOLLOW.bits()).unwrap_or_default();
+    // To open a FIFO would be to wait for its reader.
+    let flags = i32::try_from((OFlags::NOFOLLOW | OFlags::NONBLOCK).bits()).unwrap_or_default();
     File::options().append(true).create(true).mode(0o600).custom_flags(flags).open(file).map(drop)
+}
+
+/// Whether a FIFO, a socket or a device lies there. A link and a directory are refused as they are, and stay for their
+/// owner to look at.
+pub(super) fn is_no_file(file: &Path) -> bool {
+    fs::symlink_metadata(file).is_ok_and(|found| !found.is_file() && !found.is_dir() && !found.is_symlink())
 }
 
 /// Does one piece of work in one transaction, in a file that is ours; one that is empty becomes so, and one of an

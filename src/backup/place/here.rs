@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::backup::failure::{could_not, failure, of_directory};
 use crate::backup::job::Job;
 use crate::backup::news::Telling;
-use crate::backup::place::marker::{Earlier, Marker};
+use crate::backup::place::marker::{Earlier, Marker, MountProof};
 use crate::backup::place::pinned::Pinned;
 use crate::backup::place::publication::{Account, Publication, Published};
 use crate::backup::place::way::{HereTarget, Spot};
@@ -50,7 +50,8 @@ impl HereDestination {
             files::write_hint(&own, WRITER, job.run.as_str().as_bytes()).map_err(fail)?;
         }
         let identity = destination.identity().map_err(fail)?;
-        let marker = Marker::new(job.sync.snapshots, identity, pinned.medium());
+        let proof = MountProof { mount: destination.unique_mount(), medium: pinned.medium() };
+        let marker = Marker::new(job.sync.snapshots, identity, proof);
         Ok(Self { pinned, keeping, own, lock, marker })
     }
 

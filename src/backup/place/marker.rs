@@ -36,15 +36,35 @@ const FLUSHED: &str = "flushed\n";
 pub(crate) const DOUBTFUL: &str = "doubtful\n";
 const DAMAGED: &str = "damaged\n";
 
+/// What tells this mount of this medium from another.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct MountProof {
+    /// The number of the mount, which no other has until the next boot.
+    pub(crate) mount: Option<u64>,
+    /// The sequence number of the medium of a drive.
+    pub(crate) medium: Option<u64>,
+}
+
 /// What tells this boot, place and medium from another.
 pub(crate) fn text(boot: &str, device: (u32, u32), medium: Option<u64>) -> String {
     let medium = medium.map(|number| number.to_string()).unwrap_or_default();
     format!("{boot} {}:{} {medium}\n", device.0, device.1)
 }
 
+/// The same for a place on this machine. What another medium in the same mount point holds was written by others, so
+/// that where nothing tells the two apart nothing is trusted.
+fn text_here(boot: &str, device: (u32, u32), proof: MountProof) -> String {
+    let MountProof { mount, medium } = proof;
+    if mount.is_none() && medium.is_none() {
+        return DOUBTFUL.to_owned();
+    }
+    let number = |number: Option<u64>| number.map(|number| number.to_string()).unwrap_or_default();
+    format!("{boot} {}:{} {} mount {}\n", device.0, device.1, number(medium), number(mount))
+}
+
 /// What an earlier copy left that noted this, where a copy now would note `text`.
 pub(crate) fn earlier(found: &[u8], text: &str) -> Earlier {
-    if found == FLUSHED.as_bytes() || found == text.as_bytes() {
+    if found == FLUSHED.as_bytes() || (found == text.as_bytes() && text != DOUBTFUL) {
         Earlier::Trusted
     } else if found == DAMAGED.as_bytes() {
         Earlier::Damaged
@@ -78,9 +98,9 @@ pub(crate) fn afterwards(earlier: Earlier, why: &NotDone) -> &'static str {
 }
 
 impl Marker {
-    /// The note of a destination. `medium` tells this mount of this medium from another.
-    pub(crate) fn new(kind: SnapshotKind, place: Identity, medium: Option<u64>) -> Self {
-        let text = text(&machine::boot_id().unwrap_or_default(), place.device, medium);
+    /// The note of a destination.
+    pub(crate) fn new(kind: SnapshotKind, place: Identity, proof: MountProof) -> Self {
+        let text = text_here(&machine::boot_id().unwrap_or_default(), place.device, proof);
         Self { name: layout::marker(kind), text }
     }
 
@@ -130,5 +150,22 @@ impl Marker {
 
     fn write(&self, own: &Directory, text: &str) -> Result<(), DirectoryError> {
         files::write_hint(own, self.name, text.as_bytes())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_same_mount_of_the_same_medium_is_trusted() {
+        let text = |mount, medium| text_here("boot", (8, 1), MountProof { mount, medium });
+        let left = text(Some(7), None);
+        assert_eq!(earlier(left.as_bytes(), &text(Some(7), None)), Earlier::Trusted);
+        for other in [text(Some(8), None), text(None, Some(7)), text(None, None), text(Some(7), Some(7))] {
+            assert_eq!(earlier(left.as_bytes(), &other), Earlier::Doubtful, "{other}");
+        }
+        let unproven = text(None, None);
+        assert_eq!(earlier(unproven.as_bytes(), &unproven), Earlier::Doubtful, "nothing tells two mediums apart");
     }
 }

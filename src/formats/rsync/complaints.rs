@@ -30,7 +30,7 @@ impl Listener {
 
     /// Takes one line.
     pub fn hear(&mut self, line: &[u8]) {
-        let text = shown(line);
+        let text = without_rule(shown(line));
         self.count(&text);
         if self.last.len() >= KEPT {
             self.last.pop_front();
@@ -231,6 +231,21 @@ fn unverified(text: &str) -> Option<&str> {
     text.strip_prefix("ERROR: ")?.split_once(" failed verification -- ").map(|(name, _)| name)
 }
 
+/// A complaint about a filter rule, without the rule: with `dir-merge` rsync reads files of the source as rules, and
+/// one that is a link to something else would have its first line told to whoever reads our logs.
+fn without_rule(text: String) -> String {
+    for (complaint, kept) in [
+        ("unknown filter rule: ", "a line of a `dir-merge` file is no filter rule"),
+        (" in filter rule: ", "a line of a `dir-merge` file has a modifier that rsync does not know"),
+        ("unexpected end of filter rule: ", "a line of a `dir-merge` file ends too soon"),
+    ] {
+        if text.to_ascii_lowercase().contains(complaint) {
+            return kept.to_owned();
+        }
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -245,6 +260,20 @@ mod tests {
             listener.hear(line.as_bytes());
         }
         listener.complaints().clone()
+    }
+
+    #[test]
+    fn what_stands_in_files_of_the_source_is_not_told() {
+        for line in [
+            "Unknown filter rule: `root-password-is-hunter2'",
+            "invalid modifier 'u' at position 1 in filter rule: .hunter2",
+            "unexpected end of filter rule: - hunter2",
+        ] {
+            let mut listener = Listener::default();
+            listener.hear(line.as_bytes());
+            let told: Vec<_> = listener.last_lines().collect();
+            assert!(!told.concat().contains("hunter2") && told.concat().contains("`dir-merge`"), "{told:?}");
+        }
     }
 
     #[test]

@@ -51,7 +51,7 @@ each() {
 while [ $# -ge 3 ]; do
     kind=$1 parent=$2 count=$3
     shift 3
-    names= number=0
+    names="" number=0
     while [ "$number" -lt "$count" ]; do
         number=$((number + 1))
         names="$names \"\${$number}\""
