@@ -212,6 +212,7 @@ pub fn unmounted_by_its_user_is_left_alone(host: &MiniHost) {
 
 pub fn snapshots_are_pruned(host: &MiniHost) {
     let source = host.source("documents");
+    source.fill(3);
     let mut usb = host.drive("usb", Btrfs).prepared_for("documents");
     host.configure(&host.config().drive(&usb).sync("documents", "usb", "btrfs", "keep = { last = 2 }"));
     let _daemon = host.start();
