@@ -4,11 +4,10 @@ use std::fmt::Write as _;
 
 use crate::backup::job::JobEnd;
 use crate::daemon::messages::probe::ProbeReport;
-use crate::daemon::messages::sensed::Activity;
 use crate::daemon::world::tests::*;
 
 /// A laptop that is copied to a server at home, or from anywhere over another way; and a drive.
-const TRAVELLER: &str = r#"
+pub(super) const TRAVELLER: &str = r#"
     [daemon]
     settle = "2s"
     grace = "10s"
@@ -72,14 +71,14 @@ pub(super) fn fault(trouble: HostTrouble) -> HostFault {
 
 impl Story {
     /// A machine whose directories are there and whose drive is not, in this network.
-    fn travelling(network: NetworkSight) -> Self {
+    pub(super) fn travelling(network: NetworkSight) -> Self {
         let mut story = Self::new(TRAVELLER);
         story.see(&[("laptop", present("/home/a", None)), ("usb", absent())]);
         story.join(network);
         story
     }
 
-    fn join(&mut self, network: NetworkSight) {
+    pub(super) fn join(&mut self, network: NetworkSight) {
         self.tell(Event::Network(Box::new(network)));
     }
 
@@ -102,7 +101,7 @@ impl Story {
     }
 
     /// The server of this volume answers, and all that is asked for is there.
-    fn reaches(&mut self, volume: &str) {
+    pub(super) fn reaches(&mut self, volume: &str) {
         self.answer(volume, |order| {
             let reached = ReachedVolume {
                 endpoint: order.probe.routes[0].endpoint.name.clone(),
@@ -349,48 +348,6 @@ fn a_metered_way_is_not_taken_unless_somebody_insists() {
 }
 
 #[test]
-fn only_what_takes_long_keeps_the_machine_awake_and_no_battery_is_emptied_for_it() {
-    let mut story = Story::travelling(at_home());
-    let activity = |story: &Story| story.world.activity(&now_at(story.second));
-    assert_eq!(activity(&story), Activity::Rest);
-    story.reaches("nas");
-    story.wait(2);
-    assert_eq!(story.running(), ["photos"]);
-    story.wait(9);
-    assert_eq!(activity(&story), Activity::Rest, "it may be over at once");
-    assert_eq!(story.alarm.map(|at| at.duration_since(now_at(story.second).wall).as_secs()), Some(1));
-    story.wait(1);
-    assert_eq!(activity(&story), Activity::RunsAwake);
-    story.tell(Event::Power(PowerSight::Battery(Some(90))));
-    assert_eq!(activity(&story), Activity::Runs);
-    story.tell(Event::Power(PowerSight::Mains));
-    assert_eq!(activity(&story), Activity::RunsAwake);
-    story.end("photos", Conclusion::Ok);
-    assert_eq!(activity(&story), Activity::Rest);
-}
-
-#[test]
-fn the_battery_decides_where_it_is_asked() {
-    let with = |rule: &str| {
-        TRAVELLER
-            .replace("[defaults]", "")
-            .replace("[syncs.photos]", &format!("[syncs.photos]\nwhen = {{ battery = \"{rule}\" }}"))
-    };
-    let mut story = Story::new(&with("50%"));
-    story.see(&[("laptop", present("/home/a", None)), ("usb", absent())]);
-    story.join(at_home());
-    story.reaches("nas");
-    story.tell(Event::Power(PowerSight::Battery(Some(49))));
-    assert_eq!(story.codes("photos"), ["battery"]);
-    story.tell(Event::Power(PowerSight::Battery(Some(50))));
-    assert!(story.codes("photos").is_empty());
-    story.tell(Event::Power(PowerSight::Battery(None)));
-    assert_eq!(story.codes("photos"), ["battery"]);
-    story.tell(Event::Power(PowerSight::Unknown));
-    assert!(story.codes("photos").is_empty());
-}
-
-#[test]
 fn a_broken_connection_is_tried_again_soon_and_is_no_failure_right_after_a_join() {
     let mut story = Story::travelling(at_home());
     story.reaches("nas");
@@ -466,54 +423,4 @@ fn whoever_asks_for_a_sync_is_answered_once_its_server_was_asked() {
     assert_eq!(story.started[0].trigger, Trigger::Request);
     story.end("photos", Conclusion::Ok);
     assert!(matches!(ended.try_recv(), Ok(RequestEnd::Ran(_))));
-}
-
-#[test]
-fn sleep_stops_what_runs_and_waking_goes_on_with_it_after_a_moment() {
-    let mut story = Story::travelling(at_home());
-    story.reaches("nas");
-    story.wait(2);
-    story.tell(Event::GoingToSleep);
-    assert_eq!(story.stopped, [(name("photos"), Interruption::Suspend)]);
-    assert!(!story.asleep, "what runs comes to its end first");
-    story.end("photos", Conclusion::Interrupted(Interruption::Suspend));
-    assert!(story.asleep);
-    story.plug("usb");
-    story.wait(20);
-    assert!(story.running().is_empty(), "nothing starts while the machine is about to sleep");
-    story.asked.clear();
-    story.tell(Event::Woke);
-    assert!(story.running().is_empty());
-    story.wait(2);
-    assert_eq!(story.running(), ["documents"]);
-}
-
-#[test]
-fn however_often_the_machine_sleeps_a_run_goes_on_when_it_wakes() {
-    let mut story = Story::travelling(at_home());
-    story.reaches("nas");
-    story.wait(2);
-    for _ in 0..6 {
-        assert_eq!(story.running(), ["photos"]);
-        story.tell(Event::GoingToSleep);
-        story.end("photos", Conclusion::Interrupted(Interruption::Suspend));
-        story.tell(Event::Woke);
-        // It was asked behind the run, too.
-        story.reaches("nas");
-        story.reaches("nas");
-        story.wait(2);
-    }
-    assert_eq!(story.running(), ["photos"]);
-}
-
-#[test]
-fn a_sleep_that_does_not_come_is_forgotten() {
-    let mut story = Story::travelling(elsewhere());
-    story.tell(Event::GoingToSleep);
-    assert!(story.asleep, "nothing ran");
-    story.plug("usb");
-    story.wait(59);
-    assert!(story.running().is_empty());
-    story.wait(10);
-    assert_eq!(story.running(), ["documents"]);
 }

@@ -1,0 +1,91 @@
+//! Stories of what waits for a person: approvals, new hardware, holds and pauses.
+
+use crate::daemon::world::tests::*;
+
+#[test]
+fn a_held_run_waits_for_a_person() {
+    let mut story = Story::at_home(HOUSE);
+    story.plug("usb");
+    story.wait(10);
+    story.end("photos", held());
+    assert_eq!(story.status_of("photos").state, SyncState::Held);
+    story.wait(100_000);
+    story.unplug("usb");
+    story.plug("usb");
+    story.wait(100);
+    assert_eq!(story.started.len(), 1);
+    let (accepted, _) = story.ask_to_run("photos", Urgency::Forced);
+    assert_eq!(accepted[0].obstacles[0].code(), ObstacleCode::Held);
+    let (answer, mut answered) = oneshot::channel();
+    story.tell(Event::Asked(Ask::Approve { sync: name("photos"), answer }));
+    assert_eq!(answered.try_recv().unwrap().unwrap().len(), 1);
+    story.ask_to_run("photos", Urgency::Asked);
+    assert_eq!(story.running(), ["photos"]);
+    assert_eq!(story.started[1].approved, Some(60));
+    // More than was shown is asked about again.
+    story.end("photos", held());
+    assert_eq!(story.status_of("photos").state, SyncState::Held);
+    let (answer, _answered) = oneshot::channel();
+    story.tell(Event::Asked(Ask::Approve { sync: name("photos"), answer }));
+    story.ask_to_run("photos", Urgency::Asked);
+    story.end("photos", Conclusion::Ok);
+    story.wait(3600);
+    assert_eq!((story.started[2].approved, story.started[3].approved), (Some(60), None));
+}
+
+#[test]
+fn hardware_that_was_never_used_is_asked_about() {
+    let mut story = Story::at_home(HOUSE);
+    let VolumeSight::Present(mut stick) = present("/media/usb", Some(1)) else { unreachable!() };
+    stick.hardware = Some(Hardware("serial 1234".into()));
+    story.see(&[("usb", VolumeSight::Present(stick))]);
+    story.wait(60);
+    assert_eq!(story.codes("photos"), ["device-unknown"]);
+    assert_eq!(story.status_of("photos").state, SyncState::Held);
+    let (answer, _answered) = oneshot::channel();
+    story.tell(Event::Asked(Ask::Approve { sync: name("photos"), answer }));
+    story.wait(60);
+    assert_eq!(story.running(), ["photos"]);
+}
+
+#[test]
+fn a_hold_within_the_grace_keeps_hands_off() {
+    let mut story = Story::at_home(HOUSE);
+    story.plug("usb");
+    story.wait(5);
+    let (answer, mut answered) = oneshot::channel();
+    story.tell(Event::Asked(Ask::Hold { volume: "usb".parse().unwrap(), answer }));
+    assert_eq!(answered.try_recv().unwrap(), Ok(()));
+    story.wait(1000);
+    assert!(story.started.is_empty());
+    let (answer, _answered) = oneshot::channel();
+    story.tell(Event::Asked(Ask::Release { volume: "usb".parse().unwrap(), answer }));
+    story.wait(10);
+    assert_eq!(story.running(), ["photos"]);
+}
+
+#[test]
+fn a_hold_on_a_drive_in_use_is_answered_once_nothing_uses_it() {
+    let mut story = Story::at_home(HOUSE);
+    story.plug("usb");
+    story.wait(10);
+    let (answer, mut answered) = oneshot::channel();
+    story.tell(Event::Asked(Ask::Hold { volume: "usb".parse().unwrap(), answer }));
+    assert_eq!(story.stopped, [(name("photos"), Interruption::DriveHeld)]);
+    assert!(answered.try_recv().is_err());
+    story.end("photos", Conclusion::Interrupted(Interruption::DriveHeld));
+    assert_eq!(answered.try_recv().unwrap(), Ok(()));
+}
+
+#[test]
+fn a_pause_starts_nothing_and_ends_by_itself() {
+    let mut story = Story::at_home(HOUSE);
+    let (answer, _answered) = oneshot::channel();
+    story.tell(Event::Asked(Ask::Pause { length: Some(Duration::from_mins(10)), answer }));
+    story.plug("usb");
+    story.wait(599);
+    assert!(story.started.is_empty());
+    assert_eq!(story.codes("photos"), ["paused"]);
+    story.wait(1);
+    assert_eq!(story.running(), ["photos"]);
+}
