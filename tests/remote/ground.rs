@@ -110,6 +110,14 @@ impl Ground {
         names
     }
 
+    /// Where the newest copy is.
+    pub fn newest(&self) -> PathBuf {
+        match self.job.sync.snapshots {
+            SnapshotKind::None => self.destination.clone(),
+            SnapshotKind::HardLink | SnapshotKind::Btrfs => self.destination.join("latest"),
+        }
+    }
+
     /// What of a directory is not as in the source, as `diff` tells it.
     pub fn difference(&self, copy: &Path) -> String {
         let (source, copy) = (self.source.display(), copy.display());

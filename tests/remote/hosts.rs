@@ -53,11 +53,7 @@ fn copies(ground: &mut Ground) {
         let report = ground.run();
         assert_eq!(report.conclusion, Conclusion::Ok, "{report:?}");
     }
-    let copy = match ground.job.sync.snapshots {
-        SnapshotKind::None => ground.destination.clone(),
-        SnapshotKind::HardLink | SnapshotKind::Btrfs => ground.destination.join("latest"),
-    };
-    assert_eq!(fs::read_to_string(copy.join(NAME)).unwrap(), "and two");
+    assert_eq!(fs::read_to_string(ground.newest().join(NAME)).unwrap(), "and two");
 }
 
 #[test]

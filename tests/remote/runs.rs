@@ -162,8 +162,7 @@ fn what_is_in_too_many_deletions_is_held_until_approved() {
             ground.write(format!("file {number}"), "x");
         }
         assert_eq!(ground.run().conclusion, Conclusion::Ok);
-        let copy =
-            if kind == SnapshotKind::None { ground.destination.clone() } else { ground.destination.join("latest") };
+        let copy = ground.newest();
         let finished = ground.snapshots();
         for number in 0..20 {
             fs::remove_file(ground.source.join(format!("file {number}"))).unwrap();
@@ -300,8 +299,7 @@ fn what_would_be_cut_to_nothing_is_held_in_each_direction() {
             ground.write(format!("file {number}"), "content");
         }
         assert_eq!(ground.run().conclusion, Conclusion::Ok);
-        let copy =
-            if kind == SnapshotKind::None { ground.destination.clone() } else { ground.destination.join("latest") };
+        let copy = ground.newest();
         for number in 0..20 {
             ground.write(format!("file {number}"), "");
         }
