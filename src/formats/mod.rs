@@ -10,6 +10,7 @@ pub mod json;
 pub mod ledger;
 pub mod log;
 pub mod mountinfo;
+mod octal;
 pub mod polkit;
 pub mod rsync;
 pub mod sentinel;

@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 
+use crate::formats::octal;
 use crate::model::{Access, Mount, MountId};
 
 /// The mounts in their order. A line that is not understood is left out: one odd mount must not hide all others.
@@ -76,18 +77,11 @@ pub(super) fn unescaped(field: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(field.len());
     let mut rest = field;
     while let Some((first, tail)) = rest.split_first() {
-        let (byte, after) = octal(rest).unwrap_or((*first, tail));
+        let (byte, after) = rest.strip_prefix(b"\\").and_then(octal::byte).unwrap_or((*first, tail));
         bytes.push(byte);
         rest = after;
     }
     bytes
-}
-
-fn octal(text: &[u8]) -> Option<(u8, &[u8])> {
-    let (b'\\', [a, b, c, after @ ..]) = text.split_first().map(|(first, rest)| (*first, rest))? else { return None };
-    let digit = |byte: u8| (b'0'..=b'7').contains(&byte).then(|| u32::from(byte - b'0'));
-    let value = digit(*a)? * 64 + digit(*b)? * 8 + digit(*c)?;
-    Some((u8::try_from(value).ok()?, after))
 }
 
 #[cfg(test)]

@@ -71,6 +71,15 @@ pub const PARTIAL: &str = ".rsync-partial";
 /// A directory that is never there, so that all is new that is compared with it.
 pub const FIRST_COPY: &str = "./.first-copy/";
 
+/// Names of ours that are neither copied nor deleted, wherever they are.
+pub const SENTINELS: [&str; 3] = [VOLUME_SENTINEL, SOURCE_SENTINEL, DESTINATION_SENTINEL];
+
+/// Whether this is what no copy deletes, by its path in the copy: a sentinel, or our own directory.
+#[must_use]
+pub fn is_never_deleted(path: &Path) -> bool {
+    path.starts_with(OWN) || path.file_name().is_some_and(|name| SENTINELS.iter().any(|sentinel| name == *sentinel))
+}
+
 /// The sentinel of an end.
 #[must_use]
 pub fn sentinel(end: End) -> &'static str {
@@ -142,6 +151,16 @@ mod tests {
             "snapshots/2026-11-22T17:30:00.000Z/sub",
         ] {
             assert_eq!(named_snapshot(Path::new(other)), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn sentinels_are_never_deleted_and_our_own_directory_is_not() {
+        for ours in [".nbkp", ".nbkp/log.jsonl", ".nbkp-dst", "sub/.nbkp-vol", ".nbkp-src"] {
+            assert!(is_never_deleted(Path::new(ours)), "{ours}");
+        }
+        for theirs in ["a", "sub/.nbkp", ".nbkp-dst/a", ".nbkp-dst2", ""] {
+            assert!(!is_never_deleted(Path::new(theirs)), "{theirs}");
         }
     }
 

@@ -137,7 +137,7 @@ fn unescaped(encoded: &[u8]) -> OsString {
     let mut rest = encoded;
     while let Some((first, tail)) = rest.split_first() {
         let byte = match rest {
-            [b'\\', b'x', a, b, ..] => {
+            [b'\\', b'x', a, b, ..] if a.is_ascii_hexdigit() && b.is_ascii_hexdigit() => {
                 std::str::from_utf8(&[*a, *b]).ok().and_then(|hex| u8::from_str_radix(hex, 16).ok())
             }
             _ => None,

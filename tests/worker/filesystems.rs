@@ -147,6 +147,38 @@ fn names_that_fall_together_are_told_each_time() {
     assert_eq!(ground.run().warnings, Vec::<String>::new());
     let log = fs::read_to_string(ground.destination.join(".nbkp/log.jsonl")).unwrap();
     assert!(log.lines().last().unwrap().contains("\"standing\":\"good\""), "{log}");
+    let copied = |name: &str| fs::read_to_string(ground.destination.join(name)).ok();
+    assert_eq!(copied("Readme").as_deref(), Some("Readme"), "what goes is the other name of it");
+}
+
+#[test]
+fn what_only_changes_its_capitals_stays_in_the_copy() {
+    if !crate::needs_root() {
+        return;
+    }
+    let drive = Drive::of_type("mkfs.exfat", 64, "exfat-fuse");
+    let ground = Ground::on(&drive, SnapshotKind::None);
+    for name in ["Report", "Photos/a", "Photos/gone", "Photos/Sub/b", "Gone/c"] {
+        ground.write(name, name);
+    }
+    for number in 0..20 {
+        ground.write(&format!("stays/{number}"), "x");
+    }
+    assert_eq!(ground.run().conclusion, Conclusion::Ok);
+    sh(&format!(
+        "cd {}; mv Report report; mv Photos photos; mv photos/Sub photos/SUB; rm -r photos/gone Gone",
+        ground.source.display()
+    ));
+    let seen = preview(&ground.job, &SshPlace::new("/nowhere".into())).unwrap();
+    assert_eq!(seen.figures.deletions, 3, "{seen:?}");
+    let report = ground.run();
+    assert_eq!((&report.conclusion, report.figures.deletions), (&Conclusion::Ok, 3), "{report:?}");
+    let copied = |name: &str| fs::read_to_string(ground.destination.join(name)).ok();
+    for (now, before) in [("report", "Report"), ("photos/a", "Photos/a"), ("photos/SUB/b", "Photos/Sub/b")] {
+        assert_eq!(copied(now).as_deref(), Some(before));
+    }
+    assert_eq!((copied("photos/gone"), copied("Gone/c")), (None, None));
+    assert_eq!(ground.run().figures.deletions, 0);
 }
 
 #[test]

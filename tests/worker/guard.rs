@@ -58,9 +58,20 @@ fn what_the_source_loses_after_the_judgement_stays() {
 
 /// Makes a tree in the shell, whatever its names.
 fn odd_names(place: &Path) {
-    for name in
-        [&b"new\nline"[..], b"\xff\xfe", b"-rf", b"#hash", b";semi", b"a -> ", b"back\\#012", b"*", b"[a]", b" lead"]
-    {
+    for name in [
+        &b"new\nline"[..],
+        b"\xff\xfe",
+        b"-rf",
+        b"#hash",
+        b";semi",
+        b"a -> ",
+        b"back\\#012",
+        b"back\\#+12",
+        b"\\#+56nbkp-dst",
+        b"*",
+        b"[a]",
+        b" lead",
+    ] {
         let name = OsString::from_vec(name.to_vec());
         fs::create_dir_all(place.join("odd").join(&name)).unwrap();
         fs::write(place.join("odd").join(&name).join(&name), "x").unwrap();

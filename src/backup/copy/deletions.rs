@@ -11,10 +11,11 @@ use crate::backup::place::way::{FarTarget, Target};
 use crate::backup::session::stop::Stops;
 use crate::backup::session::{LONG, Stoppable, failure as trouble};
 use crate::decide::plights;
-use crate::formats::rsync::output::{OutputLine, unescaped};
+use crate::formats::rsync::output::{OutputLine, Tally, unescaped};
 use crate::formats::ssh::answers;
 use crate::formats::ssh::calls::{DeleteCall, Usage};
 use crate::formats::text::printable;
+use crate::model::layout::is_never_deleted;
 use crate::model::{DeletedKind, DeletedNames, FailureKind, Named, NotDone, Plight, Step};
 use crate::os::directory::{ChangeMade, Directory, DirectoryError, Errno, Reach};
 use crate::os::tree;
@@ -51,7 +52,16 @@ impl Doomed {
             Some(path) => (path, DeletedKind::Directory),
             None => (bytes.as_slice(), DeletedKind::Other),
         };
-        self.0.push((PathBuf::from(OsStr::from_bytes(path)), kind));
+        let path = Path::new(OsStr::from_bytes(path));
+        // rsync keeps its hands off these. Whatever else makes a name one of them, they stay.
+        if !is_never_deleted(path) {
+            self.0.push((path.to_owned(), kind));
+        }
+    }
+
+    /// Leaves out what is the copy of an entry that was only renamed, to other capital letters.
+    pub(crate) fn spare_renamed(&mut self, told: &Tally) {
+        told.keep_deleted(&mut self.0, |(path, _)| Some(path.as_os_str().as_bytes().to_vec()));
     }
 
     /// How many entries it is.
@@ -227,6 +237,9 @@ mod tests {
             doomed.hear(&OutputLine::Deleted(name.into()));
         }
         doomed.hear(&OutputLine::KeptDirectory);
+        for ours in [".nbkp/", ".nbkp/log.jsonl", ".nbkp-dst", "a/.nbkp-vol"] {
+            doomed.hear(&OutputLine::Deleted(ours.into()));
+        }
         assert_eq!(doomed.count(), 7);
         let groups: Vec<_> = doomed
             .by_directory()

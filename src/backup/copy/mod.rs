@@ -204,6 +204,7 @@ fn judged_deletions(
 ) -> Result<Doomed, NotDone> {
     let mut doomed = Doomed::default();
     let told = call(copying, plan, CopyMode::Tell, stops, &mut |said| doomed.hear(said))?;
+    doomed.spare_renamed(&told.tally);
     worth(copying, &told, copied)?;
     if judge::deletions(&told.complaints) != DeletionVerdict::Done {
         copied.missing.push(judge::UNDONE.to_owned());

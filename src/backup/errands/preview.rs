@@ -16,7 +16,7 @@ use crate::decide::guard::{self, Deletions};
 use crate::decide::judge::{self, DeletionVerdict};
 use crate::decide::tidying::Kept;
 use crate::formats::rsync::arguments::{CopyMode, Manner, Unfinished, slash};
-use crate::formats::rsync::output::{Item, OutputLine};
+use crate::formats::rsync::output::{Item, OutputLine, unescaped};
 use crate::model::layout::{LATEST, SNAPSHOTS, STAGING};
 use crate::model::{FailureKind, Figures, HoldReason, Keeping, NotDone, Plight, SnapshotKind, Step};
 use crate::os::clock;
@@ -153,6 +153,7 @@ fn told(
             pass.tally.deleted_items = again.tally.deleted_items;
         }
     }
+    spare_renamed(&mut changes, &mut pass);
     let mut command: Vec<OsString> = vec![copying.rsync.as_os_str().to_owned()];
     command.extend(call::shown(copying, &plan, CopyMode::Tell, source, destination));
     let hold = match hold(job, &pass) {
@@ -160,6 +161,17 @@ fn told(
         None => content.hold(copying, pass.tally.regular_files)?,
     };
     Ok(Preview { command, changes, unlisted, figures: figures(&pass), hold, warnings, then })
+}
+
+/// Leaves out the deletions that a run does not make: of the copy of what was only renamed, to other capital letters.
+fn spare_renamed(changes: &mut Vec<Change>, pass: &mut Pass) {
+    let all = changes.len();
+    pass.tally.keep_deleted(changes, |change| match change {
+        Change::Delete(name) => Some(unescaped(name)),
+        Change::Copy(_) => None,
+    });
+    let spared = u64::try_from(all.saturating_sub(changes.len())).unwrap_or(0);
+    pass.tally.deleted_items = pass.tally.deleted_items.saturating_sub(spared);
 }
 
 /// What makes the copy complete, as a person would say it.

@@ -8,15 +8,13 @@ use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
 
 use crate::formats::rsync::output::ITEM_FORMAT;
-use crate::model::layout::{DESTINATION_SENTINEL, LATEST, OWN, PARTIAL, SNAPSHOTS, SOURCE_SENTINEL, VOLUME_SENTINEL};
+use crate::model::layout::{LATEST, OWN, PARTIAL, SENTINELS, SNAPSHOTS};
 use crate::model::{Filter, Keeping, Letters, MountsBelow, Rights, RsyncOptions, RsyncSettings};
 
 /// How a directory is named from which unchanged files are linked. rsync works in the new directory, wherever it is. A
 /// relative path would do for all but one thing: the 3.2.7 of Debian 12 does not continue a file from below a path with
 /// `..` in it unless that is absolute (it copies the whole file twice).
 const WHERE_IT_WORKS: &str = "--link-dest=/proc/self/cwd/";
-/// Names of ours that are neither copied nor deleted, wherever they are.
-const SENTINELS: [&str; 3] = [VOLUME_SENTINEL, SOURCE_SENTINEL, DESTINATION_SENTINEL];
 
 /// How the files come to lie at the destination.
 #[derive(Debug, Clone, PartialEq, Eq)]

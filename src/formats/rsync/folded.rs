@@ -1,6 +1,6 @@
 //! Names that are one and the same to a filesystem that does not tell capital letters from small ones.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use crate::model::Named;
@@ -18,11 +18,20 @@ impl Folded {
     pub(super) fn add(&mut self, name: &[u8]) {
         let text = String::from_utf8_lossy(name);
         let own = number(&text);
-        let folded = text.chars().map(upper).collect::<String>();
-        let first = *self.first.entry(number(&folded)).or_insert(own);
+        let first = *self.first.entry(folded(&text)).or_insert(own);
         if first != own {
             self.same.add(shown(&text));
         }
+    }
+
+    /// Keeps of what is told as deleted what none of the names is, and that once: one entry may be told by two names.
+    pub(super) fn keep_others<T>(&self, told: &mut Vec<T>, path: impl Fn(&T) -> Option<Vec<u8>>) {
+        let mut seen = HashSet::new();
+        told.retain(|each| {
+            let Some(path) = path(each) else { return true };
+            let name = folded(&String::from_utf8_lossy(&path));
+            !self.first.contains_key(&name) && seen.insert(name)
+        });
     }
 
     /// The names that are the same as one before them.
@@ -38,6 +47,11 @@ fn upper(letter: char) -> char {
         (Some(one), None) => one,
         (Some(_) | None, _) => letter,
     }
+}
+
+/// What the filesystem makes of a name, as a number.
+fn folded(text: &str) -> u64 {
+    number(&text.chars().map(upper).collect::<String>())
 }
 
 fn number(text: &str) -> u64 {
@@ -61,5 +75,8 @@ mod tests {
             names.add(name.as_bytes());
         }
         assert_eq!(names.same().examples, ["README", "Ä", "A"]);
+        let mut told = vec!["READme", "a/", "A/README", "b/readme", "ss", "SS", "B/"];
+        names.keep_others(&mut told, |name| (*name != "a/").then(|| name.as_bytes().to_vec()));
+        assert_eq!(told, ["a/", "b/readme", "ss", "B/"], "what has no path is kept as it is");
     }
 }

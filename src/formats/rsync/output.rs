@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 
+use crate::formats::octal;
 use crate::formats::rsync::folded::Folded;
 use crate::model::{Deleting, Figures, Named, Progress, Step};
 
@@ -108,18 +109,10 @@ impl Item {
 pub fn unescaped(shown: &str) -> Vec<u8> {
     let mut name = Vec::with_capacity(shown.len());
     let mut rest = shown.as_bytes();
-    while let Some((first, after)) = rest.split_first() {
-        let escaped = match rest {
-            [b'\\', b'#', digits @ ..] => digits.get(..3).and_then(|digits| std::str::from_utf8(digits).ok()),
-            _ => None,
-        };
-        if let Some(byte) = escaped.and_then(|digits| u8::from_str_radix(digits, 8).ok()) {
-            name.push(byte);
-            rest = rest.get(5..).unwrap_or_default();
-        } else {
-            name.push(*first);
-            rest = after;
-        }
+    while let Some((first, tail)) = rest.split_first() {
+        let (byte, after) = rest.strip_prefix(b"\\#").and_then(octal::byte).unwrap_or((*first, tail));
+        name.push(byte);
+        rest = after;
     }
     name
 }
@@ -292,6 +285,14 @@ impl Tally {
         self.names.as_ref().map(Folded::same).cloned().unwrap_or_default()
     }
 
+    /// Keeps of what is told as deleted what is: where capital letters do not count, the copy of what was only renamed
+    /// stays. What has no path is kept as it is.
+    pub fn keep_deleted<T>(&self, told: &mut Vec<T>, path: impl Fn(&T) -> Option<Vec<u8>>) {
+        if let Some(names) = &self.names {
+            names.keep_others(told, path);
+        }
+    }
+
     /// Adds what a line said.
     pub fn add(&mut self, said: &OutputLine) {
         match said {
@@ -404,7 +405,10 @@ mod tests {
     fn escaped_names_are_read_as_they_are() {
         assert_eq!(unescaped("\\#303\\#274 \\#12 \\x"), "\u{fc} \\#12 \\x".as_bytes());
         assert_eq!(unescaped("\\#134#040"), b"\\#040");
-        assert_eq!(unescaped("\\#777"), b"\\#777");
+        // rsync escapes `\#` only where three digits follow: these are names as they are, of other files.
+        for own in ["\\#777", "a\\#+12", "\\#+56nbkp-dst", "x\\#+57y", "\\#01", "\\#"] {
+            assert_eq!(unescaped(own), own.as_bytes());
+        }
     }
 
     #[test]
