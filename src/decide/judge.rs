@@ -42,7 +42,7 @@ pub fn verdict(end: TransferEnd, complaints: &Complaints, distance: Distance) ->
     }
     match end {
         TransferEnd::Complete | TransferEnd::Vanished | TransferEnd::DeletionLimit => copied(complaints),
-        TransferEnd::Partial => partial(complaints),
+        TransferEnd::Partial => partial(complaints, distance),
         TransferEnd::Stopped if distance == Distance::Server => {
             CopyVerdict::Disconnected("rsync was stopped at the other end".into())
         }
@@ -109,13 +109,22 @@ fn copied(complaints: &Complaints) -> CopyVerdict {
 }
 
 /// Exit code 23: good for what could be copied if single entries are all that was wanting.
-fn partial(complaints: &Complaints) -> CopyVerdict {
+fn partial(complaints: &Complaints, distance: Distance) -> CopyVerdict {
     if let Some(gravest) = &complaints.gravest {
         return because(gravest);
     }
+    // At a server a shell may have remarked it.
+    let of_rsync = |line: &&String| distance == Distance::Here || Complaints::is_of_rsync(line);
+    let unexplained = complaints.unknown.as_ref().filter(of_rsync);
     if !complaints.entries.is_empty() || complaints.withheld > 0 || complaints.in_the_way > 0 {
         // Something is replaced by something of another kind, which is a deletion and the guard's to judge.
-        return copied(complaints);
+        return match (copied(complaints), unexplained) {
+            (CopyVerdict::Good(told) | CopyVerdict::Partial(told), Some(line)) => {
+                let wanting = format!("rsync did not copy everything: {line}");
+                CopyVerdict::Partial([vec![wanting], told].concat())
+            }
+            (verdict, _) => verdict,
+        };
     }
     grave(complaints, FailureKind::Other, "rsync did not copy everything and does not tell why")
 }
@@ -237,6 +246,26 @@ mod tests {
     }
 
     #[test]
+    fn what_nobody_explains_is_a_gap_whatever_else_was_told() {
+        for (distance, line, is_partial) in [
+            (Distance::Here, "odd words", true),
+            (Distance::Server, "rsync: odd words", true),
+            (Distance::Server, "[sender] odd words", true),
+            (Distance::Server, "bash: warning: setlocale", false),
+        ] {
+            let mut complaints = of(&[Plight::Changed]);
+            complaints.unknown = Some(line.into());
+            match super::verdict(TransferEnd::Partial, &complaints, distance) {
+                CopyVerdict::Partial(missing) => assert!(is_partial && missing[0].ends_with(line), "{missing:?}"),
+                other => assert!(!is_partial && matches!(other, CopyVerdict::Good(_)), "{other:?}"),
+            }
+        }
+        let mut complaints = of(&[Plight::Unwritten]);
+        complaints.unknown = Some("odd words".into());
+        assert_eq!(kind(TransferEnd::Partial, &complaints), FailureKind::Permission);
+    }
+
+    #[test]
     fn what_could_not_be_written_is_never_a_copy() {
         for plight in [Plight::Unwritten, Plight::Undeleted] {
             let both = of(&[Plight::Unreadable, plight, Plight::Stripped]);
@@ -283,6 +312,14 @@ mod tests {
         assert_eq!(verdict(TransferEnd::Stopped, &none), CopyVerdict::Stopped);
         assert_eq!(verdict(TransferEnd::Complete, &none), CopyVerdict::Good(Vec::new()));
         assert_eq!(verdict(TransferEnd::DeletionLimit, &none), CopyVerdict::Good(Vec::new()));
+    }
+
+    #[test]
+    fn rsync_that_is_ended_at_a_server_goes_on_by_itself() {
+        let found = super::verdict(TransferEnd::Stopped, &Complaints::default(), Distance::Server);
+        assert!(matches!(found, CopyVerdict::Disconnected(_)), "{found:?}");
+        assert_eq!(kind(TransferEnd::Exhausted(22), &Complaints::default()), FailureKind::Resource);
+        assert_eq!(kind(TransferEnd::Unknown(99), &Complaints::default()), FailureKind::Other);
     }
 
     #[test]

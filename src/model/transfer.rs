@@ -176,7 +176,7 @@ pub struct Complaints {
     pub in_the_way: u64,
     /// Why the other end did not let it begin.
     pub refused: Option<ServerRefusal>,
-    /// The first line that no row here knows.
+    /// The line that says most of those that no row here knows; the first, where some say as much.
     pub unknown: Option<String>,
 }
 
@@ -195,5 +195,11 @@ impl Complaints {
     #[must_use]
     pub fn count(&self, plight: Plight) -> u64 {
         self.entries.get(&plight).map_or(0, |named| named.count)
+    }
+
+    /// Whether rsync says this itself, not what started it at a server.
+    #[must_use]
+    pub fn is_of_rsync(line: &str) -> bool {
+        line.starts_with("rsync: ") || line.starts_with('[')
     }
 }

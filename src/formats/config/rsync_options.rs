@@ -45,7 +45,6 @@ const PRESERVED: &[Entry] = &[
     (None, "chown", With),
     (None, "usermap", With),
     (None, "groupmap", With),
-    (None, "iconv", With),
 ];
 
 /// What is done with links in the source. Following them reads more than the source, and it is the user who says so;
@@ -134,6 +133,7 @@ const REFUSED: &[(&[&str], &str)] = &[
     (&["remove-source-files"], "a backup never changes its source"),
     (&["write-batch", "only-write-batch", "read-batch"], "it writes or reads files outside the copy"),
     (&["keep-dirlinks", "insecure-links", "write-devices"], "it can write outside the destination"),
+    (&["iconv"], "names would differ between both ends, where deletions and gaps are told by name"),
     (&["append", "append-verify"], "it takes what is at the destination for good without looking"),
     (
         &["ignore-errors", "delete-missing-args", "ignore-missing-args"],

@@ -30,12 +30,13 @@ impl Listener {
 
     /// Takes one line.
     pub fn hear(&mut self, line: &[u8]) {
-        let text = without_rule(shown(line));
+        // Read as it came: what is replaced or cut for people would be another name.
+        let text = without_rule(String::from_utf8_lossy(line).into_owned());
         self.count(&text);
         if self.last.len() >= KEPT {
             self.last.pop_front();
         }
-        self.last.push_back(text);
+        self.last.push_back(shown(text.as_bytes()));
     }
 
     /// Adds what standard output told.
@@ -79,13 +80,14 @@ impl Listener {
             }
         } else if text.starts_with("protocol version mismatch") {
             let noise = "its login shell may print something: make `ssh HOST true` print nothing";
+            let text = shown(text.as_bytes());
             complaints.refused.get_or_insert(ServerRefusal::Unfit(format!("{text} ({noise})")));
         } else if is_comment(text) {
             // It adds nothing to the lines before it.
         } else if let Some(grievance) = Grievance::read(text) {
             self.grievance(&grievance, text);
-        } else if complaints.unknown.is_none() {
-            complaints.unknown = Some(text.to_owned());
+        } else if complaints.unknown.as_ref().is_none_or(|before| weight(before) < weight(text)) {
+            complaints.unknown = Some(shown(text.as_bytes()));
         }
     }
 
@@ -145,7 +147,7 @@ impl Listener {
     fn all(&mut self, side: Side, trouble: Trouble, text: &str) {
         let gravest = &mut self.complaints.gravest;
         if gravest.as_ref().is_none_or(|gravest| gravest.trouble < trouble) {
-            *gravest = Some(Complaint { side, trouble, text: text.to_owned() });
+            *gravest = Some(Complaint { side, trouble, text: shown(text.as_bytes()) });
         }
     }
 }
@@ -153,7 +155,7 @@ impl Listener {
 /// What our own words at the other end say: `transfer.sh` writes them before it becomes rsync.
 fn refused(text: &str) -> Option<ServerRefusal> {
     let (word, what) = text.split_once(' ')?;
-    let what = what.to_owned();
+    let what = shown(what.as_bytes());
     Some(match word {
         "taken" => ServerRefusal::Taken(what),
         "lost" => ServerRefusal::Lost(what),
@@ -191,6 +193,15 @@ fn is_of_a_connection(words: &str) -> bool {
     OF_SSH.iter().any(|of_ssh| words.contains(of_ssh))
 }
 
+/// Which of two lines without a row says more: what a shell remarks when it starts comes before all else.
+fn weight(text: &str) -> u8 {
+    match text {
+        text if is_of_a_connection(text) => 2,
+        text if Complaints::is_of_rsync(text) => 1,
+        _ => 0,
+    }
+}
+
 /// The line for people: control characters of hostile names are shown, not obeyed.
 fn shown(line: &[u8]) -> String {
     let text = String::from_utf8_lossy(line);
@@ -217,6 +228,10 @@ fn is_comment(text: &str) -> bool {
 
 /// Lines that name an entry and no number.
 fn named(text: &str) -> Option<(Plight, &str)> {
+    // The path is longer than any system call takes: `filename overflows max-path len by 103: a/b`.
+    if let Some(long) = text.trim_end().strip_prefix("filename overflows max-path len by ") {
+        return long.split_once(": ").map(|(_, name)| (Plight::Unreadable, name));
+    }
     let (what, name) = text.split_once(": \"")?;
     let plight = match what {
         "file has vanished" | "directory has vanished" => Plight::Changed,
@@ -367,6 +382,30 @@ mod tests {
         assert_eq!(heard(&["it is odd", began, error]).refused, None);
         let noisy = heard(&["protocol version mismatch -- is your shell clean?"]).refused;
         assert!(matches!(noisy, Some(ServerRefusal::Unfit(words)) if words.contains("print nothing")));
+    }
+
+    #[test]
+    fn names_are_read_as_they_came_however_long_they_are() {
+        let long = "\\#346\\#227\\#245".repeat(1000);
+        let line = format!("rsync: [sender] opendir \"/m/{long}/a\tb\" failed: Permission denied (13)");
+        let complaints = heard(&[&line]);
+        assert_eq!(complaints.obscured.paths, [format!("{}/a\tb", "日".repeat(1000)).into()].into());
+        assert_eq!((&complaints.unknown, complaints.count(Plight::Unreadable)), (&None, 1));
+        let told = &complaints.entries[&Plight::Unreadable].examples;
+        assert!(!told.concat().contains('\t'), "{told:?}");
+        let deep = heard(&["filename overflows max-path len by 103: deep/down"]);
+        assert_eq!((&deep.unknown, deep.count(Plight::Unreadable)), (&None, 1));
+    }
+
+    #[test]
+    fn what_a_shell_remarks_first_hides_nothing() {
+        let remark = "bash: warning: setlocale: LC_ALL: cannot change locale (en_US.UTF-8)";
+        let broken = "Connection to nas closed by remote host.";
+        let closed = "rsync: connection unexpectedly closed (0 bytes received so far) [sender]";
+        assert_eq!(heard(&[remark, "odd"]).unknown.as_deref(), Some(remark));
+        assert_eq!(heard(&[remark, "rsync: odd", "rsync: more"]).unknown.as_deref(), Some("rsync: odd"));
+        assert_eq!(heard(&[remark, broken, "rsync: odd"]).unknown.as_deref(), Some(broken));
+        assert_eq!(heard(&[remark, broken, closed]).refused, None);
     }
 
     #[test]

@@ -78,7 +78,9 @@ pub fn rule(text: &[u8]) -> Result<Rule<'_>, NoRule> {
     let (name, modifiers) = long.or_else(short).ok_or(NoRule::Name)?;
     let allowed: &[u8] = match name {
         b'.' => b"-+",
-        b':' => b"/!Csrpx-+enw",
+        b':' => b"/Csrpx-+enw",
+        // They say the side themselves.
+        b'H' | b'S' | b'P' | b'R' => b"/!px",
         _ => b"/!Csrpx",
     };
     if let Some(letter) = modifiers.iter().find(|letter| !allowed.contains(letter)) {
@@ -228,7 +230,7 @@ mod tests {
         for (text, expected) in [
             ("- *.tmp", Rule::Pattern(b"*.tmp")),
             ("-_*.tmp", Rule::Pattern(b"*.tmp")),
-            ("P,s x y", Rule::Pattern(b"x y")),
+            ("-,s x y", Rule::Pattern(b"x y")),
             ("exclude,! x", Rule::Pattern(b"x")),
             ("!", Rule::Clear),
             ("clear", Rule::Clear),
@@ -251,6 +253,10 @@ mod tests {
             ("-", NoRule::Pattern),
             ("! x", NoRule::Pattern),
             ("!,s", NoRule::Pattern),
+            ("P,s x", NoRule::Modifier('s')),
+            ("hide,r x", NoRule::Modifier('r')),
+            ("R,C x", NoRule::Modifier('C')),
+            (":! .rules", NoRule::Modifier('!')),
         ] {
             assert_eq!(rule(text.as_bytes()), Err(expected), "{text}");
         }
