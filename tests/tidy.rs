@@ -15,12 +15,12 @@ use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
-use nbkp::formats::ssh::answers::{free, lines, looked};
+use nbkp::formats::ssh::answers::{self, free, lines, looked};
 use nbkp::formats::ssh::calls::{
-    Intent, LookCall, PrepareCall, ProvenEnd, PublishCall, ScriptCall, SettleCall, TidyCall,
+    DeleteCall, Intent, LookCall, PrepareCall, ProvenEnd, PublishCall, ScriptCall, SettleCall, TidyCall,
 };
 use nbkp::formats::ssh::script::{self, Answer};
-use nbkp::model::{End, SentinelId, SnapshotKind, TidyDeed, layout};
+use nbkp::model::{DeletedKind, DeletedNames, End, SentinelId, SnapshotKind, TidyDeed, layout};
 
 const NAME: &str = "2026-11-22T17:30:00.000Z";
 const USUAL: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
@@ -170,6 +170,74 @@ fn what_no_snapshot_holds_goes_from_a_full_drive_and_nothing_else() {
         assert_eq!(relieve(Some(NAME.parse().unwrap())), ["both", "mod", "mod/deep", "mod/deep/file", "mod/link"]);
         assert_eq!(relieve(None), Vec::<String>::new());
         assert!(home.join("victim/kept").exists(), "{shell:?}");
+    });
+}
+
+/// What is to be deleted, and what must not be: below a directory that became a link, and where something is kept.
+const DOOMED: &str = r#"
+    echo run-1: >.nbkp/writer
+    mkdir locked foreign full full/kept empty mounted
+    : >locked/a
+    : >foreign/a
+    : >--
+    : >"it's \$x
+"
+    ln -s victim linked
+    chmod 0755 victim
+    chmod 0555 locked
+"#;
+
+/// Runs the words behind the first with something mounted there.
+const MOUNTED_AT: &str = r#"mount -t tmpfs none "$1" && shift && "$@""#;
+
+#[test]
+fn what_was_judged_is_deleted_and_nothing_else() {
+    if !is_root() {
+        return;
+    }
+    with_each_server(|shell, path, home| {
+        let made = output(&[&ANOTHER[..], &["sh", "-c", DOOMED, "sh"]].concat(), USUAL, home, b"");
+        assert!(made.status.success(), "{made:?}");
+        chown(home.join("foreign"), Some(0), Some(0)).unwrap();
+        let group = |parent: &str, kind, names: &[&str]| DeletedNames {
+            parent: parent.into(),
+            kind,
+            names: names.iter().map(OsString::from).collect(),
+        };
+        let groups = [
+            group("locked", DeletedKind::Other, &["a"]),
+            group("foreign", DeletedKind::Other, &["a"]),
+            group("linked", DeletedKind::Other, &["kept"]),
+            group("", DeletedKind::Other, &["--", "it's $x\n", "gone already"]),
+            group("", DeletedKind::Directory, &["full", "mounted", "empty"]),
+        ];
+        let end = ProvenEnd { root: home.into(), volume: "".into(), directory: "".into(), end: "".into() };
+        let delete = |run: &str| {
+            let call = DeleteCall { end: &end, run: OsStr::new(run), place: Path::new(""), groups: &groups }.call();
+            let within = ["/usr/bin/unshare", "--mount", "/bin/sh", "-c", MOUNTED_AT, "sh", "mounted"];
+            let words = script::text(call.script, &call.words);
+            output(&[&within[..], &ANOTHER, shell].concat(), path, home, &words)
+        };
+        let Answer::Whole(1, told) = script::answer(&delete("run-2:").stdout) else { panic!("{shell:?}") };
+        assert!(told.starts_with(b"superseded "), "{shell:?}: {told:?}");
+        assert!(home.join("--").exists() && home.join("empty").exists(), "{shell:?}");
+
+        let said = delete("run-1:");
+        let Answer::Whole(0, told) = script::answer(&said.stdout) else { panic!("{shell:?}: {said:?}") };
+        let words = lines(&told).filter(|(word, _)| !word.is_empty());
+        let told: Vec<_> = words.map(|(word, text)| format!("{word} {}", answers::shown(text))).collect();
+        let [locked, foreign, refused, root, directories, mounted] = told.as_slice() else { panic!("{told:?}") };
+        assert_eq!((locked.as_str(), foreign.as_str(), root.as_str()), ("gone 1", "gone 0", "gone 2"), "{shell:?}");
+        assert!(refused.starts_with("refused 1 ") && refused.contains("denied"), "{shell:?}: {refused}");
+        assert_eq!(directories, "gone 1", "{shell:?}");
+        assert!(mounted.starts_with("refused 1 ") && mounted.contains("busy"), "{shell:?}: {mounted}");
+        for stays in ["victim/kept", "foreign/a", "full/kept", "mounted", "linked"] {
+            assert!(home.join(stays).exists(), "{shell:?}: {stays}");
+        }
+        for gone in ["locked/a", "--", "it's $x\n", "empty"] {
+            assert!(!home.join(gone).exists(), "{shell:?}: {gone}");
+        }
+        assert_eq!(fs::metadata(home.join("locked")).unwrap().permissions().mode() & 0o777, 0o555, "{shell:?}");
     });
 }
 

@@ -29,23 +29,31 @@ remove() {
 # each KIND NAME…: the same, and tells what came of it. Where a directory does not let its owner, it takes the right for
 # as long: a backup keeps modes such as 0555.
 each() {
-    kind=$1
+    kind=$1 mode=
     shift
     before=$(there "$@")
-    why=$(remove "$kind" "$@" 2>&1)
-    left=$(there "$@")
-    if [ "$left" -gt 0 ] && [ ! -w . ] && mode=$(stat -c %a .) && chmod u+w . 2>/dev/null; then
-        why=$(remove "$kind" "$@" 2>&1)
-        chmod "$mode" .
-        left=$(there "$@")
+    [ "$before" -gt 0 ] || return 0
+    if [ ! -w . ] && mode=$(stat -c %a .); then
+        chmod u+w . 2>/dev/null || mode=
     fi
+    remove "$kind" "$@" 2>/dev/null
+    left=$(there "$@") refused=0 told=
     printf 'gone %s\n' "$((before - left))"
-    [ "$left" -gt 0 ] || return 0
-    # A directory in which something is kept stays.
-    case $kind$why in
-        directory*[Nn]"ot empty"*) return 0 ;;
-    esac
-    printf 'refused %s %s\n' "$left" "$(printf %s "$why" | tr '\n\t' '  ' | head -c 300)"
+    if [ "$left" -gt 0 ]; then
+        # Each has a reason of its own.
+        for name; do
+            { [ -e "$name" ] || [ -h "$name" ]; } || continue
+            why=$(remove "$kind" "$name" 2>&1) && continue
+            case $kind$why in
+                # A directory in which something is kept stays.
+                directory*[Nn]"ot empty") ;;
+                *) refused=$((refused + 1)) told=${told:-$why} ;;
+            esac
+        done
+    fi
+    [ -z "$mode" ] || chmod "$mode" .
+    [ "$refused" -eq 0 ] ||
+        printf 'refused %s %s\n' "$refused" "$(printf %s "$told" | tr '\n\t' '  ' | head -c 300)"
 }
 
 while [ $# -ge 3 ]; do
