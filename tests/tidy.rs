@@ -247,6 +247,36 @@ fn said(shell: &[&str], path: &str, home: &Path, call: &ScriptCall) -> Vec<u8> {
     told
 }
 
+/// A device loses what was written, of which the kernel tells once. `busybox` has a `sync` of its own for that.
+fn lost_writes_are_doubted_whoever_hears_of_them(
+    (shell, path, home): (&[&str], &str, &Path),
+    publish: &PublishCall<'_>,
+    at: &Path,
+) {
+    let (bin, unfinished) = (tempfile::tempdir().unwrap(), at.join(".nbkp/unfinished"));
+    let failing = bin.path().join("sync");
+    fs::write(&failing, "#!/bin/sh\n[ \"$*\" != '-f .' ] || { echo lost >&2; exit 1; }\n").unwrap();
+    for path in [bin.path(), failing.as_path()] {
+        fs::set_permissions(path, Permissions::from_mode(0o755)).unwrap();
+    }
+    let path = format!("{}:{path}", bin.path().display());
+    let answer = |call: &ScriptCall| {
+        fs::write(&unfinished, "boot\n").unwrap();
+        chown(&unfinished, Some(65534), Some(65534)).unwrap();
+        let text = script::text(call.script, &call.words);
+        script::answer(&output(&[&ANOTHER[..], shell].concat(), &path, home, &text).stdout)
+    };
+    let Answer::Whole(1, told) = answer(&publish.call()) else { panic!("{shell:?}") };
+    let words: Vec<_> = lines(&told).map(|(word, _)| word).collect();
+    assert_eq!(words.get(..2), Some(["step", "failed"].as_slice()), "{shell:?}: {told:?}");
+    assert!(!at.join("snapshots").join(NAME).exists(), "{shell:?}");
+    assert_eq!(fs::read_to_string(&unfinished).unwrap(), "doubtful\n", "{shell:?}");
+    let (end, run, marker) = (publish.end, publish.run, publish.marker);
+    let settle = SettleCall { end, run, marker, note: "flushed\n", doubt: "doubtful\n", record: "" };
+    assert!(matches!(answer(&settle.call()), Answer::Whole(0, _)));
+    assert_eq!(fs::read_to_string(&unfinished).unwrap(), "doubtful\n", "{shell:?}");
+}
+
 #[test]
 fn a_destination_is_prepared_looked_at_published_and_settled() {
     if !is_root() {
@@ -285,9 +315,13 @@ fn a_destination_is_prepared_looked_at_published_and_settled() {
             standing: "standing",
             record: "record",
             marker,
+            doubt: "doubtful\n",
             log_limit: 1 << 20,
             log_kept: 1 << 10,
         };
+        if *shell != ["busybox", "sh", "-s"] {
+            lost_writes_are_doubted_whoever_hears_of_them((shell, path, home), &publish, &at);
+        }
         let told = said(shell, path, home, &publish.call());
         let words: Vec<_> = lines(&told).map(|(word, _)| word).collect();
         assert_eq!(

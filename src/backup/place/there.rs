@@ -95,6 +95,7 @@ impl ThereDestination {
             standing: &standing,
             record: &log::record_line(&(publication.account)(publication.name, &Conclusion::Ok)),
             marker: layout::marker(self.kind),
+            doubt: marker::DOUBTFUL,
             log_limit: log::LIMIT,
             log_kept: log::CUT_TO,
         };

@@ -126,5 +126,6 @@ fn relieve(destination: &Directory, newest: Option<SnapshotName>) -> Result<(), 
         }
         None => tree::remove_within(destination, OsStr::new(STAGING))?,
     }
-    destination.flush_filesystem()
+    // Each descriptor is told once of writes that were lost (`syncfs(2)`), and that of the run is asked at its end.
+    destination.open_below(Path::new(""), Reach::SameMount)?.flush_filesystem()
 }

@@ -214,6 +214,8 @@ pub struct PublishCall<'a> {
     pub record: &'a str,
     /// The note that a copy is under way.
     pub marker: &'a str,
+    /// What it says until all is flushed.
+    pub doubt: &'a str,
     /// From which size on the log is cut, in bytes.
     pub log_limit: u64,
     /// To which it is cut.
@@ -227,7 +229,7 @@ impl PublishCall<'_> {
         let name = self.name.map(|name| name.to_string()).unwrap_or_default();
         let (limit, kept) = (self.log_limit.to_string(), self.log_kept.to_string());
         let kind = word(self.kind);
-        let words = [kind, &name, self.standing, self.record, self.marker, &limit, &kept].map(OsStr::new);
+        let words = [kind, &name, self.standing, self.record, self.marker, self.doubt, &limit, &kept].map(OsStr::new);
         let mut call = ScriptCall::at(script::PUBLISH, self.end, [self.run]);
         call.words.extend(words.map(OsStr::to_owned));
         call
@@ -402,10 +404,11 @@ mod tests {
             standing: "s",
             record: "l",
             marker: "m",
+            doubt: "d",
             log_limit: 4,
             log_kept: 2,
         };
-        let words = ["/srv", "v", "docs", "e", "r:", "btrfs", "2026-11-22T17:30:00.000Z", "s", "l", "m", "4", "2"];
+        let words = ["/srv", "v", "docs", "e", "r:", "btrfs", "2026-11-22T17:30:00.000Z", "s", "l", "m", "d", "4", "2"];
         check(&publish.call(), &words);
         let settle = SettleCall { end: &end, run, marker: "m", note: "n", doubt: "d", record: "l" };
         check(&settle.call(), &["/srv", "v", "docs", "e", "r:", "m", "n", "d", "l"]);

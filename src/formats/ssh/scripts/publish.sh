@@ -1,8 +1,8 @@
-# publish ROOT ITS-SENTINEL DIRECTORY ITS-SENTINEL TOKEN KIND NAME STANDING LOG MARKER LOG-LIMIT LOG-KEPT: what was copied
-# becomes complete. The order of flushes and renames is the one of a run on this machine.
+# publish ROOT ITS-SENTINEL DIRECTORY ITS-SENTINEL TOKEN KIND NAME STANDING LOG MARKER DOUBT LOG-LIMIT LOG-KEPT: what was
+# copied becomes complete. The order of flushes and renames is the one of a run on this machine.
 serving=
 enter "$1" "$2" "$3" "$DESTINATION_SENTINEL" "$4"
-token=$5 kind=$6 name=$7 standing=$8 log=$9 marker=${10} limit=${11} kept=${12}
+token=$5 kind=$6 name=$7 standing=$8 log=$9 marker=${10} doubt=${11} limit=${12} kept=${13}
 hidden=$SNAPSHOTS/$IN_PROGRESS$name
 
 # note LINE: appends a line to the log. A torn last line, left by a power cut, is ended first.
@@ -17,7 +17,14 @@ note() {
 lock
 ours "$token"
 echo step flush
+# The kernel tells once of writes that were lost. Should nobody be there any more to hear it, the note already says so.
+noted=
+if own "$marker" && [ -e "$OWN/$marker" ]; then
+    noted=$(cat "$OWN/$marker")
+    printf '%s' "$doubt" >"$OWN/$marker"
+fi
 tried sync -f .
+[ -z "$noted" ] || printf '%s\n' "$noted" >"$OWN/$marker"
 echo step commit
 if [ "$kind" = btrfs ]; then
     if [ -e "$hidden" ] || [ -h "$hidden" ]; then

@@ -98,7 +98,8 @@ while [ $# -ge 2 ]; do
             ;;
         relieve)
             if why=$(relieve "$name" 2>&1); then
-                sync -f .
+                # It gives the space back, and leaves it to the flush at the end to hear of writes that were lost.
+                btrfs filesystem sync . >/dev/null
             else
                 printf 'warn no room was made in %s: %s\n' "$STAGING" "$(printf %s "$why" | tr '\n\t' '  ' | head -c 300)"
             fi
