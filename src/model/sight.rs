@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use crate::model::{DriveUuid, EndpointName, HostFault, ProgramVersion, VolumeName};
+use crate::model::{DriveUuid, End, EndpointName, HostFault, ProgramVersion, VolumeName};
 
 /// A block device as udev knows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -301,6 +301,17 @@ pub struct SyncSight {
     pub source: EndSight,
     /// The destination.
     pub destination: EndSight,
+}
+
+impl SyncSight {
+    /// How this end stands.
+    #[must_use]
+    pub fn at(&self, end: End) -> &EndSight {
+        match end {
+            End::Source => &self.source,
+            End::Destination => &self.destination,
+        }
+    }
 }
 
 /// How one end of a sync stands.

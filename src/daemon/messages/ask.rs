@@ -105,8 +105,8 @@ pub enum Ask {
     },
 }
 
-/// How much a person wants a run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// How much a person wants a run; what comes later counts more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Urgency {
     /// Now, if conditions allow.
     Asked,

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use tokio::net::UnixListener;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
 
@@ -184,7 +185,8 @@ fn listen_for_signals(foundation: &mut Foundation) -> Result<(), Fatal> {
             let sent = tokio::select! {
                 _ = terminate.recv() => endings.send(Ending::Signal).await.is_ok(),
                 _ = interrupt.recv() => endings.send(Ending::Signal).await.is_ok(),
-                _ = hang_up.recv() => read.send(Reread::Now).await.is_ok(),
+                // Where one waits already, the file will be read anyway; whoever ends the daemon never waits for it.
+                _ = hang_up.recv() => !matches!(read.try_send(Reread::Now), Err(TrySendError::Closed(_))),
             };
             if !sent {
                 return;

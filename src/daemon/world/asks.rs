@@ -1,5 +1,6 @@
 //! What clients ask.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot};
@@ -10,12 +11,13 @@ use crate::daemon::messages::event::Effect;
 use crate::daemon::messages::look::Scope;
 use crate::daemon::world::World;
 use crate::daemon::world::candidates::gives_way;
+use crate::daemon::world::plan::Outlook;
 use crate::daemon::world::requests::Question;
 use crate::daemon::world::servers::Asked;
 use crate::daemon::world::stage::LifeStage;
 use crate::model::{
     Absence, End, EndSight, HoldReason, Interruption, Now, Obstacle, Pause, Place, Sync, SyncName, Trigger, VolumeName,
-    VolumeSight,
+    VolumeSight, layout,
 };
 
 impl World {
@@ -128,10 +130,14 @@ impl World {
         let mut accepted = Vec::new();
         for sync in self.settings.resolve(asked)? {
             let prospect = self.plan.prospects().get(&sync);
-            let blocking = prospect.into_iter().flat_map(crate::daemon::world::plan::Outlook::obstacles);
-            let obstacles: Vec<_> = blocking.filter(|obstacle| !gives_way(obstacle, Some(urgency))).cloned().collect();
+            // What was found in the way is not there any more, or shows itself once the drive is open.
+            let is_past = prospect.is_some_and(|prospect| prospect.places.is_empty());
+            let past = if is_past { self.histories.forget_found(&sync) } else { Vec::new() };
+            let blocking = prospect.into_iter().flat_map(Outlook::obstacles);
+            let blocking = blocking.filter(|obstacle| !past.contains(obstacle) && !gives_way(obstacle, Some(urgency)));
+            let obstacles: Vec<_> = blocking.cloned().collect();
             if obstacles.is_empty() {
-                self.requests.ask_for_run(&sync, urgency, ends.clone());
+                self.requests.ask_for_run(&sync, urgency, self.runs.get(&sync), ends.clone());
             }
             accepted.push(Accepted { sync, obstacles });
         }
@@ -159,6 +165,7 @@ impl World {
         for name in self.settings.resolve(asked)? {
             if self.runs.get(&name).is_some() {
                 effects.extend(self.runs.stop(&name, Interruption::Cancelled));
+                self.requests.drop_behind(&self.runs, |sync| *sync == name);
                 cancelled.push(name);
             } else if self.plan.candidates().contains_key(&name) {
                 self.requests.drop_run(&name, &[]);
@@ -193,39 +200,53 @@ impl World {
         let mut approved = Vec::new();
         for name in self.settings.resolve(std::slice::from_ref(asked))? {
             let Some(sync) = self.settings.configuration().syncs.get(&name).cloned() else { continue };
-            let obstacles: Vec<Obstacle> = self
-                .plan
-                .prospects()
-                .get(&name)
-                .into_iter()
-                .flat_map(crate::daemon::world::plan::Outlook::obstacles)
-                .cloned()
-                .collect();
+            let prospect = self.plan.prospects().get(&name);
+            let obstacles: Vec<Obstacle> = prospect.into_iter().flat_map(Outlook::obstacles).cloned().collect();
             for obstacle in obstacles {
-                approved.extend(self.approve_one(&sync, obstacle));
+                if let Some(sentence) = self.approve_one(&sync, obstacle)? {
+                    approved.push(sentence);
+                    // What was found in the way on a drive that is closed meanwhile is in the way no longer.
+                    self.histories.forget_found(&name);
+                }
             }
         }
         Ok(approved)
     }
 
     /// Accepts what one obstacle asks a person about, and says what that means.
-    fn approve_one(&mut self, sync: &Sync, obstacle: Obstacle) -> Option<String> {
+    fn approve_one(&mut self, sync: &Sync, obstacle: Obstacle) -> Result<Option<String>, Refusal> {
         let name = &sync.name;
         if let Obstacle::Held(HoldReason::Deletions { deletions, .. }) = obstacle {
             self.decisions.approve_deletions(name, deletions);
-            Some(format!("the next run of `{name}` may delete up to {deletions} files"))
+            Ok(Some(format!("the next run of `{name}` may delete up to {deletions} files")))
         } else if let Obstacle::Held(HoldReason::CutDown { files, .. }) = obstacle {
             self.decisions.approve_cuts(name, files);
-            Some(format!("the next run of `{name}` may cut down up to {files} files"))
+            Ok(Some(format!("the next run of `{name}` may cut down up to {files} files")))
         } else if let Obstacle::DeviceUnknown { volume, hardware } = obstacle {
             let sentence = format!("volume `{volume}` may use the hardware {hardware}");
             self.decisions.accept_hardware(&volume, hardware);
-            Some(sentence)
+            Ok(Some(sentence))
         } else if let Obstacle::SentinelMismatch { end, path } = obstacle {
-            self.accept_ids(name, end, if end == End::Source { &sync.source } else { &sync.destination });
-            Some(format!("the {end} of `{name}` is the place with the id in {}", path.display()))
+            let place = if end == End::Source { &sync.source } else { &sync.destination };
+            if !self.is_seen(name, end, place, &path) {
+                let volume = &place.volume;
+                let why = format!("read the id in {}: volume `{volume}` is not open now", path.display());
+                let remedy = format!("run `nbkpctl mount {volume}`, and approve `{name}` then");
+                return Err(Refusal::Failed(format!("could not {why}; {remedy}")));
+            }
+            self.accept_ids(name, end, place);
+            Ok(Some(format!("the {end} of `{name}` is the place with the id in {}", path.display())))
         } else {
-            None
+            Ok(None)
+        }
+    }
+
+    /// Whether the id in a sentinel can be read now: a drive may be closed since.
+    fn is_seen(&self, sync: &SyncName, end: End, place: &Place, sentinel: &Path) -> bool {
+        if sentinel.ends_with(layout::VOLUME_SENTINEL) {
+            self.volumes.get(&place.volume).is_some_and(|state| state.sight.proven_id().is_some())
+        } else {
+            self.volumes.ends(sync).is_some_and(|ends| matches!(ends.at(end), EndSight::Ready { .. }))
         }
     }
 
@@ -234,9 +255,7 @@ impl World {
         if let Some(id) = self.volumes.get(&place.volume).and_then(|state| state.sight.proven_id()) {
             self.decisions.accept_volume_id(&place.volume, id);
         }
-        let sight =
-            self.volumes.ends(sync).map(|ends| if end == End::Source { &ends.source } else { &ends.destination });
-        match sight {
+        match self.volumes.ends(sync).map(|ends| ends.at(end)) {
             Some(EndSight::Ready { id }) => self.decisions.accept_end_id(sync, end, id.as_ref()),
             Some(EndSight::Unseen | EndSight::Faulty(_)) | None => {}
         }
@@ -266,8 +285,7 @@ impl World {
             let run = self.new_run_id(now);
             let Some(sync) = self.settings.configuration().syncs.get(&name) else { continue };
             let sight = |volume| self.volumes.get(volume).map_or(unseen.clone(), |state| state.sight.clone());
-            let obstacles =
-                self.plan.prospects().get(&name).into_iter().flat_map(crate::daemon::world::plan::Outlook::obstacles);
+            let obstacles = self.plan.prospects().get(&name).into_iter().flat_map(Outlook::obstacles);
             let closed = sync.ends().into_iter().filter_map(|(end, place)| self.closed_drive(end, &place.volume));
             found.push(SyncAsSeen {
                 source: sight(&sync.source.volume),

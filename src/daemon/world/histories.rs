@@ -63,6 +63,16 @@ impl Histories {
         }
     }
 
+    /// Takes back what an earlier look or run found in the way, which a person has seen to since. Returns it.
+    pub(super) fn forget_found(&mut self, sync: &SyncName) -> Vec<Obstacle> {
+        let setback = self.0.get_mut(sync).map(|history| &mut history.setback);
+        let is_found = |setback: &mut Setback| matches!(setback.reason, SetbackReason::Found(_));
+        match setback.and_then(|setback| setback.take_if(is_found)).map(|setback| setback.reason) {
+            Some(SetbackReason::Found(obstacles)) => obstacles,
+            Some(SetbackReason::Failed(_)) | None => Vec::new(),
+        }
+    }
+
     /// A volume of a sync has changed: what set it back may be gone with that; and where the volume went and came
     /// between two looks, it has come within reach anew.
     pub(super) fn volume_changed(&mut self, sync: &SyncName, appearance: Appearance) {

@@ -393,5 +393,6 @@ impl World {
         effects.extend(self.runs.end_all());
         let runs = &self.runs;
         self.requests.drop_runs(|name| runs.get(name).is_none());
+        self.requests.drop_behind(runs, |_| true);
     }
 }

@@ -111,6 +111,11 @@ impl World {
         let (root, is_there) = (self.shown_root(volume), self.settings.is_on_server(volume));
         let Some(sight) = self.volumes.get(volume).map(|state| state.sight.clone()) else { return };
         if let Some(root) = root {
+            if sake == Sake::Person {
+                for sync in self.settings.users_of(volume) {
+                    self.histories.forget_found(&sync.name);
+                }
+            }
             return self.drive_requests.answer_mounts(volume, &Ok(root));
         }
         if let VolumeSight::Absent(absence @ (Absence::NoDirectory(_) | Absence::Unreadable(..))) = sight {

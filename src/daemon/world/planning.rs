@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use crate::daemon::messages::event::{Effect, Notice};
 use crate::daemon::world::World;
@@ -247,6 +247,32 @@ fn next_opening(hours: Hours, now: &Now) -> Option<Timestamp> {
     if today > local {
         return Some(today.timestamp());
     }
-    let tomorrow = today.checked_add(SignedDuration::from_hours(24)).ok()?;
-    Some(tomorrow.with().time(hours.from).build().ok()?.timestamp())
+    // Not in 24 hours: there are days of 23 and of 25.
+    Some(local.tomorrow().ok()?.with().time(hours.from).build().ok()?.timestamp())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use jiff::tz::TimeZone;
+
+    use super::*;
+
+    #[test]
+    fn a_span_of_hours_begins_on_days_of_23_and_of_25_hours_too() {
+        let zone = TimeZone::posix("CET-1CEST,M3.5.0,M10.5.0/3").expect("a time zone");
+        for (now, from, opening) in [
+            ("2026-10-25T07:00:00+01:00", "00:00", "2026-10-26T00:00:00+01:00"),
+            ("2026-10-25T00:30:00+02:00", "00:00", "2026-10-26T00:00:00+01:00"),
+            ("2026-03-28T23:45:00+01:00", "23:30", "2026-03-29T23:30:00+02:00"),
+            ("2026-11-01T21:00:00+01:00", "22:00", "2026-11-01T22:00:00+01:00"),
+        ] {
+            let boot = BootTime(Duration::from_secs(1));
+            let now = Now { boot, wall: now.parse().expect("a time"), zone: zone.clone() };
+            let from = from.parse().expect("a time of day");
+            let found = next_opening(Hours { from, to: "06:00".parse().expect("a time of day") }, &now);
+            assert_eq!(found, Some(opening.parse().expect("a time")), "{now:?}");
+        }
+    }
 }

@@ -5,15 +5,15 @@ use std::collections::BTreeMap;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::daemon::messages::ask::{Ask, Refusal, RequestEnd, Urgency};
-use crate::daemon::world::runs::Runs;
+use crate::daemon::world::runs::{Run, Runs};
 use crate::daemon::world::servers::Awaited;
 use crate::decide::flight::Ticket;
-use crate::model::{Obstacle, RunRecord, SyncName, VolumeName};
+use crate::model::{Obstacle, RunId, RunRecord, SyncName, VolumeName};
 
 /// Those who wait. Whoever asked may have left: then there is nobody to answer, and nothing is lost by it.
 #[derive(Debug, Default)]
 pub(super) struct Requests {
-    runs: BTreeMap<SyncName, Request>,
+    runs: BTreeMap<SyncName, Vec<Request>>,
     questions: Vec<Question>,
     quiet: Vec<(VolumeName, WayBack)>,
 }
@@ -21,11 +21,13 @@ pub(super) struct Requests {
 /// The way back to who waits until nothing runs on a volume.
 type WayBack = oneshot::Sender<Result<(), Refusal>>;
 
-/// What a person asked of one sync.
+/// A person who wants a run of a sync.
 #[derive(Debug)]
 struct Request {
     urgency: Urgency,
-    ends: Vec<mpsc::Sender<RequestEnd>>,
+    /// The run that was under way when it was asked for, which may have passed by what was changed since.
+    behind: Option<RunId>,
+    end: mpsc::Sender<RequestEnd>,
 }
 
 /// A question of a client that is answered once this look is taken, and these servers have answered.
@@ -37,9 +39,9 @@ pub(super) struct Question {
 }
 
 impl Requests {
-    /// How much a person wants a run of a sync, if one does.
+    /// How much a person wants a run of a sync, if one does. The most urgent wish counts.
     pub(super) fn urgency(&self, sync: &SyncName) -> Option<Urgency> {
-        self.runs.get(sync).map(|request| request.urgency)
+        self.runs.get(sync)?.iter().map(|request| request.urgency).max()
     }
 
     /// The syncs of which a run was asked for.
@@ -47,27 +49,45 @@ impl Requests {
         self.runs.keys()
     }
 
-    /// A person wants a run of a sync. The most urgent wish counts.
-    pub(super) fn ask_for_run(&mut self, sync: &SyncName, urgency: Urgency, end: mpsc::Sender<RequestEnd>) {
-        let request = self.runs.entry(sync.clone()).or_insert_with(|| Request { urgency, ends: Vec::new() });
-        if urgency == Urgency::Forced {
-            request.urgency = urgency;
-        }
-        request.ends.push(end);
+    /// A person wants a run of a sync, while this one is under way.
+    pub(super) fn ask_for_run(
+        &mut self,
+        sync: &SyncName,
+        urgency: Urgency,
+        under_way: Option<&Run>,
+        end: mpsc::Sender<RequestEnd>,
+    ) {
+        let behind = under_way.map(|run| run.id.clone());
+        self.runs.entry(sync.clone()).or_default().push(Request { urgency, behind, end });
     }
 
-    /// A sync that was asked for has run.
+    /// A sync that was asked for has run. Who asked while it did waits for another run.
     pub(super) fn ran(&mut self, record: &RunRecord) {
-        for end in self.runs.remove(&record.sync).into_iter().flat_map(|request| request.ends) {
-            let _ = end.try_send(RequestEnd::Ran(Box::new(record.clone())));
+        let answered = |request: &mut Request| request.behind.as_ref() != Some(&record.run);
+        for request in self.take(&record.sync, answered) {
+            let _ = request.end.try_send(RequestEnd::Ran(Box::new(record.clone())));
         }
     }
 
     /// A sync that was asked for does not run.
     pub(super) fn drop_run(&mut self, sync: &SyncName, obstacles: &[Obstacle]) {
-        for end in self.runs.remove(sync).into_iter().flat_map(|request| request.ends) {
-            let _ = end.try_send(RequestEnd::Dropped { sync: sync.clone(), obstacles: obstacles.to_vec() });
+        drop_all(sync, self.take(sync, |_| true), obstacles);
+    }
+
+    /// There will be no run behind those that are under way, as far as this is true of them.
+    pub(super) fn drop_behind(&mut self, runs: &Runs, is_last: impl Fn(&SyncName) -> bool) {
+        for (sync, run) in runs.iter().filter(|(sync, _)| is_last(sync)) {
+            drop_all(sync, self.take(sync, |request| request.behind.as_ref() == Some(&run.id)), &[]);
         }
+    }
+
+    fn take(&mut self, sync: &SyncName, wanted: impl FnMut(&mut Request) -> bool) -> Vec<Request> {
+        let Some(requests) = self.runs.get_mut(sync) else { return Vec::new() };
+        let taken = requests.extract_if(.., wanted).collect();
+        if requests.is_empty() {
+            self.runs.remove(sync);
+        }
+        taken
     }
 
     /// Drops those that this is true of.
@@ -98,5 +118,11 @@ impl Requests {
         for (_, answer) in self.quiet.extract_if(.., |(volume, _)| runs.on(volume).next().is_none()) {
             let _ = answer.send(Ok(()));
         }
+    }
+}
+
+fn drop_all(sync: &SyncName, requests: Vec<Request>, obstacles: &[Obstacle]) {
+    for request in requests {
+        let _ = request.end.try_send(RequestEnd::Dropped { sync: sync.clone(), obstacles: obstacles.to_vec() });
     }
 }

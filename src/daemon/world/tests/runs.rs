@@ -329,3 +329,43 @@ fn told_to_stop_it_stops_what_runs_and_then_ends() {
     story.end("photos", Conclusion::Interrupted(Interruption::Stopping));
     assert!(story.finished && story.running().is_empty());
 }
+
+#[test]
+fn who_asks_while_it_runs_is_answered_by_a_run_that_begins_later() {
+    let mut story = Story::at_home(HOUSE);
+    story.plug("usb");
+    let (_, mut before) = story.ask_to_run("photos", Urgency::Asked);
+    assert_eq!(story.running(), ["photos"]);
+    let first = story.started[0].run.clone();
+    let (accepted, mut after) = story.ask_to_run("photos", Urgency::Asked);
+    assert_eq!(accepted[0].obstacles, []);
+    story.end("photos", Conclusion::Ok);
+    assert!(matches!(before.try_recv(), Ok(RequestEnd::Ran(record)) if record.run == first));
+    assert!(after.try_recv().is_err(), "what was changed since may be missing from that copy");
+    assert_eq!((story.running(), story.started.len()), (vec!["photos".to_owned()], 2));
+    let second = story.started[1].run.clone();
+    story.end("photos", Conclusion::Ok);
+    assert!(matches!(after.try_recv(), Ok(RequestEnd::Ran(record)) if record.run == second));
+    assert!(story.running().is_empty());
+}
+
+#[test]
+fn who_asked_behind_a_run_that_is_cancelled_is_told_that_there_is_none() {
+    for stop in [false, true] {
+        let mut story = Story::at_home(HOUSE);
+        story.plug("usb");
+        let (_, mut before) = story.ask_to_run("photos", Urgency::Asked);
+        let (_, mut behind) = story.ask_to_run("photos", Urgency::Forced);
+        let (answer, _answered) = oneshot::channel();
+        let (event, why) = if stop {
+            (Event::Stop, Interruption::Stopping)
+        } else {
+            (Event::Asked(Ask::Cancel { syncs: vec![name("photos")], answer }), Interruption::Cancelled)
+        };
+        story.tell(event);
+        assert!(matches!(behind.try_recv(), Ok(RequestEnd::Dropped { .. })));
+        story.end("photos", Conclusion::Interrupted(why));
+        assert!(matches!(before.try_recv(), Ok(RequestEnd::Ran(_))));
+        assert!(story.running().is_empty());
+    }
+}
