@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::ctl::command_error::CommandError;
 use crate::formats::wire::{Deframer, Effort, MAX_REPLY, Mode, Reply, Request};
+use crate::os::socket;
 
 /// How long an answer may take that is no effort.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -21,13 +22,18 @@ pub struct Connection {
 impl Connection {
     /// Connects to the daemon that listens at a socket.
     pub fn open(socket: &Path) -> Result<Self, CommandError> {
-        UnixStream::connect(socket).map(Self::over).map_err(|error| {
+        let stream = UnixStream::connect(socket).map_err(|error| {
             if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) {
                 CommandError::NotRunning(socket.into())
             } else {
                 CommandError::Connect(socket.into(), error)
             }
-        })
+        })?;
+        match socket::stranger(&stream, socket) {
+            Ok(None) => Ok(Self::over(stream)),
+            Ok(Some(user)) => Err(CommandError::Stranger(socket.into(), user)),
+            Err(error) => Err(CommandError::Connect(socket.into(), error)),
+        }
     }
 
     /// Talks over a stream that is connected.

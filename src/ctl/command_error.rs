@@ -52,6 +52,10 @@ pub enum CommandError {
     /// The socket cannot be used.
     #[error("could not reach nbkpd at {}", .0.display())]
     Connect(PathBuf, #[source] io::Error),
+    /// Somebody else listens there.
+    #[error("would not ask at {}: a process of user {} answers there, which is neither yours nor root's; name the \
+             socket of your daemon with --socket", .0.display(), .1)]
+    Stranger(PathBuf, u32),
     /// The connection broke.
     #[error("the connection to nbkpd broke")]
     Broken(#[source] io::Error),
@@ -103,6 +107,7 @@ impl CommandError {
             Self::Output(_) | Self::Stopped | Self::Failed(_) => Exit::Failed,
             Self::NotRunning(_)
             | Self::Connect(..)
+            | Self::Stranger(..)
             | Self::Broken(_)
             | Self::Vanished
             | Self::VanishedAmid
@@ -129,6 +134,7 @@ impl CommandError {
             Self::Output(_)
             | Self::NotRunning(_)
             | Self::Connect(..)
+            | Self::Stranger(..)
             | Self::Vanished
             | Self::VanishedAmid
             | Self::Silent(_)

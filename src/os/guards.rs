@@ -2,7 +2,7 @@
 
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rustix::fs::{IFlags, Mode, OFlags, ioctl_getflags, open};
 
@@ -24,6 +24,79 @@ pub fn inspect(path: &Path) -> FileSight {
         Err(error) if error.kind() == io::ErrorKind::NotFound => FileSight::Missing,
         Err(error) => FileSight::Unseen(error.to_string()),
     }
+}
+
+/// The highest number of a group of the system (`SYS_GID_MAX` of login.defs(5)): who is in one was put there by root.
+const LAST_SYSTEM_GROUP: u32 = 999;
+
+/// Whether a person who is neither root nor us could put a program into a directory.
+#[must_use]
+pub fn is_open_to_users(directory: &Path) -> bool {
+    let (Ok(found), Ok(root)) = (std::fs::metadata(directory), std::fs::metadata("/")) else { return false };
+    let is_ours = [0, root.uid(), rustix::process::geteuid().as_raw()].contains(&found.uid());
+    let is_groups = found.gid() <= LAST_SYSTEM_GROUP || found.gid() == rustix::process::getegid().as_raw();
+    !is_ours || found.mode() & 0o002 != 0 || (found.mode() & 0o020 != 0 && !is_groups)
+}
+
+/// Why a directory is not ours alone.
+#[derive(Debug, thiserror::Error)]
+pub enum Exposure {
+    /// It leads elsewhere, or is a file.
+    #[error("it is a symbolic link or no directory")]
+    NoDirectory,
+    /// It belongs to somebody else, root included.
+    #[error("it belongs to another user")]
+    OfAnother,
+    /// Others may put files into it.
+    #[error("others may write to it; `chmod go-w` mends that")]
+    Open,
+    /// Others could put another one in its place.
+    #[error("others may put another directory in its place, because they may write to {}", .0.display())]
+    OnTheWay(PathBuf),
+    /// It cannot be looked at.
+    #[error("it could not be looked at: {0}")]
+    Unseen(#[from] io::Error),
+}
+
+/// Fails unless a directory is a real one and ours, and nobody but us and root may put or swap anything in it or on the
+/// way to it.
+pub fn prove_ours(directory: &Path) -> Result<(), Exposure> {
+    let found = std::fs::symlink_metadata(directory)?;
+    if !found.is_dir() {
+        return Err(Exposure::NoDirectory);
+    }
+    prove_own(&found)?;
+    prove_way(directory)
+}
+
+/// Fails unless what this tells of is ours, and nobody else may write to it.
+pub fn prove_own(found: &std::fs::Metadata) -> Result<(), Exposure> {
+    match (found.uid() == rustix::process::geteuid().as_raw(), found.mode() & 0o022) {
+        (false, _) => Err(Exposure::OfAnother),
+        (true, 0) => Ok(()),
+        (true, _) => Err(Exposure::Open),
+    }
+}
+
+/// Fails if somebody but us and root could put something else in the place of what is at a path: as it is written, and
+/// as its links have it. Whoever owns `/` is as good as root: in the namespace of a user, root's files are nobody's.
+pub fn prove_way(path: &Path) -> Result<(), Exposure> {
+    let root = std::fs::metadata("/")?.uid();
+    let written = std::path::absolute(path)?;
+    let real = written.canonicalize()?;
+    for around in written.ancestors().chain(real.ancestors()).filter(|around| *around != written && *around != real) {
+        let is_open = match inspect(around) {
+            FileSight::There(guarded) if guarded.owner == Owner::Other(root) => {
+                Guarded { owner: Owner::Root, ..guarded }.is_open_to_others()
+            }
+            FileSight::There(guarded) => guarded.is_open_to_others(),
+            FileSight::Missing | FileSight::Unseen(_) => false,
+        };
+        if is_open {
+            return Err(Exposure::OnTheWay(around.into()));
+        }
+    }
+    Ok(())
 }
 
 /// Whether something could be made in a directory, by what its filesystem says (`chattr(1)`). Where it cannot be told,
@@ -69,6 +142,62 @@ mod tests {
             fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
             assert!(matches!(inspect(&path), FileSight::There(guarded) if guarded.is_open_to_others()));
         }
+    }
+
+    #[test]
+    fn a_directory_is_ours_only_if_nobody_else_could_swap_it() {
+        let root = tempfile::tempdir().unwrap();
+        let [around, own] = ["around", "around/own"].map(|name| root.path().join(name));
+        fs::create_dir_all(&own).unwrap();
+        std::os::unix::fs::symlink(&around, root.path().join("link")).unwrap();
+        let through_link = root.path().join("link/own");
+        let set = |path: &Path, mode| fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+        let told = |path: &Path| prove_ours(path).map_err(|exposure| exposure.to_string());
+        for (mode_around, mode, why) in [
+            (0o755, 0o755, None),
+            (0o1777, 0o700, None),
+            (0o755, 0o775, Some("others may write to it")),
+            (0o755, 0o1777, Some("others may write to it")),
+            (0o777, 0o700, Some("they may write to")),
+        ] {
+            set(&around, mode_around);
+            set(&own, mode);
+            for path in [&own, &through_link] {
+                let told = told(path);
+                let is_right = why.map_or(told.is_ok(), |why| told.as_ref().is_err_and(|told| told.contains(why)));
+                assert!(is_right, "{mode_around:o} {mode:o} {}: {told:?}", path.display());
+            }
+        }
+        assert!(matches!(prove_ours(&root.path().join("link")), Err(Exposure::NoDirectory)));
+        assert!(matches!(prove_ours(&root.path().join("none")), Err(Exposure::Unseen(_))));
+        if rustix::process::geteuid().is_root() {
+            set(&around, 0o755);
+            std::os::unix::fs::chown(&around, Some(65_534), None).unwrap();
+            assert!(matches!(prove_ours(&own), Err(Exposure::OnTheWay(way)) if way == around));
+            assert!(matches!(prove_ours(&around), Err(Exposure::OfAnother)));
+        }
+    }
+
+    #[test]
+    fn programs_are_not_taken_from_where_a_user_could_put_them() {
+        let root = tempfile::tempdir().unwrap();
+        for (mode, group, is_open) in
+            [(0o755, 0, false), (0o2775, 50, false), (0o775, 4321, true), (0o1777, 0, true), (0o755, 4321, false)]
+        {
+            if rustix::process::geteuid().is_root() {
+                std::os::unix::fs::chown(root.path(), None, Some(group)).unwrap();
+            }
+            fs::set_permissions(root.path(), Permissions::from_mode(mode)).unwrap();
+            if group == 0 || rustix::process::geteuid().is_root() {
+                assert_eq!(is_open_to_users(root.path()), is_open, "{mode:o} {group}");
+            }
+        }
+        if rustix::process::geteuid().is_root() {
+            fs::set_permissions(root.path(), Permissions::from_mode(0o755)).unwrap();
+            std::os::unix::fs::chown(root.path(), Some(65_534), None).unwrap();
+            assert!(is_open_to_users(root.path()));
+        }
+        assert!(!is_open_to_users(&root.path().join("none")));
     }
 
     #[test]

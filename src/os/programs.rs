@@ -3,6 +3,8 @@
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
+use super::guards;
+
 /// Where programs are looked for if the environment does not tell.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
@@ -12,11 +14,7 @@ pub fn find_program(name: &str) -> Option<PathBuf> {
     if name.starts_with('/') {
         return Some(PathBuf::from(name)).filter(|path| is_executable(path));
     }
-    let path = search_path();
-    std::env::split_paths(&path)
-        .filter(|place| place.is_absolute())
-        .map(|place| place.join(name))
-        .find(|path| is_executable(path))
+    std::env::split_paths(&search_path()).map(|place| place.join(name)).find(|path| is_executable(path))
 }
 
 /// A program of ours: the one that runs, its neighbour in the same directory, or the one in the `PATH`.
@@ -35,10 +33,13 @@ fn is_executable(path: &Path) -> bool {
     path.is_file() && rustix::fs::access(path, rustix::fs::Access::EXEC_OK).is_ok()
 }
 
-/// Where children look for programs.
+/// Where we and our children look for programs: the `PATH`, without what is relative and what others may write to.
 #[must_use]
 pub(super) fn search_path() -> OsString {
-    variable("PATH").unwrap_or_else(|| OsString::from(PATH))
+    let path = variable("PATH").unwrap_or_else(|| OsString::from(PATH));
+    let safe = std::env::split_paths(&path).filter(|place| place.is_absolute() && !guards::is_open_to_users(place));
+    // Each was split off at the separator, so that none holds it.
+    std::env::join_paths(safe).unwrap_or_default()
 }
 
 /// The variables that say whose child it is.
@@ -80,5 +81,6 @@ mod tests {
         assert!(find_program("sh").is_some_and(|path| path.is_absolute()));
         assert_eq!(find_program("/bin/sh"), Some(PathBuf::from("/bin/sh")));
         assert_eq!(find_program("no-such-program"), None);
+        assert!(search_path().to_str().is_some_and(|path| path.contains("/usr/bin")));
     }
 }

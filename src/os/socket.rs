@@ -13,6 +13,8 @@ use rustix::fs::{FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, socket_with};
 
+use super::guards::{Exposure, prove_ours};
+
 /// How many clients may wait to be let in.
 const WAITING: i32 = 128;
 
@@ -24,7 +26,7 @@ pub enum SocketError {
     Directory(PathBuf, #[source] io::Error),
     /// Its directory is not ours alone.
     #[error("use the directory of the socket {}: {}; name another with --socket", .0.display(), .1)]
-    Unsafe(PathBuf, &'static str),
+    Unsafe(PathBuf, Exposure),
     /// Something lies there that is no socket of a daemon that has ended.
     #[error("listen on {}: {}, or name another with --socket", .0.display(), .1)]
     Taken(PathBuf, &'static str),
@@ -89,18 +91,7 @@ fn make(path: &Path) -> Result<Door, SocketError> {
 fn prove_directory(directory: &Path) -> Result<(), SocketError> {
     let directory_error = |error| SocketError::Directory(directory.into(), error);
     DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(directory_error)?;
-    let found = fs::symlink_metadata(directory).map_err(directory_error)?;
-    let refused = |why| Err(SocketError::Unsafe(directory.into(), why));
-    if !found.is_dir() {
-        return refused("it is a symbolic link or no directory");
-    }
-    if found.uid() != rustix::process::geteuid().as_raw() {
-        return refused("it belongs to another user");
-    }
-    if found.mode() & 0o022 != 0 {
-        return refused("others may write to it; `chmod go-w` mends that");
-    }
-    Ok(())
+    prove_ours(directory).map_err(|exposure| SocketError::Unsafe(directory.into(), exposure))
 }
 
 /// Without a lock, of two daemons that find a stale socket at the same moment one would remove the other's new one. The
@@ -163,6 +154,18 @@ fn bind(path: &Path) -> Result<UnixListener, Errno> {
 pub fn is_admitted(connection: impl AsFd) -> bool {
     let own = rustix::process::geteuid();
     rustix::net::sockopt::socket_peercred(connection).is_ok_and(|peer| peer.uid == own || peer.uid.is_root())
+}
+
+/// The user whose process listens at the other end of a connection, if it is one who may not answer in our daemon's
+/// place. That is one of the same user, of root, or of whom the directory of the socket belongs to alone.
+pub fn stranger(connection: impl AsFd, socket: &Path) -> io::Result<Option<u32>> {
+    let peer = rustix::net::sockopt::socket_peercred(&connection)?.uid;
+    if is_admitted(connection) {
+        return Ok(None);
+    }
+    let around = fs::symlink_metadata(socket.parent().unwrap_or(Path::new("/")))?;
+    let is_theirs = around.uid() == peer.as_raw() && around.mode() & 0o022 == 0;
+    Ok((!is_theirs).then_some(peer.as_raw()))
 }
 
 /// Whether the other side has closed its end altogether, rather than only said that it sends no more (`unix(7)`: then

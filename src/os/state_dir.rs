@@ -2,7 +2,7 @@
 
 use std::fs::{DirBuilder, File, Metadata, OpenOptions};
 use std::io::{self, Read as _, Seek as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -12,6 +12,7 @@ use crate::formats::ledger::{self, LedgerError};
 use crate::model::{Ledger, Room};
 use crate::os::directory::{Directory, DirectoryError};
 use crate::os::files::{self, ReadError, Readers};
+use crate::os::guards::{self, Exposure};
 
 const LEDGER: &str = "ledger.json";
 const LOCK: &str = "lock";
@@ -31,7 +32,7 @@ pub enum StateDirError {
     Create(PathBuf, #[source] io::Error),
     /// It is not ours alone.
     #[error("use the state directory {}: {}; or name another with --state-dir", .0.display(), .1)]
-    Unsafe(PathBuf, &'static str),
+    Unsafe(PathBuf, Exposure),
     /// Its lock cannot be opened.
     #[error("lock the state directory {} (--state-dir names another)", .0.display())]
     Lock(PathBuf, #[source] io::Error),
@@ -158,14 +159,8 @@ pub fn prove_makeable(state_dir: &Path) -> io::Result<()> {
 }
 
 fn prove_ours(path: &Path, found: &Metadata) -> Result<(), StateDirError> {
-    let refused = |why| Err(StateDirError::Unsafe(path.into(), why));
-    if found.uid() != rustix::process::geteuid().as_raw() {
-        return refused("it belongs to another user; run nbkpd as that user");
-    }
-    if found.mode() & 0o022 != 0 {
-        return refused("others may write to it; run `chmod go-w` on it");
-    }
-    Ok(())
+    let proven = guards::prove_own(found).and_then(|()| guards::prove_way(path));
+    proven.map_err(|exposure| StateDirError::Unsafe(path.into(), exposure))
 }
 
 /// Who holds a lock, as a courtesy: that it is held is the answer.
@@ -231,6 +226,8 @@ pub fn room(state_dir: &Path) -> Option<Room> {
 mod tests {
     use std::fs::{self, Permissions};
     use std::os::unix::fs::{PermissionsExt as _, symlink};
+
+    use std::os::unix::fs::MetadataExt as _;
 
     use super::*;
     use crate::model::VolumeName;

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use super::directory::{Directory, Reach};
 use super::files;
+use super::guards;
 use super::process::{self, Bell, Deadline, Ended, Launch, Leftovers, Running, Stream, Wanted};
 use super::programs;
 use super::secret::Secret;
@@ -122,6 +123,12 @@ impl SshPlace {
         std::fs::create_dir_all(&self.runtime_dir).map_err(unusable)?;
         let root = Directory::open_root(&self.runtime_dir).map_err(told)?;
         root.create_directory("ssh", 0o700).map_err(told)?;
+        // What lies there tells ssh what to run.
+        let place = root.path_of("ssh");
+        guards::prove_ours(&place).map_err(|exposure| {
+            let what = format!("could not use {} for the files of ssh: {exposure}", place.display());
+            format!("{what}; name a socket in a directory of your own with `--socket`")
+        })?;
         let directory = root.open_below(Path::new("ssh"), Reach::SameMount).map_err(told)?;
         let hops = match hops::configuration(route) {
             None => None,

@@ -1,0 +1,107 @@
+//! Where root and another user meet.
+
+use std::fs;
+use std::io::{BufRead as _, BufReader};
+use std::os::unix::fs::{PermissionsExt as _, chown};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use tempfile::TempDir;
+
+/// The other user; the number of `nobody`.
+pub const OTHER: u32 = 65_534;
+
+/// A directory that everybody may enter, with root's own below it.
+pub struct Ground {
+    directory: TempDir,
+}
+
+/// What `nbkpctl` answered.
+#[derive(Debug)]
+pub struct Answer {
+    pub code: i32,
+    pub said: String,
+}
+
+impl Ground {
+    /// `None` where nobody can become another user, which is said.
+    pub fn new() -> Option<Self> {
+        if !rustix::process::geteuid().is_root() {
+            assert!(std::env::var_os("NBKP_REQUIRE_ALL").is_none(), "becoming another user needs root");
+            eprintln!("skipped: becoming another user needs root");
+            return None;
+        }
+        let directory = tempfile::tempdir().unwrap();
+        set_mode(directory.path(), 0o755);
+        let ground = Self { directory };
+        ground.make("root", 0o700);
+        Some(ground)
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    /// Makes a directory of root's.
+    pub fn make(&self, name: &str, mode: u32) -> PathBuf {
+        let path = self.path(name);
+        fs::create_dir(&path).unwrap();
+        set_mode(&path, mode);
+        path
+    }
+
+    /// Makes a directory of the other user's.
+    pub fn make_theirs(&self, name: &str, mode: u32) -> PathBuf {
+        let path = self.make(name, mode);
+        chown(&path, Some(OTHER), Some(OTHER)).unwrap();
+        path
+    }
+
+    pub fn configure(&self, text: &str) {
+        let path = self.path("root/config.toml");
+        fs::write(&path, text).unwrap();
+        set_mode(&path, 0o600);
+    }
+
+    /// What root's `nbkpctl` answers; its socket is meant to be here.
+    pub fn ask(&self, socket: &Path, arguments: &[&str]) -> Answer {
+        self.ask_with(socket, arguments, &[])
+    }
+
+    /// The same, with these variables.
+    pub fn ask_with(&self, socket: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Answer {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_nbkpctl"));
+        command.env_clear().env("HOME", self.path("root")).stdin(Stdio::null()).args(arguments);
+        command.env("NBKP_SOCKET", socket).env("NBKP_CONFIG", self.path("root/config.toml"));
+        command.env("NBKP_STATE_DIR", self.path("root/state"));
+        let output = command.envs(variables.iter().copied()).output().unwrap();
+        let said = [output.stdout, output.stderr].concat();
+        Answer { code: output.status.code().unwrap(), said: String::from_utf8(said).unwrap() }
+    }
+
+    /// Starts a program of the other user's, and waits until it has written its first line.
+    pub fn theirs(&self, program: &str, arguments: &[&str]) -> Theirs {
+        let mut command = Command::new("setpriv");
+        command.args([&format!("--reuid={OTHER}"), &format!("--regid={OTHER}"), "--clear-groups", program]);
+        command.args(arguments).current_dir(self.directory.path()).stdout(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        assert!(!line.is_empty(), "{program} says nothing");
+        Theirs(child)
+    }
+}
+
+/// A program of the other user's; it ends when this is dropped.
+pub struct Theirs(Child);
+
+impl Drop for Theirs {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+pub fn set_mode(path: &Path, mode: u32) {
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+}
