@@ -27,7 +27,10 @@ fn words(plight: Plight) -> (&'static str, &'static str) {
         ),
         Plight::Changed => ("changed or vanished while they were read", "the next run copies what is there then"),
         Plight::Dangling => ("are links that lead nowhere", "there is nothing to copy in their place"),
-        Plight::LeftOut => ("are devices, which only root can copy", "leave them out with `filters`"),
+        Plight::LeftOut => (
+            "are devices, which only root copies, and not from a drive or server to where everybody could use them",
+            "leave them out with `filters`",
+        ),
         Plight::Unstorable(lack) => (unstorable(lack), "rename them, or leave them out with `filters`"),
         Plight::Stripped => (
             "were copied without all of their owner, group, mode, times, ACL and attributes, which the destination \

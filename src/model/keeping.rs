@@ -33,6 +33,16 @@ pub enum Rights {
     Fixed,
 }
 
+/// What lets a file do more than its reader may: set-user-ID and set-group-ID bits, device nodes, capabilities.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Privileges {
+    /// The copy has it.
+    #[default]
+    Copied,
+    /// The copy has it not: it counted for nothing where it was read, and would count where it is written.
+    LeftOut,
+}
+
 /// Whether names that differ only in capital letters are two.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Letters {

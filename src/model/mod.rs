@@ -46,7 +46,7 @@ pub use configuration::{Configuration, CredentialProvider, DaemonSettings, Endpo
 pub use deleted::{DeletedKind, DeletedNames};
 pub use finding::{Area, Examined, Finding, FindingCode, Flaw, Severity, Verdict};
 pub use hold::HoldReason;
-pub use keeping::{Fineness, Keeping, Letters, ODD_NANOSECONDS, ODD_SECONDS, Rights};
+pub use keeping::{Fineness, Keeping, Letters, ODD_NANOSECONDS, ODD_SECONDS, Privileges, Rights};
 pub use ledger::{Containers, Kinship, Ledger, Pause, Places};
 pub use name::{CredentialName, EndpointName, GroupName, LocationName, NameError, SyncName, VolumeName};
 pub use network::{

@@ -10,7 +10,8 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{
-    AtFlags, CWD, FileType, Mode, OFlags, RawDir, RenameFlags, ResolveFlags, StatxFlags, fstatfs, fstatvfs, openat2,
+    AtFlags, CWD, FileType, Mode, OFlags, RawDir, RenameFlags, ResolveFlags, StatVfsMountFlags, StatxFlags, fstatfs,
+    fstatvfs, openat2,
 };
 pub use rustix::io::Errno;
 
@@ -92,6 +93,17 @@ pub enum ChangeMade {
     Changed,
     /// It found things as they should be.
     AlreadySo,
+}
+
+/// How much of what gives a file power counts on a mount: set-user-ID programs, device nodes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Honours {
+    /// All of it.
+    All,
+    /// Either programs or device nodes.
+    Some,
+    /// None of it.
+    Nothing,
 }
 
 /// How far a path below a directory may lead.
@@ -355,6 +367,17 @@ impl Directory {
         let seen = fstatvfs(&self.fd).map_err(|cause| DirectoryError::Look(self.path.clone(), cause))?;
         let inodes = (seen.f_files > 0).then_some(seen.f_favail);
         Ok(Space { bytes: seen.f_bavail.saturating_mul(seen.f_frsize), inodes })
+    }
+
+    /// What its mount lets a file do (`mount(8)`: `nosuid`, `nodev`). One that does not tell lets it do all.
+    #[must_use]
+    pub fn honours(&self) -> Honours {
+        let Ok(seen) = fstatvfs(&self.fd) else { return Honours::All };
+        match (seen.f_flag.contains(StatVfsMountFlags::NOSUID), seen.f_flag.contains(StatVfsMountFlags::NODEV)) {
+            (false, false) => Honours::All,
+            (true, true) => Honours::Nothing,
+            (true, false) | (false, true) => Honours::Some,
+        }
     }
 
     /// The magic number of its filesystem (`statfs(2)`).

@@ -38,6 +38,16 @@ pub fn is_open_to_users(directory: &Path) -> bool {
     !is_ours || found.mode() & 0o002 != 0 || (found.mode() & 0o020 != 0 && !is_groups)
 }
 
+/// Whether nobody but us and root comes to a directory, because of one that it lies in.
+#[must_use]
+pub fn is_behind_private(directory: &Path) -> bool {
+    let is_private = |around: &Path| match inspect(around) {
+        FileSight::There(guarded) => !guarded.is_readable_to_others(),
+        FileSight::Missing | FileSight::Unseen(_) => false,
+    };
+    directory.ancestors().skip(1).any(is_private)
+}
+
 /// Why a directory is not ours alone.
 #[derive(Debug, thiserror::Error)]
 pub enum Exposure {

@@ -63,6 +63,23 @@ impl Ground {
         set_mode(&path, 0o600);
     }
 
+    /// What a script of root's says, in a namespace of its own for mounts, where `nbkpctl` is the one under test.
+    pub fn script(&self, text: &str) -> String {
+        let mut command = Command::new("unshare");
+        command.args(["--mount", "sh", "-ec", text]).current_dir(self.directory.path()).stdin(Stdio::null());
+        let ours = Path::new(env!("CARGO_BIN_EXE_nbkpctl")).parent().unwrap();
+        command
+            .env_clear()
+            .env("HOME", self.path("root"))
+            .env("PATH", format!("{}:/usr/sbin:/usr/bin:/sbin:/bin", ours.display()));
+        command.env("NBKP_SOCKET", self.path("root/sock")).env("NBKP_CONFIG", self.path("root/config.toml"));
+        command.env("NBKP_STATE_DIR", self.path("root/state"));
+        let output = command.output().unwrap();
+        let said = String::from_utf8([output.stdout, output.stderr].concat()).unwrap();
+        assert!(output.status.success(), "{said}");
+        said
+    }
+
     /// What root's `nbkpctl` answers; its socket is meant to be here.
     pub fn ask(&self, socket: &Path, arguments: &[&str]) -> Answer {
         self.ask_with(socket, arguments, &[])

@@ -7,3 +7,4 @@
 
 mod ground;
 mod places;
+mod power;

@@ -10,7 +10,7 @@ use crate::backup::place::way::{CopyWay, Target};
 use crate::formats::rsync::arguments::{CopyMode, Passage, RsyncCall, arguments};
 use crate::formats::ssh::arguments::SHARED_HOST;
 use crate::formats::ssh::script;
-use crate::model::Sync;
+use crate::model::{Privileges, Sync};
 use crate::os::files;
 use crate::os::process::{Launch, Leftovers, Passed};
 
@@ -32,16 +32,19 @@ pub(crate) struct Copying<'a> {
     pub(crate) target: &'a Target<'a>,
     /// Where the destination of the sync lies inside what is read, if it does.
     pub(crate) nested: Option<&'a Path>,
+    /// Whether what gives a file power is copied.
+    pub(crate) privileges: Privileges,
 }
 
 impl<'a> Copying<'a> {
     /// A copy of what is read to this place.
     pub(crate) fn new(origin: &'a Origin<'_>, target: &'a Target<'a>) -> Self {
-        let Origin { job, source, rsync, sync, nested } = origin;
+        let Origin { job, source, rsync, sync, nested, privileges } = origin;
         let way = CopyWay::between(source, target);
         let remembered = job.remembered.map(|remembered| remembered.entries);
         let (approved, approved_cuts) = (job.approved, job.approved_cuts);
-        Self { rsync, sync, approved, approved_cuts, remembered, way, target, nested: nested.as_deref() }
+        let (nested, privileges) = (nested.as_deref(), *privileges);
+        Self { rsync, sync, approved, approved_cuts, remembered, way, target, nested, privileges }
     }
 }
 
@@ -134,6 +137,7 @@ fn between(
         manner: &plan.manner,
         comparison: plan.comparison,
         keeping: plan.keeping,
+        privileges: copying.privileges,
         effect,
         source,
         destination,

@@ -7,12 +7,13 @@ use crate::backup::errands::made::{Made, missing_source, unsupported};
 use crate::backup::errands::{SyncAsSeen, sentence, there as errands};
 use crate::backup::failure::could_not;
 use crate::backup::job::RemoteEnd;
+use crate::backup::place::source::privileges;
 use crate::formats::sentinel;
 use crate::formats::wire::PreparedSync;
 use crate::model::layout::{self, LATEST, SNAPSHOTS, STAGING};
-use crate::model::{Absence, End, Obstacle, Place, SentinelId, SnapshotKind, Sync, VolumeSight};
+use crate::model::{Absence, End, Obstacle, Place, Privileges, SentinelId, SnapshotKind, Sync, VolumeSight};
 use crate::os::btrfs::{self, Role};
-use crate::os::directory::{ChangeMade, Directory, DirectoryError, Errno, Kind, Reach};
+use crate::os::directory::{ChangeMade, Directory, DirectoryError, Errno, Honours, Kind, Reach};
 use crate::os::files::{self, ReadError, Readers};
 use crate::os::ssh::SshPlace;
 
@@ -30,7 +31,42 @@ pub(crate) fn prepare(seen: &SyncAsSeen, ssh: &SshPlace) -> PreparedSync {
         };
         made.report(&sync.name, &mut report);
     }
+    if report.problems.is_empty() && leaves_out_privileges(seen) {
+        report.already.push(format!(
+            "the copy of `{}` gets no set-user-ID bits, device nodes and file capabilities: they count for nothing \
+             where they are read, and everybody could use them in the copy; to keep them, let the destination lie in \
+             a directory with mode 700",
+            sync.name
+        ));
+    }
     report
+}
+
+/// Whether a run leaves out what gives a file power. What cannot be looked at here is looked at by the run.
+fn leaves_out_privileges(seen: &SyncAsSeen) -> bool {
+    let opened = |sight: &VolumeSight, place: &Place| match sight {
+        VolumeSight::Present(present) => Directory::open_root(&present.root.join(place.subdir.as_path())).ok(),
+        VolumeSight::NotProven { root, .. } => Directory::open_root(&root.join(place.subdir.as_path())).ok(),
+        VolumeSight::Absent(_)
+        | VolumeSight::Reached(_)
+        | VolumeSight::NotMounted { .. }
+        | VolumeSight::Locked { .. }
+        | VolumeSight::NotEncrypted { .. }
+        | VolumeSight::Ambiguous { .. } => None,
+    };
+    let honoured = match &seen.source_server {
+        Some(_) => Some(Honours::Nothing),
+        None => opened(&seen.source, &seen.sync.source).map(|source| source.honours()),
+    };
+    let destination = match &seen.destination_server {
+        Some(_) if seen.source_server.is_some() => return false,
+        Some(_) => None,
+        None => match opened(&seen.destination, &seen.sync.destination) {
+            Some(destination) => Some(destination),
+            None => return false,
+        },
+    };
+    honoured.is_some_and(|honoured| privileges(honoured, destination.as_ref()) == Privileges::LeftOut)
 }
 
 /// What is made at a server. It is asked whatever the last look saw: a person waits for it.

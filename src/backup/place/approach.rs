@@ -21,7 +21,7 @@ use crate::backup::session::stop::Stops;
 use crate::backup::snapshots::listing;
 use crate::decide::tidying::Remains;
 use crate::formats::ssh::calls::Intent;
-use crate::model::{End, Keeping, NotDone, Obstacle, Step, Sync};
+use crate::model::{End, Keeping, NotDone, Obstacle, Privileges, Step, Sync};
 use crate::os::confine::{ConfineError, Confinement, confine_to_nothing, confine_writes};
 use crate::os::programs;
 use crate::os::ssh::SshPlace;
@@ -53,6 +53,8 @@ pub(crate) struct Origin<'j> {
     pub(crate) sync: Sync,
     /// Where the destination lies inside what is read, if it does.
     pub(crate) nested: Option<PathBuf>,
+    /// Whether what gives a file power is copied.
+    pub(crate) privileges: Privileges,
 }
 
 /// A destination that is only looked at.
@@ -148,18 +150,22 @@ impl<'j> Origin<'j> {
             },
             CopySource::There(_) => None,
         };
-        Ok(Self { job, source, rsync: rsync_here()?, sync: inlined(&job.sync)?, nested })
+        let (rsync, sync) = (rsync_here()?, inlined(&job.sync)?);
+        let privileges = source.privileges(Some(&destination.directory));
+        Ok(Self { job, source, rsync, sync, nested, privileges })
     }
 
     fn to_server(job: &'j Job, source: CopySource, destination: &FarDestination) -> Result<Self, NotDone> {
         match &source {
             CopySource::Here(_) => {
                 let (rsync, sync) = (rsync_here()?, inlined(&job.sync)?);
-                Ok(Self { job, source, rsync, sync, nested: None })
+                let privileges = source.privileges(None);
+                Ok(Self { job, source, rsync, sync, nested: None, privileges })
             }
             CopySource::There(far) => {
                 let (nested, sync) = (nested(&far.at, &destination.at)?, inlined(&job.sync)?);
-                Ok(Self { job, source, rsync: "rsync".into(), sync, nested })
+                // What one account of a server may do there is not ours to judge.
+                Ok(Self { job, source, rsync: "rsync".into(), sync, nested, privileges: Privileges::Copied })
             }
         }
     }

@@ -10,8 +10,9 @@ use crate::backup::place::pinned::HereSource;
 use crate::backup::session::stop::Stops;
 use crate::formats::rsync::arguments::slash;
 use crate::formats::rsync::rules;
-use crate::model::{End, FailureKind, NotDone, Obstacle, Step, Sync};
-use crate::os::rules_file;
+use crate::model::{End, FailureKind, NotDone, Obstacle, Privileges, Step, Sync};
+use crate::os::directory::{Directory, Honours};
+use crate::os::{guards, rules_file};
 
 /// What a run reads.
 #[derive(Debug)]
@@ -31,12 +32,36 @@ impl CopySource {
         }
     }
 
+    /// Whether what gives a file power is copied to this directory, or to one of another machine: not from where it
+    /// counts for nothing to where it would count and everybody can get at it.
+    pub(crate) fn privileges(&self, destination: Option<&Directory>) -> Privileges {
+        let honoured = match self {
+            Self::Here(source) => source.data.honours(),
+            // Whoever owns a server owns what is on it.
+            Self::There(_) => Honours::Nothing,
+        };
+        privileges(honoured, destination)
+    }
+
     /// What is read, as a person would write it.
     pub(crate) fn shown(&self) -> OsString {
         match self {
             Self::Here(source) => slash(source.data.path()),
             Self::There(source) => source.server.shown(&source.at),
         }
+    }
+}
+
+/// The same for a source on a mount that honours this.
+pub(crate) fn privileges(honoured: Honours, destination: Option<&Directory>) -> Privileges {
+    let is_harmless = |destination: &Directory| {
+        destination.honours() == Honours::Nothing
+            || destination.real_path().is_some_and(|path| guards::is_behind_private(&path))
+    };
+    if honoured == Honours::All || destination.is_some_and(is_harmless) {
+        Privileges::Copied
+    } else {
+        Privileges::LeftOut
     }
 }
 

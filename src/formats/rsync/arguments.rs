@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use crate::formats::rsync::output::ITEM_FORMAT;
 use crate::model::layout::{LATEST, OWN, PARTIAL, SENTINELS, SNAPSHOTS};
-use crate::model::{Filter, Keeping, Letters, MountsBelow, Rights, RsyncOptions, RsyncSettings};
+use crate::model::{Filter, Keeping, Letters, MountsBelow, Privileges, Rights, RsyncOptions, RsyncSettings};
 
 /// How a directory is named from which unchanged files are linked. rsync works in the new directory, wherever it is. A
 /// relative path would do for all but one thing: the 3.2.7 of Debian 12 does not continue a file from below a path with
@@ -99,6 +99,8 @@ pub struct RsyncCall<'a> {
     pub comparison: Comparison,
     /// What the filesystem of the destination keeps.
     pub keeping: Keeping,
+    /// Whether what gives a file power is copied.
+    pub privileges: Privileges,
     /// What rsync may do.
     pub effect: CopyMode,
     /// The source, with a slash at its end.
@@ -124,6 +126,7 @@ pub fn arguments(call: &RsyncCall<'_>) -> Vec<OsString> {
     passage(call, &mut arguments);
     comparison(call, &mut arguments);
     keeping(call, &mut arguments);
+    privileges(call, &mut arguments);
     manner(call, &mut arguments);
     filters(call, &mut arguments);
     arguments.push("--no-h".into());
@@ -249,6 +252,17 @@ fn keeping(call: &RsyncCall<'_>, arguments: &mut Vec<OsString>) {
     }
 }
 
+fn privileges(call: &RsyncCall<'_>, arguments: &mut Vec<OsString>) {
+    match call.privileges {
+        Privileges::Copied => return,
+        Privileges::LeftOut => arguments.extend(["--no-devices", "--chmod=Fug-s"].map(OsString::from)),
+    }
+    if own_options(call).any(|option| option == "--xattrs" || is_short(option, 'X')) {
+        // With a rule for attributes rsync leaves out none of the system's by itself any more.
+        arguments.extend(["--filter=-x security.capability", "--filter=-x system.*"].map(OsString::from));
+    }
+}
+
 fn manner(call: &RsyncCall<'_>, arguments: &mut Vec<OsString>) {
     let continued = match call.manner {
         Manner::Replace(unfinished) => *unfinished,
@@ -367,6 +381,7 @@ mod tests {
             manner,
             comparison: Comparison::Nanoseconds,
             keeping: Keeping::default(),
+            privileges: Privileges::Copied,
             effect,
             source: OsStr::new("/proc/self/fd/9/"),
             destination: OsStr::new("./"),
@@ -501,6 +516,7 @@ mod tests {
                 manner,
                 comparison,
                 keeping: Keeping { rights: Rights::Fixed, names: Letters::Same, ..Keeping::default() },
+                privileges: Privileges::LeftOut,
                 effect,
                 source,
                 destination,
@@ -508,7 +524,7 @@ mod tests {
             arguments(&call).into_iter().map(|argument| argument.into_string().unwrap()).collect::<Vec<_>>()
         };
         let arguments = called(&settings);
-        for wanted in ["--no-perms", "--no-owner", "--no-group"] {
+        for wanted in ["--no-perms", "--no-owner", "--no-group", "--no-devices", "--chmod=Fug-s"] {
             assert!(has(&arguments, wanted), "{wanted} in {arguments:?}");
         }
         assert_eq!(arguments.iter().filter(|argument| *argument == "--itemize-changes").count(), 2);
