@@ -1,26 +1,27 @@
-//! Landlock: what a run may write.
+//! Landlock: what a run may write, and what its copy may read.
 
 use std::os::fd::BorrowedFd;
+use std::path::Path;
 
 use landlock::{
-    ABI, AccessFs, BitFlags, CompatLevel, Compatible, PathBeneath, PathFd, Ruleset, RulesetAttr, RulesetCreatedAttr,
-    RulesetStatus,
+    ABI, AccessFs, BitFlags, CompatLevel, Compatible, PathBeneath, PathFd, Ruleset, RulesetAttr, RulesetCreated,
+    RulesetCreatedAttr, RulesetStatus,
 };
 
-/// How far writing is confined.
+/// How far a thread is confined.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Confinement {
-    /// The thread and all that it starts write nowhere else.
+    /// The thread and all that it starts come to nothing else.
     Full,
     /// The kernel cannot confine (it has no Landlock, or it is switched off).
     None,
 }
 
-/// Why writing could not be confined.
+/// Why a run could not be confined.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfineError {
     /// The kernel has Landlock and refused.
-    #[error("confine writing to the destination")]
+    #[error("confine a run to its source and destination")]
     Refused(#[from] landlock::RulesetError),
 }
 
@@ -37,6 +38,67 @@ pub fn confine_to_nothing() -> Result<Confinement, ConfineError> {
     confine(None)
 }
 
+/// What rsync and ssh read beside the files that they copy: programs and libraries, who the users are, and chance. None
+/// of it is secret.
+const NEEDED: [&str; 33] = [
+    "/usr",
+    "/bin",
+    "/sbin",
+    "/lib",
+    "/lib32",
+    "/lib64",
+    "/libx32",
+    "/opt",
+    "/nix/store",
+    "/gnu/store",
+    "/etc/alternatives",
+    "/etc/crypto-policies",
+    "/etc/group",
+    "/etc/host.conf",
+    "/etc/hosts",
+    "/etc/ld.so.cache",
+    "/etc/ld.so.preload",
+    "/etc/localtime",
+    "/etc/nsswitch.conf",
+    "/etc/passwd",
+    "/etc/pki/tls/openssl.cnf",
+    "/etc/resolv.conf",
+    "/etc/ssl/openssl.cnf",
+    "/etc/userdb",
+    "/run/nscd",
+    "/run/systemd/userdb",
+    "/run/userdb",
+    "/var/lib/sss/mc",
+    "/dev/full",
+    "/dev/null",
+    "/dev/random",
+    "/dev/urandom",
+    "/dev/zero",
+];
+
+/// Confines the calling thread, and whatever it starts from now on, to reading beneath these directories, this program,
+/// which may be a script, and what every program reads. What a path leads to counts: a link that is put in the place of
+/// a directory leads nowhere. It cannot be undone.
+pub fn confine_reads<'fd>(
+    program: &Path,
+    roots: impl IntoIterator<Item = BorrowedFd<'fd>>,
+) -> Result<Confinement, ConfineError> {
+    let reading = AccessFs::ReadFile | AccessFs::ReadDir;
+    // Who says nothing of links and renames from one directory to another forbids them all (`landlock(7)`).
+    let inside = reading | AccessFs::Refer;
+    let mut rules = Ruleset::default().set_compatibility(CompatLevel::BestEffort).handle_access(inside)?.create()?;
+    for root in roots {
+        rules = rules.add_rule(PathBeneath::new(root, inside))?;
+    }
+    for path in NEEDED.map(Path::new).into_iter().chain([program]) {
+        // Not every machine has all of them.
+        let Ok(file) = PathFd::new(path) else { continue };
+        let rights = if path.is_dir() { reading } else { AccessFs::ReadFile.into() };
+        rules = rules.add_rule(PathBeneath::new(file, rights))?;
+    }
+    enforce(rules)
+}
+
 fn confine(root: Option<BorrowedFd<'_>>) -> Result<Confinement, ConfineError> {
     let writing = writing();
     let mut rules = Ruleset::default().set_compatibility(CompatLevel::BestEffort).handle_access(writing)?.create()?;
@@ -46,6 +108,10 @@ fn confine(root: Option<BorrowedFd<'_>>) -> Result<Confinement, ConfineError> {
     if let Ok(null) = PathFd::new("/dev/null") {
         rules = rules.add_rule(PathBeneath::new(null, AccessFs::WriteFile | AccessFs::Truncate))?;
     }
+    enforce(rules)
+}
+
+fn enforce(rules: RulesetCreated) -> Result<Confinement, ConfineError> {
     Ok(match rules.restrict_self()?.ruleset {
         RulesetStatus::FullyEnforced | RulesetStatus::PartiallyEnforced => Confinement::Full,
         RulesetStatus::NotEnforced => Confinement::None,
@@ -93,5 +159,35 @@ mod tests {
         .unwrap();
         // The rest of the process is as free as before.
         std::fs::write(&secret, "changed").unwrap();
+    }
+
+    #[test]
+    fn a_confined_thread_reads_only_beneath_its_roots_whatever_leads_elsewhere() {
+        let [inside, outside] = [(); 2].map(|()| tempfile::tempdir().unwrap());
+        for place in [&inside, &outside] {
+            std::fs::write(place.path().join("file"), "text").unwrap();
+        }
+        std::os::unix::fs::symlink(outside.path(), inside.path().join("link")).unwrap();
+        let (within, without) = (inside.path().to_owned(), outside.path().to_owned());
+        std::thread::spawn(move || {
+            let root = std::fs::File::open(&within).unwrap();
+            if confine_reads(Path::new("/bin/sh"), [root.as_fd()]).unwrap() == Confinement::None {
+                eprintln!("skipped: this kernel has no Landlock");
+                return;
+            }
+            assert_eq!(std::fs::read(within.join("file")).unwrap(), b"text");
+            assert!(std::fs::read_dir(&within).is_ok() && std::fs::read("/etc/passwd").is_ok());
+            std::fs::create_dir(within.join("below")).unwrap();
+            std::fs::hard_link(within.join("file"), within.join("below/linked")).unwrap();
+            for refused in [within.join("link/file"), without.join("file"), "/etc/fstab".into(), "/etc/hostname".into()]
+            {
+                let refused = std::fs::read(refused).map(drop).map_err(|error| error.kind());
+                assert!(matches!(refused, Err(std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::NotFound)));
+            }
+            assert!(std::fs::read_dir(within.join("link")).is_err() && std::fs::read_dir(&without).is_err());
+        })
+        .join()
+        .unwrap();
+        assert!(std::fs::read(inside.path().join("link/file")).is_ok());
     }
 }

@@ -1,10 +1,10 @@
 //! Where root and another user meet.
 
 use std::fs;
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Lines};
 use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 
 use tempfile::TempDir;
 
@@ -102,20 +102,29 @@ impl Ground {
         command.args([&format!("--reuid={OTHER}"), &format!("--regid={OTHER}"), "--clear-groups", program]);
         command.args(arguments).current_dir(self.directory.path()).stdout(Stdio::piped());
         let mut child = command.spawn().unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        assert!(!line.is_empty(), "{program} says nothing");
-        Theirs(child)
+        let mut said = BufReader::new(child.stdout.take().unwrap()).lines();
+        said.next().unwrap().unwrap();
+        Theirs { child, said }
     }
 }
 
 /// A program of the other user's; it ends when this is dropped.
-pub struct Theirs(Child);
+pub struct Theirs {
+    child: Child,
+    said: Lines<BufReader<ChildStdout>>,
+}
+
+impl Theirs {
+    /// Waits until it has said its next line, which must be this.
+    pub fn says(mut self, line: &str) {
+        assert_eq!(self.said.next().unwrap().unwrap(), line);
+    }
+}
 
 impl Drop for Theirs {
     fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 

@@ -8,3 +8,4 @@
 mod ground;
 mod places;
 mod power;
+mod races;

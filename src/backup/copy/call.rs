@@ -1,18 +1,21 @@
 //! How rsync is started for each way that a copy goes.
 
 use std::ffi::{OsStr, OsString};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::Path;
 
 use crate::backup::copy::plan::CopyPlan;
+use crate::backup::failure::{could_not, failure, of_process};
 use crate::backup::place::approach::Origin;
 use crate::backup::place::way::{CopyWay, Target};
-use crate::formats::rsync::arguments::{CopyMode, Passage, RsyncCall, arguments};
+use crate::formats::rsync::arguments::{CopyMode, Passage, RsyncCall, arguments, follows_links};
 use crate::formats::ssh::arguments::SHARED_HOST;
 use crate::formats::ssh::script;
-use crate::model::{Privileges, Sync};
+use crate::model::{FailureKind, NotDone, Privileges, Step, Sync};
+use crate::os::confine::confine_reads;
+use crate::os::directory::Directory;
 use crate::os::files;
-use crate::os::process::{Launch, Leftovers, Passed};
+use crate::os::process::{self, Launch, Leftovers, Passed, Running};
 
 /// All that a copy needs.
 pub(crate) struct Copying<'a> {
@@ -48,12 +51,39 @@ impl<'a> Copying<'a> {
     }
 }
 
+/// Starts rsync where it reads nothing but source and destination, whatever becomes of them meanwhile, unless a person
+/// has links followed out of them.
+pub(crate) fn start(copying: &Copying<'_>, plan: &CopyPlan, effect: CopyMode) -> Result<Running, NotDone> {
+    let (source, target) = match &copying.way {
+        CopyWay::Here(source, target) => (Some(*source), Some(*target)),
+        CopyWay::Push(source, _) => (Some(*source), None),
+        CopyWay::Pull(_, target) => (None, Some(*target)),
+        // It is ssh that is started here.
+        CopyWay::There(_) => (None, None),
+    };
+    // What is passed is dropped once rsync has it.
+    let (launch, _passed) = launch(copying, plan, effect).map_err(|cause| not_started(&cause))?;
+    let program = launch.program.clone();
+    let call = || process::start(launch, target.map(|target| &target.directory));
+    if follows_links(&copying.sync.rsync) {
+        return call().map_err(|error| of_process(Step::Copy, &error));
+    }
+    let roots: Vec<_> =
+        source.into_iter().chain(target.map(|target| target.destination)).map(Directory::as_fd).collect();
+    // On a thread of its own, since it is confined for good.
+    let begun = std::thread::scope(|scope| scope.spawn(|| confine_reads(&program, roots).map(|_| call())).join());
+    let begun = begun.map_err(|_| failure(Step::Copy, FailureKind::Other, "what starts rsync has broken"))?;
+    let begun = begun.map_err(|error| failure(Step::Copy, FailureKind::Other, could_not(&error)))?;
+    begun.map_err(|error| of_process(Step::Copy, &error))
+}
+
+/// Why rsync does not run.
+pub(crate) fn not_started(cause: &std::io::Error) -> NotDone {
+    failure(Step::Copy, FailureKind::Resource, format!("could not start rsync: {cause}"))
+}
+
 /// The call as it is started, and the source that it inherits.
-pub(crate) fn launch(
-    copying: &Copying<'_>,
-    plan: &CopyPlan,
-    effect: CopyMode,
-) -> std::io::Result<(Launch, Option<Passed>)> {
+fn launch(copying: &Copying<'_>, plan: &CopyPlan, effect: CopyMode) -> std::io::Result<(Launch, Option<Passed>)> {
     let source = copying.way.source().map(Passed::new).transpose()?;
     let remote = OsString::from(format!("{SHARED_HOST}:./"));
     let here = source.as_ref().map(Passed::operand).unwrap_or_default();

@@ -10,7 +10,7 @@ pub mod plan;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use crate::backup::copy::call::{Copying, launch};
+use crate::backup::copy::call::{Copying, not_started, start};
 use crate::backup::copy::cuts::{ContentChanges, may_cut};
 use crate::backup::copy::deletions::Doomed;
 use crate::backup::copy::plan::{CopyPlan, Restraint, Strategy};
@@ -32,7 +32,7 @@ use crate::model::{
 };
 use crate::os::directory::{Directory, DirectoryError, Kind, Reach};
 use crate::os::mounts;
-use crate::os::process::{self, Ended, Stream, Wanted};
+use crate::os::process::{Ended, Stream, Wanted};
 
 /// So many files may be too large for the destination: each costs a call.
 const MOST_TOO_LARGE: usize = 50;
@@ -305,19 +305,10 @@ pub(crate) fn call(
     hear: &mut dyn FnMut(&OutputLine),
 ) -> Result<Pass, NotDone> {
     stops.check()?;
-    let starting =
-        |cause: std::io::Error| failure(Step::Copy, FailureKind::Resource, format!("could not start rsync: {cause}"));
-    let (launch, passed) = launch(copying, plan, effect).map_err(starting)?;
-    let inside = match &copying.way {
-        CopyWay::Here(_, target) | CopyWay::Pull(_, target) => Some(&target.directory),
-        CopyWay::Push(..) | CopyWay::There(_) => None,
-    };
-    let running = process::start(launch, inside);
-    drop(passed);
-    let running = running.map_err(|error| of_process(Step::Copy, &error))?;
+    let running = start(copying, plan, effect)?;
     let (mut tally, mut listener) = (tally(plan), Listener::below(copying.way.roots()));
     let (mut output, mut errors) = (Lines::default(), Lines::default());
-    let bell = stops.bell.share().map_err(starting)?;
+    let bell = stops.bell.share().map_err(|cause| not_started(&cause))?;
     let heard = |stream: Stream, bytes: &[u8]| match stream {
         Stream::Output => output.feed(bytes, |line| {
             let said = said(line);

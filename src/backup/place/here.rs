@@ -194,7 +194,8 @@ impl HereDestination {
 }
 
 /// A place in a destination that is only looked at.
-pub(crate) fn compared<'a>(destination: &Directory, spot: Spot) -> Result<HereTarget<'a>, DirectoryError> {
+pub(crate) fn compared(destination: &Directory, spot: Spot) -> Result<HereTarget<'_>, DirectoryError> {
     let (below, into) = spot.path();
-    Ok(HereTarget { directory: destination.open_below(&below, Reach::SameMount)?, into, lock: None })
+    let directory = destination.open_below(&below, Reach::SameMount)?;
+    Ok(HereTarget { destination, directory, into, lock: None })
 }

@@ -58,6 +58,8 @@ pub(crate) enum Target<'a> {
 /// What is written on this machine.
 #[derive(Debug)]
 pub(crate) struct HereTarget<'a> {
+    /// The destination in which it lies.
+    pub(crate) destination: &'a Directory,
     /// The directory.
     pub(crate) directory: Directory,
     /// What of it: all of it, but for a look at what is not there yet.

@@ -183,11 +183,15 @@ fn passage(call: &RsyncCall<'_>, arguments: &mut Vec<OsString>) {
 
 /// The options that a person chose.
 fn own_options<'c>(call: &'c RsyncCall<'_>) -> impl Iterator<Item = &'c String> {
-    let chosen = match &call.settings.options {
+    chosen(call.settings)
+}
+
+fn chosen(settings: &RsyncSettings) -> impl Iterator<Item = &String> {
+    let replaced = match &settings.options {
         RsyncOptions::Default => &[],
         RsyncOptions::Replaced(options) => options.as_slice(),
     };
-    chosen.iter().chain(&call.settings.extra_options)
+    replaced.iter().chain(&settings.extra_options)
 }
 
 fn compares_content(call: &RsyncCall<'_>) -> bool {
@@ -199,6 +203,17 @@ fn compares_content(call: &RsyncCall<'_>) -> bool {
 /// Whether an option such as `-avc` holds this letter.
 fn is_short(option: &str, letter: char) -> bool {
     option.strip_prefix('-').is_some_and(|letters| !letters.starts_with('-') && letters.contains(letter))
+}
+
+/// Whether a person has links followed to wherever they lead.
+#[must_use]
+pub fn follows_links(settings: &RsyncSettings) -> bool {
+    let follows = |option: &String| {
+        matches!(option.as_str(), "--copy-links" | "--copy-unsafe-links" | "--copy-dirlinks")
+            || is_short(option, 'L')
+            || is_short(option, 'k')
+    };
+    chosen(settings).any(follows)
 }
 
 fn default_options(call: &RsyncCall<'_>) -> Vec<&'static str> {
