@@ -76,6 +76,16 @@ pub fn snapshot(source: &Directory, parent: &Directory, name: &OsStr) -> Result<
     sys::snapshot(source, parent, name).map_err(|cause| BtrfsError::Snapshot(parent.path_of(name), cause))
 }
 
+/// A subvolume below this one, if there is any. A kernel before 4.18 does not tell.
+pub fn one_below(subvolume: &Directory) -> Result<Option<PathBuf>, BtrfsError> {
+    let look = |cause| BtrfsError::Look(subvolume.path().to_owned(), cause);
+    match sys::one_below(subvolume) {
+        Ok(below) => Ok(below.map(|below| subvolume.path_of(&below))),
+        Err(Errno::NOTTY) => Ok(None),
+        Err(cause) => Err(look(cause)),
+    }
+}
+
 /// The UUIDs of a subvolume.
 pub fn facts(subvolume: &Directory) -> Result<SubvolumeFacts, BtrfsError> {
     sys::facts(subvolume).map_err(|cause| BtrfsError::Look(subvolume.path().to_owned(), cause))

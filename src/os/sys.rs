@@ -8,6 +8,7 @@
 use std::ffi::OsStr;
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
 
 use rustix::io::Errno;
 
@@ -56,12 +57,32 @@ struct Information {
     reserved: [u64; 8],
 }
 
+/// `struct btrfs_ioctl_get_subvol_rootref_args`: the subvolumes below one, each as its tree and the directory it is in.
+#[repr(C)]
+struct Below {
+    from: u64,
+    found: [[u64; 2]; 255],
+    count: u8,
+    align: [u8; 7],
+}
+
+/// `struct btrfs_ioctl_ino_lookup_user_args`: how one of these is named.
+#[repr(C)]
+struct Named {
+    directory: u64,
+    tree: u64,
+    name: [u8; 256],
+    path: [u8; 3824],
+}
+
 nix::ioctl_write_ptr!(snap_destroy, 0x94, 15, ShortArguments);
 nix::ioctl_write_ptr!(snap_create_v2, 0x94, 23, NamedArguments);
 nix::ioctl_write_ptr!(subvol_create_v2, 0x94, 24, NamedArguments);
 nix::ioctl_read!(subvol_get_flags, 0x94, 25, u64);
 nix::ioctl_write_ptr!(subvol_set_flags, 0x94, 26, u64);
 nix::ioctl_read!(get_subvol_info, 0x94, 60, Information);
+nix::ioctl_readwrite!(get_subvol_rootref, 0x94, 61, Below);
+nix::ioctl_readwrite!(ino_lookup_user, 0x94, 62, Named);
 
 /// What the kernel says of a subvolume.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -140,6 +161,26 @@ pub fn facts(subvolume: impl AsFd) -> Result<SubvolumeFacts, Errno> {
     Ok(SubvolumeFacts { uuid: information.uuid, parent_uuid: information.parent_uuid })
 }
 
+/// One of the subvolumes below a subvolume, by its path there, if there is any.
+pub fn one_below(subvolume: impl AsFd) -> Result<Option<PathBuf>, Errno> {
+    let mut below = Below { from: 0, found: [[0; 2]; 255], count: 0, align: [0; 7] };
+    // SAFETY: the descriptor is borrowed and thus open; the kernel reads and writes exactly the structure, all of whose
+    // fields hold any bit pattern.
+    match result(unsafe { get_subvol_rootref(subvolume.as_fd().as_raw_fd(), &raw mut below) }) {
+        // There are more than fit.
+        Ok(()) | Err(Errno::OVERFLOW) => {}
+        Err(error) => return Err(error),
+    }
+    let [tree, directory] = below.found[0];
+    if below.count == 0 {
+        return Ok(None);
+    }
+    let mut named = Named { directory, tree, name: [0; 256], path: [0; 3824] };
+    // SAFETY: the same.
+    result(unsafe { ino_lookup_user(subvolume.as_fd().as_raw_fd(), &raw mut named) })?;
+    Ok(Some(Path::new(text(&named.path)).join(text(&named.name))))
+}
+
 /// Keeps these bytes out of swap until the process ends (mlock(2)).
 pub fn keep_in_memory(bytes: &[u8]) -> Result<(), Errno> {
     let start = bytes.as_ptr().cast_mut().cast();
@@ -169,6 +210,11 @@ fn buffer<const SIZE: usize>(name: &OsStr) -> Result<[u8; SIZE], Errno> {
     Ok(buffer)
 }
 
+/// What the kernel wrote into such a buffer.
+fn text(buffer: &[u8]) -> &OsStr {
+    OsStr::from_bytes(buffer.split(|byte| *byte == 0).next().unwrap_or_default())
+}
+
 fn result(answer: nix::Result<nix::libc::c_int>) -> Result<(), Errno> {
     match answer {
         Ok(_) => Ok(()),
@@ -185,6 +231,7 @@ mod tests {
         assert_eq!(size_of::<NamedArguments>(), 4096);
         assert_eq!(size_of::<ShortArguments>(), 4096);
         assert_eq!(size_of::<Information>(), 504);
+        assert_eq!((size_of::<Below>(), size_of::<Named>()), (4096, 4096));
     }
 
     #[test]

@@ -255,6 +255,43 @@ fn a_full_btrfs_drive_there_goes_on_without_help() {
 }
 
 #[test]
+fn what_harms_btrfs_snapshots_there_is_told() {
+    if !needs_root() {
+        return;
+    }
+    let drive = Drive::new("mkfs.btrfs -q", 256);
+    let place = tempfile::tempdir().unwrap();
+    let mut ground = Ground::onto(Sshd::new(), place, (At::Here, At::Server), &drive.root, SnapshotKind::Btrfs);
+    ground.write("sub/inside", "1");
+    assert_eq!(ground.run().conclusion, Conclusion::Ok);
+    let first = ground.snapshots().remove(0);
+    sh(&format!("btrfs property set -ts {}/snapshots/{first} ro false", ground.destination.display()));
+    let report = ground.run();
+    assert_eq!((report.conclusion, report.warnings.len()), (Conclusion::Ok, 1), "{:?}", report.warnings);
+    assert!(report.warnings[0].contains(&first), "{:?}", report.warnings);
+    sh(report.warnings[0].split('`').nth(1).unwrap());
+
+    sh(&format!("cd {}/staging; rm -r sub; btrfs subvolume create sub", ground.destination.display()));
+    let no_list = "#!/bin/sh\n[ \"$2\" != list ] || exit 1\nexec /usr/bin/btrfs \"$@\"\n";
+    for program in ["", no_list] {
+        if !program.is_empty() {
+            // As for an account that is not root.
+            let programs = ground.server.file("home");
+            fs::write(programs.join("btrfs"), program).unwrap();
+            fs::write(programs.join(".bashrc"), format!("PATH={}:$PATH\n", programs.display())).unwrap();
+            sh(&format!("chmod +x {}/btrfs", programs.display()));
+        }
+        let before = ground.snapshots();
+        let Conclusion::Failed(why) = ground.run().conclusion else { panic!("a snapshot with a gap") };
+        assert_eq!((why.kind, ground.snapshots()), (FailureKind::Hostile, before), "{why:?}");
+        assert!(why.detail.contains("staging/sub in "), "{why:?}");
+    }
+    sh(&format!("btrfs subvolume delete {}/staging/sub", ground.destination.display()));
+    assert_eq!(ground.run().conclusion, Conclusion::Ok);
+    assert_eq!(names(&ground.newest().join("sub")), ["inside"]);
+}
+
+#[test]
 fn a_drive_without_inodes_there_gives_up_unfinished_copies() {
     if !needs_root() {
         return;

@@ -146,7 +146,10 @@ impl HereDestination {
         if let Some(name) = publication.name {
             telling.step(Step::Commit);
             match publication.kind {
-                SnapshotKind::Btrfs => commit::take_snapshot(destination, name)?,
+                SnapshotKind::Btrfs => {
+                    commit::take_snapshot(destination, name)?;
+                    warnings.extend(commit::writable(destination));
+                }
                 // It lies there under a hidden name.
                 SnapshotKind::HardLink | SnapshotKind::None => {}
             }

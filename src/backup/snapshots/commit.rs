@@ -5,6 +5,7 @@ use std::path::Path;
 
 use crate::backup::failure::{failure, of_btrfs, of_directory};
 use crate::backup::snapshots::deeds::directory_of_snapshots;
+use crate::backup::snapshots::listing;
 use crate::model::layout::{self, STAGING};
 use crate::model::{FailureKind, NotDone, SnapshotName, Step};
 use crate::os::btrfs::{self, ReadOnly, Role};
@@ -16,6 +17,10 @@ pub(crate) fn take_snapshot(destination: &Directory, name: SnapshotName) -> Resu
     let fail = |error| of_directory(Step::Commit, &error);
     let fail_of_btrfs = |error| of_btrfs(Step::Commit, &error);
     let staging = destination.open_below(Path::new(STAGING), Reach::SameMount).map_err(fail)?;
+    if let Some(below) = btrfs::one_below(&staging).map_err(fail_of_btrfs)? {
+        let what = format!("{} is a subvolume of its own, which snapshots of `{STAGING}` show empty", below.display());
+        return Err(failure(Step::Commit, FailureKind::Hostile, what));
+    }
     let snapshots = directory_of_snapshots(destination).map_err(fail)?;
     let hidden = layout::in_progress(name);
     btrfs::snapshot(&staging, &snapshots, OsStr::new(&hidden)).map_err(fail_of_btrfs)?;
@@ -31,6 +36,19 @@ pub(crate) fn take_snapshot(destination: &Directory, name: SnapshotName) -> Resu
         let what = format!("{} is not a read-only snapshot of `{STAGING}`", snapshots.path_of(&hidden).display());
         Err(failure(Step::Commit, FailureKind::Other, what))
     }
+}
+
+/// Finished snapshots that somebody made writable, as sentences: what is in them may not be what was copied.
+pub(crate) fn writable(destination: &Directory) -> Vec<String> {
+    let complete = listing::entries(destination).ok().flatten().unwrap_or_default().complete;
+    let below = complete.iter().map(layout::in_snapshots);
+    let opened = below.filter_map(|below| destination.open_below(&below, Reach::SameMount).ok());
+    let writable = opened.filter(|snapshot| matches!(btrfs::is_read_only(snapshot), Ok(ReadOnly::No)));
+    let told = |path: &Path| {
+        let path = path.display();
+        format!("{path} can be written and may have been changed: `btrfs property set -ts {path} ro true` protects it")
+    };
+    writable.map(|snapshot| told(snapshot.path())).collect()
 }
 
 /// Gives the finished copy its name. From here on it is complete, whatever happens.

@@ -188,7 +188,7 @@ fn number(text: &[u8]) -> Option<u64> {
 /// What sort of failure these words of a program are, as the C library writes them in its own language.
 #[must_use]
 pub fn kind(words: &str) -> FailureKind {
-    const ROWS: [(&str, FailureKind); 9] = [
+    const ROWS: [(&str, FailureKind); 10] = [
         ("No space left on device", FailureKind::NoSpace),
         ("Disk quota exceeded", FailureKind::NoSpace),
         ("Read-only file system", FailureKind::ReadOnly),
@@ -197,6 +197,7 @@ pub fn kind(words: &str) -> FailureKind {
         ("Permission denied", FailureKind::Permission),
         ("Operation not permitted", FailureKind::Permission),
         ("is no regular file", FailureKind::Hostile),
+        ("is a subvolume of its own", FailureKind::Hostile),
         ("not the mv of", FailureKind::ToolMissing),
     ];
     ROWS.iter().find(|(row, _)| words.contains(row)).map_or(FailureKind::Other, |(_, kind)| *kind)

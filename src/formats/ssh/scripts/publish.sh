@@ -31,11 +31,23 @@ if [ "$kind" = btrfs ]; then
         say failed "$PWD/$hidden: it is there already"
     fi
     [ -d "$SNAPSHOTS" ] || tried mkdir "$SNAPSHOTS"
+    # Only root may ask btrfs for what is below; others have to look.
+    if ! below=$(btrfs subvolume list -o "$STAGING" 2>/dev/null); then
+        below=$(find "$STAGING" -xdev -mindepth 1 -type d -inum 256 2>/dev/null)
+    fi
+    [ -z "$below" ] || say failed "$(printf %s "$below" | sed -n "1{s/.* path //;s/.*\($STAGING\/\)/\1/;p;}" |
+        head -c 500) in $PWD is a subvolume of its own, which snapshots of $STAGING show empty"
     tried btrfs subvolume snapshot -r "$STAGING" "$hidden"
     tried sync -f "$SNAPSHOTS"
     if [ "$(stat -c %i "$hidden")" != 256 ] || [ "$(btrfs property get -ts "$hidden" ro)" != ro=true ]; then
         say failed "$PWD/$hidden: it is not a read-only snapshot of $STAGING"
     fi
+    for each in "$SNAPSHOTS"/????-??-??T*Z; do
+        if [ -w "$each" ] && [ "$(stat -c %i "$each")" = 256 ]; then
+            each=$PWD/$each
+            echo "warn $each can be written and may have been changed: \`btrfs property set -ts $each ro true\` protects it"
+        fi
+    done
 fi
 if [ "$kind" != none ]; then
     [ -z "$standing" ] || note "$standing"
