@@ -54,7 +54,7 @@ pub fn verdict(end: TransferEnd, complaints: &Complaints, distance: Distance) ->
             grave(complaints, FailureKind::Resource, &what)
         }
         TransferEnd::Exhausted(code) => {
-            let what = format!("rsync ran out of memory or processes (exit code {code})");
+            let what = format!("rsync ran out of memory, or one of its processes was killed (exit code {code})");
             grave(complaints, FailureKind::Resource, &what)
         }
         TransferEnd::Usage(code) => {

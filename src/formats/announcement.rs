@@ -206,8 +206,8 @@ mod tests {
         let body = |kind| shown(sync(), failure(kind, "could not write /media/usb/a")).body;
         assert_eq!(
             body(FailureKind::NoSpace),
-            "Could not write /media/usb/a.\nMake room on the destination, or keep fewer snapshots. It goes on by \
-             itself then."
+            "Could not write /media/usb/a.\nMake room on the destination (`df -h` and `df -i` tell what is short), or \
+             keep fewer snapshots. It goes on by itself then."
         );
         assert!(
             body(FailureKind::Io).ends_with("`dmesg` tells more. It is tried again by itself."),

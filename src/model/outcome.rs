@@ -203,7 +203,9 @@ impl FailureKind {
     #[must_use]
     pub fn advice(self) -> &'static str {
         match self {
-            Self::NoSpace => "make room on the destination, or keep fewer snapshots",
+            Self::NoSpace => {
+                "make room on the destination (`df -h` and `df -i` tell what is short), or keep fewer snapshots"
+            }
             Self::ReadOnly => "check the drive: it was mounted or remounted read-only; `dmesg` tells why",
             Self::Io => "check the drive and its cable; `dmesg` tells more",
             Self::Permission => "give the user that runs nbkpd the right to it, or leave it out with `filters`",

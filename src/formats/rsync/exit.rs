@@ -14,8 +14,8 @@ pub fn meaning(code: i32) -> TransferEnd {
         10 | 12 | 30 | 35 | 255 => TransferEnd::Connection(code),
         // A file could not be written, or the directory could not be used: the complaints have the errno.
         11 => TransferEnd::FileError,
-        // 14 inter-process communication, 22 memory.
-        14 | 22 => TransferEnd::Exhausted(code),
+        // 14 inter-process communication, 22 memory; of its processes one crashed (15) or was killed (16).
+        14..=16 | 22 => TransferEnd::Exhausted(code),
         // 20 SIGINT, SIGTERM or SIGHUP; 19 SIGUSR1, which rsync sends to its own processes then.
         19 | 20 => TransferEnd::Stopped,
         23 => TransferEnd::Partial,
@@ -33,7 +33,8 @@ mod tests {
 
     #[test]
     fn every_code_of_the_manual_has_a_row() {
-        for code in [0, 1, 2, 3, 4, 5, 6, 10, 11, 12, 13, 14, 19, 20, 21, 22, 23, 24, 25, 30, 35, 126, 127, 255] {
+        for code in [0, 1, 2, 3, 4, 5, 6, 10, 11, 12, 13, 14, 15, 16, 19, 20, 21, 22, 23, 24, 25, 30, 35, 126, 127, 255]
+        {
             assert_ne!(meaning(code), TransferEnd::Unknown(code), "{code}");
         }
         assert_eq!(meaning(0), TransferEnd::Complete);
