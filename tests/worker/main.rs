@@ -10,6 +10,7 @@
 
 mod cuts;
 mod ends;
+mod faults;
 mod filesystems;
 mod guard;
 mod judgement;
