@@ -1,4 +1,5 @@
-//! Holds that a name of ours on a drive or at a server is written in one file only: `src/model/layout.rs`.
+//! Holds that a name of ours on a drive or at a server is written in one file only: `src/model/layout.rs`. And that
+//! `docs/safety.md` has each fault once, and names no test that is not there.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::fs;
@@ -109,4 +110,88 @@ fn a_name_that_is_written_elsewhere_is_seen() {
     }
     assert_eq!(count("src/formats/config/a.rs", "key(\"snapshots\")"), 0);
     assert_eq!(count("src/os/a.rs", "// `.nbkp`\n#[cfg(test)]\nmod tests {\n\".nbkp\"}"), 0);
+}
+
+/// How many faults there are of each letter.
+const FAULTS: [(char, u32); 6] = [('A', 13), ('B', 26), ('C', 15), ('D', 18), ('E', 28), ('F', 24)];
+
+/// The text of a file below the root of the project; none if it is not there.
+fn text(path: &str) -> String {
+    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap_or_default()
+}
+
+/// Whether this is a test: `worker::ends::NAME` of `tests/worker/ends.rs`, `os::tree::NAME` of the tests in
+/// `src/os/tree.rs`, a scenario that `tests/whole.rs` lists.
+fn is_test(path: &str) -> bool {
+    let Some((file, name)) = path.rsplit_once("::") else { return false };
+    let file = file.replace("::", "/");
+    let is_marked = |source: String| {
+        let lines: Vec<_> = source.lines().map(str::trim_start).collect();
+        let at = lines.iter().position(|line| line.contains(&format!("fn {name}(")));
+        let marks = lines.iter().take(at.unwrap_or_default()).rev().take_while(|line| line.starts_with("#["));
+        marks.into_iter().any(|line| line.ends_with("test]"))
+    };
+    let is_listed = |room: &str| {
+        let all = text("tests/whole.rs");
+        let (_, list) = all.split_once("\nscenarios! {").unwrap_or_default();
+        let listed = list.split_once(&format!("\n    {room}:")).unwrap_or_default().1.split(';').next();
+        listed.unwrap_or_default().split_whitespace().any(|listed| listed == name)
+    };
+    match file.strip_prefix("whole/") {
+        Some(room) => is_listed(room),
+        None => ["tests/FILE.rs", "src/FILE.rs", "src/FILE/mod.rs"]
+            .iter()
+            .any(|place| is_marked(text(&place.replace("FILE", &file)))),
+    }
+}
+
+/// The rows of the table of faults: the label of each, and the tests that it names.
+fn faults(document: &str) -> Vec<(&str, Vec<&str>)> {
+    let rows = document.lines().filter_map(|line| {
+        let [_, fault, _, tests, _] = line.split('|').collect::<Vec<_>>()[..] else { return None };
+        let label = fault.split_whitespace().next()?;
+        let is_label = label.starts_with(char::is_uppercase) && label.ends_with(|c: char| c.is_ascii_digit());
+        is_label.then(|| (label, tests.split('`').skip(1).step_by(2).filter(|word| word.contains("::")).collect()))
+    });
+    rows.collect()
+}
+
+#[test]
+fn each_fault_is_told_once_with_tests_that_are_there() {
+    let document = text("docs/safety.md");
+    let rows = faults(&document);
+    let labels: Vec<_> = rows.iter().map(|(label, _)| (*label).to_owned()).collect();
+    let all = FAULTS.iter().flat_map(|(letter, count)| (1..=*count).map(move |number| format!("{letter}{number}")));
+    assert_eq!(labels, all.collect::<Vec<_>>());
+    let missing: Vec<_> = rows.iter().flat_map(|(_, tests)| tests).filter(|test| !is_test(test)).collect();
+    assert!(missing.is_empty(), "{missing:#?}");
+    for line in document.lines().filter(|line| line.starts_with("| ") && !line.contains("::")) {
+        let is_heading = line.starts_with("| fault ");
+        assert!(is_heading || line.contains("nothing tests it"), "neither a test nor that there is none: {line}");
+    }
+}
+
+#[test]
+fn a_test_that_is_not_there_is_seen() {
+    for there in [
+        "layout::a_test_that_is_not_there_is_seen",
+        "worker::ends::another_id_is_another_place",
+        "daemon::world::tests::runs::plugged_twice_quickly_is_one_run",
+        "formats::config::tests::what_is_shown_is_read_back_as_the_same",
+        "whole::plug::is_copied_plainly",
+    ] {
+        assert!(is_test(there), "{there}");
+    }
+    for gone in ["layout::is_test", "worker::ends::is_copied_plainly", "whole::plug::is_copied", "worker::none::x", "x"]
+    {
+        assert!(!is_test(gone), "{gone}");
+    }
+    assert_eq!(faults("| A1 x | y | `a::b`, `c` |\n| fault | x | y |\nA2"), [("A1", vec!["a::b"])]);
+}
+
+#[test]
+fn a_panic_ends_the_whole_program() {
+    let manifest = text("Cargo.toml");
+    let release = manifest.split("\n[").find(|section| section.starts_with("profile.release]")).unwrap();
+    assert!(release.contains("\npanic = \"abort\"\n"), "a task that panics would leave half a daemon alive");
 }
