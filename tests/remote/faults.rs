@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crate::ground::{At, Drive, Ground, finish, names, remote, until_copied};
 use crate::needs_root;
 use crate::sshd::{Sshd, eventually, sh, signal_one};
-use nbkp::backup::job::RemoteEnd;
+use nbkp::backup::job::{Layout, RemoteEnd};
 use nbkp::model::{Conclusion, FailureKind, Interruption, KeepRules, Retention, RunReport, SnapshotKind};
 
 fn codes(report: &RunReport) -> Vec<&'static str> {
@@ -329,6 +329,53 @@ fn what_is_not_recorded_there_makes_nothing_go() {
     fs::remove_dir(&log).unwrap();
     assert_eq!(ground.run().conclusion, Conclusion::Ok);
     assert_eq!(ground.snapshots().len(), 1);
+}
+
+#[test]
+fn a_snapshot_that_is_read_there_is_not_pruned() {
+    if !needs_root() {
+        return;
+    }
+    let mut ground = Ground::new(At::Server, At::Here, SnapshotKind::None);
+    let finished = "snapshots/2020-01-01T00:00:00.000Z";
+    sh(&format!(
+        "cd {}; mkdir -p .nbkp {finished}; touch .nbkp/lock; ln -s {finished} latest
+         head -c 6M /dev/urandom >latest/big",
+        ground.source.display()
+    ));
+    remote(&mut ground.job.source).layout = Layout::Snapshots;
+    ground.job.sync.rsync.bandwidth = Some(2 << 20);
+    let lock = fs::File::open(ground.source.join(".nbkp/lock")).unwrap();
+    let (_worker, mut news) = ground.begin();
+    until_copied(&mut news, 1);
+    assert!(lock.try_lock().is_err(), "it could be pruned under the reader");
+    assert!(lock.try_lock_shared().is_ok(), "who only reads keeps nobody else from reading");
+    assert_eq!(finish(news).conclusion, Conclusion::Ok);
+    lock.unlock().unwrap();
+    lock.lock().unwrap();
+    assert_eq!(codes(&ground.run()), ["lock-taken"]);
+    drop(lock);
+    assert_eq!(ground.run().conclusion, Conclusion::Ok);
+    sh(&format!("cmp {}/latest/big {}/big", ground.source.display(), ground.destination.display()));
+}
+
+#[test]
+fn rsync_writes_nowhere_else_whatever_the_way() {
+    if !needs_root() {
+        return;
+    }
+    for (from, to) in [(At::Server, At::Here), (At::Here, At::Server)] {
+        for kind in [SnapshotKind::None, SnapshotKind::HardLink] {
+            let mut ground = Ground::new(from, to, kind);
+            ground.write("file", "x");
+            let outside = ground.place.path().join("outside");
+            ground.job.sync.rsync.extra_options = vec![format!("--log-file={}", outside.display())];
+            let report = ground.run();
+            assert!(!outside.exists(), "{report:?}");
+            assert_eq!(report.conclusion, Conclusion::Ok);
+            assert_eq!(fs::read_to_string(ground.newest().join("file")).unwrap(), "x");
+        }
+    }
 }
 
 #[test]

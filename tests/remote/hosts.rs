@@ -146,9 +146,12 @@ fn start_files_change_nothing_about_what_is_meant() {
     if !needs_root() {
         return;
     }
-    for (shell, file, variable) in
-        [("bash", ".bashrc", "export RSYNC_PARTIAL_DIR=x"), ("tcsh", ".cshrc", "setenv RSYNC_PARTIAL_DIR x")]
-    {
+    // Each of these ends rsync if it gets there.
+    for (shell, file, variable) in [
+        ("bash", ".bashrc", "export RSYNC_CHECKSUM_LIST=nonesuch"),
+        ("bash", ".bashrc", "export RSYNC_MAX_ALLOC=1"),
+        ("tcsh", ".cshrc", "setenv RSYNC_CHECKSUM_LIST nonesuch"),
+    ] {
         let mut ground = ground(Sshd::of_shell(shell), (At::Here, At::Server), SnapshotKind::None);
         start_file(&ground, file, &format!("cd /tmp\n{variable}\n"));
         start_file(&ground, ".popt", "rsync alias --server --server --dry-run\n");

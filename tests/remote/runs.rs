@@ -248,9 +248,13 @@ fn hostile_names_stay_names() {
             all
         };
         assert_eq!(listed(&source), listed(&copy));
-        let pwned =
-            sh(&format!("find {} /root -xdev -maxdepth 8 -name pwned 2>/dev/null || true", outer.path().display()));
-        assert_eq!(pwned, "");
+        // Where the shells of both machines may have stood, too.
+        let (outer, home) = (outer.path().display(), ground.server.file("home"));
+        let places = format!("'{outer}' '{}' ~ . -xdev", home.display());
+        assert_eq!(
+            sh(&format!("ls /pwned 2>/dev/null || true; find {places} -maxdepth 8 -name pwned 2>/dev/null || true")),
+            ""
+        );
     }
 }
 
@@ -285,6 +289,22 @@ fn what_is_deleted_at_a_server_is_exactly_what_was_told() {
         assert!(ground.destination.join("half/kept").exists());
         assert_eq!(ground.run().figures.deletions, 0);
     }
+}
+
+#[test]
+fn so_much_is_deleted_at_a_server_that_one_script_does_not_hold_it() {
+    if !needs_root() {
+        return;
+    }
+    let mut ground = Ground::new(At::Here, At::Server, SnapshotKind::None);
+    ground.write("stays", "x");
+    assert_eq!(ground.run().conclusion, Conclusion::Ok);
+    let many = "i=0; while [ $i -lt 20500 ]; do : >$((i % 3))/$i; i=$((i + 1)); done";
+    sh(&format!("cd {}; mkdir 0 1 2; {many}", ground.destination.display()));
+    ground.job.approved = Some(20_503);
+    let report = ground.run();
+    assert_eq!((&report.conclusion, report.figures.deletions), (&Conclusion::Ok, 20_503), "{report:?}");
+    assert_eq!(ground.difference(&ground.destination), "");
 }
 
 #[test]

@@ -3,8 +3,7 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 
-use crate::rig::{Drive, Ground, Thin, begin, end, finish, hook, local, local_of, names, run, sh, until_copied};
-use nbkp::backup::job::Layout;
+use crate::rig::{Drive, Ground, Thin, after, begin, end, finish, hook, local, local_of, names, run, sh, until_copied};
 use nbkp::model::{
     Conclusion, End, FailureKind, Interruption, Obstacle, SentinelFault, SentinelId, SnapshotKind, Step,
 };
@@ -255,11 +254,7 @@ fn another_medium_in_the_drive_is_not_touched() {
 fn a_chain_reads_the_newest_snapshot_and_nothing_half_done() {
     let first = Ground::new(SnapshotKind::HardLink);
     first.write("a", "1");
-    let mut second = Ground::new(SnapshotKind::None);
-    second.job.source = end(&first.place.path().join("to"));
-    local(&mut second.job.source).layout = Layout::Snapshots;
-    second.job.sync.source.subdir = "copies".parse().unwrap();
-    fs::write(first.destination.join(".nbkp-src"), "").unwrap();
+    let second = after(&first);
     let early = run(second.job.clone());
     assert!(
         matches!(

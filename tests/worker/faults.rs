@@ -5,7 +5,10 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::path::Path;
 
 use crate::rig::{Drive, Ground, begin, end, finish, names, sh, until_copied};
-use nbkp::model::{Conclusion, FailureKind, Filter, Interruption, SnapshotKind};
+use nbkp::backup::snapshots::listing::snapshots_at;
+use nbkp::backup::snapshots::prune::{PruneError, prune_at, victims};
+use nbkp::model::{Conclusion, FailureKind, Filter, Interruption, KeepRules, Retention, SnapshotKind};
+use nbkp::os::directory::Directory;
 
 /// A drive of this kind with one finished copy of a small file, and the run that is to fail.
 fn with_one_copy(drive: &Drive, kind: SnapshotKind) -> Ground {
@@ -288,7 +291,7 @@ fn a_file_that_is_written_while_it_is_read_is_right_in_the_next_copy() {
     for kind in [SnapshotKind::None, SnapshotKind::HardLink] {
         let mut ground = Ground::new(kind);
         ground.write("image", vec![0; 8 << 20]);
-        ground.job.sync.rsync.bandwidth = Some(8_000_000);
+        ground.job.sync.rsync.bandwidth = Some(3_000_000);
         let (_worker, mut news) = begin(ground.job.clone());
         until_copied(&mut news, 2_000_000);
         for pass in 1..4_u8 {
@@ -298,8 +301,7 @@ fn a_file_that_is_written_while_it_is_read_is_right_in_the_next_copy() {
         assert!(matches!(report.conclusion, Conclusion::Ok), "{report:?}");
         ground.job.sync.rsync.bandwidth = None;
         assert_eq!(ground.run().conclusion, Conclusion::Ok);
-        let copy = if kind == SnapshotKind::None { ground.destination.clone() } else { ground.latest() };
-        assert!(fs::read(copy.join("image")).unwrap().iter().all(|byte| *byte == 3), "{kind:?}");
+        assert!(fs::read(ground.newest().join("image")).unwrap().iter().all(|byte| *byte == 3), "{kind:?}");
     }
 }
 
@@ -307,7 +309,7 @@ fn a_file_that_is_written_while_it_is_read_is_right_in_the_next_copy() {
 fn a_name_that_is_taken_meanwhile_is_left_to_whoever_took_it() {
     let mut ground = Ground::new(SnapshotKind::HardLink);
     ground.write("big", vec![7; 8 << 20]);
-    ground.job.sync.rsync.bandwidth = Some(8_000_000);
+    ground.job.sync.rsync.bandwidth = Some(3_000_000);
     let (_worker, mut news) = begin(ground.job.clone());
     until_copied(&mut news, 1_000_000);
     let shelf = ground.destination.join("snapshots");
@@ -410,11 +412,95 @@ fn what_somebody_reads_of_a_snapshot_goes_on_though_it_is_pruned() {
     let mut half = vec![0; 1 << 19];
     reader.read_exact(&mut half).unwrap();
     ground.write("big", vec![8; 1 << 20]);
-    ground.job.sync.keep =
-        nbkp::model::Retention::Rules(nbkp::model::KeepRules { last: 1, ..nbkp::model::KeepRules::default() });
+    ground.job.sync.keep = Retention::Rules(KeepRules { last: 1, ..KeepRules::default() });
     assert_eq!(ground.run().conclusion, Conclusion::Ok);
     assert_eq!(ground.snapshots().len(), 1);
     let mut rest = Vec::new();
     reader.read_to_end(&mut rest).unwrap();
     assert!(rest.len() == 1 << 19 && rest.iter().all(|byte| *byte == 7));
+}
+
+#[test]
+fn a_change_within_the_same_second_is_copied() {
+    for kind in [SnapshotKind::None, SnapshotKind::HardLink] {
+        let ground = Ground::new(kind);
+        for (content, time) in [("1", "100000000"), ("2", "600000000")] {
+            ground.write("a", content);
+            sh(&format!("touch -d @1700000000.{time} {}/a", ground.source.display()));
+            assert_eq!(ground.run().conclusion, Conclusion::Ok);
+        }
+        assert_eq!(fs::read(ground.newest().join("a")).unwrap(), b"2", "{kind:?}");
+    }
+}
+
+#[test]
+fn a_snapshot_that_is_read_is_not_pruned() {
+    let mut first = Ground::new(SnapshotKind::HardLink);
+    for content in [7, 8] {
+        first.write("big", vec![content; 8 << 20]);
+        assert_eq!(first.run().conclusion, Conclusion::Ok);
+    }
+    let second = crate::rig::after(&first);
+    let mut slow = second.job.clone();
+    slow.sync.rsync.bandwidth = Some(2_000_000);
+    let (_worker, mut news) = begin(slow);
+    until_copied(&mut news, 1_000_000);
+    let destination = Directory::open_root(&first.destination).unwrap();
+    let last = KeepRules { last: 1, ..KeepRules::default() };
+    let victims = || victims(&snapshots_at(&destination).unwrap(), Retention::Rules(last), &nbkp::os::clock::now());
+    assert!(matches!(prune_at(&destination, &victims()), Err(PruneError::Taken(_))));
+    first.job.sync.keep = Retention::Rules(last);
+    let report = first.run();
+    assert!(matches!(report.conclusion, Conclusion::Skipped(_)), "{report:?}");
+    // Who only reads keeps nobody else from reading.
+    let third = crate::rig::after(&first);
+    assert_eq!(third.run().conclusion, Conclusion::Ok);
+    assert_eq!(finish(news).conclusion, Conclusion::Ok);
+    assert_eq!(first.run().conclusion, Conclusion::Ok);
+    assert_eq!(first.snapshots().len(), 1);
+    assert_eq!(fs::read(second.destination.join("big")).unwrap(), vec![8; 8 << 20]);
+}
+
+#[test]
+fn an_end_whose_place_was_taken_by_another_is_noticed() {
+    let source: fn(&Interruption) -> bool = |why| matches!(why, Interruption::SourceLost(_));
+    let destination: fn(&Interruption) -> bool = |why| matches!(why, Interruption::DestinationLost(_));
+    for (end, is_expected) in [("from/files", source), ("to/copies", destination)] {
+        for kind in [SnapshotKind::None, SnapshotKind::HardLink] {
+            let mut ground = Ground::new(kind);
+            ground.write("big", vec![7; 8 << 20]);
+            ground.job.sync.rsync.bandwidth = Some(3_000_000);
+            let (_worker, mut news) = begin(ground.job.clone());
+            until_copied(&mut news, 1_000_000);
+            // With the same marker, and on the same mount.
+            let (path, place) = (ground.place.path().join(end), ground.place.path().join("aside"));
+            sh(&format!("mv {0} {1}; mkdir {0}; cp {1}/.nbkp-* {0}", path.display(), place.display()));
+            let report = finish(news);
+            assert!(
+                matches!(&report.conclusion, Conclusion::Interrupted(why)
+                    if is_expected(why) && format!("{why:?}").contains("another directory")),
+                "{end}, {kind:?}: {report:?}"
+            );
+            let copies = if end == "to/copies" { place } else { ground.destination.clone() };
+            assert_eq!(names(&copies.join("snapshots")).iter().filter(|name| !name.starts_with('.')).count(), 0);
+            assert_eq!(names(&path).iter().filter(|name| !name.starts_with(".nbkp")).count(), 0, "{end}: {kind:?}");
+        }
+    }
+}
+
+#[test]
+fn endless_output_costs_no_memory() {
+    let ground = Ground::new(SnapshotKind::HardLink);
+    ground.write("a", "1");
+    let talk = "yes 'some line of output, or rather of debugging' | head -c 25000000";
+    let one = "head -c 25000000 /dev/zero | tr '\\0' x";
+    let text = format!(
+        "#!/bin/sh\ncase \"$*\" in *--version*) ;; *) {talk}; {talk} >&2; {one} >&2; {one} ;; esac\nexec {} \"$@\"\n",
+        sh("command -v rsync")
+    );
+    let path = program(&ground, "rsync", &text);
+    // All of it is more than the program may have.
+    let told = crate::kills::run_in(&ground, &["prlimit", "--data=60000000", "env", &path]);
+    assert!(told.len() < 20_000, "{}", told.len());
+    assert_eq!(ground.snapshots().len(), usize::from(told.starts_with("ok")), "{told}");
 }

@@ -196,6 +196,21 @@ impl Ground {
     pub fn latest(&self) -> PathBuf {
         self.destination.join("latest")
     }
+
+    /// Where the newest copy is.
+    pub fn newest(&self) -> PathBuf {
+        if self.job.sync.snapshots == SnapshotKind::None { self.destination.clone() } else { self.latest() }
+    }
+}
+
+/// A mirror of what this one makes: of the newest snapshot there.
+pub fn after(first: &Ground) -> Ground {
+    let mut second = Ground::new(SnapshotKind::None);
+    second.job.source = end(&first.place.path().join("to"));
+    local(&mut second.job.source).layout = Layout::Snapshots;
+    second.job.sync.source.subdir = "copies".parse().unwrap();
+    fs::write(first.destination.join(".nbkp-src"), "").unwrap();
+    second
 }
 
 pub fn names(directory: &Path) -> Vec<String> {
