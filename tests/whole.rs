@@ -94,6 +94,8 @@ scenarios! {
         twice_quickly_runs_once
         again_copies_only_what_changed
         again_at_once_is_plugged_again
+        at_any_moment_of_a_start_it_is_seen
+        a_loose_contact_makes_no_storm_of_runs
         before_the_mount_waits_for_it
         unmounted_by_its_user_is_left_alone
         snapshots_are_pruned
@@ -117,6 +119,8 @@ scenarios! {
         a_kill_in_mid_copy_goes_on
         two_daemons_share_one_destination
         a_second_daemon_is_refused
+        without_descriptors_it_waits_and_goes_on
+        programs_that_are_replaced_under_a_run_harm_nothing
         a_clock_that_was_ahead_loses_nothing
         a_lost_state_directory_costs_only_statistics;
     outputs:
@@ -168,6 +172,8 @@ scenarios! {
         a_chain_goes_through_the_server_to_a_drive_there
         fifty_syncs_cost_one_connection
         a_hundred_servers_out_of_reach_delay_no_drive
+        a_name_server_that_never_answers_delays_no_drive
+        a_way_that_swallows_large_packets_is_given_up
         a_killed_daemon_leaves_no_connection_and_goes_on
         prepares_shows_and_prunes_on_a_server
         works_without_a_daemon
@@ -198,6 +204,8 @@ scenarios! {
     configuration:
         broken_and_mended
         changed_starts_what_became_possible
+        half_of_it_harms_nothing
+        what_would_do_harm_is_refused_and_never_run
         mistakes_are_told_all_at_once;
     client:
         prepares_a_blank_drive
@@ -233,6 +241,7 @@ scenarios! {
         a_storm_of_mounts
         a_storm_of_uevents
         a_dead_mount_stops_nothing_else
+        many_requests_at_once_are_one_more_run
         idle_is_idle;
 }
 

@@ -87,9 +87,10 @@ impl Server {
     /// Starts its sshd with this host key.
     pub fn switch_on_with(&self, key: &str) {
         let shown = self.ground.display();
+        // Start files of whoever runs the tests say nothing there.
         let config = format!(
             "Port 22\nListenAddress {}\nHostKey {shown}/{key}\nAuthorizedKeysFile {shown}/admitted\nStrictModes no\n\
-             PidFile none\nUsePAM no\nPermitRootLogin yes\nLogLevel VERBOSE\nMaxStartups 100\n",
+             PidFile none\nUsePAM no\nPermitRootLogin yes\nLogLevel VERBOSE\nMaxStartups 100\nSetEnv HOME={shown}\n",
             self.address()
         );
         std::fs::write(self.ground.join("sshd_config"), config).unwrap();

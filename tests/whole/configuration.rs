@@ -66,3 +66,74 @@ pub fn mistakes_are_told_all_at_once(host: &MiniHost) {
     assert_eq!(daemon.ends().code(), Some(2));
     assert!(daemon.log().contains("latpop"), "{}", daemon.log());
 }
+
+pub fn half_of_it_harms_nothing(host: &MiniHost) {
+    let source = host.source("documents");
+    source.fill(10);
+    host.source("photos").fill(10);
+    let mut usb = host.drive("usb", Btrfs).prepared_for("documents").prepared_for("photos");
+    let config = host.config().drive(&usb).sync("documents", "usb", "btrfs", "keep = { last = 3 }");
+    let good = config.sync("photos", "usb", "btrfs", "keep = { last = 3 }");
+    host.configure(&good);
+    let daemon = host.start();
+    usb.plug();
+    for name in ["documents", "photos"] {
+        host.run_ends(name, 1, "ok");
+    }
+    let (copy, photos) = (usb.destination("documents"), usb.destination("photos"));
+    let (before, photos_before) = (copy.latest().content(), photos.latest().content());
+    let text = good.text().as_bytes();
+    for end in (0..text.len()).step_by(text.len() / 40) {
+        // As an editor writes it that is killed: in the same file.
+        std::fs::write(host.config_file(), &text[..end]).unwrap();
+        daemon.signal(Signal::HUP);
+        host.ctl(&["status"]).exits(0);
+    }
+    host.configure(&good);
+    until("the whole file is in force", || {
+        let status = host.status();
+        status["daemon"]["config_error"].is_null() && status["syncs"].as_array().unwrap().len() == 2
+    });
+    source.write("new", "1");
+    host.ctl(&["run", "documents", "--wait"]).exits(0);
+    copy.latest().is_like(&source);
+    copy.snapshot(&copy.snapshots()[0]).holds(&before);
+    photos.latest().holds(&photos_before);
+    daemon.stop();
+}
+
+pub fn what_would_do_harm_is_refused_and_never_run(host: &MiniHost) {
+    host.source("documents").fill(3);
+    let mark = host.root.join("pwned");
+    let mark_shown = mark.display();
+    let good = host.config().also("[volumes.other]\npath = \"/srv\"").sync("documents", "other", "hard-link", "");
+    let server =
+        |lines: &str| format!("[ssh-endpoints.e]\nhost = \"nas\"\n{lines}\n[volumes.nas]\nssh = [\"e\"]\npath = \"x\"");
+    let host_of = |name: &str| server("").replace("\"nas\"\n", &format!("\"{name}\"\n"));
+    host.configure(&good.clone().also(&server("user = \"me\"")));
+    host.ctl(&["config", "check"]).exits(0);
+    let options = |options: &str| format!("[defaults]\nrsync = {{ extra-options = [\"{options}\"] }}");
+    for harm in [
+        host_of(&format!("-oProxyCommand=touch {mark_shown}")),
+        host_of(&format!("$(touch {mark_shown})")),
+        host_of(&format!("nas; touch {mark_shown}")),
+        server(&format!("user = \"-oProxyCommand=touch {mark_shown}\"")),
+        server(&format!("user = \"`touch {mark_shown}`\"")),
+        server(&format!("options = [\"ProxyCommand=touch {mark_shown}\"]")),
+        server(&format!("options = [\"LocalCommand=touch {mark_shown}\", \"PermitLocalCommand=yes\"]")),
+        options(&format!("--rsh=touch {mark_shown}")),
+        options(&format!("-etouch {mark_shown}")),
+        options(&format!("--rsync-path=touch {mark_shown};rsync")),
+        options("--inplace"),
+        options("--append"),
+        options("--write-devices"),
+        options("--link-dest=/etc"),
+    ] {
+        host.configure(&good.clone().also(&harm));
+        host.ctl(&["config", "check"]).exits(2).says("config.toml:");
+        host.ctl(&["run", "documents", "--wait"]).exits(2);
+        let daemon = host.launch("nbkpd", &Wrapping::Plain);
+        assert_eq!(daemon.ends().code(), Some(2), "{harm}");
+        assert!(!mark.exists(), "{harm}");
+    }
+}

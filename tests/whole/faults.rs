@@ -284,3 +284,57 @@ pub fn rsyncs() -> usize {
         })
         .count()
 }
+
+pub fn without_descriptors_it_waits_and_goes_on(host: &MiniHost) {
+    let source = host.source("documents");
+    source.fill(20);
+    let mut usb = host.drive("usb", Ext4).prepared_for("documents");
+    host.configure(&host.config().drive(&usb).sync("documents", "usb", "hard-link", ""));
+    let daemon = host.start();
+    host.stopped_by("documents", "destination-volume-absent");
+    let limited_to = |count: usize| {
+        let pid = daemon.pid().as_raw_nonzero().to_string();
+        run("prlimit", &[&"--pid", &pid, &format!("--nofile={count}:4096")]);
+    };
+    limited_to(daemon.descriptors() + 1);
+    usb.plug();
+    let crowd: Vec<_> = (0..20).map(|_| std::os::unix::net::UnixStream::connect("/run/nbkpd/nbkpd.sock")).collect();
+    // Nobody is told when descriptors are wanting, so that nothing can be waited for.
+    std::thread::sleep(Duration::from_secs(2));
+    assert_eq!(daemon.ended(), None, "{}", daemon.log());
+    assert!(usb.destination("documents").snapshots().is_empty(), "there were descriptors");
+    drop(crowd);
+    limited_to(4096);
+    host.ctl(&["scan"]);
+    until("it goes on", || host.history("documents").first().is_some_and(|run| run["outcome"] == "ok"));
+    usb.destination("documents").latest().is_like(&source);
+    daemon.stop();
+}
+
+pub fn programs_that_are_replaced_under_a_run_harm_nothing(host: &MiniHost) {
+    let source = host.source("documents");
+    source.write_big("big", 16, 1);
+    let own = host.root.join("bin");
+    std::fs::create_dir(&own).unwrap();
+    let (program, new) = (own.join("rsync"), own.join("rsync.new"));
+    run("sh", &[&"-c", &"cp \"$(command -v rsync)\" \"$0\"", &program]);
+    let mut usb = host.drive("usb", Ext4).prepared_for("documents");
+    host.configure(&host.config().drive(&usb).sync("documents", "usb", "hard-link", "rsync = { bandwidth = \"4M\" }"));
+    let _daemon = host.start();
+    usb.plug();
+    host.copies("documents", 4 << 20);
+    // As a package manager does it.
+    let text = "#!/bin/sh\ncase \"$*\" in *--version*) ;; *) echo >.nbkp-src ;; esac\nexec /usr/bin/false\n";
+    std::fs::write(&new, text).unwrap();
+    run("chmod", &[&"755", &new]);
+    std::fs::rename(&new, &program).unwrap();
+    host.run_ends("documents", 1, "ok");
+    let copy = usb.destination("documents");
+    copy.latest().is_like(&source);
+    // The next one takes the new program, which fails here.
+    assert_ne!(host.ctl(&["run", "documents", "--wait"]).code, Some(0));
+    assert_eq!(copy.snapshots().len(), 1);
+    std::fs::remove_file(&program).unwrap();
+    host.ctl(&["run", "documents", "--wait"]).exits(0);
+    copy.latest().is_like(&source);
+}

@@ -301,3 +301,47 @@ pub fn again_at_once_is_plugged_again(host: &MiniHost) {
         usb.unplug();
     }
 }
+
+pub fn at_any_moment_of_a_start_it_is_seen(host: &MiniHost) {
+    host.source("documents").write("a", "1");
+    let mut usb = host.drive("usb", Ext4).prepared_for("documents");
+    host.configure(&host.config().drive(&usb).sync("documents", "usb", "hard-link", "every = \"0s\""));
+    for round in 0..12_u32 {
+        let daemon = host.launch("nbkpd", &Wrapping::Plain);
+        // Between the first instruction and the first look there are some tens of milliseconds.
+        std::thread::sleep(Duration::from_millis(u64::from(round) * 7));
+        usb.attach();
+        usb.mount_at_once();
+        daemon.wait_until_ready();
+        host.run_ends("documents", usize::try_from(round).unwrap() + 1, "ok");
+        usb.unplug();
+        daemon.stop();
+    }
+}
+
+pub fn a_loose_contact_makes_no_storm_of_runs(host: &MiniHost) {
+    let source = host.source("documents");
+    source.write_big("big", 16, 1);
+    let mut usb = host.drive("usb", Ext4).prepared_for("documents");
+    host.configure(&host.config().drive(&usb).sync("documents", "usb", "hard-link", "rsync = { bandwidth = \"4M\" }"));
+    let _daemon = host.start();
+    for _ in 0..5 {
+        usb.plug();
+        // Whether a run has begun by then is left to chance.
+        std::thread::sleep(Duration::from_millis(300));
+        usb.yank();
+        usb.clear_away();
+    }
+    host.stopped_by("documents", "destination-volume-absent");
+    usb.plug();
+    until("the last state counts", || host.history("documents").first().is_some_and(|run| run["outcome"] == "ok"));
+    let runs = host.history("documents");
+    assert!(runs.len() <= 6, "{runs:#?}");
+    assert!(
+        runs.iter().skip(1).all(|run| ["interrupted", "skipped"].contains(&run["outcome"].as_str().unwrap())),
+        "{runs:#?}"
+    );
+    let copy = usb.destination("documents");
+    assert_eq!(copy.snapshots().len(), 1);
+    copy.latest().is_like(&source);
+}

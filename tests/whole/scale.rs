@@ -151,3 +151,36 @@ pub fn idle_is_idle(host: &MiniHost) {
         daemon.wake_ups() == before
     });
 }
+
+pub fn many_requests_at_once_are_one_more_run(host: &MiniHost) {
+    use std::io::{Read as _, Write as _};
+    host.source("documents").write_big("big", 32, 1);
+    let mut usb = host.drive("usb", Ext4).prepared_for("documents");
+    host.configure(&host.config().drive(&usb).sync("documents", "usb", "hard-link", "rsync = { bandwidth = \"4M\" }"));
+    let daemon = host.start();
+    let (before, descriptors) = (daemon.memory(), daemon.descriptors());
+    usb.plug();
+    host.copies("documents", 1 << 20);
+    let ask = b"{\"method\":\"org.nbkp.Daemon.Run\",\"parameters\":{\"syncs\":[\"documents\"],\"force\":true}}\0";
+    let mut crowd: Vec<_> =
+        (0..50).map(|_| std::os::unix::net::UnixStream::connect("/run/nbkpd/nbkpd.sock").unwrap()).collect();
+    for socket in &mut crowd {
+        for _ in 0..4 {
+            socket.write_all(ask).unwrap();
+        }
+    }
+    for socket in &mut crowd {
+        let mut byte = [1];
+        for _ in 0..4 {
+            while byte != [0] {
+                socket.read_exact(&mut byte).unwrap();
+            }
+            byte = [1];
+        }
+    }
+    assert_eq!(host.history("documents").len(), 0, "all were answered while the first run was under way");
+    until("all is done", || host.sync("documents")["state"] == "idle" && host.history("documents").len() > 1);
+    assert_eq!(host.history("documents").len(), 2);
+    drop(crowd);
+    check_bounds(&daemon, before, descriptors);
+}

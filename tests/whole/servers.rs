@@ -390,3 +390,58 @@ pub fn a_storm_of_addresses_costs_a_few_questions(host: &MiniHost) {
     assert!(daemon.memory() < memory + (8 << 10), "{} KiB, {memory} before", daemon.memory());
     throughout("nothing more is asked", Duration::from_secs(2), || nas.admitted() <= asked + 60);
 }
+
+pub fn a_name_server_that_never_answers_delays_no_drive(host: &MiniHost) {
+    let nas = host.server("nas").prepared_for("photos");
+    nas.join();
+    // It takes questions, and that is all.
+    let silent =
+        "import socket, time; s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.bind(('', 53)); time.sleep(600)";
+    let mut silent =
+        std::process::Command::new("ip").args(["netns", "exec", "nbkp-nas", "python3", "-c", silent]).spawn().unwrap();
+    let file = |name: &str, text: &str| {
+        let path = host.root.join(name);
+        std::fs::write(&path, text).unwrap();
+        run("mount", &[&"--bind", &path, &format!("/etc/{name}")]);
+    };
+    file("resolv.conf", &format!("nameserver {}\n", nas.address()));
+    file("hosts", "127.0.0.1 localhost\n");
+    host.source("photos").fill(5);
+    host.source("documents").fill(10);
+    let mut usb = host.drive("usb", Ext4).prepared_for("documents");
+    let named = nas.endpoint().replace(&format!("host = \"{}\"", nas.address()), "host = \"nas.example.org\"");
+    let config = host.config().also(&named).also(&nas.volume()).sync("photos", "nas", "hard-link", "");
+    host.configure(&config.drive(&usb).sync("documents", "usb", "hard-link", ""));
+    let _daemon = host.start();
+    usb.plug();
+    host.run_ends("documents", 1, "ok");
+    assert!(host.history("photos").iter().all(|run| run["outcome"] != "ok"));
+    host.stopped_by("photos", "host-unreachable");
+    std::fs::write(host.root.join("hosts"), format!("127.0.0.1 localhost\n{} nas.example.org\n", nas.address()))
+        .unwrap();
+    let known = crate::common::text_of(nas.file("known")).replace(&nas.address(), "nas.example.org");
+    std::fs::write(nas.file("known"), known).unwrap();
+    until("the server is found", || host.ctl(&["run", "photos", "--wait", "--strict"]).code == Some(0));
+    nas.destination("photos").latest().is_like(&crate::common::folder::Folder::at(host.home().join("photos")));
+    silent.kill().unwrap();
+    silent.wait().unwrap();
+}
+
+pub fn a_way_that_swallows_large_packets_is_given_up(host: &MiniHost) {
+    let source = host.source("documents");
+    source.write_big("film", 32, 7);
+    let nas = host.server("nas").prepared_for("documents");
+    let slow = "rsync = { bandwidth = \"4M\" }";
+    host.configure(&host.config().server(&nas).sync("documents", "nas", "hard-link", slow));
+    let _daemon = host.start();
+    nas.join();
+    host.copies("documents", 8 << 20);
+    // Without the second, a packet would be cut down on the way.
+    nas.ip(&["link", "set", "eth0", "mtu", "576"]);
+    run("ip", &[&"link", &"set", &nas.link(), &"gso_max_segs", &"1"]);
+    let record = eventually_ended(host, "documents");
+    assert_eq!(record["outcome"], "interrupted", "{record}");
+    nas.ip(&["link", "set", "eth0", "mtu", "1500"]);
+    host.ctl(&["run", "documents", "--wait"]).exits(0);
+    nas.destination("documents").latest().is_like(&source);
+}
