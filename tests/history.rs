@@ -17,7 +17,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use nbkp::daemon::messages::event::Record;
 use nbkp::daemon::outlets::keeper::{self, HistoryQuestion};
-use nbkp::model::{Figures, HoldReason, Ledger, Outcome, RunRecord, SyncName, Trigger};
+use nbkp::model::{Figures, Ledger, Outcome, RunRecord, SyncName, Trigger};
 use nbkp::os::history::{Entry, HistoryStore, RUNS, RUNS_A_SYNC};
 
 /// The moment of every test.
@@ -41,10 +41,6 @@ fn record(number: u32, sync: &str, outcome: Outcome) -> RunRecord {
         figures: Figures { files_transferred: 3, bytes_transferred: 4096, entries: 9, ..Figures::default() },
         snapshot: Some("2026-11-22T17:30:00.000Z".parse().unwrap()),
         error: (outcome != Outcome::Ok).then(|| "why".to_owned()),
-        hold: (outcome == Outcome::Held).then_some(match number {
-            89 => HoldReason::CutDown { files: 60, of: 100, allowed_percent: 25 },
-            _ => HoldReason::Deletions { deletions: 60, before: 100, allowed_percent: 25 },
-        }),
         warnings: vec!["one".into(), "two".into()],
     }
 }

@@ -16,6 +16,8 @@ pub struct Past {
     pub last_success: Option<Timestamp>,
     /// How the last run ended.
     pub last_outcome: Option<Outcome>,
+    /// When the last look was taken, of a sync that is held.
+    pub looked: Option<Timestamp>,
     /// Since when both ends have been within reach without a break; `None` if they are not.
     pub in_reach_since: Option<Timestamp>,
 }
@@ -63,7 +65,8 @@ impl Want {
 /// Whether a copy is wanted at `now`.
 #[must_use]
 pub fn due(every: Every, past: Past, now: Timestamp) -> Due {
-    let Some(success) = past.last_success else {
+    // A look at what is held counts as an attempt: the next one is taken when a copy would be wanted again.
+    let Some(success) = past.last_success.max(past.looked) else {
         return Due::Now(Want::NeverCopied);
     };
     match past.last_outcome {
@@ -109,7 +112,8 @@ mod tests {
     }
 
     fn check(every: Every, success: Option<i64>, outcome: Option<Outcome>, since: Option<i64>, expected: Due) {
-        let past = Past { last_success: success.map(at), last_outcome: outcome, in_reach_since: since.map(at) };
+        let past =
+            Past { last_success: success.map(at), last_outcome: outcome, looked: None, in_reach_since: since.map(at) };
         assert_eq!(due(every, past, at(100)), expected, "{past:?}");
     }
 
@@ -137,6 +141,24 @@ mod tests {
         check(Every::Appearance, Some(90), Some(Outcome::Ok), Some(95), Due::Now(Want::Appeared));
         check(Every::Appearance, Some(96), Some(Outcome::Ok), Some(95), Due::NextAppearance);
         check(Every::Appearance, Some(90), Some(Outcome::Ok), None, Due::NextAppearance);
+    }
+
+    #[test]
+    fn what_is_held_is_looked_at_again_when_a_copy_would_be_wanted() {
+        let held = |every, looked, success: Option<i64>, since: Option<i64>| {
+            let past = Past {
+                last_success: success.map(at),
+                last_outcome: Some(Outcome::Held),
+                looked: Some(at(looked)),
+                in_reach_since: since.map(at),
+            };
+            due(every, past, at(100))
+        };
+        assert_eq!(held(HOURLY, 41, None, None), Due::At(at(101)));
+        assert_eq!(held(HOURLY, 41, Some(1), None), Due::At(at(101)));
+        assert_eq!(held(HOURLY, 40, Some(1), None), Due::Now(Want::Old));
+        assert_eq!(held(Every::Appearance, 90, Some(1), Some(80)), Due::NextAppearance);
+        assert_eq!(held(Every::Appearance, 90, Some(1), Some(95)), Due::Now(Want::Appeared));
     }
 
     #[test]

@@ -146,7 +146,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::model::{Absence, End, FailureKind, HoldReason, Step};
+    use crate::model::{Absence, End, FailureKind, HoldReason, StandingHold, Step};
 
     fn syncs(names: &[&str]) -> Vec<SyncName> {
         names.iter().map(|name| name.parse().unwrap()).collect()
@@ -220,7 +220,9 @@ mod tests {
     #[test]
     fn what_needs_a_person_is_pressing() {
         let reason = HoldReason::Deletions { deletions: 60, before: 100, allowed_percent: 25 };
-        let held = shown(sync(), Matter::Held(vec![Obstacle::Held(reason)]));
+        let since = jiff::Timestamp::UNIX_EPOCH;
+        let asked = Obstacle::Held(StandingHold { reason, since, looked: since });
+        let held = shown(sync(), Matter::Held(vec![asked]));
         assert_eq!((held.summary.as_str(), held.weight), ("Backup documents needs your approval", Weight::Pressing));
         assert!(
             held.body.ends_with("Look with `nbkpctl diff documents`, then `nbkpctl approve documents`."),

@@ -7,7 +7,9 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::model::{DriveUuid, End, Hardware, Ledger, Pause, Places, SentinelId, SyncName, VolumeName};
+use crate::model::{
+    DriveUuid, End, Hardware, HoldReason, Ledger, Pause, Places, SentinelId, StandingHold, SyncName, VolumeName,
+};
 
 /// The version that is written, and the newest that is read.
 const VERSION: u32 = 1;
@@ -41,12 +43,51 @@ struct File {
     volume_ids: BTreeMap<String, String>,
     end_ids: Vec<EndId>,
     holds: BTreeSet<String>,
+    held: BTreeMap<String, HeldEntry>,
     approvals: BTreeMap<String, u64>,
     approved_cuts: BTreeMap<String, u64>,
     copied: BTreeMap<String, String>,
     /// Beside `copied`, which tells of a server its directory alone.
     servers: Vec<ServerEntry>,
     pause: Option<PauseEntry>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct HeldEntry {
+    since: String,
+    looked: String,
+    #[serde(flatten)]
+    reason: ReasonEntry,
+}
+
+/// What a guard saw.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum ReasonEntry {
+    Deletions { deletions: u64, before: u64, allowed_percent: u8 },
+    CutDown { files: u64, of: u64, allowed_percent: u8 },
+}
+
+impl From<ReasonEntry> for HoldReason {
+    fn from(entry: ReasonEntry) -> Self {
+        match entry {
+            ReasonEntry::Deletions { deletions, before, allowed_percent } => {
+                Self::Deletions { deletions, before, allowed_percent }
+            }
+            ReasonEntry::CutDown { files, of, allowed_percent } => Self::CutDown { files, of, allowed_percent },
+        }
+    }
+}
+
+impl From<HoldReason> for ReasonEntry {
+    fn from(reason: HoldReason) -> Self {
+        match reason {
+            HoldReason::Deletions { deletions, before, allowed_percent } => {
+                Self::Deletions { deletions, before, allowed_percent }
+            }
+            HoldReason::CutDown { files, of, allowed_percent } => Self::CutDown { files, of, allowed_percent },
+        }
+    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -118,6 +159,11 @@ pub fn from_bytes(bytes: &[u8]) -> Result<Ledger, LedgerError> {
     for name in file.holds {
         ledger.holds.insert(volume(&name)?);
     }
+    for (name, HeldEntry { since, looked, reason }) in file.held {
+        let time = |text: &str| read::<Timestamp>(text, "no time");
+        let hold = StandingHold { reason: reason.into(), since: time(&since)?, looked: time(&looked)? };
+        ledger.held.insert(sync(&name)?, hold);
+    }
     for (name, count) in file.approvals {
         ledger.approvals.insert(sync(&name)?, count);
     }
@@ -156,6 +202,11 @@ fn sync(name: &str) -> Result<SyncName, LedgerError> {
     read(name, "no name of a sync")
 }
 
+fn held(hold: &StandingHold) -> HeldEntry {
+    let StandingHold { reason, since, looked } = hold.clone();
+    HeldEntry { since: since.to_string(), looked: looked.to_string(), reason: reason.into() }
+}
+
 fn servers(name: &SyncName, places: &Places) -> impl Iterator<Item = ServerEntry> {
     places.servers.iter().map(|(end, known_by)| ServerEntry {
         sync: name.to_string(),
@@ -180,6 +231,7 @@ pub fn to_bytes(ledger: &Ledger) -> Vec<u8> {
             .map(|((sync, end), id)| EndId { sync: sync.to_string(), end: (*end).into(), id: id.0.clone() })
             .collect(),
         holds: ledger.holds.iter().map(ToString::to_string).collect(),
+        held: ledger.held.iter().map(|(name, hold)| (name.to_string(), held(hold))).collect(),
         approvals: ledger.approvals.iter().map(|(name, count)| (name.to_string(), *count)).collect(),
         approved_cuts: ledger.approved_cuts.iter().map(|(name, count)| (name.to_string(), *count)).collect(),
         copied: ledger.copied.iter().map(|(name, places)| (name.to_string(), places.roots.clone())).collect(),
@@ -212,6 +264,14 @@ mod tests {
                 ((documents.clone(), End::Destination), SentinelId("3".to_owned())),
             ]),
             holds: BTreeSet::from([usb]),
+            held: BTreeMap::from([(
+                documents.clone(),
+                StandingHold {
+                    reason: HoldReason::Deletions { deletions: 60, before: 100, allowed_percent: 25 },
+                    since: "2026-11-22T17:30:00Z".parse().unwrap(),
+                    looked: "2026-11-22T18:30:00.5Z".parse().unwrap(),
+                },
+            )]),
             approvals: BTreeMap::from([(documents.clone(), u64::MAX)]),
             approved_cuts: BTreeMap::from([(documents.clone(), 7)]),
             copied: BTreeMap::from([(

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use jiff::Timestamp;
+
 /// What a guard saw.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum HoldReason {
@@ -23,6 +25,26 @@ pub enum HoldReason {
         /// The allowed share in percent.
         allowed_percent: u8,
     },
+}
+
+/// What a sync is held for. It is a question: each time when a copy is wanted the same look is taken, and the hold falls
+/// if there is no reason any more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StandingHold {
+    /// What was seen, by the last look.
+    pub reason: HoldReason,
+    /// Since when something like it is seen.
+    pub since: Timestamp,
+    /// When the last look ended.
+    pub looked: Timestamp,
+}
+
+impl HoldReason {
+    /// Whether it asks the same question as another, whatever the numbers in it.
+    #[must_use]
+    pub fn is_like(&self, other: &Self) -> bool {
+        std::mem::discriminant(self) == std::mem::discriminant(other)
+    }
 }
 
 impl fmt::Display for HoldReason {

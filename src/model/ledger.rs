@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::{DriveUuid, End, Hardware, HoldReason, SentinelId, SyncName, VolumeName};
+use super::{DriveUuid, End, Hardware, SentinelId, StandingHold, SyncName, VolumeName};
 
 /// In which LUKS containers filesystems lie: their UUIDs, by those of the filesystems.
 pub type Containers = BTreeMap<DriveUuid, DriveUuid>;
@@ -23,6 +23,8 @@ pub struct Ledger {
     pub end_ids: BTreeMap<(SyncName, End), SentinelId>,
     /// The volumes on which a hold lies.
     pub holds: BTreeSet<VolumeName>,
+    /// What each sync is held for, until a person approves or the question no longer stands.
+    pub held: BTreeMap<SyncName, StandingHold>,
     /// The number of deletions that a person approved for the next run of a sync.
     pub approvals: BTreeMap<SyncName, u64>,
     /// The same for files that are cut down.
@@ -31,17 +33,6 @@ pub struct Ledger {
     pub copied: BTreeMap<SyncName, Places>,
     /// The pause, if there is one.
     pub pause: Option<Pause>,
-}
-
-impl Ledger {
-    /// Whether a person approved what a sync was held for.
-    #[must_use]
-    pub fn is_approved(&self, sync: &SyncName, reason: &HoldReason) -> bool {
-        match reason {
-            HoldReason::Deletions { .. } => self.approvals.contains_key(sync),
-            HoldReason::CutDown { .. } => self.approved_cuts.contains_key(sync),
-        }
-    }
 }
 
 /// Between which places a sync copies, whatever their volumes are called.

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 
 use crate::model::{
-    Absence, BatteryRule, DriveName, End, Hardware, HoldReason, Hours, Node, ObstacleCode, OpeningTrouble,
-    ProgramVersion, SentinelFault, SyncName, VolumeName,
+    Absence, BatteryRule, DriveName, End, Hardware, Hours, Node, ObstacleCode, OpeningTrouble, ProgramVersion,
+    SentinelFault, StandingHold, SyncName, VolumeName,
 };
 
 /// One reason why a sync cannot run now.
@@ -151,7 +151,7 @@ pub enum Obstacle {
         upstream: SyncName,
     },
     /// A guard stopped the last run.
-    Held(HoldReason),
+    Held(StandingHold),
     /// A person laid a hold on a volume.
     VolumeHeld {
         /// The volume.
@@ -347,7 +347,7 @@ impl fmt::Display for Obstacle {
             Self::NotBtrfs { path, found } => write!(f, "{} is no btrfs subvolume: {found}", path.display()),
             Self::NoSpace { path } => write!(f, "no space or no inodes are left at {}", path.display()),
             Self::UpstreamFailed { upstream } => write!(f, "`{upstream}`, which goes first, did not succeed"),
-            Self::Held(reason) => write!(f, "the last run was held: {reason}"),
+            Self::Held(hold) => write!(f, "it is held since {:.0}: {}", hold.since, hold.reason),
             Self::VolumeHeld { volume } => write!(f, "a hold lies on volume `{volume}`"),
             Self::Paused { until: Some(until) } => write!(f, "backups are paused until {until:.0}"),
             Self::Paused { until: None } => f.write_str("backups are paused"),

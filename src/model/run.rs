@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use jiff::Timestamp;
 
-use crate::model::{Conclusion, HoldReason, Outcome, SnapshotName, Step, SyncName, words};
+use crate::model::{Conclusion, Outcome, SnapshotName, Step, SyncName, words};
 
 /// The id of a run: the UTC time of its start and a random tail, `20261122T173000.123Z-9f3a`. At most 32 bytes of
 /// `[0-9A-Za-z.-]`, so that it may be part of a file name.
@@ -147,8 +147,6 @@ pub struct RunRecord {
     pub snapshot: Option<SnapshotName>,
     /// Why it did not end well, as a sentence with its remedy.
     pub error: Option<String>,
-    /// What a guard saw, for a run that is held.
-    pub hold: Option<HoldReason>,
     /// Warnings of a run that ended well.
     pub warnings: Vec<String>,
 }

@@ -11,9 +11,7 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use rusqlite::{Row, Transaction, named_params, params};
 
-use crate::model::{
-    Figures, HoldReason, Interruption, Outcome, RunId, RunRecord, SnapshotName, SyncName, Trigger, Worded,
-};
+use crate::model::{Figures, Interruption, Outcome, RunId, RunRecord, SnapshotName, SyncName, Trigger, Worded};
 use crate::os::history_file::{
     MIGRATIONS, Work, is_no_file, is_none_yet, is_unusable, make, put_aside, read_only, transact,
 };
@@ -28,7 +26,7 @@ pub const RUNS_A_SYNC: u32 = 1_000;
 pub const RUNS: u32 = 50_000;
 
 const COLUMNS: &str = "id, sync, cause, started, finished, outcome, files, bytes, deletions, entries, size, \
-                       unreadable, vanished, snapshot, error, held_deletions, held_before, held_percent, warnings";
+                       unreadable, vanished, snapshot, error, warnings";
 
 /// What can go wrong with the history.
 #[derive(Debug, thiserror::Error)]
@@ -263,22 +261,12 @@ fn end(transaction: &Transaction<'_>, record: &RunRecord) -> rusqlite::Result<()
         return transaction.execute("DELETE FROM runs WHERE id = ?1", [record.run.as_str()]).map(drop);
     }
     let figures = &record.figures;
-    // Files that would be cut down stand there as a negative number.
-    let held = record.hold.as_ref().map(|hold| match hold {
-        HoldReason::Deletions { deletions, before, allowed_percent } => {
-            (signed(*deletions), signed(*before), *allowed_percent)
-        }
-        HoldReason::CutDown { files, of, allowed_percent } => {
-            (signed(*files).saturating_neg(), signed(*of), *allowed_percent)
-        }
-    });
     // The place is that of the beginning, if that was recorded. One that was closed as killed is corrected.
     begin(transaction, &record.run, &record.sync, record.trigger, record.started)?;
     transaction.execute(
         "UPDATE runs SET sync = :sync, cause = :cause, started = :started, finished = :finished, outcome = :outcome, \
          files = :files, bytes = :bytes, deletions = :deletions, entries = :entries, size = :size, \
          unreadable = :unreadable, vanished = :vanished, snapshot = :snapshot, error = :error, \
-         held_deletions = :held_deletions, held_before = :held_before, held_percent = :held_percent, \
          warnings = :warnings WHERE id = :id",
         named_params! {
             ":id": record.run.as_str(),
@@ -296,9 +284,6 @@ fn end(transaction: &Transaction<'_>, record: &RunRecord) -> rusqlite::Result<()
             ":vanished": signed(figures.vanished),
             ":snapshot": record.snapshot.map(|snapshot| snapshot.to_string()),
             ":error": record.error,
-            ":held_deletions": held.map(|held| held.0),
-            ":held_before": held.map(|held| held.1),
-            ":held_percent": held.map(|held| held.2),
             ":warnings": record.warnings.join("\n"),
         },
     )?;
@@ -319,17 +304,6 @@ fn record(row: &Row<'_>) -> rusqlite::Result<Option<RunRecord>> {
         unreadable: count("unreadable")?,
         vanished: count("vanished")?,
     };
-    let hold = match (row.get::<_, Option<i64>>("held_deletions")?, row.get::<_, Option<u8>>("held_percent")?) {
-        (Some(cut), Some(allowed_percent)) if cut < 0 => {
-            Some(HoldReason::CutDown { files: cut.unsigned_abs(), of: count("held_before")?, allowed_percent })
-        }
-        (Some(deletions), Some(allowed_percent)) => Some(HoldReason::Deletions {
-            deletions: u64::try_from(deletions).unwrap_or(0),
-            before: count("held_before")?,
-            allowed_percent,
-        }),
-        (_, _) => None,
-    };
     let run = text("id")?.and_then(|id| id.parse().ok());
     let sync = text("sync")?.and_then(|name| name.parse().ok());
     let trigger = text("cause")?.and_then(|word| Trigger::of_word(&word));
@@ -348,7 +322,6 @@ fn record(row: &Row<'_>) -> rusqlite::Result<Option<RunRecord>> {
             figures,
             snapshot,
             error,
-            hold,
             warnings: warnings.lines().map(ToOwned::to_owned).collect(),
         })
     };

@@ -177,7 +177,6 @@ pub fn record() -> RunRecord {
         figures: Figures { files_transferred: 3, bytes_transferred: 4096, ..Figures::default() },
         snapshot: Some("2026-11-22T17:30:00.000Z".parse().unwrap()),
         error: None,
-        hold: None,
         warnings: vec!["one file vanished".into()],
     }
 }

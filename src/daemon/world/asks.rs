@@ -216,12 +216,9 @@ impl World {
     /// Accepts what one obstacle asks a person about, and says what that means.
     fn approve_one(&mut self, sync: &Sync, obstacle: Obstacle) -> Result<Option<String>, Refusal> {
         let name = &sync.name;
-        if let Obstacle::Held(HoldReason::Deletions { deletions, .. }) = obstacle {
-            self.decisions.approve_deletions(name, deletions);
-            Ok(Some(format!("the next run of `{name}` may delete up to {deletions} files")))
-        } else if let Obstacle::Held(HoldReason::CutDown { files, .. }) = obstacle {
-            self.decisions.approve_cuts(name, files);
-            Ok(Some(format!("the next run of `{name}` may cut down up to {files} files")))
+        if let Obstacle::Held(hold) = obstacle {
+            self.decisions.let_go(name);
+            Ok(Some(self.allow(name, &hold.reason)))
         } else if let Obstacle::DeviceUnknown { volume, hardware } = obstacle {
             let sentence = format!("volume `{volume}` may use the hardware {hardware}");
             self.decisions.accept_hardware(&volume, hardware);
@@ -238,6 +235,20 @@ impl World {
             Ok(Some(format!("the {end} of `{name}` is the place with the id in {}", path.display())))
         } else {
             Ok(None)
+        }
+    }
+
+    /// Allows what a guard saw, and says what that means.
+    fn allow(&mut self, name: &SyncName, seen: &HoldReason) -> String {
+        match seen {
+            HoldReason::Deletions { deletions, .. } => {
+                self.decisions.approve_deletions(name, *deletions);
+                format!("the next run of `{name}` may delete up to {deletions} files")
+            }
+            HoldReason::CutDown { files, .. } => {
+                self.decisions.approve_cuts(name, *files);
+                format!("the next run of `{name}` may cut down up to {files} files")
+            }
         }
     }
 

@@ -63,7 +63,7 @@ impl World {
     }
 }
 
-/// Whether an obstacle gives way: to a person's word, or to the pace of attempts. Proofs, guards and holds never do.
+/// Whether an obstacle gives way: to a person's word, or to the pace of attempts. Proofs and a person's holds never do.
 pub(super) fn gives_way(obstacle: &Obstacle, asked: Option<Urgency>) -> bool {
     match obstacle {
         Obstacle::BackingOff { .. }
@@ -72,8 +72,9 @@ pub(super) fn gives_way(obstacle: &Obstacle, asked: Option<Urgency>) -> bool {
         | Obstacle::ToolOutdated { .. }
         | Obstacle::NotOpened { .. } => asked.is_some(),
         // A failed run may itself have filled the drive, with what only another run takes away; it is tried at the pace
-        // of failures.
-        Obstacle::NoSpace { .. } => true,
+        // of failures. A hold is a question: a run takes the same look again, when it is due or asked for, and the hold
+        // falls if nothing is to be asked any more.
+        Obstacle::NoSpace { .. } | Obstacle::Held(_) => true,
         Obstacle::OutsideHours(_)
         | Obstacle::Metered { .. }
         | Obstacle::Battery { .. }
@@ -93,7 +94,6 @@ pub(super) fn gives_way(obstacle: &Obstacle, asked: Option<Urgency>) -> bool {
         | Obstacle::DeviceUnknown { .. }
         | Obstacle::ReadOnly { .. }
         | Obstacle::NotBtrfs { .. }
-        | Obstacle::Held(_)
         | Obstacle::VolumeHeld { .. } => false,
     }
 }

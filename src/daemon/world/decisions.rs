@@ -5,7 +5,8 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::model::{
-    Containers, DriveUuid, End, Hardware, Kinship, Ledger, Pause, Places, SentinelId, SyncName, VolumeName,
+    Containers, DriveUuid, End, Hardware, HoldReason, Kinship, Ledger, Pause, Places, SentinelId, StandingHold,
+    SyncName, VolumeName,
 };
 
 /// The ledger, and whether it is to be written down.
@@ -71,6 +72,20 @@ impl Decisions {
     pub(super) fn release(&mut self, volume: &VolumeName) {
         if self.ledger.holds.contains(volume) {
             self.change().holds.remove(volume);
+        }
+    }
+
+    /// What a run of a sync saw holds it until a person approves, or a run sees it no longer.
+    pub(super) fn hold_sync(&mut self, sync: &SyncName, reason: HoldReason, now: Timestamp) {
+        let before = self.ledger.held.get(sync).filter(|before| before.reason.is_like(&reason));
+        let since = before.map_or(now, |before| before.since);
+        self.change().held.insert(sync.clone(), StandingHold { reason, since, looked: now });
+    }
+
+    /// What held a sync holds it no longer.
+    pub(super) fn let_go(&mut self, sync: &SyncName) {
+        if self.ledger.held.contains_key(sync) {
+            self.change().held.remove(sync);
         }
     }
 
@@ -166,6 +181,7 @@ impl Decisions {
                 self.ledger.approved_cuts.remove(sync);
             }
             Kinship::Other => {
+                self.ledger.held.remove(sync);
                 self.ledger.approvals.remove(sync);
                 self.ledger.approved_cuts.remove(sync);
             }

@@ -55,8 +55,9 @@ impl World {
         let (last_success, last_outcome) =
             (history.and_then(|history| history.last_success), last_run.map(|run| run.outcome));
         let in_reach_since = history.and_then(|history| history.in_reach_since);
+        let looked = self.decisions.ledger().held.get(&sync.name).map(|hold| hold.looked);
         Outlook {
-            due: due::due(sync.every, due::Past { last_success, last_outcome, in_reach_since }, now.wall),
+            due: due::due(sync.every, due::Past { last_success, last_outcome, looked, in_reach_since }, now.wall),
             rest: self.rest_of_obstacles(sync, history, &places, local, now),
             places,
             ready_at: self.ready_at(sync),
@@ -98,13 +99,7 @@ impl World {
             found.push(Obstacle::Disabled);
         }
         if let Some(history) = history {
-            if let Some(last) = &history.last_run
-                && last.outcome == Outcome::Held
-                && let Some(reason) = &last.hold
-                && !self.decisions.ledger().is_approved(&sync.name, reason)
-            {
-                found.push(Obstacle::Held(reason.clone()));
-            }
+            found.extend(self.decisions.ledger().held.get(&sync.name).cloned().map(Obstacle::Held));
             if let Some(setback) = &history.setback {
                 // What the last look tells, too, is said once.
                 let is_told = |obstacle: &Obstacle| places.iter().any(|place| place.code() == obstacle.code());

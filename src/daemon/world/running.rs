@@ -8,7 +8,7 @@ use crate::daemon::world::World;
 use crate::daemon::world::histories::{Chance, ComesUp};
 use crate::daemon::world::runs::Run;
 use crate::daemon::world::servers::Asked;
-use crate::model::{End, EndSight, Kinship, Now, Outcome, RunId, RunReport, SyncName, Trigger};
+use crate::model::{Conclusion, End, EndSight, Kinship, Now, Outcome, RunId, RunReport, SyncName, Trigger};
 use crate::os::history::Entry;
 
 impl World {
@@ -43,10 +43,13 @@ impl World {
         for volume in [&run.sync.source.volume, &run.sync.destination.volume] {
             self.drives.note_outcome(&self.settings.on_the_drive_of(volume), record.outcome);
         }
-        match record.outcome {
-            Outcome::Ok => self.learn(&run),
-            Outcome::Held => self.decisions.end_approvals(&record.sync),
-            Outcome::Skipped | Outcome::Interrupted | Outcome::Failed => {}
+        match &report.conclusion {
+            Conclusion::Ok => self.learn(&run),
+            Conclusion::Held(reason) => {
+                self.decisions.end_approvals(&record.sync);
+                self.decisions.hold_sync(&record.sync, reason.clone(), now.wall);
+            }
+            Conclusion::Skipped(_) | Conclusion::Interrupted(_) | Conclusion::Failed(_) => {}
         }
         let configured = self.settings.configuration().syncs.get(&record.sync);
         if configured.is_some_and(|sync| run.places.kinship(&self.settings.places(sync)) == Kinship::Other) {
@@ -64,6 +67,7 @@ impl World {
     fn learn(&mut self, run: &Run) {
         let sync = &run.sync;
         self.decisions.end_approvals(&sync.name);
+        self.decisions.let_go(&sync.name);
         self.decisions.note_copied(&sync.name, &run.places);
         for place in [&sync.source, &sync.destination] {
             if let Some(Some(id)) = self.volumes.get(&place.volume).and_then(|state| state.sight.proven_id()) {

@@ -203,12 +203,12 @@ fn ground_is_gone(volume: &VolumeName, sight: &VolumeSight, ground: &Ground) -> 
 }
 
 fn record(run: &Run, report: &RunReport, now: &Now) -> RunRecord {
-    let (error, hold) = match &report.conclusion {
-        Conclusion::Ok => (None, None),
-        Conclusion::Skipped(obstacles) => (Some(obstacle_sentences(obstacles, &report.sync)), None),
-        Conclusion::Interrupted(why) => (Some(why.to_string()), None),
-        Conclusion::Failed(failure) => (Some(failure.to_string()), None),
-        Conclusion::Held(reason) => (Some(held(reason, &report.sync)), Some(reason.clone())),
+    let error = match &report.conclusion {
+        Conclusion::Ok => None,
+        Conclusion::Skipped(obstacles) => Some(obstacle_sentences(obstacles, &report.sync)),
+        Conclusion::Interrupted(why) => Some(why.to_string()),
+        Conclusion::Failed(failure) => Some(failure.to_string()),
+        Conclusion::Held(reason) => Some(held(reason, &report.sync)),
     };
     RunRecord {
         run: run.id.clone(),
@@ -220,7 +220,6 @@ fn record(run: &Run, report: &RunReport, now: &Now) -> RunRecord {
         figures: report.figures,
         snapshot: report.snapshot,
         error,
-        hold,
         warnings: report.warnings.clone(),
     }
 }

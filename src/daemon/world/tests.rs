@@ -258,8 +258,12 @@ fn failed() -> Conclusion {
     Conclusion::Failed(Failure { at: Step::Copy, kind: FailureKind::Io, detail })
 }
 
+fn reason() -> HoldReason {
+    HoldReason::Deletions { deletions: 60, before: 100, allowed_percent: 25 }
+}
+
 fn held() -> Conclusion {
-    Conclusion::Held(HoldReason::Deletions { deletions: 60, before: 100, allowed_percent: 25 })
+    Conclusion::Held(reason())
 }
 
 /// A drive that is opened for its runs, and another that is encrypted.

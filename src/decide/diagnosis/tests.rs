@@ -133,7 +133,6 @@ fn run(outcome: Outcome, finished: &str) -> RunRecord {
         figures: crate::model::Figures::default(),
         snapshot: None,
         error: Some("no space is left (make room)".into()),
-        hold: None,
         warnings: Vec::new(),
     }
 }

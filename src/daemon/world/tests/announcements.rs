@@ -181,11 +181,11 @@ fn what_waits_for_a_person_is_told_again_by_the_next_daemon() {
         figures: Figures::default(),
         snapshot: None,
         error: None,
-        hold: Some(HoldReason::Deletions { deletions: 60, before: 100, allowed_percent: 25 }),
         warnings: Vec::new(),
     };
     let past = LastRuns { last_run: Some(record), ..LastRuns::default() };
     let mut story = Story::with_past(HOUSE, [(name("photos"), past)].into());
+    story.world.decisions.hold_sync(&name("photos"), reason(), now_at(0).wall);
     story.tell(Event::Deadline);
     assert!(said(&mut story).is_empty(), "nothing was looked at yet");
     story.see(&[("laptop", present("/home/a", None)), ("usb", absent()), ("red", absent())]);

@@ -9,17 +9,13 @@ fn a_held_run_waits_for_a_person() {
     story.wait(10);
     story.end("photos", held());
     assert_eq!(story.status_of("photos").state, SyncState::Held);
-    story.wait(100_000);
     story.unplug("usb");
     story.plug("usb");
-    story.wait(100);
-    assert_eq!(story.started.len(), 1);
-    let (accepted, _) = story.ask_to_run("photos", Urgency::Forced);
-    assert_eq!(accepted[0].obstacles[0].code(), ObstacleCode::Held);
+    story.wait(3000);
+    assert_eq!((story.started.len(), story.codes("photos")), (1, vec!["held"]));
     let (answer, mut answered) = oneshot::channel();
     story.tell(Event::Asked(Ask::Approve { sync: name("photos"), answer }));
     assert_eq!(answered.try_recv().unwrap().unwrap().len(), 1);
-    story.ask_to_run("photos", Urgency::Asked);
     assert_eq!(story.running(), ["photos"]);
     assert_eq!(story.started[1].approved, Some(60));
     // More than was shown is asked about again.
@@ -27,10 +23,36 @@ fn a_held_run_waits_for_a_person() {
     assert_eq!(story.status_of("photos").state, SyncState::Held);
     let (answer, _answered) = oneshot::channel();
     story.tell(Event::Asked(Ask::Approve { sync: name("photos"), answer }));
-    story.ask_to_run("photos", Urgency::Asked);
     story.end("photos", Conclusion::Ok);
     story.wait(3600);
     assert_eq!((story.started[2].approved, story.started[3].approved), (Some(60), None));
+}
+
+#[test]
+fn a_hold_is_a_question_that_is_asked_again_and_may_fall() {
+    let mut story = Story::at_home(HOUSE);
+    story.plug("usb");
+    story.wait(10);
+    story.end("photos", held());
+    let since = story.world.decisions.ledger().held[&name("photos")].since;
+    // When it is due again, the same look is taken.
+    story.wait(3599);
+    assert_eq!((story.started.len(), story.status_of("photos").state), (1, SyncState::Held));
+    story.wait(1);
+    assert_eq!(story.running(), ["photos"]);
+    story.end("photos", held());
+    let hold = story.world.decisions.ledger().held[&name("photos")].clone();
+    assert!(hold.since == since && hold.looked > since, "{hold:?}");
+    assert!(story.status_of("photos").obstacles[0].to_string().starts_with(&format!("it is held since {since:.0}: ")));
+    // An interruption answers nothing.
+    story.ask_to_run("photos", Urgency::Asked);
+    story.end("photos", Conclusion::Interrupted(Interruption::Cancelled));
+    assert_eq!(story.codes("photos")[0], "held");
+    // Asked for, it is looked at again, and the hold falls.
+    let (accepted, _) = story.ask_to_run("photos", Urgency::Asked);
+    assert_eq!((accepted[0].obstacles.len(), story.running()), (0, vec!["photos".to_owned()]));
+    story.end("photos", Conclusion::Ok);
+    assert!(story.codes("photos").is_empty() && story.world.decisions.ledger().held.is_empty());
 }
 
 #[test]

@@ -188,7 +188,6 @@ fn what_was_killed_in_mid_run_goes_on_at_the_next_start() {
         figures: Figures::default(),
         snapshot: None,
         error: Some(Interruption::Killed.to_string()),
-        hold: None,
         warnings: Vec::new(),
     };
     let past = LastRuns { last_run: Some(record), last_success: Some(now_at(0).wall), failures: 1 };
