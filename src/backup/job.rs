@@ -1,5 +1,6 @@
 //! A job: everything that a run is given.
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -22,6 +23,8 @@ pub struct Job {
     pub approved: Option<u64>,
     /// The same for files that are cut down.
     pub approved_cuts: Option<u64>,
+    /// Where something was mounted below the source at the last good run.
+    pub submounts: BTreeSet<PathBuf>,
     /// What this machine remembers of the last copy, if it was the last run.
     pub remembered: Option<Remembered>,
 }

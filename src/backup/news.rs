@@ -45,6 +45,7 @@ impl Telling {
             }),
             figures: Figures::default(),
             snapshot: None,
+            submounts: None,
             warnings: Vec::new(),
         };
         let report = Some(Box::new(report));

@@ -1,6 +1,9 @@
 //! The ledger as JSON, with a version from the first day.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -46,6 +49,7 @@ struct File {
     held: BTreeMap<String, HeldEntry>,
     approvals: BTreeMap<String, u64>,
     approved_cuts: BTreeMap<String, u64>,
+    submounts: BTreeMap<String, BTreeSet<PathEntry>>,
     copied: BTreeMap<String, String>,
     /// Beside `copied`, which tells of a server its directory alone.
     servers: Vec<ServerEntry>,
@@ -66,6 +70,7 @@ struct HeldEntry {
 enum ReasonEntry {
     Deletions { deletions: u64, before: u64, allowed_percent: u8 },
     CutDown { files: u64, of: u64, allowed_percent: u8 },
+    SourceIncomplete { missing: BTreeSet<PathEntry> },
 }
 
 impl From<ReasonEntry> for HoldReason {
@@ -75,6 +80,7 @@ impl From<ReasonEntry> for HoldReason {
                 Self::Deletions { deletions, before, allowed_percent }
             }
             ReasonEntry::CutDown { files, of, allowed_percent } => Self::CutDown { files, of, allowed_percent },
+            ReasonEntry::SourceIncomplete { missing } => Self::SourceIncomplete { missing: paths(missing) },
         }
     }
 }
@@ -86,8 +92,33 @@ impl From<HoldReason> for ReasonEntry {
                 Self::Deletions { deletions, before, allowed_percent }
             }
             HoldReason::CutDown { files, of, allowed_percent } => Self::CutDown { files, of, allowed_percent },
+            HoldReason::SourceIncomplete { missing } => Self::SourceIncomplete { missing: entries(&missing) },
         }
     }
+}
+
+/// A path: text, or its bytes where it is none.
+#[derive(Serialize, Deserialize, PartialEq, Eq, PartialOrd, Ord)]
+#[serde(untagged)]
+enum PathEntry {
+    Text(String),
+    Bytes(Vec<u8>),
+}
+
+fn paths(entries: BTreeSet<PathEntry>) -> BTreeSet<PathBuf> {
+    let path = |entry| match entry {
+        PathEntry::Text(text) => PathBuf::from(text),
+        PathEntry::Bytes(bytes) => PathBuf::from(OsString::from_vec(bytes)),
+    };
+    entries.into_iter().map(path).collect()
+}
+
+fn entries(paths: &BTreeSet<PathBuf>) -> BTreeSet<PathEntry> {
+    let entry = |path: &PathBuf| match path.to_str() {
+        Some(text) => PathEntry::Text(text.to_owned()),
+        None => PathEntry::Bytes(path.as_os_str().as_bytes().to_vec()),
+    };
+    paths.iter().map(entry).collect()
 }
 
 #[derive(Serialize, Deserialize)]
@@ -170,6 +201,9 @@ pub fn from_bytes(bytes: &[u8]) -> Result<Ledger, LedgerError> {
     for (name, count) in file.approved_cuts {
         ledger.approved_cuts.insert(sync(&name)?, count);
     }
+    for (name, found) in file.submounts {
+        ledger.submounts.insert(sync(&name)?, paths(found));
+    }
     for (name, roots) in file.copied {
         ledger.copied.insert(sync(&name)?, Places { roots, servers: BTreeMap::new() });
     }
@@ -234,6 +268,7 @@ pub fn to_bytes(ledger: &Ledger) -> Vec<u8> {
         held: ledger.held.iter().map(|(name, hold)| (name.to_string(), held(hold))).collect(),
         approvals: ledger.approvals.iter().map(|(name, count)| (name.to_string(), *count)).collect(),
         approved_cuts: ledger.approved_cuts.iter().map(|(name, count)| (name.to_string(), *count)).collect(),
+        submounts: ledger.submounts.iter().map(|(name, found)| (name.to_string(), entries(found))).collect(),
         copied: ledger.copied.iter().map(|(name, places)| (name.to_string(), places.roots.clone())).collect(),
         servers: ledger.copied.iter().flat_map(|(name, places)| servers(name, places)).collect(),
         pause: ledger.pause.map(|pause| match pause {
@@ -274,6 +309,7 @@ mod tests {
             )]),
             approvals: BTreeMap::from([(documents.clone(), u64::MAX)]),
             approved_cuts: BTreeMap::from([(documents.clone(), 7)]),
+            submounts: BTreeMap::from([(documents.clone(), odd_paths())]),
             copied: BTreeMap::from([(
                 documents,
                 Places {
@@ -285,9 +321,20 @@ mod tests {
         }
     }
 
+    fn odd_paths() -> BTreeSet<PathBuf> {
+        [PathBuf::from("Pictures/2020"), PathBuf::from(OsString::from_vec(b"\xff/new\nline".to_vec()))].into()
+    }
+
     #[test]
     fn what_is_written_is_read_back() {
-        let full = full();
+        let mut full = full();
+        for reason in [
+            HoldReason::SourceIncomplete { missing: odd_paths() },
+            HoldReason::CutDown { files: 6, of: 10, allowed_percent: 25 },
+        ] {
+            full.held.values_mut().for_each(|hold| hold.reason = reason.clone());
+            assert_eq!(from_bytes(&to_bytes(&full)).unwrap(), full);
+        }
         let resumed = Ledger { pause: Some(Pause::UntilResumed), ..full.clone() };
         for ledger in [full, resumed, Ledger::default()] {
             assert_eq!(from_bytes(&to_bytes(&ledger)).unwrap(), ledger);

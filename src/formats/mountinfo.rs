@@ -13,6 +13,13 @@ pub fn mounts(bytes: &[u8]) -> Vec<Mount> {
     bytes.split(|byte| *byte == b'\n').filter_map(mount).collect()
 }
 
+/// The id and the point of a mount, where the table was cut to these two.
+#[must_use]
+pub fn point(line: &[u8]) -> Option<(MountId, PathBuf)> {
+    let mut fields = line.split(|byte| *byte == b' ');
+    Some((MountId(number(fields.next()?)?), path(fields.next()?)))
+}
+
 /// Which mounts there are by their id, and whether what is mounted below them elsewhere appears there, too: they are
 /// `shared`, or the `master` of theirs is (`mount_namespaces(7)`).
 #[must_use]

@@ -1,8 +1,15 @@
 //! What holds a run until a person approves.
 
+use std::collections::BTreeSet;
 use std::fmt;
+use std::path::PathBuf;
 
 use jiff::Timestamp;
+
+use super::{ObstacleCode, SyncName};
+
+/// So many paths are named.
+const NAMED: usize = 5;
 
 /// What a guard saw.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,6 +31,11 @@ pub enum HoldReason {
         of: u64,
         /// The allowed share in percent.
         allowed_percent: u8,
+    },
+    /// Something that was mounted below the source at the last good run is not mounted now.
+    SourceIncomplete {
+        /// Where, below the source.
+        missing: BTreeSet<PathBuf>,
     },
 }
 
@@ -47,9 +59,51 @@ impl HoldReason {
     }
 }
 
+impl HoldReason {
+    /// The code of the contract.
+    #[must_use]
+    pub fn code(&self) -> ObstacleCode {
+        match self {
+            Self::Deletions { .. } | Self::CutDown { .. } => ObstacleCode::Held,
+            Self::SourceIncomplete { .. } => ObstacleCode::SourceIncomplete,
+        }
+    }
+
+    /// What a person can do about it.
+    #[must_use]
+    pub fn advice(&self, sync: &SyncName) -> String {
+        match self {
+            Self::Deletions { .. } | Self::CutDown { .. } => {
+                format!("look with `nbkpctl diff {sync}`, then `nbkpctl approve {sync}`")
+            }
+            Self::SourceIncomplete { .. } => {
+                format!(
+                    "mount it; if it is gone for good, look with `nbkpctl diff {sync}`, then `nbkpctl approve {sync}`"
+                )
+            }
+        }
+    }
+}
+
+/// The first few of some paths.
+fn listed(paths: &BTreeSet<PathBuf>) -> String {
+    let mut named: Vec<_> = paths.iter().take(NAMED).map(|path| format!("`{}`", path.display())).collect();
+    match paths.len().saturating_sub(NAMED) {
+        0 => {}
+        more => named.push(format!("{more} more")),
+    }
+    named.join(", ")
+}
+
 impl fmt::Display for HoldReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::SourceIncomplete { missing } => write!(
+                f,
+                "the source is incomplete: what was mounted below it at {} at the last good run is not mounted now, \
+                 and its files would leave the copy",
+                listed(missing)
+            ),
             Self::Deletions { deletions, before, allowed_percent } => write!(
                 f,
                 "it would delete {deletions} of {before} files at the destination, more than the {allowed_percent} % \

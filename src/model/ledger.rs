@@ -1,6 +1,7 @@
 //! What people decided and what was seen once, as far as it must outlive the daemon.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -29,6 +30,8 @@ pub struct Ledger {
     pub approvals: BTreeMap<SyncName, u64>,
     /// The same for files that are cut down.
     pub approved_cuts: BTreeMap<SyncName, u64>,
+    /// Where something was mounted below the source of a sync at its last success.
+    pub submounts: BTreeMap<SyncName, BTreeSet<PathBuf>>,
     /// Between which places the last success of a sync copied: it says nothing of others.
     pub copied: BTreeMap<SyncName, Places>,
     /// The pause, if there is one.

@@ -225,7 +225,8 @@ impl Obstacle {
             Self::NotBtrfs { .. } => ObstacleCode::NotBtrfs,
             Self::NoSpace { .. } => ObstacleCode::NoSpace,
             Self::UpstreamFailed { .. } => ObstacleCode::UpstreamFailed,
-            Self::Held(_) | Self::VolumeHeld { .. } => ObstacleCode::Held,
+            Self::Held(hold) => hold.reason.code(),
+            Self::VolumeHeld { .. } => ObstacleCode::Held,
             Self::Paused { .. } => ObstacleCode::Paused,
             Self::BackingOff { .. } => ObstacleCode::BackingOff,
             Self::LockTaken { .. } => ObstacleCode::LockTaken,
@@ -284,7 +285,7 @@ impl Obstacle {
             }
             Self::NoSpace { .. } => "make room, or keep fewer snapshots (`keep`)".into(),
             Self::UpstreamFailed { upstream } => format!("`nbkpctl why {upstream}` tells what is wrong there"),
-            Self::Held(_) => format!("look with `nbkpctl diff {sync}`, then `nbkpctl approve {sync}`"),
+            Self::Held(hold) => hold.reason.advice(sync),
             Self::VolumeHeld { volume } => format!("run `nbkpctl release {volume}`"),
             Self::Paused { .. } => "run `nbkpctl resume`".into(),
             Self::BackingOff { .. } => format!("wait, or run `nbkpctl run {sync}`"),

@@ -19,6 +19,8 @@ pub enum ObstacleCode {
     SourceSentinelMissing,
     /// The source has nothing to copy.
     SourceIsEmpty,
+    /// Something that was mounted below the source is not mounted now.
+    SourceIncomplete,
     /// Nothing says that the destination is the right place.
     DestinationSentinelMissing,
     /// A place says that it is another one than before.
@@ -77,6 +79,7 @@ words!(ObstacleCode {
     DestinationNotMounted = "destination-not-mounted",
     SourceSentinelMissing = "source-sentinel-missing",
     SourceIsEmpty = "source-is-empty",
+    SourceIncomplete = "source-incomplete",
     DestinationSentinelMissing = "destination-sentinel-missing",
     SentinelMismatch = "sentinel-mismatch",
     DuplicateUuid = "duplicate-uuid",

@@ -1,6 +1,8 @@
 //! Runs: attempts at a sync.
 
+use std::collections::BTreeSet;
 use std::fmt;
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use jiff::Timestamp;
@@ -122,6 +124,8 @@ pub struct RunReport {
     pub figures: Figures,
     /// The snapshot it made.
     pub snapshot: Option<SnapshotName>,
+    /// Where something was mounted below the source, if that is known.
+    pub submounts: Option<BTreeSet<PathBuf>>,
     /// What a person may want to know of a run that succeeded all the same: sentences.
     pub warnings: Vec<String>,
 }

@@ -1,5 +1,6 @@
 //! The ground on which runs are tried: a source and a destination, each here or at a server, and the job between them.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
@@ -19,7 +20,7 @@ use nbkp::os::directory::Directory;
 use nbkp::os::ssh::SshPlace;
 
 /// Where an end is.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum At {
     Here,
     Server,
@@ -218,6 +219,7 @@ fn job(source: JobEnd, destination: JobEnd, snapshots: SnapshotKind) -> Job {
         destination,
         approved: None,
         approved_cuts: None,
+        submounts: BTreeSet::new(),
         remembered: None,
     }
 }

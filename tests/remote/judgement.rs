@@ -1,14 +1,16 @@
 //! What single entries make of a run, in each direction.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::symlink;
+use std::path::PathBuf;
 
 use crate::ground::{At, Ground, names, remote};
 use crate::needs_root;
 use crate::sshd::{Sshd, sh};
 use nbkp::backup::errands::preview::{Change, preview};
 use nbkp::backup::errands::there::prepare;
-use nbkp::model::{Conclusion, End, FailureKind, Obstacle, ObstacleCode, SentinelId, SnapshotKind};
+use nbkp::model::{Conclusion, End, FailureKind, HoldReason, Obstacle, ObstacleCode, SentinelId, SnapshotKind};
 
 const WAYS: [(At, At); 3] = [(At::Here, At::Server), (At::Server, At::Here), (At::Server, At::Server)];
 
@@ -100,4 +102,48 @@ fn a_source_at_a_server_is_never_made_and_a_link_is_named() {
         linked.contains("is a symbolic link to") && linked.contains(&ground.source.display().to_string()),
         "{linked}"
     );
+}
+
+#[test]
+fn what_was_mounted_below_a_source_and_is_missing_holds_in_each_direction() {
+    if !needs_root() {
+        return;
+    }
+    let kinds = [SnapshotKind::None, SnapshotKind::HardLink];
+    for ((from, to), kind) in WAYS.into_iter().flat_map(|way| kinds.map(|kind| (way, kind))) {
+        let mut ground = Ground::new(from, to, kind);
+        for number in 0..100 {
+            ground.write(format!("f{number}"), "x");
+        }
+        let point = ground.source.join("my pictures");
+        fs::create_dir(&point).unwrap();
+        let place = point.display();
+        let mount = format!("mount -t tmpfs none '{place}'; cd '{place}'; touch 1 2 3; echo 2 >2");
+        let with = |ground: &Ground, script: &str| match from {
+            At::Here => drop(sh(script)),
+            At::Server => ground.server.inside(script),
+        };
+        with(&ground, &mount);
+        let first = ground.run();
+        with(&ground, &format!("umount '{place}'"));
+        let pictures: BTreeSet<PathBuf> = [PathBuf::from("my pictures")].into();
+        let seen = (first.conclusion, first.submounts);
+        assert_eq!(seen, (Conclusion::Ok, Some(pictures.clone())), "{from:?} {to:?} {kind:?}");
+        ground.job.submounts = pictures.clone();
+        let copy = ground.newest().canonicalize().unwrap();
+        let held = Conclusion::Held(HoldReason::SourceIncomplete { missing: pictures });
+        for _ in 0..2 {
+            assert_eq!(ground.run().conclusion, held, "{kind:?}");
+            assert_eq!(ground.newest().canonicalize().unwrap(), copy, "nothing is promoted");
+            assert_eq!(fs::read(copy.join("my pictures/2")).unwrap(), b"2\n");
+        }
+        with(&ground, &mount);
+        let again = ground.run().conclusion;
+        with(&ground, &format!("umount '{place}'"));
+        assert_eq!(again, Conclusion::Ok);
+        // A person said that it is gone for good.
+        ground.job.submounts.clear();
+        assert_eq!(ground.run().conclusion, Conclusion::Ok);
+        assert!(!ground.newest().join("my pictures/2").exists());
+    }
 }

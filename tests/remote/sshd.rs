@@ -92,6 +92,11 @@ impl Sshd {
         server
     }
 
+    /// Does something where the server alone sees what is mounted.
+    pub fn inside(&self, script: &str) {
+        sh(&format!("nsenter --target {} --mount sh -ec \"{script}\"", self.child.id()));
+    }
+
     /// Makes a file of known hosts that has this key for the server.
     pub fn knows(&self, file: &str, key: &str) {
         let key = fs::read_to_string(self.file(&format!("{key}.pub"))).unwrap();

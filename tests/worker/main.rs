@@ -18,6 +18,7 @@ mod kills;
 mod links;
 mod mirror;
 mod rig;
+mod submounts;
 mod subvolumes;
 
 /// Says why a test cannot run here; that is a failure where all must run.

@@ -1,5 +1,6 @@
 //! The ground on which runs are tried: real filesystems on loop devices, a real rsync, and jobs between them.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -278,6 +279,7 @@ pub fn job(from: &Path, to: &Path, snapshots: SnapshotKind) -> Job {
         destination: end(to),
         approved: None,
         approved_cuts: None,
+        submounts: BTreeSet::new(),
         remembered: None,
     }
 }

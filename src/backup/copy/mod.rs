@@ -4,6 +4,7 @@
 pub mod call;
 pub mod cuts;
 pub mod deletions;
+pub mod incomplete;
 pub mod linking;
 pub mod plan;
 
@@ -27,11 +28,10 @@ use crate::formats::rsync::complaints::Listener;
 use crate::formats::rsync::exit;
 use crate::formats::rsync::output::{Lines, OutputLine, Tally, said};
 use crate::model::{
-    Complaints, End, FailureKind, Figures, Interruption, Lack, Letters, Mount, Named, NotDone, Plight, Step,
-    TransferEnd, layout,
+    Complaints, End, FailureKind, Figures, Interruption, Lack, Letters, Named, NotDone, Plight, Step, TransferEnd,
+    layout,
 };
-use crate::os::directory::{Directory, DirectoryError, Kind, Reach};
-use crate::os::mounts;
+use crate::os::directory::{DirectoryError, Kind, Reach};
 use crate::os::process::{Ended, Stream, Wanted};
 
 /// So many files may be too large for the destination: each costs a call.
@@ -76,7 +76,6 @@ fn walk(
     (telling, figures): (&Telling, &mut Figures),
     proven: &dyn Fn(&mut Stops) -> Result<(), NotDone>,
 ) -> Result<Copied, NotDone> {
-    let submounts = copying.way.source().map(Submounts::below);
     if plan.restraint == Restraint::CopyFirst {
         guard_content(copying, plan, stops)?;
     }
@@ -92,16 +91,17 @@ fn walk(
     worth(copying, &pass, &mut copied)?;
     copied.created = copied.created.saturating_add(pass.tally.created);
     copied.regular_files = pass.tally.regular_files;
-    still_there(submounts.as_ref(), copying)?;
     let given_up = judge::deletions(&pass.complaints);
     let mut refusal = None;
     let is_left = given_up != DeletionVerdict::Done || pass.complaints.withheld > 0 || pass.complaints.in_the_way > 0;
-    if plan.restraint == Restraint::CopyFirst && is_left {
+    if plan.restraint == Restraint::NewDirectory || is_left {
         proven(stops)?;
+    }
+    if plan.restraint == Restraint::CopyFirst && is_left {
         let mut plan = plan.clone();
         plan.spared.extend(spared(&given_up));
         let doomed = judged_deletions((copying, &plan), &pass, stops, &mut copied)?;
-        still_there(submounts.as_ref(), copying)?;
+        proven(stops)?;
         let deleted = doomed.delete(copying.target, stops)?;
         figures.deletions = figures.deletions.saturating_add(deleted.count);
         refusal = deleted.refusal();
@@ -111,7 +111,6 @@ fn walk(
         let second = call(copying, &plan, CopyMode::Copy, stops, hear)?;
         add(figures, &second);
         worth(copying, &second, &mut copied)?;
-        still_there(submounts.as_ref(), copying)?;
         if second.complaints.in_the_way > 0 {
             return Err(failure(Step::Copy, FailureKind::Other, "the source changed too much while it was copied"));
         }
@@ -237,13 +236,6 @@ fn add(figures: &mut Figures, pass: &Pass) {
     figures.vanished = figures.vanished.max(pass.complaints.count(Plight::Changed));
 }
 
-fn still_there(submounts: Option<&Submounts>, copying: &Copying<'_>) -> Result<(), NotDone> {
-    match (submounts, copying.way.source()) {
-        (Some(submounts), Some(source)) => submounts.still_there(source),
-        _ => Ok(()),
-    }
-}
-
 /// Judges a call and adds what it is worth.
 fn worth(copying: &Copying<'_>, pass: &Pass, copied: &mut Copied) -> Result<(), NotDone> {
     match judged(&copying.way, pass)? {
@@ -338,31 +330,5 @@ fn tally(plan: &CopyPlan) -> Tally {
     match plan.keeping.names {
         Letters::Apart => Tally::default(),
         Letters::Same => Tally::of_names(),
-    }
-}
-
-/// The filesystems that are mounted below the source. One that goes away during the copy leaves an empty directory,
-/// which rsync takes for the truth.
-struct Submounts(Vec<Mount>);
-
-impl Submounts {
-    fn below(source: &Directory) -> Self {
-        let (Some(path), Ok(mounts)) = (source.real_path(), mounts::read()) else { return Self(Vec::new()) };
-        Self(mounts.into_iter().filter(|mount| mount.point.starts_with(&path) && mount.point != path).collect())
-    }
-
-    fn still_there(&self, source: &Directory) -> Result<(), NotDone> {
-        if self.0.is_empty() {
-            return Ok(());
-        }
-        let now = Self::below(source);
-        let there = |mount: &&Mount| now.0.iter().any(|other| other.id == mount.id && other.point == mount.point);
-        match self.0.iter().find(|mount| !there(mount)) {
-            None => Ok(()),
-            Some(gone) => {
-                let what = format!("what was mounted at {} is gone", gone.point.display());
-                Err(NotDone::Interrupted(Interruption::SourceLost(what)))
-            }
-        }
     }
 }

@@ -7,7 +7,7 @@ use crate::backup::place::destination::Destination;
 use crate::backup::place::marker::Earlier;
 use crate::backup::place::source::CopySource;
 use crate::formats::rsync::arguments::{Comparison, Manner, Unfinished};
-use crate::model::{Fineness, Keeping};
+use crate::model::{Fineness, Keeping, SnapshotKind};
 
 /// How what changed is found. Another way to find it is another variant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,6 +64,14 @@ pub(crate) fn plan(manner: Manner, seen: Circumstances<'_>) -> CopyPlan {
 /// How what would be copied is found out, where this is kept.
 pub(crate) fn look(manner: Manner, keeping: Keeping) -> CopyPlan {
     walk(manner, keeping, Earlier::Nothing)
+}
+
+/// How a look is taken at a copy of this kind.
+pub(crate) fn manner_of_look(kind: SnapshotKind) -> Manner {
+    match kind {
+        SnapshotKind::None | SnapshotKind::HardLink => Manner::Replace(Unfinished::None),
+        SnapshotKind::Btrfs => Manner::InPlace,
+    }
 }
 
 fn walk(manner: Manner, keeping: Keeping, earlier: Earlier) -> CopyPlan {

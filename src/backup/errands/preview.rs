@@ -4,6 +4,7 @@ use std::ffi::OsString;
 
 use crate::backup::copy::call::{self, Copying};
 use crate::backup::copy::cuts::ContentChanges;
+use crate::backup::copy::incomplete::Losses;
 use crate::backup::copy::plan::{self, CopyPlan};
 use crate::backup::copy::{self, Good, Pass};
 use crate::backup::failure::{could_not, failure};
@@ -15,7 +16,7 @@ use crate::backup::session::stop::{self, Stops};
 use crate::decide::guard::{self, Deletions};
 use crate::decide::judge::{self, DeletionVerdict};
 use crate::decide::tidying::Kept;
-use crate::formats::rsync::arguments::{CopyMode, Manner, Unfinished, slash};
+use crate::formats::rsync::arguments::{CopyMode, slash};
 use crate::formats::rsync::output::{Item, OutputLine, unescaped};
 use crate::model::layout::{LATEST, SNAPSHOTS, STAGING};
 use crate::model::{FailureKind, Figures, HoldReason, Keeping, NotDone, Plight, SnapshotKind, Step};
@@ -70,20 +71,18 @@ fn look(job: &Job, place: &SshPlace) -> Result<Preview, NotDone> {
     confined.map_err(|error| failure(Step::Prove, FailureKind::Other, could_not(&error)))?;
     let (origin, seen) = approach.look(&mut stops)?;
     let target = seen.compared(against(job.sync.snapshots, &seen)?)?;
-    told(&Copying::new(&origin, &target), (&shown(&origin, &target), seen.keeping()), job, &mut stops)
+    let missing = origin.source.submounts().map(|submounts| submounts.missing(&job.submounts)).unwrap_or_default();
+    let losses = Losses::below(missing);
+    told(&Copying::new(&origin, &target), (&shown(&origin, &target), seen.keeping(), losses), job, &mut stops)
 }
 
 /// What the source is compared with: what lies there, or the newest snapshot of it, or something that is not there.
 fn against(kind: SnapshotKind, seen: &Seen) -> Result<Spot, NotDone> {
-    Ok(match kind {
-        SnapshotKind::None => Spot::Whole,
-        SnapshotKind::Btrfs => Spot::Staging,
-        SnapshotKind::HardLink => {
-            let complete = seen.leftovers()?.entries.unwrap_or_default().complete;
-            let kept = Kept { complete, bases: Vec::new() };
-            kept.judged_by(clock::now().wall).first().copied().map_or(Spot::FirstCopy, Spot::Finished)
-        }
-    })
+    let complete = match kind {
+        SnapshotKind::None | SnapshotKind::Btrfs => Vec::new(),
+        SnapshotKind::HardLink => seen.leftovers()?.entries.unwrap_or_default().complete,
+    };
+    Ok(Spot::judged(kind, &Kept { complete, bases: Vec::new() }, clock::now().wall))
 }
 
 /// What is read and written, as a person would write it: at the server itself, if both are there.
@@ -102,20 +101,17 @@ fn shown(origin: &Origin<'_>, target: &Target<'_>) -> (OsString, OsString) {
 /// Has rsync tell what it would do; `shown` is what is read and written, as a person writes it.
 fn told(
     copying: &Copying<'_>,
-    ((source, destination), keeping): (&(OsString, OsString), Keeping),
+    ((source, destination), keeping, mut losses): (&(OsString, OsString), Keeping, Losses),
     job: &Job,
     stops: &mut Stops,
 ) -> Result<Preview, NotDone> {
-    let manner = match job.sync.snapshots {
-        SnapshotKind::None | SnapshotKind::HardLink => Manner::Replace(Unfinished::None),
-        SnapshotKind::Btrfs => Manner::InPlace,
-    };
-    let plan = plan::look(manner, keeping);
+    let plan = plan::look(plan::manner_of_look(job.sync.snapshots), keeping);
     let then = then(job.sync.snapshots);
     let (mut changes, mut unlisted) = (Vec::new(), 0_u64);
     let mut content = ContentChanges::default();
     let mut hear = |said: &OutputLine| {
         content.hear(said);
+        losses.hear(said);
         let change = match said {
             OutputLine::Deleted(name) => Change::Delete(name.clone()),
             OutputLine::Changed(item) => Change::Copy(item.clone()),
@@ -156,7 +152,7 @@ fn told(
     spare_renamed(&mut changes, &mut pass);
     let mut command: Vec<OsString> = vec![copying.rsync.as_os_str().to_owned()];
     command.extend(call::shown(copying, &plan, CopyMode::Tell, source, destination));
-    let hold = match hold(job, &pass) {
+    let hold = match losses.hold().or_else(|| hold(job, &pass)) {
         Some(reason) => Some(reason),
         None => content.hold(copying, pass.tally.regular_files)?,
     };

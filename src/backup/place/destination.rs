@@ -1,8 +1,9 @@
 //! Where a run writes, locked: here or at a server, with one set of methods.
 
+use crate::backup::failure::of_directory;
 use crate::backup::job::Job;
 use crate::backup::news::Telling;
-use crate::backup::place::here::HereDestination;
+use crate::backup::place::here::{self, HereDestination};
 use crate::backup::place::marker::Earlier;
 use crate::backup::place::publication::{Account, Publication, Published};
 use crate::backup::place::there::{self, ThereDestination};
@@ -92,6 +93,16 @@ impl Destination {
         match self {
             Self::Here(here) => here.target(spot, earlier).map(Target::Here),
             Self::There(there) => Ok(Target::There(there.target(spot))),
+        }
+    }
+
+    /// A place in it, to be compared with.
+    pub(crate) fn compared(&self, spot: Spot) -> Result<Target<'_>, NotDone> {
+        match self {
+            Self::Here(here) => here::compared(&here.pinned.directory, spot)
+                .map(Target::Here)
+                .map_err(|error| of_directory(Step::Copy, &error)),
+            Self::There(there) => Ok(Target::There(there::compared(there.far(), spot))),
         }
     }
 

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use crate::backup::job::{Job, Layout, RemoteEnd};
+use crate::backup::place::submounts::Submounts;
 use crate::backup::session::stop::Stops;
 use crate::backup::session::{SHORT, Session, Stoppable, failure as trouble};
 use crate::formats::rsync::version;
@@ -24,6 +25,8 @@ pub(crate) struct FarSource {
     pub(crate) end: ReadEnd,
     /// Where what is read really lies.
     pub(crate) at: PathBuf,
+    /// What is mounted below that, if the server tells.
+    pub(crate) submounts: Option<Submounts>,
     wanted: RemoteEnd,
 }
 
@@ -75,11 +78,14 @@ impl FarSource {
             }
         };
         at.push(&data);
-        Ok(Self { server, end: ReadEnd { end: proven(end, place, &look), data }, at, wanted: end.clone() })
+        let end_there = ReadEnd { end: proven(end, place, &look), data };
+        let submounts = look.mounts.map(|mounts| Submounts::below(&at, mounts));
+        Ok(Self { server, end: end_there, at, submounts, wanted: end.clone() })
     }
 
     /// Whether it is still the one that was proven: what else is new, such as a newer snapshot, does not matter.
-    pub(crate) fn prove_again(&self, job: &Job, stops: &mut Stops) -> Result<(), NotDone> {
+    /// Tells what is mounted below it.
+    pub(crate) fn prove_again(&self, job: &Job, stops: &mut Stops) -> Result<Option<Submounts>, NotDone> {
         let (server, end, place) = (&self.server, &self.wanted, &job.sync.source);
         let lost = |what: String| NotDone::Interrupted(Interruption::SourceLost(what));
         let asked = (Intent::Read, SnapshotKind::None);
@@ -89,7 +95,7 @@ impl FarSource {
         })?;
         let at = look.at.clone().unwrap_or_default().join(&self.end.data);
         if proven(end, place, &look) == self.end.end && at == self.at {
-            Ok(())
+            Ok(look.mounts.map(|mounts| Submounts::below(&at, mounts)))
         } else {
             Err(lost(format!("{}:{} is another one than before", server.host(), self.at.display())))
         }

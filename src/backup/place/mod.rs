@@ -8,5 +8,6 @@ pub mod marker;
 pub mod pinned;
 pub mod publication;
 pub mod source;
+pub mod submounts;
 pub mod there;
 pub mod way;

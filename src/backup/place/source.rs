@@ -7,6 +7,7 @@ use crate::backup::failure::failure;
 use crate::backup::job::Job;
 use crate::backup::place::look::FarSource;
 use crate::backup::place::pinned::HereSource;
+use crate::backup::place::submounts::Submounts;
 use crate::backup::session::stop::Stops;
 use crate::formats::rsync::arguments::slash;
 use crate::formats::rsync::rules;
@@ -24,10 +25,10 @@ pub(crate) enum CopySource {
 }
 
 impl CopySource {
-    /// Whether it is still the one that was proven.
-    pub(crate) fn prove_again(&self, job: &Job, stops: &mut Stops) -> Result<(), NotDone> {
+    /// Whether it is still the one that was proven. Tells what is mounted below it; `None` if nobody knows.
+    pub(crate) fn prove_again(&self, job: &Job, stops: &mut Stops) -> Result<Option<Submounts>, NotDone> {
         match self {
-            Self::Here(source) => source.prove_again(job),
+            Self::Here(source) => source.prove_again(job).map(|()| Submounts::here(&source.data)),
             Self::There(source) => source.prove_again(job, stops),
         }
     }
@@ -41,6 +42,14 @@ impl CopySource {
             Self::There(_) => Honours::Nothing,
         };
         privileges(honoured, destination)
+    }
+
+    /// What was mounted below it when it was proven first.
+    pub(crate) fn submounts(&self) -> Option<Submounts> {
+        match self {
+            Self::Here(source) => Submounts::here(&source.data),
+            Self::There(source) => source.submounts.clone(),
+        }
     }
 
     /// What is read, as a person would write it.

@@ -3,12 +3,15 @@
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
+use jiff::Timestamp;
+
 use crate::backup::place::source::CopySource;
 use crate::backup::session::Session;
 use crate::decide::judge::Distance;
+use crate::decide::tidying::Kept;
 use crate::formats::ssh::calls::{ProvenEnd, ScriptCall, TransferCall, Usage, WrittenEnd};
-use crate::model::SnapshotName;
 use crate::model::layout::{self, FIRST_COPY, STAGING};
+use crate::model::{SnapshotKind, SnapshotName};
 use crate::os::directory::Directory;
 
 /// rsync may take so long for one call, in seconds; what lasts longer goes on with the next run. It bounds what a
@@ -34,6 +37,15 @@ pub(crate) enum Spot {
 }
 
 impl Spot {
+    /// What a new copy is judged by: what lies there, or the newest snapshot of it, or something that is not there.
+    pub(crate) fn judged(kind: SnapshotKind, kept: &Kept, now: Timestamp) -> Self {
+        match kind {
+            SnapshotKind::None => Self::Whole,
+            SnapshotKind::Btrfs => Self::Staging,
+            SnapshotKind::HardLink => kept.judged_by(now).first().copied().map_or(Self::FirstCopy, Self::Finished),
+        }
+    }
+
     /// Where it lies in the destination, and what of that is meant.
     pub(crate) fn path(self) -> (PathBuf, &'static str) {
         match self {

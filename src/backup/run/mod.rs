@@ -7,7 +7,7 @@ mod record;
 use crate::backup::copy::call::Copying;
 use crate::backup::copy::linking::{Links, guard_new};
 use crate::backup::copy::plan::{self, Circumstances};
-use crate::backup::copy::{self, Copied};
+use crate::backup::copy::{self, Copied, incomplete};
 use crate::backup::failure::failure;
 use crate::backup::job::Job;
 use crate::backup::news::Telling;
@@ -15,6 +15,7 @@ use crate::backup::place::approach::{Approach, Origin};
 use crate::backup::place::destination::Destination;
 use crate::backup::place::marker::Earlier;
 use crate::backup::place::publication::{Publication, Published};
+use crate::backup::place::submounts::Submounts;
 use crate::backup::place::way::Spot;
 use crate::backup::run::hooks::{HookMoment, Starter};
 use crate::backup::run::record::RunSoFar;
@@ -25,8 +26,8 @@ use crate::decide::retention::Candidate;
 use crate::decide::tidying::{self, Kept};
 use crate::formats::rsync::arguments::Manner;
 use crate::model::{
-    Conclusion, FailureKind, Figures, NotDone, Now, Obstacle, Place, Retention, RunReport, SnapshotKind, SnapshotName,
-    Standing, Step, TidyDeed, layout,
+    Conclusion, FailureKind, Figures, MountsBelow, NotDone, Now, Obstacle, Place, Retention, RunReport, SnapshotKind,
+    SnapshotName, Standing, Step, TidyDeed, layout,
 };
 use crate::os::causes::chain;
 use crate::os::clock;
@@ -45,6 +46,7 @@ pub(crate) fn run(job: &Job, place: &SshPlace, stops: Stops, telling: Telling) {
         figures: Figures::default(),
         snapshot: None,
         standing: Standing::Good,
+        submounts: None,
         warnings: Vec::new(),
     };
     let conclusion = Conclusion::from(course.go(place));
@@ -56,6 +58,7 @@ pub(crate) fn run(job: &Job, place: &SshPlace, stops: Stops, telling: Telling) {
         conclusion,
         figures: course.figures,
         snapshot: course.snapshot,
+        submounts: course.submounts.map(|submounts| submounts.paths()),
         warnings: course.warnings,
     };
     course.telling.ended(report);
@@ -70,6 +73,8 @@ struct Course<'a> {
     figures: Figures,
     snapshot: Option<SnapshotName>,
     standing: Standing,
+    /// What is mounted below the source, if that is known.
+    submounts: Option<Submounts>,
     warnings: Vec<String>,
     /// Last, so that the end is told when all else is dropped.
     telling: Telling,
@@ -116,6 +121,7 @@ impl<'a> Course<'a> {
         };
         self.hook_before()?;
         self.telling.step(Step::Copy);
+        self.guard_submounts(ends, &kept)?;
         let earlier = ends.destination.begin()?;
         let done = self.copy(ends, &kept, earlier).and_then(|(copied, name)| {
             self.judge(ends, copied)?;
@@ -147,6 +153,21 @@ impl<'a> Course<'a> {
         self.telling.step(Step::Before);
         let occasion = HookMoment { hook: "before", step: Step::Before, outcome: None, snapshot: None };
         hooks::run(&self.starter, command, self.job, &occasion, &mut self.stops)
+    }
+
+    /// Sees what is mounted below the source, and whether something is missing of what was there at the last good run.
+    fn guard_submounts(&mut self, ends: &Ends<'_>, kept: &Kept) -> Result<(), NotDone> {
+        self.submounts = match &self.job.sync.hooks.before {
+            // It may have mounted something, and is what may have taken something away.
+            Some(_) => ends.origin.source.prove_again(self.job, &mut self.stops)?,
+            None => ends.origin.source.submounts(),
+        };
+        let missing = self.submounts.as_ref().map(|submounts| submounts.missing(&self.job.submounts));
+        let Some(missing) = missing.filter(|missing| !missing.is_empty()) else { return Ok(()) };
+        let kind = self.job.sync.snapshots;
+        let target = ends.destination.compared(Spot::judged(kind, kept, self.started.wall))?;
+        let plan = plan::look(plan::manner_of_look(kind), ends.destination.keeping());
+        incomplete::guard(&Copying::new(&ends.origin, &target), &plan, missing, &mut self.stops)
     }
 
     /// Copies, and tells the name that the copy is to get, if it is a snapshot.
@@ -185,8 +206,8 @@ impl<'a> Course<'a> {
         let plan = plan::plan(manner, Circumstances { source: &origin.source, destination, earlier });
         let target = destination.target(spot, earlier)?;
         let copying = Copying::new(origin, &target);
-        let job = self.job;
-        let proven = |stops: &mut Stops| origin.source.prove_again(job, stops);
+        let (job, submounts) = (self.job, &self.submounts);
+        let proven = |stops: &mut Stops| still_whole(job, origin, submounts.as_ref(), stops);
         copy::copy(&copying, &plan, &mut self.stops, (&self.telling, &mut self.figures), &proven)
     }
 
@@ -215,7 +236,7 @@ impl<'a> Course<'a> {
     }
 
     fn prove_again(&mut self, ends: &Ends<'_>) -> Result<(), NotDone> {
-        ends.origin.source.prove_again(self.job, &mut self.stops)?;
+        still_whole(self.job, &ends.origin, self.submounts.as_ref(), &mut self.stops)?;
         ends.destination.prove_again(self.job)
     }
 
@@ -309,5 +330,13 @@ impl<'a> Course<'a> {
         {
             self.warnings.push(failure.detail);
         }
+    }
+}
+
+/// Whether the source is still the one that was proven, with all that was mounted below it.
+fn still_whole(job: &Job, origin: &Origin<'_>, before: Option<&Submounts>, stops: &mut Stops) -> Result<(), NotDone> {
+    match (before, origin.source.prove_again(job, stops)?) {
+        (Some(before), Some(now)) if job.sync.mounts == MountsBelow::Copied => before.still_there(&now),
+        (_, _) => Ok(()),
     }
 }

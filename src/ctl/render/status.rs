@@ -187,7 +187,10 @@ fn last_run(page: &mut Page, run: &RunEntry, obstacles: &[ObstacleEntry], now: &
 
 fn tells(obstacle: &ObstacleEntry, run: &RunEntry, error: &str) -> bool {
     match run.outcome {
-        Term::Known(Outcome::Held) => obstacle.code.is(ObstacleCode::Held) || obstacle.message.contains(error),
+        Term::Known(Outcome::Held) => {
+            let codes = [ObstacleCode::Held, ObstacleCode::SourceIncomplete];
+            codes.into_iter().any(|code| obstacle.code.is(code)) || obstacle.message.contains(error)
+        }
         // The sentences of all obstacles that it met.
         Term::Known(Outcome::Skipped) => error.contains(&obstacle.message),
         Term::Known(Outcome::Ok | Outcome::Interrupted | Outcome::Failed) | Term::Other(_) => {

@@ -302,6 +302,7 @@ impl Dispatcher {
             conclusion: Conclusion::Failed(failure),
             figures: Figures::default(),
             snapshot: None,
+            submounts: None,
             warnings: Vec::new(),
         };
         // Each run ends with exactly one message, and at most a few runs are under way.

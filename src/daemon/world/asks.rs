@@ -249,6 +249,15 @@ impl World {
                 self.decisions.approve_cuts(name, *files);
                 format!("the next run of `{name}` may cut down up to {files} files")
             }
+            HoldReason::SourceIncomplete { missing } => {
+                self.decisions.forget_submounts(name, missing);
+                let gone: Vec<_> = missing.iter().map(|path| format!("`{}`", path.display())).collect();
+                format!(
+                    "nothing needs to be mounted any more at {} below the source of `{name}`; what the copy has of it \
+                     is treated like anything else that is gone, as far as `guard` allows",
+                    gone.join(", ")
+                )
+            }
         }
     }
 

@@ -1,5 +1,7 @@
 //! What people decided, and what was seen for the first time and holds from then on: the ledger.
 
+use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -158,6 +160,21 @@ impl Decisions {
         &self.ledger.containers
     }
 
+    /// A sync has copied what was mounted there below its source.
+    pub(super) fn note_submounts(&mut self, sync: &SyncName, seen: &BTreeSet<PathBuf>) {
+        let known = self.ledger.submounts.get(sync).is_some_and(|known| known == seen);
+        if !known && !(seen.is_empty() && !self.ledger.submounts.contains_key(sync)) {
+            self.change().submounts.insert(sync.clone(), seen.clone());
+        }
+    }
+
+    /// What was mounted there is gone for good.
+    pub(super) fn forget_submounts(&mut self, sync: &SyncName, gone: &BTreeSet<PathBuf>) {
+        if let Some(known) = self.change().submounts.get_mut(sync) {
+            known.retain(|path| !gone.contains(path));
+        }
+    }
+
     /// A sync has copied between these places.
     pub(super) fn note_copied(&mut self, sync: &SyncName, places: &Places) {
         if self.ledger.copied.get(sync) != Some(places) {
@@ -182,6 +199,7 @@ impl Decisions {
             }
             Kinship::Other => {
                 self.ledger.held.remove(sync);
+                self.ledger.submounts.remove(sync);
                 self.ledger.approvals.remove(sync);
                 self.ledger.approved_cuts.remove(sync);
             }

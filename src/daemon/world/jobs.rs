@@ -1,8 +1,13 @@
 //! Jobs: what a run of a sync is given, as things stand.
 
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
 use crate::backup::job::{DriveProof, Job, JobEnd, Layout, LocalEnd, Remembered, RemoteEnd};
 use crate::daemon::world::World;
-use crate::model::{End, Outcome, Place, RunId, SnapshotKind, Sync, SyncName, Trigger, VolumeRoot, VolumeSight};
+use crate::model::{
+    End, MountsBelow, Outcome, Place, RunId, SnapshotKind, Sync, SyncName, Trigger, VolumeRoot, VolumeSight,
+};
 
 impl World {
     /// The job of a sync as things stand, if both its volumes are present.
@@ -14,9 +19,18 @@ impl World {
             destination: self.job_end(sync, End::Destination, &sync.destination)?,
             approved: self.decisions.ledger().approvals.get(&sync.name).copied(),
             approved_cuts: self.decisions.ledger().approved_cuts.get(&sync.name).copied(),
+            submounts: self.submounts(sync),
             remembered: self.remembered(&sync.name),
             sync: sync.clone(),
         })
+    }
+
+    /// What must be mounted below the source. What is not copied is not missed.
+    fn submounts(&self, sync: &Sync) -> BTreeSet<PathBuf> {
+        match sync.mounts {
+            MountsBelow::Copied => self.decisions.ledger().submounts.get(&sync.name).cloned().unwrap_or_default(),
+            MountsBelow::LeftOut => BTreeSet::new(),
+        }
     }
 
     fn remembered(&self, sync: &SyncName) -> Option<Remembered> {

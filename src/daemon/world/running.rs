@@ -44,7 +44,7 @@ impl World {
             self.drives.note_outcome(&self.settings.on_the_drive_of(volume), record.outcome);
         }
         match &report.conclusion {
-            Conclusion::Ok => self.learn(&run),
+            Conclusion::Ok => self.learn(&run, report),
             Conclusion::Held(reason) => {
                 self.decisions.end_approvals(&record.sync);
                 self.decisions.hold_sync(&record.sync, reason.clone(), now.wall);
@@ -64,11 +64,14 @@ impl World {
     }
 
     /// Learns the ids of sentinels that were seen for the first time, and ends an approval that was used.
-    fn learn(&mut self, run: &Run) {
+    fn learn(&mut self, run: &Run, report: &RunReport) {
         let sync = &run.sync;
         self.decisions.end_approvals(&sync.name);
         self.decisions.let_go(&sync.name);
         self.decisions.note_copied(&sync.name, &run.places);
+        if let Some(submounts) = &report.submounts {
+            self.decisions.note_submounts(&sync.name, submounts);
+        }
         for place in [&sync.source, &sync.destination] {
             if let Some(Some(id)) = self.volumes.get(&place.volume).and_then(|state| state.sight.proven_id()) {
                 self.decisions.learn_volume_id(&place.volume, id);

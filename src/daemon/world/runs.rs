@@ -225,5 +225,5 @@ fn record(run: &Run, report: &RunReport, now: &Now) -> RunRecord {
 }
 
 fn held(reason: &HoldReason, sync: &SyncName) -> String {
-    format!("{reason}; look with `nbkpctl diff {sync}`, then accept it with `nbkpctl approve {sync}`")
+    format!("{reason}; {}", reason.advice(sync))
 }

@@ -202,10 +202,21 @@ impl Story {
     }
 
     fn end(&mut self, sync: &str, conclusion: Conclusion) {
+        self.end_with(sync, conclusion, None);
+    }
+
+    fn end_with(&mut self, sync: &str, conclusion: Conclusion, submounts: Option<BTreeSet<PathBuf>>) {
         let sync = name(sync);
         let run = self.world.runs.get(&sync).unwrap().id.clone();
-        let report =
-            RunReport { run, sync, conclusion, figures: Figures::default(), snapshot: None, warnings: Vec::new() };
+        let report = RunReport {
+            run,
+            sync,
+            conclusion,
+            figures: Figures::default(),
+            snapshot: None,
+            submounts,
+            warnings: Vec::new(),
+        };
         self.tell(Event::News(WorkerNews::Ended(Box::new(report))));
     }
 

@@ -5,9 +5,10 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt as _;
 use std::path::PathBuf;
 
+use crate::formats::mountinfo;
 use crate::formats::rsync::version;
 use crate::model::{
-    EntryIs, FailureKind, Fineness, FreeSpace, Keeping, Letters, ProgramVersion, Rights, SnapshotEntries,
+    EntryIs, FailureKind, Fineness, FreeSpace, Keeping, Letters, MountId, ProgramVersion, Rights, SnapshotEntries,
 };
 
 /// How one end of a sync stands at a server, as `look.sh` tells it.
@@ -39,6 +40,8 @@ pub struct Look {
     pub device: u64,
     /// The sequence number of its medium, or that of the mount where the kernel does not number media.
     pub medium: Option<u64>,
+    /// What is mounted at the server, if it tells.
+    pub mounts: Option<Vec<(MountId, PathBuf)>>,
     /// What is left on its filesystem.
     pub free: FreeSpace,
     /// What an earlier copy left noted.
@@ -143,6 +146,7 @@ pub fn looked(answer: &[u8]) -> Look {
             "boot" => look.boot = shown(text),
             "device" => look.device = number(text).unwrap_or_default(),
             "medium" => look.medium = number(text),
+            "mount" => look.mounts.get_or_insert_default().extend(mountinfo::point(text)),
             "free" | "inodes" => add_free(&mut look.free, word, text),
             "marker" => add(look.marker.get_or_insert_default(), text),
             "newest" if !text.is_empty() => look.latest = Some(PathBuf::from(OsString::from_vec(text.to_vec()))),
@@ -233,6 +237,13 @@ mod tests {
         assert_eq!(free(b"free 9\ninodes 7\n"), FreeSpace { bytes: Some(9 << 10), inodes: Some(7) });
         assert_eq!(looked(b"free 9\ninodes \n").free, FreeSpace { bytes: Some(9 << 10), inodes: None });
         assert_eq!(free(b"gone x\n"), FreeSpace::default());
+    }
+
+    #[test]
+    fn mounts_are_told_by_their_ids_in_the_spelling_of_the_kernel() {
+        let look = looked(b"mount 22 /\nmount 31 /srv/my\\040pictures\nmount x /y\nmount 7\n");
+        let mounts = [(MountId(22), PathBuf::from("/")), (MountId(31), "/srv/my pictures".into())];
+        assert_eq!((look.mounts, looked(b"at /srv\n").mounts), (Some(mounts.to_vec()), None));
     }
 
     #[test]

@@ -56,6 +56,36 @@ fn a_hold_is_a_question_that_is_asked_again_and_may_fall() {
 }
 
 #[test]
+fn a_mount_that_is_gone_for_good_is_missed_until_a_person_says_so() {
+    let mut story = Story::at_home(HOUSE);
+    story.plug("usb");
+    story.wait(10);
+    let pictures: BTreeSet<PathBuf> = ["pictures".into(), "music".into()].into();
+    story.end_with("photos", Conclusion::Ok, Some(pictures.clone()));
+    // Who could not see the mounts says nothing about them.
+    story.wait(3600);
+    story.end_with("photos", Conclusion::Ok, None);
+    story.wait(3600);
+    assert_eq!(story.started.last().unwrap().submounts, pictures);
+    let missing = HoldReason::SourceIncomplete { missing: ["music".into()].into() };
+    story.end_with("photos", Conclusion::Held(missing), Some(["pictures".into()].into()));
+    assert_eq!((story.codes("photos"), story.status_of("photos").state), (vec!["source-incomplete"], SyncState::Held));
+    let (answer, mut answered) = oneshot::channel();
+    story.tell(Event::Asked(Ask::Approve { sync: name("photos"), answer }));
+    let said = answered.try_recv().unwrap().unwrap().remove(0);
+    assert!(said.starts_with("nothing needs to be mounted any more at `music` below the source of `photos`"), "{said}");
+    assert!(story.codes("photos").is_empty());
+    story.ask_to_run("photos", Urgency::Asked);
+    assert_eq!(story.started.last().unwrap().submounts, ["pictures".into()].into());
+    // Nor is it where mounts are left out.
+    let left_out = HOUSE.replace("[syncs.photos]", "[syncs.photos]\none-file-system = true");
+    story.tell(Event::Configured(Ok(configuration(&left_out))));
+    story.end("photos", Conclusion::Failed(Failure { at: Step::Copy, kind: FailureKind::Io, detail: "x".into() }));
+    story.ask_to_run("photos", Urgency::Asked);
+    assert!(story.started.last().unwrap().submounts.is_empty());
+}
+
+#[test]
 fn hardware_that_was_never_used_is_asked_about() {
     let mut story = Story::at_home(HOUSE);
     let VolumeSight::Present(mut stick) = present("/media/usb", Some(1)) else { unreachable!() };
