@@ -292,7 +292,10 @@ fn a_destination_is_prepared_looked_at_published_and_settled() {
         assert_eq!(lines(&made).filter(|(word, _)| *word == "made").count(), 6, "{shell:?}: {made:?}");
 
         let (run, client) = (OsStr::new("run-1:"), OsStr::new("client:"));
-        let (intent, marker) = (Intent::Write, layout::marker(kind));
+        let (intent, marker) = (
+            Intent::Write { known: "00000000000000aa", writer: "written-by 00000000000000aa 2026-11-22T17:30:00Z me" },
+            layout::marker(kind),
+        );
         let (volume, end) = (Some(&ids.0), Some(&ids.1));
         let looking = LookCall { intent, root, directory, kind, run, client, marker, volume, end };
         let seen = looked(&said(shell, path, home, &looking.call()));

@@ -23,6 +23,8 @@ pub struct Job {
     pub approved: Option<u64>,
     /// The same for files that are cut down.
     pub approved_cuts: Option<u64>,
+    /// Whom else than this machine with its source the destination may have been written by.
+    pub writers: BTreeSet<String>,
     /// Where something was mounted below the source at the last good run.
     pub submounts: BTreeSet<PathBuf>,
     /// What this machine remembers of the last copy, if it was the last run.

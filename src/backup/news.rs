@@ -45,6 +45,7 @@ impl Telling {
             }),
             figures: Figures::default(),
             snapshot: None,
+            writer: None,
             submounts: None,
             warnings: Vec::new(),
         };

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::formats::writer::{self, WriterLine};
 use crate::model::{
     DriveUuid, End, Hardware, HoldReason, Ledger, Pause, Places, SentinelId, StandingHold, SyncName, VolumeName,
 };
@@ -49,6 +50,7 @@ struct File {
     held: BTreeMap<String, HeldEntry>,
     approvals: BTreeMap<String, u64>,
     approved_cuts: BTreeMap<String, u64>,
+    writers: BTreeMap<String, BTreeSet<String>>,
     submounts: BTreeMap<String, BTreeSet<PathEntry>>,
     copied: BTreeMap<String, String>,
     /// Beside `copied`, which tells of a server its directory alone.
@@ -71,17 +73,22 @@ enum ReasonEntry {
     Deletions { deletions: u64, before: u64, allowed_percent: u8 },
     CutDown { files: u64, of: u64, allowed_percent: u8 },
     SourceIncomplete { missing: BTreeSet<PathEntry> },
+    ForeignWriter { writer: String, here: String },
 }
 
-impl From<ReasonEntry> for HoldReason {
-    fn from(entry: ReasonEntry) -> Self {
-        match entry {
-            ReasonEntry::Deletions { deletions, before, allowed_percent } => {
-                Self::Deletions { deletions, before, allowed_percent }
+impl ReasonEntry {
+    fn reason(self) -> Result<HoldReason, LedgerError> {
+        Ok(match self {
+            Self::Deletions { deletions, before, allowed_percent } => {
+                HoldReason::Deletions { deletions, before, allowed_percent }
             }
-            ReasonEntry::CutDown { files, of, allowed_percent } => Self::CutDown { files, of, allowed_percent },
-            ReasonEntry::SourceIncomplete { missing } => Self::SourceIncomplete { missing: paths(missing) },
-        }
+            Self::CutDown { files, of, allowed_percent } => HoldReason::CutDown { files, of, allowed_percent },
+            Self::SourceIncomplete { missing } => HoldReason::SourceIncomplete { missing: paths(missing) },
+            Self::ForeignWriter { writer, here } => match writer::named(writer.as_bytes()) {
+                Some(writer) => HoldReason::ForeignWriter { writer, here },
+                None => return Err(LedgerError::Entry(writer, "no writer")),
+            },
+        })
     }
 }
 
@@ -92,6 +99,9 @@ impl From<HoldReason> for ReasonEntry {
                 Self::Deletions { deletions, before, allowed_percent }
             }
             HoldReason::CutDown { files, of, allowed_percent } => Self::CutDown { files, of, allowed_percent },
+            HoldReason::ForeignWriter { writer, here } => {
+                Self::ForeignWriter { writer: WriterLine(&writer).to_string(), here }
+            }
             HoldReason::SourceIncomplete { missing } => Self::SourceIncomplete { missing: entries(&missing) },
         }
     }
@@ -192,7 +202,7 @@ pub fn from_bytes(bytes: &[u8]) -> Result<Ledger, LedgerError> {
     }
     for (name, HeldEntry { since, looked, reason }) in file.held {
         let time = |text: &str| read::<Timestamp>(text, "no time");
-        let hold = StandingHold { reason: reason.into(), since: time(&since)?, looked: time(&looked)? };
+        let hold = StandingHold { reason: reason.reason()?, since: time(&since)?, looked: time(&looked)? };
         ledger.held.insert(sync(&name)?, hold);
     }
     for (name, count) in file.approvals {
@@ -200,6 +210,9 @@ pub fn from_bytes(bytes: &[u8]) -> Result<Ledger, LedgerError> {
     }
     for (name, count) in file.approved_cuts {
         ledger.approved_cuts.insert(sync(&name)?, count);
+    }
+    for (name, known) in file.writers {
+        ledger.writers.insert(sync(&name)?, known);
     }
     for (name, found) in file.submounts {
         ledger.submounts.insert(sync(&name)?, paths(found));
@@ -268,6 +281,7 @@ pub fn to_bytes(ledger: &Ledger) -> Vec<u8> {
         held: ledger.held.iter().map(|(name, hold)| (name.to_string(), held(hold))).collect(),
         approvals: ledger.approvals.iter().map(|(name, count)| (name.to_string(), *count)).collect(),
         approved_cuts: ledger.approved_cuts.iter().map(|(name, count)| (name.to_string(), *count)).collect(),
+        writers: ledger.writers.iter().map(|(name, known)| (name.to_string(), known.clone())).collect(),
         submounts: ledger.submounts.iter().map(|(name, found)| (name.to_string(), entries(found))).collect(),
         copied: ledger.copied.iter().map(|(name, places)| (name.to_string(), places.roots.clone())).collect(),
         servers: ledger.copied.iter().flat_map(|(name, places)| servers(name, places)).collect(),
@@ -284,6 +298,8 @@ pub fn to_bytes(ledger: &Ledger) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
+    use crate::model::Writer;
+
     use super::*;
 
     fn full() -> Ledger {
@@ -309,6 +325,7 @@ mod tests {
             )]),
             approvals: BTreeMap::from([(documents.clone(), u64::MAX)]),
             approved_cuts: BTreeMap::from([(documents.clone(), 7)]),
+            writers: BTreeMap::from([(documents.clone(), ["00000000000000aa".to_owned()].into())]),
             submounts: BTreeMap::from([(documents.clone(), odd_paths())]),
             copied: BTreeMap::from([(
                 documents,
@@ -331,6 +348,14 @@ mod tests {
         for reason in [
             HoldReason::SourceIncomplete { missing: odd_paths() },
             HoldReason::CutDown { files: 6, of: 10, allowed_percent: 25 },
+            HoldReason::ForeignWriter {
+                writer: Writer {
+                    id: "00000000000000bb".into(),
+                    since: "2026-11-22T17:30:00Z".parse().unwrap(),
+                    host: "ada".into(),
+                },
+                here: "eve".into(),
+            },
         ] {
             full.held.values_mut().for_each(|hold| hold.reason = reason.clone());
             assert_eq!(from_bytes(&to_bytes(&full)).unwrap(), full);

@@ -25,6 +25,8 @@ pub struct LogRecord {
     pub sync: SyncName,
     /// The machine that made it.
     pub host: String,
+    /// What tells it, with its source, from others.
+    pub writer: Option<String>,
     /// When it started.
     pub started: Timestamp,
     /// When it ended.
@@ -53,6 +55,8 @@ struct Line {
     run: String,
     sync: String,
     host: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    writer: Option<String>,
     started: String,
     finished: String,
     outcome: String,
@@ -77,6 +81,7 @@ pub fn record_line(record: &LogRecord) -> String {
         run: record.run.to_string(),
         sync: record.sync.to_string(),
         host: record.host.clone(),
+        writer: record.writer.clone(),
         started: record.started.to_string(),
         finished: record.finished.to_string(),
         outcome: record.outcome.as_str().to_owned(),
@@ -120,6 +125,7 @@ fn record(line: &[u8]) -> Option<LogRecord> {
         run: line.run.parse().ok()?,
         sync: line.sync.parse().ok()?,
         host: line.host,
+        writer: line.writer,
         started: line.started.parse().ok()?,
         finished: line.finished.parse().ok()?,
         outcome: Outcome::of_word(&line.outcome)?,
@@ -157,6 +163,7 @@ mod tests {
             run: "20261122T173000.123Z-9f3a".parse().unwrap(),
             sync: "documents@blue".parse().unwrap(),
             host: "lap\"top".into(),
+            writer: Some("00000000000000aa".into()),
             started: "2026-11-22T17:30:00Z".parse().unwrap(),
             finished: "2026-11-22T17:31:00Z".parse().unwrap(),
             outcome: Outcome::Ok,

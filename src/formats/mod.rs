@@ -20,3 +20,4 @@ pub mod text;
 pub mod trouble;
 pub mod udisks;
 pub mod wire;
+pub mod writer;

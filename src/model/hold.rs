@@ -37,10 +37,28 @@ pub enum HoldReason {
         /// Where, below the source.
         missing: BTreeSet<PathBuf>,
     },
+    /// Another machine, or this one with another source, writes the destination.
+    ForeignWriter {
+        /// Who.
+        writer: Writer,
+        /// What this machine is called.
+        here: String,
+    },
 }
 
-/// What a sync is held for. It is a question: each time when a copy is wanted the same look is taken, and the hold falls
-/// if there is no reason any more.
+/// Who writes a destination.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Writer {
+    /// What tells the machine and its source from others. Nothing can be learnt from it.
+    pub id: String,
+    /// Since when.
+    pub since: Timestamp,
+    /// What the machine is called.
+    pub host: String,
+}
+
+/// What a sync is held for. It is a question: each time when a copy is wanted the same look is taken, and the hold
+/// falls if there is no reason any more.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StandingHold {
     /// What was seen, by the last look.
@@ -66,6 +84,7 @@ impl HoldReason {
         match self {
             Self::Deletions { .. } | Self::CutDown { .. } => ObstacleCode::Held,
             Self::SourceIncomplete { .. } => ObstacleCode::SourceIncomplete,
+            Self::ForeignWriter { .. } => ObstacleCode::ForeignWriter,
         }
     }
 
@@ -76,6 +95,10 @@ impl HoldReason {
             Self::Deletions { .. } | Self::CutDown { .. } => {
                 format!("look with `nbkpctl diff {sync}`, then `nbkpctl approve {sync}`")
             }
+            Self::ForeignWriter { .. } => format!(
+                "if this one has taken its place (the system is new, the disk was moved, or the source is another one \
+                 now), run `nbkpctl approve {sync}`; if both are in use, give each a `destination` of its own"
+            ),
             Self::SourceIncomplete { .. } => {
                 format!(
                     "mount it; if it is gone for good, look with `nbkpctl diff {sync}`, then `nbkpctl approve {sync}`"
@@ -98,6 +121,14 @@ fn listed(paths: &BTreeSet<PathBuf>) -> String {
 impl fmt::Display for HoldReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::ForeignWriter { writer: Writer { since, host, .. }, here } => {
+                let who = if host == here {
+                    format!("a machine that is called `{host}`, too, or this one with another source,")
+                } else {
+                    format!("another machine, `{host}`,")
+                };
+                write!(f, "{who} has written to the destination since {since:.0}, and this one (`{here}`) never has")
+            }
             Self::SourceIncomplete { missing } => write!(
                 f,
                 "the source is incomplete: what was mounted below it at {} at the last good run is not mounted now, \

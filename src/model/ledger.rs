@@ -30,6 +30,8 @@ pub struct Ledger {
     pub approvals: BTreeMap<SyncName, u64>,
     /// The same for files that are cut down.
     pub approved_cuts: BTreeMap<SyncName, u64>,
+    /// As whom this machine wrote the destination of each sync, and whose it may be by a person's word.
+    pub writers: BTreeMap<SyncName, BTreeSet<String>>,
     /// Where something was mounted below the source of a sync at its last success.
     pub submounts: BTreeMap<SyncName, BTreeSet<PathBuf>>,
     /// Between which places the last success of a sync copied: it says nothing of others.

@@ -45,7 +45,7 @@ pub use condition::{BatteryRule, Conditions, Hours, MeteredRule};
 pub use configuration::{Configuration, CredentialProvider, DaemonSettings, Endpoint, Group, Location, Notify, Route};
 pub use deleted::{DeletedKind, DeletedNames};
 pub use finding::{Area, Examined, Finding, FindingCode, Flaw, Severity, Verdict};
-pub use hold::{HoldReason, StandingHold};
+pub use hold::{HoldReason, StandingHold, Writer};
 pub use keeping::{Fineness, Keeping, Letters, ODD_NANOSECONDS, ODD_SECONDS, Privileges, Rights};
 pub use ledger::{Containers, Kinship, Ledger, Pause, Places};
 pub use name::{CredentialName, EndpointName, GroupName, LocationName, NameError, SyncName, VolumeName};

@@ -21,6 +21,8 @@ pub enum ObstacleCode {
     SourceIsEmpty,
     /// Something that was mounted below the source is not mounted now.
     SourceIncomplete,
+    /// Another machine writes the destination.
+    ForeignWriter,
     /// Nothing says that the destination is the right place.
     DestinationSentinelMissing,
     /// A place says that it is another one than before.
@@ -80,6 +82,7 @@ words!(ObstacleCode {
     SourceSentinelMissing = "source-sentinel-missing",
     SourceIsEmpty = "source-is-empty",
     SourceIncomplete = "source-incomplete",
+    ForeignWriter = "foreign-writer",
     DestinationSentinelMissing = "destination-sentinel-missing",
     SentinelMismatch = "sentinel-mismatch",
     DuplicateUuid = "duplicate-uuid",

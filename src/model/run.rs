@@ -124,6 +124,8 @@ pub struct RunReport {
     pub figures: Figures,
     /// The snapshot it made.
     pub snapshot: Option<SnapshotName>,
+    /// As whom it wrote the destination.
+    pub writer: Option<String>,
     /// Where something was mounted below the source, if that is known.
     pub submounts: Option<BTreeSet<PathBuf>>,
     /// What a person may want to know of a run that succeeded all the same: sentences.

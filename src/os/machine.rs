@@ -17,9 +17,21 @@ pub fn boot_id() -> Option<String> {
 /// of the same name and image, without an id of their own, have the same.
 #[must_use]
 pub fn fingerprint() -> u64 {
-    let id = ["/etc/machine-id", "/var/lib/dbus/machine-id"].iter().find_map(|path| fs::read_to_string(path).ok());
     let user = rustix::process::geteuid().as_raw().to_string();
-    fingerprint::of(&[id.unwrap_or_default().trim(), &host_name(), &user])
+    fingerprint::of(&[&id(), &host_name(), &user])
+}
+
+/// What tells this machine, as the one that copies the source with this id, from others that write the same place, and
+/// that nothing can be learnt from. It stays when the machine is renamed, and when its state is lost.
+#[must_use]
+pub fn writer(source: &str) -> String {
+    format!("{:016x}", fingerprint::of(&["written by", &id(), source]))
+}
+
+/// The id of this machine, which must be told to nobody: `machine-id(5)`.
+fn id() -> String {
+    let id = ["/etc/machine-id", "/var/lib/dbus/machine-id"].iter().find_map(|path| fs::read_to_string(path).ok());
+    id.unwrap_or_default().trim().to_owned()
 }
 
 /// The name of this machine.
@@ -63,5 +75,6 @@ mod tests {
         assert!(boot_id().is_some_and(|id| id.len() == 36));
         assert!(!host_name().is_empty());
         assert_eq!(device_state((4_000, 1)), DeviceState::Gone);
+        assert!(writer("a") == writer("a") && writer("a") != writer("b") && !writer("a").contains(&id()));
     }
 }

@@ -62,7 +62,7 @@ fn every_word_of_the_first_version_still_means_something() {
          source-sentinel-missing destination-sentinel-missing sentinel-mismatch duplicate-uuid device-unknown
          not-encrypted host-unreachable host-key-mismatch host-auth-failed wrong-location metered battery outside-hours
          credential-locked not-authorized read-only not-btrfs no-space upstream-failed held paused backing-off
-         lock-taken tool-missing source-is-empty source-incomplete",
+         lock-taken tool-missing source-is-empty source-incomplete foreign-writer",
     );
     known::<Outcome>("ok skipped interrupted failed held");
     known::<PreviewLineKind>("command change action");

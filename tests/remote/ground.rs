@@ -219,6 +219,7 @@ fn job(source: JobEnd, destination: JobEnd, snapshots: SnapshotKind) -> Job {
         destination,
         approved: None,
         approved_cuts: None,
+        writers: BTreeSet::new(),
         submounts: BTreeSet::new(),
         remembered: None,
     }

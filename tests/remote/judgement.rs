@@ -147,3 +147,39 @@ fn what_was_mounted_below_a_source_and_is_missing_holds_in_each_direction() {
         assert!(!ground.newest().join("my pictures/2").exists());
     }
 }
+
+#[test]
+fn a_destination_that_another_writer_has_is_left_as_it_is_in_each_direction() {
+    if !needs_root() {
+        return;
+    }
+    let kinds = [SnapshotKind::None, SnapshotKind::HardLink];
+    for ((from, to), kind) in WAYS.into_iter().flat_map(|way| kinds.map(|kind| (way, kind))) {
+        let mut ground = Ground::new(from, to, kind);
+        ground.write("a", "of the first");
+        let first = ground.run();
+        assert_eq!(first.conclusion, Conclusion::Ok, "{from:?} {to:?} {kind:?}");
+        let ours = first.writer.unwrap();
+        let said = || fs::read_to_string(ground.destination.join(".nbkp/lock")).unwrap();
+        assert!(said().starts_with(&format!("written-by {ours} ")), "{}", said());
+        // The same configuration, where another source was prepared.
+        fs::write(ground.source.join(".nbkp-src"), "id = \"another\"\n").unwrap();
+        ground.write("a", "of the second");
+        let token = |ground: &Ground| fs::read(ground.destination.join(".nbkp/writer")).ok();
+        let left = token(&ground);
+        for _ in 0..2 {
+            let held = ground.run().conclusion;
+            let Conclusion::Held(HoldReason::ForeignWriter { writer, here }) = held else { panic!("{held:?}") };
+            assert_eq!((writer.id.as_str(), here.is_empty()), (ours.as_str(), false));
+            assert_eq!(fs::read_to_string(ground.newest().join("a")).unwrap(), "of the first");
+            assert_eq!(token(&ground), left, "a run of the other one is not disturbed");
+            let preview = preview(&ground.job, &ground.server.ssh_place()).unwrap();
+            assert!(matches!(preview.hold, Some(HoldReason::ForeignWriter { .. })), "{:?}", preview.hold);
+        }
+        ground.job.writers = [ours.clone()].into();
+        let second = ground.run();
+        assert_eq!(second.conclusion, Conclusion::Ok);
+        let said = fs::read_to_string(ground.destination.join(".nbkp/lock")).unwrap();
+        assert!(said.starts_with(&format!("written-by {} ", second.writer.unwrap())), "{said}");
+    }
+}

@@ -20,6 +20,7 @@ mod mirror;
 mod rig;
 mod submounts;
 mod subvolumes;
+mod writers;
 
 /// Says why a test cannot run here; that is a failure where all must run.
 #[expect(clippy::disallowed_methods, reason = "the test reads what its caller demands")]

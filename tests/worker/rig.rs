@@ -279,6 +279,7 @@ pub fn job(from: &Path, to: &Path, snapshots: SnapshotKind) -> Job {
         destination: end(to),
         approved: None,
         approved_cuts: None,
+        writers: BTreeSet::new(),
         submounts: BTreeSet::new(),
         remembered: None,
     }

@@ -12,6 +12,7 @@ use crate::backup::job::Job;
 use crate::backup::place::approach::{Approach, Origin, Seen};
 use crate::backup::place::source::CopySource;
 use crate::backup::place::way::{Spot, Target};
+use crate::backup::place::writer;
 use crate::backup::session::stop::{self, Stops};
 use crate::decide::guard::{self, Deletions};
 use crate::decide::judge::{self, DeletionVerdict};
@@ -71,9 +72,12 @@ fn look(job: &Job, place: &SshPlace) -> Result<Preview, NotDone> {
     confined.map_err(|error| failure(Step::Prove, FailureKind::Other, could_not(&error)))?;
     let (origin, seen) = approach.look(&mut stops)?;
     let target = seen.compared(against(job.sync.snapshots, &seen)?)?;
+    let foreign = writer::hold(job, &writer::ours(&origin.source), seen.writer());
     let missing = origin.source.submounts().map(|submounts| submounts.missing(&job.submounts)).unwrap_or_default();
     let losses = Losses::below(missing);
-    told(&Copying::new(&origin, &target), (&shown(&origin, &target), seen.keeping(), losses), job, &mut stops)
+    let copying = Copying::new(&origin, &target);
+    let told = told(&copying, (&shown(&origin, &target), seen.keeping(), losses), job, &mut stops)?;
+    Ok(Preview { hold: foreign.or(told.hold), ..told })
 }
 
 /// What the source is compared with: what lies there, or the newest snapshot of it, or something that is not there.

@@ -16,12 +16,13 @@ use crate::backup::place::pinned::{HereSource, Pinned};
 use crate::backup::place::source::{CopySource, inlined, nested};
 use crate::backup::place::there::{self, ThereDestination};
 use crate::backup::place::way::{Spot, Target};
+use crate::backup::place::writer;
 use crate::backup::session::Session;
 use crate::backup::session::stop::Stops;
 use crate::backup::snapshots::listing;
 use crate::decide::tidying::Remains;
 use crate::formats::ssh::calls::Intent;
-use crate::model::{End, Keeping, NotDone, Obstacle, Privileges, Step, Sync};
+use crate::model::{End, Keeping, NotDone, Obstacle, Privileges, Step, Sync, Writer};
 use crate::os::confine::{ConfineError, Confinement, confine_to_nothing, confine_writes};
 use crate::os::programs;
 use crate::os::ssh::SshPlace;
@@ -116,11 +117,11 @@ impl<'j> Approach<'j> {
         match destination {
             Bare::Here(pinned) => {
                 let origin = Origin::to_here(job, source, &pinned)?;
-                let here = HereDestination::lock(*pinned, job)?;
+                let here = HereDestination::lock(*pinned, job, &writer::ours(&origin.source))?;
                 Ok((origin, Destination::Here(Box::new(here))))
             }
             Bare::There(server, end) => {
-                let there = ThereDestination::lock(server, job, end, stops)?;
+                let there = ThereDestination::lock(server, job, (end, &writer::ours(&source)), stops)?;
                 let origin = Origin::to_server(job, source, there.far())?;
                 Ok((origin, Destination::There(Box::new(there))))
             }
@@ -185,6 +186,14 @@ impl Seen {
         match self {
             Self::Here(pinned) => pinned.keeping(),
             Self::There(far) => far.look.keeping(),
+        }
+    }
+
+    /// Who writes it, if it tells.
+    pub(crate) fn writer(&self) -> Option<Writer> {
+        match self {
+            Self::Here(pinned) => pinned.writer(),
+            Self::There(far) => far.look.writer.clone(),
         }
     }
 

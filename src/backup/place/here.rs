@@ -7,16 +7,19 @@ use crate::backup::failure::{could_not, failure, of_directory};
 use crate::backup::job::Job;
 use crate::backup::news::Telling;
 use crate::backup::place::marker::{Earlier, Marker, MountProof};
-use crate::backup::place::pinned::Pinned;
+use crate::backup::place::pinned::{Pinned, writer_in};
 use crate::backup::place::publication::{Account, Publication, Published};
 use crate::backup::place::way::{HereTarget, Spot};
+use crate::backup::place::writer;
 use crate::backup::session::stop::Stops;
 use crate::backup::snapshots::{commit, deeds, log};
 use crate::decide::guard;
 use crate::formats::log::LogRecord;
+use crate::formats::writer::WriterLine;
 use crate::model::layout::{self, LATEST, LOCK, OWN, WRITER};
 use crate::model::{
     Conclusion, FailureKind, Interruption, Keeping, NotDone, Obstacle, SnapshotKind, SnapshotName, Standing, Step,
+    Writer,
 };
 use crate::os::directory::{Directory, DirectoryError, Kind, Reach};
 use crate::os::files::{self, Hold};
@@ -33,8 +36,8 @@ pub(crate) struct HereDestination {
 }
 
 impl HereDestination {
-    /// Takes the lock of a destination that is proven.
-    pub(crate) fn lock(pinned: Pinned, job: &Job) -> Result<Self, NotDone> {
+    /// Takes the lock of a destination that is proven, for this writer, if no other one has it.
+    pub(crate) fn lock(pinned: Pinned, job: &Job, ours: &Writer) -> Result<Self, NotDone> {
         let fail = |error: DirectoryError| of_directory(Step::Lock, &error);
         let destination = &pinned.directory;
         destination.create_directory(OWN, 0o755).map_err(fail)?;
@@ -42,6 +45,12 @@ impl HereDestination {
         let taken = Obstacle::LockTaken { path: own.path_of(LOCK) };
         let lock = files::lock(&own, LOCK, Hold::Alone).map_err(fail)?;
         let lock = lock.ok_or(NotDone::Skipped(vec![taken]))?;
+        let before = writer_in(&own);
+        writer::guard(job, ours, before.clone())?;
+        if before.is_none_or(|before| before.id != ours.id) {
+            // A full drive has no room for it until the run has made some; the next run says it then.
+            let _unsaid = files::write_hint(&own, LOCK, format!("{}\n", WriterLine(ours)).as_bytes());
+        }
         // Another user's file may be locked but not be given a time; then the filesystem is taken for a usual one.
         let keeping = Keeping { names: pinned.letters(), ..files::keeps(&lock).unwrap_or_default() };
         // A run over a network gives the lock back between its steps, and knows by this that another one was here.

@@ -14,7 +14,9 @@ use crate::formats::sentinel;
 use crate::formats::ssh::answers::{self, Look};
 use crate::formats::ssh::calls::{Intent, LookCall, ProvenEnd, ReadEnd};
 use crate::model::layout;
-use crate::model::{End, Interruption, NotDone, Obstacle, Place, SentinelFault, SentinelId, SnapshotKind, Step};
+use crate::model::{
+    End, HoldReason, Interruption, NotDone, Obstacle, Place, SentinelFault, SentinelId, SnapshotKind, Step,
+};
 
 /// A source at a server.
 #[derive(Debug)]
@@ -25,6 +27,8 @@ pub(crate) struct FarSource {
     pub(crate) end: ReadEnd,
     /// Where what is read really lies.
     pub(crate) at: PathBuf,
+    /// The id that its sentinel carries.
+    pub(crate) id: Option<SentinelId>,
     /// What is mounted below that, if the server tells.
     pub(crate) submounts: Option<Submounts>,
     wanted: RemoteEnd,
@@ -79,8 +83,9 @@ impl FarSource {
         };
         at.push(&data);
         let end_there = ReadEnd { end: proven(end, place, &look), data };
+        let id = sentinel::id(&look.end).ok().flatten();
         let submounts = look.mounts.map(|mounts| Submounts::below(&at, mounts));
-        Ok(Self { server, end: end_there, at, submounts, wanted: end.clone() })
+        Ok(Self { server, end: end_there, at, id, submounts, wanted: end.clone() })
     }
 
     /// Whether it is still the one that was proven: what else is new, such as a newer snapshot, does not matter.
@@ -107,7 +112,7 @@ impl FarDestination {
     pub(crate) fn prove(
         server: Rc<Session>,
         (end, place, kind): (&RemoteEnd, &Place, SnapshotKind),
-        intent: Intent,
+        intent: Intent<'_>,
         stops: &mut Stops,
     ) -> Result<Self, NotDone> {
         let look = look(&server, (end, End::Destination, place), (intent, kind), stops)?;
@@ -149,7 +154,7 @@ fn tools(look: &Look, place: &Place) -> Result<(), NotDone> {
 fn look(
     server: &Session,
     (end, which, place): (&RemoteEnd, End, &Place),
-    (intent, kind): (Intent, SnapshotKind),
+    (intent, kind): (Intent<'_>, SnapshotKind),
     stops: &mut Stops,
 ) -> Result<Look, NotDone> {
     let call = LookCall {
@@ -166,6 +171,9 @@ fn look(
     let said = server.ask(&call.call(), (Stoppable::Yes, SHORT), stops)?;
     let look = answers::looked(&said.output);
     if let Some(word) = &look.obstacle {
+        if let ("foreign", Some(writer)) = (word.word.as_str(), &look.writer) {
+            return Err(NotDone::Held(HoldReason::ForeignWriter { writer: writer.clone(), here: String::new() }));
+        }
         let mut word = word.clone();
         if word.text.starts_with(layout::OWN) {
             let at = look.at.as_ref().or(look.root.as_ref()).cloned().unwrap_or_default();

@@ -11,3 +11,4 @@ pub mod source;
 pub mod submounts;
 pub mod there;
 pub mod way;
+pub mod writer;

@@ -8,11 +8,11 @@ use std::path::Path;
 
 use crate::backup::failure::words;
 use crate::backup::job::{Job, Layout, LocalEnd};
-use crate::formats::sentinel;
+use crate::formats::{sentinel, writer};
 use crate::model::layout::{self, LATEST, LOCK, OWN, STAGING, named_snapshot};
 use crate::model::{
     Absence, Access, End, Interruption, Keeping, Letters, NotDone, Obstacle, Place, SentinelFault, SentinelId,
-    SnapshotKind,
+    SnapshotKind, Writer,
 };
 use crate::os::btrfs::{self, Role};
 use crate::os::directory::{Directory, DirectoryError, Errno, Identity, Reach};
@@ -26,6 +26,8 @@ pub(crate) struct Pinned {
     pub(crate) directory: Directory,
     root: Identity,
     identity: Identity,
+    /// The id that its sentinel carries.
+    id: Option<SentinelId>,
     wanted: LocalEnd,
 }
 
@@ -44,6 +46,11 @@ impl HereSource {
     /// Opens and proves a source.
     pub(crate) fn prove(job: &Job, end: &LocalEnd) -> Result<Self, Obstacle> {
         readable(end, pin(job, end, End::Source)?)
+    }
+
+    /// The id that its sentinel carries.
+    pub(crate) fn id(&self) -> Option<&SentinelId> {
+        self.pinned.id.as_ref()
     }
 
     /// Whether it is still the one that was proven.
@@ -76,10 +83,21 @@ impl Pinned {
         Keeping { names: self.letters(), ..own.map(|own| files::kept(&own, LOCK)).unwrap_or_default() }
     }
 
+    /// Who writes it, if it tells.
+    pub(crate) fn writer(&self) -> Option<Writer> {
+        let own = self.directory.open_below(Path::new(OWN), Reach::SameMount).ok()?;
+        writer_in(&own)
+    }
+
     /// The sequence number of its medium, for a drive that has one.
     pub(crate) fn medium(&self) -> Option<u64> {
         self.wanted.drive.as_ref()?.disk_seq
     }
+}
+
+/// Who writes the destination that this directory of ours is in, if it tells.
+pub(crate) fn writer_in(own: &Directory) -> Option<Writer> {
+    writer::named(&files::read_small(own, LOCK, writer::LIMIT).ok()?)
 }
 
 /// Both by its path and against what was pinned. Says what is wrong.
@@ -90,7 +108,7 @@ fn pinned_again(job: &Job, pinned: &Pinned, end: End) -> Result<(), String> {
         return Err(format!("{} is another directory than before", pinned.directory.path().display()));
     }
     // The path may lead to the right place while the pinned directory was emptied by other means.
-    check_sentinel(&pinned.directory, end, wanted).map_err(|obstacle| obstacle.to_string())
+    check_sentinel(&pinned.directory, end, wanted).map(drop).map_err(|obstacle| obstacle.to_string())
 }
 
 fn pin(job: &Job, wanted: &LocalEnd, end: End) -> Result<Pinned, Obstacle> {
@@ -136,16 +154,21 @@ fn pin(job: &Job, wanted: &LocalEnd, end: End) -> Result<Pinned, Obstacle> {
         reason: words(error.cause()),
     };
     let directory = root.open_below(subdir.as_path(), reach).map_err(missing)?;
-    check_sentinel(&directory, end, wanted)?;
+    let id = check_sentinel(&directory, end, wanted)?;
     let pinned = directory.identity().map_err(missing)?;
-    Ok(Pinned { directory, root: identity, identity: pinned, wanted: wanted.clone() })
+    Ok(Pinned { directory, root: identity, identity: pinned, id, wanted: wanted.clone() })
 }
 
-fn check_sentinel(directory: &Directory, end: End, wanted: &LocalEnd) -> Result<(), Obstacle> {
+fn check_sentinel(directory: &Directory, end: End, wanted: &LocalEnd) -> Result<Option<SentinelId>, Obstacle> {
     sentinel(directory, layout::sentinel(end), end, wanted.end_id.as_ref())
 }
 
-fn sentinel(directory: &Directory, name: &str, end: End, id: Option<&SentinelId>) -> Result<(), Obstacle> {
+fn sentinel(
+    directory: &Directory,
+    name: &str,
+    end: End,
+    id: Option<&SentinelId>,
+) -> Result<Option<SentinelId>, Obstacle> {
     let path = directory.path_of(name);
     let fault = |fault| Obstacle::Sentinel { end, path: path.clone(), fault };
     let bytes = files::read_small(directory, name, sentinel::LIMIT).map_err(|error| {
@@ -159,7 +182,7 @@ fn sentinel(directory: &Directory, name: &str, end: End, id: Option<&SentinelId>
     let found = sentinel::id(&bytes).map_err(|error| fault(SentinelFault::Unusable(error.to_string())))?;
     match id {
         Some(id) if found.as_ref() != Some(id) => Err(Obstacle::SentinelMismatch { end, path }),
-        Some(_) | None => Ok(()),
+        Some(_) | None => Ok(found),
     }
 }
 

@@ -11,7 +11,7 @@ use crate::backup::place::submounts::Submounts;
 use crate::backup::session::stop::Stops;
 use crate::formats::rsync::arguments::slash;
 use crate::formats::rsync::rules;
-use crate::model::{End, FailureKind, NotDone, Obstacle, Privileges, Step, Sync};
+use crate::model::{End, FailureKind, NotDone, Obstacle, Privileges, SentinelId, Step, Sync};
 use crate::os::directory::{Directory, Honours};
 use crate::os::{guards, rules_file};
 
@@ -42,6 +42,14 @@ impl CopySource {
             Self::There(_) => Honours::Nothing,
         };
         privileges(honoured, destination)
+    }
+
+    /// The id that its sentinel carries.
+    pub(crate) fn id(&self) -> Option<&SentinelId> {
+        match self {
+            Self::Here(source) => source.id(),
+            Self::There(source) => source.id.as_ref(),
+        }
     }
 
     /// What was mounted below it when it was proven first.

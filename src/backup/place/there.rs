@@ -17,7 +17,10 @@ use crate::decide::tidying::Remains;
 use crate::formats::log::{self, LogRecord};
 use crate::formats::ssh::answers::{self, Look};
 use crate::formats::ssh::calls::{Begins, Intent, PublishCall, SettleCall, Usage};
-use crate::model::{Conclusion, Interruption, NotDone, SnapshotKind, Standing, Step, TidyDeed, layout};
+use crate::formats::writer::WriterLine;
+use crate::model::{
+    Conclusion, HoldReason, Interruption, NotDone, SnapshotKind, Standing, Step, TidyDeed, Writer, layout,
+};
 
 /// A destination that is proven, and in which the run left its name.
 #[derive(Debug)]
@@ -30,9 +33,22 @@ pub(crate) struct ThereDestination {
 
 impl ThereDestination {
     /// Looks at it, tries its lock, and leaves the name of the run.
-    pub(crate) fn lock(server: Rc<Session>, job: &Job, end: &RemoteEnd, stops: &mut Stops) -> Result<Self, NotDone> {
+    pub(crate) fn lock(
+        server: Rc<Session>,
+        job: &Job,
+        (end, ours): (&RemoteEnd, &Writer),
+        stops: &mut Stops,
+    ) -> Result<Self, NotDone> {
         let kind = job.sync.snapshots;
-        let far = FarDestination::prove(server, (end, &job.sync.destination, kind), Intent::Write, stops)?;
+        let known = job.writers.iter().chain([&ours.id]).map(String::as_str).collect::<Vec<_>>().join(" ");
+        let intent = Intent::Write { known: &known, writer: &WriterLine(ours).to_string() };
+        let far = FarDestination::prove(server, (end, &job.sync.destination, kind), intent, stops).map_err(|why| {
+            // Whose it is, the script tells; whether that is known, it was told.
+            if let NotDone::Held(HoldReason::ForeignWriter { writer, .. }) = why {
+                return NotDone::Held(HoldReason::ForeignWriter { writer, here: ours.host.clone() });
+            }
+            why
+        })?;
         let text = note(&far.look);
         let earlier = far.look.marker.as_ref().map_or(Earlier::Nothing, |found| marker::earlier(found, &text));
         let note = marker::while_copying(earlier, &text).to_owned();

@@ -17,6 +17,7 @@ use crate::backup::place::marker::Earlier;
 use crate::backup::place::publication::{Publication, Published};
 use crate::backup::place::submounts::Submounts;
 use crate::backup::place::way::Spot;
+use crate::backup::place::writer;
 use crate::backup::run::hooks::{HookMoment, Starter};
 use crate::backup::run::record::RunSoFar;
 use crate::backup::session::stop::Stops;
@@ -46,6 +47,7 @@ pub(crate) fn run(job: &Job, place: &SshPlace, stops: Stops, telling: Telling) {
         figures: Figures::default(),
         snapshot: None,
         standing: Standing::Good,
+        writer: None,
         submounts: None,
         warnings: Vec::new(),
     };
@@ -58,6 +60,7 @@ pub(crate) fn run(job: &Job, place: &SshPlace, stops: Stops, telling: Telling) {
         conclusion,
         figures: course.figures,
         snapshot: course.snapshot,
+        writer: course.writer,
         submounts: course.submounts.map(|submounts| submounts.paths()),
         warnings: course.warnings,
     };
@@ -73,6 +76,8 @@ struct Course<'a> {
     figures: Figures,
     snapshot: Option<SnapshotName>,
     standing: Standing,
+    /// As whom it writes the destination.
+    writer: Option<String>,
     /// What is mounted below the source, if that is known.
     submounts: Option<Submounts>,
     warnings: Vec<String>,
@@ -95,6 +100,7 @@ impl<'a> Course<'a> {
         self.telling.step(Step::Lock);
         let (origin, destination) = approach.lock(&mut self.stops)?;
         let ends = Ends { origin, destination };
+        self.writer = Some(writer::ours(&ends.origin.source).id);
         self.under_lock(&ends).map_err(|why| self.close(&ends, &why))
     }
 
@@ -313,7 +319,7 @@ impl<'a> Course<'a> {
 
     fn so_far(&self) -> RunSoFar<'a> {
         let Self { job, figures, standing, .. } = *self;
-        RunSoFar { job, started: self.started.wall, figures, standing }
+        RunSoFar { job, started: self.started.wall, writer: self.writer.clone(), figures, standing }
     }
 
     fn hook_afterwards(&mut self, conclusion: &Conclusion) {

@@ -8,10 +8,11 @@ use crate::model::{Conclusion, Figures, SnapshotName, Standing};
 use crate::os::{clock, machine};
 
 /// What a run has come to.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct RunSoFar<'a> {
     pub(crate) job: &'a Job,
     pub(crate) started: Timestamp,
+    pub(crate) writer: Option<String>,
     pub(crate) figures: Figures,
     pub(crate) standing: Standing,
 }
@@ -30,6 +31,7 @@ impl RunSoFar<'_> {
             run: self.job.run.clone(),
             sync: self.job.sync.name.clone(),
             host: machine::host_name(),
+            writer: self.writer.clone(),
             started: self.started,
             finished: clock::now().wall,
             outcome: conclusion.outcome(),

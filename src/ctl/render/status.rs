@@ -188,7 +188,7 @@ fn last_run(page: &mut Page, run: &RunEntry, obstacles: &[ObstacleEntry], now: &
 fn tells(obstacle: &ObstacleEntry, run: &RunEntry, error: &str) -> bool {
     match run.outcome {
         Term::Known(Outcome::Held) => {
-            let codes = [ObstacleCode::Held, ObstacleCode::SourceIncomplete];
+            let codes = [ObstacleCode::Held, ObstacleCode::SourceIncomplete, ObstacleCode::ForeignWriter];
             codes.into_iter().any(|code| obstacle.code.is(code)) || obstacle.message.contains(error)
         }
         // The sentences of all obstacles that it met.

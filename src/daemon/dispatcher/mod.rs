@@ -302,6 +302,7 @@ impl Dispatcher {
             conclusion: Conclusion::Failed(failure),
             figures: Figures::default(),
             snapshot: None,
+            writer: None,
             submounts: None,
             warnings: Vec::new(),
         };

@@ -249,6 +249,10 @@ impl World {
                 self.decisions.approve_cuts(name, *files);
                 format!("the next run of `{name}` may cut down up to {files} files")
             }
+            HoldReason::ForeignWriter { writer, here } => {
+                self.decisions.accept_writer(name, &writer.id);
+                format!("`{here}` may write the destination of `{name}` after `{}`", writer.host)
+            }
             HoldReason::SourceIncomplete { missing } => {
                 self.decisions.forget_submounts(name, missing);
                 let gone: Vec<_> = missing.iter().map(|path| format!("`{}`", path.display())).collect();

@@ -160,6 +160,13 @@ impl Decisions {
         &self.ledger.containers
     }
 
+    /// The destination of a sync may be this writer's.
+    pub(super) fn accept_writer(&mut self, sync: &SyncName, writer: &str) {
+        if !self.ledger.writers.get(sync).is_some_and(|known| known.contains(writer)) {
+            self.change().writers.entry(sync.clone()).or_default().insert(writer.to_owned());
+        }
+    }
+
     /// A sync has copied what was mounted there below its source.
     pub(super) fn note_submounts(&mut self, sync: &SyncName, seen: &BTreeSet<PathBuf>) {
         let known = self.ledger.submounts.get(sync).is_some_and(|known| known == seen);

@@ -19,6 +19,7 @@ impl World {
             destination: self.job_end(sync, End::Destination, &sync.destination)?,
             approved: self.decisions.ledger().approvals.get(&sync.name).copied(),
             approved_cuts: self.decisions.ledger().approved_cuts.get(&sync.name).copied(),
+            writers: self.decisions.ledger().writers.get(&sync.name).cloned().unwrap_or_default(),
             submounts: self.submounts(sync),
             remembered: self.remembered(&sync.name),
             sync: sync.clone(),

@@ -69,6 +69,9 @@ impl World {
         self.decisions.end_approvals(&sync.name);
         self.decisions.let_go(&sync.name);
         self.decisions.note_copied(&sync.name, &run.places);
+        if let Some(writer) = &report.writer {
+            self.decisions.accept_writer(&sync.name, writer);
+        }
         if let Some(submounts) = &report.submounts {
             self.decisions.note_submounts(&sync.name, submounts);
         }

@@ -214,6 +214,7 @@ impl Story {
             conclusion,
             figures: Figures::default(),
             snapshot: None,
+            writer: None,
             submounts,
             warnings: Vec::new(),
         };

@@ -7,8 +7,10 @@ use std::path::PathBuf;
 
 use crate::formats::mountinfo;
 use crate::formats::rsync::version;
+use crate::formats::writer;
 use crate::model::{
     EntryIs, FailureKind, Fineness, FreeSpace, Keeping, Letters, MountId, ProgramVersion, Rights, SnapshotEntries,
+    Writer,
 };
 
 /// How one end of a sync stands at a server, as `look.sh` tells it.
@@ -40,6 +42,8 @@ pub struct Look {
     pub device: u64,
     /// The sequence number of its medium, or that of the mount where the kernel does not number media.
     pub medium: Option<u64>,
+    /// Who writes a destination, if it tells.
+    pub writer: Option<Writer>,
     /// What is mounted at the server, if it tells.
     pub mounts: Option<Vec<(MountId, PathBuf)>>,
     /// What is left on its filesystem.
@@ -100,7 +104,7 @@ pub fn shown(text: &[u8]) -> String {
     text.chars().take(1000).map(|c| if c.is_control() { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }
 
-const OBSTACLES: [&str; 12] = [
+const OBSTACLES: [&str; 13] = [
     "no-root",
     "no-directory",
     "missing",
@@ -108,6 +112,7 @@ const OBSTACLES: [&str; 12] = [
     "odd",
     "read-only",
     "taken",
+    "foreign",
     "impostor",
     "lost",
     "superseded",
@@ -146,6 +151,7 @@ pub fn looked(answer: &[u8]) -> Look {
             "boot" => look.boot = shown(text),
             "device" => look.device = number(text).unwrap_or_default(),
             "medium" => look.medium = number(text),
+            "wrote" => look.writer = writer::named(text),
             "mount" => look.mounts.get_or_insert_default().extend(mountinfo::point(text)),
             "free" | "inodes" => add_free(&mut look.free, word, text),
             "marker" => add(look.marker.get_or_insert_default(), text),

@@ -48,20 +48,25 @@ impl ProvenEnd {
 
 /// What a look at an end is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Intent {
+pub enum Intent<'a> {
     /// It is read.
     Read,
     /// It is a destination that is only looked at.
     List,
     /// It is a destination that is about to be written.
-    Write,
+    Write {
+        /// Whose it may be, with blanks between them; whoever else has it keeps it.
+        known: &'a str,
+        /// Who writes it from now on, as its lock file tells.
+        writer: &'a str,
+    },
 }
 
 /// `look.sh`.
 #[derive(Debug, Clone, Copy)]
 pub struct LookCall<'a> {
     /// What the look is for.
-    pub intent: Intent,
+    pub intent: Intent<'a>,
     /// The root of the volume, as `cd` takes it.
     pub root: &'a Path,
     /// The directory of the sync, below it.
@@ -84,10 +89,10 @@ impl LookCall<'_> {
     /// The call.
     #[must_use]
     pub fn call(&self) -> ScriptCall {
-        let intent = match self.intent {
-            Intent::Read => "read",
-            Intent::List => "list",
-            Intent::Write => "write",
+        let (intent, known, writer) = match self.intent {
+            Intent::Read => ("read", "", ""),
+            Intent::List => ("list", "", ""),
+            Intent::Write { known, writer } => ("write", known, writer),
         };
         let id = |id: Option<&SentinelId>| OsString::from(id.map_or("", |id| id.0.as_str()));
         let (volume, end) = (id(self.volume), id(self.end));
@@ -101,6 +106,8 @@ impl LookCall<'_> {
             OsStr::new(self.marker),
             &volume,
             &end,
+            OsStr::new(known),
+            OsStr::new(writer),
         ];
         ScriptCall::new(script::LOOK, words)
     }
@@ -384,7 +391,7 @@ mod tests {
         let (end, run) = (end(), OsStr::new("r:"));
         let id = SentinelId("i".into());
         let look = LookCall {
-            intent: Intent::Write,
+            intent: Intent::Write { known: "a b", writer: "writer a" },
             root: Path::new("/srv"),
             directory: Path::new("docs"),
             kind: SnapshotKind::HardLink,
@@ -394,7 +401,7 @@ mod tests {
             volume: None,
             end: Some(&id),
         };
-        check(&look.call(), &["write", "/srv", "docs", "link", "r:", "c:", "m", "", "i"]);
+        check(&look.call(), &["write", "/srv", "docs", "link", "r:", "c:", "m", "", "i", "a b", "writer a"]);
         let name: SnapshotName = "2026-11-22T17:30:00.000Z".parse().unwrap();
         let publish = PublishCall {
             end: &end,

@@ -86,6 +86,35 @@ fn a_mount_that_is_gone_for_good_is_missed_until_a_person_says_so() {
 }
 
 #[test]
+fn a_writer_is_known_that_this_machine_was_or_a_person_approved() {
+    let mut story = Story::at_home(HOUSE);
+    story.plug("usb");
+    story.wait(10);
+    let writer = Writer { id: "00000000000000bb".into(), since: now_at(0).wall, host: "ada".into() };
+    story.end("photos", Conclusion::Held(HoldReason::ForeignWriter { writer, here: "eve".into() }));
+    assert_eq!((story.codes("photos"), story.status_of("photos").state), (vec!["foreign-writer"], SyncState::Held));
+    let (answer, mut answered) = oneshot::channel();
+    story.tell(Event::Asked(Ask::Approve { sync: name("photos"), answer }));
+    let said = answered.try_recv().unwrap().unwrap();
+    assert_eq!(said, ["`eve` may write the destination of `photos` after `ada`"]);
+    assert_eq!(story.started.last().unwrap().writers, ["00000000000000bb".to_owned()].into());
+    let run = story.world.runs.get(&name("photos")).unwrap().id.clone();
+    let report = RunReport {
+        run,
+        sync: name("photos"),
+        conclusion: Conclusion::Ok,
+        figures: Figures::default(),
+        snapshot: None,
+        writer: Some("00000000000000aa".into()),
+        submounts: None,
+        warnings: Vec::new(),
+    };
+    story.tell(Event::News(WorkerNews::Ended(Box::new(report))));
+    story.wait(3600);
+    assert_eq!(story.started.last().unwrap().writers.len(), 2);
+}
+
+#[test]
 fn hardware_that_was_never_used_is_asked_about() {
     let mut story = Story::at_home(HOUSE);
     let VolumeSight::Present(mut stick) = present("/media/usb", Some(1)) else { unreachable!() };

@@ -1,7 +1,8 @@
-# look WHAT ROOT DIRECTORY KIND RUN CLIENT OWN-MARKER VOLUME-ID END-ID: tells how one end of a sync stands. WHAT is `read` for a source,
+# look WHAT ROOT DIRECTORY KIND RUN CLIENT OWN-MARKER VOLUME-ID END-ID KNOWN WRITER: tells how one end of a sync stands. WHAT is `read` for a source,
 # `list` for a destination that is only looked at, `write` for one that is about to be written: its lock is tried, what a
-# broken connection of ours left running there is ended, and the run's token is left.
-what=$1 root=$2 directory=$3 kind=$4 run=$5 client=$6 marker=$7 volume=$8 id=$9 serving=
+# broken connection of ours left running there is ended, and the run's token is left, unless it has a writer that is not
+# among the KNOWN ones.
+what=$1 root=$2 directory=$3 kind=$4 run=$5 client=$6 marker=$7 volume=$8 id=$9 known=${10} writer=${11} serving=
 
 # show WORD FILE MOST: a small file, line by line.
 show() {
@@ -43,6 +44,12 @@ medium() {
     esac
     # A partition has no number of its own; that of its disk is one directory up.
     cat "$disk/diskseq" 2>/dev/null || cat "$disk/../diskseq" 2>/dev/null || printf %s "$mounted"
+}
+
+# wrote: who writes this destination.
+wrote() {
+    last=$(head -c 512 "$OWN/$LOCK" 2>/dev/null | head -n 1)
+    printf 'wrote %s\n' "$last"
 }
 
 # Ends what an earlier run of ours left behind and holds this lock.
@@ -117,6 +124,7 @@ if [ "$what" = list ] && own "$LOCK" && [ -e "$lock" ]; then
         '2001-09-09 01:46:4'*) echo fixed ;;
     esac
     TZ=UTC0 stat -c 'kept %y' "$lock"
+    wrote
 fi
 if [ "$what" = write ]; then
     [ -w . ] || say read-only "$PWD"
@@ -137,6 +145,15 @@ if [ "$what" = write ]; then
     fi
     exec 9<>"$OWN/$LOCK"
     flock -n 9 || end_our_own || say taken "$PWD/$OWN/$LOCK"
+    wrote
+    had=${last#written-by } mine=${writer#written-by }
+    had=${had%% *} mine=${mine%% *}
+    case " $known " in
+        *" $had "*) ;;
+        *) printf '%s\n' "$last" | grep -qE '^written-by [0-9a-f]{16} [0-9TZ:-]+ .' && say foreign "$PWD" ;;
+    esac
+    # A full drive has no room for it; the next run says it then.
+    [ "$had" = "$mine" ] || { printf '%s\n' "$writer" >"$OWN/$LOCK"; } 2>/dev/null
     leave='printf "%s\n" "$1" >"$2"'
     if sh -c "$leave" sh "$run" "$OWN/$NEW_WRITER" 2>/dev/null; then
         mv -fT "$OWN/$NEW_WRITER" "$OWN/$WRITER" 2>/dev/null ||
