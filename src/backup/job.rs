@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use crate::model::{Access, DriveUuid, MountId, Route, RunId, SentinelId, SnapshotName, Sync, Trigger};
+use crate::model::{Access, DriveUuid, MountId, PathSet, Route, RunId, SentinelId, SnapshotName, Sync, Trigger};
 
 /// Everything that a run needs to know. It was true when the last look was taken; the run proves it again.
 #[derive(Debug, Clone)]
@@ -19,10 +19,10 @@ pub struct Job {
     pub source: JobEnd,
     /// Where it writes.
     pub destination: JobEnd,
-    /// The number of deletions that a person approved for this run.
-    pub approved: Option<u64>,
+    /// The deletions that a person approved for this run.
+    pub approved: Option<PathSet>,
     /// The same for files that are cut down.
-    pub approved_cuts: Option<u64>,
+    pub approved_cuts: Option<PathSet>,
     /// Whom else than this machine with its source the destination may have been written by.
     pub writers: BTreeSet<String>,
     /// Where something was mounted below the source at the last good run.

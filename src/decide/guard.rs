@@ -1,16 +1,18 @@
 //! The guard: how much a run may delete without a person's word.
 
-use crate::model::{Guard, HoldReason};
+use crate::model::{Guard, HoldReason, PathSet, SnapshotName};
 
 /// What a run would delete.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Deletions {
     /// Entries that would go.
-    pub deletions: u64,
+    pub paths: PathSet,
     /// Entries that were there before.
     pub before: u64,
     /// Regular files that the source has now.
     pub files_left: u64,
+    /// The snapshot that this was compared with, if it was one.
+    pub against: Option<SnapshotName>,
 }
 
 /// So few deletions are not held where a share is allowed: in a small tree one file is a large share.
@@ -30,30 +32,38 @@ fn allowance(guard: Guard, before: u64) -> Option<u64> {
     }
 }
 
-/// Why a run is held, if it is; `approved` is the number of deletions that a person accepted. An emptied source is
-/// held even with the guard off: nobody means to back up nothing.
+/// Whether it may be that so many deletions, of so many entries, are held.
 #[must_use]
-pub fn hold(guard: Guard, seen: Deletions, approved: Option<u64>) -> Option<HoldReason> {
-    let Deletions { deletions, before, files_left } = seen;
-    if deletions == 0 || approved.is_some_and(|approved| deletions <= approved) {
+pub fn is_too_much(guard: Guard, deletions: u64, before: u64, files_left: u64) -> bool {
+    let over = allowance(guard, before).is_some_and(|allowed| deletions > allowed);
+    deletions > 0 && (files_left == 0 || over)
+}
+
+/// Why a run is held, if it is; `approved` are the deletions that a person accepted: these or some of them are let
+/// pass, and no others. An emptied source is held even with the guard off: nobody means to back up nothing.
+#[must_use]
+pub fn hold(guard: Guard, seen: Deletions, approved: Option<&PathSet>) -> Option<HoldReason> {
+    let Deletions { paths, before, files_left, against } = seen;
+    if approved.is_some_and(|approved| approved.covers(&paths)) {
         return None;
     }
-    let emptied = files_left == 0;
-    let over = allowance(guard, before).is_some_and(|allowed| deletions > allowed);
     let allowed_percent = match guard {
         Guard::Off => 100,
         Guard::MaxDelete(percent) => percent,
     };
-    (emptied || over).then_some(HoldReason::Deletions { deletions, before, allowed_percent })
+    let is_held = is_too_much(guard, paths.count(), before, files_left);
+    is_held.then_some(HoldReason::Deletions { paths, before, allowed_percent, against })
 }
 
 /// Files that would be cut down.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cuts {
-    /// How many.
-    pub files: u64,
+    /// Which.
+    pub paths: PathSet,
     /// Of how many.
     pub of: u64,
+    /// The snapshot that this was compared with, if it was one.
+    pub against: Option<SnapshotName>,
 }
 
 /// Whether a file is cut down: to nothing, or to less than a tenth.
@@ -62,18 +72,26 @@ pub fn is_cut(before: u64, now: u64) -> bool {
     before > 0 && (now == 0 || now < before / 10)
 }
 
-/// Why a run is held for what it would do to contents, if it is; `approved` is the number that a person accepted.
+/// Whether it may be that so many files that are cut down, of so many, are held.
 #[must_use]
-pub fn hold_cuts(guard: Guard, seen: Cuts, approved: Option<u64>) -> Option<HoldReason> {
-    let Cuts { files, of } = seen;
+pub fn is_too_cut(guard: Guard, files: u64, of: u64) -> bool {
+    match guard {
+        Guard::Off => false,
+        // Where no deletion is allowed, files still change: a handful may shrink.
+        Guard::MaxDelete(percent) => files > (of.saturating_mul(u64::from(percent)) / 100).max(HANDFUL.min(of / 2)),
+    }
+}
+
+/// Why a run is held for what it would do to contents, if it is; `approved` are the files that a person accepted.
+#[must_use]
+pub fn hold_cuts(guard: Guard, seen: Cuts, approved: Option<&PathSet>) -> Option<HoldReason> {
+    let Cuts { paths, of, against } = seen;
     let allowed_percent = match guard {
         Guard::Off => return None,
         Guard::MaxDelete(percent) => percent,
     };
-    // Where no deletion is allowed, files still change: a handful may shrink.
-    let share = of.saturating_mul(u64::from(allowed_percent)) / 100;
-    let allowed = share.max(HANDFUL.min(of / 2)).max(approved.unwrap_or(0));
-    (files > allowed).then_some(HoldReason::CutDown { files, of, allowed_percent })
+    let is_held = is_too_cut(guard, paths.count(), of) && !approved.is_some_and(|approved| approved.covers(&paths));
+    is_held.then_some(HoldReason::CutDown { paths, of, allowed_percent, against })
 }
 
 /// What a person is told of a run that wrote so many of the files anew, if they are more than the share that may go.
@@ -88,9 +106,16 @@ mod tests {
     use super::*;
 
     fn check(guard: Guard, deletions: u64, before: u64, files_left: u64, approved: Option<u64>, held: Held) {
-        let seen = Deletions { deletions, before, files_left };
-        let found = if hold(guard, seen, approved).is_some() { Held::Yes } else { Held::No };
-        assert_eq!(found, held, "{guard:?} {seen:?} {approved:?}");
+        let seen = Deletions { paths: paths(0..deletions), before, files_left, against: None };
+        let approved = approved.map(|approved| paths(0..approved));
+        let found = if hold(guard, seen, approved.as_ref()).is_some() { Held::Yes } else { Held::No };
+        assert_eq!(found, held, "{guard:?} {deletions} of {before}, {files_left} left; {approved:?}");
+    }
+
+    fn paths(numbers: std::ops::Range<u64>) -> PathSet {
+        let mut paths = PathSet::default();
+        numbers.for_each(|number| paths.add(number));
+        paths
     }
 
     #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -132,7 +157,10 @@ mod tests {
         {
             assert_eq!(is_cut(before, now), cut, "{before} {now}");
         }
-        let held = |guard, files, of, approved| hold_cuts(guard, Cuts { files, of }, approved).is_some();
+        let held = |guard, files, of, approved: Option<u64>| {
+            let approved = approved.map(|approved| paths(0..approved));
+            hold_cuts(guard, Cuts { paths: paths(0..files), of, against: None }, approved.as_ref()).is_some()
+        };
         let quarter = Guard::MaxDelete(25);
         assert!(!held(quarter, 25, 100, None) && held(quarter, 26, 100, None));
         assert!(!held(quarter, 5, 10, None) && held(quarter, 6, 10, None) && held(quarter, 1, 1, None));
@@ -151,5 +179,10 @@ mod tests {
         check(quarter, 61, 100, 39, Some(60), Held::Yes);
         check(quarter, 3, 3, 0, Some(3), Held::No);
         check(quarter, 20, 100, 80, Some(3), Held::No);
+        // As many others are others.
+        let others = Deletions { paths: paths(1..61), before: 100, files_left: 40, against: None };
+        assert!(hold(quarter, others, Some(&paths(0..60))).is_some());
+        let others = Cuts { paths: paths(1..61), of: 100, against: None };
+        assert!(hold_cuts(quarter, others, Some(&paths(0..60))).is_some());
     }
 }

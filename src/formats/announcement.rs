@@ -146,7 +146,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::model::{Absence, End, FailureKind, HoldReason, StandingHold, Step};
+    use crate::model::{Absence, End, FailureKind, HoldReason, PathSet, StandingHold, Step};
 
     fn syncs(names: &[&str]) -> Vec<SyncName> {
         names.iter().map(|name| name.parse().unwrap()).collect()
@@ -219,7 +219,8 @@ mod tests {
 
     #[test]
     fn what_needs_a_person_is_pressing() {
-        let reason = HoldReason::Deletions { deletions: 60, before: 100, allowed_percent: 25 };
+        let reason =
+            HoldReason::Deletions { paths: PathSet::default(), before: 100, allowed_percent: 25, against: None };
         let since = jiff::Timestamp::UNIX_EPOCH;
         let asked = Obstacle::Held(StandingHold { reason, since, looked: since });
         let held = shown(sync(), Matter::Held(vec![asked]));

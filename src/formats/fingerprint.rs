@@ -3,6 +3,9 @@
 //! It stands in what others keep, so that it has to be the same for ever, whatever compiler built the program: the
 //! hasher of the standard library promises that for one process only. The key is our own, as `machine-id(5)` asks.
 
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
+
 /// Ours alone: what another program makes of the same texts tells nothing about ours.
 const KEY: (u64, u64) = (u64::from_be_bytes(*b"nbkp: th"), u64::from_be_bytes(*b"is host."));
 
@@ -16,6 +19,12 @@ pub fn of(texts: &[&str]) -> u64 {
         bytes.extend(text.as_bytes());
     }
     siphash(KEY, &bytes)
+}
+
+/// The number for a path.
+#[must_use]
+pub fn of_path(path: &Path) -> u64 {
+    siphash(KEY, path.as_os_str().as_bytes())
 }
 
 fn siphash((key0, key1): (u64, u64), bytes: &[u8]) -> u64 {

@@ -12,7 +12,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::formats::writer::{self, WriterLine};
 use crate::model::{
-    DriveUuid, End, Hardware, HoldReason, Ledger, Pause, Places, SentinelId, StandingHold, SyncName, VolumeName,
+    DriveUuid, End, Hardware, HoldReason, Ledger, PathSet, Pause, Places, SentinelId, SnapshotName, StandingHold,
+    SyncName, VolumeName,
 };
 
 /// The version that is written, and the newest that is read.
@@ -48,8 +49,8 @@ struct File {
     end_ids: Vec<EndId>,
     holds: BTreeSet<String>,
     held: BTreeMap<String, HeldEntry>,
-    approvals: BTreeMap<String, u64>,
-    approved_cuts: BTreeMap<String, u64>,
+    approved_deletions: BTreeMap<String, PathSetEntry>,
+    approved_cut_downs: BTreeMap<String, PathSetEntry>,
     writers: BTreeMap<String, BTreeSet<String>>,
     submounts: BTreeMap<String, BTreeSet<PathEntry>>,
     copied: BTreeMap<String, String>,
@@ -70,8 +71,8 @@ struct HeldEntry {
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 enum ReasonEntry {
-    Deletions { deletions: u64, before: u64, allowed_percent: u8 },
-    CutDown { files: u64, of: u64, allowed_percent: u8 },
+    Deletions { paths: PathSetEntry, before: u64, allowed_percent: u8, against: Option<String> },
+    CutDown { paths: PathSetEntry, of: u64, allowed_percent: u8, against: Option<String> },
     SourceIncomplete { missing: BTreeSet<PathEntry> },
     ForeignWriter { writer: String, here: String },
 }
@@ -79,10 +80,12 @@ enum ReasonEntry {
 impl ReasonEntry {
     fn reason(self) -> Result<HoldReason, LedgerError> {
         Ok(match self {
-            Self::Deletions { deletions, before, allowed_percent } => {
-                HoldReason::Deletions { deletions, before, allowed_percent }
+            Self::Deletions { paths, before, allowed_percent, against } => {
+                HoldReason::Deletions { paths: paths.set()?, before, allowed_percent, against: snapshot(against)? }
             }
-            Self::CutDown { files, of, allowed_percent } => HoldReason::CutDown { files, of, allowed_percent },
+            Self::CutDown { paths, of, allowed_percent, against } => {
+                HoldReason::CutDown { paths: paths.set()?, of, allowed_percent, against: snapshot(against)? }
+            }
             Self::SourceIncomplete { missing } => HoldReason::SourceIncomplete { missing: paths(missing) },
             Self::ForeignWriter { writer, here } => match writer::named(writer.as_bytes()) {
                 Some(writer) => HoldReason::ForeignWriter { writer, here },
@@ -95,15 +98,52 @@ impl ReasonEntry {
 impl From<HoldReason> for ReasonEntry {
     fn from(reason: HoldReason) -> Self {
         match reason {
-            HoldReason::Deletions { deletions, before, allowed_percent } => {
-                Self::Deletions { deletions, before, allowed_percent }
+            HoldReason::Deletions { paths, before, allowed_percent, against } => {
+                let against = against.map(|name| name.to_string());
+                Self::Deletions { paths: (&paths).into(), before, allowed_percent, against }
             }
-            HoldReason::CutDown { files, of, allowed_percent } => Self::CutDown { files, of, allowed_percent },
+            HoldReason::CutDown { paths, of, allowed_percent, against } => {
+                let against = against.map(|name| name.to_string());
+                Self::CutDown { paths: (&paths).into(), of, allowed_percent, against }
+            }
             HoldReason::ForeignWriter { writer, here } => {
                 Self::ForeignWriter { writer: WriterLine(&writer).to_string(), here }
             }
             HoldReason::SourceIncomplete { missing } => Self::SourceIncomplete { missing: entries(&missing) },
         }
+    }
+}
+
+fn snapshot(name: Option<String>) -> Result<Option<SnapshotName>, LedgerError> {
+    name.map(|name| read(&name, "no name of a snapshot")).transpose()
+}
+
+/// A set of paths: 16 hexadecimal digits for each, if they are not too many.
+#[derive(Serialize, Deserialize)]
+struct PathSetEntry {
+    count: u64,
+    sum: String,
+    each: String,
+}
+
+impl PathSetEntry {
+    fn set(&self) -> Result<PathSet, LedgerError> {
+        let number = |text: &str| {
+            u64::from_str_radix(text, 16).map_err(|_| LedgerError::Entry(text.to_owned(), "no number of a path"))
+        };
+        let (each, rest) = self.each.as_bytes().as_chunks::<16>();
+        if !rest.is_empty() {
+            return Err(LedgerError::Entry(String::from_utf8_lossy(rest).into_owned(), "no number of a path"));
+        }
+        let each = each.iter().map(|digits| number(&String::from_utf8_lossy(digits)));
+        Ok(PathSet::kept(self.count, number(&self.sum)?, each.collect::<Result<_, _>>()?))
+    }
+}
+
+impl From<&PathSet> for PathSetEntry {
+    fn from(set: &PathSet) -> Self {
+        let hex = |number: u64| format!("{number:016x}");
+        Self { count: set.count(), sum: hex(set.sum()), each: set.each().iter().copied().map(hex).collect() }
     }
 }
 
@@ -205,11 +245,11 @@ pub fn from_bytes(bytes: &[u8]) -> Result<Ledger, LedgerError> {
         let hold = StandingHold { reason: reason.reason()?, since: time(&since)?, looked: time(&looked)? };
         ledger.held.insert(sync(&name)?, hold);
     }
-    for (name, count) in file.approvals {
-        ledger.approvals.insert(sync(&name)?, count);
+    for (name, paths) in file.approved_deletions {
+        ledger.approvals.insert(sync(&name)?, paths.set()?);
     }
-    for (name, count) in file.approved_cuts {
-        ledger.approved_cuts.insert(sync(&name)?, count);
+    for (name, paths) in file.approved_cut_downs {
+        ledger.approved_cuts.insert(sync(&name)?, paths.set()?);
     }
     for (name, known) in file.writers {
         ledger.writers.insert(sync(&name)?, known);
@@ -249,6 +289,10 @@ fn sync(name: &str) -> Result<SyncName, LedgerError> {
     read(name, "no name of a sync")
 }
 
+fn sets(approved: &BTreeMap<SyncName, PathSet>) -> BTreeMap<String, PathSetEntry> {
+    approved.iter().map(|(name, paths)| (name.to_string(), paths.into())).collect()
+}
+
 fn held(hold: &StandingHold) -> HeldEntry {
     let StandingHold { reason, since, looked } = hold.clone();
     HeldEntry { since: since.to_string(), looked: looked.to_string(), reason: reason.into() }
@@ -279,8 +323,8 @@ pub fn to_bytes(ledger: &Ledger) -> Vec<u8> {
             .collect(),
         holds: ledger.holds.iter().map(ToString::to_string).collect(),
         held: ledger.held.iter().map(|(name, hold)| (name.to_string(), held(hold))).collect(),
-        approvals: ledger.approvals.iter().map(|(name, count)| (name.to_string(), *count)).collect(),
-        approved_cuts: ledger.approved_cuts.iter().map(|(name, count)| (name.to_string(), *count)).collect(),
+        approved_deletions: sets(&ledger.approvals),
+        approved_cut_downs: sets(&ledger.approved_cuts),
         writers: ledger.writers.iter().map(|(name, known)| (name.to_string(), known.clone())).collect(),
         submounts: ledger.submounts.iter().map(|(name, found)| (name.to_string(), entries(found))).collect(),
         copied: ledger.copied.iter().map(|(name, places)| (name.to_string(), places.roots.clone())).collect(),
@@ -318,13 +362,18 @@ mod tests {
             held: BTreeMap::from([(
                 documents.clone(),
                 StandingHold {
-                    reason: HoldReason::Deletions { deletions: 60, before: 100, allowed_percent: 25 },
+                    reason: HoldReason::Deletions {
+                        paths: some_paths(),
+                        before: 100,
+                        allowed_percent: 25,
+                        against: None,
+                    },
                     since: "2026-11-22T17:30:00Z".parse().unwrap(),
                     looked: "2026-11-22T18:30:00.5Z".parse().unwrap(),
                 },
             )]),
-            approvals: BTreeMap::from([(documents.clone(), u64::MAX)]),
-            approved_cuts: BTreeMap::from([(documents.clone(), 7)]),
+            approvals: BTreeMap::from([(documents.clone(), some_paths())]),
+            approved_cuts: BTreeMap::from([(documents.clone(), PathSet::default())]),
             writers: BTreeMap::from([(documents.clone(), ["00000000000000aa".to_owned()].into())]),
             submounts: BTreeMap::from([(documents.clone(), odd_paths())]),
             copied: BTreeMap::from([(
@@ -338,6 +387,12 @@ mod tests {
         }
     }
 
+    fn some_paths() -> PathSet {
+        let mut paths = PathSet::default();
+        [0, 1, u64::MAX].into_iter().for_each(|number| paths.add(number));
+        paths
+    }
+
     fn odd_paths() -> BTreeSet<PathBuf> {
         [PathBuf::from("Pictures/2020"), PathBuf::from(OsString::from_vec(b"\xff/new\nline".to_vec()))].into()
     }
@@ -347,7 +402,12 @@ mod tests {
         let mut full = full();
         for reason in [
             HoldReason::SourceIncomplete { missing: odd_paths() },
-            HoldReason::CutDown { files: 6, of: 10, allowed_percent: 25 },
+            HoldReason::CutDown {
+                paths: some_paths(),
+                of: 10,
+                allowed_percent: 25,
+                against: Some("2026-11-22T17:30:00.123Z".parse().unwrap()),
+            },
             HoldReason::ForeignWriter {
                 writer: Writer {
                     id: "00000000000000bb".into(),
@@ -373,7 +433,8 @@ mod tests {
             "holds": ["usb"], "approvals": { "a": 5 }, "pause": {}, "added-later": [1, 2],
             "copied": { "a": "/home/a: -> server /srv:x" } }"#;
         let ledger = from_bytes(kept).unwrap();
-        assert_eq!(ledger.approvals.len(), 1);
+        // What was approved by its number is asked about again.
+        assert!(ledger.approvals.is_empty());
         assert_eq!(ledger.end_ids.len(), 1);
         // Which server that was, nobody knows.
         let places = Places { roots: "/home/a: -> server /srv:x".to_owned(), servers: BTreeMap::new() };

@@ -113,13 +113,14 @@ pub enum Button {
 
 #[cfg(test)]
 mod tests {
-    use crate::model::{FailureKind, HoldReason, StandingHold, Step};
+    use crate::model::{FailureKind, HoldReason, PathSet, StandingHold, Step};
 
     use super::*;
 
     #[test]
     fn each_choice_tells_what_it_says() {
-        let reason = HoldReason::Deletions { deletions: 6, before: 10, allowed_percent: 25 };
+        let reason =
+            HoldReason::Deletions { paths: PathSet::default(), before: 10, allowed_percent: 25, against: None };
         let since = jiff::Timestamp::UNIX_EPOCH;
         let deletions = StandingHold { reason, since, looked: since };
         let failure = Failure { at: Step::Copy, kind: FailureKind::Io, detail: String::new() };

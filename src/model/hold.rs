@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 
-use super::{ObstacleCode, SyncName};
+use super::{ObstacleCode, PathSet, SnapshotName, SyncName};
 
 /// So many paths are named.
 const NAMED: usize = 5;
@@ -16,21 +16,25 @@ const NAMED: usize = 5;
 pub enum HoldReason {
     /// The run would have deleted more than the guard allows.
     Deletions {
-        /// How many entries it would have deleted.
-        deletions: u64,
+        /// The entries that it would have deleted.
+        paths: PathSet,
         /// How many entries the destination held before.
         before: u64,
         /// The allowed share in percent.
         allowed_percent: u8,
+        /// The snapshot that it was compared with; what lies at the destination itself if none.
+        against: Option<SnapshotName>,
     },
     /// The run would have cut down more files than the guard allows.
     CutDown {
-        /// How many files.
-        files: u64,
+        /// Which.
+        paths: PathSet,
         /// How many there are.
         of: u64,
         /// The allowed share in percent.
         allowed_percent: u8,
+        /// The snapshot that it was compared with; what lies at the destination itself if none.
+        against: Option<SnapshotName>,
     },
     /// Something that was mounted below the source at the last good run is not mounted now.
     SourceIncomplete {
@@ -108,6 +112,11 @@ impl HoldReason {
     }
 }
 
+/// What a copy is compared with.
+fn place(against: Option<SnapshotName>) -> String {
+    against.map_or_else(|| "at the destination".to_owned(), |name| format!("of the snapshot {name}"))
+}
+
 /// The first few of some paths.
 fn listed(paths: &BTreeSet<PathBuf>) -> String {
     let mut named: Vec<_> = paths.iter().take(NAMED).map(|path| format!("`{}`", path.display())).collect();
@@ -135,16 +144,18 @@ impl fmt::Display for HoldReason {
                  and its files would leave the copy",
                 listed(missing)
             ),
-            Self::Deletions { deletions, before, allowed_percent } => write!(
+            Self::Deletions { paths, before, allowed_percent, against } => write!(
                 f,
-                "it would delete {deletions} of {before} files at the destination, more than the {allowed_percent} % \
-                 that \
-                 `guard` allows"
+                "it would delete {} of {before} files {}, more than the {allowed_percent} % that `guard` allows",
+                paths.count(),
+                place(*against)
             ),
-            Self::CutDown { files, of, allowed_percent } => write!(
+            Self::CutDown { paths, of, allowed_percent, against } => write!(
                 f,
-                "it would cut {files} of {of} files to nothing or to less than a tenth, more than the \
-                 {allowed_percent} % that `guard` allows"
+                "it would cut {} of {of} files {} to nothing or to less than a tenth, more than the \
+                 {allowed_percent} % that `guard` allows",
+                paths.count(),
+                place(*against)
             ),
         }
     }

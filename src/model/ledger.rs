@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::{DriveUuid, End, Hardware, SentinelId, StandingHold, SyncName, VolumeName};
+use super::{DriveUuid, End, Hardware, PathSet, SentinelId, StandingHold, SyncName, VolumeName};
 
 /// In which LUKS containers filesystems lie: their UUIDs, by those of the filesystems.
 pub type Containers = BTreeMap<DriveUuid, DriveUuid>;
@@ -26,10 +26,10 @@ pub struct Ledger {
     pub holds: BTreeSet<VolumeName>,
     /// What each sync is held for, until a person approves or the question no longer stands.
     pub held: BTreeMap<SyncName, StandingHold>,
-    /// The number of deletions that a person approved for the next run of a sync.
-    pub approvals: BTreeMap<SyncName, u64>,
+    /// The deletions that a person approved for the next run of a sync.
+    pub approvals: BTreeMap<SyncName, PathSet>,
     /// The same for files that are cut down.
-    pub approved_cuts: BTreeMap<SyncName, u64>,
+    pub approved_cuts: BTreeMap<SyncName, PathSet>,
     /// As whom this machine wrote the destination of each sync, and whose it may be by a person's word.
     pub writers: BTreeMap<SyncName, BTreeSet<String>>,
     /// Where something was mounted below the source of a sync at its last success.

@@ -198,38 +198,50 @@ fn count_to(directory: &Directory, depth: usize) -> Result<u64, DirectoryError> 
     Ok(counted)
 }
 
-/// How many entries below `old` have no entry of the same path below `new`.
-pub fn count_missing(old: &Directory, new: &Directory) -> Result<u64, DirectoryError> {
-    missing_to(old, new, COUNTED)
+/// Tells of each entry below `old` that has no entry of the same path below `new`.
+pub fn each_missing(old: &Directory, new: &Directory, hear: &mut dyn FnMut(&Path)) -> Result<(), DirectoryError> {
+    missing_to(old, Some(new), Path::new(""), COUNTED, hear)
 }
 
-fn missing_to(old: &Directory, new: &Directory, depth: usize) -> Result<u64, DirectoryError> {
-    let mut missing = 0_u64;
+fn missing_to(
+    old: &Directory,
+    new: Option<&Directory>,
+    at: &Path,
+    depth: usize,
+    hear: &mut dyn FnMut(&Path),
+) -> Result<(), DirectoryError> {
     for entry in old.entries(usize::MAX)? {
-        let now = new.kind_of(&entry.name)?;
+        let now = new.map_or(Ok(Kind::Nothing), |new| new.kind_of(&entry.name))?;
+        let path = at.join(&entry.name);
+        // What was in a directory is missing, too, where something else has its name.
         if now == Kind::Nothing {
-            missing = missing.saturating_add(1);
+            hear(&path);
         }
         let Some(depth) = depth.checked_sub(1) else { continue };
         if kind(old, &entry)? == Kind::Directory {
-            let before = old.open_below(Path::new(&entry.name), Reach::SameMount)?;
-            missing = missing.saturating_add(if now == Kind::Directory {
-                missing_to(&before, &new.open_below(Path::new(&entry.name), Reach::SameMount)?, depth)?
-            } else {
-                count_to(&before, depth)?
-            });
+            let below = |from: &Directory| from.open_below(Path::new(&entry.name), Reach::SameMount);
+            let new = new.filter(|_| now == Kind::Directory).map(below).transpose()?;
+            missing_to(&below(old)?, new.as_ref(), &path, depth, hear)?;
         }
     }
-    Ok(missing)
+    Ok(())
 }
 
 /// Files that two trees have in common.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Census {
     /// How many.
     pub files: u64,
-    /// How many of them are cut down in the newer one.
-    pub cut: u64,
+    /// Those of them that are cut down in the newer one.
+    pub cut_down: Vec<PathBuf>,
+}
+
+impl Census {
+    /// How many are cut down.
+    #[must_use]
+    pub fn cut(&self) -> u64 {
+        u64::try_from(self.cut_down.len()).unwrap_or(u64::MAX)
+    }
 }
 
 /// Compares the sizes of the files that lie in both trees: of all, or of a sample of so many entries, from directories
@@ -253,7 +265,9 @@ pub fn census(
                 Kind::File => {
                     if let (Some(was), Some(is)) = (before.file_size(&entry.name)?, now.file_size(&entry.name)?) {
                         seen.files = seen.files.saturating_add(1);
-                        seen.cut = seen.cut.saturating_add(u64::from(is_cut(was, is)));
+                        if is_cut(was, is) {
+                            seen.cut_down.push(below.join(&entry.name));
+                        }
                     }
                 }
                 Kind::Nothing | Kind::Link | Kind::Special => {}
@@ -355,7 +369,13 @@ mod tests {
         let open = |name| Directory::open_root(&place.path().join(name)).unwrap();
         assert_eq!(count(&open("old")).unwrap(), 7);
         // a/b and a/b/1, c/3 (c itself is a file now), 4.
-        assert_eq!(count_missing(&open("old"), &open("new")).unwrap(), 4);
-        assert_eq!(count_missing(&open("old"), &open("old")).unwrap(), 0);
+        let missing = |new| {
+            let mut missing = Vec::new();
+            each_missing(&open("old"), &open(new), &mut |path| missing.push(path.to_owned())).unwrap();
+            missing.sort();
+            missing
+        };
+        assert_eq!(missing("new"), ["4", "a/b", "a/b/1", "c/3"].map(PathBuf::from));
+        assert!(missing("old").is_empty());
     }
 }

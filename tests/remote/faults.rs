@@ -223,8 +223,13 @@ fn a_full_drive_there_is_a_failure_with_its_cause() {
         assert_eq!(why.kind, FailureKind::NoSpace, "{why:?}");
         assert_eq!(ground.snapshots(), finished);
         fs::remove_file(ground.source.join("big")).unwrap();
-        ground.job.approved = Some(1);
-        assert_eq!(ground.run().conclusion, Conclusion::Ok);
+        let mut last = ground.run().conclusion;
+        if last != Conclusion::Ok {
+            // What was begun of it is half of what there is.
+            ground.approve(&last);
+            last = ground.run().conclusion;
+        }
+        assert_eq!(last, Conclusion::Ok);
     }
 }
 

@@ -12,8 +12,8 @@ use nbkp::backup::job::{Job, JobEnd, Layout, LocalEnd, RemoteEnd};
 use nbkp::backup::news::WorkerNews;
 use nbkp::daemon::outlets::worker::{self, Worker};
 use nbkp::model::{
-    Access, BatteryRule, Conditions, Every, Guard, Hooks, MeteredRule, MountsBelow, Place, Progress, Retention, Route,
-    RsyncSettings, RunId, RunReport, SnapshotKind, Step, Sync, Trigger,
+    Access, BatteryRule, Conclusion, Conditions, Every, Guard, HoldReason, Hooks, MeteredRule, MountsBelow, Place,
+    Progress, Retention, Route, RsyncSettings, RunId, RunReport, SnapshotKind, Step, Sync, Trigger,
 };
 use nbkp::os::clock;
 use nbkp::os::directory::Directory;
@@ -103,6 +103,15 @@ impl Ground {
         ];
         let paths: Vec<_> = paths.iter().map(|path| path.display().to_string()).collect();
         format!("{}|{}|{kind}|{}", self.job.run, self.server.port, paths.join("|"))
+    }
+
+    /// Allows, as a person, what a run was held for.
+    pub fn approve(&mut self, held: &Conclusion) {
+        match held {
+            Conclusion::Held(HoldReason::Deletions { paths, .. }) => self.job.approved = Some(paths.clone()),
+            Conclusion::Held(HoldReason::CutDown { paths, .. }) => self.job.approved_cuts = Some(paths.clone()),
+            other => panic!("{other:?}"),
+        }
     }
 
     pub fn snapshots(&self) -> Vec<String> {

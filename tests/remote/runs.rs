@@ -171,7 +171,14 @@ fn what_is_in_too_many_deletions_is_held_until_approved() {
         assert!(matches!(held, Conclusion::Held(_)), "{held:?}");
         assert!(copy.join("file 3").exists());
         assert_eq!(ground.snapshots(), finished);
-        ground.job.approved = Some(20);
+        ground.approve(&held);
+        // As many others are others.
+        ground.write("file 1", "x");
+        fs::remove_file(ground.source.join("file 30")).unwrap();
+        assert!(matches!(ground.run().conclusion, Conclusion::Held(_)), "{kind:?}");
+        assert!(copy.join("file 30").exists());
+        ground.write("file 30", "x");
+        fs::remove_file(ground.source.join("file 1")).unwrap();
         let report = ground.run();
         assert_eq!((report.conclusion, report.figures.deletions), (Conclusion::Ok, 20));
         assert_eq!(ground.difference(&copy), "");
@@ -279,9 +286,9 @@ fn what_is_deleted_at_a_server_is_exactly_what_was_told() {
         let source = ground.source.display();
         sh(&format!("cd {source}; rm -r gone many half turns; echo x >turns; mkdir {source}/many"));
         let before = walk(&ground.destination).len();
-        assert!(matches!(ground.run().conclusion, Conclusion::Held(_)));
+        let held = ground.run().conclusion;
         assert_eq!(walk(&ground.destination).len(), before);
-        ground.job.approved = Some(1000);
+        ground.approve(&held);
         let report = ground.run();
         assert_eq!((&report.conclusion, &report.warnings), (&Conclusion::Ok, &Vec::new()), "{report:?}");
         let kept = format!("Only in {}: half\n", ground.destination.display());
@@ -325,11 +332,12 @@ fn what_would_be_cut_to_nothing_is_held_in_each_direction() {
         }
         for _ in 0..2 {
             let held = ground.run().conclusion;
-            let reason = HoldReason::CutDown { files: 20, of: 40, allowed_percent: 25 };
-            assert_eq!(held, Conclusion::Held(reason), "{kind:?}");
+            let Conclusion::Held(HoldReason::CutDown { paths, of: 40, .. }) = &held else { panic!("{held:?}") };
+            assert_eq!(paths.count(), 20, "{kind:?}");
             assert_eq!(fs::read(copy.join("file 3")).unwrap(), b"content");
         }
-        ground.job.approved_cuts = Some(20);
+        let held = ground.run().conclusion;
+        ground.approve(&held);
         assert_eq!(ground.run().conclusion, Conclusion::Ok);
         assert_eq!(ground.difference(&copy), "");
     }

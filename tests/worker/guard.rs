@@ -99,7 +99,8 @@ fn it_deletes_exactly_what_rsync_would() {
     }
     odd_names(&ground.source);
     assert_eq!(ground.run().conclusion, Conclusion::Ok);
-    let (from, to) = (ground.source.display(), ground.destination.display());
+    let (from, to) = (ground.source.clone(), ground.destination.clone());
+    let (from, to) = (from.display(), to.display());
     sh(&format!(
         "cd {to}; echo x >old.tmp; mkdir -p excluded/below half/.rsync-partial; mkdir .rsync-partial; \
          echo x >excluded/below/x; echo x >half/.rsync-partial/x; ln -s stays link; mkfifo pipe; \
@@ -111,8 +112,10 @@ fn it_deletes_exactly_what_rsync_would() {
          --filter='H .nbkp*' --filter='P .nbkp*' --filter='P kept*' --filter='- *.tmp' --filter='- /excluded/' \
          --filter=': .rules' . {to}-plain/"
     ));
-    assert!(matches!(ground.run().conclusion, Conclusion::Ok | Conclusion::Held(_)));
-    ground.job.approved = Some(1000);
+    let first = ground.run().conclusion;
+    if first != Conclusion::Ok {
+        ground.approve(&first);
+    }
     let report = ground.run();
     assert_eq!((&report.conclusion, &report.warnings), (&Conclusion::Ok, &Vec::new()), "{report:?}");
     sh(&format!("diff -r --no-dereference --exclude='.nbkp*' {to} {to}-plain"));
@@ -168,17 +171,65 @@ fn files_that_are_cut_down_are_held_and_stay_what_they_were() {
         // An unfinished copy is no way around it.
         for _ in 0..2 {
             let held = ground.run().conclusion;
-            let reason = HoldReason::CutDown { files: 60, of: 100, allowed_percent: 25 };
-            assert_eq!(held, Conclusion::Held(reason.clone()), "{kind:?}");
+            let Conclusion::Held(reason) = held else { panic!("{kind:?}: {held:?}") };
+            let HoldReason::CutDown { paths, of: 100, allowed_percent: 25, against } = &reason else {
+                panic!("{kind:?}: {reason:?}")
+            };
+            assert_eq!((paths.count(), against.is_some()), (60, kind == SnapshotKind::HardLink), "{kind:?}");
             assert_eq!((tree(&copy), ground.snapshots()), (whole.clone(), finished.clone()), "{kind:?}");
             let preview = preview(&ground.job, &SshPlace::new("/nowhere".into())).unwrap();
-            assert_eq!(preview.hold, Some(reason), "{kind:?}");
+            let Some(HoldReason::CutDown { paths: shown, .. }) = &preview.hold else { panic!("{kind:?}: {preview:?}") };
+            assert_eq!(shown, paths, "{kind:?}");
         }
-        ground.job.approved = Some(1000);
+        let held = ground.run().conclusion;
+        ground.approve(&held);
+        ground.job.approved = ground.job.approved_cuts.take();
         assert!(matches!(ground.run().conclusion, Conclusion::Held(_)), "deletions were approved, not this");
-        ground.job.approved_cuts = Some(60);
-        assert_eq!(ground.run().conclusion, Conclusion::Ok, "{kind:?}");
+        ground.job.approved = None;
+        ground.approve(&held);
+        // As many others are others.
+        ground.write("d0/f0", [7; 3000]);
+        ground.write("d5/f61", "");
+        let others = ground.run().conclusion;
+        assert!(matches!(others, Conclusion::Held(HoldReason::CutDown { .. })), "{kind:?}: {others:?}");
+        ground.write("d5/f61", [7; 3000]);
+        assert_eq!(ground.run().conclusion, Conclusion::Ok, "{kind:?}: some of what was shown");
         assert_eq!(tree(&copy), tree(&ground.source));
+    }
+}
+
+#[test]
+fn what_is_approved_is_what_was_shown_and_no_other_deletions() {
+    let kinds: &[SnapshotKind] = if crate::needs_root() {
+        &[SnapshotKind::None, SnapshotKind::HardLink, SnapshotKind::Btrfs]
+    } else {
+        &[SnapshotKind::None, SnapshotKind::HardLink]
+    };
+    for kind in kinds.iter().copied() {
+        let drive = (kind == SnapshotKind::Btrfs).then(Drive::btrfs);
+        let mut ground = drive.as_ref().map_or_else(|| Ground::new(kind), |drive| Ground::on(drive, kind));
+        for number in 0..100 {
+            ground.write(&format!("f{number}"), "x");
+        }
+        assert_eq!(ground.run().conclusion, Conclusion::Ok);
+        let copy = if kind == SnapshotKind::None { ground.destination.clone() } else { ground.latest() };
+        for number in 0..60 {
+            fs::remove_file(ground.source.join(format!("f{number}"))).unwrap();
+        }
+        let held = ground.run().conclusion;
+        ground.approve(&held);
+        let preview = preview(&ground.job, &SshPlace::new("/nowhere".into())).unwrap();
+        assert_eq!(preview.hold, None, "{kind:?}: it was allowed");
+        // One that was shown is there again, and another is gone.
+        ground.write("f0", "x");
+        fs::remove_file(ground.source.join("f99")).unwrap();
+        let others = ground.run().conclusion;
+        assert!(matches!(others, Conclusion::Held(HoldReason::Deletions { .. })), "{kind:?}: {others:?}");
+        assert!(copy.join("f1").exists() && copy.join("f99").exists(), "{kind:?}");
+        // Some of what was shown.
+        ground.write("f99", "x");
+        assert_eq!(ground.run().conclusion, Conclusion::Ok, "{kind:?}");
+        assert_eq!(tree(&copy), tree(&ground.source), "{kind:?}");
     }
 }
 

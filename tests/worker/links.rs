@@ -7,7 +7,7 @@ use crate::rig::{Ground, begin, finish, names, sh, until_copied};
 use nbkp::backup::errands::preview::{Change, preview};
 use nbkp::backup::snapshots::listing::snapshots_at;
 use nbkp::backup::snapshots::prune::{PruneError, prune_at, victims};
-use nbkp::model::{Conclusion, Interruption, KeepRules, NotDone, Retention, SnapshotKind, Standing};
+use nbkp::model::{Conclusion, HoldReason, Interruption, KeepRules, NotDone, Retention, SnapshotKind, Standing};
 use nbkp::os::directory::Directory;
 use nbkp::os::ssh::SshPlace;
 
@@ -76,7 +76,10 @@ fn a_shrunken_source_is_held_and_approved() {
         assert!(matches!(held.conclusion, Conclusion::Held(_)), "{held:?}");
         assert_eq!((ground.snapshots().len(), held.figures.deletions), (1, 33));
     }
-    ground.job.approved = Some(33);
+    let held = ground.run().conclusion;
+    let Conclusion::Held(HoldReason::Deletions { paths, against, .. }) = &held else { panic!("{held:?}") };
+    assert_eq!((paths.count(), against.map(|name| name.to_string())), (33, ground.snapshots().pop()));
+    ground.approve(&held);
     assert_eq!(ground.run().conclusion, Conclusion::Ok);
     assert_eq!(names(&ground.latest()).len(), 87);
     sh(&format!("rm {}/*", ground.source.display()));

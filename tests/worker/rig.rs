@@ -11,8 +11,8 @@ use nbkp::backup::job::{DriveProof, Job, JobEnd, Layout, LocalEnd};
 use nbkp::backup::news::WorkerNews;
 use nbkp::daemon::outlets::worker::{self, Worker};
 use nbkp::model::{
-    Access, BatteryRule, Conditions, Every, Guard, HookCommand, Hooks, MeteredRule, MountsBelow, Place, Progress,
-    Retention, RsyncSettings, RunId, RunReport, SnapshotKind, Step, Sync, Trigger,
+    Access, BatteryRule, Conclusion, Conditions, Every, Guard, HoldReason, HookCommand, Hooks, MeteredRule,
+    MountsBelow, Place, Progress, Retention, RsyncSettings, RunId, RunReport, SnapshotKind, Step, Sync, Trigger,
 };
 use nbkp::os::directory::Directory;
 use nbkp::os::ssh::SshPlace;
@@ -186,6 +186,15 @@ impl Ground {
 
     pub fn run(&self) -> RunReport {
         run(self.job.clone())
+    }
+
+    /// Allows, as a person, what a run was held for.
+    pub fn approve(&mut self, held: &Conclusion) {
+        match held {
+            Conclusion::Held(HoldReason::Deletions { paths, .. }) => self.job.approved = Some(paths.clone()),
+            Conclusion::Held(HoldReason::CutDown { paths, .. }) => self.job.approved_cuts = Some(paths.clone()),
+            other => panic!("{other:?}"),
+        }
     }
 
     pub fn snapshots(&self) -> Vec<String> {

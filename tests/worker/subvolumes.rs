@@ -93,7 +93,8 @@ fn a_held_run_makes_no_snapshot_and_forgets_nothing() {
         assert_eq!(ground.snapshots().len(), 1);
         assert!(ground.destination.join(".nbkp/staging.dirty").exists());
     }
-    ground.job.approved = Some(22);
+    let held = ground.run().conclusion;
+    ground.approve(&held);
     assert_eq!(ground.run().conclusion, Conclusion::Ok);
     assert_eq!(names(&ground.latest()).len(), 18);
 }

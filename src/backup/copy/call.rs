@@ -11,7 +11,7 @@ use crate::backup::place::way::{CopyWay, Target};
 use crate::formats::rsync::arguments::{CopyMode, Passage, RsyncCall, arguments, follows_links};
 use crate::formats::ssh::arguments::SHARED_HOST;
 use crate::formats::ssh::script;
-use crate::model::{FailureKind, NotDone, Privileges, Step, Sync};
+use crate::model::{FailureKind, NotDone, PathSet, Privileges, Step, Sync};
 use crate::os::confine::confine_reads;
 use crate::os::directory::Directory;
 use crate::os::files;
@@ -24,9 +24,9 @@ pub(crate) struct Copying<'a> {
     /// The sync.
     pub(crate) sync: &'a Sync,
     /// The deletions that a person approved.
-    pub(crate) approved: Option<u64>,
+    pub(crate) approved: Option<&'a PathSet>,
     /// The same for files that are cut down.
-    pub(crate) approved_cuts: Option<u64>,
+    pub(crate) approved_cuts: Option<&'a PathSet>,
     /// How many entries the last copy had, if this machine remembers.
     pub(crate) remembered: Option<u64>,
     /// Between which places.
@@ -45,7 +45,7 @@ impl<'a> Copying<'a> {
         let Origin { job, source, rsync, sync, nested, privileges } = origin;
         let way = CopyWay::between(source, target);
         let remembered = job.remembered.map(|remembered| remembered.entries);
-        let (approved, approved_cuts) = (job.approved, job.approved_cuts);
+        let (approved, approved_cuts) = (job.approved.as_ref(), job.approved_cuts.as_ref());
         let (nested, privileges) = (nested.as_deref(), *privileges);
         Self { rsync, sync, approved, approved_cuts, remembered, way, target, nested, privileges }
     }

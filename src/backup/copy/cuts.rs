@@ -9,8 +9,9 @@ use crate::backup::copy::call::Copying;
 use crate::backup::failure::of_directory;
 use crate::backup::place::way::{CopyWay, Target};
 use crate::decide::guard::{self, Cuts};
+use crate::formats::fingerprint;
 use crate::formats::rsync::output::{OutputLine, unescaped};
-use crate::model::{HoldReason, NotDone, Step};
+use crate::model::{HoldReason, NotDone, PathSet, Step};
 use crate::os::directory::Reach;
 use crate::os::tree;
 
@@ -50,8 +51,8 @@ impl ContentChanges {
     }
 
     /// How many of them are cut down, compared with what lies there now. At a server only what is cut to nothing shows.
-    fn cut(&self, target: &Target<'_>) -> Result<u64, NotDone> {
-        let mut cut = 0_u64;
+    fn cut(&self, target: &Target<'_>) -> Result<PathSet, NotDone> {
+        let mut cut = PathSet::default();
         for (path, now) in &self.resized {
             let before = match target {
                 Target::There(_) => u64::from(*now == 0),
@@ -62,14 +63,16 @@ impl ContentChanges {
                     size.map_err(|error| of_directory(Step::Judge, &error))?.unwrap_or(0)
                 }
             };
-            cut = cut.saturating_add(u64::from(guard::is_cut(before, *now)));
+            if guard::is_cut(before, *now) {
+                cut.add(fingerprint::of_path(path));
+            }
         }
         Ok(cut)
     }
 
     /// The same, and of how many, as a look told it.
     pub(crate) fn cuts(&self, target: &Target<'_>, regular_files: u64) -> Result<Cuts, NotDone> {
-        Ok(Cuts { files: self.cut(target)?, of: regular_files })
+        Ok(Cuts { paths: self.cut(target)?, of: regular_files, against: None })
     }
 
     /// Why a run would be held whose look told these.
@@ -84,8 +87,7 @@ pub(crate) fn may_cut(copying: &Copying<'_>) -> Result<bool, NotDone> {
     let count = |old, new, is_cut: fn(u64, u64) -> bool| {
         let seen = tree::census(old, new, SAMPLE, is_cut).map_err(|error| of_directory(Step::Judge, &error))?;
         // A sample may see less than there is.
-        let cuts = Cuts { files: seen.cut.saturating_mul(2), of: seen.files };
-        Ok(guard::hold_cuts(copying.sync.guard, cuts, None).is_some())
+        Ok(guard::is_too_cut(copying.sync.guard, seen.cut().saturating_mul(2), seen.files))
     };
     let is_small = copying.remembered.is_none_or(|entries| entries <= SAMPLE);
     match &copying.way {

@@ -11,12 +11,14 @@ use crate::backup::place::way::{FarTarget, Target};
 use crate::backup::session::stop::Stops;
 use crate::backup::session::{LONG, Stoppable, failure as trouble};
 use crate::decide::plights;
+use crate::formats::fingerprint;
+use crate::formats::rsync::arguments::Unfinished;
 use crate::formats::rsync::output::{OutputLine, Tally, unescaped};
 use crate::formats::ssh::answers;
 use crate::formats::ssh::calls::{DeleteCall, Usage};
 use crate::formats::text::printable;
 use crate::model::layout::is_never_deleted;
-use crate::model::{DeletedKind, DeletedNames, FailureKind, Named, NotDone, Plight, Step};
+use crate::model::{DeletedKind, DeletedNames, FailureKind, Named, NotDone, PathSet, Plight, Step};
 use crate::os::directory::{ChangeMade, Directory, DirectoryError, Errno, Reach};
 use crate::os::tree;
 
@@ -64,15 +66,10 @@ impl Doomed {
         told.keep_deleted(&mut self.0, |(path, _)| Some(path.as_os_str().as_bytes().to_vec()));
     }
 
-    /// How many entries it is.
-    pub(crate) fn count(&self) -> u64 {
-        u64::try_from(self.0.len()).unwrap_or(u64::MAX)
-    }
-
-    /// How many of it are what a killed rsync was writing when an earlier run ended, by their names: `.name.XXXXXX`.
-    /// Only so many as runs are killed in a row.
-    pub(crate) fn orphans(&self) -> u64 {
-        let is_orphan = |(path, kind): &&(PathBuf, DeletedKind)| {
+    /// What of it is judged. Where an earlier run may have been killed, what its rsync was writing then is none of it:
+    /// it is known by its name, `.name.XXXXXX`, and there are only so many as runs are killed in a row.
+    pub(crate) fn judged(&self, unfinished: Unfinished) -> PathSet {
+        let is_orphan = |(path, kind): &(PathBuf, DeletedKind)| {
             let name = path.file_name().unwrap_or_default().as_bytes();
             let parts = name.strip_prefix(b".").and_then(|rest| rest.split_last_chunk::<7>());
             *kind == DeletedKind::Other
@@ -80,7 +77,19 @@ impl Doomed {
                     !of.is_empty() && *dot == b'.' && random.iter().all(u8::is_ascii_alphanumeric)
                 })
         };
-        u64::try_from(self.0.iter().filter(is_orphan).take(MOST_ORPHANS).count()).unwrap_or(0)
+        let mut orphans = match unfinished {
+            Unfinished::None => 0,
+            Unfinished::Possible => MOST_ORPHANS,
+        };
+        let mut judged = PathSet::default();
+        for entry in &self.0 {
+            if orphans > 0 && is_orphan(entry) {
+                orphans = orphans.saturating_sub(1);
+            } else {
+                judged.add(fingerprint::of_path(&entry.0));
+            }
+        }
+        judged
     }
 
     /// The same by directory, what lies deepest first, so that a directory comes after all that is in it.
@@ -226,7 +235,8 @@ mod tests {
         ] {
             let mut doomed = Doomed::default();
             doomed.hear(&OutputLine::Deleted(name.into()));
-            assert_eq!(doomed.orphans(), orphans, "{name}");
+            assert_eq!(doomed.judged(Unfinished::Possible).count(), 1 - orphans, "{name}");
+            assert_eq!(doomed.judged(Unfinished::None).count(), 1, "{name}");
         }
     }
 
@@ -240,7 +250,7 @@ mod tests {
         for ours in [".nbkp/", ".nbkp/log.jsonl", ".nbkp-dst", "a/.nbkp-vol"] {
             doomed.hear(&OutputLine::Deleted(ours.into()));
         }
-        assert_eq!(doomed.count(), 7);
+        assert_eq!(doomed.judged(Unfinished::None).count(), 7);
         let groups: Vec<_> = doomed
             .by_directory()
             .into_iter()

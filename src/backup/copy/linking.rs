@@ -6,6 +6,7 @@ use jiff::Timestamp;
 
 use crate::backup::copy::call::Copying;
 use crate::backup::copy::cuts::ContentChanges;
+use crate::backup::copy::deletions::Doomed;
 use crate::backup::copy::{self, Copied, plan};
 use crate::backup::place::approach::Origin;
 use crate::backup::place::destination::Destination;
@@ -15,8 +16,9 @@ use crate::backup::place::way::{Spot, Target};
 use crate::backup::session::stop::Stops;
 use crate::decide::guard::{self, Cuts, Deletions};
 use crate::decide::tidying::Kept;
+use crate::formats::fingerprint;
 use crate::formats::rsync::arguments::{CopyMode, Manner, Unfinished};
-use crate::model::{Figures, NotDone, SnapshotName, layout};
+use crate::model::{Figures, NotDone, PathSet, SnapshotName, layout};
 
 /// What a new directory is linked with.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,57 +64,69 @@ pub(crate) fn guard_new(
     figures: &mut Figures,
     stops: &mut Stops,
 ) -> Result<(), NotDone> {
-    let (job, guard) = (origin.job, origin.job.sync.guard);
-    let hold = |(deletions, before)| {
-        let seen = Deletions { deletions, before, files_left: copied.regular_files };
-        guard::hold(guard, seen, job.approved)
-    };
-    let resized = Cuts { files: copied.resized, of: copied.regular_files };
+    let (job, guard, files_left) = (origin.job, origin.job.sync.guard, copied.regular_files);
+    let (mut deletions, mut cut_down) = (None, None);
     for base in links.judged_by.iter().copied() {
         // What lay in an unfinished copy counts as there before for rsync, though it is in no snapshot.
         let is_counted = links.newest == Some(base) && links.unfinished() == Unfinished::None;
         let remembered = job.remembered.filter(|remembered| is_counted && remembered.snapshot == Some(base));
-        if let Some(remembered) = remembered.filter(|_| guard::hold_cuts(guard, resized, None).is_none()) {
+        let is_too_cut = guard::is_too_cut(guard, copied.resized, copied.regular_files);
+        if let Some(remembered) = remembered.filter(|_| !is_too_cut) {
             // The log may say that there was more; that there was less it cannot say.
             let logged = destination.record_of(base)?.map_or(0, |record| record.entries);
             let before = remembered.entries.max(logged);
             let gone = before.saturating_sub(copied.figures.entries.saturating_sub(copied.created));
-            if hold((gone, before)).is_none() {
+            if !guard::is_too_much(guard, gone, before, files_left) {
                 figures.deletions = gone;
                 continue;
             }
         }
         let (gone, before, cuts) = compared((origin, destination), (base, name), stops)?;
-        figures.deletions = gone;
-        if let Some(reason) = hold((gone, before)).or_else(|| guard::hold_cuts(guard, cuts, job.approved_cuts)) {
-            return Err(NotDone::Held(reason));
+        figures.deletions = gone.count();
+        // What is approved is approved for all of them at once.
+        if guard::is_too_much(guard, gone.count(), before, files_left) {
+            let seen = Deletions { paths: PathSet::default(), before, files_left, against: Some(base) };
+            deletions.get_or_insert(seen).paths.absorb(&gone);
+        }
+        if guard::is_too_cut(guard, cuts.paths.count(), cuts.of) {
+            let seen = Cuts { paths: PathSet::default(), against: Some(base), of: cuts.of };
+            cut_down.get_or_insert(seen).paths.absorb(&cuts.paths);
         }
     }
-    Ok(())
+    let reason = deletions.and_then(|seen| guard::hold(guard, seen, job.approved.as_ref()));
+    let cut_down = || cut_down.and_then(|seen| guard::hold_cuts(guard, seen, job.approved_cuts.as_ref()));
+    reason.or_else(cut_down).map_or(Ok(()), |reason| Err(NotDone::Held(reason)))
 }
 
-/// How many entries of a finished copy the new one lacks, how many it holds, and how many files are cut down.
+/// The entries of a finished copy that the new one lacks, how many it holds, and the files that are cut down.
 fn compared(
     (origin, destination): (&Origin<'_>, &Destination),
     (base, name): (SnapshotName, SnapshotName),
     stops: &mut Stops,
-) -> Result<(u64, u64, Cuts), NotDone> {
+) -> Result<(PathSet, u64, Cuts), NotDone> {
     match destination {
         Destination::Here(here) => {
             let (gone, before) = here.lacking(base, Spot::New(name))?;
             let census = here.census(base, Spot::New(name))?;
-            Ok((gone, before, Cuts { files: census.cut, of: census.files }))
+            let mut paths = PathSet::default();
+            census.cut_down.iter().for_each(|path| paths.add(fingerprint::of_path(path)));
+            Ok((gone, before, Cuts { paths, of: census.files, against: None }))
         }
         Destination::There(there) => {
             // rsync is asked what it would do to make the snapshot like the source.
             let target = Target::There(there::compared(there.far(), Spot::Finished(base)));
             let copying = Copying::new(origin, &target);
             let plan = plan::look(Manner::Replace(Unfinished::None), there.far().look.keeping());
-            let mut changes = ContentChanges::default();
-            let told = copy::call(&copying, &plan, CopyMode::Tell, stops, &mut |said| changes.hear(said))?;
+            let (mut changes, mut doomed) = (ContentChanges::default(), Doomed::default());
+            let told = copy::call(&copying, &plan, CopyMode::Tell, stops, &mut |said| {
+                changes.hear(said);
+                doomed.hear(said);
+            })?;
             copy::judged(&copying.way, &told)?;
-            let gone = told.tally.deleted_items;
-            Ok((gone, copy::before(&told, gone), changes.cuts(&target, told.tally.regular_files)?))
+            doomed.spare_renamed(&told.tally);
+            let gone = doomed.judged(Unfinished::None);
+            let before = copy::before(&told, gone.count());
+            Ok((gone, before, changes.cuts(&target, told.tally.regular_files)?))
         }
     }
 }

@@ -208,12 +208,13 @@ fn judged_deletions(
     if judge::deletions(&told.complaints) != DeletionVerdict::Done {
         copied.missing.push(judge::UNDONE.to_owned());
     }
-    let orphans = match plan.manner {
-        Manner::Replace(Unfinished::Possible) => doomed.orphans(),
-        Manner::Replace(Unfinished::None) | Manner::InPlace | Manner::Link { .. } => 0,
+    let unfinished = match plan.manner {
+        Manner::Replace(unfinished) => unfinished,
+        Manner::InPlace | Manner::Link { .. } => Unfinished::None,
     };
-    let deletions = doomed.count().saturating_sub(orphans);
-    let seen = Deletions { deletions, before: before(pass, deletions), files_left: told.tally.regular_files };
+    let paths = doomed.judged(unfinished);
+    let before = before(pass, paths.count());
+    let seen = Deletions { paths, before, files_left: told.tally.regular_files, against: None };
     match guard::hold(copying.sync.guard, seen, copying.approved) {
         Some(reason) => Err(NotDone::Held(reason)),
         None => Ok(doomed),

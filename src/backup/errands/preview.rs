@@ -4,6 +4,7 @@ use std::ffi::OsString;
 
 use crate::backup::copy::call::{self, Copying};
 use crate::backup::copy::cuts::ContentChanges;
+use crate::backup::copy::deletions::Doomed;
 use crate::backup::copy::incomplete::Losses;
 use crate::backup::copy::plan::{self, CopyPlan};
 use crate::backup::copy::{self, Good, Pass};
@@ -17,7 +18,7 @@ use crate::backup::session::stop::{self, Stops};
 use crate::decide::guard::{self, Deletions};
 use crate::decide::judge::{self, DeletionVerdict};
 use crate::decide::tidying::Kept;
-use crate::formats::rsync::arguments::{CopyMode, slash};
+use crate::formats::rsync::arguments::{CopyMode, Unfinished, slash};
 use crate::formats::rsync::output::{Item, OutputLine, unescaped};
 use crate::model::layout::{LATEST, SNAPSHOTS, STAGING};
 use crate::model::{FailureKind, Figures, HoldReason, Keeping, NotDone, Plight, SnapshotKind, Step};
@@ -112,10 +113,11 @@ fn told(
     let plan = plan::look(plan::manner_of_look(job.sync.snapshots), keeping);
     let then = then(job.sync.snapshots);
     let (mut changes, mut unlisted) = (Vec::new(), 0_u64);
-    let mut content = ContentChanges::default();
+    let (mut content, mut doomed) = (ContentChanges::default(), Doomed::default());
     let mut hear = |said: &OutputLine| {
         content.hear(said);
         losses.hear(said);
+        doomed.hear(said);
         let change = match said {
             OutputLine::Deleted(name) => Change::Delete(name.clone()),
             OutputLine::Changed(item) => Change::Copy(item.clone()),
@@ -139,10 +141,12 @@ fn told(
         DeletionVerdict::Undone => warnings.push(judge::UNDONE.to_owned()),
         DeletionVerdict::Again(spared) => {
             // A run deletes with a second call, which passes over what cannot be looked at.
+            doomed = Doomed::default();
             changes.retain(|change| matches!(change, Change::Copy(_)));
             let without = CopyPlan { spared, ..plan.clone() };
             let mut hear = |said: &OutputLine| {
                 let OutputLine::Deleted(name) = said else { return };
+                doomed.hear(said);
                 if changes.len() < LISTED {
                     changes.push(Change::Delete(name.clone()));
                 } else {
@@ -156,9 +160,13 @@ fn told(
     spare_renamed(&mut changes, &mut pass);
     let mut command: Vec<OsString> = vec![copying.rsync.as_os_str().to_owned()];
     command.extend(call::shown(copying, &plan, CopyMode::Tell, source, destination));
-    let hold = match losses.hold().or_else(|| hold(job, &pass)) {
+    doomed.spare_renamed(&pass.tally);
+    let (paths, files_left) = (doomed.judged(Unfinished::None), pass.tally.regular_files);
+    let before = copy::before(&pass, paths.count());
+    let seen = Deletions { paths, before, files_left, against: None };
+    let hold = match losses.hold().or_else(|| guard::hold(job.sync.guard, seen, job.approved.as_ref())) {
         Some(reason) => Some(reason),
-        None => content.hold(copying, pass.tally.regular_files)?,
+        None => content.hold(copying, files_left)?,
     };
     Ok(Preview { command, changes, unlisted, figures: figures(&pass), hold, warnings, then })
 }
@@ -190,11 +198,4 @@ fn figures(pass: &Pass) -> Figures {
         unreadable: pass.complaints.count(Plight::Unreadable),
         ..pass.tally.figures
     }
-}
-
-fn hold(job: &Job, pass: &Pass) -> Option<HoldReason> {
-    let deletions = pass.tally.deleted_items;
-    let before = copy::before(pass, deletions);
-    let seen = Deletions { deletions, before, files_left: pass.tally.regular_files };
-    guard::hold(job.sync.guard, seen, job.approved)
 }

@@ -14,12 +14,13 @@ use crate::backup::place::writer;
 use crate::backup::session::stop::Stops;
 use crate::backup::snapshots::{commit, deeds, log};
 use crate::decide::guard;
+use crate::formats::fingerprint;
 use crate::formats::log::LogRecord;
 use crate::formats::writer::WriterLine;
 use crate::model::layout::{self, LATEST, LOCK, OWN, WRITER};
 use crate::model::{
-    Conclusion, FailureKind, Interruption, Keeping, NotDone, Obstacle, SnapshotKind, SnapshotName, Standing, Step,
-    Writer,
+    Conclusion, FailureKind, Interruption, Keeping, NotDone, Obstacle, PathSet, SnapshotKind, SnapshotName, Standing,
+    Step, Writer,
 };
 use crate::os::directory::{Directory, DirectoryError, Kind, Reach};
 use crate::os::files::{self, Hold};
@@ -112,12 +113,14 @@ impl HereDestination {
     }
 
     /// How many entries of a finished copy another place lacks, and how many it holds.
-    pub(crate) fn lacking(&self, newest: SnapshotName, new: Spot) -> Result<(u64, u64), NotDone> {
+    pub(crate) fn lacking(&self, newest: SnapshotName, new: Spot) -> Result<(PathSet, u64), NotDone> {
         let fail = |error: DirectoryError| of_directory(Step::Judge, &error);
         let old = compared(&self.pinned.directory, Spot::Finished(newest)).map_err(fail)?.directory;
         let new = compared(&self.pinned.directory, new).map_err(fail)?.directory;
         let before = tree::count(&old).map_err(fail)?;
-        Ok((tree::count_missing(&old, &new).map_err(fail)?, before))
+        let mut gone = PathSet::default();
+        tree::each_missing(&old, &new, &mut |path| gone.add(fingerprint::of_path(path))).map_err(fail)?;
+        Ok((gone, before))
     }
 
     /// How many files a finished copy and another place have in common, and how many are cut down there.

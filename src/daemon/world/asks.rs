@@ -241,13 +241,15 @@ impl World {
     /// Allows what a guard saw, and says what that means.
     fn allow(&mut self, name: &SyncName, seen: &HoldReason) -> String {
         match seen {
-            HoldReason::Deletions { deletions, .. } => {
-                self.decisions.approve_deletions(name, *deletions);
-                format!("the next run of `{name}` may delete up to {deletions} files")
+            HoldReason::Deletions { paths, .. } => {
+                self.decisions.approve_deletions(name, paths);
+                let count = paths.count();
+                format!("the next run of `{name}` may delete the {count} files that it was held for, and no others")
             }
-            HoldReason::CutDown { files, .. } => {
-                self.decisions.approve_cuts(name, *files);
-                format!("the next run of `{name}` may cut down up to {files} files")
+            HoldReason::CutDown { paths, .. } => {
+                self.decisions.approve_cuts(name, paths);
+                let count = paths.count();
+                format!("the next run of `{name}` may cut down the {count} files that it was held for, and no others")
             }
             HoldReason::ForeignWriter { writer, here } => {
                 self.decisions.accept_writer(name, &writer.id);

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::model::{
-    Containers, DriveUuid, End, Hardware, HoldReason, Kinship, Ledger, Pause, Places, SentinelId, StandingHold,
-    SyncName, VolumeName,
+    Containers, DriveUuid, End, Hardware, HoldReason, Kinship, Ledger, PathSet, Pause, Places, SentinelId,
+    StandingHold, SyncName, VolumeName,
 };
 
 /// The ledger, and whether it is to be written down.
@@ -91,14 +91,14 @@ impl Decisions {
         }
     }
 
-    /// The next run of a sync may delete so many files.
-    pub(super) fn approve_deletions(&mut self, sync: &SyncName, deletions: u64) {
-        self.change().approvals.insert(sync.clone(), deletions);
+    /// The next run of a sync may delete these.
+    pub(super) fn approve_deletions(&mut self, sync: &SyncName, paths: &PathSet) {
+        self.change().approvals.insert(sync.clone(), paths.clone());
     }
 
-    /// The next run of a sync may cut down so many files.
-    pub(super) fn approve_cuts(&mut self, sync: &SyncName, files: u64) {
-        self.change().approved_cuts.insert(sync.clone(), files);
+    /// The next run of a sync may cut these down.
+    pub(super) fn approve_cuts(&mut self, sync: &SyncName, paths: &PathSet) {
+        self.change().approved_cuts.insert(sync.clone(), paths.clone());
     }
 
     /// Ends the approvals of a sync, if there were some: its run has used them, or was held all the same, as it would

@@ -270,8 +270,14 @@ fn failed() -> Conclusion {
     Conclusion::Failed(Failure { at: Step::Copy, kind: FailureKind::Io, detail })
 }
 
+fn paths(count: u64) -> PathSet {
+    let mut paths = PathSet::default();
+    (0..count).for_each(|number| paths.add(number));
+    paths
+}
+
 fn reason() -> HoldReason {
-    HoldReason::Deletions { deletions: 60, before: 100, allowed_percent: 25 }
+    HoldReason::Deletions { paths: paths(60), before: 100, allowed_percent: 25, against: None }
 }
 
 fn held() -> Conclusion {

@@ -15,9 +15,10 @@ fn a_held_run_waits_for_a_person() {
     assert_eq!((story.started.len(), story.codes("photos")), (1, vec!["held"]));
     let (answer, mut answered) = oneshot::channel();
     story.tell(Event::Asked(Ask::Approve { sync: name("photos"), answer }));
-    assert_eq!(answered.try_recv().unwrap().unwrap().len(), 1);
+    let said = answered.try_recv().unwrap().unwrap();
+    assert_eq!(said, ["the next run of `photos` may delete the 60 files that it was held for, and no others"]);
     assert_eq!(story.running(), ["photos"]);
-    assert_eq!(story.started[1].approved, Some(60));
+    assert_eq!(story.started[1].approved, Some(paths(60)));
     // More than was shown is asked about again.
     story.end("photos", held());
     assert_eq!(story.status_of("photos").state, SyncState::Held);
@@ -25,7 +26,7 @@ fn a_held_run_waits_for_a_person() {
     story.tell(Event::Asked(Ask::Approve { sync: name("photos"), answer }));
     story.end("photos", Conclusion::Ok);
     story.wait(3600);
-    assert_eq!((story.started[2].approved, story.started[3].approved), (Some(60), None));
+    assert_eq!((story.started[2].approved.clone(), story.started[3].approved.clone()), (Some(paths(60)), None));
 }
 
 #[test]

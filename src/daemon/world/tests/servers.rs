@@ -160,7 +160,7 @@ fn a_sync_that_leads_to_another_server_has_no_copy_yet() {
     story.wait(2);
     story.end("photos", Conclusion::Ok);
     let mut ledger = story.world.decisions.ledger().clone();
-    ledger.approvals.insert(name("photos"), 60);
+    ledger.approvals.insert(name("photos"), paths(60));
     let past = LastRuns { last_success: Some(now_at(2).wall), ..LastRuns::default() };
     let begin = |text: &str, ledger: &Ledger| {
         let beginnings = Beginnings {
@@ -196,14 +196,14 @@ fn a_sync_that_leads_to_another_server_has_no_copy_yet() {
         story.world = begin(&text, &ledger);
         let told = (
             story.status_of("photos").freshness,
-            story.world.decisions.ledger().approvals.get(&name("photos")).copied(),
+            story.world.decisions.ledger().approvals.get(&name("photos")).map(PathSet::count),
         );
         assert_eq!(told, (freshness, approved), "after a restart: {text}");
         story.world = begin(TRAVELLER, &ledger);
         story.tell(Event::Configured(Ok(configuration(&text))));
         let told = (
             story.status_of("photos").freshness,
-            story.world.decisions.ledger().approvals.get(&name("photos")).copied(),
+            story.world.decisions.ledger().approvals.get(&name("photos")).map(PathSet::count),
         );
         assert_eq!(told, (freshness, approved), "while it runs: {text}");
     }
