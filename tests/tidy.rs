@@ -19,6 +19,7 @@ use nbkp::formats::ssh::answers::{self, free, lines, looked};
 use nbkp::formats::ssh::calls::{
     DeleteCall, Intent, LookCall, PrepareCall, ProvenEnd, PublishCall, ScriptCall, SettleCall, TidyCall,
 };
+use nbkp::formats::ssh::links::{DirectoriesCall, LinksCall};
 use nbkp::formats::ssh::script::{self, Answer};
 use nbkp::model::{DeletedKind, DeletedNames, End, SentinelId, SnapshotKind, TidyDeed, layout};
 
@@ -147,6 +148,10 @@ const STAGED: &str = r#"
     : >staging/both
     ln -s ../victim staging/out
     ln -s ../../victim staging/mod/link
+    # A link to where something lies that the snapshot does not hold: a directory there.
+    mkdir -p "snapshots/$1/mod/entered/sub" outside/sub
+    : >outside/sub/kept
+    ln -s ../../outside staging/mod/entered
 "#;
 
 #[test]
@@ -169,7 +174,7 @@ fn what_no_snapshot_holds_goes_from_a_full_drive_and_nothing_else() {
         };
         assert_eq!(relieve(Some(NAME.parse().unwrap())), ["both", "mod", "mod/deep", "mod/deep/file", "mod/link"]);
         assert_eq!(relieve(None), Vec::<String>::new());
-        assert!(home.join("victim/kept").exists(), "{shell:?}");
+        assert!(home.join("victim/kept").exists() && home.join("outside/sub/kept").exists(), "{shell:?}");
     });
 }
 
@@ -238,6 +243,35 @@ fn what_was_judged_is_deleted_and_nothing_else() {
             assert!(!home.join(gone).exists(), "{shell:?}: {gone}");
         }
         assert_eq!(fs::metadata(home.join("locked")).unwrap().permissions().mode() & 0o777, 0o555, "{shell:?}");
+    });
+}
+
+#[test]
+fn links_and_directories_are_told_by_each_server() {
+    if !is_root() {
+        return;
+    }
+    with_each_server(|shell, path, home| {
+        let end = ProvenEnd { root: home.into(), volume: "".into(), directory: "".into(), end: "".into() };
+        let run = OsStr::new("run:");
+        fs::write(home.join(".nbkp/writer"), "run:\n").unwrap();
+        let odd = "2026-11-22T17:30:00.001Z";
+        let snapshots = home.join("snapshots");
+        fs::create_dir(snapshots.join(odd)).unwrap();
+        std::os::unix::fs::symlink("x", snapshots.join(odd).join("a\nb")).unwrap();
+        let names = [odd.to_owned(), NAME.to_owned()];
+        let told = answers::links(&said(shell, path, home, &LinksCall { end: &end, run, names: &names }.call()));
+        // What may not be listed counts as a link.
+        let links = [Path::new("locked").to_owned(), Path::new("mod/link").to_owned()].into();
+        assert_eq!(told, [(NAME.to_owned(), links)], "{shell:?}");
+        let place = Path::new("snapshots").join(NAME);
+        let paths = ["mod", "mod/deep", "mod/link", "mod/link/kept", "mod/deep/file", "gone", "mod/link/../mod"];
+        let paths = paths.map(Path::new);
+        for (follows, expected) in [(false, &["mod", "mod/deep"][..]), (true, &["mod", "mod/deep", "mod/link"])] {
+            let call = DirectoriesCall { end: &end, which: End::Destination, place: &place, follows, paths: &paths };
+            let found = answers::directories(&said(shell, path, home, &call.call()), &paths);
+            assert_eq!(found, expected.iter().map(|path| Path::new(path).to_owned()).collect(), "{shell:?}");
+        }
     });
 }
 

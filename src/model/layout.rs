@@ -57,6 +57,8 @@ names! {
     STALE = ".stale-";
     /// The prefix of what is being deleted.
     TRASH = ".trash-";
+    /// Where rsync keeps what it could not finish, in each directory that it writes.
+    PARTIAL = ".rsync-partial";
     /// What is made and removed again to see what a filesystem can hold.
     PROBE = ".nbkp-probe";
     /// Another one.
@@ -64,9 +66,6 @@ names! {
 }
 
 pub(crate) use assignments;
-
-/// Where rsync keeps what it could not finish, in each directory that it writes.
-pub const PARTIAL: &str = ".rsync-partial";
 
 /// A directory that is never there, so that all is new that is compared with it.
 pub const FIRST_COPY: &str = "./.first-copy/";

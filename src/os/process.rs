@@ -64,21 +64,29 @@ impl Bell {
     }
 }
 
-/// A directory that a child inherits, to be named on its command line by [`Passed::operand`].
+/// A directory or file that a child inherits, to be named on its command line.
 #[derive(Debug)]
 pub struct Passed(OwnedFd);
 
 impl Passed {
     /// Makes a descriptor that children inherit. It must be dropped once the child is started: a child of another
     /// thread that starts meanwhile inherits it too, which only keeps the directory open a little longer.
-    pub fn new(directory: &Directory) -> std::io::Result<Self> {
-        Ok(Self(rustix::io::dup(directory.as_fd())?))
+    pub fn new(open: &impl AsFd) -> std::io::Result<Self> {
+        Ok(Self(rustix::io::dup(open.as_fd())?))
     }
 
-    /// The path by which the child reaches the directory itself, whatever became of its path.
+    /// The path by which the child reaches it, whatever became of its own.
+    #[must_use]
+    pub fn path(&self) -> OsString {
+        OsString::from(format!("/proc/self/fd/{}", self.0.as_raw_fd()))
+    }
+
+    /// The same for a directory whose content is meant.
     #[must_use]
     pub fn operand(&self) -> OsString {
-        OsString::from(format!("/proc/self/fd/{}/", self.0.as_raw_fd()))
+        let mut path = self.path();
+        path.push("/");
+        path
     }
 }
 

@@ -1,5 +1,6 @@
 //! Whole trees: removed and counted by descriptor, never through a symbolic link and never into another mount.
 
+use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::os::fd::{AsFd, AsRawFd};
 use std::path::{Path, PathBuf};
@@ -109,8 +110,7 @@ fn with_right(directory: &Directory, act: impl Fn() -> Result<(), DirectoryError
 }
 
 /// Removes an entry of a directory that stays as it is; a directory only if it is empty. Where the directory does not
-/// let
-/// its owner, it takes the right for as long: a backup keeps modes such as 0555.
+/// let its owner, it takes the right for as long: a backup keeps modes such as 0555.
 pub fn remove_entry(parent: &Directory, name: &OsStr, kind: DeletedKind) -> Result<ChangeMade, DirectoryError> {
     let remove = || match kind {
         DeletedKind::Directory => parent.remove_directory(name),
@@ -177,6 +177,69 @@ fn forget_to(directory: &Directory, depth: usize) -> Result<(), DirectoryError> 
         }
     }
     Ok(())
+}
+
+/// The entries below a directory that are wanted, by their paths relative to it. A directory that cannot be listed is
+/// asked for as nothing.
+pub fn find(
+    directory: &Directory,
+    reach: Reach,
+    wanted: &dyn Fn(&OsStr, Kind) -> bool,
+) -> Result<BTreeSet<PathBuf>, DirectoryError> {
+    let mut found = BTreeSet::new();
+    find_to((directory, Path::new("")), (reach, wanted), COUNTED, &mut found)?;
+    Ok(found)
+}
+
+type Sought<'a> = (Reach, &'a dyn Fn(&OsStr, Kind) -> bool);
+
+fn find_to(
+    (directory, path): (&Directory, &Path),
+    (reach, wanted): Sought<'_>,
+    depth: usize,
+    found: &mut BTreeSet<PathBuf>,
+) -> Result<(), DirectoryError> {
+    for entry in directory.entries(usize::MAX)? {
+        let name = Path::new(&entry.name);
+        let mut seen = kind(directory, &entry)?;
+        if seen == Kind::Directory {
+            match depth.checked_sub(1).map(|depth| (depth, directory.open_below(name, reach))) {
+                Some((depth, Ok(below))) => find_to((&below, &path.join(name)), (reach, wanted), depth, found)?,
+                Some((_, Err(error))) if !matches!(error.cause(), Errno::ACCESS | Errno::XDEV | Errno::LOOP) => {
+                    return Err(error);
+                }
+                Some((_, Err(_))) | None => seen = Kind::Nothing,
+            }
+        }
+        if wanted(&entry.name, seen) {
+            found.insert(path.join(name));
+        }
+    }
+    Ok(())
+}
+
+/// The symbolic links below a directory. A directory that cannot be listed counts as one: what is in it may be.
+pub fn links(directory: &Directory) -> Result<BTreeSet<PathBuf>, DirectoryError> {
+    find(directory, Reach::SameMount, &|_, kind| matches!(kind, Kind::Link | Kind::Nothing))
+}
+
+/// Removes all of this name below a directory that are no directories themselves.
+pub fn remove_impostors(directory: &Directory, name: &str) -> Result<(), DirectoryError> {
+    let is_one = |other: &OsStr, kind| other == name && matches!(kind, Kind::File | Kind::Link | Kind::Special);
+    for path in find(directory, Reach::AnyMount, &is_one)? {
+        let parent = directory.open_below(path.parent().unwrap_or(Path::new("")), Reach::AnyMount)?;
+        remove_entry(&parent, OsStr::new(name), DeletedKind::Other)?;
+    }
+    Ok(())
+}
+
+/// Which of these paths below a directory are directories, reached through no link; through any, if links are followed.
+#[must_use]
+pub fn directories(top: &Directory, paths: &BTreeSet<PathBuf>, follows: bool) -> BTreeSet<PathBuf> {
+    let resolve = if follows { ResolveFlags::empty() } else { ResolveFlags::NO_SYMLINKS };
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let is_one = |path: &&PathBuf| openat2(top.as_fd(), path.as_path(), flags, Mode::empty(), resolve).is_ok();
+    paths.iter().filter(is_one).cloned().collect()
 }
 
 /// How many entries are below a directory.

@@ -308,7 +308,8 @@ fn so_much_is_deleted_at_a_server_that_one_script_does_not_hold_it() {
     assert_eq!(ground.run().conclusion, Conclusion::Ok);
     let many = "i=0; while [ $i -lt 20500 ]; do : >$((i % 3))/$i; i=$((i + 1)); done";
     sh(&format!("cd {}; mkdir 0 1 2; {many}", ground.destination.display()));
-    ground.job.approved = Some(20_503);
+    let held = ground.run().conclusion;
+    ground.approve(&held);
     let report = ground.run();
     assert_eq!((&report.conclusion, report.figures.deletions), (&Conclusion::Ok, 20_503), "{report:?}");
     assert_eq!(ground.difference(&ground.destination), "");
@@ -379,4 +380,110 @@ fn a_run_on_this_machine_is_told_to_one_over_the_network() {
     assert_eq!(ground.snapshots().len(), 3);
     let inodes = sh(&format!("stat -c %i {}/snapshots/*/file | sort -u | wc -l", ground.destination.display()));
     assert_eq!(inodes, "1", "a file that did not change is not shared");
+}
+
+/// What was a link in the last copy is a directory now, with files of the size and time of those behind the link:
+/// one at the top, one further down, one behind a directory that was a link itself.
+fn links_become_directories(ground: &Ground) {
+    sh(&format!(
+        r"
+        mkdir -p {0}/secret/deep; cd {0}
+        echo 'only for root: 1' >secret/shadow; echo 'only for root: 2' >secret/deep/shadow; chmod 600 secret/shadow
+        cd from/files; rm -r top some/link behind
+        mkdir -p top some/link behind/link
+        for place in top some/link behind/link; do
+            for file in shadow deep/shadow; do
+                mkdir -p $place/deep
+                printf '%s' 'what the user has' >$place/$file
+                touch -r {0}/secret/$file $place/$file
+            done
+        done",
+        ground.place.path().display()
+    ));
+}
+
+#[test]
+fn a_link_of_an_older_copy_leads_nowhere_in_each_direction() {
+    if !needs_root() {
+        return;
+    }
+    // With so many other links that they are passed over by name, and with more.
+    for ((from, to), others) in WAYS.into_iter().flat_map(|way| [(way, 3), (way, 300)]) {
+        let mut ground = Ground::new(from, to, SnapshotKind::HardLink);
+        let root = ground.place.path().display().to_string();
+        sh(&format!(
+            r#"
+            cd {root}/from/files; mkdir some other
+            ln -s {root}/secret top; ln -s {root}/secret some/link
+            ln -s other behind; ln -s {root}/secret other/link
+            for number in $(seq {others}); do ln -s some "link $number"; done
+            echo kept >some/file"#
+        ));
+        ground.write("a\nb/c", "");
+        let first = ground.run();
+        assert_eq!((&first.conclusion, &first.warnings), (&Conclusion::Ok, &Vec::new()), "{first:?}");
+        links_become_directories(&ground);
+        let second = ground.run();
+        assert_eq!((&second.conclusion, &second.warnings), (&Conclusion::Ok, &Vec::new()), "{second:?}");
+        assert_eq!(ground.difference(&ground.newest().canonicalize().unwrap()), "");
+        let links = |path: &str| fs::metadata(ground.place.path().join(path)).unwrap().nlink();
+        assert_eq!((links("secret/shadow"), links("secret/deep/shadow")), (1, 1), "tied to what lives on");
+        let snapshots: Vec<_> = ground.snapshots().iter().map(|name| format!("to/copies/snapshots/{name}")).collect();
+        assert_eq!(links(&format!("{}/some/file", snapshots[1])), 2, "what did not change is shared");
+        let third = ground.run();
+        assert_eq!((&third.conclusion, third.figures.files_transferred), (&Conclusion::Ok, 0), "{third:?}");
+        assert_eq!((third.figures.deletions, third.figures.entries), (0, second.figures.entries));
+    }
+}
+
+#[test]
+fn a_link_of_an_unfinished_copy_leads_nowhere_in_each_direction() {
+    if !needs_root() {
+        return;
+    }
+    for (from, to) in WAYS {
+        let mut ground = Ground::new(from, to, SnapshotKind::HardLink);
+        let root = ground.place.path().display().to_string();
+        sh(&format!("cd {root}/from/files; mkdir -p some behind; echo kept >some/file; mkdir top some/link"));
+        assert_eq!(ground.run().conclusion, Conclusion::Ok);
+        // As if a run had been cut short while they were links.
+        let name = sh("date -u -d '+1 second' +%Y-%m-%dT%H:%M:%S.000Z");
+        let stale = ground.destination.join(format!("snapshots/.stale-{}", name.trim()));
+        sh(&format!(
+            "mkdir -p {0}/some {0}/behind; cd {0}
+             ln -s {root}/secret top; ln -s ../../../../../secret some/link; ln -s {root}/secret behind/link",
+            stale.display()
+        ));
+        links_become_directories(&ground);
+        let report = ground.run();
+        assert_eq!((&report.conclusion, &report.warnings), (&Conclusion::Ok, &Vec::new()), "{report:?}");
+        assert_eq!(ground.difference(&ground.newest().canonicalize().unwrap()), "");
+        assert!(!stale.exists());
+    }
+}
+
+#[test]
+fn a_link_where_partial_files_would_lie_is_not_followed_in_each_direction() {
+    if !needs_root() {
+        return;
+    }
+    for (from, to) in WAYS {
+        let mut ground = Ground::new(from, to, SnapshotKind::None);
+        let root = ground.place.path().display().to_string();
+        let victim = ground.place.path().join("secret/shadow");
+        sh(&format!(
+            "cd {root}; mkdir -p secret from/files/some to/copies/other; echo 'only for root' >secret/shadow
+             ln -s {root}/secret from/files/some/.rsync-partial; ln -s {root}/secret to/copies/other/.rsync-partial"
+        ));
+        for content in ["short", "what the user has now"] {
+            ground.write("some/shadow", content);
+            ground.write("other/shadow", content);
+            let report = ground.run();
+            assert_eq!((&report.conclusion, &report.warnings), (&Conclusion::Ok, &Vec::new()), "{report:?}");
+            assert_eq!(fs::read_to_string(&victim).unwrap(), "only for root\n");
+            fs::remove_file(ground.source.join("some/.rsync-partial")).unwrap();
+            assert_eq!(ground.difference(&ground.destination), "");
+            sh(&format!("ln -s {root}/secret {root}/from/files/some/.rsync-partial"));
+        }
+    }
 }

@@ -221,3 +221,51 @@ fn an_errand_prunes_under_the_lock() {
     assert_eq!(fs::read(ground.latest().join("a")).unwrap(), b"3");
     assert_eq!(names(&ground.destination.join("snapshots")).len(), 1);
 }
+
+#[test]
+fn a_link_of_an_older_copy_leads_nowhere() {
+    for (others, options) in [(0, &[][..]), (300, &[]), (0, &["--copy-links".to_owned()])] {
+        let mut ground = Ground::new(SnapshotKind::HardLink);
+        let root = ground.place.path().display().to_string();
+        sh(&format!(
+            r#"
+            mkdir -p {root}/secret/deep; cd {root}/from/files; mkdir some; echo kept >some/file
+            echo 'of somebody else' >{root}/secret/shadow; echo 'of somebody else' >{root}/secret/deep/shadow
+            ln -s {root}/secret top; ln -s {root}/secret some/link
+            for number in $(seq {others}); do ln -s nowhere "link $number"; done"#
+        ));
+        assert_eq!(ground.run().conclusion, Conclusion::Ok);
+        sh(&format!(
+            r"
+            mkdir -p {root}/mine/deep; cd {root}/mine
+            for file in shadow deep/shadow; do echo 'of the user here' >$file; touch -r ../secret/$file $file; done
+            cd {root}/from/files; rm top some/link"
+        ));
+        let is_followed = !options.is_empty();
+        sh(&format!(
+            "cd {root}/from/files; {0} {root}/mine top; {0} {root}/mine some/link",
+            if is_followed { "ln -s" } else { "cp -a" }
+        ));
+        ground.job.sync.rsync.extra_options = options.to_vec();
+        touch_root(&ground);
+        let report = ground.run();
+        assert_eq!((&report.conclusion, &report.warnings), (&Conclusion::Ok, &Vec::new()), "{report:?}");
+        let dereferenced = if is_followed { "" } else { "--no-dereference" };
+        let latest = ground.latest().display().to_string();
+        assert_eq!(sh(&format!("diff -r {dereferenced} -x '.nbkp*' {root}/from/files {latest} || true")), "");
+        assert_eq!(
+            fs::metadata(ground.latest().join("some/file")).unwrap().nlink(),
+            2,
+            "what did not change is shared"
+        );
+        let time = |path: &std::path::Path| fs::metadata(path).unwrap().modified().unwrap();
+        for path in ["", "some"] {
+            assert_eq!(time(&ground.latest().join(path)), time(&ground.source.join(path)), "{path:?}");
+        }
+    }
+}
+
+/// The root of the source is older than what is done with its copy.
+fn touch_root(ground: &Ground) {
+    sh(&format!("touch -d 2020-02-02 {}", ground.source.display()));
+}

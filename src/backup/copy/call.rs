@@ -2,6 +2,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
 use crate::backup::copy::plan::CopyPlan;
@@ -82,34 +83,48 @@ pub(crate) fn not_started(cause: &std::io::Error) -> NotDone {
     failure(Step::Copy, FailureKind::Resource, format!("could not start rsync: {cause}"))
 }
 
-/// The call as it is started, and the source that it inherits.
-fn launch(copying: &Copying<'_>, plan: &CopyPlan, effect: CopyMode) -> std::io::Result<(Launch, Option<Passed>)> {
+/// The call as it is started, and what it inherits.
+fn launch(copying: &Copying<'_>, plan: &CopyPlan, effect: CopyMode) -> std::io::Result<(Launch, Vec<Passed>)> {
     let source = copying.way.source().map(Passed::new).transpose()?;
     let remote = OsString::from(format!("{SHARED_HOST}:./"));
     let here = source.as_ref().map(Passed::operand).unwrap_or_default();
+    let list = match &copying.way {
+        CopyWay::Here(..) | CopyWay::Push(..) | CopyWay::Pull(..) if !plan.veil.only.is_empty() => Some(list(plan)?),
+        CopyWay::Here(..) | CopyWay::Push(..) | CopyWay::Pull(..) | CopyWay::There(_) => None,
+    };
+    let listed = list.as_ref().map(Passed::path);
+    let listed = listed.as_deref();
     let (program, arguments, input) = match &copying.way {
         CopyWay::Here(_, target) => {
-            let arguments = words(copying, plan, effect, &here, OsStr::new(target.into));
+            let arguments = words(copying, plan, (effect, listed), &here, OsStr::new(target.into));
             (copying.rsync.to_owned(), arguments, target.lock.map(OwnedFd::try_clone).transpose()?)
         }
         CopyWay::Push(_, far) => {
             let into = OsString::from(format!("{SHARED_HOST}:{}", far.into));
-            (copying.rsync.to_owned(), words(copying, plan, effect, &here, &into), None)
+            (copying.rsync.to_owned(), words(copying, plan, (effect, listed), &here, &into), None)
         }
         CopyWay::Pull(_, target) => {
-            let arguments = words(copying, plan, effect, &remote, OsStr::new(target.into));
+            let arguments = words(copying, plan, (effect, listed), &remote, OsStr::new(target.into));
             (copying.rsync.to_owned(), arguments, target.lock.map(OwnedFd::try_clone).transpose()?)
         }
         CopyWay::There(far) => {
             let mut all = far.call.words.clone();
             // What `transfer.sh` opened as its seventh descriptor is the source.
-            all.extend(words(copying, plan, effect, OsStr::new("/proc/self/fd/7/"), OsStr::new(far.into)));
+            let source = OsStr::new("/proc/self/fd/7/");
+            all.extend(words(copying, plan, (effect, None), source, OsStr::new(far.into)));
             let (ssh, arguments) = far.server.shell();
             (ssh, arguments, Some(files::in_memory(&script::timed(far.call.script, &all))?))
         }
     };
     let environment = environment();
-    Ok((Launch { program, arguments, environment, input, leftovers: Leftovers::End }, source))
+    let passed = source.into_iter().chain(list).collect();
+    Ok((Launch { program, arguments, environment, input, leftovers: Leftovers::End }, passed))
+}
+
+/// What alone is copied, as a file that rsync reads.
+fn list(plan: &CopyPlan) -> std::io::Result<Passed> {
+    let paths = plan.veil.only.iter().flat_map(|path| [path.as_os_str().as_bytes(), b"\0"]);
+    Passed::new(&files::in_memory(&paths.collect::<Vec<_>>().concat())?)
 }
 
 /// Its messages are read as they are in no language, and it finds no `~/.popt`, whose aliases would change what the
@@ -127,13 +142,13 @@ pub(crate) fn shown(
     source: &OsStr,
     destination: &OsStr,
 ) -> Vec<OsString> {
-    between(copying, plan, (effect, Passage::None), source, destination)
+    between(copying, plan, (effect, None, Passage::None), source, destination)
 }
 
 fn words(
     copying: &Copying<'_>,
     plan: &CopyPlan,
-    effect: CopyMode,
+    (effect, list): (CopyMode, Option<&OsStr>),
     source: &OsStr,
     destination: &OsStr,
 ) -> Vec<OsString> {
@@ -147,13 +162,13 @@ fn words(
         None => Passage::None,
         Some((shell, server)) => Passage::Network { shell, server },
     };
-    between(copying, plan, (effect, passage), source, destination)
+    between(copying, plan, (effect, list, passage), source, destination)
 }
 
 fn between(
     copying: &Copying<'_>,
     plan: &CopyPlan,
-    (effect, passage): (CopyMode, Passage<'_>),
+    (effect, list, passage): (CopyMode, Option<&OsStr>, Passage<'_>),
     source: &OsStr,
     destination: &OsStr,
 ) -> Vec<OsString> {
@@ -164,6 +179,8 @@ fn between(
         filters: &copying.sync.filters,
         nested: copying.nested,
         spared: &plan.spared,
+        veil: &plan.veil,
+        list,
         manner: &plan.manner,
         comparison: plan.comparison,
         keeping: plan.keeping,

@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 
 use crate::backup::failure::{failure, of_directory, words};
 use crate::backup::place::way::{FarTarget, Target};
+use crate::backup::session::LONG;
 use crate::backup::session::stop::Stops;
-use crate::backup::session::{LONG, Stoppable, failure as trouble};
 use crate::decide::plights;
 use crate::formats::fingerprint;
 use crate::formats::rsync::arguments::Unfinished;
@@ -195,14 +195,8 @@ fn there_below(far: &FarTarget<'_>, groups: &[DeletedNames], stops: &mut Stops) 
         let (now, later) = rest.split_at(rest.iter().take_while(fits).count().max(1));
         rest = later;
         let call = DeleteCall { end: far.end, run, place: &far.place, groups: now }.call();
-        let said = far.server.ask(&call, (Stoppable::Yes, LONG), stops)?;
-        if let Some(word) = answers::last_word(&said.output) {
-            return Err(trouble::ended(far.server.host(), Step::Copy, &word));
-        }
-        if said.code != 0 {
-            return Err(trouble::gave_up(far.server.host(), Step::Copy, &said));
-        }
-        for (word, text) in answers::lines(&said.output) {
+        let told = far.server.told(&call, (Step::Copy, LONG), stops)?;
+        for (word, text) in answers::lines(&told) {
             let shown = answers::shown(text);
             match word {
                 "gone" => deleted.count = deleted.count.saturating_add(shown.parse().unwrap_or(0)),

@@ -41,6 +41,18 @@ impl Links {
         Self { newest: kept.newest(now), judged_by: kept.judged_by(now), bases }
     }
 
+    /// What a new directory is linked with, by the names in `snapshots`, best first.
+    pub(crate) fn entries(&self) -> Vec<String> {
+        let newest = self.newest.map(|newest| newest.to_string());
+        self.bases.iter().rev().map(layout::stale).chain(newest).collect()
+    }
+
+    /// Links with nothing but these from now on.
+    pub(crate) fn keep(&mut self, is_kept: impl Fn(&String) -> bool) {
+        self.bases.retain(|base| is_kept(&layout::stale(base)));
+        self.newest = self.newest.filter(|newest| is_kept(&newest.to_string()));
+    }
+
     /// Whether one of them may hold unfinished files.
     fn unfinished(&self) -> Unfinished {
         if self.bases.is_empty() { Unfinished::None } else { Unfinished::Possible }
@@ -48,9 +60,7 @@ impl Links {
 
     /// How rsync links with them: relative to the new directory, best first.
     pub(crate) fn manner(&self) -> Manner {
-        let beside = |name: String| OsString::from(format!("../{name}"));
-        let newest = self.newest.map(|newest| newest.to_string());
-        let bases = self.bases.iter().rev().map(layout::stale).chain(newest).map(beside).collect();
+        let bases = self.entries().into_iter().map(|name| OsString::from(format!("../{name}"))).collect();
         Manner::Link { bases, unfinished: self.unfinished() }
     }
 }

@@ -2,6 +2,7 @@
 //! first.
 
 pub mod call;
+pub mod crossings;
 pub mod cuts;
 pub mod deletions;
 pub mod incomplete;
@@ -52,6 +53,27 @@ pub(crate) struct Copied {
     pub(crate) missing: Vec<String>,
     /// What a person may want to know.
     pub(crate) remarks: Vec<String>,
+}
+
+impl Copied {
+    /// Takes in what a further call came to, of what the one before left to it.
+    pub(crate) fn add(&mut self, further: Self) {
+        let (figures, more) = (&mut self.figures, further.figures);
+        figures.files_transferred = figures.files_transferred.saturating_add(more.files_transferred);
+        figures.bytes_transferred = figures.bytes_transferred.saturating_add(more.bytes_transferred);
+        figures.size = figures.size.saturating_add(more.size);
+        figures.unreadable = figures.unreadable.saturating_add(more.unreadable);
+        figures.vanished = figures.vanished.saturating_add(more.vanished);
+        // It counts directories that the call before made.
+        figures.entries = figures.entries.saturating_add(further.created);
+        self.created = self.created.saturating_add(further.created);
+        self.regular_files = self.regular_files.saturating_add(further.regular_files);
+        self.resized = self.resized.saturating_add(further.resized);
+        for (told, new) in [(&mut self.missing, further.missing), (&mut self.remarks, further.remarks)] {
+            let new = new.into_iter().filter(|line| !told.contains(line)).collect::<Vec<_>>();
+            told.extend(new);
+        }
+    }
 }
 
 /// Copies. Whatever happens, the figures count what was done. `proven` proves the source again: what is gone from one

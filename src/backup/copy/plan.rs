@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use crate::backup::place::destination::Destination;
 use crate::backup::place::marker::Earlier;
 use crate::backup::place::source::CopySource;
-use crate::formats::rsync::arguments::{Comparison, Manner, Unfinished};
+use crate::formats::rsync::arguments::{Comparison, Manner, Unfinished, Veil};
 use crate::model::{Fineness, Keeping, SnapshotKind};
 
 /// How what changed is found. Another way to find it is another variant.
@@ -42,6 +42,8 @@ pub(crate) struct CopyPlan {
     pub(crate) keeping: Keeping,
     /// What is passed over at both ends.
     pub(crate) spared: BTreeSet<PathBuf>,
+    /// What of the source is left to a later call.
+    pub(crate) veil: Veil,
 }
 
 /// How deleting is kept in bounds.
@@ -85,7 +87,8 @@ fn walk(manner: Manner, keeping: Keeping, earlier: Earlier) -> CopyPlan {
         Manner::Replace(_) | Manner::InPlace => Restraint::CopyFirst,
         Manner::Link { .. } => Restraint::NewDirectory,
     };
-    CopyPlan { strategy: Strategy::Walk, manner, comparison, restraint, keeping, spared: BTreeSet::new() }
+    let (spared, veil) = (BTreeSet::new(), Veil::default());
+    CopyPlan { strategy: Strategy::Walk, manner, comparison, restraint, keeping, spared, veil }
 }
 
 /// Whether an earlier copy may have left unfinished files.

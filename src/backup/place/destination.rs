@@ -1,9 +1,13 @@
 //! Where a run writes, locked: here or at a server, with one set of methods.
 
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
 use crate::backup::failure::of_directory;
 use crate::backup::job::Job;
 use crate::backup::news::Telling;
 use crate::backup::place::here::{self, HereDestination};
+use crate::backup::place::look;
 use crate::backup::place::marker::Earlier;
 use crate::backup::place::publication::{Account, Publication, Published};
 use crate::backup::place::there::{self, ThereDestination};
@@ -13,7 +17,7 @@ use crate::backup::snapshots::sent::Answered;
 use crate::backup::snapshots::{deeds, listing};
 use crate::decide::tidying::Remains;
 use crate::formats::log::LogRecord;
-use crate::model::{Conclusion, FreeSpace, Keeping, NotDone, SnapshotName, Step, TidyDeed};
+use crate::model::{Conclusion, End, FreeSpace, Keeping, NotDone, SnapshotName, Step, TidyDeed};
 
 /// Where a run writes.
 #[derive(Debug)]
@@ -111,6 +115,36 @@ impl Destination {
         match self {
             Self::Here(here) => here.forget_bases(bases),
             Self::There(_) => Ok(()),
+        }
+    }
+
+    /// The symbolic links in each of these entries of `snapshots`. One that cannot be looked through is left out.
+    pub(crate) fn links(
+        &self,
+        names: &[String],
+        stops: &mut Stops,
+    ) -> Result<Vec<(String, BTreeSet<PathBuf>)>, NotDone> {
+        match self {
+            Self::Here(here) => here.links(names),
+            Self::There(there) => there.links(names, stops),
+        }
+    }
+
+    /// Which of these paths are directories in a new copy.
+    pub(crate) fn directories(
+        &self,
+        new: SnapshotName,
+        paths: &BTreeSet<PathBuf>,
+        stops: &mut Stops,
+    ) -> Result<BTreeSet<PathBuf>, NotDone> {
+        match self {
+            Self::Here(here) => here.directories(new, paths),
+            Self::There(there) => {
+                let far = there.far();
+                let (place, _) = Spot::New(new).path();
+                let asked = (&far.end, End::Destination, place.as_path());
+                look::directories(&far.server, asked, (paths, false), stops)
+            }
         }
     }
 

@@ -1,7 +1,8 @@
 //! The destination of a run on this machine, locked: what is done there, by descriptor.
 
+use std::collections::BTreeSet;
 use std::os::fd::OwnedFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::backup::failure::{could_not, failure, of_directory};
 use crate::backup::job::Job;
@@ -17,7 +18,7 @@ use crate::decide::guard;
 use crate::formats::fingerprint;
 use crate::formats::log::LogRecord;
 use crate::formats::writer::WriterLine;
-use crate::model::layout::{self, LATEST, LOCK, OWN, WRITER};
+use crate::model::layout::{self, LATEST, LOCK, OWN, PARTIAL, WRITER};
 use crate::model::{
     Conclusion, FailureKind, Interruption, Keeping, NotDone, Obstacle, PathSet, SnapshotKind, SnapshotName, Standing,
     Step, Writer,
@@ -95,6 +96,10 @@ impl HereDestination {
             snapshots.create_directory(&layout::in_progress(name), 0o755).map_err(fail)?;
         }
         let target = HereTarget { lock: Some(&self.lock), ..compared(&self.pinned.directory, spot).map_err(fail)? };
+        if spot == Spot::Whole || earlier == Earlier::Damaged {
+            // Through a link of this name rsync would go on with files that lie elsewhere.
+            tree::remove_impostors(&target.directory, PARTIAL).map_err(fail)?;
+        }
         if matches!(earlier, Earlier::Doubtful | Earlier::Damaged) {
             // A write that was lost is still remembered as if it had been made.
             tree::forget_content(&target.directory).map_err(fail)?;
@@ -110,6 +115,26 @@ impl HereDestination {
             tree::forget_content(&base.map_err(fail)?).map_err(fail)?;
         }
         Ok(())
+    }
+
+    /// The symbolic links in each of these entries of `snapshots`.
+    pub(crate) fn links(&self, names: &[String]) -> Result<Vec<(String, BTreeSet<PathBuf>)>, NotDone> {
+        let fail = |error: DirectoryError| of_directory(Step::Copy, &error);
+        let of = |name: &String| {
+            let base = self.pinned.directory.open_below(&layout::in_snapshots(name), Reach::SameMount)?;
+            Ok((name.clone(), tree::links(&base)?))
+        };
+        names.iter().map(of).collect::<Result<_, _>>().map_err(fail)
+    }
+
+    /// Which of these paths are directories in a new copy.
+    pub(crate) fn directories(
+        &self,
+        new: SnapshotName,
+        paths: &BTreeSet<PathBuf>,
+    ) -> Result<BTreeSet<PathBuf>, NotDone> {
+        let new = compared(&self.pinned.directory, Spot::New(new)).map_err(|error| of_directory(Step::Copy, &error))?;
+        Ok(tree::directories(&new.directory, paths, false))
     }
 
     /// How many entries of a finished copy another place lacks, and how many it holds.

@@ -1,5 +1,6 @@
 //! The ends of a sync at a server, as a look found and proved them.
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt as _;
 use std::path::{Path, PathBuf};
@@ -8,11 +9,12 @@ use std::rc::Rc;
 use crate::backup::job::{Job, Layout, RemoteEnd};
 use crate::backup::place::submounts::Submounts;
 use crate::backup::session::stop::Stops;
-use crate::backup::session::{SHORT, Session, Stoppable, failure as trouble};
+use crate::backup::session::{LONG, SHORT, Session, Stoppable, failure as trouble};
 use crate::formats::rsync::version;
 use crate::formats::sentinel;
 use crate::formats::ssh::answers::{self, Look};
 use crate::formats::ssh::calls::{Intent, LookCall, ProvenEnd, ReadEnd};
+use crate::formats::ssh::links::DirectoriesCall;
 use crate::model::layout;
 use crate::model::{
     End, HoldReason, Interruption, NotDone, Obstacle, Place, SentinelFault, SentinelId, SnapshotKind, Step,
@@ -130,6 +132,25 @@ impl FarDestination {
         }
         Ok(Self { server, end: proven(end, place, &look), at, look })
     }
+}
+
+/// So many paths are sent to a server in one script.
+const SENT: usize = 20_000;
+
+/// Which of these paths below a place of a server are directories.
+pub(crate) fn directories(
+    server: &Session,
+    (end, which, place): (&ProvenEnd, End, &Path),
+    (paths, follows): (&BTreeSet<PathBuf>, bool),
+    stops: &mut Stops,
+) -> Result<BTreeSet<PathBuf>, NotDone> {
+    let paths: Vec<&Path> = paths.iter().map(PathBuf::as_path).collect();
+    let mut found = BTreeSet::new();
+    for paths in paths.chunks(SENT) {
+        let call = DirectoriesCall { end, which, place, follows, paths };
+        found.extend(answers::directories(&server.told(&call.call(), (Step::Copy, LONG), stops)?, paths));
+    }
+    Ok(found)
 }
 
 fn proven(end: &RemoteEnd, place: &Place, look: &Look) -> ProvenEnd {

@@ -1,19 +1,21 @@
 //! What a run reads: here or at a server.
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use crate::backup::failure::failure;
 use crate::backup::job::Job;
-use crate::backup::place::look::FarSource;
+use crate::backup::place::look::{self, FarSource};
 use crate::backup::place::pinned::HereSource;
 use crate::backup::place::submounts::Submounts;
 use crate::backup::session::stop::Stops;
-use crate::formats::rsync::arguments::slash;
+use crate::formats::rsync::arguments::{follows_links, slash};
 use crate::formats::rsync::rules;
-use crate::model::{End, FailureKind, NotDone, Obstacle, Privileges, SentinelId, Step, Sync};
+use crate::formats::ssh::calls::ReadEnd;
+use crate::model::{End, FailureKind, NotDone, Obstacle, Privileges, RsyncSettings, SentinelId, Step, Sync};
 use crate::os::directory::{Directory, Honours};
-use crate::os::{guards, rules_file};
+use crate::os::{guards, rules_file, tree};
 
 /// What a run reads.
 #[derive(Debug)]
@@ -57,6 +59,23 @@ impl CopySource {
         match self {
             Self::Here(source) => Submounts::here(&source.data),
             Self::There(source) => source.submounts.clone(),
+        }
+    }
+
+    /// Which of these paths are directories in it, for rsync with these settings.
+    pub(crate) fn directories(
+        &self,
+        paths: &BTreeSet<PathBuf>,
+        settings: &RsyncSettings,
+        stops: &mut Stops,
+    ) -> Result<BTreeSet<PathBuf>, NotDone> {
+        let follows = follows_links(settings);
+        match self {
+            Self::Here(source) => Ok(tree::directories(&source.data, paths, follows)),
+            Self::There(source) => {
+                let ReadEnd { end, data } = &source.end;
+                look::directories(&source.server, (end, End::Source, data), (paths, follows), stops)
+            }
         }
     }
 

@@ -2,6 +2,8 @@
 //! in between, so that nothing that a broken connection left behind can keep it; what the run left at the destination
 //! tells each whether another run has been there since. So each proves the destination by itself.
 
+use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::rc::Rc;
 
 use crate::backup::job::{Job, RemoteEnd};
@@ -17,6 +19,7 @@ use crate::decide::tidying::Remains;
 use crate::formats::log::{self, LogRecord};
 use crate::formats::ssh::answers::{self, Look};
 use crate::formats::ssh::calls::{Begins, Intent, PublishCall, SettleCall, Usage};
+use crate::formats::ssh::links::LinksCall;
 use crate::formats::writer::WriterLine;
 use crate::model::{
     Conclusion, HoldReason, Interruption, NotDone, SnapshotKind, Standing, Step, TidyDeed, Writer, layout,
@@ -80,6 +83,16 @@ impl ThereDestination {
     pub(crate) fn carry_out(&self, deeds: (Step, &[TidyDeed]), stops: &mut Stops) -> Result<Answered, NotDone> {
         let run = Some(self.far.server.token());
         sent::carry_out(&self.far.server, (&self.far.end, run), deeds, stops)
+    }
+
+    /// The symbolic links in each of these entries of `snapshots`. One that cannot be looked through is left out.
+    pub(crate) fn links(
+        &self,
+        names: &[String],
+        stops: &mut Stops,
+    ) -> Result<Vec<(String, BTreeSet<PathBuf>)>, NotDone> {
+        let call = LinksCall { end: &self.far.end, run: self.far.server.token(), names };
+        Ok(answers::links(&self.far.server.told(&call.call(), (Step::Copy, LONG), stops)?))
     }
 
     /// What the log said of snapshots when it was looked at.

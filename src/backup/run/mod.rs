@@ -5,8 +5,9 @@ mod hooks;
 mod record;
 
 use crate::backup::copy::call::Copying;
+use crate::backup::copy::crossings::Crossings;
 use crate::backup::copy::linking::{Links, guard_new};
-use crate::backup::copy::plan::{self, Circumstances};
+use crate::backup::copy::plan::{self, Circumstances, CopyPlan};
 use crate::backup::copy::{self, Copied, incomplete};
 use crate::backup::failure::failure;
 use crate::backup::job::Job;
@@ -25,7 +26,7 @@ use crate::backup::snapshots::listing::candidates_with;
 use crate::backup::snapshots::prune;
 use crate::decide::retention::Candidate;
 use crate::decide::tidying::{self, Kept};
-use crate::formats::rsync::arguments::Manner;
+use crate::formats::rsync::arguments::{Manner, Veil};
 use crate::model::{
     Conclusion, FailureKind, Figures, MountsBelow, NotDone, Now, Obstacle, Place, Retention, RunReport, SnapshotKind,
     SnapshotName, Standing, Step, TidyDeed, layout,
@@ -83,6 +84,20 @@ struct Course<'a> {
     warnings: Vec<String>,
     /// Last, so that the end is told when all else is dropped.
     telling: Telling,
+}
+
+/// Copies by one call, as far as one does it.
+fn copy_to(
+    (job, submounts, Ends { origin, destination }): (&Job, Option<&Submounts>, &Ends<'_>),
+    spot: Spot,
+    ((manner, veil), earlier): ((Manner, Veil), Earlier),
+    report: (&Telling, &mut Figures),
+    stops: &mut Stops,
+) -> Result<Copied, NotDone> {
+    let plan = plan::plan(manner, Circumstances { source: &origin.source, destination, earlier });
+    let target = destination.target(spot, earlier)?;
+    let proven = |stops: &mut Stops| still_whole(job, origin, submounts, stops);
+    copy::copy(&Copying::new(origin, &target), &CopyPlan { veil, ..plan }, stops, report, &proven)
 }
 
 /// Both ends of a run, the destination locked.
@@ -199,22 +214,43 @@ impl<'a> Course<'a> {
                 if earlier == Earlier::Doubtful {
                     ends.destination.forget_bases(&links.bases)?;
                 }
-                let copied = self.copy_to(ends, Spot::New(name), links.manner(), earlier)?;
-                let both = (&ends.origin, &ends.destination);
-                guard_new(both, (name, &links), &copied, &mut self.figures, &mut self.stops)?;
-                Ok((copied, Some(name)))
+                Ok((self.copy_linked(ends, name, links, earlier)?, Some(name)))
             }
         }
     }
 
-    fn copy_to(&mut self, ends: &Ends<'_>, spot: Spot, manner: Manner, earlier: Earlier) -> Result<Copied, NotDone> {
+    fn copy_linked(
+        &mut self,
+        ends: &Ends<'_>,
+        name: SnapshotName,
+        mut links: Links,
+        earlier: Earlier,
+    ) -> Result<Copied, NotDone> {
         let Ends { origin, destination } = ends;
-        let plan = plan::plan(manner, Circumstances { source: &origin.source, destination, earlier });
-        let target = destination.target(spot, earlier)?;
-        let copying = Copying::new(origin, &target);
-        let (job, submounts) = (self.job, &self.submounts);
-        let proven = |stops: &mut Stops| still_whole(job, origin, submounts.as_ref(), stops);
-        copy::copy(&copying, &plan, &mut self.stops, (&self.telling, &mut self.figures), &proven)
+        let (crossings, unknown) = Crossings::find(destination, &mut links, &mut self.stops)?;
+        self.warnings.extend(unknown.iter().map(|base| {
+            format!(
+                "all is copied anew: `{}/{base}` holds names with a line break, or cannot be looked through",
+                layout::SNAPSHOTS
+            )
+        }));
+        let Self { job, submounts, stops, telling, figures, .. } = self;
+        let mut copy = |manner, veil: Veil, stops: &mut Stops| {
+            let mut of_call = Figures::default();
+            let is_first = veil.only.is_empty();
+            let report = (&*telling, if is_first { &mut *figures } else { &mut of_call });
+            copy_to((job, submounts.as_ref(), ends), Spot::New(name), ((manner, veil), earlier), report, stops)
+        };
+        let source = (&origin.source, &origin.sync.rsync);
+        let copied = crossings.copy_around(source, (destination, name), &links, stops, &mut copy)?;
+        self.figures = copied.figures;
+        guard_new((origin, destination), (name, &links), &copied, &mut self.figures, &mut self.stops)?;
+        Ok(copied)
+    }
+
+    fn copy_to(&mut self, ends: &Ends<'_>, spot: Spot, manner: Manner, earlier: Earlier) -> Result<Copied, NotDone> {
+        let Self { job, submounts, stops, telling, figures, .. } = self;
+        copy_to((job, submounts.as_ref(), ends), spot, ((manner, Veil::default()), earlier), (telling, figures), stops)
     }
 
     /// rsync is content. Whether the copy is one depends on whether both ends are still what they were.

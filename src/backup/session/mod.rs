@@ -11,10 +11,11 @@ use crate::backup::job::{Job, RemoteEnd};
 use crate::backup::session::failure as trouble;
 use crate::backup::session::stop::Stops;
 use crate::formats::rsync::arguments::slash;
+use crate::formats::ssh::answers;
 use crate::formats::ssh::calls::ScriptCall;
 use crate::formats::ssh::complaints;
 use crate::formats::ssh::script::{self, Marks};
-use crate::model::{Absence, End, Interruption, NotDone, Obstacle, VolumeName};
+use crate::model::{Absence, End, Interruption, NotDone, Obstacle, Step, VolumeName};
 use crate::os::machine;
 use crate::os::process::Wanted;
 use crate::os::ssh::shared::Shared;
@@ -113,6 +114,21 @@ impl Session {
             let fault = why.told(self.shared.route());
             stopped.unwrap_or(NotDone::Interrupted(Interruption::Network(fault.to_string())))
         })
+    }
+
+    /// The answer of one of our scripts that came to its end.
+    pub(crate) fn told(
+        &self,
+        call: &ScriptCall,
+        (step, deadline): (Step, Duration),
+        stops: &mut Stops,
+    ) -> Result<Vec<u8>, NotDone> {
+        let said = self.ask(call, (Stoppable::Yes, deadline), stops)?;
+        match answers::last_word(&said.output) {
+            Some(word) => Err(trouble::ended(self.host(), step, &word)),
+            None if said.code != 0 => Err(trouble::gave_up(self.host(), step, &said)),
+            None => Ok(said.output),
+        }
     }
 
     /// What rsync is given as `-e`.

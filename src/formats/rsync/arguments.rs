@@ -64,6 +64,18 @@ pub enum CopyMode {
     Tell,
 }
 
+/// What of the source is left to a later call, because a copy that files are linked from has a link in its place: rsync
+/// 3.2.7 looks for files through that, wherever it leads. All paths are relative to the source.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Veil {
+    /// Passed over, should they be directories by now.
+    pub hidden: BTreeSet<PathBuf>,
+    /// Directories that are made, and filled later.
+    pub emptied: BTreeSet<PathBuf>,
+    /// Nothing else is copied; all is if there are none.
+    pub only: BTreeSet<PathBuf>,
+}
+
 /// What lies between the two ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Passage<'a> {
@@ -93,6 +105,10 @@ pub struct RsyncCall<'a> {
     pub nested: Option<&'a Path>,
     /// What of the source is passed over and stays at the destination as it is, relative to both.
     pub spared: &'a BTreeSet<PathBuf>,
+    /// What of it is left to a later call.
+    pub veil: &'a Veil,
+    /// A file with the paths that alone are copied, each ended by a zero byte; `None` where rsync runs at a server.
+    pub list: Option<&'a OsStr>,
     /// How files come to lie at the destination.
     pub manner: &'a Manner,
     /// What tells that a file is unchanged.
@@ -142,10 +158,29 @@ pub fn arguments(call: &RsyncCall<'_>) -> Vec<OsString> {
         }
     }
     arguments.push(format!("--out-format={ITEM_FORMAT}").into());
-    arguments.push("--".into());
-    arguments.push(call.source.to_owned());
+    sources(call, &mut arguments);
     arguments.push(call.destination.to_owned());
     arguments
+}
+
+fn sources(call: &RsyncCall<'_>, arguments: &mut Vec<OsString>) {
+    let only = &call.veil.only;
+    if !only.is_empty() {
+        // What is gone by now is no gap.
+        arguments.push("--ignore-missing-args".into());
+    }
+    match call.list {
+        Some(list) if !only.is_empty() => {
+            let mut from = OsString::from("--files-from=");
+            from.push(list);
+            arguments.extend(["--recursive".into(), "--from0".into(), from, "--".into(), call.source.to_owned()]);
+        }
+        None if !only.is_empty() => {
+            arguments.extend(["--relative", "--"].map(OsString::from));
+            arguments.extend(only.iter().map(|path| Path::new(call.source).join(Path::new(".").join(path)).into()));
+        }
+        Some(_) | None => arguments.extend(["--".into(), call.source.to_owned()]),
+    }
 }
 
 fn plain_keys(call: &RsyncCall<'_>, arguments: &mut Vec<OsString>) {
@@ -169,7 +204,7 @@ const TIMEOUT_FOR_CONTENT: &str = "--timeout=21600";
 
 fn passage(call: &RsyncCall<'_>, arguments: &mut Vec<OsString>) {
     let Passage::Network { shell, server } = call.passage else { return };
-    if !own_options(call).any(|option| option.starts_with("--timeout")) {
+    if !own_options(call.settings).any(|option| option.starts_with("--timeout")) {
         arguments.push(if compares_content(call) { TIMEOUT_FOR_CONTENT } else { TIMEOUT }.into());
     }
     if call.settings.compress {
@@ -182,38 +217,31 @@ fn passage(call: &RsyncCall<'_>, arguments: &mut Vec<OsString>) {
 }
 
 /// The options that a person chose.
-fn own_options<'c>(call: &'c RsyncCall<'_>) -> impl Iterator<Item = &'c String> {
-    chosen(call.settings)
-}
-
-fn chosen(settings: &RsyncSettings) -> impl Iterator<Item = &String> {
-    let replaced = match &settings.options {
+fn own_options(settings: &RsyncSettings) -> impl Iterator<Item = &String> {
+    let chosen = match &settings.options {
         RsyncOptions::Default => &[],
         RsyncOptions::Replaced(options) => options.as_slice(),
     };
-    replaced.iter().chain(&settings.extra_options)
+    chosen.iter().chain(&settings.extra_options)
+}
+
+/// Whether links of the source may be copied as the directories that they lead to.
+#[must_use]
+pub fn follows_links(settings: &RsyncSettings) -> bool {
+    let long = ["--copy-links", "--copy-unsafe-links", "--copy-dirlinks"];
+    own_options(settings)
+        .any(|option| long.contains(&option.as_str()) || is_short(option, 'L') || is_short(option, 'k'))
 }
 
 fn compares_content(call: &RsyncCall<'_>) -> bool {
     call.settings.checksum
         || call.comparison == Comparison::Content
-        || own_options(call).any(|option| option == "--checksum" || is_short(option, 'c'))
+        || own_options(call.settings).any(|option| option == "--checksum" || is_short(option, 'c'))
 }
 
 /// Whether an option such as `-avc` holds this letter.
 fn is_short(option: &str, letter: char) -> bool {
     option.strip_prefix('-').is_some_and(|letters| !letters.starts_with('-') && letters.contains(letter))
-}
-
-/// Whether a person has links followed to wherever they lead.
-#[must_use]
-pub fn follows_links(settings: &RsyncSettings) -> bool {
-    let follows = |option: &String| {
-        matches!(option.as_str(), "--copy-links" | "--copy-unsafe-links" | "--copy-dirlinks")
-            || is_short(option, 'L')
-            || is_short(option, 'k')
-    };
-    chosen(settings).any(follows)
 }
 
 fn default_options(call: &RsyncCall<'_>) -> Vec<&'static str> {
@@ -234,7 +262,7 @@ fn keeps_hard_links(call: &RsyncCall<'_>) -> bool {
         "--no-hard-links" | "--no-H" => Some(false),
         option => is_short(option, 'H').then_some(true),
     };
-    call.settings.kept.hard_links || own_options(call).filter_map(said).last().unwrap_or(false)
+    call.settings.kept.hard_links || own_options(call.settings).filter_map(said).last().unwrap_or(false)
 }
 
 /// rsync refuses a directory for partial files together with changing files in place.
@@ -272,7 +300,7 @@ fn privileges(call: &RsyncCall<'_>, arguments: &mut Vec<OsString>) {
         Privileges::Copied => return,
         Privileges::LeftOut => arguments.extend(["--no-devices", "--chmod=Fug-s"].map(OsString::from)),
     }
-    if own_options(call).any(|option| option == "--xattrs" || is_short(option, 'X')) {
+    if own_options(call.settings).any(|option| option == "--xattrs" || is_short(option, 'X')) {
         // With a rule for attributes rsync leaves out none of the system's by itself any more.
         arguments.extend(["--filter=-x security.capability", "--filter=-x system.*"].map(OsString::from));
     }
@@ -314,8 +342,9 @@ fn filters(call: &RsyncCall<'_>, arguments: &mut Vec<OsString>) {
         arguments.push(argument);
     };
     // Hidden and protected one by one: `--delete-excluded` would take the protection off a plain exclusion.
-    // `p` lets go of it in a directory that is deleted as a whole.
-    add(format!("Hp {PARTIAL}/").into());
+    // `p` lets go of it in a directory that is deleted as a whole. No link of that name is copied either: rsync would
+    // write to files behind it.
+    add(format!("Hp {PARTIAL}").into());
     add(format!("Pp {PARTIAL}/").into());
     for name in SENTINELS {
         add(format!("H {name}").into());
@@ -328,6 +357,8 @@ fn filters(call: &RsyncCall<'_>, arguments: &mut Vec<OsString>) {
         add(anchored("H", path, ""));
         add(anchored("P", path, ""));
     }
+    call.veil.hidden.iter().for_each(|path| add(anchored("H", path, "/")));
+    call.veil.emptied.iter().for_each(|path| add(anchored("H", path, "/*")));
     add(format!("H /{OWN}/").into());
     add(format!("P /{OWN}/").into());
     match call.manner {
@@ -354,7 +385,7 @@ fn filters(call: &RsyncCall<'_>, arguments: &mut Vec<OsString>) {
 fn anchored(rule: &str, below: &Path, tail: &str) -> OsString {
     let path = below.as_os_str().as_bytes();
     let is_special = |byte: &u8| matches!(byte, b'*' | b'?' | b'[');
-    let has_special = path.iter().any(is_special);
+    let has_special = path.iter().chain(tail.as_bytes()).any(is_special);
     let mut rule = format!("{rule} /").into_bytes();
     for byte in path {
         if has_special && (is_special(byte) || *byte == b'\\') {
@@ -393,6 +424,12 @@ mod tests {
             filters: &[Filter::Exclude("*.tmp".into()), Filter::Rule("H .git".into())],
             nested: Some(Path::new("mnt/usb/all [1]")),
             spared: &["private".into(), "a*/b".into()].into(),
+            veil: &Veil {
+                hidden: ["l".into()].into(),
+                emptied: ["d\\[".into(), "e\\".into()].into(),
+                ..Veil::default()
+            },
+            list: None,
             manner,
             comparison: Comparison::Nanoseconds,
             keeping: Keeping::default(),
@@ -418,6 +455,7 @@ mod tests {
             "--partial-dir=.rsync-partial",
             "--modify-window=-1",
             "--max-delete=0",
+            "--filter=Hp .rsync-partial",
             "--filter=Pp .rsync-partial/",
         ] {
             assert!(has(&arguments, wanted), "{wanted} in {arguments:?}");
@@ -447,6 +485,9 @@ mod tests {
         assert!(place("--filter=H .nbkp-src") < place("--filter=- *.tmp"));
         assert!(place("--filter=- *.tmp") < place("--filter=H .git"));
         assert!(place(r"--filter=H /mnt/usb/all \[1]/") < place("--filter=- *.tmp"));
+        for rule in ["H /l/", r"H /d\\\[/*", r"H /e\\/*"] {
+            assert!(has(&arguments, &format!("--filter={rule}")), "{rule} in {arguments:?}");
+        }
         for rule in [r"--filter=H /a\*/b", r"--filter=P /a\*/b", "--filter=H /private", "--filter=P /private"] {
             assert!(place(rule) < place("--filter=- *.tmp"));
         }
@@ -528,6 +569,8 @@ mod tests {
                 filters,
                 nested,
                 spared: &BTreeSet::new(),
+                veil: &Veil::default(),
+                list: None,
                 manner,
                 comparison,
                 keeping: Keeping { rights: Rights::Fixed, names: Letters::Same, ..Keeping::default() },

@@ -1,9 +1,10 @@
 //! What our scripts answer: lines of a word and a text. What a server says is believed to be about itself and no more:
 //! names that are not ours have no place in it, and a line that is not known is passed over.
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt as _;
-use std::path::PathBuf;
+use std::path::{Component, Path, PathBuf};
 
 use crate::formats::mountinfo;
 use crate::formats::rsync::version;
@@ -125,6 +126,37 @@ const OBSTACLES: [&str; 13] = [
 pub fn last_word(answer: &[u8]) -> Option<LastWord> {
     let mut words = lines(answer).filter(|(word, _)| OBSTACLES.contains(word));
     words.next().map(|(word, text)| LastWord { word: word.to_owned(), text: shown(text) })
+}
+
+/// Reads the answer of `links.sh`: for each entry of `snapshots` its links. One of which not all are told is left out.
+#[must_use]
+pub fn links(answer: &[u8]) -> Vec<(String, BTreeSet<PathBuf>)> {
+    let mut told: Vec<(String, Option<BTreeSet<PathBuf>>)> = Vec::new();
+    for (word, text) in lines(answer) {
+        match (word, told.last_mut()) {
+            ("base", _) => told.push((shown(text), Some(BTreeSet::new()))),
+            ("link", Some((_, links))) => {
+                let path = text.strip_prefix(b"./").map(|path| PathBuf::from(OsString::from_vec(path.to_vec())));
+                let is_below = |path: &PathBuf| path.components().all(|part| matches!(part, Component::Normal(_)));
+                match (path.filter(is_below), links.as_mut()) {
+                    (Some(path), Some(links)) => drop(links.insert(path)),
+                    (Some(_), None) => {}
+                    (None, _) => *links = None,
+                }
+            }
+            ("odd", Some((_, links))) => *links = None,
+            _ => {}
+        }
+    }
+    told.into_iter().filter_map(|(name, links)| Some((name, links?))).collect()
+}
+
+/// Reads the answer of `directories.sh`: which of these paths are directories.
+#[must_use]
+pub fn directories(answer: &[u8], paths: &[&Path]) -> BTreeSet<PathBuf> {
+    let told = lines(answer).filter(|(word, _)| *word == "directory").filter_map(|(_, text)| number(text));
+    let indices = told.filter_map(|number: u64| usize::try_from(number).ok()?.checked_sub(1));
+    indices.filter_map(|index| paths.get(index)).map(|path| path.to_path_buf()).collect()
 }
 
 /// Reads the answer of `look.sh`.

@@ -17,11 +17,11 @@ pub struct ScriptCall {
 }
 
 impl ScriptCall {
-    fn new<const N: usize>(script: &'static str, words: [&OsStr; N]) -> Self {
+    pub(super) fn new<const N: usize>(script: &'static str, words: [&OsStr; N]) -> Self {
         Self { script, words: words.map(OsStr::to_owned).to_vec() }
     }
 
-    fn at<const N: usize>(script: &'static str, end: &ProvenEnd, words: [&OsStr; N]) -> Self {
+    pub(super) fn at<const N: usize>(script: &'static str, end: &ProvenEnd, words: [&OsStr; N]) -> Self {
         let words = end.words().into_iter().chain(words).map(OsStr::to_owned).collect();
         Self { script, words }
     }
@@ -41,7 +41,7 @@ pub struct ProvenEnd {
 }
 
 impl ProvenEnd {
-    fn words(&self) -> [&OsStr; 4] {
+    pub(super) fn words(&self) -> [&OsStr; 4] {
         [self.root.as_os_str(), &self.volume, self.directory.as_os_str(), &self.end]
     }
 }

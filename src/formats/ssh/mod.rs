@@ -6,6 +6,7 @@ pub mod calls;
 pub mod complaints;
 pub mod drive;
 pub mod hops;
+pub mod links;
 mod option;
 pub mod probe;
 pub mod quote;

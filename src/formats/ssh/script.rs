@@ -88,6 +88,10 @@ pub const SETTLE: &str = whole!("settle.sh");
 pub const TIDY: &str = whole!("tidy.sh");
 /// Deletes entries of a copy.
 pub const DELETE: &str = whole!("delete.sh");
+/// Tells the symbolic links of snapshots.
+pub const LINKS: &str = whole!("links.sh");
+/// Tells which paths are directories.
+pub const DIRECTORIES: &str = whole!("directories.sh");
 /// Makes what an end needs.
 pub const PREPARE: &str = whole!("prepare.sh");
 

@@ -69,6 +69,14 @@ relieve() {
             { [ ! -e "$path" ] && [ ! -h "$path" ]; } || uproot "$path" || return 1
         done
     else
+        # rsync would delete behind links where the snapshot has directories.
+        find "$STAGING" -xdev -type l -exec sh -c '
+            snapshot=$1 staging=$2
+            shift 2
+            for path; do
+                other=$snapshot${path#"$staging"}
+                [ -h "$other" ] || [ ! -d "$other" ] || rm -f -- "$path" || exit 1
+            done' sh "$SNAPSHOTS/$1" "$STAGING" {} + || return 1
         # Nothing is copied and nothing changed that is there.
         HOME=/dev/null rsync -rlDx --existing --ignore-existing --delete -- "$SNAPSHOTS/$1/" "$STAGING/"
     fi

@@ -29,6 +29,10 @@ if [ -n "$7" ]; then
         fi
     fi
     below "${11}" || say lost "$PWD/${11} is not there"
+    if [ -n "${13}" ]; then
+        # Through a link of this name rsync would go on with files that lie elsewhere.
+        find . -name "$PARTIAL" ! -type d -exec rm -f -- {} + >&2
+    fi
 fi
 shift 15
 # No alias of ~/.popt changes what these arguments mean.
