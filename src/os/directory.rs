@@ -246,9 +246,14 @@ impl Directory {
 
     /// The size of a regular file in it, in bytes; `None` if the name stands for anything else.
     pub fn file_size(&self, name: &(impl AsRef<OsStr> + ?Sized)) -> Result<Option<u64>, DirectoryError> {
+        Ok(self.file_stamp(name)?.map(|(size, _)| size))
+    }
+
+    /// The same and when its content was changed, in seconds.
+    pub fn file_stamp(&self, name: &(impl AsRef<OsStr> + ?Sized)) -> Result<Option<(u64, i64)>, DirectoryError> {
         match rustix::fs::statat(&self.fd, name.as_ref(), AtFlags::SYMLINK_NOFOLLOW) {
             Ok(stat) if FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile => {
-                Ok(u64::try_from(stat.st_size).ok())
+                Ok(u64::try_from(stat.st_size).ok().map(|size| (size, stat.st_mtime)))
             }
             Ok(_) | Err(Errno::NOENT) => Ok(None),
             Err(cause) => Err(DirectoryError::Look(self.path_of(name), cause)),

@@ -294,3 +294,58 @@ fn a_copy_with_gaps_that_cannot_be_told_from_a_whole_one_displaces_none() {
     assert!(third.starts_with("ok") && third.contains("nothing is pruned"), "{third}");
     assert_eq!(ground.snapshots().len(), 2);
 }
+
+#[test]
+fn what_a_killed_rsync_was_writing_is_taken_up_on_each_filesystem() {
+    if !crate::needs_root() {
+        return;
+    }
+    for (mkfs, drive) in [("ext4", Drive::ext4(64)), ("exfat", Drive::of_type("mkfs.exfat", 64, "exfat-fuse"))] {
+        let mut ground = Ground::on(&drive, SnapshotKind::None);
+        sh(&format!("head -c 30000000 /dev/urandom > {}/big", ground.source.display()));
+        ground.job.sync.rsync.bandwidth = Some(10_000_000);
+        let (_worker, mut news) = begin(ground.job.clone());
+        until_copied(&mut news, 8_000_000);
+        let to = ground.destination.display().to_string();
+        let working = format!("[ \"$(readlink $process/cwd)\" = {to} ] && kill -9 ${{process#/proc/}}");
+        sh(&format!("for process in /proc/[0-9]*; do {working}; done; true"));
+        assert!(matches!(finish(news).conclusion, Conclusion::Failed(_) | Conclusion::Interrupted(_)));
+        assert!(sh(&format!("ls -A {to}")).contains(".big."), "rsync left what it was writing");
+        // There is no room for the beginning and the whole, and none may be deleted.
+        sh(&format!("head -c 12000000 /dev/zero > {}/filling", drive.root.display()));
+        ground.job.sync.rsync.bandwidth = None;
+        ground.job.sync.guard = Guard::MaxDelete(0);
+        let resumed = ground.run();
+        assert_eq!((&resumed.conclusion, resumed.figures.deletions), (&Conclusion::Ok, 0), "{mkfs}: {resumed:?}");
+        assert!(resumed.figures.bytes_transferred < 25_000_000, "{mkfs}: {:?}", resumed.figures);
+        sh(&format!("cmp {0}/big {to}/big", ground.source.display()));
+        assert_eq!(names(&ground.destination), [".nbkp", ".nbkp-dst", "big"], "{mkfs}");
+    }
+}
+
+#[test]
+fn files_that_look_like_what_rsync_writes_count_as_deletions_after_an_interrupted_run_too() {
+    let mut ground = Ground::new(SnapshotKind::None);
+    for number in 0..20 {
+        ground.write(&format!("note {number}"), "x");
+        ground.write(&format!(".note {number}.abcdef"), "a file of the user");
+    }
+    assert_eq!(ground.run().conclusion, Conclusion::Ok);
+    sh(&format!(
+        "cd {}; rm .note*.abcdef; touch {}/.nbkp/unfinished",
+        ground.source.display(),
+        ground.destination.display()
+    ));
+    ground.job.sync.guard = Guard::MaxDelete(40);
+    let held = ground.run();
+    let Conclusion::Held(HoldReason::Deletions { paths, before: 40, allowed_percent: 40, .. }) = &held.conclusion
+    else {
+        panic!("{held:?}")
+    };
+    assert_eq!(paths.count(), 20);
+    // Nothing that a killed rsync left makes up for a source that holds no file any more.
+    sh(&format!("cd {}; rm note*; mkdir left", ground.source.display()));
+    ground.job.sync.guard = Guard::Off;
+    let held = ground.run().conclusion;
+    assert!(matches!(&held, Conclusion::Held(HoldReason::Deletions { paths, .. }) if paths.count() == 40), "{held:?}");
+}

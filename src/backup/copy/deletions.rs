@@ -6,13 +6,13 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
+use crate::backup::copy::orphans::Sent;
 use crate::backup::failure::{failure, of_directory, words};
 use crate::backup::place::way::{FarTarget, Target};
 use crate::backup::session::LONG;
 use crate::backup::session::stop::Stops;
 use crate::decide::plights;
 use crate::formats::fingerprint;
-use crate::formats::rsync::arguments::Unfinished;
 use crate::formats::rsync::output::{OutputLine, Tally, unescaped};
 use crate::formats::ssh::answers;
 use crate::formats::ssh::calls::{DeleteCall, Usage};
@@ -66,21 +66,13 @@ impl Doomed {
         told.keep_deleted(&mut self.0, |(path, _)| Some(path.as_os_str().as_bytes().to_vec()));
     }
 
-    /// What of it is judged. Where an earlier run may have been killed, what its rsync was writing then is none of it:
-    /// it is known by its name, `.name.XXXXXX`, and there are only so many as runs are killed in a row.
-    pub(crate) fn judged(&self, unfinished: Unfinished) -> PathSet {
+    /// What of it is judged. What a killed rsync was writing when an earlier run ended is none of it: only so many as runs
+    /// are killed in a row.
+    pub(crate) fn judged(&self, sent: Option<&Sent>) -> PathSet {
         let is_orphan = |(path, kind): &(PathBuf, DeletedKind)| {
-            let name = path.file_name().unwrap_or_default().as_bytes();
-            let parts = name.strip_prefix(b".").and_then(|rest| rest.split_last_chunk::<7>());
-            *kind == DeletedKind::Other
-                && parts.is_some_and(|(of, [dot, random @ ..])| {
-                    !of.is_empty() && *dot == b'.' && random.iter().all(u8::is_ascii_alphanumeric)
-                })
+            *kind == DeletedKind::Other && sent.is_some_and(|sent| sent.was_begun_as(path))
         };
-        let mut orphans = match unfinished {
-            Unfinished::None => 0,
-            Unfinished::Possible => MOST_ORPHANS,
-        };
+        let mut orphans = MOST_ORPHANS;
         let mut judged = PathSet::default();
         for entry in &self.0 {
             if orphans > 0 && is_orphan(entry) {
@@ -218,23 +210,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_killed_rsync_was_writing_is_known_by_its_name() {
-        for (name, orphans) in [
-            ("a/.big.Xa3b9Z", 1),
-            (".big.Xa3b9Z/", 0),
-            ("big.Xa3b9Z", 0),
-            ("..Xa3b9Z", 0),
-            (".big.Xa3b9", 0),
-            (".x", 0),
-        ] {
-            let mut doomed = Doomed::default();
-            doomed.hear(&OutputLine::Deleted(name.into()));
-            assert_eq!(doomed.judged(Unfinished::Possible).count(), 1 - orphans, "{name}");
-            assert_eq!(doomed.judged(Unfinished::None).count(), 1, "{name}");
-        }
-    }
-
-    #[test]
     fn a_directory_comes_after_all_that_is_in_it() {
         let mut doomed = Doomed::default();
         for name in ["a/b/", "a/b/c\\#012d", "a/", "z", "a/x", "a/b/e", "a-b"] {
@@ -244,7 +219,7 @@ mod tests {
         for ours in [".nbkp/", ".nbkp/log.jsonl", ".nbkp-dst", "a/.nbkp-vol"] {
             doomed.hear(&OutputLine::Deleted(ours.into()));
         }
-        assert_eq!(doomed.judged(Unfinished::None).count(), 7);
+        assert_eq!(doomed.judged(None).count(), 7);
         let groups: Vec<_> = doomed
             .by_directory()
             .into_iter()

@@ -134,7 +134,7 @@ fn compared(
             })?;
             copy::judged(&copying.way, &told)?;
             doomed.spare_renamed(&told.tally);
-            let gone = doomed.judged(Unfinished::None);
+            let gone = doomed.judged(None);
             let before = copy::before(&told, gone.count());
             Ok((gone, before, changes.cuts(&target, told.tally.regular_files)?))
         }

@@ -7,14 +7,17 @@ pub mod cuts;
 pub mod deletions;
 pub mod incomplete;
 pub mod linking;
+pub mod orphans;
 pub mod plan;
 
+use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use crate::backup::copy::call::{Copying, not_started, start};
 use crate::backup::copy::cuts::{ContentChanges, may_cut};
 use crate::backup::copy::deletions::Doomed;
+use crate::backup::copy::orphans::{Sent, take_up};
 use crate::backup::copy::plan::{CopyPlan, Restraint, Strategy};
 use crate::backup::failure::{failure, of_directory, of_process};
 use crate::backup::news::Telling;
@@ -29,8 +32,8 @@ use crate::formats::rsync::complaints::Listener;
 use crate::formats::rsync::exit;
 use crate::formats::rsync::output::{Lines, OutputLine, Tally, said};
 use crate::model::{
-    Complaints, End, FailureKind, Figures, Interruption, Lack, Letters, Named, NotDone, Plight, Step, TransferEnd,
-    layout,
+    Complaints, End, FailureKind, Figures, Guard, Interruption, Lack, Letters, Named, NotDone, Plight, Step,
+    TransferEnd, layout,
 };
 use crate::os::directory::{DirectoryError, Kind, Reach};
 use crate::os::process::{Ended, Stream, Wanted};
@@ -101,9 +104,17 @@ fn walk(
     if plan.restraint == Restraint::CopyFirst {
         guard_content(copying, plan, stops)?;
     }
-    let mut changes = ContentChanges::default();
+    let (mut changes, sent) = (ContentChanges::default(), RefCell::new(Sent::default()));
+    let is_continued = plan.manner == Manner::Replace(Unfinished::Possible);
+    if let (CopyWay::Here(source, target), true) = (&copying.way, is_continued) {
+        let options = &copying.sync.rsync.options;
+        take_up(source, &target.directory, options).map_err(|error| of_directory(Step::Copy, &error))?;
+    }
     let hear = &mut |said: &OutputLine| {
         changes.hear(said);
+        if is_continued {
+            sent.borrow_mut().hear(said);
+        }
         if let OutputLine::Progress(progress) = said {
             telling.progress(*progress);
         }
@@ -122,7 +133,7 @@ fn walk(
     if plan.restraint == Restraint::CopyFirst && is_left {
         let mut plan = plan.clone();
         plan.spared.extend(spared(&given_up));
-        let doomed = judged_deletions((copying, &plan), &pass, stops, &mut copied)?;
+        let doomed = judged_deletions((copying, &plan), (&pass, &sent.borrow()), stops, &mut copied)?;
         proven(stops)?;
         let deleted = doomed.delete(copying.target, stops)?;
         figures.deletions = figures.deletions.saturating_add(deleted.count);
@@ -219,7 +230,7 @@ fn guard_content(copying: &Copying<'_>, plan: &CopyPlan, stops: &mut Stops) -> R
 /// something.
 fn judged_deletions(
     (copying, plan): (&Copying<'_>, &CopyPlan),
-    pass: &Pass,
+    (pass, sent): (&Pass, &Sent),
     stops: &mut Stops,
     copied: &mut Copied,
 ) -> Result<Doomed, NotDone> {
@@ -230,11 +241,9 @@ fn judged_deletions(
     if judge::deletions(&told.complaints) != DeletionVerdict::Done {
         copied.missing.push(judge::UNDONE.to_owned());
     }
-    let unfinished = match plan.manner {
-        Manner::Replace(unfinished) => unfinished,
-        Manner::InPlace | Manner::Link { .. } => Unfinished::None,
-    };
-    let paths = doomed.judged(unfinished);
+    // Whoever allows no deletion means none, and an emptied source deletes nothing.
+    let is_bound = copying.sync.guard == Guard::MaxDelete(0) || told.tally.regular_files == 0;
+    let paths = doomed.judged((!is_bound).then_some(sent));
     let before = before(pass, paths.count());
     let seen = Deletions { paths, before, files_left: told.tally.regular_files, against: None };
     match guard::hold(copying.sync.guard, seen, copying.approved) {

@@ -18,7 +18,7 @@ use crate::backup::session::stop::{self, Stops};
 use crate::decide::guard::{self, Deletions};
 use crate::decide::judge::{self, DeletionVerdict};
 use crate::decide::tidying::Kept;
-use crate::formats::rsync::arguments::{CopyMode, Unfinished, slash};
+use crate::formats::rsync::arguments::{CopyMode, slash};
 use crate::formats::rsync::output::{Item, OutputLine, unescaped};
 use crate::model::layout::{LATEST, SNAPSHOTS, STAGING};
 use crate::model::{FailureKind, Figures, HoldReason, Keeping, NotDone, Plight, SnapshotKind, Step};
@@ -161,7 +161,7 @@ fn told(
     let mut command: Vec<OsString> = vec![copying.rsync.as_os_str().to_owned()];
     command.extend(call::shown(copying, &plan, CopyMode::Tell, source, destination));
     doomed.spare_renamed(&pass.tally);
-    let (paths, files_left) = (doomed.judged(Unfinished::None), pass.tally.regular_files);
+    let (paths, files_left) = (doomed.judged(None), pass.tally.regular_files);
     let before = copy::before(&pass, paths.count());
     let seen = Deletions { paths, before, files_left, against: None };
     let hold = match losses.hold().or_else(|| guard::hold(job.sync.guard, seen, job.approved.as_ref())) {
