@@ -114,7 +114,9 @@ mod tests {
 
     fn paths(numbers: std::ops::Range<u64>) -> PathSet {
         let mut paths = PathSet::default();
-        numbers.for_each(|number| paths.add(number));
+        for number in numbers {
+            paths.add(number);
+        }
         paths
     }
 

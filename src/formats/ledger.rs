@@ -389,7 +389,9 @@ mod tests {
 
     fn some_paths() -> PathSet {
         let mut paths = PathSet::default();
-        [0, 1, u64::MAX].into_iter().for_each(|number| paths.add(number));
+        for number in [0, 1, u64::MAX] {
+            paths.add(number);
+        }
         paths
     }
 

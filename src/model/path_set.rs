@@ -38,7 +38,9 @@ impl PathSet {
     pub fn absorb(&mut self, other: &Self) {
         if other.is_known() {
             let new: Vec<u64> = other.each.difference(&self.each).copied().collect();
-            new.into_iter().for_each(|number| self.add(number));
+            for number in new {
+                self.add(number);
+            }
         } else {
             self.count = self.count.saturating_add(other.count);
             self.sum = self.sum.wrapping_add(other.sum);
@@ -86,7 +88,9 @@ mod tests {
 
     fn set(numbers: impl IntoIterator<Item = u64>) -> PathSet {
         let mut set = PathSet::default();
-        numbers.into_iter().for_each(|number| set.add(number));
+        for number in numbers {
+            set.add(number);
+        }
         set
     }
 

@@ -308,6 +308,7 @@ fn so_much_is_deleted_at_a_server_that_one_script_does_not_hold_it() {
     assert_eq!(ground.run().conclusion, Conclusion::Ok);
     let many = "i=0; while [ $i -lt 20500 ]; do : >$((i % 3))/$i; i=$((i + 1)); done";
     sh(&format!("cd {}; mkdir 0 1 2; {many}", ground.destination.display()));
+    // So many that they are approved all together.
     let held = ground.run().conclusion;
     ground.approve(&held);
     let report = ground.run();

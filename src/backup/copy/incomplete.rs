@@ -33,7 +33,15 @@ impl Losses {
         let name = match said {
             OutputLine::Deleted(name) => name,
             OutputLine::Changed(item) if !item.how.contains('+') => &item.name,
-            _ => return,
+            OutputLine::Changed(_)
+            | OutputLine::Progress(_)
+            | OutputLine::Unchanged(_)
+            | OutputLine::LeftOut(_)
+            | OutputLine::GaveUpDeleting
+            | OutputLine::KeptDirectory
+            | OutputLine::Statistic(..)
+            | OutputLine::Entries(..)
+            | OutputLine::Nothing => return,
         };
         if self.lost.len() == self.missing.len() {
             return;

@@ -119,7 +119,9 @@ fn compared(
             let (gone, before) = here.lacking(base, Spot::New(name))?;
             let census = here.census(base, Spot::New(name))?;
             let mut paths = PathSet::default();
-            census.cut_down.iter().for_each(|path| paths.add(fingerprint::of_path(path)));
+            for path in &census.cut_down {
+                paths.add(fingerprint::of_path(path));
+            }
             Ok((gone, before, Cuts { paths, of: census.files, against: None }))
         }
         Destination::There(there) => {

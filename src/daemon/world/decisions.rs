@@ -169,8 +169,8 @@ impl Decisions {
 
     /// A sync has copied what was mounted there below its source.
     pub(super) fn note_submounts(&mut self, sync: &SyncName, seen: &BTreeSet<PathBuf>) {
-        let known = self.ledger.submounts.get(sync).is_some_and(|known| known == seen);
-        if !known && !(seen.is_empty() && !self.ledger.submounts.contains_key(sync)) {
+        let is_known = self.ledger.submounts.get(sync).map_or(seen.is_empty(), |known| known == seen);
+        if !is_known {
             self.change().submounts.insert(sync.clone(), seen.clone());
         }
     }

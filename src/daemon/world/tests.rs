@@ -272,7 +272,9 @@ fn failed() -> Conclusion {
 
 fn paths(count: u64) -> PathSet {
     let mut paths = PathSet::default();
-    (0..count).for_each(|number| paths.add(number));
+    for number in 0..count {
+        paths.add(number);
+    }
     paths
 }
 
