@@ -311,6 +311,47 @@ fn lost_writes_are_doubted_whoever_hears_of_them(
     assert_eq!(fs::read_to_string(&unfinished).unwrap(), "doubtful\n", "{shell:?}");
 }
 
+/// The log is cut to so many bytes at its end, and begins with a whole line then.
+fn a_name_that_is_taken_stays_and_a_long_log_is_cut(
+    (shell, path, home): (&[&str], &str, &Path),
+    publish: &PublishCall<'_>,
+    at: &Path,
+) {
+    let new = at.join("snapshots").join(layout::in_progress(NAME));
+    output(&[&ANOTHER[..], &["mkdir", new.to_str().unwrap()]].concat(), USUAL, home, b"");
+    let text = script::text(publish.call().script, &publish.call().words);
+    let answer = script::answer(&output(&[&ANOTHER[..], shell].concat(), path, home, &text).stdout);
+    let Answer::Whole(1, told) = answer else { panic!("{shell:?}") };
+    let last = answers::last_word(&told).map(|last| last.text).unwrap_or_default();
+    assert!(last.contains(NAME), "{shell:?}: {last}");
+    assert!(new.exists(), "{shell:?}");
+
+    let log = at.join(".nbkp/log.jsonl");
+    let lines: Vec<_> = (0..100).map(|number| format!("line {number:04}\n")).collect();
+    let append = |text: &str| {
+        fs::write(&log, text).unwrap();
+        chown(&log, Some(65534), Some(65534)).unwrap();
+        let call = PublishCall {
+            kind: SnapshotKind::None,
+            name: None,
+            standing: "",
+            log_limit: 500,
+            log_kept: 105,
+            ..*publish
+        };
+        said(shell, path, home, &call.call());
+        fs::read_to_string(&log).unwrap()
+    };
+    // A torn last line is ended first.
+    let cut = append(&format!("{}torn", lines.concat()));
+    assert_eq!(cut.lines().last(), Some("record"), "{shell:?}: {cut}");
+    assert_eq!(cut.lines().next(), Some("line 0091"), "{shell:?}: {cut}");
+    assert!(cut.contains("\nline 0099\ntorn\nrecord\n") && cut.len() <= 105, "{shell:?}: {cut}");
+    assert_eq!(append("short\n"), "short\nrecord\n", "{shell:?}");
+    let own: Vec<_> = fs::read_dir(at.join(".nbkp")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert!(own.iter().all(|name| !name.to_string_lossy().contains("new")), "{shell:?}: {own:?}");
+}
+
 #[test]
 fn a_destination_is_prepared_looked_at_published_and_settled() {
     if !is_root() {
@@ -374,5 +415,6 @@ fn a_destination_is_prepared_looked_at_published_and_settled() {
         said(shell, path, home, &settle.call());
         assert_eq!(fs::read_to_string(at.join(".nbkp/unfinished")).unwrap(), "flushed\n", "{shell:?}");
         assert_eq!(fs::read_to_string(at.join(".nbkp/log.jsonl")).unwrap(), "standing\nrecord\nend\n", "{shell:?}");
+        a_name_that_is_taken_stays_and_a_long_log_is_cut((shell, path, home), &publish, &at);
     });
 }

@@ -336,6 +336,22 @@ mod tests {
     }
 
     #[test]
+    fn why_a_snapshot_goes_is_its_own_reason() {
+        let standings = [Standing::Good, Standing::Partial, Standing::Suspect, Standing::Good];
+        let days = ["2026-11-18", "2026-11-19", "2026-11-20", "2026-11-21"];
+        let snapshots = days.into_iter().zip(standings).map(|(day, standing)| Candidate { name: name(day), standing });
+        let keep = Retention::Rules(KeepRules { last: 1, ..KeepRules::default() });
+        let decisions = plan(&snapshots.collect::<Vec<_>>(), keep, &zone(UTC), now());
+        let reasons: Vec<_> = decisions.into_iter().map(|decision| decision.verdict).collect();
+        assert_eq!(
+            reasons.get(..3),
+            Some([PruneReason::Unwanted, PruneReason::Partial, PruneReason::Suspect].map(Fate::Prune).as_slice())
+        );
+        let words = [PruneReason::Partial, PruneReason::Suspect].map(|reason| reason.to_string());
+        assert!(words[0].contains("could not be read") && words[1].contains("suspect"), "{words:?}");
+    }
+
+    #[test]
     fn a_history_of_partial_ones_outlives_the_first_good_one() {
         let days = ["2026-11-18", "2026-11-19", "2026-11-20", "2026-11-21"];
         let mut snapshots: Vec<_> =

@@ -146,7 +146,7 @@ fn is_inside(device: &BlockDevice, around: &BlockDevice) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Access, MountId};
+    use crate::model::{Access, Hardware, MountId};
 
     const WANTED: &str = "2d577679-a7b6-429d-8250-3d0d80e034df";
 
@@ -230,5 +230,48 @@ mod tests {
         );
         let image = DeviceRole::Filesystem("squashfs".into());
         assert_eq!(told(&[device(1, "5E3F-1A2B", image)], &[], 9, &[WANTED]), None);
+    }
+
+    #[test]
+    fn what_belongs_to_the_machine_or_to_a_volume_by_another_name_is_no_stranger() {
+        // Another partition of the disk that the machine starts from, and one of a disk of its own.
+        let on_disk = |number, uuid, serial: Option<&str>| BlockDevice {
+            hardware: serial.map(|serial| Hardware(serial.into())),
+            ..device(number, uuid, ext4())
+        };
+        let shared = [on_disk(1, "5E3F-1A2B", Some("disk")), on_disk(2, "AAAA-0001", Some("disk"))];
+        assert_eq!(told(&shared, &[], 2, &[WANTED]), None);
+        let apart = [on_disk(1, "5E3F-1A2B", Some("stick")), on_disk(2, "AAAA-0001", Some("disk"))];
+        assert!(told(&apart, &[], 2, &[WANTED]).is_some_and(|told| told.contains("/dev/sd1")));
+        // Two that have no serial number are not the same for that.
+        let nameless = [on_disk(1, "5E3F-1A2B", None), on_disk(2, "AAAA-0001", None)];
+        assert!(told(&nameless, &[], 2, &[WANTED]).is_some_and(|told| told.contains("/dev/sd1")));
+        // A mount tells its device by number (root), by node, or by a link; a btrfs has an anonymous number.
+        let mounted = |source: &str| {
+            let linked = BlockDevice { links: vec!["/dev/mapper/root".into()], ..device(3, "5E3F-1A2B", ext4()) };
+            let mount = Mount {
+                id: MountId(1),
+                parent: MountId(0),
+                device: (0, 31),
+                root: "/".into(),
+                point: "/home/ada".into(),
+                fs_type: "btrfs".into(),
+                source: source.into(),
+                access: Access::ReadWrite,
+            };
+            let devices = [linked];
+            let plugged = Plugged { devices: &devices, others: &[], mounts: &[mount] };
+            suspicion(&WANTED.parse().unwrap(), &plugged, &Containers::new(), &BTreeSet::new()).is_some()
+        };
+        assert_eq!(["/dev/sd3", "/dev/mapper/root", "/dev/sd4"].map(mounted), [false, false, true]);
+        // One that is named by what was in its container is not missed, nor is the container a stranger.
+        let locked = [device(1, "5E3F-1A2B", DeviceRole::Container)];
+        let plugged = Plugged { devices: &locked, others: &[], mounts: &[] };
+        let wanted: DriveUuid = WANTED.parse().unwrap();
+        let known = Containers::from([(wanted.clone(), "5E3F-1A2B".parse().unwrap())]);
+        assert!(suspicion(&wanted, &plugged, &known, &BTreeSet::from([&wanted])).is_none());
+        let another: DriveUuid = "AAAA-0009".parse().unwrap();
+        assert!(suspicion(&another, &plugged, &known, &BTreeSet::from([&wanted, &another])).is_none());
+        assert!(suspicion(&another, &plugged, &Containers::new(), &BTreeSet::from([&wanted])).is_some());
     }
 }
