@@ -7,6 +7,8 @@
 )]
 
 mod mini;
+#[path = "common/required.rs"]
+mod required;
 
 use std::fmt::Debug;
 use std::fs;

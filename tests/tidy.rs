@@ -7,6 +7,8 @@
     reason = "a test starts programs, and fails by panicking"
 )]
 
+#[path = "common/required.rs"]
+mod required;
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, Permissions};
 use std::io::Write as _;
@@ -55,7 +57,7 @@ fn is_root() -> bool {
     if rustix::process::geteuid().is_root() {
         return true;
     }
-    assert!(std::env::var_os("NBKP_REQUIRE_ALL").is_none(), "becoming another user needs root");
+    assert!(!crate::required::all_must_run(), "becoming another user needs root");
     eprintln!("skipped: becoming another user needs root");
     false
 }

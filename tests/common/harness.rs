@@ -10,6 +10,7 @@ use libtest_mimic::{Arguments, Failed, Trial};
 
 use super::attempt;
 use super::mini_host::MiniHost;
+use super::required;
 
 /// A scenario: its name, and what happens in it.
 pub type Scenario = (&'static str, fn(&MiniHost));
@@ -51,12 +52,11 @@ pub fn main(scenarios: &'static [Scenario], figures: fn(&MiniHost)) -> ExitCode 
     let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
     arguments.test_threads = arguments.test_threads.or(Some(cores * 2));
     let missing = missing();
-    let required = std::env::var_os("NBKP_REQUIRE_ALL").is_some_and(|value| value != "0" && !value.is_empty());
     if let Some(why) = &missing {
         eprintln!("these tests need a mini host, which cannot be had here: {why}");
     }
     let trials = scenarios.iter().map(|(name, _)| {
-        let skipped = missing.is_some() && !required;
+        let skipped = missing.is_some() && !required::all_must_run();
         let missing = missing.clone();
         Trial::test(*name, move || missing.map_or_else(|| inside(name), |why| Err(Failed::from(why))))
             .with_ignored_flag(skipped)

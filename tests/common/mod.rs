@@ -8,6 +8,7 @@ pub mod folder;
 pub mod harness;
 pub mod journal;
 pub mod mini_host;
+pub mod required;
 pub mod server;
 pub mod system_bus;
 

@@ -16,6 +16,9 @@ mod luks;
 #[path = "../mini/mod.rs"]
 mod mini;
 #[cfg(test)]
+#[path = "../common/required.rs"]
+mod required;
+#[cfg(test)]
 #[path = "../bus/storage.rs"]
 mod storage;
 

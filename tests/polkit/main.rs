@@ -6,3 +6,5 @@ mod engine;
 #[path = "../mini/host.rs"]
 mod mini;
 mod real;
+#[path = "../common/required.rs"]
+mod required;

@@ -13,6 +13,8 @@ mod crowd;
 mod description;
 mod golden;
 mod limits;
+#[path = "../common/required.rs"]
+mod required;
 mod rig;
 mod runs;
 mod strangers;

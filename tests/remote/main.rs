@@ -14,17 +14,18 @@ mod ground;
 mod hosts;
 mod judgement;
 mod kills;
+#[path = "../common/required.rs"]
+mod required;
 mod runs;
 mod sshd;
 
 /// Says why a test cannot run here; that is a failure where all must run.
-#[expect(clippy::disallowed_methods, reason = "the test reads what its caller demands")]
 fn needs_root() -> bool {
     let sshd = std::path::Path::new("/usr/sbin/sshd").exists();
     if rustix::process::geteuid().is_root() && sshd {
         return true;
     }
-    assert!(std::env::var_os("NBKP_REQUIRE_ALL").is_none(), "this test needs root and sshd");
+    assert!(!crate::required::all_must_run(), "this test needs root and sshd");
     eprintln!("skipped: this test needs root and sshd (`apt install openssh-server`)");
     false
 }

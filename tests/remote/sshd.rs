@@ -1,9 +1,9 @@
 //! A server: a real sshd on the loopback, with keys of its own, and the way to it.
 
 use std::fs;
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpListener;
 use std::os::unix::process::CommandExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
@@ -53,7 +53,6 @@ impl Sshd {
         Self::of(shell, "")
     }
 
-    #[expect(clippy::disallowed_methods, reason = "the rig starts a real server")]
     fn of(shell: &str, lines: &str) -> Self {
         let place = tempfile::tempdir().unwrap();
         let here = place.path().display();
@@ -61,11 +60,22 @@ impl Sshd {
             sh(&format!("ssh-keygen -q -t ed25519 -N '' -f {here}/{key}"));
         }
         sh(&format!("mkdir -p /run/sshd {here}/home; cp {here}/user.pub {here}/admitted"));
+        // A port that is free now may be taken in the next moment.
+        let (port, child) = (0..10).find_map(|_| Self::start(place.path(), shell, lines)).expect("a port");
+        let server = Self { place, port, child };
+        server.knows("known", "host");
+        server
+    }
+
+    /// Starts it on a port that was free; `None` if somebody else has taken that meanwhile.
+    #[expect(clippy::disallowed_methods, reason = "the rig starts a real server")]
+    fn start(place: &Path, shell: &str, lines: &str) -> Option<(u16, Child)> {
+        let here = place.display();
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         // The first value counts.
         let limit = if lines.contains("MaxSessions") { "" } else { "MaxSessions 20" };
         fs::write(
-            place.path().join("config"),
+            place.join("config"),
             format!(
                 "{limit}\nPort {port}\nListenAddress 127.0.0.1\nHostKey {here}/host\n\
                  AuthorizedKeysFile {here}/admitted\nPidFile none\nStrictModes no\n\
@@ -79,17 +89,26 @@ impl Sshd {
             "sed \"s|^\\(root:.*\\):[^:]*$|\\1:$(command -v {shell})|\" /etc/passwd >{here}/passwd
              mount --bind {here}/passwd /etc/passwd; exec /usr/sbin/sshd -D -e -f {here}/config"
         );
-        let child = Command::new("unshare")
+        let mut child = Command::new("unshare")
             .args(["--mount", "sh", "-ec", &accounts])
             .stdin(Stdio::null())
-            .stderr(fs::File::create(place.path().join("log")).unwrap())
+            .stderr(fs::File::create(place.join("log")).unwrap())
             .process_group(0)
             .spawn()
             .unwrap();
-        let server = Self { place, port, child };
-        eventually("sshd listens", || TcpStream::connect(("127.0.0.1", port)).ok());
-        server.knows("known", "host");
-        server
+        let listens = eventually("sshd listens or says that it cannot", || {
+            let told = fs::read_to_string(place.join("log")).unwrap_or_default();
+            if told.contains("Address already in use") {
+                Some(false)
+            } else {
+                told.contains("listening").then_some(true)
+            }
+        });
+        if listens {
+            return Some((port, child));
+        }
+        child.wait().unwrap();
+        None
     }
 
     /// Does something where the server alone sees what is mounted.

@@ -9,6 +9,8 @@
 
 #[path = "../mini/host.rs"]
 mod mini;
+#[path = "../common/required.rs"]
+mod required;
 
 mod addresses;
 mod bus;

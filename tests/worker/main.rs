@@ -17,18 +17,19 @@ mod judgement;
 mod kills;
 mod links;
 mod mirror;
+#[path = "../common/required.rs"]
+mod required;
 mod rig;
 mod submounts;
 mod subvolumes;
 mod writers;
 
 /// Says why a test cannot run here; that is a failure where all must run.
-#[expect(clippy::disallowed_methods, reason = "the test reads what its caller demands")]
 fn needs_root() -> bool {
     if rustix::process::geteuid().is_root() {
         return true;
     }
-    assert!(std::env::var_os("NBKP_REQUIRE_ALL").is_none(), "this test needs root");
+    assert!(!crate::required::all_must_run(), "this test needs root");
     eprintln!("skipped: this test needs root");
     false
 }
