@@ -488,3 +488,25 @@ fn a_link_where_partial_files_would_lie_is_not_followed_in_each_direction() {
         }
     }
 }
+
+#[test]
+fn what_cannot_be_changed_in_place_is_replaced_in_each_direction() {
+    if !needs_root() {
+        return;
+    }
+    for (from, to) in WAYS {
+        let drive = Drive::new("mkfs.btrfs -q", 256);
+        let place = tempfile::tempdir().unwrap();
+        let mut ground = Ground::onto(Sshd::new(), place, (from, to), &drive.root, SnapshotKind::Btrfs);
+        let (source, staging) = (ground.source.display().to_string(), ground.destination.join("staging"));
+        sh(&format!("cp /bin/sleep {source}/program"));
+        assert_eq!(ground.run().conclusion, Conclusion::Ok);
+        // Nobody, root neither, writes to a program that runs.
+        let process = sh(&format!("{}/program 30 >/dev/null 2>&1 & echo $!", staging.display()));
+        sh(&format!("cd {source}; cp /bin/true program; echo x >other"));
+        let second = ground.run();
+        sh(&format!("kill {}", process.trim()));
+        assert_eq!((&second.conclusion, &second.warnings), (&Conclusion::Ok, &Vec::new()), "{second:?}");
+        assert_eq!(ground.difference(&ground.newest().canonicalize().unwrap()), "");
+    }
+}

@@ -136,3 +136,26 @@ fn an_ordinary_user_makes_and_prunes_snapshots_of_his_own() {
     assert_eq!(fs::read(ground.latest().join("sub/a")).unwrap(), b"333");
     assert_eq!(names(&ground.destination.join("snapshots")).len(), 1, "{told}");
 }
+
+#[test]
+fn a_file_that_lets_nobody_write_is_updated_for_an_ordinary_user() {
+    if !crate::needs_root() {
+        return;
+    }
+    let drive = Drive::btrfs();
+    let ground = Ground::on(&drive, SnapshotKind::Btrfs);
+    let source = ground.source.display().to_string();
+    sh(&format!("chown -R 65534:65534 {}", drive.root.display()));
+    for content in ["old", "new content"] {
+        sh(&format!("cd {source}; rm -f f gone; echo '{content}' >f; echo x >'{content}'; chmod 444 f"));
+        sh(&format!("chown -R 65534:65534 {}", ground.place.path().display()));
+        let told = crate::kills::run_as_nobody(&ground);
+        assert!(told.starts_with("ok"), "{told}");
+        assert_eq!(sh(&format!("diff -r -x .nbkp-src {source} {}/", ground.latest().display())), "", "{told}");
+    }
+    // What is deleted is judged and goes, though a file was written beside its old one.
+    sh(&format!("cd {source}; rm -f f old; echo third >f; chmod 444 f; chown 65534:65534 f"));
+    let told = crate::kills::run_as_nobody(&ground);
+    assert_eq!(names(&ground.latest()), ["f", "new content"], "{told}");
+    assert_eq!(fs::read(ground.latest().join("f")).unwrap(), b"third\n", "{told}");
+}

@@ -165,7 +165,7 @@ fn first_pass(
 ) -> Result<(Pass, CopyPlan), NotDone> {
     let mut plan = plan.clone();
     let mut too_large = Named::default();
-    let pass = loop {
+    let mut pass = loop {
         let pass = call(copying, &plan, CopyMode::Copy, stops, hear)?;
         add(figures, &pass);
         let known = plan.spared.len();
@@ -183,6 +183,17 @@ fn first_pass(
         }
         copied.created = copied.created.saturating_add(pass.tally.created);
     };
+    if plan.manner == Manner::InPlace && pass.complaints.count(Plight::Unwritten) > 0 {
+        // An ordinary user may not write to a file that lets nobody, but may put another in its place.
+        let manner = Manner::Link { bases: Vec::new(), unfinished: Unfinished::Possible };
+        let beside = call(copying, &CopyPlan { manner, ..plan.clone() }, CopyMode::Copy, stops, hear)?;
+        add(figures, &beside);
+        copied.created = copied.created.saturating_add(beside.tally.created);
+        pass.end = beside.end;
+        pass.complaints.entries = beside.complaints.entries;
+        pass.complaints.gravest = pass.complaints.gravest.or(beside.complaints.gravest);
+        pass.complaints.unknown = pass.complaints.unknown.or(beside.complaints.unknown);
+    }
     if too_large.count > 0 {
         copied.missing.push(plights::told(Plight::Unstorable(Lack::Size), &too_large));
     }
