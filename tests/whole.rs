@@ -177,7 +177,9 @@ scenarios! {
         a_killed_daemon_leaves_no_connection_and_goes_on
         prepares_shows_and_prunes_on_a_server
         works_without_a_daemon
-        a_storm_of_addresses_costs_a_few_questions;
+        a_storm_of_addresses_costs_a_few_questions
+        containers_that_come_and_go_ask_no_server
+        a_name_that_leads_elsewhere_now_is_asked_there;
     server_drives:
         is_mounted_there_for_its_runs_and_let_go
         mounted_by_somebody_there_it_stays

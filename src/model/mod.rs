@@ -51,7 +51,8 @@ pub use keeping::{Fineness, Keeping, Letters, ODD_NANOSECONDS, ODD_SECONDS, Priv
 pub use ledger::{Containers, Kinship, Ledger, Pause, Places};
 pub use name::{CredentialName, EndpointName, GroupName, LocationName, NameError, SyncName, VolumeName};
 pub use network::{
-    ActiveConnection, Connectivity, HostFault, HostTrouble, Link, LinkKind, Metered, NetworkSight, PowerSight,
+    ActiveConnection, ChangeExtent, Connectivity, HostFault, HostTrouble, Link, LinkKind, Metered, NetworkSight,
+    PowerSight,
 };
 pub use now::{BootTime, Now};
 pub use obstacle::Obstacle;
@@ -62,7 +63,7 @@ pub use outcome::{Conclusion, Failure, FailureKind, Interruption, NotDone, Outco
 pub use path_set::PathSet;
 pub use permission::{AccountName, AccountNameError, Action, Gap, Permission};
 pub use place::{End, Place, Subdir, SubdirError};
-pub use probe::{EndKind, EndProbe, RemoteProbe, RemoteSight, ServerProbe, ServerSight, SoughtDrive};
+pub use probe::{Beginning, EndKind, EndProbe, RemoteProbe, RemoteSight, ServerProbe, ServerSight, SoughtDrive, Ways};
 pub use run::{Figures, Progress, RunId, RunRecord, RunReport, Trigger};
 pub use sight::{
     Absence, Access, BlockDevice, DeviceRole, EndFault, EndSight, Hardware, Mount, MountId, Node, PresentVolume,

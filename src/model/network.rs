@@ -39,6 +39,18 @@ pub enum LinkKind {
     Direct,
     /// A tunnel: a VPN, `WireGuard` and the like.
     Tunnel,
+    /// A bridge or a port of containers and virtual machines of this machine, by which nothing leaves it.
+    Inside,
+}
+
+/// What a change of the network may matter for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub enum ChangeExtent {
+    /// Only for what is reached through the containers and virtual machines of this machine, which come and go.
+    #[default]
+    Inside,
+    /// For whatever is reached, and for what names lead to.
+    Outside,
 }
 
 /// Whether a connection is paid for by volume.

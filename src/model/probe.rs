@@ -1,9 +1,12 @@
 //! What is looked for: the ends of syncs on a volume, here or on a server.
 
+use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use super::{
-    Drive, DriveUuid, EndSight, HostFault, Route, ServerKey, SnapshotKind, Subdir, SyncName, VolumeName, VolumeSight,
+    Drive, DriveUuid, EndSight, EndpointName, HostFault, Route, ServerKey, SnapshotKind, Subdir, SyncName, VolumeName,
+    VolumeSight,
 };
 
 /// An end of a sync to look at.
@@ -81,4 +84,25 @@ pub enum ServerSight {
     Reached(Vec<RemoteSight>),
     /// None of the ways led there: what was wrong with each.
     OutOfReach(Vec<HostFault>),
+    /// It was not asked, since the ways to it lead as they did before.
+    AsBefore,
+}
+
+/// How the ways to a server led when it was asked.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Ways {
+    /// The ways that there were, best first.
+    pub endpoints: Vec<EndpointName>,
+    /// Where each began, up to the one by which the server was reached.
+    pub begun: Vec<Beginning>,
+}
+
+/// Where a way to a server begins: its first host, and how each of its addresses is reached from here. Nothing is known
+/// of a name that leads nowhere, nor of what only ssh knows; there is no address then.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Beginning {
+    /// The name of the host.
+    pub host: String,
+    /// Its addresses, each with a text that is another one when another way leads there.
+    pub addresses: BTreeMap<IpAddr, String>,
 }

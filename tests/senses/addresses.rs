@@ -64,26 +64,33 @@ fn links_and_addresses_come_and_go() {
 #[test]
 fn a_tunnel_is_told_from_a_cable() {
     host_with(&["python3"], "addresses::a_tunnel_is_told_from_a_cable", || {
-        block_on(async {
-            other_machine();
-            plug_cable("v0");
-            plug_cable("p0");
-            sh("ip link add b0 type bridge && ip link set p0 master b0 && ip link set b0 up");
-            // A tunnel has a carrier while a program serves it.
-            let serve = "import fcntl, struct, sys; t = open('/dev/net/tun', 'r+b', 0); \
-                fcntl.ioctl(t, 0x400454ca, struct.pack('16sH22x', b't0', 0x1001)); print(flush=True); sys.stdin.read()";
-            let mut served = Command::new("python3");
-            let served = served.args(["-c", serve]).stdin(Stdio::piped()).stdout(Stdio::piped());
-            let mut served = served.spawn().unwrap();
-            assert_eq!(served.stdout.take().unwrap().read(&mut [0; 1]).unwrap(), 1);
-            sh("ip link set t0 up");
-            let sight = addresses::look().await.unwrap();
-            let kinds: Vec<_> = sight.links.iter().map(|(name, link)| (name.as_str(), link.kind)).collect();
-            let expected = [("b0", LinkKind::Direct), ("t0", LinkKind::Tunnel), ("v0", LinkKind::Direct)];
-            assert_eq!(kinds, expected, "and a port of a bridge is no link of its own");
-            drop(served.stdin.take());
-            assert!(served.wait().unwrap().success());
-        });
+        other_machine();
+        plug_cable("v0");
+        plug_cable("p0");
+        sh("ip link add b0 type bridge && ip link set p0 master b0 && ip link set b0 up");
+        // A tunnel has a carrier while a program serves it.
+        let serve = "import fcntl, struct, sys; t = open('/dev/net/tun', 'r+b', 0); \
+            fcntl.ioctl(t, 0x400454ca, struct.pack('16sH22x', b't0', 0x1001)); print(flush=True); sys.stdin.read()";
+        let mut served = Command::new("python3");
+        let served = served.args(["-c", serve]).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut served = served.spawn().unwrap();
+        assert_eq!(served.stdout.take().unwrap().read(&mut [0; 1]).unwrap(), 1);
+        sh("ip link set t0 up");
+        sh("ip addr add 192.0.2.1/24 dev v0");
+        let kinds = || {
+            let sight = block_on(addresses::look()).unwrap();
+            sight.links.into_iter().map(|(name, link)| (name, link.kind)).collect::<Vec<_>>()
+        };
+        let expected = |bridge| {
+            let links = [("b0", bridge), ("t0", LinkKind::Tunnel), ("v0", LinkKind::Direct)];
+            links.map(|(name, kind)| (name.to_owned(), kind)).to_vec()
+        };
+        assert_eq!(kinds(), expected(LinkKind::Inside), "and a port of a bridge is no link of its own");
+        // On a host of virtual machines the bridge is the way out.
+        sh("ip addr add 198.51.100.1/24 dev b0 && ip route add default via 198.51.100.2");
+        assert_eq!(kinds(), expected(LinkKind::Direct));
+        drop(served.stdin.take());
+        assert!(served.wait().unwrap().success());
     });
 }
 
@@ -126,7 +133,9 @@ fn a_route_is_told_or_told_to_be_missing() {
     host("addresses::a_route_is_told_or_told_to_be_missing", || {
         let way = |address: &str| {
             let address = address.parse().unwrap();
-            block_on(addresses::route_to(address)).map_err(|error| matches!(error, RouteError::Unreachable(_)))
+            block_on(addresses::route_to(address))
+                .map(|way| way.interface)
+                .map_err(|error| matches!(error, RouteError::Unreachable(_)))
         };
         let through = |interface: &str| Ok(Some(interface.to_owned()));
         assert_eq!(way("192.0.2.1"), Err(true), "no network at all");
@@ -182,6 +191,16 @@ fn other_ways_leave_another_mark() {
         }
         sh("ip route del 203.0.113.0/24 && ip route del unreachable 203.0.113.7 && ip rule del to 203.0.113.9 table 7");
         assert_eq!(ways(), before, "it is as it was");
+        // What comes and goes with containers leaves a mark of its own.
+        let outside = || block_on(addresses::look()).unwrap().outside;
+        sh("ip link add b0 type bridge && ip addr add 172.17.0.1/16 dev b0 && ip link set b0 up");
+        let known = outside();
+        sh("ip link add h0 type veth peer name c0 && ip link set h0 master b0 up && ip link set c0 up");
+        sh("ip route add 198.51.100.0/24 dev b0");
+        assert_eq!(outside(), known);
+        assert!(!seen.contains(&ways()));
+        sh("ip route add default via 172.17.0.9");
+        assert_ne!(outside(), known, "it is the way out");
     });
 }
 

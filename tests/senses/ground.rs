@@ -213,11 +213,11 @@ impl Rig {
 
     fn take(&mut self, sensed: Sensed) {
         match sensed {
-            Sensed::Network(network) => {
+            Sensed::Network(network, _) => {
                 self.networks += 1;
                 self.network = Some(network);
             }
-            Sensed::RoutesChanged => self.routes_changed += 1,
+            Sensed::RoutesChanged(_) => self.routes_changed += 1,
             Sensed::Power(power) => self.power = Some(power),
             Sensed::Sleep(sleep) => self.sleeps.push_back(sleep),
             Sensed::Degraded(name, Some(sentence)) => {

@@ -71,6 +71,13 @@ fn the_kernel_alone_is_enough() {
             rig.until("it answers", known).await;
             sh("ip route add 203.0.113.0/24 via 192.0.2.8");
             rig.until("other ways", |rig| rig.routes_changed > 0).await;
+            // Also where they change at the very moment at which it is asked for.
+            for number in 0..8 {
+                let before = rig.routes_changed;
+                sh(&format!("ip route add 203.0.{number}.0/25 via 192.0.2.8"));
+                rig.again.try_send(()).unwrap();
+                rig.until("other ways than it was asked for", |rig| rig.routes_changed > before).await;
+            }
             sh("ip addr del 192.0.2.1/24 dev v0");
             rig.until("the address is gone", |rig| addresses(rig).is_empty()).await;
 

@@ -7,7 +7,7 @@ use crate::common::daemon::Wrapping;
 use crate::common::drive::Filesystem::{Btrfs, Ext4};
 use crate::common::journal::Journal;
 use crate::common::mini_host::{MiniHost, array};
-use crate::common::{attempt, run, throughout, until};
+use crate::common::{arguments, attempt, run, throughout, until};
 
 /// A lost connection is noticed within this long.
 const NOTICED: Duration = Duration::from_mins(1);
@@ -444,4 +444,61 @@ pub fn a_way_that_swallows_large_packets_is_given_up(host: &MiniHost) {
     nas.ip(&["link", "set", "eth0", "mtu", "1500"]);
     host.ctl(&["run", "documents", "--wait"]).exits(0);
     nas.destination("documents").latest().is_like(&source);
+}
+
+pub fn containers_that_come_and_go_ask_no_server(host: &MiniHost) {
+    host.source("documents").fill(1);
+    let nas = host.server("nas").prepared_for("documents");
+    nas.join();
+    run("ip", &[&"link", &"add", &"bridge0", &"type", &"bridge"]);
+    run("ip", &[&"addr", &"add", &"172.17.0.1/16", &"dev", &"bridge0"]);
+    run("ip", &[&"link", &"set", &"bridge0", &"up"]);
+    host.configure(&host.config().server(&nas).sync("documents", "nas", "hard-link", "every = \"7d\""));
+    let _daemon = host.start();
+    host.run_ends("documents", 1, "ok");
+    host.ctl(&["scan"]).exits(0);
+    let asked = nas.admitted();
+    let ip = |words: &str| drop(run("ip", &arguments(&words.split(' ').collect::<Vec<_>>())));
+    for _ in 0..4 {
+        ip("link add host0 type veth peer name inner0");
+        ip("link set host0 master bridge0 up");
+        ip("link set inner0 up");
+        throughout("nobody is asked for a container", Duration::from_millis(1200), || nas.admitted() == asked);
+        ip("link del host0");
+        throughout("nobody is asked when it goes", Duration::from_millis(500), || nas.admitted() == asked);
+    }
+    // Another network that is joined is no way to this server, either.
+    host.server("other").join();
+    throughout("nobody is asked for another network", Duration::from_secs(1), || nas.admitted() == asked);
+    // This is no other way to it, and those are.
+    ip(&format!("route add {}/32 dev {}", nas.address(), nas.link()));
+    throughout("it leads there as before", Duration::from_secs(1), || nas.admitted() == asked);
+    let second = nas.our_address().replace(".2/24", ".3");
+    let address = format!("addr add {second}/24 dev {}", nas.link());
+    let from = format!("route replace {}/32 dev {} src {second}", nas.address(), nas.link());
+    for way in [address, from] {
+        let before = nas.admitted();
+        ip(&way);
+        until("it is asked by another way", || nas.admitted() > before);
+    }
+}
+
+pub fn a_name_that_leads_elsewhere_now_is_asked_there(host: &MiniHost) {
+    host.source("documents").fill(1);
+    let nas = host.server("nas").prepared_for("documents");
+    nas.join();
+    let names = host.root.join("hosts");
+    let lead_to = |address: &str| std::fs::write(&names, format!("127.0.0.1 localhost\n{address} nas.test\n")).unwrap();
+    lead_to("10.77.200.1");
+    run("mount", &[&"--bind", &names, &"/etc/hosts"]);
+    let address = format!("host = \"{}\"", nas.address());
+    let name = format!("host = \"nas.test\"\noptions = [\"HostKeyAlias={}\"]", nas.address());
+    let config = host.config().server(&nas).with(&address, &name);
+    host.configure(&config.sync("documents", "nas", "hard-link", ""));
+    let _daemon = host.start();
+    host.stopped_by("documents", "host-unreachable");
+    lead_to(&nas.address());
+    // Nothing tells of names; but a network that is joined may bring other ones.
+    host.server("other").join();
+    host.run_ends("documents", 1, "ok");
 }

@@ -28,7 +28,7 @@ use crate::daemon::outlets::opener;
 use crate::daemon::outlets::reporter::Reporter;
 use crate::daemon::outlets::worker::{self, Worker};
 use crate::daemon::world::World;
-use crate::model::{Conclusion, Failure, FailureKind, Figures, Progress, RunReport, ServerSight, Step, SyncName};
+use crate::model::{Conclusion, Failure, FailureKind, Figures, Progress, RunReport, ServerSight, Step, SyncName, Ways};
 use crate::os::causes::chain;
 use crate::os::clock;
 use crate::os::ears::{BlockHint, Ears};
@@ -162,8 +162,8 @@ impl Dispatcher {
 
     fn sensed(&mut self, sensed: Sensed) -> Event {
         match sensed {
-            Sensed::Network(network) => Event::Network(Box::new(network)),
-            Sensed::RoutesChanged => Event::RoutesChanged,
+            Sensed::Network(network, extent) => Event::Network(Box::new(network), extent),
+            Sensed::RoutesChanged(extent) => Event::RoutesChanged(extent),
             Sensed::Power(power) => Event::Power(power),
             Sensed::Sleep(Sleep::GoingToSleep { permit }) => {
                 self.permit = permit;
@@ -286,8 +286,8 @@ impl Dispatcher {
             Ok(()) => None,
             Err(TrySendError::Full(order) | TrySendError::Closed(order)) => {
                 let ProbeOrder { configuration, probe, .. } = order;
-                let sight = ServerSight::OutOfReach(Vec::new());
-                Some(Event::Probed(Box::new(ProbeReport { configuration, probe, sight })))
+                let (ways, sight) = (Ways::default(), ServerSight::OutOfReach(Vec::new()));
+                Some(Event::Probed(Box::new(ProbeReport { configuration, probe, ways, sight })))
             }
         }
     }

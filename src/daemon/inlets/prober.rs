@@ -1,6 +1,7 @@
 //! Asks servers how they stand: by which way they are reached, and what lies on them. Each server is asked on its own,
 //! so that one that does not answer keeps nobody else waiting.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -9,12 +10,15 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::JoinSet;
 
-use crate::daemon::messages::probe::{ProbeOrder, ProbeReport};
+use crate::daemon::messages::probe::{ProbeNeed, ProbeOrder, ProbeReport};
 use crate::decide::locations;
 use crate::formats::ssh::complaints::at;
-use crate::formats::ssh::probe::{self, ReachedBy};
-use crate::model::{Endpoint, HostFault, HostTrouble, NetworkSight, RemoteProbe, Route, ServerSight};
-use crate::os::addresses::{self, RouteError};
+use crate::formats::ssh::probe::{self, Garbled, ReachedBy};
+use crate::model::{
+    Beginning, ChangeExtent, Endpoint, EndpointName, HostFault, HostTrouble, NetworkSight, RemoteProbe, Route,
+    ServerSight, Ways,
+};
+use crate::os::addresses::{self, RouteError, RouteSight};
 use crate::os::hosts::{self, Whereabouts};
 use crate::os::process::{Bell, Wanted};
 use crate::os::ssh::{self, SshPlace};
@@ -50,34 +54,81 @@ pub async fn ask_servers(mut orders: mpsc::Receiver<ProbeOrder>, reports: mpsc::
 }
 
 async fn ask(order: ProbeOrder, place: SshPlace) -> ProbeReport {
-    let ProbeOrder { configuration, probe, network } = order;
+    let ProbeOrder { configuration, probe, network, before, need } = order;
+    let endpoints: Vec<EndpointName> = probe.routes.iter().map(|route| route.endpoint.name.clone()).collect();
+    if before.endpoints == endpoints && leads_as_before(need, &before.begun, &probe.routes, &network).await {
+        return ProbeReport { configuration, probe, ways: before, sight: ServerSight::AsBefore };
+    }
     let mut faults = Vec::new();
-    let mut sight = None;
+    let mut ways = Ways { endpoints, begun: Vec::new() };
+    let mut known = before.begun.into_iter();
     for route in &probe.routes {
-        match ask_by(route, &probe.volumes, &network, &place).await {
-            Ok(found) => {
-                sight = Some(found);
-                break;
-            }
+        let (begun, found) = ask_by(route, known.next(), &probe.volumes, &network, &place).await;
+        ways.begun.push(begun);
+        match found {
+            Ok(sight) => return ProbeReport { configuration, probe, ways, sight },
             Err(fault) => faults.push(fault),
         }
     }
-    ProbeReport { configuration, probe, sight: sight.unwrap_or(ServerSight::OutOfReach(faults)) }
+    ProbeReport { configuration, probe, ways, sight: ServerSight::OutOfReach(faults) }
 }
 
+/// Whether these ways to a server lead as they did, as far as this change may matter.
+async fn leads_as_before(need: ProbeNeed, before: &[Beginning], routes: &[Route], network: &NetworkSight) -> bool {
+    let ProbeNeed::Doubt(extent) = need else { return false };
+    for begun in before {
+        // First of all: where another way leads to the same address, the question goes out at once.
+        for (address, way) in &begun.addresses {
+            if way_to(*address, network).await.1 != *way {
+                return false;
+            }
+        }
+    }
+    if extent == ChangeExtent::Inside {
+        return true;
+    }
+    for (begun, route) in before.iter().zip(routes) {
+        let is_address = begun.host.parse::<IpAddr>().is_ok();
+        if begun.addresses.is_empty() || !is_address && leave(route, network).await.0 != *begun {
+            return false;
+        }
+    }
+    true
+}
+
+/// Asks by a way. Where it began before, it is taken at once if it leads out of here: looking its name up takes its
+/// time, and ssh does that anyway.
 async fn ask_by(
     route: &Route,
+    known: Option<Beginning>,
     volumes: &[RemoteProbe],
     network: &NetworkSight,
     place: &SshPlace,
-) -> Result<ServerSight, HostFault> {
-    let interface = leave(route, network).await?;
-    let (way, place, words) = (route.clone(), place.clone(), probe::arguments(volumes));
-    let answer = on_thread(route, move || look(&way, &place, &words)).await??;
-    let Endpoint { name, host, .. } = &route.endpoint;
-    let way = ReachedBy { endpoint: name, host, interface: interface.as_deref() };
-    let sights = probe::sights(&answer, volumes, way);
-    sights.map(ServerSight::Reached).map_err(|garbled| at(&route.endpoint, HostTrouble::NoShell(garbled.to_string())))
+) -> (Beginning, Result<ServerSight, HostFault>) {
+    let look = || {
+        let (way, place, words) = (route.clone(), place.clone(), probe::arguments(volumes));
+        on_thread(route, move || look(&way, &place, &words))
+    };
+    let mut is_open = false;
+    for address in known.iter().flat_map(|known| known.addresses.keys()) {
+        is_open = is_open || way_to(*address, network).await.0.is_ok();
+    }
+    let (begun, interface, answer) = if is_open {
+        let (answer, (begun, interface)) = tokio::join!(look(), leave(route, network));
+        (begun, interface.unwrap_or_default(), answer)
+    } else {
+        match leave(route, network).await {
+            (begun, Ok(interface)) => (begun, interface, look().await),
+            (begun, Err(fault)) => return (begun, Err(fault)),
+        }
+    };
+    let sight = answer.and_then(|answer| answer).and_then(|answer| {
+        let Endpoint { name, host, .. } = &route.endpoint;
+        let way = ReachedBy { endpoint: name, host, interface: interface.as_deref() };
+        let garbled = |garbled: Garbled| at(&route.endpoint, HostTrouble::NoShell(garbled.to_string()));
+        probe::sights(&answer, volumes, way).map(ServerSight::Reached).map_err(garbled)
+    });
+    (begun, sight)
 }
 
 /// Runs the script that looks.
@@ -88,32 +139,58 @@ fn look(route: &Route, place: &SshPlace, words: &[OsString]) -> Result<Vec<u8>, 
     Ok(said.output)
 }
 
-/// The interface by which a way leaves this machine; the route to the host decides, not which network is the usual one.
-/// Where ssh's own configuration takes another way (`ProxyCommand`, `ProxyJump`), nothing is known of it.
-async fn leave(route: &Route, network: &NetworkSight) -> Result<Option<String>, HostFault> {
+/// Where a way begins, and the interface by which it leaves this machine; the route to the host decides, not which
+/// network is the usual one. Where ssh's own configuration takes another way (`ProxyCommand`, `ProxyJump`), nothing is
+/// known of it.
+async fn leave(route: &Route, network: &NetworkSight) -> (Beginning, Result<Option<String>, HostFault>) {
     let way = route.clone();
-    let found = on_thread(route, move || hosts::whereabouts(&way)).await?;
+    let found = on_thread(route, move || hosts::whereabouts(&way)).await;
     let (host, addresses) = match found {
-        Ok(Whereabouts::At { host, addresses }) => (host, addresses),
-        Ok(Whereabouts::Unknown) => return Ok(None),
-        Err(trouble) => return Err(at(&route.endpoint, trouble)),
+        Ok(Ok(Whereabouts::At { host, addresses })) => (host, addresses),
+        Ok(Ok(Whereabouts::Unknown)) => return (Beginning::default(), Ok(None)),
+        Ok(Err(trouble)) => return (Beginning::default(), Err(at(&route.endpoint, trouble))),
+        Err(fault) => return (Beginning::default(), Err(fault)),
     };
-    let behind_portal = |address: &IpAddr| locations::is_cut_off(network, *address);
-    let open: Vec<IpAddr> = addresses.iter().copied().filter(|address| !behind_portal(address)).collect();
-    let named = |trouble| HostFault { host: host.clone(), ..at(&route.endpoint, trouble) };
-    if open.is_empty() {
-        return Err(named(HostTrouble::Portal));
+    let mut begun = Beginning { host, addresses: BTreeMap::new() };
+    let mut outs = Vec::new();
+    for address in addresses {
+        let (out, way) = way_to(address, network).await;
+        begun.addresses.insert(address, way);
+        outs.push(out);
     }
-    let mut refused = None;
-    for address in open {
-        match addresses::route_to(address).await {
+    let interface =
+        best(outs).map_err(|trouble| HostFault { host: begun.host.clone(), ..at(&route.endpoint, trouble) });
+    (begun, interface)
+}
+
+/// How packets to an address leave this machine, and a text that is another one when they leave by another way.
+async fn way_to(address: IpAddr, network: &NetworkSight) -> (Result<Option<String>, HostTrouble>, String) {
+    if locations::is_cut_off(network, address) {
+        return (Err(HostTrouble::Portal), "portal".into());
+    }
+    match addresses::route_to(address).await {
+        Ok(RouteSight { interface, mark }) => {
+            let own = interface.as_ref().and_then(|interface| network.links.get(interface));
+            let text = format!("{interface:?} {mark} {:?}", own.map(|link| &link.addresses));
+            (Ok(interface), text)
+        }
+        Err(RouteError::Unreachable(_)) => (Err(HostTrouble::NoRoute), "none".into()),
+        // The kernel does not tell; ssh will.
+        Err(RouteError::Ask(..)) => (Ok(None), "unknown".into()),
+    }
+}
+
+/// The first way out; if there is none, what is wrong with them.
+fn best(outs: Vec<Result<Option<String>, HostTrouble>>) -> Result<Option<String>, HostTrouble> {
+    let mut wrong = None;
+    for out in outs {
+        match out {
             Ok(interface) => return Ok(interface),
-            Err(RouteError::Unreachable(_)) => refused = Some(HostTrouble::NoRoute),
-            // The kernel does not tell; ssh will.
-            Err(RouteError::Ask(..)) => return Ok(None),
+            Err(HostTrouble::NoRoute) => wrong = Some(HostTrouble::NoRoute),
+            Err(trouble) => wrong = wrong.or(Some(trouble)),
         }
     }
-    refused.map_or(Ok(None), |trouble| Err(named(trouble)))
+    wrong.map_or(Ok(None), Err)
 }
 
 /// Runs this on a thread of its own: it waits for other processes.

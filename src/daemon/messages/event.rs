@@ -13,8 +13,8 @@ use crate::daemon::messages::ask::Ask;
 use crate::daemon::messages::look::Observation;
 use crate::daemon::messages::probe::{ProbeOrder, ProbeReport};
 use crate::model::{
-    Announcement, Configuration, DriveName, HostFault, Interruption, Ledger, Left, LocationName, NetworkSight,
-    OpeningTrouble, PowerSight, RunId, RunRecord, SyncName, Trigger, VolumeName,
+    Announcement, ChangeExtent, Configuration, DriveName, HostFault, Interruption, Ledger, Left, LocationName,
+    NetworkSight, OpeningTrouble, PowerSight, RunId, RunRecord, SyncName, Trigger, VolumeName,
 };
 use crate::os::history::Entry;
 
@@ -26,9 +26,9 @@ pub enum Event {
     /// A server was asked how it stands.
     Probed(Box<ProbeReport>),
     /// The network is another one.
-    Network(Box<NetworkSight>),
+    Network(Box<NetworkSight>, ChangeExtent),
     /// Something about the network changed that may matter for who is within reach.
-    RoutesChanged,
+    RoutesChanged(ChangeExtent),
     /// The power supply is another one.
     Power(PowerSight),
     /// The machine is about to go to sleep, and waits for a moment to be told that it may.

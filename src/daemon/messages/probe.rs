@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::model::{Configuration, NetworkSight, ServerProbe, ServerSight};
+use crate::model::{ChangeExtent, Configuration, NetworkSight, ServerProbe, ServerSight, Ways};
 
 /// A server to ask.
 #[derive(Debug, Clone)]
@@ -13,6 +13,19 @@ pub struct ProbeOrder {
     pub probe: ServerProbe,
     /// The network in which it is asked.
     pub network: Arc<NetworkSight>,
+    /// How the ways to it led when it was asked before, if that is known.
+    pub before: Ways,
+    /// Whether it has to be asked.
+    pub need: ProbeNeed,
+}
+
+/// Whether a server has to be asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum ProbeNeed {
+    /// Only if the ways to it are others now: something changed that may matter that far.
+    Doubt(ChangeExtent),
+    /// Whatever leads there.
+    Question,
 }
 
 /// A server that was asked.
@@ -22,6 +35,8 @@ pub struct ProbeReport {
     pub configuration: Arc<Configuration>,
     /// What was asked.
     pub probe: ServerProbe,
+    /// How the ways to it led.
+    pub ways: Ways,
     /// What was found.
     pub sight: ServerSight,
 }

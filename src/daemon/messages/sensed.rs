@@ -1,15 +1,15 @@
 //! What was sensed of network, sleep and power.
 
-use crate::model::{NetworkSight, PowerSight};
+use crate::model::{ChangeExtent, NetworkSight, PowerSight};
 use crate::os::logind::Inhibitor;
 
 /// What was sensed.
 #[derive(Debug)]
 pub enum Sensed {
     /// How the network is now. It is told once at the start, then when it has changed, and when it was asked for.
-    Network(NetworkSight),
+    Network(NetworkSight, ChangeExtent),
     /// The network is as it was told, but other ways lead through it: routes, rules, or a link that went and came.
-    RoutesChanged,
+    RoutesChanged(ChangeExtent),
     /// How the power supply is now. It is told only while a sync waits for power, or a run is under way.
     Power(PowerSight),
     /// The machine goes to sleep or has woken.

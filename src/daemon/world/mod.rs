@@ -197,8 +197,8 @@ impl World {
             Event::News(WorkerNews::Ended(report)) => self.run_ended(&report, now, &mut effects),
             Event::Looked(observation) => self.looked(*observation, now, &mut effects),
             Event::Probed(report) => self.probed(&report, now, &mut effects),
-            Event::Network(network) => self.network_seen(*network, now, &mut effects),
-            Event::RoutesChanged => self.routes_changed(now),
+            Event::Network(network, extent) => self.network_seen(*network, extent, now, &mut effects),
+            Event::RoutesChanged(extent) => self.routes_changed(extent, now),
             Event::Power(power) => self.power = power,
             Event::GoingToSleep => {
                 self.suspension.announced(now);

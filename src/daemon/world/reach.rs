@@ -10,27 +10,34 @@ use crate::daemon::world::servers::{Asked, Awaited, ProbeOutcome, Report};
 use crate::daemon::world::volumes::is_away;
 use crate::decide::{obstacles, reach};
 use crate::model::{
-    Absence, EndSight, EndpointName, NetworkSight, Now, RemoteProbe, Route, ServerKey, ServerProbe, ServerSight, Sync,
-    SyncSight, VolumeName, VolumeSight,
+    Absence, ChangeExtent, EndSight, EndpointName, NetworkSight, Now, RemoteProbe, Route, ServerKey, ServerProbe,
+    ServerSight, Sync, SyncSight, VolumeName, VolumeSight,
 };
 
 impl World {
     /// The network is another one now.
-    pub(super) fn network_seen(&mut self, network: NetworkSight, now: &Now, effects: &mut Vec<Effect>) {
+    pub(super) fn network_seen(
+        &mut self,
+        network: NetworkSight,
+        extent: ChangeExtent,
+        now: &Now,
+        effects: &mut Vec<Effect>,
+    ) {
         match self.network.take_in(network, self.settings.configuration()) {
             NetworkChange::None => return,
             NetworkChange::Network => {}
             NetworkChange::Locations(here) => effects.push(Effect::Tell(Notice::Located(here))),
         }
-        self.routes_changed(now);
+        self.routes_changed(extent, now);
     }
 
     /// Something about the network changed, so that a server may be reached now, or no longer.
-    pub(super) fn routes_changed(&mut self, now: &Now) {
-        self.network.ways_changed(now);
-        self.servers.ways_changed();
-        self.leftovers.try_again(now);
-        self.ask_servers(&Asked::All);
+    pub(super) fn routes_changed(&mut self, extent: ChangeExtent, now: &Now) {
+        if extent == ChangeExtent::Outside {
+            self.network.ways_changed(now);
+            self.leftovers.try_again(now);
+        }
+        self.servers.doubt(extent);
     }
 
     /// Asks servers how they stand, and returns what to wait for.
@@ -58,7 +65,7 @@ impl World {
     pub(super) fn probed(&mut self, report: &ProbeReport, now: &Now, effects: &mut Vec<Effect>) {
         let jitter = self.dice.u16(..);
         match self.servers.take_in(report, self.settings.configuration(), jitter, now) {
-            ProbeOutcome::Void | ProbeOutcome::Lost => {}
+            ProbeOutcome::Void | ProbeOutcome::Lost | ProbeOutcome::AsBefore => {}
             ProbeOutcome::Reached => {
                 if let ServerSight::Reached(sights) = &report.sight {
                     for (volume, seen) in report.probe.volumes.iter().zip(sights) {

@@ -4,20 +4,29 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::daemon::messages::probe::{ProbeOrder, ProbeReport};
+use crate::daemon::messages::probe::{ProbeNeed, ProbeOrder, ProbeReport};
 use crate::daemon::world::network::NetworkState;
 use crate::decide::flight::{Departure, Flight, Ticket};
 use crate::decide::reach;
-use crate::model::{BootTime, Configuration, Containers, HostFault, Now, ServerKey, ServerSight, SyncName, VolumeName};
+use crate::model::{
+    BootTime, ChangeExtent, Configuration, Containers, HostFault, Now, ServerKey, ServerSight, SyncName, VolumeName,
+    Ways,
+};
 
 /// The servers that the configuration names.
 #[derive(Debug, Default)]
 pub(super) struct Servers(BTreeMap<ServerKey, Server>);
 
 /// What is known of a server.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Server {
     questions: Flight,
+    /// What is owed.
+    owed: ProbeNeed,
+    /// What is under way.
+    put: ProbeNeed,
+    /// How the ways to it led when it was asked last.
+    ways: Ways,
     /// How often in a row it was out of reach.
     failures: u32,
     /// How often in a row it was reached while a drive was not plugged in that we open there.
@@ -26,6 +35,24 @@ struct Server {
     again: Option<BootTime>,
     /// The fault that a person was told of.
     reported: Option<HostFault>,
+}
+
+/// Nothing is owed: whatever is asked is more than this.
+const NOTHING: ProbeNeed = ProbeNeed::Doubt(ChangeExtent::Inside);
+
+impl Default for Server {
+    fn default() -> Self {
+        Self {
+            questions: Flight::default(),
+            owed: NOTHING,
+            put: NOTHING,
+            ways: Ways::default(),
+            failures: 0,
+            missing: 0,
+            again: None,
+            reported: None,
+        }
+    }
 }
 
 /// Questions to servers that somebody waits for.
@@ -58,6 +85,8 @@ pub(super) struct OwedQuestions {
 pub(super) enum ProbeOutcome {
     /// It is of a configuration or a server that is named no longer.
     Void,
+    /// The ways to the server are as they were, and so is what is known of it.
+    AsBefore,
     /// The server was reached.
     Reached,
     /// It was not, and nobody knows why.
@@ -103,7 +132,7 @@ impl Servers {
         let mut awaited = Awaited::new();
         for key in keys {
             if let Some(server) = self.0.get_mut(&key) {
-                server.again = None;
+                (server.again, server.owed) = (None, ProbeNeed::Question);
                 awaited.insert(key, server.questions.ask());
             }
         }
@@ -114,14 +143,15 @@ impl Servers {
     pub(super) fn ask_again(&mut self, now: &Now) {
         for server in self.0.values_mut().filter(|server| server.again.is_some_and(|again| again <= now.boot)) {
             server.questions.ask();
-            server.again = None;
+            (server.again, server.owed) = (None, ProbeNeed::Question);
         }
     }
 
-    /// A server may be reached now, or no longer: how often one was not says nothing about what comes.
-    pub(super) fn ways_changed(&mut self) {
+    /// A server may be reached now, or no longer: those are asked to which other ways lead now.
+    pub(super) fn doubt(&mut self, extent: ChangeExtent) {
         for server in self.0.values_mut() {
-            (server.failures, server.missing, server.again) = (0, 0, None);
+            server.questions.ask();
+            server.owed = server.owed.max(ProbeNeed::Doubt(extent));
         }
     }
 
@@ -138,13 +168,16 @@ impl Servers {
             let routes = reach::routes(key, configuration, network.locations());
             if routes.is_empty() {
                 server.questions.answer_at_once();
-                server.reported = None;
+                (server.reported, server.ways) = (None, Ways::default());
                 questions.elsewhere.push(key.clone());
             } else if server.questions.depart() == Departure::Yes {
+                server.put = std::mem::replace(&mut server.owed, NOTHING);
                 questions.orders.push(ProbeOrder {
                     configuration: Arc::clone(configuration),
                     probe: reach::probe(key, routes, configuration, containers),
                     network: Arc::clone(sight),
+                    before: server.ways.clone(),
+                    need: server.put,
                 });
             }
         }
@@ -163,10 +196,19 @@ impl Servers {
         if !Arc::ptr_eq(&report.configuration, configuration) {
             // What was asked may not be what is named now.
             server.questions.lose();
+            server.owed = ProbeNeed::Question;
             return ProbeOutcome::Void;
         }
         server.questions.land();
+        if report.sight != ServerSight::AsBefore {
+            server.ways.clone_from(&report.ways);
+            if server.put != ProbeNeed::Question {
+                // How often it was not reached by other ways says nothing about what comes.
+                (server.failures, server.missing) = (0, 0);
+            }
+        }
         match &report.sight {
+            ServerSight::AsBefore => ProbeOutcome::AsBefore,
             ServerSight::Reached(_) => {
                 (server.failures, server.again, server.reported) = (0, None, None);
                 ProbeOutcome::Reached

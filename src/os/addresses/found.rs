@@ -23,17 +23,30 @@ pub(super) struct Found {
     addresses: BTreeMap<u32, BTreeSet<(IpAddr, u8)>>,
     gateways: BTreeSet<Gateway>,
     neighbours: BTreeMap<Gateway, String>,
-    ways: u64,
+    /// What stands for each route and rule, with the interface that a route leaves by.
+    ways: Vec<(Option<u32>, u64)>,
+    /// The interfaces by which everything leaves that has no route of its own.
+    defaults: BTreeSet<u32>,
 }
 
 /// A link that is up.
 #[derive(Debug)]
 struct LinkFound {
     name: String,
-    kind: LinkKind,
+    kind: Make,
     /// How often it has come up.
     came_up: Option<u32>,
     standing: Standing,
+}
+
+/// What a link is made as.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Make {
+    Direct,
+    Tunnel,
+    Bridge,
+    /// One of the two ends of a virtual cable.
+    Cable,
 }
 
 /// Whether a link stands for itself.
@@ -51,20 +64,34 @@ impl Found {
             RouteNetlinkMessage::NewAddress(address) => self.take_address(&address),
             RouteNetlinkMessage::NewRoute(route) => self.take_route(&route),
             RouteNetlinkMessage::NewNeighbour(neighbour) => self.take_neighbour(&neighbour),
-            RouteNetlinkMessage::NewRule(rule) => self.note(&rule),
+            RouteNetlinkMessage::NewRule(rule) => self.note(None, &rule),
             _ => {}
         }
     }
 
     pub(super) fn sight(mut self) -> AddressesSight {
         let mut sight = AddressesSight::default();
+        let mut inside = BTreeSet::new();
         for (index, found) in &self.links {
             let addresses = self.addresses.remove(index).unwrap_or_default();
+            let kind = found.kind(self.defaults.contains(index), &addresses);
+            if kind == LinkKind::Inside {
+                inside.insert(*index);
+            }
             if found.standing == Standing::Port && addresses.is_empty() {
                 continue;
             }
-            self.ways = self.ways.wrapping_add(hash(&(&found.name, found.came_up)));
-            sight.links.insert(found.name.clone(), Link { addresses, kind: found.kind, metered: Metered::Unknown });
+            self.ways.push((Some(*index), hash(&(&found.name, found.came_up))));
+            sight.links.insert(found.name.clone(), Link { addresses, kind, metered: Metered::Unknown });
+        }
+        // In whatever order they came.
+        for (interface, mark) in self.ways {
+            sight.ways = sight.ways.wrapping_add(mark);
+            // A link that is down keeps its routes.
+            let is_inside = |index| inside.contains(&index) || !self.links.contains_key(&index);
+            if !interface.is_some_and(is_inside) {
+                sight.outside = sight.outside.wrapping_add(mark);
+            }
         }
         for gateway in self.gateways.iter().filter(|gateway| self.links.contains_key(&gateway.interface)) {
             match self.neighbours.get(gateway) {
@@ -72,7 +99,6 @@ impl Found {
                 None => sight.unresolved.insert(*gateway),
             };
         }
-        sight.ways = self.ways;
         sight
     }
 
@@ -83,15 +109,9 @@ impl Found {
             return;
         }
         let Some(name) = name(link) else { return };
-        let (mut came_up, mut standing) = (None, Standing::Own);
-        for attribute in &link.attributes {
-            match attribute {
-                LinkAttribute::CarrierUpCount(count) => came_up = Some(*count),
-                LinkAttribute::Controller(_) => standing = Standing::Port,
-                _ => {}
-            }
-        }
-        let found = LinkFound { name: name.to_owned(), kind: kind(link), came_up, standing };
+        let is_port = link.attributes.iter().any(|attribute| matches!(attribute, LinkAttribute::Controller(_)));
+        let standing = if is_port { Standing::Port } else { Standing::Own };
+        let found = LinkFound { name: name.to_owned(), kind: kind(link), came_up: came_up(link), standing };
         self.links.insert(link.header.index, found);
     }
 
@@ -133,9 +153,11 @@ impl Found {
         let lasting = route.attributes.iter().filter(|attribute| {
             !matches!(attribute, RouteAttribute::CacheInfo(_) | RouteAttribute::Expires(_) | RouteAttribute::Other(_))
         });
-        self.note(&(&route.header, lasting.collect::<Vec<_>>()));
+        let interface = interface(&route.attributes);
+        self.note(interface, &(&route.header, lasting.collect::<Vec<_>>()));
         if route.header.destination_prefix_length == 0 && route.header.kind == RouteType::Unicast {
-            self.take_gateways(interface(&route.attributes), &route.attributes);
+            self.defaults.extend(interface);
+            self.take_gateways(interface, &route.attributes);
         }
     }
 
@@ -147,6 +169,7 @@ impl Found {
                 RouteAttribute::Via(RouteVia::Inet6(gateway)) => Some(IpAddr::V6(*gateway)),
                 RouteAttribute::MultiPath(hops) => {
                     for hop in hops {
+                        self.defaults.insert(hop.interface_index);
                         self.take_gateways(Some(hop.interface_index), &hop.attributes);
                     }
                     None
@@ -177,11 +200,23 @@ impl Found {
         }
     }
 
-    /// Adds something to the fingerprint, in whatever order it comes.
-    fn note(&mut self, what: &impl std::fmt::Debug) {
+    fn note(&mut self, interface: Option<u32>, what: &impl std::fmt::Debug) {
         let mut text = String::new();
         let _ = write!(text, "{what:?}");
-        self.ways = self.ways.wrapping_add(hash(&text));
+        self.ways.push((interface, hash(&text)));
+    }
+}
+
+impl LinkFound {
+    /// What it leads through. Where everything leaves by a bridge or a virtual cable, it is the way out, as it is on a
+    /// host of virtual machines and in a container.
+    fn kind(&self, is_default: bool, addresses: &BTreeSet<(IpAddr, u8)>) -> LinkKind {
+        match self.kind {
+            Make::Tunnel => LinkKind::Tunnel,
+            Make::Bridge if !is_default => LinkKind::Inside,
+            Make::Cable if !is_default && addresses.is_empty() => LinkKind::Inside,
+            Make::Bridge | Make::Cable | Make::Direct => LinkKind::Direct,
+        }
     }
 }
 
@@ -199,6 +234,28 @@ pub(super) fn name(link: &LinkMessage) -> Option<&str> {
     })
 }
 
+/// How often a link came up.
+pub(super) fn came_up(link: &LinkMessage) -> Option<u32> {
+    link.attributes.iter().find_map(|attribute| match attribute {
+        LinkAttribute::CarrierUpCount(count) => Some(*count),
+        _ => None,
+    })
+}
+
+/// What stands for a way: by which gateway, and from which address of ours. The rest counts down, or counts packets.
+pub(super) fn way(route: &RouteMessage) -> String {
+    let lasting = route.attributes.iter().filter(|attribute| {
+        matches!(
+            attribute,
+            RouteAttribute::Gateway(_)
+                | RouteAttribute::Via(_)
+                | RouteAttribute::PrefSource(_)
+                | RouteAttribute::Oif(_)
+        )
+    });
+    format!("{:?}", lasting.collect::<Vec<_>>())
+}
+
 /// The number of the interface that a route leaves by.
 pub(super) fn interface(route: &[RouteAttribute]) -> Option<u32> {
     route.iter().find_map(|attribute| match attribute {
@@ -207,7 +264,7 @@ pub(super) fn interface(route: &[RouteAttribute]) -> Option<u32> {
     })
 }
 
-fn kind(link: &LinkMessage) -> LinkKind {
+fn kind(link: &LinkMessage) -> Make {
     let kind = link.attributes.iter().find_map(|attribute| match attribute {
         LinkAttribute::LinkInfo(information) => information.iter().find_map(|information| match information {
             LinkInfo::Kind(kind) => Some(kind),
@@ -244,7 +301,12 @@ fn kind(link: &LinkMessage) -> LinkKind {
             | LinkLayerType::Ipgre
             | LinkLayerType::Ip6gre
     );
-    if named || layered { LinkKind::Tunnel } else { LinkKind::Direct }
+    match kind {
+        Some(InfoKind::Bridge) => Make::Bridge,
+        Some(InfoKind::Veth) => Make::Cable,
+        Some(_) | None if named || layered => Make::Tunnel,
+        Some(_) | None => Make::Direct,
+    }
 }
 
 fn address(route: &RouteAddress) -> Option<IpAddr> {

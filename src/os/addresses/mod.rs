@@ -51,8 +51,17 @@ pub enum RouteError {
     Ask(IpAddr, #[source] io::Error),
 }
 
-/// The interface that packets to this address leave by, now; `None` if the kernel names none.
-pub async fn route_to(address: IpAddr) -> Result<Option<String>, RouteError> {
+/// How packets to an address leave this machine.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct RouteSight {
+    /// The interface; `None` if the kernel names none.
+    pub interface: Option<String>,
+    /// Another one when they leave by another gateway, from another address, or the interface went and came.
+    pub mark: String,
+}
+
+/// How packets to this address leave this machine, now.
+pub async fn route_to(address: IpAddr) -> Result<RouteSight, RouteError> {
     let ask = |error| RouteError::Ask(address, error);
     let mut kernel = Questions::open().map_err(ask)?;
     let mut question = RouteMessage::default();
@@ -77,14 +86,18 @@ pub async fn route_to(address: IpAddr) -> Result<Option<String>, RouteError> {
     if matches!(route.header.kind, RouteType::Unreachable | RouteType::Prohibit | RouteType::BlackHole) {
         return Err(RouteError::Unreachable(address));
     }
-    let Some(index) = found::interface(&route.attributes) else { return Ok(None) };
+    let way = found::way(&route);
+    let Some(index) = found::interface(&route.attributes) else { return Ok(RouteSight { interface: None, mark: way }) };
     let mut question = LinkMessage::default();
     question.header.index = index;
     match kernel.get(RouteNetlinkMessage::GetLink(question)).await {
-        Ok(RouteNetlinkMessage::NewLink(link)) => Ok(found::name(&link).map(str::to_owned)),
-        Ok(_) => Ok(None),
+        Ok(RouteNetlinkMessage::NewLink(link)) => Ok(RouteSight {
+            interface: found::name(&link).map(str::to_owned),
+            mark: format!("{way} {:?}", found::came_up(&link)),
+        }),
+        Ok(_) => Ok(RouteSight::default()),
         // It went away between the two questions.
-        Err(error) if Errno::from_io_error(&error) == Some(Errno::NODEV) => Ok(None),
+        Err(error) if Errno::from_io_error(&error) == Some(Errno::NODEV) => Ok(RouteSight::default()),
         Err(error) => Err(ask(error)),
     }
 }

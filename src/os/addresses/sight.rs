@@ -17,6 +17,8 @@ pub struct AddressesSight {
     pub unresolved: BTreeSet<Gateway>,
     /// Stands for all else that may matter for reaching a host: routes, rules, and how often each link came up.
     pub ways: u64,
+    /// The same, without what comes and goes with the containers and virtual machines of this machine.
+    pub outside: u64,
 }
 
 /// A default gateway.

@@ -12,7 +12,7 @@ use crate::daemon::inlets::senses::pace::Pace;
 use crate::daemon::inlets::senses::shortage::{Shortage, Unheard};
 use crate::daemon::messages::sensed::Sensed;
 use crate::decide::locations::{Wish, wishes};
-use crate::model::{Configuration, NetworkSight};
+use crate::model::{ChangeExtent, Configuration, LinkKind, NetworkSight};
 use crate::os::addresses::{self, AddressesError, AddressesSight, Ear, Gateway, Neighbours};
 use crate::os::causes::chain;
 
@@ -57,7 +57,8 @@ struct Network {
 #[derive(Debug, Default)]
 struct Told {
     network: NetworkSight,
-    ways: u64,
+    /// What stood for the ways, and for those out of this machine.
+    ways: (u64, u64),
     wanted: Wanted,
 }
 
@@ -121,12 +122,18 @@ impl Network {
 
     async fn tell(&mut self, found: &AddressesSight) -> Result<(), Unheard> {
         let network = sight(found, &self.manager.borrow_and_update());
-        if self.told.wanted == Wanted::Anyway || network != self.told.network {
-            self.to.send(Sensed::Network(network.clone())).await?;
-        } else if found.ways != self.told.ways {
-            self.to.send(Sensed::RoutesChanged).await?;
+        let ways = (found.ways, found.outside);
+        let is_inside = found.outside == self.told.ways.1 && outside(&network) == outside(&self.told.network);
+        let extent = if is_inside { ChangeExtent::Inside } else { ChangeExtent::Outside };
+        let is_new = network != self.told.network;
+        if self.told.wanted == Wanted::Anyway || is_new {
+            self.to.send(Sensed::Network(network.clone(), extent)).await?;
         }
-        self.told = Told { network, ways: found.ways, wanted: Wanted::IfNew };
+        // Also where the same network was asked for, other ways may lead through it by now.
+        if !is_new && ways != self.told.ways {
+            self.to.send(Sensed::RoutesChanged(extent)).await?;
+        }
+        self.told = Told { network, ways, wanted: Wanted::IfNew };
         Ok(())
     }
 
@@ -164,6 +171,13 @@ async fn hear(ear: Option<&mut Ear>) -> Result<(), AddressesError> {
         return Ok(());
     };
     ear.hear().await.map(drop)
+}
+
+/// A network without what comes and goes with containers and virtual machines: NetworkManager tells of their bridges.
+fn outside(network: &NetworkSight) -> NetworkSight {
+    let mut outside = NetworkSight { connections: BTreeSet::new(), ..network.clone() };
+    outside.links.retain(|_, link| link.kind != LinkKind::Inside);
+    outside
 }
 
 /// What the kernel knows, with what NetworkManager adds.

@@ -62,7 +62,7 @@ impl Story {
     fn with_attic(text: &str) -> Self {
         let mut story = Self::new(text);
         story.see(&[("laptop", present("/home/a", None))]);
-        story.tell(Event::Network(Box::new(at_home())));
+        story.tell(Event::Network(Box::new(at_home()), ChangeExtent::Outside));
         story.server_tells(&locked_there(1));
         story
     }
@@ -90,13 +90,13 @@ impl Story {
         let container = container.map(|uuid| uuid.parse::<DriveUuid>().unwrap());
         let each = |volume| RemoteSight { container: container.clone(), ..each(volume) };
         let sight = ServerSight::Reached(probe.volumes.iter().map(each).collect());
-        self.tell(Event::Probed(Box::new(ProbeReport { configuration, probe, sight })));
+        self.tell(Event::Probed(Box::new(ProbeReport { configuration, probe, ways: Ways::default(), sight })));
     }
 
     fn server_is_silent(&mut self) {
         let ProbeOrder { configuration, probe, .. } = self.asked.remove(0);
         let sight = ServerSight::OutOfReach(vec![fault(HostTrouble::Silent)]);
-        self.tell(Event::Probed(Box::new(ProbeReport { configuration, probe, sight })));
+        self.tell(Event::Probed(Box::new(ProbeReport { configuration, probe, ways: Ways::default(), sight })));
     }
 
     fn attic_opened(&mut self) {
@@ -160,7 +160,7 @@ fn it_is_opened_for_all_its_runs_and_closed_behind_the_last() {
 fn a_server_in_which_it_is_missing_is_asked_again_by_itself() {
     let mut story = Story::with_attic(ATTIC);
     let absent = VolumeSight::Absent(Absence::NotPluggedThere("nas.local".into()));
-    story.tell(Event::RoutesChanged);
+    story.tell(Event::RoutesChanged(ChangeExtent::Outside));
     story.server_tells(&absent);
     assert_eq!(story.codes("documents"), ["destination-volume-absent"]);
     story.wait(15);
@@ -179,7 +179,7 @@ fn what_was_seen_before_it_was_opened_says_nothing_of_it() {
     let mut story = Story::with_attic(ATTIC);
     story.wait(10);
     story.orders();
-    story.tell(Event::RoutesChanged);
+    story.tell(Event::RoutesChanged(ChangeExtent::Outside));
     story.attic_opened();
     story.see(&[("laptop", present("/home/a", None))]);
     story.server_tells(&locked_there(1));
@@ -200,7 +200,7 @@ fn what_is_told_names_the_server() {
 fn what_another_machine_opens_and_closes_is_let_go_by_nobody() {
     let mut story = Story::with_attic(ATTIC);
     for sight in [open_there(1), locked_there(1)] {
-        story.tell(Event::RoutesChanged);
+        story.tell(Event::RoutesChanged(ChangeExtent::Outside));
         story.server_tells(&sight);
     }
     assert_eq!(story.codes("photos"), [""; 0]);
@@ -223,13 +223,13 @@ fn one_that_is_ejected_is_let_go_until_another_medium_comes() {
     assert!(ejected.try_recv().unwrap().is_ok());
     story.server_tells(&locked_there(1));
     assert_eq!(story.codes("photos"), ["destination-not-mounted"]);
-    story.tell(Event::RoutesChanged);
+    story.tell(Event::RoutesChanged(ChangeExtent::Outside));
     story.server_is_silent();
     assert_eq!(story.codes("photos"), ["host-unreachable"]);
     story.wait(15);
     story.server_tells(&locked_there(1));
     assert_eq!(story.codes("photos"), ["destination-not-mounted"], "that the server was away changes nothing");
-    story.tell(Event::RoutesChanged);
+    story.tell(Event::RoutesChanged(ChangeExtent::Outside));
     story.server_tells(&locked_there(2));
     assert_eq!(story.codes("photos"), [""; 0]);
 }
@@ -309,9 +309,9 @@ fn after_a_dead_daemon(text: &str) -> Story {
 fn what_a_dead_daemon_left_open_is_closed_when_its_server_is_reached() {
     let mut story = after_a_dead_daemon(&ATTIC.replace("every = \"1h\"", "enabled = false"));
     assert_eq!(story.orders(), [""; 0], "nobody knows the network yet");
-    story.tell(Event::Network(Box::new(elsewhere())));
+    story.tell(Event::Network(Box::new(elsewhere()), ChangeExtent::Outside));
     assert_eq!(story.orders(), [""; 0]);
-    story.tell(Event::Network(Box::new(at_home())));
+    story.tell(Event::Network(Box::new(at_home()), ChangeExtent::Outside));
     assert_eq!(story.orders(), [""; 0]);
     story.server_tells(&open_there(1));
     assert_eq!(story.orders(), ["close attic: Leave"]);
@@ -323,7 +323,7 @@ fn what_is_left_over_at_a_server_is_closed_by_the_ways_to_it() {
         ATTIC.replace("[volumes.attic]", "[volumes.loft]").replace("attic:", "loft:").replace("2d577679", "aaaaaaaa");
     let mut story = after_a_dead_daemon(&other);
     assert_eq!(story.orders(), [""; 0]);
-    story.tell(Event::Network(Box::new(at_home())));
+    story.tell(Event::Network(Box::new(at_home()), ChangeExtent::Outside));
     let by_one_way = |site: &ClosingSite| match site {
         ClosingSite::There { uuid, routes, .. } => uuid.as_str() == USB && routes.len() == 1,
         ClosingSite::Here(_) => false,
@@ -339,7 +339,7 @@ fn what_is_left_over_at_a_server_is_closed_by_the_ways_to_it() {
 #[test]
 fn what_is_left_over_at_a_server_that_nobody_names_waits_for_a_way() {
     let mut story = after_a_dead_daemon(HOUSE);
-    story.tell(Event::Network(Box::new(at_home())));
+    story.tell(Event::Network(Box::new(at_home()), ChangeExtent::Outside));
     assert_eq!(story.orders(), ["close attic: Leave"]);
     story.attic_closed(Left::OutOfReach(fault(HostTrouble::Silent)), Closer::Us);
     assert_eq!(story.told_of_drives().len(), 1);
@@ -371,7 +371,7 @@ fn an_end_waits_for_what_can_be_closed_and_for_nothing_else() {
     story.wait(10);
     story.attic_opened();
     story.server_tells(&open_there(1));
-    story.tell(Event::RoutesChanged);
+    story.tell(Event::RoutesChanged(ChangeExtent::Outside));
     story.server_is_silent();
     story.tell(Event::Stop);
     story.end("documents", Conclusion::Interrupted(Interruption::Stopping));
@@ -467,18 +467,18 @@ fn one_named_by_what_is_in_its_container_is_known_by_the_container_once_it_was_o
     let sought = |story: &Story| story.asked[0].probe.volumes[0].drive.clone().unwrap().container;
     let mut story = Story::new(ATTIC);
     story.see(&[("laptop", present("/home/a", None))]);
-    story.tell(Event::Network(Box::new(at_home())));
+    story.tell(Event::Network(Box::new(at_home()), ChangeExtent::Outside));
     story.server_tells(&absent);
     assert_eq!(story.codes("documents"), ["destination-volume-absent"], "nobody knows yet what is in it");
     // What is not proven to be the drive teaches nothing.
     let not_proven = VolumeSight::NotProven { root: "/media/attic".into(), fault: SentinelFault::Missing };
     let closed = VolumeSight::NotMounted { device: node(), disk_seq: Some(1) };
     for sight in [not_proven, closed] {
-        story.tell(Event::RoutesChanged);
+        story.tell(Event::RoutesChanged(ChangeExtent::Outside));
         story.server_tells_of(&sight, Some(OTHER));
         assert!(story.world.decisions.ledger().containers.is_empty(), "{sight:?}");
     }
-    story.tell(Event::RoutesChanged);
+    story.tell(Event::RoutesChanged(ChangeExtent::Outside));
     assert_eq!(sought(&story), None);
     story.server_tells_of(&open_there(1), Some(OTHER));
     story.wait(10);

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::backup::job::JobEnd;
-use crate::daemon::messages::probe::ProbeReport;
+use crate::daemon::messages::probe::{ProbeNeed, ProbeReport};
 use crate::daemon::world::tests::*;
 
 /// A laptop that is copied to a server at home, or from anywhere over another way; and a drive.
@@ -79,7 +79,7 @@ impl Story {
     }
 
     pub(super) fn join(&mut self, network: NetworkSight) {
-        self.tell(Event::Network(Box::new(network)));
+        self.tell(Event::Network(Box::new(network), ChangeExtent::Outside));
     }
 
     /// The servers that were asked and have not answered, each by its first way.
@@ -97,7 +97,7 @@ impl Story {
         let order = self.take_question(volume);
         let sight = sight(&order);
         let ProbeOrder { configuration, probe, .. } = order;
-        self.tell(Event::Probed(Box::new(ProbeReport { configuration, probe, sight })));
+        self.tell(Event::Probed(Box::new(ProbeReport { configuration, probe, ways: Ways::default(), sight })));
     }
 
     /// The server of this volume answers, and all that is asked for is there.
@@ -255,7 +255,7 @@ fn a_run_takes_first_the_way_by_which_the_server_was_reached() {
 fn changes_while_a_question_is_under_way_make_one_more() {
     let mut story = Story::travelling(at_home());
     for _ in 0..100 {
-        story.tell(Event::RoutesChanged);
+        story.tell(Event::RoutesChanged(ChangeExtent::Outside));
     }
     assert_eq!(story.asked.len(), 2, "one for each server");
     story.reaches("nas");
@@ -299,11 +299,50 @@ fn a_server_that_is_off_is_asked_again_ever_more_seldom_until_the_network_change
     }
     assert!((11..=15).contains(&waits[0]), "{waits:?}");
     assert!(waits.iter().all(|wait| *wait <= 1800) && waits[11] > 1300, "{waits:?}");
-    story.tell(Event::RoutesChanged);
+    story.tell(Event::RoutesChanged(ChangeExtent::Outside));
     assert_eq!(story.asked.len(), 1, "at once");
     story.reaches("nas");
     story.wait(2);
     assert_eq!(story.running(), ["photos"]);
+}
+
+#[test]
+fn what_leaves_the_ways_as_they_were_starts_nothing_and_shortens_no_wait() {
+    let mut story = Story::travelling(elsewhere());
+    let until_asked = |story: &mut Story| {
+        let before = story.second;
+        while story.asked.is_empty() {
+            story.wait(1);
+        }
+        story.second - before
+    };
+    for _ in 0..6 {
+        story.fails_to_reach("nas", &HostTrouble::Silent);
+        until_asked(&mut story);
+    }
+    story.fails_to_reach("nas", &HostTrouble::Silent);
+    for extent in [ChangeExtent::Inside, ChangeExtent::Outside, ChangeExtent::Inside] {
+        story.wait(60);
+        story.tell(Event::RoutesChanged(extent));
+        assert_eq!(story.asked[0].need, ProbeNeed::Doubt(extent));
+        story.answer("nas", |_| ServerSight::AsBefore);
+        assert_eq!(story.codes("photos"), ["host-unreachable"], "what was known still is");
+    }
+    let rest = until_asked(&mut story);
+    assert!(rest > 300, "asked again after {rest} s more");
+    assert_eq!(story.asked[0].need, ProbeNeed::Question, "its time has come, whatever leads there");
+
+    // What somebody asks is no doubt, also where one comes first and later.
+    story.fails_to_reach("nas", &HostTrouble::Silent);
+    story.tell(Event::RoutesChanged(ChangeExtent::Outside));
+    for _ in 0..2 {
+        story.tell(Event::RoutesChanged(ChangeExtent::Outside));
+        let (answer, _answered) = oneshot::channel();
+        story.tell(Event::Asked(Ask::Scan { answer }));
+        story.tell(Event::RoutesChanged(ChangeExtent::Inside));
+    }
+    story.answer("nas", |_| ServerSight::AsBefore);
+    assert_eq!(story.asked[0].need, ProbeNeed::Question);
 }
 
 #[test]
@@ -313,13 +352,13 @@ fn another_host_at_the_same_address_is_not_home_and_said_once() {
     assert_eq!(story.codes("photos"), ["host-key-mismatch"]);
     assert_eq!(story.host_faults(), 1);
     for _ in 0..5 {
-        story.tell(Event::RoutesChanged);
+        story.tell(Event::RoutesChanged(ChangeExtent::Outside));
         story.fails_to_reach("nas", &HostTrouble::OtherKey);
     }
     assert_eq!(story.host_faults(), 1);
-    story.tell(Event::RoutesChanged);
+    story.tell(Event::RoutesChanged(ChangeExtent::Outside));
     story.reaches("nas");
-    story.tell(Event::RoutesChanged);
+    story.tell(Event::RoutesChanged(ChangeExtent::Outside));
     story.fails_to_reach("nas", &HostTrouble::OtherKey);
     assert_eq!(story.host_faults(), 2, "it was home in between");
 }
@@ -374,7 +413,7 @@ fn a_run_without_a_way_to_its_server_is_stopped_and_goes_on_when_the_way_is_back
     story.join(network(None));
     story.fails_to_reach("nas", &HostTrouble::Silent);
     assert!(story.stopped.is_empty(), "it may answer a connection that is up");
-    story.tell(Event::RoutesChanged);
+    story.tell(Event::RoutesChanged(ChangeExtent::Outside));
     story.fails_to_reach("nas", &HostTrouble::NoRoute);
     assert!(matches!(&story.stopped[..], [(_, Interruption::Network(_))]), "{:?}", story.stopped);
     story.end("photos", lost());
