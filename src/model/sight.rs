@@ -133,6 +133,8 @@ pub enum VolumeSight {
         device: Node,
         /// The sequence number of the medium.
         disk_seq: Option<u64>,
+        /// Where it is mounted by itself as soon as somebody uses that place.
+        automount: Option<PathBuf>,
     },
     /// Its drive is plugged in, but its LUKS container is closed.
     Locked {

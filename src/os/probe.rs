@@ -90,7 +90,7 @@ impl<'a> MountContext<'a> {
     }
 }
 
-const AUTOFS: &str = "autofs";
+pub(super) const AUTOFS: &str = "autofs";
 const UNMOUNTED_AUTOFS: &str = "it is an automount point that nothing is mounted on now";
 
 /// The root directory of a subvolume of btrfs has this inode number, and nothing else has.

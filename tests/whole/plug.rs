@@ -208,6 +208,11 @@ pub fn unmounted_by_its_user_is_left_alone(host: &MiniHost) {
     usb.clear_away();
     usb.plug();
     host.run_ends("documents", 2, "ok");
+    // Whoever unmounts it when nobody uses it, be it a program, and mounts it again, wants it used.
+    usb.unmount();
+    host.stopped_by("documents", "destination-not-mounted");
+    usb.mount();
+    host.run_ends("documents", 3, "ok");
 }
 
 pub fn snapshots_are_pruned(host: &MiniHost) {

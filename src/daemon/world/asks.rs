@@ -1,5 +1,6 @@
 //! What clients ask.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -94,7 +95,7 @@ impl World {
                 let _ = answer.send(());
             }
             Ask::Run { syncs, urgency, answer, ends } => {
-                let _ = answer.send(self.request(&syncs, urgency, &ends));
+                let _ = answer.send(self.request(&syncs, urgency, &ends, now));
             }
             Ask::Cancel { syncs, answer } => drop(answer.send(self.cancel(&syncs, now, effects))),
             Ask::Pause { length, answer } => {
@@ -123,12 +124,17 @@ impl World {
         asked: &[SyncName],
         urgency: Urgency,
         ends: &mpsc::Sender<RequestEnd>,
+        now: &Now,
     ) -> Result<Vec<Accepted>, Refusal> {
         if self.stage == LifeStage::Stopping {
             return Err(Refusal::Stopping);
         }
+        let syncs = self.settings.resolve(asked)?;
+        if !asked.is_empty() {
+            self.take_back_what_they_use(&syncs, now);
+        }
         let mut accepted = Vec::new();
-        for sync in self.settings.resolve(asked)? {
+        for sync in syncs {
             let prospect = self.plan.prospects().get(&sync);
             // What was found in the way is not there any more, or shows itself once the drive is open.
             let is_past = prospect.is_some_and(|prospect| prospect.places.is_empty());
@@ -142,6 +148,16 @@ impl World {
             accepted.push(Accepted { sync, obstacles });
         }
         Ok(accepted)
+    }
+
+    /// Whoever names a sync wants its drives used, also those that they had let go.
+    fn take_back_what_they_use(&mut self, syncs: &BTreeSet<SyncName>, now: &Now) {
+        let configuration = Arc::clone(self.settings.configuration());
+        let ends = syncs.iter().filter_map(|name| configuration.syncs.get(name)).flat_map(Sync::ends);
+        let taken = ends.filter(|(_, place)| self.take_back_with_all_on_it(&place.volume));
+        if taken.count() > 0 {
+            self.foresee(now);
+        }
     }
 
     pub(super) fn drop_requests_that_became_impossible(&mut self) {

@@ -44,9 +44,16 @@ impl World {
         self.drive_requests.await_close(volume, then, answer);
     }
 
-    /// A person lets a drive be used again that they had let go.
-    pub(super) fn take_back_with_all_on_it(&mut self, volume: &VolumeName) {
-        self.volumes.take_back(&self.settings.on_the_drive_of(volume));
+    /// A person lets a drive be used again that they had let go. What was in the way meanwhile is forgotten with that.
+    pub(super) fn take_back_with_all_on_it(&mut self, volume: &VolumeName) -> bool {
+        let on_it = self.settings.on_the_drive_of(volume);
+        if !self.volumes.take_back(&on_it) {
+            return false;
+        }
+        for sync in on_it.iter().flat_map(|volume| self.settings.users_of(volume)) {
+            self.histories.forget_found(&sync.name);
+        }
+        true
     }
 
     /// A run opens a drive by itself; for anything else a person does.

@@ -23,9 +23,7 @@ impl World {
     /// Makes the plan anew, starts what may start, and sets the alarm.
     pub(super) fn replan(&mut self, now: &Now, effects: &mut Vec<Effect>) {
         self.decisions.end_pause(now.wall);
-        let mut prospects = self.prospects(now);
-        self.add_failed_upstreams(&mut prospects);
-        self.plan.set_prospects(prospects);
+        self.foresee(now);
         self.drop_requests_that_became_impossible();
         let candidates = self.candidates(now);
         self.plan.set_candidates(candidates, self.settings.upstreams());
@@ -37,6 +35,13 @@ impl World {
         self.suspension.note_runs(&self.runs, now);
         let alarm = if self.stage == LifeStage::Working { self.next_moment(now) } else { None };
         effects.extend(self.plan.set_alarm(alarm));
+    }
+
+    /// Looks at what stands in the way of each sync.
+    pub(super) fn foresee(&mut self, now: &Now) {
+        let mut prospects = self.prospects(now);
+        self.add_failed_upstreams(&mut prospects);
+        self.plan.set_prospects(prospects);
     }
 
     /// There may be thousands, after each event: what needs a search in a map is done once for each.

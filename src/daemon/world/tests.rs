@@ -319,7 +319,7 @@ const RED: &str = "00000000-a7b6-429d-8250-3d0d80e034df";
 const OTHER: &str = "11111111-a7b6-429d-8250-3d0d80e034df";
 
 fn closed_sight(seq: u64) -> VolumeSight {
-    VolumeSight::NotMounted { device: "/dev/sdb1".into(), disk_seq: Some(seq) }
+    VolumeSight::NotMounted { device: "/dev/sdb1".into(), disk_seq: Some(seq), automount: None }
 }
 
 fn locked_sight(seq: u64) -> VolumeSight {

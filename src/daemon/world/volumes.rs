@@ -112,13 +112,13 @@ impl Volumes {
         }
     }
 
-    /// A person lets these be used again.
-    pub(super) fn take_back(&mut self, volumes: &[VolumeName]) {
-        for volume in volumes {
-            if let Some(state) = self.states.get_mut(volume) {
-                state.take_back();
-            }
-        }
+    /// A person lets these be used again. Whether one of them had been let go.
+    pub(super) fn take_back(&mut self, volumes: &[VolumeName]) -> bool {
+        let taken = volumes.iter().filter(|volume| {
+            let state = self.states.get_mut(volume);
+            state.is_some_and(|state| state.let_go.take().is_some())
+        });
+        taken.count() > 0
     }
 }
 
@@ -191,11 +191,6 @@ impl VolumeState {
         self.arrived.filter(|_| silent || self.medium.is_some())
     }
 
-    /// Takes a drive back that its user had let go.
-    fn take_back(&mut self) {
-        self.let_go = None;
-    }
-
     /// Whether a volume that is present in both sights was gone in between.
     fn is_another_mount(&self, sight: &VolumeSight) -> Appearance {
         match (&self.sight, sight) {
@@ -244,9 +239,15 @@ impl VolumeState {
                 self.arrived = Some(now.boot);
                 arrival = Arrival::PluggedIn;
             }
-            let is_closed = matches!(sight, VolumeSight::NotMounted { .. } | VolumeSight::Locked { .. });
+            // What an automount unmounts when nobody uses it, it mounts again for whoever does.
+            let is_closed =
+                matches!(sight, VolumeSight::NotMounted { automount: None, .. } | VolumeSight::Locked { .. });
+            let is_mounted_again = is_mounted_at_all(&sight) && !is_mounted_at_all(&self.sight);
             if was_used && before == Some(medium) && is_closed {
                 self.let_go = Some(medium);
+            } else if is_mounted_again {
+                // Whoever mounts it wants it used, be it the one who let it go or a program that had unmounted it.
+                self.let_go = None;
             }
         }
         self.medium = after;
@@ -328,6 +329,11 @@ fn is_mounted(sight: &VolumeSight) -> bool {
     )
 }
 
+/// Whether a drive is mounted, be it the right one or not.
+fn is_mounted_at_all(sight: &VolumeSight) -> bool {
+    is_open(sight) || is_mounted(sight)
+}
+
 /// Whether nobody knows how a drive of a server stands, since the server is out of reach.
 pub(super) fn is_away(sight: &VolumeSight) -> bool {
     matches!(sight, VolumeSight::Absent(Absence::Host(_) | Absence::Elsewhere | Absence::NotLookedAt))
@@ -348,7 +354,7 @@ mod tests {
 
     use jiff::{Timestamp, tz::TimeZone};
 
-    use crate::model::{Access, MountId, PresentVolume};
+    use crate::model::{Access, MountId, PresentVolume, SentinelFault};
 
     use super::*;
 
@@ -370,7 +376,7 @@ mod tests {
     }
 
     fn unmounted(seq: u64) -> VolumeSight {
-        VolumeSight::NotMounted { device: "/dev/loop0".into(), disk_seq: Some(seq) }
+        VolumeSight::NotMounted { device: "/dev/loop0".into(), disk_seq: Some(seq), automount: None }
     }
 
     /// Shows a volume these sights, one a second, and says whether it is let go at the end.
@@ -384,14 +390,29 @@ mod tests {
     }
 
     #[test]
-    fn a_drive_that_its_user_unmounts_stays_alone_until_replugged() {
+    fn a_drive_that_its_user_unmounts_stays_alone_until_it_is_mounted_again_or_replugged() {
         let absent = VolumeSight::Absent(Absence::NotPlugged);
         assert_eq!(custody_after(&[unmounted(1), mounted(1, 40)]), Custody::Ours);
         assert_eq!(custody_after(&[mounted(1, 40), unmounted(1)]), Custody::LetGo);
-        assert_eq!(custody_after(&[mounted(1, 40), unmounted(1), mounted(1, 41)]), Custody::LetGo);
+        assert_eq!(custody_after(&[mounted(1, 40), unmounted(1), mounted(1, 41)]), Custody::Ours);
+        let unproven = VolumeSight::NotProven { root: "/media/usb".into(), fault: SentinelFault::Missing };
+        assert_eq!(custody_after(&[mounted(1, 40), unmounted(1), unproven, mounted(1, 41)]), Custody::Ours);
+        let silent = VolumeSight::Absent(Absence::Silent("/media/usb".into()));
+        assert_eq!(custody_after(&[mounted(1, 40), unmounted(1), silent, unmounted(1)]), Custody::LetGo);
         assert_eq!(custody_after(&[mounted(1, 40), unmounted(1), absent.clone(), mounted(2, 41)]), Custody::Ours);
         assert_eq!(custody_after(&[mounted(1, 40), unmounted(1), mounted(2, 41)]), Custody::Ours);
         assert_eq!(custody_after(&[mounted(1, 40), absent, mounted(2, 41)]), Custody::Ours);
+    }
+
+    #[test]
+    fn what_an_automount_unmounts_is_not_let_go() {
+        let idle = VolumeSight::NotMounted {
+            device: "/dev/loop0".into(),
+            disk_seq: Some(1),
+            automount: Some("/media/usb".into()),
+        };
+        assert_eq!(custody_after(&[mounted(1, 40), idle.clone()]), Custody::Ours);
+        assert_eq!(custody_after(&[mounted(1, 40), unmounted(1), idle]), Custody::LetGo, "a person did before");
     }
 
     #[test]

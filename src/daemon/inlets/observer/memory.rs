@@ -13,6 +13,7 @@ use crate::model::{
     SyncSight, VolumeName, VolumeRoot, VolumeSight,
 };
 use crate::os::causes::chain;
+use crate::os::fstab;
 use crate::os::probe::{DriveMount, Probed, VolumeProbe};
 
 /// What is known of all volumes and syncs of a configuration.
@@ -182,6 +183,7 @@ impl LookMemory {
             DrivePresence::NotMounted { device } => Finding::Known(VolumeSight::NotMounted {
                 device: device.node.clone().into(),
                 disk_seq: device.disk_seq,
+                automount: fstab::automount(device, &self.devices, mounts),
             }),
             DrivePresence::Mounted { device, hardware, mount } => Finding::At(Way {
                 root: mount.point.clone(),

@@ -109,18 +109,11 @@ fn sight(
         DrivePresence::NotPlugged => unasked(Trial::NotPlugged),
         DrivePresence::Ambiguous { .. } => unasked(Trial::Ambiguous),
         DrivePresence::NotEncrypted { .. } => unasked(Trial::Unclear("it should be encrypted, and is not".into())),
-        DrivePresence::NotMounted { device } if is_in_fstab(device, devices) => unasked(Trial::InFstab),
+        DrivePresence::NotMounted { device } if !fstab::places_of(device, devices).is_empty() => {
+            unasked(Trial::InFstab)
+        }
         DrivePresence::NotMounted { device }
         | DrivePresence::Locked { device }
         | DrivePresence::Mounted { device, .. } => udisks.examine(device.number),
     }
-}
-
-/// Whether fstab has a line for the filesystem on a device. A filesystem over several devices may go by each of them.
-fn is_in_fstab(device: &BlockDevice, devices: &[BlockDevice]) -> bool {
-    let lines = fstab::lines();
-    devices.iter().filter(|other| other.uuid == device.uuid).any(|device| {
-        let (places, label) = ((device.node.as_path(), device.links.as_slice()), device.label.as_deref());
-        lines.iter().any(|line| judge::names(&line.spec, places, device.uuid.as_str(), label))
-    })
 }

@@ -165,6 +165,53 @@ fn a_person_opens_and_closes_a_drive() {
 }
 
 #[test]
+fn what_a_person_let_go_they_take_back_at_once() {
+    let ejected = |left: Left| {
+        let mut story = Story::with_closed_drive(OPENED);
+        story.wait(10);
+        story.opened("usb", present("/media/usb", Some(1)));
+        let (answer, _answered) = oneshot::channel();
+        let then = WhenDone::PowerOff;
+        story.tell(Event::Asked(Ask::Unmount { volume: "usb".parse().unwrap(), then, answer }));
+        story.end("documents", Conclusion::Interrupted(Interruption::DriveHeld));
+        assert_eq!(story.orders(), ["open usb for Runs", "close usb: PowerOff"]);
+        if !left.is_open() {
+            story.next = vec![("usb".to_owned(), closed_sight(1))];
+        }
+        story.closed("usb", left, Closer::Us);
+        assert_eq!(story.codes("photos"), ["destination-not-mounted"]);
+        story
+    };
+    let safe = || ejected(Left::Safe(Closed::PluggedIn));
+    let release = |story: &mut Story| {
+        let (answer, _answered) = oneshot::channel();
+        story.tell(Event::Asked(Ask::Release { volume: "usb".parse().unwrap(), answer }));
+    };
+    let mut story = safe();
+    release(&mut story);
+    assert_eq!(story.orders(), ["open usb for Runs"]);
+
+    let mut story = safe();
+    let (accepted, _) = story.ask_to_run("photos", Urgency::Asked);
+    assert_eq!(accepted[0].obstacles, []);
+    assert_eq!(story.orders(), ["open usb for Runs"]);
+    // Who asks for all that is possible does not name what they let go.
+    let mut story = safe();
+    let (answer, _answered) = oneshot::channel();
+    let (ends, _ended) = tokio::sync::mpsc::channel(8);
+    story.tell(Event::Asked(Ask::Run { syncs: Vec::new(), urgency: Urgency::Asked, answer, ends }));
+    assert_eq!(story.orders(), [""; 0]);
+
+    // Something used it, and it stayed as it was.
+    let mut story = ejected(Left::InUse(Vec::new()));
+    release(&mut story);
+    assert_eq!((story.codes("photos"), story.running()), (vec![], vec!["documents".to_owned()]));
+    let mut story = ejected(Left::InUse(Vec::new()));
+    story.ask_to_run("photos", Urgency::Asked);
+    assert_eq!(story.running(), ["documents"], "both, in their order");
+}
+
+#[test]
 fn what_its_user_unmounted_meanwhile_is_let_go() {
     let mut story = Story::with_closed_drive(OPENED);
     story.wait(10);
