@@ -137,6 +137,7 @@ scenarios! {
         without_the_right_it_waits
         with_the_printed_rule_it_is_opened_and_no_other
         a_person_mounts_and_ejects_it
+        another_partition_in_use_is_not_called_safe
         a_locked_keyring_is_waited_for_and_the_secret_shows_nowhere
         a_plain_filesystem_in_place_of_an_encrypted_one_is_refused
         pulled_out_in_mid_run_it_is_forgotten;

@@ -189,6 +189,9 @@ impl Left {
             Self::AsFound | Self::Gone => None,
             Self::Safe(Closed::PluggedIn) => Some(format!("{drive} is closed; it is safe to remove")),
             Self::Safe(Closed::PoweredOff) => Some(format!("{drive} is powered off; it is safe to remove")),
+            Self::Shared(others) if others.is_empty() => {
+                Some(format!("{drive} is closed, but other parts of it are in use; do not pull it out yet"))
+            }
             Self::Shared(others) => {
                 let others: Vec<_> = others.iter().map(|node| node.display().to_string()).collect();
                 Some(format!(

@@ -1,7 +1,7 @@
 //! What the kernel says of this machine: its boot, its name, its block devices.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::formats::fingerprint;
 
@@ -66,6 +66,29 @@ pub fn device_state((major, minor): (u32, u32)) -> DeviceState {
     DeviceState::Present(number.ok().and_then(|text| text.trim().parse().ok()))
 }
 
+/// The block devices of the disk that this one is or is a part of: the disk and all its partitions.
+#[must_use]
+pub fn parts_of_disk((major, minor): (u32, u32)) -> Vec<(u32, u32)> {
+    let Ok(entry) = fs::canonicalize(format!("/sys/dev/block/{major}:{minor}")) else { return Vec::new() };
+    let is_part = |path: &Path| path.join("partition").exists();
+    let disk = if is_part(&entry) { entry.parent().map(Path::to_path_buf).unwrap_or_default() } else { entry };
+    let below = fs::read_dir(&disk).into_iter().flatten().filter_map(Result::ok).map(|entry| entry.path());
+    let parts = below.filter(|path| is_part(path)).chain([disk.clone()]);
+    let number = |path: PathBuf| {
+        let text = fs::read_to_string(path.join("dev")).ok()?;
+        let (major, minor) = text.trim().split_once(':')?;
+        Some((major.parse().ok()?, minor.parse().ok()?))
+    };
+    parts.filter_map(number).collect()
+}
+
+/// Whether the block device of this number is a part of another one that is in use, such as a mapped one.
+#[must_use]
+pub fn is_held((major, minor): (u32, u32)) -> bool {
+    let holders = fs::read_dir(format!("/sys/dev/block/{major}:{minor}/holders"));
+    holders.is_ok_and(|mut holders| holders.next().is_some())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -76,5 +99,6 @@ mod tests {
         assert!(!host_name().is_empty());
         assert_eq!(device_state((4_000, 1)), DeviceState::Gone);
         assert!(writer("a") == writer("a") && writer("a") != writer("b") && !writer("a").contains(&id()));
+        assert!(!is_held((4_000, 1)));
     }
 }

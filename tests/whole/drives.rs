@@ -81,7 +81,9 @@ pub fn mounted_by_the_desktop_it_stays(host: &MiniHost) {
     // Whoever unmounts it has let it go, `mount = true` or not.
     usb.unmount();
     host.stopped_by("documents", "destination-not-mounted");
-    host.ctl(&["run", "documents"]).says("was unmounted by its user");
+    // Who asks for a run of it has it back.
+    host.ctl(&["run", "documents", "--wait"]).exits(0);
+    until("it is closed again", || points(&usb).is_empty());
     throughout("it is left alone", Duration::from_secs(1), || points(&usb).is_empty());
     host.ctl(&["release", "usb"]).exits(0);
     host.ctl(&["run", "documents", "--wait"]).exits(0);
@@ -250,8 +252,45 @@ pub fn a_person_mounts_and_ejects_it(host: &MiniHost) {
     assert_eq!((&ejected["safe_to_remove"], &ejected["powered_off"]), (&true.into(), &false.into()));
     assert_eq!(points(&usb).len(), 0);
     host.stopped_by("documents", "destination-not-mounted");
-    host.ctl(&["run", "documents"]).says("was unmounted by its user");
-    host.ctl(&["unmount", "usb"]).exits(0).says("safe to remove");
+    // Who asks for a run of it has it back.
+    host.ctl(&["run", "documents", "--wait"]).exits(0);
+    until("it is closed again", || host.ctl(&["unmount", "usb"]).code == Some(0));
+    assert_eq!(points(&usb).len(), 0);
+}
+
+pub fn another_partition_in_use_is_not_called_safe(host: &MiniHost) {
+    let (_bus, _udisks) = (system_bus(), udisks());
+    let image = host.root.join("stick.img");
+    std::fs::File::create(&image).unwrap().set_len(96 << 20).unwrap();
+    run("sh", &[&"-ec", &"printf 'size=40MiB\\nsize=40MiB\\n' | sfdisk -q \"$0\"", &image]);
+    let stick = run("losetup", &[&"--find", &"--show", &"--partscan", &image]);
+    // Not every kernel reads a table of partitions by itself.
+    attempt("partx", &[&"--add", &stick]);
+    let [first, second] = ["p1", "p2"].map(|part| format!("{stick}{part}"));
+    for part in [&first, &second] {
+        let number = text_of(format!("/sys/class/block/{}/dev", part.trim_start_matches("/dev/")));
+        let (major, minor) = number.trim().split_once(':').expect("the kernel knows the partition");
+        if !Path::new(part).exists() {
+            run("mknod", &[part, &"b", &major, &minor]);
+        }
+        run("mkfs.ext4", &[&"-qF", part]);
+    }
+    run("udevadm", &[&"settle"]);
+    let uuid = run("blkid", &[&"-p", &"-s", &"UUID", &"-o", &"value", &first]);
+    let at = host.root.join("second");
+    std::fs::create_dir_all(&at).unwrap();
+    let lines = format!("[volumes.usb]\ndrive = \"{uuid}\"\nmount = true\nwhen-done = \"power-off\"");
+    host.configure(&host.config().also(&lines));
+    let daemon = host.start();
+    until("it is open", || host.ctl(&["mount", "usb"]).code == Some(0));
+    run("mount", &[&second, &at]);
+    host.ctl(&["eject", "usb"]).exits(1).says(&format!("other parts of it are in use: {second}; do not pull it out"));
+    assert!(!daemon.log().contains("safe to remove"), "{}", daemon.log());
+    run("umount", &[&at]);
+    host.ctl(&["mount", "usb"]).exits(0);
+    host.ctl(&["eject", "usb"]).exits(0).says("safe to remove");
+    daemon.stop();
+    run("losetup", &[&"--detach", &stick]);
 }
 
 pub fn a_locked_keyring_is_waited_for_and_the_secret_shows_nowhere(host: &MiniHost) {

@@ -152,13 +152,17 @@ fn close_device(device: (u32, u32), undo: Undo, closing: &Closing) -> Result<(Le
     if locks && let Some(holders) = patiently(|| udisks.lock(device), users)? {
         return Ok((Left::InUse(holders), closer));
     }
-    if !facts.others.is_empty() {
-        return Ok((Left::Shared(facts.others), closer));
+    // Now: another part of it may have come into use meanwhile.
+    let in_use = udisks.in_use_on_drive(&facts)?;
+    if !in_use.is_empty() {
+        return Ok((Left::Shared(in_use), closer));
     }
     match (closing.then, facts.power) {
         (WhenDone::PowerOff, Power::CanBeCut) => {
             let how = match udisks.power_off(device) {
                 Ok(_) => Closed::PoweredOff,
+                // At the last moment something was mounted.
+                Err(UdisksError::Busy(..)) => return Ok((Left::Shared(udisks.in_use_on_drive(&facts)?), closer)),
                 // Nothing of it is in use any more, which is what matters.
                 Err(error) => {
                     let volume = &closing.volume;

@@ -228,20 +228,24 @@ impl Work<'_> {
         if !facts.others.is_empty() {
             return Left::Shared(facts.others);
         }
-        let powers_off = self.closing.then == WhenDone::PowerOff;
-        Left::Safe(if powers_off { self.power_off(meant) } else { Closed::PluggedIn })
+        if self.closing.then == WhenDone::PowerOff { self.power_off(meant) } else { Left::Safe(Closed::PluggedIn) }
     }
 
     /// Nothing of it is in use any more, which is what matters: not all hardware can be powered off.
-    fn power_off(&self, meant: &Meant) -> Closed {
+    fn power_off(&self, meant: &Meant) -> Left {
         let volume = &self.closing.volume;
         let closed = format!("drive `{volume}` is closed, and not powered off");
         match self.connection.power_off(meant) {
-            Ok(facts) if facts.deed == DriveDeed::Done => return Closed::PoweredOff,
+            Ok(facts) if facts.deed == DriveDeed::Done => return Left::Safe(Closed::PoweredOff),
+            // At the last moment something was mounted.
+            Err(ServerDriveError::Busy(..)) => {
+                return Left::Shared(self.connection.look(meant).map(|facts| facts.others).unwrap_or_default());
+            }
+            Ok(facts) if !facts.others.is_empty() => return Left::Shared(facts.others),
             Ok(_) => tracing::info!(nbkp.volume = %volume, "{closed}: it is not seen"),
             Err(error) => tracing::info!(nbkp.volume = %volume, "{closed}: could not {}", chain(&error)),
         }
-        Closed::PluggedIn
+        Left::Safe(Closed::PluggedIn)
     }
 
     /// Tries for a while what others may be in the way of; if they stay, tells who they are.

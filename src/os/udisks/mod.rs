@@ -9,6 +9,7 @@ mod objects;
 pub mod trial;
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use tokio::runtime::Runtime;
@@ -83,6 +84,14 @@ impl Udisks {
     /// What is known of the volume on the device of this number, be that the filesystem or the container around it.
     pub fn facts(&self, device: (u32, u32)) -> Result<VolumeFacts, UdisksError> {
         self.runtime.block_on(self.known(device, "look at it"))
+    }
+
+    /// What is in use on its drive, of this volume or of others, now: the nodes.
+    pub fn in_use_on_drive(&self, facts: &VolumeFacts) -> Result<Vec<PathBuf>, UdisksError> {
+        let objects = self.runtime.block_on(self.objects());
+        let objects = objects.map_err(|error| UdisksError::Absent(judge(&error).words))?;
+        let parts = machine::parts_of_disk(facts.carrier);
+        Ok(objects::in_use(&objects, facts, &parts, machine::is_held))
     }
 
     /// Opens its LUKS container.

@@ -14,12 +14,15 @@ pub(super) const BLOCK: &str = "org.freedesktop.UDisks2.Block";
 pub(super) const FILESYSTEM: &str = "org.freedesktop.UDisks2.Filesystem";
 pub(super) const ENCRYPTED: &str = "org.freedesktop.UDisks2.Encrypted";
 pub(super) const DRIVE: &str = "org.freedesktop.UDisks2.Drive";
+const SWAP: &str = "org.freedesktop.UDisks2.Swapspace";
 /// How an object path says that there is none.
 const NOTHING: &str = "/";
 
 /// What udisks knows of a volume on a block device.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VolumeFacts {
+    /// The device that it is on: its container, if it is in one.
+    pub(super) carrier: (u32, u32),
     /// Its LUKS container, if it is in one.
     pub(super) container: Option<OwnedObjectPath>,
     /// What is in the container, if that is open.
@@ -30,8 +33,6 @@ pub struct VolumeFacts {
     pub(super) drive: Option<OwnedObjectPath>,
     /// Whether the drive can be powered off.
     pub power: Power,
-    /// What else is mounted or unlocked on the same drive: its nodes.
-    pub others: Vec<PathBuf>,
 }
 
 /// Whether a drive can be powered off.
@@ -91,11 +92,10 @@ pub(super) type Properties = HashMap<String, OwnedVariant>;
 
 /// Finds the volume on a device among all objects.
 pub(super) fn facts(objects: &ManagedObjects, (major, minor): (u32, u32)) -> Option<VolumeFacts> {
-    let number = rustix::fs::makedev(major, minor);
     let (path, block) = objects
         .keys()
         .filter_map(|path| Some((path, interface(objects, path, BLOCK)?)))
-        .find(|(_, block)| property::<u64>(block, "DeviceNumber") == Some(number))?;
+        .find(|(_, block)| number(block) == Some((major, minor)))?;
     let is_container = interface(objects, path, ENCRYPTED).is_some();
     let (container, object) = if is_container {
         (Some(path.clone()), clear_text(objects, path))
@@ -107,19 +107,15 @@ pub(super) fn facts(objects: &ManagedObjects, (major, minor): (u32, u32)) -> Opt
     let drive = link(whole, "Drive");
     let can_power_off =
         drive.as_ref().and_then(|drive| property::<bool>(interface(objects, drive, DRIVE)?, "CanPowerOff"));
-    let own = [container.as_ref(), object.as_ref()];
-    let others = drive.iter().flat_map(|drive| on_drive(objects, drive)).filter(|path| !own.contains(&Some(*path)));
-    let others = others.filter(|path| is_in_use(objects, path)).filter_map(|path| node(objects, path)).collect();
     let filesystem = object.and_then(|object| {
         let points = mount_points(interface(objects, &object, FILESYSTEM)?);
         let block = interface(objects, &object, BLOCK)?;
         let uuid = property::<String>(block, "IdUUID").unwrap_or_default();
-        let number = property::<u64>(block, "DeviceNumber")?;
-        let number = (rustix::fs::major(number), rustix::fs::minor(number));
-        Some(UdisksFilesystem { node: node(objects, &object)?, object, points, number, uuid })
+        Some(UdisksFilesystem { number: number(block)?, node: node(objects, &object)?, object, points, uuid })
     });
     let power = if can_power_off == Some(true) { Power::CanBeCut } else { Power::Stays };
-    Some(VolumeFacts { container, clear_text, filesystem, drive, power, others })
+    let carrier = number(whole)?;
+    Some(VolumeFacts { carrier, container, clear_text, filesystem, drive, power })
 }
 
 pub(super) fn interface<'o>(objects: &'o ManagedObjects, path: &OwnedObjectPath, name: &str) -> Option<&'o Properties> {
@@ -147,6 +143,27 @@ fn clear_text(objects: &ManagedObjects, container: &OwnedObjectPath) -> Option<O
     })
 }
 
+/// What is in use on the drive of a volume: the nodes of what is mounted, unlocked, swapped to, or part of something
+/// else.
+pub(super) fn in_use(
+    objects: &ManagedObjects,
+    facts: &VolumeFacts,
+    parts_of_disk: &[(u32, u32)],
+    is_held: impl Fn((u32, u32)) -> bool,
+) -> Vec<PathBuf> {
+    let on_drive = facts.drive.as_ref().map(|drive| on_drive(objects, drive)).unwrap_or_default();
+    let used = objects.keys().filter(|path| {
+        let number = interface(objects, path, BLOCK).and_then(number);
+        (on_drive.contains(path) || number.is_some_and(|number| parts_of_disk.contains(&number)))
+            && (is_in_use(objects, path) || number.is_some_and(&is_held))
+    });
+    used.filter_map(|path| node(objects, path)).collect()
+}
+
+fn number(block: &Properties) -> Option<(u32, u32)> {
+    property::<u64>(block, "DeviceNumber").map(|number| (rustix::fs::major(number), rustix::fs::minor(number)))
+}
+
 fn on_drive<'o>(objects: &'o ManagedObjects, drive: &OwnedObjectPath) -> Vec<&'o OwnedObjectPath> {
     let is_on = |path: &&OwnedObjectPath| {
         interface(objects, path, BLOCK).and_then(|block| link(block, "Drive")).as_ref() == Some(drive)
@@ -156,7 +173,8 @@ fn on_drive<'o>(objects: &'o ManagedObjects, drive: &OwnedObjectPath) -> Vec<&'o
 
 fn is_in_use(objects: &ManagedObjects, path: &OwnedObjectPath) -> bool {
     let mounted = interface(objects, path, FILESYSTEM).is_some_and(|filesystem| !mount_points(filesystem).is_empty());
-    mounted || clear_text(objects, path).is_some()
+    let swap = interface(objects, path, SWAP).and_then(|swap| property::<bool>(swap, "Active"));
+    mounted || swap == Some(true) || clear_text(objects, path).is_some()
 }
 
 /// Paths are bytes that end with a zero.
@@ -241,7 +259,6 @@ mod tests {
             let found = facts(&objects, device).unwrap();
             assert!(found.is_unlocked() && !found.is_locked(), "{found:?}");
             assert_eq!((found.mount_points(), found.power), (&[PathBuf::from("/media/usb")][..], Power::CanBeCut));
-            assert!(found.others.is_empty());
             assert_eq!(found.in_mount_tables().unwrap().number, (8, 9));
         }
         assert_eq!(facts(&objects, (8, 3)), None);
@@ -249,10 +266,25 @@ mod tests {
 
     #[test]
     fn what_else_is_in_use_on_the_drive_is_known() {
-        assert_eq!(facts(&drive("/dm0", &["/media/b"]), (8, 1)).unwrap().others, [PathBuf::from("/dev/sda2")]);
-        // For the second partition, the container that is open is another's.
-        assert_eq!(facts(&drive("/dm0", &[]), (8, 2)).unwrap().others, [PathBuf::from("/dev/sda1")]);
-        assert!(facts(&drive(NOTHING, &["/media/b"]), (8, 2)).unwrap().others.is_empty());
+        let check = |objects: &ManagedObjects, held: Option<(u32, u32)>, expected: &[&str]| {
+            let found = in_use(objects, &facts(objects, (8, 2)).unwrap(), &[], |number| Some(number) == held);
+            let mut found: Vec<_> = found.iter().map(|node| node.display().to_string()).collect();
+            found.sort();
+            assert_eq!(found, expected);
+        };
+        check(&drive(NOTHING, &[]), None, &[]);
+        check(&drive("/dm0", &[]), None, &["/dev/sda1"]);
+        check(&drive("/dm0", &["/media/b"]), None, &["/dev/sda1", "/dev/sda2"]);
+        // A part of a volume group is in use by that.
+        check(&drive(NOTHING, &[]), Some((8, 1)), &["/dev/sda1"]);
+        let mut objects = drive(NOTHING, &[]);
+        block(&mut objects, "/sda3", 3, NOTHING, &[(SWAP, HashMap::from([("Active".to_owned(), true.into())]))]);
+        check(&objects, None, &["/dev/sda3"]);
+        // Of a drive that udisks does not know the kernel tells the parts.
+        let mut objects = drive(NOTHING, &["/media/b"]);
+        objects.remove(&path("/drive"));
+        let found = VolumeFacts { drive: None, ..facts(&objects, (8, 1)).unwrap() };
+        assert_eq!(in_use(&objects, &found, &[(8, 0), (8, 1), (8, 2)], |_| false), [PathBuf::from("/dev/sda2")]);
     }
 
     #[test]
