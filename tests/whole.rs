@@ -238,6 +238,7 @@ scenarios! {
         one_notification_takes_the_place_of_the_other
         without_buttons_the_command_is_named
         what_is_not_wanted_asks_nobody
+        what_stands_is_told_once_somebody_can_hear_it
         nobody_has_to_show_anything;
     scale:
         a_thousand_syncs

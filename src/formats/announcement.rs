@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use crate::formats::text;
 use crate::model::{
-    Announcement, Button, Deeds, Failure, Matter, Notification, Obstacle, Remedy, Subject, SyncName, VolumeName, Weight,
+    Announcement, Button, Deeds, Failure, Matter, Notification, Obstacle, OpeningTrouble, Remedy, Subject, SyncName,
+    VolumeName, Weight,
 };
 
 /// The most characters of a message that comes from elsewhere; the journal has the rest.
@@ -33,11 +34,17 @@ pub fn notification(announcement: &Announcement, buttons: Buttons) -> Option<Not
         }
         Matter::Done(deeds) => plain(format!("{}: done", title(subject)), done(deeds), Weight::Passing(None)),
         Matter::SafeToRemove(deeds) => {
-            let body = if deeds.syncs.is_empty() { "Everything is written.".to_owned() } else { done(deeds) };
+            let body =
+                if deeds.syncs.is_empty() { "Nothing was copied while it was in.".to_owned() } else { done(deeds) };
             plain(format!("{} is safe to remove", title(subject)), body, Weight::Passing(None))
         }
         Matter::Failed(failure) => {
             plain(format!("{} failed", title(subject)), failed(failure, name(subject)), Weight::Standing)
+        }
+        Matter::NotOpened(drive, trouble) => {
+            let (what, advice) = (sentence(&trouble.to_string()), sentence(&trouble.hint(drive)));
+            let body = format!("{what}\n{advice} {}", again(trouble));
+            plain(format!("{} could not be opened", title(subject)), body.trim_end().into(), Weight::Standing)
         }
         Matter::Held(obstacles) => {
             let sentences: Vec<_> = obstacles.iter().map(|obstacle| waits(obstacle, subject)).collect();
@@ -90,11 +97,26 @@ fn done(deeds: &Deeds) -> String {
 fn failed(failure: &Failure, sync: &str) -> String {
     let (what, advice) = (sentence(&failure.detail), sentence(failure.kind.advice()));
     let afterwards = match failure.kind.remedy() {
-        Remedy::TryAgain => "It is tried again by itself.".to_owned(),
+        Remedy::TryAgain => "It is tried again by itself. At first after half a minute, at last once an hour.".into(),
         Remedy::WaitForChange => "It goes on by itself then.".to_owned(),
         Remedy::AskPerson => format!("Then: `nbkpctl run {sync}`."),
     };
     format!("{what}\n{advice} {afterwards}")
+}
+
+/// How often it is tried again to open a drive, and until when.
+fn again(trouble: &OpeningTrouble) -> &'static str {
+    match trouble {
+        // It is tried as soon as the keyring tells that it is open.
+        OpeningTrouble::KeyringLocked(_) | OpeningTrouble::KeyringAbsent(_) => "",
+        OpeningTrouble::NoSecret(..) | OpeningTrouble::WrongSecret(_) | OpeningTrouble::NotAuthorized(_) => {
+            "While it is plugged in, it is tried again once an hour."
+        }
+        OpeningTrouble::Damaged { .. } => "While it is plugged in, it is tried again each five minutes.",
+        OpeningTrouble::NoUdisks(_) | OpeningTrouble::OutOfReach(_) | OpeningTrouble::Other(_) => {
+            "While it is plugged in, it is tried again, at first after half a minute, at last once an hour."
+        }
+    }
 }
 
 /// What stands in the way, and what to do about it.
@@ -196,7 +218,8 @@ mod tests {
         let safe = shown(drive(), Matter::SafeToRemove(deeds));
         assert_eq!(safe.summary, "Drive usb is safe to remove");
         assert_eq!(safe.body, "documents: 41 files, 3.0 MiB copied.");
-        assert_eq!(shown(drive(), Matter::SafeToRemove(Deeds::default())).body, "Everything is written.");
+        let untouched = shown(drive(), Matter::SafeToRemove(Deeds::default()));
+        assert_eq!(untouched.body, "Nothing was copied while it was in.");
         let many = Deeds { syncs: syncs(&["a", "b", "c", "d", "e", "f", "g"]), files: 1, bytes: 1 };
         assert_eq!(shown(drive(), Matter::Done(many)).body, "a, b, c, d, e and 2 more: 1 file, 1 B copied.");
     }
@@ -210,11 +233,36 @@ mod tests {
              keep fewer snapshots. It goes on by itself then."
         );
         assert!(
-            body(FailureKind::Io).ends_with("`dmesg` tells more. It is tried again by itself."),
+            body(FailureKind::Io).contains("`dmesg` tells more. It is tried again by itself. At first after"),
             "{}",
             body(FailureKind::Io)
         );
         assert!(body(FailureKind::Permission).ends_with("Then: `nbkpctl run documents`."));
+    }
+
+    #[test]
+    fn a_drive_that_cannot_be_opened_says_why_and_until_when_it_is_tried() {
+        let check = |trouble: OpeningTrouble, expected: &str| {
+            let volume: VolumeName = "usb".parse().unwrap();
+            let shown = shown(drive(), Matter::NotOpened(volume.into(), trouble));
+            assert_eq!(shown.summary, "Drive usb could not be opened");
+            assert_eq!(shown.body, expected);
+        };
+        check(
+            OpeningTrouble::KeyringLocked("usb".parse().unwrap()),
+            "The keyring that keeps its passphrase `usb` is locked.\nUnlock your keyring; it goes on by itself.",
+        );
+        check(
+            OpeningTrouble::WrongSecret("usb".parse().unwrap()),
+            "Its passphrase `usb` does not open it.\nStore the right one: `secret-tool store --label='nbkp usb' \
+             service nbkp id usb`, or as `provider` in [credentials] says. While it is plugged in, it is tried again \
+             once an hour.",
+        );
+        check(
+            OpeningTrouble::Damaged { why: "mount it: bad superblock".into(), command: "e2fsck -f /dev/sdb1".into() },
+            "Could not mount it: bad superblock.\nIts filesystem seems to be damaged: `sudo e2fsck -f /dev/sdb1` \
+             checks and mends it. While it is plugged in, it is tried again each five minutes.",
+        );
     }
 
     #[test]

@@ -13,7 +13,7 @@ pub fn to_line(result: &Result<(), OpeningTrouble>) -> String {
         Err(OpeningTrouble::WrongSecret(_)) => ("wrong-secret", ""),
         Err(OpeningTrouble::NotAuthorized(what)) => ("not-authorized", what.as_str()),
         Err(OpeningTrouble::NoUdisks(why)) => ("no-udisks", why.as_str()),
-        Err(OpeningTrouble::Other(why)) => ("other", why.as_str()),
+        Err(OpeningTrouble::Damaged { why, .. } | OpeningTrouble::Other(why)) => ("other", why.as_str()),
         Err(OpeningTrouble::OutOfReach(fault)) => {
             return format!("other {}\n", fault.to_string().replace(char::is_control, " "));
         }

@@ -48,6 +48,33 @@ const ROWS: [(&str, Meaning); 4] = [
     ("Timeout was reached", Meaning::Unanswered),
 ];
 
+/// The device of which these words say that its filesystem cannot be mounted before it is checked: what mount(8) and
+/// the kernel say of a damaged one, and what is said of one that Windows left open.
+#[must_use]
+pub fn damaged(words: &str) -> Option<&str> {
+    const DAMAGED: [&str; 6] =
+        ["bad superblock", "can't read superblock", "Structure needs cleaning", "Bad message", "unclean", "is dirty"];
+    let is_damaged = DAMAGED.iter().any(|sign| words.contains(sign));
+    let (_, rest) = words.split_once("Error mounting ").filter(|_| is_damaged)?;
+    rest.split([' ', ':']).next().filter(|node| node.starts_with("/dev/"))
+}
+
+/// The command that checks and mends a filesystem of this type on a device; of an unknown one, what finds that out.
+#[must_use]
+pub fn check_command(filesystem: &str, node: &str) -> String {
+    let program = match filesystem {
+        "ext2" | "ext3" | "ext4" => "e2fsck -f",
+        "xfs" => "xfs_repair",
+        "btrfs" => "btrfs check",
+        "vfat" => "fsck.fat -a",
+        "exfat" => "fsck.exfat",
+        "ntfs" => "ntfsfix --clear-dirty",
+        "f2fs" => "fsck.f2fs",
+        _ => "fsck",
+    };
+    format!("{program} {node}")
+}
+
 const BUS: &str = "org.freedesktop.DBus.Error.";
 
 /// The errors of every bus (D-Bus specification, `dbus-protocol.h`).
@@ -86,6 +113,19 @@ fn kind_of_udisks(name: &str, words: &str) -> Meaning {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_filesystem_that_has_to_be_checked_is_known_by_the_words_of_mount() {
+        let check = |words: &str, expected: Option<&str>| assert_eq!(damaged(words), expected, "{words}");
+        check("Error mounting /dev/sdb1 at /media/a: Structure needs cleaning", Some("/dev/sdb1"));
+        let often = "Error mounting /dev/dm-3 at /media/a: wrong fs type, bad option, bad superblock on /dev/dm-3, \
+                     missing codepage or helper program, or other error";
+        check(often, Some("/dev/dm-3"));
+        check("mount it: Error mounting /dev/sdb1 at /media/a: unknown filesystem type 'zfs_member'", None);
+        check("Error mounting /dev/sdb1 at /media/a: Permission denied", None);
+        assert_eq!(check_command("ext4", "/dev/sdb1"), "e2fsck -f /dev/sdb1");
+        assert_eq!(check_command("", "/dev/sdb1"), "fsck /dev/sdb1");
+    }
 
     #[test]
     fn errors_without_a_name_are_told_by_their_words() {

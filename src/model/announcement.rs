@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Failure, Notify, Obstacle, SyncName, VolumeName};
+use super::{DriveName, Failure, Notify, Obstacle, OpeningTrouble, SyncName, VolumeName};
 
 /// Something to tell, and what it is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,6 +42,8 @@ pub enum Matter {
     SafeToRemove(Deeds),
     /// A run failed.
     Failed(Failure),
+    /// The drive could not be opened; it is tried again, and later at longer intervals.
+    NotOpened(DriveName, OpeningTrouble),
     /// A person has to approve something before a run can start; never empty.
     Held(Vec<Obstacle>),
     /// The last copies of these syncs are older than their `max-age`.
@@ -55,6 +57,35 @@ pub enum Matter {
     },
     /// What was said before is so no longer.
     Withdrawn,
+}
+
+impl Matter {
+    /// Whether it is still worth telling when somebody hears of it later.
+    #[must_use]
+    pub fn lasts(&self) -> bool {
+        match self {
+            Self::Failed(_) | Self::Held(_) | Self::Overdue { .. } | Self::NotOpened(..) => true,
+            Self::Starting { .. } | Self::OnHold | Self::Done(_) | Self::SafeToRemove(_) | Self::Withdrawn => false,
+        }
+    }
+
+    /// The same after so long.
+    #[must_use]
+    pub fn after(&self, length: Duration) -> Self {
+        match self {
+            Self::Overdue { syncs, age, waits_for } => {
+                Self::Overdue { syncs: syncs.clone(), age: age.saturating_add(length), waits_for: waits_for.clone() }
+            }
+            Self::Starting { .. }
+            | Self::OnHold
+            | Self::Done(_)
+            | Self::SafeToRemove(_)
+            | Self::Failed(_)
+            | Self::Held(_)
+            | Self::NotOpened(..)
+            | Self::Withdrawn => self.clone(),
+        }
+    }
 }
 
 /// What was copied.
@@ -74,7 +105,7 @@ impl Notify {
     pub fn wants(self, matter: &Matter) -> bool {
         match matter {
             Matter::Starting { .. } | Matter::OnHold | Matter::Done(_) | Matter::SafeToRemove(_) => self == Self::All,
-            Matter::Failed(_) | Matter::Held(_) | Matter::Overdue { .. } => self != Self::None,
+            Matter::Failed(_) | Matter::NotOpened(..) | Matter::Held(_) | Matter::Overdue { .. } => self != Self::None,
             Matter::Withdrawn => false,
         }
     }

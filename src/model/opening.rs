@@ -44,6 +44,13 @@ pub enum OpeningTrouble {
     NoUdisks(String),
     /// The server that it is plugged into cannot be used.
     OutOfReach(Box<HostFault>),
+    /// Its filesystem has to be checked first.
+    Damaged {
+        /// What could not be done, and why.
+        why: String,
+        /// The command that checks and mends it.
+        command: String,
+    },
     /// Something else.
     Other(String),
 }
@@ -59,8 +66,8 @@ impl OpeningTrouble {
             (Self::NotAuthorized(_), _) => ObstacleCode::NotAuthorized,
             (Self::NoUdisks(_), _) => ObstacleCode::ToolMissing,
             (Self::OutOfReach(fault), _) => fault.code(),
-            (Self::Other(_), End::Source) => ObstacleCode::SourceNotMounted,
-            (Self::Other(_), End::Destination) => ObstacleCode::DestinationNotMounted,
+            (Self::Damaged { .. } | Self::Other(_), End::Source) => ObstacleCode::SourceNotMounted,
+            (Self::Damaged { .. } | Self::Other(_), End::Destination) => ObstacleCode::DestinationNotMounted,
         }
     }
 
@@ -90,6 +97,10 @@ impl OpeningTrouble {
                 Some(host) => format!("install it on `{host}`: `apt install udisks2`; or leave out `mount = true`"),
             },
             Self::OutOfReach(fault) => fault.hint(),
+            Self::Damaged { command, .. } => {
+                let there = host.as_ref().map(|host| format!(" on `{host}`")).unwrap_or_default();
+                format!("its filesystem seems to be damaged: `sudo {command}`{there} checks and mends it")
+            }
             Self::Other(_) => {
                 let there = host.as_ref().map(|host| format!(" on `{host}`")).unwrap_or_default();
                 format!("`nbkpctl mount {volume}` tries it again; `journalctl -u udisks2`{there} tells more")
@@ -107,7 +118,7 @@ impl fmt::Display for OpeningTrouble {
             Self::WrongSecret(name) => write!(f, "its passphrase `{name}` does not open it"),
             Self::NotAuthorized(what) => f.write_str(what),
             Self::OutOfReach(fault) => fault.fmt(f),
-            Self::NoUdisks(why) | Self::Other(why) => write!(f, "could not {why}"),
+            Self::NoUdisks(why) | Self::Damaged { why, .. } | Self::Other(why) => write!(f, "could not {why}"),
         }
     }
 }

@@ -30,6 +30,9 @@ const DEADLINE: Duration = Duration::from_secs(5);
 /// Reactions that may wait to be read.
 const REACTIONS: usize = 64;
 
+/// How long until it is looked for a session bus again that was not there.
+const UNTIL_A_BUS: Duration = Duration::from_mins(1);
+
 const NAME: &str = "org.freedesktop.Notifications";
 
 /// The key of the one button.
@@ -180,6 +183,38 @@ impl Desk {
     }
 }
 
+/// Waits until somebody shows notifications on the session bus.
+pub async fn somebody_is_there() {
+    while appears().await.is_err() {
+        // There may be no bus before somebody logs in, and nothing tells of that.
+        tokio::time::sleep(UNTIL_A_BUS).await;
+    }
+}
+
+async fn appears() -> Result<(), NotificationsError> {
+    let connecting = Builder::session().method_timeout(DEADLINE).build();
+    let connection = timeout(DEADLINE, connecting).await.map_err(|_| NotificationsError::Silent)?;
+    let connection = connection.map_err(NotificationsError::Bus)?;
+    let mut changes = MessageStream::for_match_rule(changes_of_owner(NAME)?, &connection, None).await?;
+    let bus = DBusProxy::new(&connection).await?;
+    if bus.name_has_owner(NAME.try_into()?).await.map_err(zbus::Error::from)? {
+        return Ok(());
+    }
+    while let Some(message) = changes.next().await {
+        let body = message?.body();
+        let (_, _, owner): (&str, &str, &str) = body.deserialize()?;
+        if !owner.is_empty() {
+            return Ok(());
+        }
+    }
+    Err(NotificationsError::Silent)
+}
+
+fn changes_of_owner(name: &str) -> zbus::Result<MatchRule<'static>> {
+    let bus = MatchRule::builder().msg_type(Type::Signal).sender("org.freedesktop.DBus");
+    bus.member("NameOwnerChanged").arg(0, name.to_owned()).build()
+}
+
 async fn proxy<'a, T>(connection: &Connection, name: T) -> zbus::Result<NotificationsProxy<'a>>
 where
     T: TryInto<BusName<'a>>,
@@ -198,12 +233,7 @@ async fn listen(
     owner: &OwnedUniqueName,
 ) -> zbus::Result<(mpsc::Receiver<Reaction>, AbortOnDropHandle<()>)> {
     let reactions = MatchRule::builder().msg_type(Type::Signal).sender(owner.to_string()).interface(NAME).build()?;
-    let farewell = MatchRule::builder()
-        .msg_type(Type::Signal)
-        .sender("org.freedesktop.DBus")
-        .member("NameOwnerChanged")
-        .arg(0, owner.to_string())
-        .build()?;
+    let farewell = changes_of_owner(owner.as_str())?;
     let reactions = MessageStream::for_match_rule(reactions, connection, None).await?;
     let farewell = MessageStream::for_match_rule(farewell, connection, None).await?;
     let (to_reader, reader) = mpsc::channel(REACTIONS);

@@ -148,6 +148,27 @@ pub fn what_is_not_wanted_asks_nobody(host: &MiniHost) {
     throughout("nobody is asked anything", Duration::from_millis(500), || desktop.heard().is_empty());
 }
 
+pub fn what_stands_is_told_once_somebody_can_hear_it(host: &MiniHost) {
+    let bus = bus();
+    let fails = "hooks = { before = [\"false\"] }";
+    let (usb, config) = ground(host, fails);
+    host.source("photos").fill(1);
+    let mut usb = usb.prepared_plainly_for("photos");
+    host.configure(&config.sync("photos", "usb", "none", fails));
+    let daemon = host.start();
+    usb.plug();
+    host.run_ends("documents", 1, "failed");
+    host.run_ends("photos", 1, "failed");
+    until("somebody is waited for", || bus.guests() == 1);
+    rests(&daemon);
+    let desktop = bus.desktop(&ALL, 1);
+    let failed = desktop.shows("Backup documents failed");
+    assert!(failed.body.contains("Check the hook command of this sync."), "{failed:?}");
+    // What was only good to know at its time is not told any more.
+    desktop.shows("Backup photos failed");
+    assert_eq!(desktop.shown().len(), 2, "{:#?}", desktop.shown());
+}
+
 pub fn nobody_has_to_show_anything(host: &MiniHost) {
     let (mut usb, config) = ground(host, "every = \"0s\"");
     host.configure(&config);

@@ -7,13 +7,15 @@
 use std::ffi::OsString;
 use std::io::{Read as _, Write};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::path::Path;
 use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::time::Duration;
 
 use crate::formats::ssh::drive::{self, Meant, State};
 use crate::formats::ssh::script;
 use crate::formats::trouble::{from_line, to_line};
-use crate::model::{BootTime, CredentialName, CredentialProvider, OpeningTrouble};
+use crate::formats::udisks as answers;
+use crate::model::{BootTime, CredentialName, CredentialProvider, DeviceRole, OpeningTrouble};
 use crate::os::causes::chain;
 use crate::os::process::{self, Bell, Launch, Leftovers, Stream, Wanted};
 use crate::os::secret::{self, Secret};
@@ -21,7 +23,7 @@ use crate::os::secrets::{self, SecretError};
 use crate::os::server_drive::{self, ServerDriveError};
 use crate::os::ssh::{self, NoAnswer};
 use crate::os::udisks::{Udisks, UdisksError};
-use crate::os::{clock, environment, files, programs};
+use crate::os::{clock, disks, environment, files, programs};
 
 /// The hidden subcommand.
 pub const SUBCOMMAND: &str = "unlock-helper";
@@ -228,11 +230,30 @@ pub(crate) fn trouble(error: &UdisksError) -> OpeningTrouble {
     match error {
         UdisksError::Absent(_) => OpeningTrouble::NoUdisks(error.to_string()),
         UdisksError::NotAuthorized(..) => OpeningTrouble::NotAuthorized(format!("could not {error}")),
+        UdisksError::Refused(_, words) if answers::damaged(words).is_some() => {
+            damaged(words, error.to_string(), &filesystem_here(words).unwrap_or_default())
+        }
         UdisksError::Gone(_)
         | UdisksError::Busy(..)
         | UdisksError::WrongSecret
         | UdisksError::Silent(..)
         | UdisksError::Refused(..) => OpeningTrouble::Other(error.to_string()),
+    }
+}
+
+/// A filesystem of this type that has to be checked, as these words say.
+fn damaged(words: &str, why: String, filesystem: &str) -> OpeningTrouble {
+    let node = answers::damaged(words).unwrap_or_default();
+    OpeningTrouble::Damaged { why, command: answers::check_command(filesystem, node) }
+}
+
+/// The type of the filesystem of which these words tell, on this machine.
+fn filesystem_here(words: &str) -> Option<String> {
+    let node = Path::new(answers::damaged(words)?);
+    let device = disks::enumerate().ok()?.into_iter().find(|device| device.node == node)?;
+    match device.role {
+        DeviceRole::Filesystem(filesystem) | DeviceRole::Unlocked { filesystem, .. } => Some(filesystem),
+        DeviceRole::Container | DeviceRole::Member => None,
     }
 }
 
@@ -242,6 +263,10 @@ pub(crate) fn trouble_there(error: ServerDriveError) -> OpeningTrouble {
         ServerDriveError::OutOfReach(fault) => OpeningTrouble::OutOfReach(Box::new(fault)),
         ServerDriveError::Absent(_) => OpeningTrouble::NoUdisks(error.to_string()),
         ServerDriveError::NotAuthorized(..) => OpeningTrouble::NotAuthorized(format!("could not {error}")),
+        // What type it is there, `fsck` finds out.
+        ServerDriveError::Refused(_, ref words) if answers::damaged(words).is_some() => {
+            damaged(words, error.to_string(), "")
+        }
         ServerDriveError::Busy(..)
         | ServerDriveError::WrongSecret
         | ServerDriveError::Passing(..)

@@ -1,5 +1,5 @@
-//! Shows announcements on the desktop, one notification for each subject. What cannot be shown is not worth waiting
-//! for: nobody waits for it, nothing is tried again, and without a desktop nothing happens at all.
+//! Shows announcements on the desktop, one notification for each subject. Nobody waits for that. What somebody has to
+//! know is kept until there is a desktop that shows it; the rest is worth nothing by then.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -7,10 +7,12 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::daemon::messages::ask::Ask;
+use crate::decide::backoff;
 use crate::formats::announcement::notification;
-use crate::model::{Announcement, Button, Configuration, Matter, Subject};
+use crate::model::{Announcement, BootTime, Button, Configuration, Matter, Notify, Remedy, Subject};
 use crate::os::causes::chain;
-use crate::os::notifications::{Desk, NotificationId, NotificationsError, Reaction};
+use crate::os::clock;
+use crate::os::notifications::{self, Desk, NotificationId, NotificationsError, Reaction};
 
 /// Where announcements wait for the notifier: the newest of each subject, so that it is never full.
 #[derive(Debug)]
@@ -61,27 +63,30 @@ pub async fn show_announcements(
     configuration: watch::Receiver<Arc<Configuration>>,
     asks: mpsc::Sender<Ask>,
 ) {
-    let mut wall = Wall::default();
+    let (mut wall, mut untold) = (Wall::default(), Untold::default());
     loop {
-        tokio::select! {
+        let has_news = tokio::select! {
             news = mail.take() => {
-                let notify = configuration.borrow().daemon.notify;
-                for (subject, matter) in news {
-                    // What is not wanted takes back what was said before all the same.
-                    let matter = if notify.wants(&matter) { matter } else { Matter::Withdrawn };
-                    if let Err(error) = wall.tell(Announcement { subject, matter }).await {
-                        tracing::debug!("could not {}", chain(&error));
-                        wall = Wall::default();
-                        break;
-                    }
-                }
+                untold.add(news);
+                true
             }
-            reaction = wall.reaction() => match reaction {
-                // It goes with its button; what says so comes when another may have its number.
-                Some(Reaction::Pressed(id, Button::Hold)) => hold(wall.forget(id), &asks).await,
-                Some(Reaction::Closed(id)) => drop(wall.forget(id)),
-                None => wall = Wall::default(),
-            },
+            () = untold.may_be_told() => {
+                untold.failures = untold.failures.saturating_add(1);
+                true
+            }
+            reaction = wall.reaction() => {
+                match reaction {
+                    // It goes with its button; what says so comes when another may have its number.
+                    Some(Reaction::Pressed(id, Button::Hold)) => hold(wall.forget(id), &asks).await,
+                    Some(Reaction::Closed(id)) => drop(wall.forget(id)),
+                    None => wall = Wall::default(),
+                }
+                false
+            }
+        };
+        if has_news {
+            let notify = configuration.borrow().daemon.notify;
+            untold.tell(&mut wall, notify).await;
         }
         if wall.shown.is_empty() {
             wall.desk = None;
@@ -95,6 +100,49 @@ async fn hold(subject: Option<Subject>, asks: &mpsc::Sender<Ask>) {
     let (answer, _nobody_waits) = oneshot::channel();
     // Without a dispatcher the daemon is ending.
     let _ = asks.send(Ask::Hold { volume, answer }).await;
+}
+
+/// What nobody could be told yet, and since when.
+#[derive(Debug, Default)]
+struct Untold {
+    matters: BTreeMap<Subject, (Matter, BootTime)>,
+    /// How often in a row it was told in vain though somebody was there.
+    failures: u32,
+}
+
+impl Untold {
+    fn add(&mut self, news: BTreeMap<Subject, Matter>) {
+        let now = clock::boot();
+        self.matters.extend(news.into_iter().map(|(subject, matter)| (subject, (matter, now))));
+    }
+
+    /// Waits until it may be worth trying; for ever where nothing is to be told.
+    async fn may_be_told(&self) {
+        if self.matters.is_empty() {
+            return std::future::pending().await;
+        }
+        if self.failures > 0 {
+            tokio::time::sleep(backoff::wait(self.failures, Remedy::TryAgain, 0)).await;
+        }
+        notifications::somebody_is_there().await;
+    }
+
+    /// Tells all of it, as far as somebody hears. What is only good to know at the time is dropped otherwise.
+    async fn tell(&mut self, wall: &mut Wall, notify: Notify) {
+        while let Some((subject, (matter, since))) = self.matters.pop_first() {
+            // What is not wanted takes back what was said before all the same.
+            let wanted =
+                if notify.wants(&matter) { matter.after(clock::boot().since(since)) } else { Matter::Withdrawn };
+            if let Err(error) = wall.tell(Announcement { subject: subject.clone(), matter: wanted }).await {
+                tracing::debug!("could not {}", chain(&error));
+                *wall = Wall::default();
+                self.matters.insert(subject, (matter, since));
+                self.matters.retain(|_, (matter, _)| matter.lasts() && notify.wants(matter));
+                return;
+            }
+        }
+        self.failures = 0;
+    }
 }
 
 /// What is shown, and where.

@@ -5,6 +5,7 @@
 //! announced again.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::mem::discriminant;
 use std::time::Duration;
 
 use crate::daemon::world::decisions::Decisions;
@@ -18,8 +19,8 @@ use crate::daemon::world::volumes::{VolumeState, Volumes};
 use crate::decide::due;
 use crate::decide::obstacles::asks_for_approval;
 use crate::model::{
-    Announcement, BootTime, Conclusion, Deeds, FailureKind, Freshness, Left, Matter, Now, Obstacle, ObstacleCode,
-    RunId, RunRecord, Subject, Sync, SyncName, VolumeName,
+    Announcement, BootTime, Conclusion, Deeds, DriveName, FailureKind, Freshness, Left, Matter, Now, Obstacle,
+    ObstacleCode, OpeningTrouble, RunId, RunRecord, Subject, Sync, SyncName, VolumeName, VolumeSight,
 };
 
 /// What was announced, and what was seen when it was.
@@ -32,6 +33,8 @@ pub(super) struct Announcements {
     last_run: Option<RunId>,
     /// How drives had been left.
     left: BTreeMap<VolumeName, Left>,
+    /// Why drives could not be opened.
+    unopened: BTreeMap<VolumeName, OpeningTrouble>,
 }
 
 /// How everything stands after an event.
@@ -101,6 +104,7 @@ impl Announcements {
             self.compare_approvals(scene, &mut found);
             self.compare_left(scene, &mut found);
             self.compare_drives(scene, &mut found);
+            self.compare_openings(scene, &mut found);
             self.compare_overdue(scene, &mut found);
         }
         found
@@ -195,8 +199,10 @@ impl Announcements {
             return;
         }
         for (volume, left) in scene.drives.left() {
+            // That one could not be opened at all says more.
             if let Left::Safe(_) = left
                 && self.left.get(volume) != Some(left)
+                && scene.drives.trouble(volume).is_none()
             {
                 let deeds = self.drives.get_mut(volume).map_or_else(Deeds::default, |visit| {
                     visit.done = Done::Announced;
@@ -225,6 +231,31 @@ impl Announcements {
             if visit.done == Done::NotAnnounced && !visit.deeds.syncs.is_empty() && scene.is_quiet(name) {
                 visit.done = Done::Announced;
                 announce(Subject::Drive(name.clone()), Matter::Done(visit.deeds.clone()), found);
+            }
+        }
+    }
+
+    /// Drives that could not be opened: each sort of trouble once, until the drive is open or out.
+    fn compare_openings(&mut self, scene: &Scene<'_>, found: &mut Vec<Announcement>) {
+        let is_in = |volume: &VolumeName| scene.volumes.get(volume).and_then(VolumeState::plugged_in_since).is_some();
+        let trouble = |volume: &VolumeName| {
+            let trouble = scene.drives.trouble(volume).filter(|_| is_in(volume));
+            // What it says is said of the server.
+            trouble.filter(|trouble| !matches!(trouble, OpeningTrouble::OutOfReach(_)))
+        };
+        self.unopened.retain(|volume, _| {
+            let stays = trouble(volume).is_some();
+            if !stays {
+                announce(Subject::Drive(volume.clone()), Matter::Withdrawn, found);
+            }
+            stays
+        });
+        for volume in scene.volumes.names() {
+            let Some(trouble) = trouble(volume) else { continue };
+            let before = self.unopened.insert(volume.clone(), trouble.clone());
+            if before.map(|before| discriminant(&before)) != Some(discriminant(trouble)) {
+                let drive = DriveName { volume: volume.clone(), host: scene.host_of(volume) };
+                announce(Subject::Drive(volume.clone()), Matter::NotOpened(drive, trouble.clone()), found);
             }
         }
     }
@@ -281,6 +312,19 @@ impl Scene<'_> {
             let uses = sync.source.volume == *volume || sync.destination.volume == *volume;
             uses.then_some((name, candidate.ready_at))
         })
+    }
+
+    /// The server that a closed drive is plugged into; none if that is this machine.
+    fn host_of(&self, volume: &VolumeName) -> Option<String> {
+        match &self.volumes.get(volume)?.sight {
+            VolumeSight::NotMounted { device, .. } | VolumeSight::Locked { device, .. } => device.host.clone(),
+            VolumeSight::Absent(_)
+            | VolumeSight::Ambiguous { .. }
+            | VolumeSight::NotEncrypted { .. }
+            | VolumeSight::NotProven { .. }
+            | VolumeSight::Present(_)
+            | VolumeSight::Reached(_) => None,
+        }
     }
 
     fn arrivals(&self, name: &SyncName) -> Arrivals {

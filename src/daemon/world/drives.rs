@@ -151,7 +151,9 @@ impl DriveStates {
         let Some(state) = self.states.get_mut(volume) else { return News::No };
         let tries = state.refused.as_ref().map_or(0, |refused| refused.tries).saturating_add(1);
         let wait = match trouble {
-            OpeningTrouble::KeyringLocked(_) | OpeningTrouble::KeyringAbsent(_) => backoff::wait_for_obstacle(u32::MAX),
+            OpeningTrouble::KeyringLocked(_) | OpeningTrouble::KeyringAbsent(_) | OpeningTrouble::Damaged { .. } => {
+                backoff::wait_for_obstacle(u32::MAX)
+            }
             OpeningTrouble::NoSecret(..) | OpeningTrouble::WrongSecret(_) | OpeningTrouble::NotAuthorized(_) => {
                 backoff::wait(tries, Remedy::AskPerson, jitter)
             }
@@ -168,6 +170,7 @@ impl DriveStates {
             | OpeningTrouble::WrongSecret(_)
             | OpeningTrouble::NotAuthorized(_)
             | OpeningTrouble::NoUdisks(_)
+            | OpeningTrouble::Damaged { .. }
             | OpeningTrouble::Other(_) => Phase::Open(Expected::Anyhow),
         };
         let is_known = state.refused.as_ref().is_some_and(|refused| refused.trouble == trouble);
@@ -179,6 +182,11 @@ impl DriveStates {
     pub(super) fn refusal(&self, volume: &VolumeName, now: &Now) -> Option<&OpeningTrouble> {
         let refused = self.states.get(volume)?.refused.as_ref().filter(|refused| refused.until > now.boot)?;
         Some(&refused.trouble)
+    }
+
+    /// Why it could not be opened when it was tried last.
+    pub(super) fn trouble(&self, volume: &VolumeName) -> Option<&OpeningTrouble> {
+        self.states.get(volume)?.refused.as_ref().map(|refused| &refused.trouble)
     }
 
     /// It was plugged in: it may be opened now.

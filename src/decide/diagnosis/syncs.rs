@@ -80,6 +80,7 @@ pub fn finding(obstacle: &Obstacle, sync: &SyncName) -> Option<Finding> {
             | OpeningTrouble::WrongSecret(_)
             | OpeningTrouble::NotAuthorized(_)
             | OpeningTrouble::NoUdisks(_)
+            | OpeningTrouble::Damaged { .. }
             | OpeningTrouble::Other(_) => Severity::Error,
         },
         Obstacle::NotMounted { .. }

@@ -19,6 +19,7 @@ fn said(story: &mut Story) -> Vec<String> {
                 Matter::Done(deeds) => format!("done {}", names(&deeds.syncs)),
                 Matter::SafeToRemove(deeds) => format!("safe {}", names(&deeds.syncs)),
                 Matter::Failed(failure) => format!("failed {}", failure.kind.as_str()),
+                Matter::NotOpened(_, trouble) => format!("not opened, {trouble}"),
                 Matter::Held(obstacles) => {
                     obstacles.iter().map(|obstacle| obstacle.code().as_str()).collect::<Vec<_>>().join("+")
                 }
@@ -59,6 +60,30 @@ fn a_drive_is_told_of_once_for_each_plug_in() {
     story.wait(1);
     story.plug("usb");
     assert_eq!(said(&mut story), ["drive usb: photos in 10 s", "drive usb: withdrawn", "drive usb: photos in 10 s"]);
+}
+
+#[test]
+fn a_drive_that_cannot_be_opened_is_told_of_once_for_each_trouble() {
+    let mut story = Story::at_home(OPENED);
+    story.devices = vec![block_device("/dev/sdc1", RED, 33, 5, DeviceRole::Container)];
+    story.see(&[("red", locked_sight(5))]);
+    story.wait(10);
+    said(&mut story);
+    let red = || "red".parse().unwrap();
+    for trouble in [OpeningTrouble::WrongSecret(red()), OpeningTrouble::KeyringLocked(red())] {
+        for _ in 0..3 {
+            assert_eq!(story.orders(), ["open red for Runs"]);
+            story.not_opened("red", trouble.clone());
+            // Nothing was copied on it, and that it can be pulled out is not what matters.
+            story.closed("red", Left::Safe(Closed::PluggedIn), Closer::Us);
+            story.orders();
+            story.wait(3600);
+        }
+        assert_eq!(said(&mut story), [format!("drive red: not opened, {trouble}")]);
+    }
+    story.orders();
+    story.opened("red", present("/media/red", Some(5)));
+    assert_eq!(said(&mut story)[0], "drive red: withdrawn");
 }
 
 #[test]
