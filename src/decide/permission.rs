@@ -77,7 +77,7 @@ fn add(
                 permission.uuids.insert(container.clone());
                 None
             }
-            DeviceRole::Filesystem(_) | DeviceRole::Member => {
+            DeviceRole::Filesystem(_) | DeviceRole::OnMembers(_) | DeviceRole::Member | DeviceRole::MemberInside(_) => {
                 (passphrase == Passphrase::Known).then(|| Gap::NotEncrypted(volume.clone(), first.node.clone()))
             }
         },

@@ -56,6 +56,16 @@ pub enum DrivePresence<'a> {
         /// Their nodes.
         devices: Vec<PathBuf>,
     },
+    /// Its LUKS container is open, and holds a part of something larger, which does not say which filesystem is meant.
+    HoldsMember {
+        /// That part.
+        device: &'a BlockDevice,
+    },
+    /// It should be encrypted, and lies on something larger of which that is not seen.
+    OnMembers {
+        /// Its device.
+        device: &'a BlockDevice,
+    },
     /// Its LUKS container is closed.
     Locked {
         /// The container.
@@ -92,7 +102,7 @@ pub fn sight_of_drive<'a>(
     mounts: &'a [Mount],
     tree: &MountTree<'a>,
 ) -> DrivePresence<'a> {
-    let carriers: Vec<_> = devices.iter().filter(|d| d.uuid == drive.uuid && d.role != DeviceRole::Member).collect();
+    let carriers: Vec<_> = devices.iter().filter(|d| d.uuid == drive.uuid && !is_member(d)).collect();
     let Some(first) = carriers.first().copied() else {
         return container.map_or(DrivePresence::NotPlugged, |container| behind_its_lock(container, devices));
     };
@@ -102,9 +112,13 @@ pub fn sight_of_drive<'a>(
     match &first.role {
         DeviceRole::Container => {
             let inside: Vec<_> = devices.iter().filter(|d| container_around(d) == Some(&drive.uuid)).collect();
-            let Some(clear) = inside.first().copied() else { return DrivePresence::Locked { device: first } };
+            let is_inside = |d: &&BlockDevice| d.role == DeviceRole::MemberInside(drive.uuid.clone());
+            let member = devices.iter().find(is_inside).map(|device| DrivePresence::HoldsMember { device });
+            let Some(clear) = inside.first().copied() else {
+                return member.unwrap_or(DrivePresence::Locked { device: first });
+            };
             if !are_one(&inside) {
-                return ambiguous(&inside);
+                return member.unwrap_or_else(|| ambiguous(&inside));
             }
             on_devices(&inside, clear, first.hardware.as_ref(), mounts, tree)
         }
@@ -114,8 +128,9 @@ pub fn sight_of_drive<'a>(
         }
         // Whoever knows the UUID can give it to a filesystem of their own, to be handed what belongs behind a lock.
         DeviceRole::Filesystem(_) if is_encrypted(drive) => DrivePresence::NotEncrypted { device: first },
-        DeviceRole::Filesystem(_) => on_devices(&carriers, first, None, mounts, tree),
-        DeviceRole::Member => DrivePresence::NotPlugged,
+        DeviceRole::OnMembers(_) if is_encrypted(drive) => DrivePresence::OnMembers { device: first },
+        DeviceRole::Filesystem(_) | DeviceRole::OnMembers(_) => on_devices(&carriers, first, None, mounts, tree),
+        DeviceRole::Member | DeviceRole::MemberInside(_) => DrivePresence::NotPlugged,
     }
 }
 
@@ -129,7 +144,7 @@ fn is_encrypted(drive: &Drive) -> bool {
 /// in which its filesystem lay before).
 #[must_use]
 pub fn medium(drive: &Drive, container: Option<&DriveUuid>, devices: &[BlockDevice]) -> Option<u64> {
-    let Some(carrier) = devices.iter().find(|d| d.uuid == drive.uuid && d.role != DeviceRole::Member) else {
+    let Some(carrier) = devices.iter().find(|d| d.uuid == drive.uuid && !is_member(d)) else {
         return devices.iter().find(|d| d.role == DeviceRole::Container && Some(&d.uuid) == container)?.disk_seq;
     };
     match container_around(carrier) {
@@ -202,16 +217,28 @@ fn ambiguous<'a>(devices: &[&BlockDevice]) -> DrivePresence<'a> {
 
 fn filesystem(device: &BlockDevice) -> Option<&String> {
     match &device.role {
-        DeviceRole::Filesystem(filesystem) | DeviceRole::Unlocked { filesystem, .. } => Some(filesystem),
-        DeviceRole::Container | DeviceRole::Member => None,
+        DeviceRole::Filesystem(filesystem)
+        | DeviceRole::Unlocked { filesystem, .. }
+        | DeviceRole::OnMembers(filesystem) => Some(filesystem),
+        DeviceRole::Container | DeviceRole::Member | DeviceRole::MemberInside(_) => None,
     }
 }
 
 fn container_around(device: &BlockDevice) -> Option<&DriveUuid> {
     match &device.role {
         DeviceRole::Unlocked { container, .. } => Some(container),
-        DeviceRole::Filesystem(_) | DeviceRole::Container | DeviceRole::Member => None,
+        DeviceRole::Filesystem(_)
+        | DeviceRole::Container
+        | DeviceRole::Member
+        | DeviceRole::MemberInside(_)
+        | DeviceRole::OnMembers(_) => None,
     }
+}
+
+/// Whether a device is a part of something larger, and no drive by itself.
+#[must_use]
+pub fn is_member(device: &BlockDevice) -> bool {
+    matches!(device.role, DeviceRole::Member | DeviceRole::MemberInside(_))
 }
 
 #[cfg(test)]
@@ -285,6 +312,8 @@ mod tests {
             DrivePresence::Ambiguous { devices } => format!("ambiguous {}", devices.len()),
             DrivePresence::Locked { device } => format!("locked {}", device.node.display()),
             DrivePresence::NotEncrypted { device } => format!("not encrypted {}", device.node.display()),
+            DrivePresence::HoldsMember { device } => format!("holds a member {}", device.node.display()),
+            DrivePresence::OnMembers { device } => format!("on members {}", device.node.display()),
             DrivePresence::NotMounted { device } => format!("not mounted {}", device.node.display()),
             DrivePresence::Mounted { device, hardware, mount } => format!(
                 "{} at {} on {}",
@@ -363,6 +392,29 @@ mod tests {
         assert_eq!(check(&drive(OURS), &devices, &table), "/dev/dm-0 at /mnt on serial-1");
         assert_eq!(check(&drive(INNER), &devices, &table), "/dev/dm-0 at /mnt on serial-1", "by the inner UUID");
         assert_eq!(check(&drive(OURS), &[clear], &table), "not plugged", "the container is gone");
+    }
+
+    #[test]
+    fn layers_in_a_container_are_followed_or_told_as_they_are() {
+        let container = || device("/dev/sda1", 1, OURS, DeviceRole::Container);
+        let member = || device("/dev/dm-0", 9, OURS, DeviceRole::MemberInside(OURS.parse().unwrap()));
+        let volume = |node: &str, minor, uuid: &str| {
+            let role = DeviceRole::Unlocked { container: OURS.parse().unwrap(), filesystem: "ext4".into() };
+            device(node, minor, uuid, role)
+        };
+        let one = [container(), member(), volume("/dev/dm-1", 10, INNER)];
+        assert_eq!(check(&drive(OURS), &one, &[root()]), "not mounted /dev/dm-1");
+        assert_eq!(check(&drive(INNER), &one, &[root()]), "not mounted /dev/dm-1");
+        assert_eq!(medium(&drive(INNER), None, &one), Some(1), "the medium is that of the container");
+        let two = [container(), member(), volume("/dev/dm-1", 10, INNER), volume("/dev/dm-2", 11, "5e3f-1a2b")];
+        assert_eq!(check(&drive(OURS), &two, &[root()]), "holds a member /dev/dm-0");
+        assert_eq!(check(&drive(OURS), &[container(), member()], &[root()]), "holds a member /dev/dm-0");
+        // Nobody sees whether it is encrypted below.
+        let encrypted = Mounting::ForTheRun { passphrase: Some("usb".parse().unwrap()) };
+        let wanted = Drive { mounting: encrypted, ..drive(INNER) };
+        let bare = [device("/dev/dm-1", 10, INNER, DeviceRole::OnMembers("ext4".into()))];
+        assert_eq!(check(&wanted, &bare, &[root()]), "on members /dev/dm-1");
+        assert_eq!(check(&drive(INNER), &bare, &[root()]), "not mounted /dev/dm-1");
     }
 
     #[test]
@@ -478,6 +530,8 @@ mod tests {
                 other @ (DrivePresence::NotPlugged
                 | DrivePresence::Ambiguous { .. }
                 | DrivePresence::NotEncrypted { .. }
+                | DrivePresence::HoldsMember { .. }
+                | DrivePresence::OnMembers { .. }
                 | DrivePresence::Locked { .. }) => prop_assert!(false, "{:?}", other),
             }
         }

@@ -90,7 +90,8 @@ fn described(device: &BlockDevice) -> String {
     let kind = match &device.role {
         DeviceRole::Filesystem(kind) | DeviceRole::Unlocked { filesystem: kind, .. } => kind.as_str(),
         DeviceRole::Container => "LUKS",
-        DeviceRole::Member => "a part of something larger",
+        DeviceRole::OnMembers(kind) => kind.as_str(),
+        DeviceRole::Member | DeviceRole::MemberInside(_) => "a part of something larger",
     };
     let label = device.label.as_ref().map_or_else(String::new, |label| format!(" {label:?}"));
     format!("{}{label} ({kind}, UUID {})", device.node.display(), device.uuid)
@@ -114,10 +115,10 @@ fn strangers<'a>(
     let mut seen = BTreeSet::new();
     let is_stranger = |device: &&BlockDevice| {
         let usable = match &device.role {
-            DeviceRole::Filesystem(kind) => !READ_ONLY.contains(&kind.as_str()),
+            DeviceRole::Filesystem(kind) | DeviceRole::OnMembers(kind) => !READ_ONLY.contains(&kind.as_str()),
             DeviceRole::Container => true,
             // It is named by its container.
-            DeviceRole::Unlocked { .. } | DeviceRole::Member => false,
+            DeviceRole::Unlocked { .. } | DeviceRole::Member | DeviceRole::MemberInside(_) => false,
         };
         let inside = |other: &BlockDevice| is_inside(other, device) && claims(&other.uuid);
         usable && !claims(&device.uuid) && !with_system(device) && !plugged.devices.iter().any(inside)

@@ -40,6 +40,21 @@ pub struct Ledger {
     pub pause: Option<Pause>,
 }
 
+impl Ledger {
+    /// The hardware on which a drive was never used, though it is seen on it now. Where it was used on hardware that
+    /// tells who it is, hardware that tells nothing is another one.
+    #[must_use]
+    pub fn unknown_hardware(&self, volume: &VolumeName, seen: Option<&Hardware>) -> Option<Hardware> {
+        let known = self.hardware.get(volume);
+        let seen = match seen {
+            Some(seen) => seen.clone(),
+            None => known.map(|_| Hardware::nameless())?,
+        };
+        let is_known = known.is_some_and(|known| known.iter().any(|known| seen.is_same(known)));
+        (!is_known).then_some(seen)
+    }
+}
+
 /// Between which places a sync copies, whatever their volumes are called.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Places {

@@ -9,6 +9,9 @@ use rustix::fs::{major, minor};
 
 use crate::model::{BlockDevice, DeviceRole, DriveUuid, Hardware, OtherUuid, OtherUuidKind};
 
+/// So many layers below a device are looked through.
+const DEEPEST: u32 = 8;
+
 /// Why the block devices are not known.
 #[derive(Debug, thiserror::Error)]
 pub enum DisksError {
@@ -62,14 +65,20 @@ pub fn other_uuids() -> Result<Vec<OtherUuid>, DisksError> {
 /// The device as a noun; `None` for one that goes away while it is looked at, or whose UUID is none.
 fn block_device(device: &udev::Device) -> Option<BlockDevice> {
     let number = device.devnum()?;
-    let uuid = text(device, "ID_FS_UUID")?.parse().ok()?;
+    let role = role(device);
+    let uuid = match (text(device, "ID_FS_UUID")?.parse(), &role) {
+        (Ok(uuid), _) => uuid,
+        // What LVM calls its parts is no UUID that a drive can be named by.
+        (Err(_), DeviceRole::MemberInside(container)) => container.clone(),
+        (Err(_), _) => return None,
+    };
     Some(BlockDevice {
         node: device.devnode()?.to_owned(),
         links: links(device),
         number: (major(number), minor(number)),
         uuid,
         member: text(device, "ID_FS_UUID_SUB"),
-        role: role(device),
+        role,
         disk_seq: disk_seq(device),
         hardware: hardware(device),
         label: label(device),
@@ -82,14 +91,32 @@ fn role(device: &udev::Device) -> DeviceRole {
     let kind = text(device, "ID_FS_TYPE").unwrap_or_default();
     match text(device, "ID_FS_USAGE").as_deref() {
         Some("crypto") if kind == "crypto_LUKS" => DeviceRole::Container,
-        Some("filesystem") if !kind.ends_with("_member") => {
-            match text(device, "DM_UUID").as_deref().and_then(container) {
-                Some(container) => DeviceRole::Unlocked { container, filesystem: kind },
-                None => DeviceRole::Filesystem(kind),
-            }
-        }
-        Some(_) | None => DeviceRole::Member,
+        Some("filesystem") if !kind.ends_with("_member") => match container_around(device) {
+            Some(container) => DeviceRole::Unlocked { container, filesystem: kind },
+            None if is_on_members(device) => DeviceRole::OnMembers(kind),
+            None => DeviceRole::Filesystem(kind),
+        },
+        Some(_) | None => container_around(device).map_or(DeviceRole::Member, DeviceRole::MemberInside),
     }
+}
+
+/// The LUKS container that a device lies in, be that directly or with LVM or RAID in between.
+fn container_around(device: &udev::Device) -> Option<DriveUuid> {
+    text(device, "DM_UUID").as_deref().and_then(container).or_else(|| container_below(device.syspath(), DEEPEST))
+}
+
+/// Looks for it among what a device is made of (`slaves` in sysfs).
+fn container_below(path: &Path, deep: u32) -> Option<DriveUuid> {
+    let parts = std::fs::read_dir(path.join("slaves")).ok()?.filter_map(Result::ok).map(|part| part.path());
+    parts.filter(|_| deep > 0).find_map(|part| {
+        let name = std::fs::read_to_string(part.join("dm/uuid")).ok();
+        name.as_deref().and_then(container).or_else(|| container_below(&part, deep - 1))
+    })
+}
+
+/// Whether a device is one of LVM or RAID.
+fn is_on_members(device: &udev::Device) -> bool {
+    text(device, "DM_UUID").is_some_and(|uuid| uuid.starts_with("LVM-")) || text(device, "MD_UUID").is_some()
 }
 
 /// `CRYPT-LUKS2-2d577679a7b6429d82503d0d80e034df-name`: the UUID of a LUKS container, without its hyphens.

@@ -252,8 +252,10 @@ fn filesystem_here(words: &str) -> Option<String> {
     let node = Path::new(answers::damaged(words)?);
     let device = disks::enumerate().ok()?.into_iter().find(|device| device.node == node)?;
     match device.role {
-        DeviceRole::Filesystem(filesystem) | DeviceRole::Unlocked { filesystem, .. } => Some(filesystem),
-        DeviceRole::Container | DeviceRole::Member => None,
+        DeviceRole::Filesystem(filesystem)
+        | DeviceRole::Unlocked { filesystem, .. }
+        | DeviceRole::OnMembers(filesystem) => Some(filesystem),
+        DeviceRole::Container | DeviceRole::Member | DeviceRole::MemberInside(_) => None,
     }
 }
 

@@ -140,6 +140,11 @@ fn away(place: &Place, absence: &Absence) -> String {
             format!("volume `{volume}` does not answer: {}; check what is mounted there", path.display())
         }
         Absence::Host(fault) => format!("volume `{volume}` is not within reach: {fault}; {}", fault.hint()),
+        Absence::HoldsMember(_) | Absence::OnMembers(_) => {
+            let obstacle =
+                Obstacle::VolumeAbsent { end: End::Source, volume: volume.clone(), absence: absence.clone() };
+            format!("{obstacle}; {}", absence.hint(volume))
+        }
         Absence::Elsewhere => format!("volume `{volume}` is not reached from this network"),
         Absence::NotLookedAt => format!("volume `{volume}` has not been looked at yet; try again in a moment"),
     }

@@ -185,12 +185,9 @@ impl World {
             };
             let mut devices = self.volumes.devices().iter();
             let found = devices.find(|found| device.host.is_none() && found.node == device.path)?;
-            let hardware = found.hardware.clone()?;
-            let known = self.decisions.ledger().hardware.get(&place.volume);
-            let is_known = known.is_some_and(|known| known.contains(&hardware));
+            let hardware = self.decisions.ledger().unknown_hardware(&place.volume, found.hardware.as_ref())?;
             let volume = place.volume.clone();
-            (!is_known && obstacles::is_opened_by_us(state.standing()))
-                .then_some(Obstacle::DeviceUnknown { volume, hardware })
+            obstacles::is_opened_by_us(state.standing()).then_some(Obstacle::DeviceUnknown { volume, hardware })
         };
         sync.ends().into_iter().filter_map(unknown).collect()
     }

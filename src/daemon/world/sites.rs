@@ -9,10 +9,8 @@ use crate::daemon::world::World;
 use crate::daemon::world::drives::Check;
 use crate::daemon::world::servers::Asked;
 use crate::daemon::world::volumes::{VolumeState, is_away};
-use crate::decide::presence::{self, DrivePresence, MountTree};
-use crate::model::{
-    Absence, BlockDevice, DeviceRole, DriveName, EndpointName, ServerKey, VolumeName, VolumeRoot, VolumeSight,
-};
+use crate::decide::presence::{self, DrivePresence, MountTree, is_member};
+use crate::model::{Absence, BlockDevice, DriveName, EndpointName, ServerKey, VolumeName, VolumeRoot, VolumeSight};
 
 impl World {
     /// Where a drive is plugged in that is to be opened; none where nobody knows, or no way leads there.
@@ -111,10 +109,12 @@ impl World {
             DrivePresence::Locked { device } => return Some((device.number, device.disk_seq)),
             DrivePresence::NotPlugged
             | DrivePresence::NotEncrypted { .. }
+            | DrivePresence::HoldsMember { .. }
+            | DrivePresence::OnMembers { .. }
             | DrivePresence::NotMounted { .. }
             | DrivePresence::Mounted { .. } => {}
         }
-        let is_carrier = |found: &&BlockDevice| found.uuid == drive.uuid && found.role != DeviceRole::Member;
+        let is_carrier = |found: &&BlockDevice| found.uuid == drive.uuid && !is_member(found);
         match (self.volumes.devices().iter().find(is_carrier), &self.volumes.get(volume)?.sight) {
             (Some(found), _) => Some((found.number, found.disk_seq)),
             (None, VolumeSight::Present(present)) => Some((present.device?, present.disk_seq)),

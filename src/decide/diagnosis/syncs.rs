@@ -120,7 +120,11 @@ pub fn finding(obstacle: &Obstacle, sync: &SyncName) -> Option<Finding> {
 fn absent(absence: &Absence) -> Option<Severity> {
     match absence {
         Absence::NotPlugged | Absence::NotPluggedThere(_) | Absence::Elsewhere | Absence::NotLookedAt => None,
-        Absence::NoDirectory(_) | Absence::Unreadable(..) | Absence::Silent(_) => Some(Severity::Error),
+        Absence::NoDirectory(_)
+        | Absence::Unreadable(..)
+        | Absence::Silent(_)
+        | Absence::HoldsMember(_)
+        | Absence::OnMembers(_) => Some(Severity::Error),
         Absence::Host(fault) => Some(out_of_reach(fault)),
     }
 }

@@ -141,9 +141,11 @@ impl Drives {
     pub fn of(devices: &[BlockDevice], volume: impl Fn(&BlockDevice) -> Option<String>) -> Self {
         let drives = devices.iter().map(|device| {
             let filesystem = match &device.role {
-                DeviceRole::Filesystem(kind) | DeviceRole::Unlocked { filesystem: kind, .. } => kind.clone(),
+                DeviceRole::Filesystem(kind)
+                | DeviceRole::Unlocked { filesystem: kind, .. }
+                | DeviceRole::OnMembers(kind) => kind.clone(),
                 DeviceRole::Container => "LUKS".to_owned(),
-                DeviceRole::Member => "member".to_owned(),
+                DeviceRole::Member | DeviceRole::MemberInside(_) => "member".to_owned(),
             };
             DriveEntry {
                 device: device.node.display().to_string(),

@@ -174,6 +174,12 @@ impl LookMemory {
             DrivePresence::Ambiguous { devices } => {
                 Finding::Known(VolumeSight::Ambiguous { devices: devices.into_iter().map(Node::from).collect() })
             }
+            DrivePresence::HoldsMember { device } => {
+                Finding::Known(VolumeSight::Absent(Absence::HoldsMember(device.node.clone().into())))
+            }
+            DrivePresence::OnMembers { device } => {
+                Finding::Known(VolumeSight::Absent(Absence::OnMembers(device.node.clone().into())))
+            }
             DrivePresence::Locked { device } => {
                 Finding::Known(VolumeSight::Locked { device: device.node.clone().into(), disk_seq: device.disk_seq })
             }

@@ -109,6 +109,9 @@ fn sight(
         DrivePresence::NotPlugged => unasked(Trial::NotPlugged),
         DrivePresence::Ambiguous { .. } => unasked(Trial::Ambiguous),
         DrivePresence::NotEncrypted { .. } => unasked(Trial::Unclear("it should be encrypted, and is not".into())),
+        DrivePresence::HoldsMember { .. } | DrivePresence::OnMembers { .. } => {
+            unasked(Trial::Unclear("it holds LVM or RAID, or lies on it".into()))
+        }
         DrivePresence::NotMounted { device } if !fstab::places_of(device, devices).is_empty() => {
             unasked(Trial::InFstab)
         }

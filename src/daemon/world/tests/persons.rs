@@ -131,6 +131,32 @@ fn hardware_that_was_never_used_is_asked_about() {
 }
 
 #[test]
+fn a_look_alike_that_does_not_say_who_it_is_is_asked_about() {
+    let mut story = Story::at_home(HOUSE);
+    let stick = |hardware: Option<&str>, medium| {
+        let VolumeSight::Present(mut stick) = present("/media/usb", Some(medium)) else { unreachable!() };
+        stick.hardware = hardware.map(|text| Hardware(text.into()));
+        VolumeSight::Present(stick)
+    };
+    story.see(&[("usb", stick(Some("SanDisk_Ultra_4C53-0:0"), 1))]);
+    let approve = |story: &mut Story| {
+        let (answer, _answered) = oneshot::channel();
+        story.tell(Event::Asked(Ask::Approve { sync: name("photos"), answer }));
+    };
+    approve(&mut story);
+    story.unplug("usb");
+    story.see(&[("usb", stick(None, 2))]);
+    assert_eq!(story.codes("photos"), ["device-unknown"], "one that says nothing");
+    story.see(&[("usb", stick(Some("SanDisk_Ultra_4C54"), 3))]);
+    assert_eq!(story.codes("photos"), ["device-unknown"], "another of that make");
+    story.see(&[("usb", stick(Some("4C53"), 4))]);
+    assert_eq!(story.codes("photos"), [""; 0], "the same in another case");
+    story.see(&[("usb", stick(None, 5))]);
+    approve(&mut story);
+    assert_eq!(story.codes("photos"), [""; 0], "a person says so");
+}
+
+#[test]
 fn a_hold_within_the_grace_keeps_hands_off() {
     let mut story = Story::at_home(HOUSE);
     story.plug("usb");
