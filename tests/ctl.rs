@@ -240,6 +240,15 @@ fn the_end_of_runs_decides_the_exit_code() {
         (run("skipped"), "--strict", 4),
         (nothing.to_owned(), "-q", 0),
         (nothing.to_owned(), "--strict", 4),
+        // `run a --wait && echo saved` must not lie.
+        (run("ok"), "a", 0),
+        (run("ok"), "b", 4),
+        (run("skipped"), "a", 4),
+        (run("failed"), "a", 1),
+        (nothing.to_owned(), "a", 4),
+        // The copy to one member of a group is what one has.
+        (run("ok").replace("\"a\"", "\"a@blue\""), "a", 0),
+        (run("ok").replace("\"a\"", "\"a@blue\""), "a@red", 4),
     ] {
         let room = Room::new();
         let daemon = room.answer_once(format!("{reply}\0").into_bytes());

@@ -21,7 +21,7 @@ pub enum Exit {
     Usage,
     /// The daemon is not within reach.
     Unreachable,
-    /// Nothing could run, which was asked to count (`--strict`).
+    /// Nothing could run, which counts: with `--strict`, and for syncs that were named and waited for.
     NothingRan,
     /// What the work without a daemon says.
     Other(u8),

@@ -13,8 +13,14 @@ use crate::model::SyncName;
 
 /// `run --dry-run`.
 pub fn dry_run(connection: &mut Connection, output: &mut Output, options: RunOptions) -> Result<Exit, CommandError> {
+    let are_named = !options.syncs.is_empty();
     let end = tell(connection, output, &Request::Preview { syncs: options.syncs }, |_| true)?;
-    Ok(if options.strict && end.syncs.is_empty() { Exit::NothingRan } else { Exit::Fine })
+    Ok(match (end.syncs.is_empty(), end.problems.is_empty()) {
+        (true, _) if options.strict => Exit::NothingRan,
+        // Without names some are always out of reach.
+        (_, false) if are_named => Exit::Failed,
+        (_, _) => Exit::Fine,
+    })
 }
 
 /// `diff`.

@@ -5,7 +5,7 @@ use crate::ctl::command_error::{CommandError, Exit};
 use crate::ctl::output::{Form, Output};
 use crate::ctl::render;
 use crate::formats::json;
-use crate::formats::wire::{Drives, HistoryReply, Prepared, Pruned, Reply, Request, Snapshots};
+use crate::formats::wire::{Drives, HistoryReply, Prepared, Pruned, Reply, Request, Snapshots, SyncProblem};
 use crate::model::{Pruning, SyncName};
 use crate::os::causes::chain;
 use crate::os::{clock, disks};
@@ -71,11 +71,12 @@ pub fn snapshots(
     output: &mut Output,
     sync: Option<SyncName>,
 ) -> Result<Exit, CommandError> {
-    let request = Request::Snapshots { syncs: sync.into_iter().collect() };
-    show(connection, output, &request, |reply, output| {
-        let snapshots: Snapshots = reply.decode()?;
-        Ok(render::snapshots::snapshots(&snapshots, &clock::now(), output.detail()))
-    })
+    let is_named = sync.is_some();
+    let reply = connection.ask(&Request::Snapshots { syncs: sync.into_iter().collect() })?;
+    let snapshots: Snapshots = reply.decode()?;
+    let detail = output.detail();
+    answer(output, &reply, || render::snapshots::snapshots(&snapshots, &clock::now(), detail))?;
+    Ok(done(is_named, &snapshots.problems))
 }
 
 /// `prune`.
@@ -85,11 +86,17 @@ pub fn prune(
     syncs: Vec<SyncName>,
     pruning: Pruning,
 ) -> Result<Exit, CommandError> {
+    let are_named = !syncs.is_empty();
     let reply = connection.ask(&Request::Prune { syncs, dry_run: pruning })?;
     let pruned: Pruned = reply.decode()?;
     answer(output, &reply, || render::prune::pruned(&pruned, pruning))?;
     let left = pruning == Pruning::Real && pruned.pruned.iter().any(|snapshot| !snapshot.removed);
-    Ok(if left { Exit::Failed } else { Exit::Fine })
+    Ok(if left { Exit::Failed } else { done(are_named, &pruned.problems) })
+}
+
+/// What is out of reach counts where it was named: without names some always is.
+fn done(are_named: bool, problems: &[SyncProblem]) -> Exit {
+    if are_named && !problems.is_empty() { Exit::Failed } else { Exit::Fine }
 }
 
 /// `prepare`.

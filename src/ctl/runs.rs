@@ -8,8 +8,8 @@ use crate::ctl::client::Connection;
 use crate::ctl::command_error::{CommandError, Exit};
 use crate::ctl::output::{Detail, Form, Output};
 use crate::ctl::render;
-use crate::formats::wire::{Flow, Mode, Reply, Request, RunEnd, RunProgress, Term};
-use crate::model::Outcome;
+use crate::formats::wire::{Flow, Mode, Reply, Request, RunEnd, RunEntry, RunProgress, Term};
+use crate::model::{Outcome, SyncName};
 use crate::os::clock;
 
 /// Whether the command stays until the runs have ended.
@@ -28,7 +28,7 @@ pub fn request_runs(
     options: RunOptions,
     patience: Patience,
 ) -> Result<Exit, CommandError> {
-    let request = Request::Run { syncs: options.syncs, force: options.force };
+    let request = Request::Run { syncs: options.syncs.clone(), force: options.force };
     output.go_on_unheard();
     let end = match patience {
         Patience::Leaves => queue(connection, output, &request)?,
@@ -36,14 +36,26 @@ pub fn request_runs(
     };
     let ran = match patience {
         Patience::Leaves => end.accepted.iter().any(|sync| sync.queued),
+        // Who named what is to be copied and waits for it would take 0 for a copy.
+        Patience::Stays if !options.syncs.is_empty() => options.syncs.iter().all(|asked| is_copied(&end, asked)),
         Patience::Stays => end.runs.iter().any(|run| !run.outcome.is(Outcome::Skipped)),
     };
+    let counts = options.strict || (patience == Patience::Stays && !options.syncs.is_empty());
     match (worst(&end), ran) {
-        (Exit::Fine, false) if options.strict => Ok(Exit::NothingRan),
+        (Exit::Fine, false) if counts => Ok(Exit::NothingRan),
         // How the runs went counts for more than that it could not be told.
         (Exit::Fine, _) => output.unheard().map(|()| Exit::Fine),
         (exit, _) => Ok(exit),
     }
+}
+
+/// Whether what was asked for by this name was copied; of a group, to one of its members at least.
+fn is_copied(end: &RunEnd, asked: &SyncName) -> bool {
+    let answers = |run: &RunEntry| {
+        let name = run.sync.as_deref().and_then(|name| name.parse::<SyncName>().ok());
+        name.is_some_and(|name| name.answers_to(asked))
+    };
+    end.runs.iter().any(|run| run.outcome.is(Outcome::Ok) && answers(run))
 }
 
 fn worst(end: &RunEnd) -> Exit {

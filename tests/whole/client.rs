@@ -34,8 +34,17 @@ pub fn runs_and_waits(host: &MiniHost) {
     let mut usb = host.drive("usb", Btrfs).prepared_for("documents");
     host.configure(&host.config().drive(&usb).sync("documents", "usb", "btrfs", ""));
     let _daemon = host.start();
-    host.ctl(&["run", "documents", "--wait"]).exits(0).says("not plugged in");
-    host.ctl(&["run", "documents", "--wait", "--strict"]).exits(4);
+    host.ctl(&["run", "documents", "--wait"]).exits(4).says("not plugged in");
+    host.ctl(&["run", "documents", "--wait", "--json"]).exits(4);
+    host.ctl(&["run", "--wait"]).exits(0);
+    host.ctl(&["run", "--wait", "--strict"]).exits(4);
+    host.ctl(&["run", "documents"]).exits(0);
+    for named in [&["run", "documents", "--dry-run"][..], &["diff", "documents"], &["snapshots", "documents"]] {
+        host.ctl(named).exits(1).says("not plugged in");
+    }
+    for all in [&["run", "--dry-run"][..], &["snapshots"], &["prune"]] {
+        host.ctl(all).exits(0);
+    }
     host.ctl(&["run", "no-such-sync", "--wait"]).exits(2).says("no-such-sync");
     usb.plug();
     host.run_ends("documents", 1, "ok");
@@ -70,6 +79,8 @@ pub fn works_without_a_daemon(host: &MiniHost) {
     source.fill(10);
     let mut usb = host.drive("usb", Btrfs).prepared_for("documents");
     host.configure(&host.config().drive(&usb).sync("documents", "usb", "btrfs", ""));
+    host.ctl(&["run", "documents", "--wait"]).exits(4).says("not plugged in");
+    host.ctl(&["status"]).exits(3);
     usb.plug();
     host.ctl(&["run", "documents", "--wait"]).exits(0);
     let copy = usb.destination("documents");
