@@ -108,6 +108,9 @@ pub enum Conversation {
         /// Goes on showing it as it changes.
         #[arg(short, long)]
         watch: bool,
+        /// For scripts and monitors: one line, and exit code 1 unless every copy is fresh and no sync fails.
+        #[arg(long, conflicts_with = "watch")]
+        check: bool,
     },
     /// Shows every condition of a sync, and what would make it run.
     Why {
@@ -338,6 +341,7 @@ mod tests {
         for line in [
             "status",
             "status a b@c --watch",
+            "status --check",
             "why a",
             "scan",
             "list",

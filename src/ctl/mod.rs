@@ -106,8 +106,9 @@ fn converse(
 ) -> Result<Exit, CommandError> {
     let connection = &mut connection;
     match command {
-        Conversation::Status { syncs, watch: false } => reports::status(connection, output, syncs),
-        Conversation::Status { syncs, watch: true } => watch::follow_status(connection, output, syncs),
+        Conversation::Status { syncs, check: true, .. } => reports::check_status(connection, output, syncs),
+        Conversation::Status { syncs, watch: false, .. } => reports::status(connection, output, syncs),
+        Conversation::Status { syncs, watch: true, .. } => watch::follow_status(connection, output, syncs),
         Conversation::Why { sync } => reports::why(connection, output, sync),
         Conversation::Scan => reports::scan(connection, output),
         Conversation::List => reports::list(connection, output),
@@ -115,7 +116,7 @@ fn converse(
         Conversation::Run(options) => {
             // Nobody else would do what is only queued.
             let stays = options.wait || company == Company::Own;
-            runs::request_runs(connection, output, options, if stays { Patience::Stays } else { Patience::Leaves })
+            runs::request_runs(connection, output, &options, if stays { Patience::Stays } else { Patience::Leaves })
         }
         Conversation::Cancel { syncs } => orders::cancel(connection, output, syncs),
         Conversation::Pause { length } => orders::pause(connection, output, length),

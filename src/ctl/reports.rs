@@ -17,6 +17,19 @@ pub fn status(connection: &mut Connection, output: &mut Output, syncs: Vec<SyncN
     })
 }
 
+/// `status --check`.
+pub fn check_status(
+    connection: &mut Connection,
+    output: &mut Output,
+    syncs: Vec<SyncName>,
+) -> Result<Exit, CommandError> {
+    let reply = connection.ask(&Request::Status { syncs })?;
+    let found = render::status::in_one_line(&reply.decode()?);
+    let exit = if found.is_ok() { Exit::Fine } else { Exit::Failed };
+    answer(output, &reply, || found.unwrap_or_else(|wrong| wrong) + "\n")?;
+    Ok(exit)
+}
+
 /// `scan`.
 pub fn scan(connection: &mut Connection, output: &mut Output) -> Result<Exit, CommandError> {
     connection.ask(&Request::Scan)?;

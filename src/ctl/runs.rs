@@ -25,7 +25,7 @@ pub enum Patience {
 pub fn request_runs(
     connection: &mut Connection,
     output: &mut Output,
-    options: RunOptions,
+    options: &RunOptions,
     patience: Patience,
 ) -> Result<Exit, CommandError> {
     let request = Request::Run { syncs: options.syncs.clone(), force: options.force };

@@ -18,6 +18,8 @@ pub struct Past {
     pub last_outcome: Option<Outcome>,
     /// When the last look was taken, of a sync that is held.
     pub looked: Option<Timestamp>,
+    /// Since when the daemon has known of the sync, between these places.
+    pub known_since: Option<Timestamp>,
     /// Since when both ends have been within reach without a break; `None` if they are not.
     pub in_reach_since: Option<Timestamp>,
 }
@@ -87,19 +89,36 @@ pub fn due(every: Every, past: Past, now: Timestamp) -> Due {
     }
 }
 
-/// When the last success will be older than `max_age`; at once if there is none.
+/// Since when a copy has been wanted that is wanted now; `None` if nobody knows.
 #[must_use]
-pub fn overdue_at(last_success: Option<Timestamp>, max_age: Option<Duration>) -> Option<Timestamp> {
-    last_success?.checked_add(max_age?).ok()
+pub fn since(want: Want, every: Every, past: Past, last_run: Option<Timestamp>, now: Timestamp) -> Option<Timestamp> {
+    let paced = |from: Option<Timestamp>| match every {
+        Every::Interval(interval) => from?.checked_add(interval).ok(),
+        Every::Appearance => past.in_reach_since,
+    };
+    let since = match want {
+        Want::NeverCopied => past.known_since,
+        Want::Old => paced(past.last_success.max(past.looked)),
+        Want::Appeared => past.in_reach_since,
+        Want::Unfinished => last_run,
+        Want::ClockSetBack => None,
+    };
+    since.filter(|since| *since <= now)
+}
+
+/// When there will have been no copy for `max_age`.
+#[must_use]
+pub fn overdue_at(past: Past, max_age: Option<Duration>) -> Option<Timestamp> {
+    past.last_success.or(past.known_since)?.checked_add(max_age?).ok()
 }
 
 /// How old the last success is.
 #[must_use]
-pub fn freshness(last_success: Option<Timestamp>, max_age: Option<Duration>, now: Timestamp) -> Freshness {
-    match (last_success, overdue_at(last_success, max_age)) {
-        (None, _) => Freshness::Never,
-        (Some(_), Some(at)) if at <= now => Freshness::Overdue,
-        (Some(_), _) => Freshness::Fresh,
+pub fn freshness(last_success: Option<Timestamp>, overdue_at: Option<Timestamp>, now: Timestamp) -> Freshness {
+    match last_success {
+        _ if overdue_at.is_some_and(|at| at <= now) => Freshness::Overdue,
+        None => Freshness::Never,
+        Some(_) => Freshness::Fresh,
     }
 }
 
@@ -112,9 +131,13 @@ mod tests {
     }
 
     fn check(every: Every, success: Option<i64>, outcome: Option<Outcome>, since: Option<i64>, expected: Due) {
-        let past =
-            Past { last_success: success.map(at), last_outcome: outcome, looked: None, in_reach_since: since.map(at) };
+        let past = Past { in_reach_since: since.map(at), ..past(success, outcome) };
         assert_eq!(due(every, past, at(100)), expected, "{past:?}");
+    }
+
+    fn past(success: Option<i64>, outcome: Option<Outcome>) -> Past {
+        let last_success = success.map(at);
+        Past { last_success, last_outcome: outcome, looked: None, known_since: None, in_reach_since: None }
     }
 
     const HOURLY: Every = Every::Interval(Duration::from_hours(1));
@@ -146,12 +169,8 @@ mod tests {
     #[test]
     fn what_is_held_is_looked_at_again_when_a_copy_would_be_wanted() {
         let held = |every, looked, success: Option<i64>, since: Option<i64>| {
-            let past = Past {
-                last_success: success.map(at),
-                last_outcome: Some(Outcome::Held),
-                looked: Some(at(looked)),
-                in_reach_since: since.map(at),
-            };
+            let looked = Some(at(looked));
+            let past = Past { looked, in_reach_since: since.map(at), ..past(success, Some(Outcome::Held)) };
             due(every, past, at(100))
         };
         assert_eq!(held(HOURLY, 41, None, None), Due::At(at(101)));
@@ -162,11 +181,28 @@ mod tests {
     }
 
     #[test]
-    fn overdue_is_a_property_of_the_last_success() {
+    fn what_is_due_has_been_so_since_one_moment() {
+        let past = Past { known_since: Some(at(3)), looked: None, ..past(Some(10), None) };
+        let since = |want| since(want, HOURLY, past, Some(at(50)), at(100));
+        assert_eq!(since(Want::NeverCopied), Some(at(3)));
+        assert_eq!(since(Want::Old), Some(at(70)));
+        assert_eq!(since(Want::Unfinished), Some(at(50)));
+        assert_eq!(since(Want::ClockSetBack), None);
+    }
+
+    #[test]
+    fn overdue_is_a_property_of_the_last_success_or_of_there_being_none() {
         let week = Some(Duration::from_hours(24 * 7));
-        assert_eq!(freshness(None, week, at(0)), Freshness::Never);
-        assert_eq!(freshness(Some(at(0)), None, at(1_000_000)), Freshness::Fresh);
-        assert_eq!(freshness(Some(at(0)), week, at(7 * 24 * 60 - 1)), Freshness::Fresh);
-        assert_eq!(freshness(Some(at(0)), week, at(7 * 24 * 60)), Freshness::Overdue);
+        let stands = |success: Option<i64>, known: Option<i64>, max_age, now| {
+            let past = Past { known_since: known.map(at), ..past(success, None) };
+            freshness(past.last_success, overdue_at(past, max_age), at(now))
+        };
+        assert_eq!(stands(None, None, week, 1_000_000), Freshness::Never);
+        assert_eq!(stands(Some(0), Some(0), None, 1_000_000), Freshness::Fresh);
+        for (success, known) in [(Some(0), Some(-5000)), (None, Some(0))] {
+            let before = if success.is_some() { Freshness::Fresh } else { Freshness::Never };
+            assert_eq!(stands(success, known, week, 7 * 24 * 60 - 1), before);
+            assert_eq!(stands(success, known, week, 7 * 24 * 60), Freshness::Overdue);
+        }
     }
 }

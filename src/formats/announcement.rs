@@ -51,8 +51,13 @@ pub fn notification(announcement: &Announcement, buttons: Buttons) -> Option<Not
             plain(format!("{} needs your approval", title(subject)), sentences.join("\n"), Weight::Pressing)
         }
         Matter::Overdue { syncs, age, waits_for } => {
-            let copies = if syncs.len() == 1 { "its last copy is" } else { "the oldest copy is" };
-            let mut body = format!("{}: {copies} {} old.", names(syncs), text::span(*age));
+            let told = match (syncs.len(), age) {
+                (1, Some(age)) => format!("its last copy is {} old", text::span(*age)),
+                (_, Some(age)) => format!("the oldest copy is {} old", text::span(*age)),
+                (1, None) => "never copied".to_owned(),
+                (_, None) => "not all were ever copied".to_owned(),
+            };
+            let mut body = format!("{}: {told}.", names(syncs));
             if let Some(obstacle) = waits_for {
                 body.push('\n');
                 body.push_str(&waits(obstacle, &Subject::Sync(syncs.first()?.clone())));
@@ -280,12 +285,13 @@ mod tests {
         let volume: VolumeName = "usb".parse().unwrap();
         let absent =
             Obstacle::VolumeAbsent { end: End::Destination, volume: volume.clone(), absence: Absence::NotPlugged };
-        let matter = Matter::Overdue {
-            syncs: syncs(&["documents"]),
-            age: Duration::from_hours(24 * 9),
-            waits_for: Some(absent),
+        let overdue = |age| {
+            let matter = Matter::Overdue { syncs: syncs(&["documents"]), age, waits_for: Some(absent.clone()) };
+            shown(Subject::Overdue(volume.clone()), matter)
         };
-        let overdue = shown(Subject::Overdue(volume), matter);
+        let never = overdue(None);
+        assert_eq!(never.body, "documents: never copied.\nDrive `usb` is not plugged in. Plug it in.");
+        let overdue = overdue(Some(Duration::from_hours(24 * 9)));
         assert_eq!((overdue.summary.as_str(), overdue.weight), ("Backup to usb is overdue", Weight::Pressing));
         assert_eq!(overdue.body, "documents: its last copy is 9 days old.\nDrive `usb` is not plugged in. Plug it in.");
     }

@@ -54,9 +54,16 @@ struct File {
     writers: BTreeMap<String, BTreeSet<String>>,
     submounts: BTreeMap<String, BTreeSet<PathEntry>>,
     copied: BTreeMap<String, String>,
+    known: BTreeMap<String, KnownEntry>,
     /// Beside `copied`, which tells of a server its directory alone.
     servers: Vec<ServerEntry>,
     pause: Option<PauseEntry>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct KnownEntry {
+    since: String,
+    roots: String,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -260,6 +267,9 @@ pub fn from_bytes(bytes: &[u8]) -> Result<Ledger, LedgerError> {
     for (name, roots) in file.copied {
         ledger.copied.insert(sync(&name)?, Places { roots, servers: BTreeMap::new() });
     }
+    for (name, KnownEntry { since, roots }) in file.known {
+        ledger.known.insert(sync(&name)?, (read::<Timestamp>(&since, "no time")?, roots));
+    }
     for entry in file.servers {
         if let Some(places) = ledger.copied.get_mut(&sync(&entry.sync)?) {
             places.servers.insert(entry.end.into(), entry.known_by);
@@ -328,6 +338,11 @@ pub fn to_bytes(ledger: &Ledger) -> Vec<u8> {
         writers: ledger.writers.iter().map(|(name, known)| (name.to_string(), known.clone())).collect(),
         submounts: ledger.submounts.iter().map(|(name, found)| (name.to_string(), entries(found))).collect(),
         copied: ledger.copied.iter().map(|(name, places)| (name.to_string(), places.roots.clone())).collect(),
+        known: (ledger.known.iter())
+            .map(|(name, (since, roots))| {
+                (name.to_string(), KnownEntry { since: since.to_string(), roots: roots.clone() })
+            })
+            .collect(),
         servers: ledger.copied.iter().flat_map(|(name, places)| servers(name, places)).collect(),
         pause: ledger.pause.map(|pause| match pause {
             Pause::Until(time) => PauseEntry { until: Some(time.to_string()) },
@@ -376,6 +391,7 @@ mod tests {
             approved_cuts: BTreeMap::from([(documents.clone(), PathSet::default())]),
             writers: BTreeMap::from([(documents.clone(), ["00000000000000aa".to_owned()].into())]),
             submounts: BTreeMap::from([(documents.clone(), odd_paths())]),
+            known: BTreeMap::from([(documents.clone(), ("2026-11-22T17:30:00Z".parse().unwrap(), "/home/a:".into()))]),
             copied: BTreeMap::from([(
                 documents,
                 Places {

@@ -46,12 +46,12 @@ pub enum Matter {
     NotOpened(DriveName, OpeningTrouble),
     /// A person has to approve something before a run can start; never empty.
     Held(Vec<Obstacle>),
-    /// The last copies of these syncs are older than their `max-age`.
+    /// There have been no copies of these syncs for longer than their `max-age`.
     Overdue {
         /// The syncs.
         syncs: Vec<SyncName>,
-        /// The age of the oldest copy.
-        age: Duration,
+        /// The age of the oldest copy; `None` if one of them was never copied.
+        age: Option<Duration>,
         /// What they wait for.
         waits_for: Option<Obstacle>,
     },
@@ -164,7 +164,7 @@ mod tests {
         let problems = [
             Matter::Failed(failure),
             Matter::Held(vec![Obstacle::Held(deletions)]),
-            Matter::Overdue { syncs: Vec::new(), age: Duration::ZERO, waits_for: None },
+            Matter::Overdue { syncs: Vec::new(), age: None, waits_for: None },
         ];
         assert!(news.iter().all(|matter| Notify::All.wants(matter) && !Notify::Problems.wants(matter)));
         assert!(problems.iter().all(|matter| Notify::All.wants(matter) && Notify::Problems.wants(matter)));

@@ -36,6 +36,8 @@ pub struct Ledger {
     pub submounts: BTreeMap<SyncName, BTreeSet<PathBuf>>,
     /// Between which places the last success of a sync copied: it says nothing of others.
     pub copied: BTreeMap<SyncName, Places>,
+    /// Since when each sync has been known, and between which directories.
+    pub known: BTreeMap<SyncName, (Timestamp, String)>,
     /// The pause, if there is one.
     pub pause: Option<Pause>,
 }

@@ -353,7 +353,7 @@ impl fmt::Display for Obstacle {
             Self::Paused { until: Some(until) } => write!(f, "backups are paused until {until:.0}"),
             Self::Paused { until: None } => f.write_str("backups are paused"),
             Self::BackingOff { until, error } => {
-                write!(f, "the last run did not succeed, the next comes at {until:.0}: {error}")
+                write!(f, "{error}; it is tried again at {until:.0}")
             }
             Self::LockTaken { path } => {
                 write!(f, "another process works at the destination: {} is taken", path.display())

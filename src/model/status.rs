@@ -107,6 +107,8 @@ pub enum SyncState {
     Running,
     /// A person must approve.
     Held,
+    /// It is possible, and its last run failed.
+    Failing,
 }
 
 words!(SyncState {
@@ -116,6 +118,7 @@ words!(SyncState {
     Queued = "queued",
     Running = "running",
     Held = "held",
+    Failing = "failing",
 });
 
 /// How old the last success of a sync is.

@@ -70,7 +70,7 @@ fn every_word_of_the_first_version_still_means_something() {
     known::<SnapshotKind>("none btrfs hard-link");
     known::<Standing>("good partial suspect");
     known::<Step>("prove lock recover before copy judge flush commit record prune undo");
-    known::<SyncState>("disabled waiting idle queued running held");
+    known::<SyncState>("disabled waiting idle queued running held failing");
     known::<Trigger>("start drive mount network schedule request configuration retry");
     known::<VolumeKind>("directory drive server");
 }

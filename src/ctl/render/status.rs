@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::ctl::output::Detail;
 use crate::ctl::render::page::{Page, Tone, outcome_tone, paint};
 use crate::ctl::render::table::column;
-use crate::formats::text::{in_local_time, listed, printable, relative, size, span};
+use crate::formats::text::{count, in_local_time, listed, printable, relative, size, span};
 use crate::formats::wire::{
     ObstacleEntry, RunEntry, RunningEntry, StatusReply, SyncStatusEntry, Term, VolumeStatusEntry,
 };
@@ -81,14 +81,50 @@ fn sync(
     if let Some(running) = running {
         page.line(format!("    {}", paint(Tone::Busy, progress(running))));
     }
+    // What went wrong comes first where that is what it stands for.
+    let is_failing = sync.state.is(SyncState::Failing);
+    let told = sync.last_run.iter().filter(|_| is_failing);
+    told.for_each(|run| last_run(page, run, &sync.obstacles, now, detail));
     if !sync.state.is(SyncState::Disabled) {
         for obstacle in &sync.obstacles {
-            page.obstacle("    ", obstacle);
+            let tone = if is_failing && obstacle.code.is(ObstacleCode::BackingOff) { Tone::Bad } else { Tone::Plain };
+            page.line(format!("    {}", paint(tone, printable(&obstacle.message))));
+            page.hint("    ", &obstacle.hint);
         }
     }
-    if let Some(run) = &sync.last_run {
-        last_run(page, run, &sync.obstacles, now, detail);
+    let told = sync.last_run.iter().filter(|_| !is_failing);
+    told.for_each(|run| last_run(page, run, &sync.obstacles, now, detail));
+}
+
+/// One line for scripts and monitors: that every copy is fresh, or which are not and why.
+pub fn in_one_line(status: &StatusReply) -> Result<String, String> {
+    let enabled: Vec<_> = status.syncs.iter().filter(|sync| !sync.state.is(SyncState::Disabled)).collect();
+    let mut wrong: Vec<String> = enabled.iter().filter_map(|sync| trouble(sync)).collect();
+    wrong.extend(status.daemon.config_error.iter().map(|_| "the configuration file is not in force".to_owned()));
+    if !wrong.is_empty() {
+        return Err(printable(&wrong.join("; ")).into_owned());
     }
+    match enabled.len() {
+        0 => Err("no sync is enabled: nothing is copied".to_owned()),
+        fresh => Ok(format!("every copy is fresh ({})", count(u64::try_from(fresh).unwrap_or(u64::MAX), "sync"))),
+    }
+}
+
+fn trouble(sync: &SyncStatusEntry) -> Option<String> {
+    let failed = sync.last_run.as_ref().is_some_and(|run| run.outcome.is(Outcome::Failed));
+    let state = match sync.state.known() {
+        Some(SyncState::Failing) => Some("failing"),
+        Some(SyncState::Held) => Some("held"),
+        Some(SyncState::Disabled | SyncState::Waiting | SyncState::Idle | SyncState::Queued | SyncState::Running)
+        | None => failed.then_some("its last run failed"),
+    };
+    let freshness = match sync.freshness.known() {
+        Some(Freshness::Overdue) => Some("overdue"),
+        Some(Freshness::Never) => Some("never copied"),
+        Some(Freshness::Fresh) | None => None,
+    };
+    let told: Vec<&str> = state.into_iter().chain(freshness).collect();
+    (!told.is_empty()).then(|| format!("{}: {}", sync.name, told.join(", ")))
 }
 
 fn mark(sync: &SyncStatusEntry) -> (&'static str, Tone) {
@@ -96,6 +132,7 @@ fn mark(sync: &SyncStatusEntry) -> (&'static str, Tone) {
         (Some(SyncState::Running), _) => ("▶", Tone::Busy),
         (Some(SyncState::Queued), _) => ("…", Tone::Busy),
         (Some(SyncState::Held), _) => ("✋", Tone::Bad),
+        (Some(SyncState::Failing), _) => ("✗", Tone::Bad),
         (Some(SyncState::Disabled), _) => ("-", Tone::Faint),
         (Some(SyncState::Idle), Some(Freshness::Fresh)) => ("✓", Tone::Good),
         (Some(SyncState::Waiting), Some(Freshness::Fresh)) => ("○", Tone::Plain),
@@ -315,6 +352,55 @@ queue: mail
         assert_eq!(text.lines().count(), 4 + 3, "{text}");
         let text = plain(&status(&sample(), &now(), Detail::Full));
         assert!(text.contains("process 7, started 3 h ago, configuration /c.toml"), "{text}");
+    }
+
+    #[test]
+    fn what_fails_looks_like_it() {
+        let mut reply = sample();
+        reply.running.clear();
+        let photos = reply.syncs.last_mut().unwrap();
+        photos.state = SyncState::Failing.into();
+        photos.obstacles = vec![ObstacleEntry {
+            code: ObstacleCode::BackingOff.into(),
+            message: "no space (make room); it is tried again at noon".into(),
+            hint: "wait".into(),
+        }];
+        let text = status(&reply, &now(), Detail::Usual);
+        assert!(
+            text.contains("\u{1b}[31m✗\u{1b}[0m") && text.contains("    \u{1b}[31mno space (make room);"),
+            "{text:?}"
+        );
+        assert!(plain(&text).contains("✗ photos     failing   never copied\n    no space (make room);"), "{text}");
+        // Another daemon has begun since, and knows no pace yet.
+        let photos = reply.syncs.last_mut().unwrap();
+        photos.obstacles[0].code = ObstacleCode::NoSpace.into();
+        photos.obstacles[0].message = "no inodes".into();
+        let text = plain(&status(&reply, &now(), Detail::Usual));
+        let (run, obstacle) = (text.find("last run failed").unwrap(), text.find("no inodes").unwrap());
+        assert!(run < obstacle, "{text}");
+    }
+
+    #[test]
+    fn a_check_is_one_line_and_only_fresh_copies_are_well() {
+        let mut reply = sample();
+        let told = in_one_line(&reply).unwrap_err();
+        assert_eq!(
+            told,
+            "documents: overdue; photos: its last run failed, never copied; the configuration file is not in force"
+        );
+        reply.daemon.config_error = None;
+        for sync in &mut reply.syncs {
+            (sync.state, sync.freshness, sync.last_run) = (SyncState::Waiting.into(), Freshness::Fresh.into(), None);
+        }
+        assert_eq!(in_one_line(&reply), Ok("every copy is fresh (3 syncs)".into()));
+        for (state, word) in [(SyncState::Failing, "failing"), (SyncState::Held, "held")] {
+            reply.syncs[1].state = state.into();
+            assert_eq!(in_one_line(&reply), Err(format!("mail: {word}")));
+        }
+        for sync in &mut reply.syncs {
+            sync.state = SyncState::Disabled.into();
+        }
+        assert!(in_one_line(&reply).is_err());
     }
 
     #[test]

@@ -96,6 +96,11 @@ pub enum Ask {
         /// The way back.
         answer: oneshot::Sender<(Vec<BlockDevice>, Arc<Containers>)>,
     },
+    /// The same as the last look found them: nothing is looked at for it.
+    KnownDevices {
+        /// The way back.
+        answer: oneshot::Sender<(Vec<BlockDevice>, Arc<Containers>)>,
+    },
     /// An errand (prepare) changed sentinels: look again, and learn these.
     Prepared {
         /// The syncs that were prepared.

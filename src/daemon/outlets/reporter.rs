@@ -181,7 +181,7 @@ fn write(notice: &Notice) {
         Notice::Overdue(sync) => tracing::warn!(
             message_id = message_id::OVERDUE,
             nbkp.sync = sync.as_str(),
-            "{sync}: the last copy is older than max-age; `nbkpctl why {sync}` tells what it waits for"
+            "{sync}: there is no copy that is younger than max-age; `nbkpctl why {sync}` tells what it waits for"
         ),
         Notice::NotOpened(trouble, drive) => tracing::warn!(
             message_id = message_id::NOT_OPENED,

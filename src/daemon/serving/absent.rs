@@ -21,7 +21,7 @@ pub(crate) async fn tell_absent(
         return;
     }
     let (answer, answered) = oneshot::channel();
-    if asks.send(Ask::Devices { answer }).await.is_err() {
+    if asks.send(Ask::KnownDevices { answer }).await.is_err() {
         return;
     }
     let Ok((devices, containers)) = answered.await else { return };

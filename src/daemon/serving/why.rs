@@ -196,7 +196,8 @@ fn next(found: &SyncStatus) -> String {
             Some(at) => format!("it runs at {at:.0}, or when asked: `nbkpctl run {}`", found.name),
             None => format!("it runs at the next plug-in, or when asked: `nbkpctl run {}`", found.name),
         },
-        SyncState::Waiting | SyncState::Held => {
+        SyncState::Failing if found.obstacles.is_empty() => format!("it runs when asked: `nbkpctl run {}`", found.name),
+        SyncState::Waiting | SyncState::Held | SyncState::Failing => {
             let hints: Vec<_> = found.obstacles.iter().map(|obstacle| obstacle.hint(&found.name)).collect();
             format!("it runs when this is done: {}", hints.join("; "))
         }

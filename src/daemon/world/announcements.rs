@@ -1,4 +1,5 @@
-//! What is worth telling the person at the desk: once for each change, never again for each retry.
+//! What is worth telling the person at the desk: once for each change, never again for each retry; that something is
+//! overdue each day.
 //!
 //! It is found by comparing how things stand after an event with what was announced before, so that nothing else of the
 //! world has to think of it. What was announced is forgotten with the daemon: what still needs a person then is
@@ -10,17 +11,16 @@ use std::time::Duration;
 
 use crate::daemon::world::decisions::Decisions;
 use crate::daemon::world::drives::DriveStates;
-use crate::daemon::world::histories::Histories;
+use crate::daemon::world::histories::{Histories, REMINDER};
 use crate::daemon::world::plan::Plan;
 use crate::daemon::world::runs::{EndedRun, Runs};
 use crate::daemon::world::settings::Settings;
 use crate::daemon::world::stage::LifeStage;
 use crate::daemon::world::volumes::{VolumeState, Volumes};
-use crate::decide::due;
 use crate::decide::obstacles::asks_for_approval;
 use crate::model::{
-    Announcement, BootTime, Conclusion, Deeds, DriveName, FailureKind, Freshness, Left, Matter, Now, Obstacle,
-    ObstacleCode, OpeningTrouble, RunId, RunRecord, Subject, Sync, SyncName, VolumeName, VolumeSight,
+    Announcement, BootTime, Conclusion, Deeds, DriveName, FailureKind, Left, Matter, Now, Obstacle, ObstacleCode,
+    OpeningTrouble, RunId, RunRecord, Subject, Sync, SyncName, VolumeName, VolumeSight,
 };
 
 /// What was announced, and what was seen when it was.
@@ -28,7 +28,8 @@ use crate::model::{
 pub(super) struct Announcements {
     syncs: BTreeMap<SyncName, Announced>,
     drives: BTreeMap<VolumeName, Visit>,
-    overdue: BTreeMap<VolumeName, BTreeSet<SyncName>>,
+    /// What was told to be overdue, and when.
+    overdue: BTreeMap<VolumeName, (BTreeSet<SyncName>, BootTime)>,
     /// The run that had ended last.
     last_run: Option<RunId>,
     /// How drives had been left.
@@ -262,18 +263,16 @@ impl Announcements {
 
     /// What is overdue at one destination is told together, and only once it does not run anyway.
     fn compare_overdue(&mut self, scene: &Scene<'_>, found: &mut Vec<Announcement>) {
-        let mut overdue: BTreeMap<&VolumeName, Vec<(&Sync, Duration)>> = BTreeMap::new();
-        for sync in scene.settings.configuration().syncs.values().filter(|sync| sync.enabled && sync.max_age.is_some())
-        {
-            let last_success = scene.histories.get(&sync.name).and_then(|memory| memory.last_success);
-            if let Some(success) = last_success
-                && due::freshness(last_success, sync.max_age, scene.now.wall) == Freshness::Overdue
-            {
-                let age = scene.now.wall.duration_since(success).unsigned_abs();
+        let mut overdue: BTreeMap<&VolumeName, Vec<(&Sync, Option<Duration>)>> = BTreeMap::new();
+        for sync in scene.settings.configuration().syncs.values().filter(|sync| sync.enabled) {
+            let since = scene.plan.prospects().get(&sync.name).and_then(|prospect| prospect.overdue_at);
+            if since.is_some_and(|since| since <= scene.now.wall) {
+                let last_success = scene.histories.get(&sync.name).and_then(|memory| memory.last_success);
+                let age = last_success.map(|success| scene.now.wall.duration_since(success).unsigned_abs());
                 overdue.entry(&sync.destination.volume).or_default().push((sync, age));
             }
         }
-        self.overdue.retain(|volume, known| {
+        self.overdue.retain(|volume, (known, _)| {
             let still = overdue.get(volume).map(Vec::as_slice).unwrap_or_default();
             known.retain(|name| still.iter().any(|(sync, _)| sync.name == *name));
             if known.is_empty() {
@@ -283,16 +282,21 @@ impl Announcements {
         });
         for (volume, overdue) in overdue {
             let known = self.overdue.get(volume);
-            let is_new = |sync: &Sync| {
+            let is_news = |sync: &Sync| {
                 let under_way =
                     scene.runs.get(&sync.name).is_some() || scene.plan.candidates().contains_key(&sync.name);
-                !under_way && known.is_none_or(|known| !known.contains(&sync.name))
+                let is_known = |(known, told): &(BTreeSet<_>, BootTime)| {
+                    known.contains(&sync.name) && told.after(REMINDER) > scene.now.boot
+                };
+                !under_way && !known.is_some_and(is_known)
             };
-            if overdue.iter().any(|(sync, _)| is_new(sync)) {
+            if overdue.iter().any(|(sync, _)| is_news(sync)) {
                 let syncs: Vec<SyncName> = overdue.iter().map(|(sync, _)| sync.name.clone()).collect();
-                let age = overdue.iter().map(|(_, age)| *age).max().unwrap_or_default();
+                // What was never copied is older than any copy.
+                let ages: Option<Vec<Duration>> = overdue.iter().map(|(_, age)| *age).collect();
+                let age = ages.and_then(|ages| ages.into_iter().max());
                 let waits_for = syncs.first().and_then(|first| scene.plan.prospects().get(first)?.obstacles().next());
-                self.overdue.insert(volume.clone(), syncs.iter().cloned().collect());
+                self.overdue.insert(volume.clone(), (syncs.iter().cloned().collect(), scene.now.boot));
                 let matter = Matter::Overdue { syncs, age, waits_for: waits_for.cloned() };
                 announce(Subject::Overdue(volume.clone()), matter, found);
             }

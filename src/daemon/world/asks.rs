@@ -40,9 +40,12 @@ impl World {
                 let syncs = std::slice::from_ref(sync);
                 Some((self.scope_of(syncs), self.servers_asked_for(syncs)))
             }
-            Ask::Cancel { .. } | Ask::Pause { .. } | Ask::Resume { .. } | Ask::Hold { .. } | Ask::Release { .. } => {
-                None
-            }
+            Ask::KnownDevices { .. }
+            | Ask::Cancel { .. }
+            | Ask::Pause { .. }
+            | Ask::Resume { .. }
+            | Ask::Hold { .. }
+            | Ask::Release { .. } => None,
         };
         match scope {
             // What a person just did must count: their question is answered from a fresh look.
@@ -113,7 +116,7 @@ impl World {
             Ask::Unmount { volume, then, answer } => self.unmount(volume, then, answer, effects),
             Ask::Approve { sync, answer } => drop(answer.send(self.approve(&sync))),
             Ask::Prospects { syncs, answer } => drop(answer.send(self.prospects_of(&syncs, now))),
-            Ask::Devices { answer } => {
+            Ask::Devices { answer } | Ask::KnownDevices { answer } => {
                 drop(answer.send((self.volumes.devices().to_vec(), Arc::clone(self.decisions.containers()))));
             }
         }

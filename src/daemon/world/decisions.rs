@@ -1,6 +1,6 @@
 //! What people decided, and what was seen for the first time and holds from then on: the ledger.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -189,6 +189,24 @@ impl Decisions {
         }
     }
 
+    /// These syncs are known, each between these directories; of the others it is forgotten.
+    pub(super) fn note_known(&mut self, syncs: &BTreeMap<SyncName, String>, now: Timestamp) {
+        let is_known = |name: &SyncName, roots: &String| {
+            self.ledger.known.get(name).is_some_and(|(since, known)| known == roots && *since <= now)
+        };
+        let new: Vec<_> = syncs.iter().filter(|(name, roots)| !is_known(name, roots)).collect();
+        if !new.is_empty() || self.ledger.known.len() > syncs.len() {
+            let known = &mut self.change().known;
+            known.extend(new.into_iter().map(|(name, roots)| (name.clone(), (now, roots.clone()))));
+            known.retain(|name, _| syncs.contains_key(name));
+        }
+    }
+
+    /// Since when a sync has been known.
+    pub(super) fn known_since(&self, sync: &SyncName) -> Option<Timestamp> {
+        self.ledger.known.get(sync).map(|(since, _)| *since)
+    }
+
     /// A success, a hold and a person's word count for the places that they were about: forgets those of others, and
     /// says whether a sync still leads where it copied. What is forgotten here is found out again by the next daemon,
     /// and is written down with the next change.
@@ -233,5 +251,18 @@ mod tests {
         decisions.end_approvals(&"photos".parse().unwrap());
         decisions.learn_containers(Vec::new());
         assert!(decisions.take_unwritten().is_none());
+
+        let (photos, now) = ("photos".parse().unwrap(), |second| Timestamp::from_second(second).unwrap());
+        let at = |roots: &str| BTreeMap::from([("photos".parse().unwrap(), roots.to_owned())]);
+        decisions.note_known(&at("/a -> /b"), now(5));
+        assert!(decisions.take_unwritten().is_some());
+        decisions.note_known(&at("/a -> /b"), now(7));
+        assert_eq!((decisions.known_since(&photos), decisions.take_unwritten()), (Some(now(5)), None));
+        decisions.note_known(&at("/a -> /c"), now(8));
+        assert_eq!(decisions.known_since(&photos), Some(now(8)), "a copy elsewhere is another one");
+        decisions.note_known(&at("/a -> /c"), now(3));
+        assert_eq!(decisions.known_since(&photos), Some(now(3)), "the clock was set back");
+        decisions.note_known(&BTreeMap::new(), now(9));
+        assert_eq!(decisions.known_since(&photos), None);
     }
 }

@@ -18,6 +18,9 @@ use crate::os::history::LastRuns;
 #[derive(Debug)]
 pub(super) struct Histories(BTreeMap<SyncName, SyncHistory>);
 
+/// How often it is told that a sync is overdue, while it is.
+pub(super) const REMINDER: Duration = Duration::from_hours(24);
+
 /// What the moment adds to how a run ended.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Chance {
@@ -133,9 +136,14 @@ impl Histories {
         }
     }
 
-    /// A sync is overdue since then. Whether that is news for the journal.
-    pub(super) fn note_overdue(&mut self, sync: &SyncName, since: Option<Timestamp>) -> bool {
-        self.0.get_mut(sync).is_some_and(|history| std::mem::replace(&mut history.overdue_reported, since) != since)
+    /// A sync is overdue since then. Whether that is to be told: once, and again each day.
+    pub(super) fn note_overdue(&mut self, sync: &SyncName, since: Timestamp, now: BootTime) -> bool {
+        let Some(history) = self.0.get_mut(sync) else { return false };
+        let is_told = history.overdue_told.is_some_and(|(told, at)| told == since && at.after(REMINDER) > now);
+        if !is_told {
+            history.overdue_told = Some((since, now));
+        }
+        !is_told
     }
 }
 
@@ -152,8 +160,8 @@ pub(super) struct SyncHistory {
     pub(super) in_reach_since: Option<Timestamp>,
     /// What put it into the queue, for as long as it is there.
     pub(super) queued_by: Option<Trigger>,
-    /// The `overdue_at` that the journal has.
-    overdue_reported: Option<Timestamp>,
+    /// Since when it is overdue as it was told last, and when that was.
+    overdue_told: Option<(Timestamp, BootTime)>,
 }
 
 /// What keeps a sync from being tried again at once.
@@ -176,6 +184,11 @@ pub(super) enum SetbackReason {
 }
 
 impl SyncHistory {
+    /// When it is told again that it is overdue.
+    pub(super) fn reminder(&self) -> Option<BootTime> {
+        Some(self.overdue_told?.1.after(REMINDER))
+    }
+
     /// Forgets what was done between other places than those that the sync names now.
     fn begin_anew(&mut self) {
         (self.last_run, self.last_success, self.failures) = (None, None, 0);

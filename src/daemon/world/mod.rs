@@ -328,9 +328,7 @@ impl World {
         self.servers.fit(&configuration);
         self.network.fit(&configuration);
         self.histories.fit(configuration.syncs.keys());
-        for name in configuration.syncs.keys() {
-            self.forget_other_places(name);
-        }
+        self.learn_syncs(&configuration, now);
         self.requests.drop_runs(|name| !configuration.syncs.contains_key(name));
     }
 

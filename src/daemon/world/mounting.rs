@@ -9,6 +9,7 @@ use crate::daemon::world::drives::Phase;
 use crate::daemon::world::settings::leads_to_the_same;
 use crate::daemon::world::stage::LifeStage;
 use crate::decide::obstacles;
+use crate::formats::text::obstacle_sentences;
 use crate::model::{Configuration, End, Interruption, Obstacle, VolumeName, VolumeSight, WhenDone};
 
 impl World {
@@ -96,7 +97,15 @@ impl World {
                 };
             }
         };
-        failed(obstacle.to_string())
+        failed(self.with_remedy(volume, obstacle))
+    }
+
+    /// What stands in the way at a volume, and what to do about it.
+    pub(super) fn with_remedy(&self, volume: &VolumeName, obstacle: Obstacle) -> String {
+        match self.settings.users_of(volume).next() {
+            Some(user) => obstacle_sentences(&[obstacle], &user.name),
+            None => obstacle.to_string(),
+        }
     }
 
     /// The configuration is another one now: whoever waits for a drive that it has no longer would wait for ever.

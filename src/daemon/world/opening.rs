@@ -123,7 +123,8 @@ impl World {
             return match sake {
                 // They can mend it, now that it is mounted.
                 Sake::Person => {
-                    let why = format!("{} is mounted, but {obstacle}", self.drive_name(volume));
+                    let remedy = self.with_remedy(volume, obstacle);
+                    let why = format!("{} is mounted, but {remedy}", self.drive_name(volume));
                     self.drive_requests.answer_mounts(volume, &Err(Refusal::Failed(why)));
                 }
                 Sake::Runs => {
@@ -154,7 +155,7 @@ impl World {
         let jitter = self.dice.u16(..);
         let news = self.drives.refused(volume, trouble.clone(), jitter, now);
         let obstacle = Obstacle::NotOpened { end: End::Destination, drive: drive.clone(), trouble: trouble.clone() };
-        self.drive_requests.answer_mounts(volume, &Err(Refusal::Failed(obstacle.to_string())));
+        self.drive_requests.answer_mounts(volume, &Err(Refusal::Failed(self.with_remedy(volume, obstacle.clone()))));
         for sync in self.settings.users_of(volume) {
             self.requests.drop_run(&sync.name, std::slice::from_ref(&obstacle));
         }

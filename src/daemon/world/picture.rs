@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use crate::daemon::messages::ask::Urgency;
 use crate::daemon::world::World;
+use crate::daemon::world::candidates::gives_way;
 use crate::daemon::world::plan::Outlook;
 use crate::decide::{due, locations, obstacles};
 use crate::model::{
-    DaemonState, End, Metered, NetworkSight, Now, Obstacle, RunningNow, Status, Sync, SyncName, SyncState, SyncStatus,
-    VolumeName, VolumeSight, VolumeStatus,
+    DaemonState, End, Metered, NetworkSight, Now, Obstacle, Outcome, RunningNow, Status, Sync, SyncName, SyncState,
+    SyncStatus, VolumeName, VolumeSight, VolumeStatus,
 };
 
 impl World {
@@ -86,6 +88,7 @@ impl World {
         let prospect = self.plan.prospects().get(&sync.name);
         let memory = self.histories.get(&sync.name);
         let last_success = memory.and_then(|memory| memory.last_success);
+        let overdue_at = prospect.and_then(|prospect| prospect.overdue_at);
         let obstacles: Vec<Obstacle> = prospect.into_iter().flat_map(Outlook::obstacles).cloned().collect();
         let state = if self.runs.get(&sync.name).is_some() {
             SyncState::Running
@@ -95,6 +98,8 @@ impl World {
             SyncState::Queued
         } else if prospect.is_some_and(Outlook::is_held) {
             SyncState::Held
+        } else if prospect.is_some_and(is_failing) {
+            SyncState::Failing
         } else if obstacles.is_empty() {
             SyncState::Idle
         } else {
@@ -103,15 +108,21 @@ impl World {
         SyncStatus {
             name: sync.name.clone(),
             state,
-            freshness: due::freshness(last_success, sync.max_age, now.wall),
+            freshness: due::freshness(last_success, overdue_at, now.wall),
             obstacles,
             last_success,
             last_run: memory.and_then(|memory| memory.last_run.clone()),
             next_due: prospect.and_then(|prospect| prospect.next_due(now)),
-            overdue_at: due::overdue_at(last_success, sync.max_age),
+            overdue_at,
             starts_at: self.starts_at(&sync.name, now),
         }
     }
+}
+
+/// Whether the last run failed of what would run if a person asked.
+fn is_failing(prospect: &Outlook) -> bool {
+    let possible = prospect.obstacles().all(|obstacle| gives_way(obstacle, Some(Urgency::Asked)));
+    possible && prospect.last_outcome == Some(Outcome::Failed)
 }
 
 /// How a volume is used.

@@ -73,6 +73,8 @@ pub(super) struct Outlook {
     pub(super) rest: Vec<Obstacle>,
     /// Whether a copy is wanted.
     pub(super) due: Due,
+    /// Since when one has been wanted, if it is.
+    pub(super) due_since: Option<Timestamp>,
     /// Before this moment it does not start by itself.
     pub(super) ready_at: BootTime,
     /// How its last run ended.
@@ -89,7 +91,7 @@ impl Outlook {
     /// When a copy is wanted next, if time alone brings that about.
     pub(super) fn next_due(&self, now: &Now) -> Option<Timestamp> {
         match self.due {
-            Due::Now(_) => Some(now.wall),
+            Due::Now(_) => Some(self.due_since.unwrap_or(now.wall)),
             Due::At(at) => Some(at),
             Due::NextAppearance => None,
         }

@@ -4,20 +4,18 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{Timestamp, civil};
 
 use crate::daemon::messages::event::{Effect, Notice};
 use crate::daemon::world::World;
 use crate::daemon::world::histories::SyncHistory;
 use crate::daemon::world::opening::DriveReadiness;
 use crate::daemon::world::plan::Outlook;
-use crate::daemon::world::stage::{Initiative, LifeStage};
+use crate::daemon::world::stage::LifeStage;
 use crate::decide::due::{self, Due};
 use crate::decide::obstacles;
 use crate::decide::queue;
-use crate::model::{
-    BootTime, Freshness, Hours, Now, Obstacle, Outcome, Pause, Sync, SyncName, VolumeName, VolumeSight,
-};
+use crate::model::{BootTime, Hours, Now, Obstacle, Outcome, Pause, Sync, SyncName, VolumeName, VolumeSight};
 
 impl World {
     /// Makes the plan anew, starts what may start, and sets the alarm.
@@ -52,22 +50,33 @@ impl World {
         syncs.map(|sync| (sync.name.clone(), self.prospect(sync, local, now))).collect()
     }
 
-    fn prospect(&mut self, sync: &Sync, local: jiff::civil::Time, now: &Now) -> Outlook {
+    fn prospect(&mut self, sync: &Sync, local: civil::Time, now: &Now) -> Outlook {
         let places = self.obstacles_of_places(sync);
         self.histories.note_reach(&sync.name, &places, now.wall);
         let history = self.histories.get(&sync.name);
         let last_run = history.and_then(|history| history.last_run.as_ref());
         let (last_success, last_outcome) =
             (history.and_then(|history| history.last_success), last_run.map(|run| run.outcome));
-        let in_reach_since = history.and_then(|history| history.in_reach_since);
-        let looked = self.decisions.ledger().held.get(&sync.name).map(|hold| hold.looked);
+        let past = due::Past {
+            last_success,
+            last_outcome,
+            looked: self.decisions.ledger().held.get(&sync.name).map(|hold| hold.looked),
+            known_since: self.decisions.known_since(&sync.name),
+            in_reach_since: history.and_then(|history| history.in_reach_since),
+        };
+        let due = due::due(sync.every, past, now.wall);
+        let last_end = last_run.map(|run| run.finished);
         Outlook {
-            due: due::due(sync.every, due::Past { last_success, last_outcome, looked, in_reach_since }, now.wall),
+            due,
+            due_since: match due {
+                Due::Now(want) => due::since(want, sync.every, past, last_end, now.wall),
+                Due::At(_) | Due::NextAppearance => None,
+            },
             rest: self.rest_of_obstacles(sync, history, &places, local, now),
             places,
             ready_at: self.ready_at(sync),
             last_outcome,
-            overdue_at: due::overdue_at(last_success, sync.max_age),
+            overdue_at: due::overdue_at(past, sync.max_age),
         }
     }
 
@@ -96,20 +105,18 @@ impl World {
         sync: &Sync,
         history: Option<&SyncHistory>,
         places: &[Obstacle],
-        local: jiff::civil::Time,
+        local: civil::Time,
         now: &Now,
     ) -> Vec<Obstacle> {
         let mut found = Vec::new();
         if !sync.enabled {
             found.push(Obstacle::Disabled);
         }
-        if let Some(history) = history {
-            found.extend(self.decisions.ledger().held.get(&sync.name).cloned().map(Obstacle::Held));
-            if let Some(setback) = &history.setback {
-                // What the last look tells, too, is said once.
-                let is_told = |obstacle: &Obstacle| places.iter().any(|place| place.code() == obstacle.code());
-                found.extend(setback.obstacles(now.boot).into_iter().filter(|obstacle| !is_told(obstacle)));
-            }
+        found.extend(self.decisions.ledger().held.get(&sync.name).cloned().map(Obstacle::Held));
+        if let Some(setback) = history.and_then(|history| history.setback.as_ref()) {
+            // What the last look tells, too, is said once.
+            let is_told = |obstacle: &Obstacle| places.iter().any(|place| place.code() == obstacle.code());
+            found.extend(setback.obstacles(now.boot).into_iter().filter(|obstacle| !is_told(obstacle)));
         }
         found.extend(self.refusals(sync, now));
         found.extend(obstacles::of_conditions(&sync.when, local, self.power, self.metered_way(sync)));
@@ -191,17 +198,16 @@ impl World {
 
     fn tell_what_is_overdue(&mut self, now: &Now, effects: &mut Vec<Effect>) {
         for sync in self.settings.configuration().syncs.values().filter(|sync| sync.enabled && sync.max_age.is_some()) {
-            let Some(last_success) = self.histories.get(&sync.name).map(|history| history.last_success) else {
-                continue;
-            };
-            let overdue = due::freshness(last_success, sync.max_age, now.wall) == Freshness::Overdue;
-            if overdue && self.histories.note_overdue(&sync.name, due::overdue_at(last_success, sync.max_age)) {
+            let since = self.plan.prospects().get(&sync.name).and_then(|prospect| prospect.overdue_at);
+            if let Some(since) = since.filter(|since| *since <= now.wall)
+                && self.histories.note_overdue(&sync.name, since, now.boot)
+            {
                 effects.push(Effect::Tell(Notice::Overdue(sync.name.clone())));
             }
         }
     }
 
-    /// The next moment at which the passing of time alone changes the plan.
+    /// The next moment at which the passing of time alone changes the plan, or what people are shown of it.
     fn next_moment(&self, now: &Now) -> Option<Timestamp> {
         let wall = |boot: BootTime| now.wall.checked_add(boot.since(now.boot)).ok();
         let ready = self.plan.candidates().values().filter(|candidate| candidate.ready_at > now.boot);
@@ -214,21 +220,21 @@ impl World {
         moments.extend(of_sleep.into_iter().flatten().filter_map(wall));
         moments.extend(self.moments_of_drives(now).into_iter().filter_map(wall));
         for (name, prospect) in self.plan.prospects() {
-            let is_out = prospect.rest.contains(&Obstacle::Disabled) || self.runs.get(name).is_some();
-            moments.extend(prospect.overdue_at.filter(|_| !is_out));
-            if is_out || !prospect.places.is_empty() || self.initiative != Initiative::Own {
-                continue;
-            }
             let (Some(sync), Some(history)) = (self.settings.configuration().syncs.get(name), self.histories.get(name))
             else {
                 continue;
             };
-            moments.extend(history.setback.as_ref().and_then(|setback| wall(setback.until)));
-            match (prospect.due, sync.when.hours) {
-                (Due::At(at), _) => moments.push(at),
-                (Due::Now(_), Some(hours)) => moments.extend(next_opening(hours, now)),
-                (Due::Now(_), None) | (Due::NextAppearance, _) => {}
+            if !sync.enabled {
+                continue;
             }
+            moments.extend(prospect.overdue_at);
+            let of_history = [history.setback.as_ref().map(|setback| setback.until), history.reminder()];
+            moments.extend(of_history.into_iter().flatten().filter_map(wall));
+            if let Due::At(at) = prospect.due {
+                moments.push(at);
+            }
+            let edges = sync.when.hours.map(|Hours { from, to }| [from, to]);
+            moments.extend(edges.into_iter().flatten().filter_map(|edge| next_time(edge, now)));
         }
         moments.into_iter().filter(|moment| *moment > now.wall).min()
     }
@@ -240,15 +246,15 @@ impl World {
     }
 }
 
-/// The next moment at which a span of local time begins.
-fn next_opening(hours: Hours, now: &Now) -> Option<Timestamp> {
+/// The next moment at which the local clock shows this time.
+fn next_time(time: civil::Time, now: &Now) -> Option<Timestamp> {
     let local = now.wall.to_zoned(now.zone.clone());
-    let today = local.with().time(hours.from).build().ok()?;
+    let today = local.with().time(time).build().ok()?;
     if today > local {
         return Some(today.timestamp());
     }
     // Not in 24 hours: there are days of 23 and of 25.
-    Some(local.tomorrow().ok()?.with().time(hours.from).build().ok()?.timestamp())
+    Some(local.tomorrow().ok()?.with().time(time).build().ok()?.timestamp())
 }
 
 #[cfg(test)]
@@ -270,8 +276,7 @@ mod tests {
         ] {
             let boot = BootTime(Duration::from_secs(1));
             let now = Now { boot, wall: now.parse().expect("a time"), zone: zone.clone() };
-            let from = from.parse().expect("a time of day");
-            let found = next_opening(Hours { from, to: "06:00".parse().expect("a time of day") }, &now);
+            let found = next_time(from.parse().expect("a time of day"), &now);
             assert_eq!(found, Some(opening.parse().expect("a time")), "{now:?}");
         }
     }

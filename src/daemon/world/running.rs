@@ -8,7 +8,10 @@ use crate::daemon::world::World;
 use crate::daemon::world::histories::{Chance, ComesUp};
 use crate::daemon::world::runs::Run;
 use crate::daemon::world::servers::Asked;
-use crate::model::{Conclusion, End, EndSight, Kinship, Now, Outcome, RunId, RunReport, SyncName, Trigger};
+use crate::daemon::world::stage::Initiative;
+use crate::model::{
+    Conclusion, Configuration, End, EndSight, Kinship, Now, Outcome, RunId, RunReport, SyncName, Trigger,
+};
 use crate::os::history::Entry;
 
 impl World {
@@ -89,8 +92,20 @@ impl World {
         }
     }
 
+    /// Takes in which syncs there are, and where they lead. Whoever only looks does not write down since when.
+    pub(super) fn learn_syncs(&mut self, configuration: &Configuration, now: &Now) {
+        for name in configuration.syncs.keys() {
+            self.forget_other_places(name);
+        }
+        if self.initiative == Initiative::Own {
+            let syncs = configuration.syncs.values();
+            let known = syncs.map(|sync| (sync.name.clone(), self.settings.places(sync).roots)).collect();
+            self.decisions.note_known(&known, now.wall);
+        }
+    }
+
     /// Where a sync leads elsewhere now, there is no copy yet.
-    pub(super) fn forget_other_places(&mut self, name: &SyncName) {
+    fn forget_other_places(&mut self, name: &SyncName) {
         let Some(sync) = self.settings.configuration().syncs.get(name) else { return };
         let kinship = self.decisions.settle_for(name, self.settings.places(sync));
         if kinship == Kinship::Other {

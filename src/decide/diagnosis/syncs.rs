@@ -34,7 +34,11 @@ fn examined(sync: &SyncStatus, recent: &[RunRecord], said: &mut BTreeSet<String>
     findings.extend(failures(name, recent));
     if sync.freshness == Freshness::Overdue {
         findings.push(Flaw::Overdue.warning(
-            "its last copy is older than `max-age`",
+            if sync.last_success.is_some() {
+                "its last copy is older than `max-age`"
+            } else {
+                "it was never copied, for longer than `max-age`"
+            },
             format!("run `nbkpctl why {name}`, which tells what it waits for"),
         ));
     }

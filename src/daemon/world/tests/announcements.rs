@@ -23,7 +23,10 @@ fn said(story: &mut Story) -> Vec<String> {
                 Matter::Held(obstacles) => {
                     obstacles.iter().map(|obstacle| obstacle.code().as_str()).collect::<Vec<_>>().join("+")
                 }
-                Matter::Overdue { syncs, age, .. } => format!("{} for {} h", names(syncs), age.as_secs() / 3600),
+                Matter::Overdue { syncs, age, .. } => {
+                    let age = age.map_or("ever".to_owned(), |age| format!("{} h", age.as_secs() / 3600));
+                    format!("{} for {age}", names(syncs))
+                }
                 Matter::Withdrawn => "withdrawn".to_owned(),
             };
             format!("{subject}: {matter}")
@@ -230,8 +233,12 @@ fn what_is_overdue_is_told_together_and_not_while_it_is_made_good() {
     let mut story = Story::with_past(&text, past());
     story.see(&[("laptop", present("/home/a", None)), ("usb", absent()), ("red", absent())]);
     assert_eq!(said(&mut story), ["overdue at red: documents+onward for 5 h", "overdue at usb: photos for 3 h"]);
-    story.wait(100_000);
+    story.notices.clear();
+    story.wait(80_000);
     assert!(said(&mut story).is_empty());
+    story.wait(10_000);
+    assert_eq!(said(&mut story), ["overdue at red: documents+onward for 29 h", "overdue at usb: photos for 27 h"]);
+    assert_eq!(story.notices.iter().filter(|notice| matches!(notice, Notice::Overdue(_))).count(), 3, "daily");
     story.plug("usb");
     story.wait(10);
     story.end("photos", Conclusion::Ok);
@@ -246,6 +253,24 @@ fn what_is_overdue_is_told_together_and_not_while_it_is_made_good() {
     story.end("photos", failed());
     let told = said(&mut story);
     assert!(told.contains(&"overdue at usb: photos for 3 h".to_owned()), "{told:?}");
+}
+
+#[test]
+fn what_was_never_copied_becomes_overdue_whatever_the_daemon_did_meanwhile() {
+    let text = HOUSE.replace("every = \"1h\"", "every = \"1h\"\nmax-age = \"2h\"");
+    let mut story = Story::new(&text);
+    story.see(&[("laptop", present("/home/a", None)), ("usb", absent()), ("red", absent())]);
+    story.wait(7100);
+    assert!(said(&mut story).is_empty());
+    // The next daemon knows since when.
+    let ledger = story.world.decisions.ledger().clone();
+    let mut story = Story::new(&text);
+    story.world.decisions = Decisions::new(ledger);
+    story.second = 7100;
+    story.see(&[("laptop", present("/home/a", None)), ("usb", absent()), ("red", absent())]);
+    assert!(said(&mut story).is_empty());
+    story.wait(200);
+    assert_eq!(said(&mut story), ["overdue at red: documents+onward for ever", "overdue at usb: photos for ever"]);
 }
 
 #[test]

@@ -116,6 +116,51 @@ fn a_writer_is_known_that_this_machine_was_or_a_person_approved() {
 }
 
 #[test]
+fn what_failed_is_failing_and_never_like_an_absent_drive() {
+    let mut story = Story::at_home(HOUSE);
+    story.plug("usb");
+    story.wait(10);
+    story.end("photos", failed());
+    assert_eq!(story.status_of("photos").state, SyncState::Failing);
+    assert_eq!(story.codes("photos"), ["backing-off"]);
+    // What nothing can be done about meanwhile is that first.
+    story.unplug("usb");
+    assert_eq!(story.status_of("photos").state, SyncState::Waiting);
+    story.plug("usb");
+    story.wait(60);
+    story.end("photos", Conclusion::Ok);
+    assert_eq!(story.status_of("photos").state, SyncState::Idle);
+}
+
+#[test]
+fn the_alarm_goes_off_whenever_what_is_shown_changes_by_itself() {
+    let text = HOUSE.replace("every = \"1h\"", "every = \"1h\"\nmax-age = \"2h\"")
+        + "\n[syncs.night]\nsource = \"laptop:Night\"\ndestination = \"red:night\"\n"
+        + "when = { hours = \"22:00-06:00\" }\n";
+    let mut story = Story::at_home(&text);
+    story.plug("usb");
+    story.wait(10);
+    story.end("photos", Conclusion::Ok);
+    // Due while a run of it is under way, overdue while it still is.
+    story.wait(3600);
+    assert_eq!(story.running(), ["photos"]);
+    let shown = |story: &Story, name| story.status_of(name).freshness;
+    story.wait(3595);
+    assert_eq!((shown(&story, "photos"), story.alarm), (Freshness::Fresh, Some(now_at(7211).wall)));
+    story.wait(10);
+    assert_eq!(shown(&story, "photos"), Freshness::Overdue);
+    // Never copied, and nothing plugged in: that is overdue, too.
+    assert_eq!(shown(&story, "documents"), Freshness::Overdue);
+    // Both edges of the hours, while the drive is away.
+    let mut edges = Vec::new();
+    for _ in 0..24 * 12 {
+        story.wait(300);
+        edges.push(story.codes("night").contains(&"outside-hours"));
+    }
+    assert_eq!(edges.windows(2).filter(|pair| pair[0] != pair[1]).count(), 2, "{edges:?}");
+}
+
+#[test]
 fn hardware_that_was_never_used_is_asked_about() {
     let mut story = Story::at_home(HOUSE);
     let VolumeSight::Present(mut stick) = present("/media/usb", Some(1)) else { unreachable!() };

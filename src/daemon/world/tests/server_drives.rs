@@ -409,7 +409,7 @@ fn one_without_the_directory_stays_open_for_a_person_and_not_for_runs() {
     story.attic_opened();
     story.server_tells(&missing);
     let why = "drive `attic` on `nas.local` is mounted, but the directory of volume `attic` does not exist: \
-               /media/attic/backups";
+               /media/attic/backups (create it, or correct `path` of volume `attic`: /media/attic/backups)";
     assert_eq!(mounted.try_recv().unwrap(), Err(Refusal::Failed(why.into())));
     assert_eq!(story.orders(), [""; 0]);
 
