@@ -295,6 +295,24 @@ fn writes_until_it_is_killed() {
 }
 
 #[test]
+fn what_a_destination_remembers_comes_before_what_is_known() {
+    let root = tempfile::tempdir().unwrap();
+    let mut history = open(root.path());
+    history.write(&[began(9, "a")]).unwrap();
+    let recalled = [record(1, "a", Outcome::Ok), record(2, "a", Outcome::Failed), record(9, "a", Outcome::Ok)];
+    history.write(&[Entry::Recalled(recalled.to_vec()), ended(record(9, "a", Outcome::Failed))]).unwrap();
+    let told: Vec<_> = history.recent(None, 9).unwrap();
+    let runs: Vec<_> = told.iter().map(|record| (record.run.as_str(), record.outcome)).collect();
+    assert_eq!(runs, [("run-9", Outcome::Failed), ("run-2", Outcome::Failed), ("run-1", Outcome::Ok)]);
+    let past = history.past().unwrap();
+    let past = past.values().next().unwrap();
+    assert_eq!(past.last_success, Some(record(1, "a", Outcome::Ok).finished));
+    // Once more adds nothing.
+    history.write(&[Entry::Recalled(recalled.to_vec())]).unwrap();
+    assert_eq!(history.recent(None, 9).unwrap().len(), 3);
+}
+
+#[test]
 fn kills_at_any_moment_lose_no_record_and_leave_none_by_half() {
     for round in 0..20_u64 {
         let root = tempfile::tempdir().unwrap();

@@ -213,6 +213,7 @@ scenarios! {
     client:
         prepares_a_blank_drive
         runs_and_waits
+        a_lost_state_is_filled_again_and_a_removed_sync_has_a_past
         shows_what_a_run_would_do
         works_without_a_daemon
         approves_what_a_guard_stopped

@@ -29,6 +29,17 @@ pub struct Job {
     pub submounts: BTreeSet<PathBuf>,
     /// What this machine remembers of the last copy, if it was the last run.
     pub remembered: Option<Remembered>,
+    /// Whether this machine knows of earlier runs.
+    pub memory: Memory,
+}
+
+/// Whether this machine knows of earlier runs of a sync.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Memory {
+    /// It does.
+    Kept,
+    /// It knows of none: there were none, or its state was lost.
+    Lost,
 }
 
 /// What the machine remembers of a copy. What lies on a drive may be forged: it restricts, and never allows.

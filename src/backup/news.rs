@@ -48,6 +48,7 @@ impl Telling {
             writer: None,
             submounts: None,
             warnings: Vec::new(),
+            earlier: Vec::new(),
         };
         let report = Some(Box::new(report));
         Self { run: job.run.clone(), sync: job.sync.name.clone(), news, step: Step::Prove, report }

@@ -6,6 +6,7 @@ use std::io::IsTerminal as _;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use crate::ctl::command_error::CommandError;
+use crate::ctl::fold::elided;
 use crate::ctl::output::{Detail, Form, Output};
 use crate::ctl::render::status::{progress, step};
 use crate::formats::text::printable;
@@ -80,19 +81,23 @@ fn draw(place: &MultiProgress, bars: &mut BTreeMap<String, ProgressBar>, running
         goes_on
     });
     for run in running {
-        let bar = bars.entry(run.sync.clone()).or_insert_with(|| {
-            let prefix = printable(&run.sync).into_owned();
-            place.add(ProgressBar::new(100).with_style(style()).with_prefix(prefix).with_message(progress(run)))
-        });
+        let bar = bars
+            .entry(run.sync.clone())
+            .or_insert_with(|| place.add(ProgressBar::new(100).with_style(style()).with_message(told(run))));
         // Behind the copy there are only steps that take no percentage.
         bar.set_position(run.percent.map_or(if run.step.is(Step::Copy) { 0 } else { bar.position() }, u64::from));
-        bar.set_message(progress(run));
+        bar.set_message(told(run));
     }
+}
+
+/// One line, whatever the width: what does not fit is cut off at its end, where it tells least.
+fn told(run: &RunningEntry) -> String {
+    format!("{}: {}", elided(&printable(&run.sync), 24), progress(run))
 }
 
 fn style() -> ProgressStyle {
     // A template that is wrong would only look worse.
-    ProgressStyle::with_template("{prefix} {bar:30} {msg}").unwrap_or_else(|_| ProgressStyle::default_bar())
+    ProgressStyle::with_template("{bar:12} {wide_msg}").unwrap_or_else(|_| ProgressStyle::default_bar())
 }
 
 fn tell(

@@ -19,8 +19,8 @@ pub fn config(command: ConfigCommand, common: &Common, output: &mut Output) -> R
     match command {
         ConfigCommand::Check { file } => check(&paths(common, file)?, output),
         ConfigCommand::Show => show(&paths(common, None)?, output),
-        ConfigCommand::Example => output.print(config::FIRST).map(|()| Exit::Fine),
-        ConfigCommand::Schema => output.print(&config::schema()).map(|()| Exit::Fine),
+        ConfigCommand::Example => output.print_as_it_is(config::FIRST).map(|()| Exit::Fine),
+        ConfigCommand::Schema => output.print_as_it_is(&config::schema()).map(|()| Exit::Fine),
     }
 }
 
@@ -97,7 +97,7 @@ fn show(paths: &Paths, output: &mut Output) -> Result<Exit, CommandError> {
     };
     let text = config::show(&configuration);
     match output.form() {
-        Form::Text => output.print(&text)?,
+        Form::Text => output.print_as_it_is(&text)?,
         Form::Json => {
             let unreadable = || CommandError::Failed("could not write the configuration as JSON".to_owned());
             output.print_json(&json::of_toml(&text).ok_or_else(unreadable)?)?;

@@ -8,6 +8,7 @@ mod company;
 mod config;
 pub mod demo;
 mod doctor;
+mod fold;
 mod orders;
 mod output;
 mod pages;
@@ -115,8 +116,12 @@ fn converse(
         Conversation::Run(options) if options.dry_run => previews::dry_run(connection, output, options),
         Conversation::Run(options) => {
             // Nobody else would do what is only queued.
-            let stays = options.wait || company == Company::Own;
-            runs::request_runs(connection, output, &options, if stays { Patience::Stays } else { Patience::Leaves })
+            let patience = match company {
+                Company::Own => Patience::Stays,
+                Company::Daemon if options.wait => Patience::Watches,
+                Company::Daemon => Patience::Leaves,
+            };
+            runs::request_runs(connection, output, &options, patience)
         }
         Conversation::Cancel { syncs } => orders::cancel(connection, output, syncs),
         Conversation::Pause { length } => orders::pause(connection, output, length),

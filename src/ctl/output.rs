@@ -1,5 +1,6 @@
 //! Where a command speaks: standard output for what was asked, standard error for everything else.
 
+use std::borrow::Cow;
 use std::io::{self, Write as _};
 
 use anstream::adapter::strip_str;
@@ -7,7 +8,8 @@ use anstream::{AutoStream, ColorChoice};
 
 use crate::ctl::args::{Common, When};
 use crate::ctl::command_error::CommandError;
-use crate::os::environment;
+use crate::ctl::fold::folded;
+use crate::os::{environment, terminal};
 
 /// For whom a command speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,6 +38,8 @@ pub struct Output {
     stderr: AutoStream<io::Stderr>,
     form: Form,
     detail: Detail,
+    /// How many columns there are for a line; `None` where nobody reads it on a screen.
+    room: Option<usize>,
     lost: Lost,
 }
 
@@ -67,8 +71,19 @@ impl Output {
                 (false, true) => Detail::Full,
                 (false, false) => Detail::Usual,
             },
+            room: environment::columns().or_else(terminal::columns),
             lost: Lost::EndsIt,
         }
+    }
+
+    /// How many columns there are for a line; `None` where nobody reads it on a screen.
+    #[must_use]
+    pub fn room(&self) -> Option<usize> {
+        self.room
+    }
+
+    fn fitting<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        self.room.map_or(Cow::Borrowed(text), |room| Cow::Owned(folded(text, room)))
     }
 
     /// From now on an output that takes nothing (a full disk, a pipe that nobody reads) does not end the command: what
@@ -108,8 +123,14 @@ impl Output {
         self.detail
     }
 
-    /// Prints what was asked for; nothing if it is empty.
+    /// Prints what was asked for, folded to fit on a screen; nothing if it is empty.
     pub fn print(&mut self, text: &str) -> Result<(), CommandError> {
+        let text = self.fitting(text).into_owned();
+        self.print_as_it_is(&text)
+    }
+
+    /// Prints what is for a file or a program as much as for people.
+    pub fn print_as_it_is(&mut self, text: &str) -> Result<(), CommandError> {
         let done = self.stdout.write_all(text.as_bytes()).and_then(|()| self.stdout.flush());
         self.written(done)
     }
@@ -136,7 +157,7 @@ impl Output {
 
     /// Prints a JSON document on a line of its own.
     pub fn print_json(&mut self, document: &str) -> Result<(), CommandError> {
-        self.print(&format!("{document}\n"))
+        self.print_as_it_is(&format!("{document}\n"))
     }
 
     /// Prints a sentence that says that all went well, unless only what was asked for is wanted.
@@ -153,7 +174,8 @@ impl Output {
 
     /// Tells what went wrong. If even that cannot be told, the exit code still does.
     pub fn complain(&mut self, sentence: &str) {
-        let _ = writeln!(self.stderr, "nbkpctl: {sentence}");
+        let line = format!("nbkpctl: {sentence}\n");
+        let _ = self.stderr.write_all(self.fitting(&line).as_bytes());
     }
 
     /// Prints text of several lines on standard error.

@@ -50,7 +50,7 @@ pub fn polkit(common: &Common, volume: Option<&VolumeName>, output: &mut Output)
     match output.form() {
         Form::Json => output.print_json(&polkit::json(user.as_str(), &permission, &rule))?,
         Form::Text => {
-            output.print(&rule)?;
+            output.print_as_it_is(&rule)?;
             for gap in &permission.gaps {
                 output.remark(&printable(&gap.to_string()));
             }

@@ -45,13 +45,15 @@ pub fn why(connection: &mut Connection, output: &mut Output, sync: SyncName) -> 
 
 /// `list`.
 pub fn list(connection: &mut Connection, output: &mut Output) -> Result<Exit, CommandError> {
-    show(connection, output, &Request::List, |reply, _| Ok(render::listing::listing(&reply.decode()?)))
+    show(connection, output, &Request::List, |reply, output| {
+        Ok(render::listing::listing(&reply.decode()?, output.room()))
+    })
 }
 
 /// `drives`.
 pub fn drives(connection: &mut Connection, output: &mut Output) -> Result<Exit, CommandError> {
     show(connection, output, &Request::Drives, |reply, output| {
-        Ok(render::drives::drives(&reply.decode()?, output.detail()))
+        Ok(render::drives::drives(&reply.decode()?, output.detail(), output.room()))
     })
 }
 
@@ -61,7 +63,7 @@ pub fn drives_without_daemon(output: &mut Output) -> Result<Exit, CommandError> 
     let drives = Drives::of(&devices, |_| None);
     match output.form() {
         Form::Json => output.print_json(&json::text(&drives))?,
-        Form::Text => output.print(&render::drives::drives(&drives, output.detail()))?,
+        Form::Text => output.print(&render::drives::drives(&drives, output.detail(), output.room()))?,
     }
     Ok(Exit::Fine)
 }
@@ -74,7 +76,7 @@ pub fn show_history(
 ) -> Result<Exit, CommandError> {
     show(connection, output, question, |reply, output| {
         let history: HistoryReply = reply.decode()?;
-        Ok(render::history::history(&history, &clock::now(), output.detail()))
+        Ok(render::history::history(&history, &clock::now(), output.detail(), output.room()))
     })
 }
 
@@ -87,8 +89,8 @@ pub fn snapshots(
     let is_named = sync.is_some();
     let reply = connection.ask(&Request::Snapshots { syncs: sync.into_iter().collect() })?;
     let snapshots: Snapshots = reply.decode()?;
-    let detail = output.detail();
-    answer(output, &reply, || render::snapshots::snapshots(&snapshots, &clock::now(), detail))?;
+    let (detail, room) = (output.detail(), output.room());
+    answer(output, &reply, || render::snapshots::snapshots(&snapshots, &clock::now(), detail, room))?;
     Ok(done(is_named, &snapshots.problems))
 }
 

@@ -1,6 +1,7 @@
 //! `run`: queues syncs, and waits for their end if that is wanted.
 
 use std::collections::BTreeSet;
+use std::io::{self, Write as _};
 
 use crate::ctl::args::RunOptions;
 use crate::ctl::bars::ProgressView;
@@ -11,14 +12,17 @@ use crate::ctl::render;
 use crate::formats::wire::{Flow, Mode, Reply, Request, RunEnd, RunEntry, RunProgress, Term};
 use crate::model::{Outcome, SyncName};
 use crate::os::clock;
+use crate::os::terminal::before_interrupted;
 
 /// Whether the command stays until the runs have ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Patience {
     /// It ends once they are queued.
     Leaves,
-    /// It stays.
+    /// It stays, and does the work itself.
     Stays,
+    /// It stays, while the daemon does the work.
+    Watches,
 }
 
 /// `run`.
@@ -33,14 +37,22 @@ pub fn request_runs(
     let end = match patience {
         Patience::Leaves => queue(connection, output, &request)?,
         Patience::Stays => wait(connection, output, &request)?,
+        Patience::Watches => {
+            before_interrupted(|| {
+                let _ = writeln!(io::stderr(), "\nnbkpctl: what was begun goes on; `nbkpctl cancel` stops it");
+            });
+            wait(connection, output, &request)?
+        }
     };
     let ran = match patience {
         Patience::Leaves => end.accepted.iter().any(|sync| sync.queued),
         // Who named what is to be copied and waits for it would take 0 for a copy.
-        Patience::Stays if !options.syncs.is_empty() => options.syncs.iter().all(|asked| is_copied(&end, asked)),
-        Patience::Stays => end.runs.iter().any(|run| !run.outcome.is(Outcome::Skipped)),
+        Patience::Stays | Patience::Watches if !options.syncs.is_empty() => {
+            options.syncs.iter().all(|asked| is_copied(&end, asked))
+        }
+        Patience::Stays | Patience::Watches => end.runs.iter().any(|run| !run.outcome.is(Outcome::Skipped)),
     };
-    let counts = options.strict || (patience == Patience::Stays && !options.syncs.is_empty());
+    let counts = options.strict || (patience != Patience::Leaves && !options.syncs.is_empty());
     match (worst(&end), ran) {
         (Exit::Fine, false) if counts => Ok(Exit::NothingRan),
         // How the runs went counts for more than that it could not be told.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::ctl::client::Connection;
 use crate::ctl::command_error::{CommandError, Exit};
+use crate::ctl::fold::folded;
 use crate::ctl::output::{Form, Output};
 use crate::ctl::render::page::{Tone, paint, plain};
 use crate::ctl::render::{history, status};
@@ -42,6 +43,7 @@ fn redraw(connection: &mut Connection, output: &mut Output) -> Result<Exit, Comm
     output.print(&"\n".repeat(height))?;
     loop {
         let text = status::status(&state, &clock::now(), output.detail());
+        let text = output.room().map_or(text.clone(), |room| folded(&text, room));
         output.draw(&fitting(&text, terminal::extent()))?;
         if let Some(reply) = connection.next_within(REFRESH)? {
             state = reply.decode()?;

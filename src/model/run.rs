@@ -130,6 +130,8 @@ pub struct RunReport {
     pub submounts: Option<BTreeSet<PathBuf>>,
     /// What a person may want to know of a run that succeeded all the same: sentences.
     pub warnings: Vec<String>,
+    /// Earlier runs that the destination remembers and this machine does not, oldest first.
+    pub earlier: Vec<RunRecord>,
 }
 
 /// A run as history keeps it.

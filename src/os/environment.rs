@@ -102,6 +102,12 @@ pub fn journal_stream() -> Option<String> {
     env::var("JOURNAL_STREAM").ok()
 }
 
+/// How many columns a line is to have, where `COLUMNS` says so.
+#[must_use]
+pub fn columns() -> Option<usize> {
+    env::var("COLUMNS").ok()?.parse().ok().filter(|columns| *columns > 0)
+}
+
 /// Whether a person asked for no colour (no-color.org).
 #[must_use]
 pub fn no_colour() -> bool {

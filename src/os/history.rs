@@ -80,6 +80,8 @@ pub enum Entry {
     },
     /// A run ended.
     Ended(Box<RunRecord>),
+    /// These runs came before all that the history knows, oldest first; those that it knows are passed over.
+    Recalled(Vec<RunRecord>),
 }
 
 /// The history in a state directory.
@@ -128,6 +130,7 @@ impl HistoryStore {
                         end(transaction, record)?;
                         ended.insert(&record.sync);
                     }
+                    Entry::Recalled(records) => records.iter().rev().try_for_each(|old| recall(transaction, old))?,
                 }
             }
             ended.into_iter().try_for_each(|sync| forget(transaction, sync))
@@ -253,6 +256,16 @@ fn begin(
         params![run.as_str(), sync.as_str(), trigger.as_str(), started.as_millisecond()],
     )?;
     Ok(())
+}
+
+/// A run takes the place before all others.
+fn recall(transaction: &Transaction<'_>, record: &RunRecord) -> rusqlite::Result<()> {
+    let added = transaction.execute(
+        "INSERT OR IGNORE INTO runs (place, id, sync, cause, started)
+         VALUES ((SELECT ifnull(min(place), 1) - 1 FROM runs), ?1, ?2, ?3, ?4)",
+        params![record.run.as_str(), record.sync.as_str(), record.trigger.as_str(), record.started.as_millisecond()],
+    )?;
+    if added == 0 { Ok(()) } else { end(transaction, record) }
 }
 
 fn end(transaction: &Transaction<'_>, record: &RunRecord) -> rusqlite::Result<()> {

@@ -1,6 +1,9 @@
 //! The terminal behind standard output.
 
-use std::io;
+use std::io::{self, IsTerminal as _};
+use std::thread;
+
+use nix::sys::signal::{self, SigSet, Signal};
 
 /// How many lines and columns a terminal shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -9,6 +12,29 @@ pub struct Extent {
     pub lines: usize,
     /// Its columns, at least one.
     pub columns: usize,
+}
+
+/// The columns of the terminal behind standard output, if there is one; of one that does not know, those that any has.
+#[must_use]
+pub fn columns() -> Option<usize> {
+    io::stdout().is_terminal().then(|| extent().map_or(80, |extent| extent.columns))
+}
+
+/// Has a last word said when Ctrl-C ends this process, which it does all the same. For processes that start no threads
+/// before.
+pub fn before_interrupted(say: impl FnOnce() + Send + 'static) {
+    let interrupt = SigSet::from(Signal::SIGINT);
+    // Without it the process ends without a word.
+    if interrupt.thread_block().is_err() {
+        return;
+    }
+    let _ = thread::Builder::new().name("last words".into()).spawn(move || {
+        if interrupt.wait().is_ok() {
+            say();
+            let _ = interrupt.thread_unblock();
+            let _ = signal::raise(Signal::SIGINT);
+        }
+    });
 }
 
 /// The extent of the terminal behind standard output; `None` if there is none or it does not know.

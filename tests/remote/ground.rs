@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use tokio::sync::mpsc::{Receiver, channel};
 
 use crate::sshd::{Sshd, endpoint, sh};
-use nbkp::backup::job::{Job, JobEnd, Layout, LocalEnd, RemoteEnd};
+use nbkp::backup::job::{Job, JobEnd, Layout, LocalEnd, Memory, RemoteEnd};
 use nbkp::backup::news::WorkerNews;
 use nbkp::daemon::outlets::worker::{self, Worker};
 use nbkp::model::{
@@ -231,6 +231,7 @@ fn job(source: JobEnd, destination: JobEnd, snapshots: SnapshotKind) -> Job {
         writers: BTreeSet::new(),
         submounts: BTreeSet::new(),
         remembered: None,
+        memory: Memory::Kept,
     }
 }
 

@@ -90,6 +90,32 @@ pub fn works_without_a_daemon(host: &MiniHost) {
     assert_eq!(host.stands("documents", "idle")["freshness"], "fresh", "the daemon knows of it");
 }
 
+pub fn a_lost_state_is_filled_again_and_a_removed_sync_has_a_past(host: &MiniHost) {
+    let source = host.source("documents");
+    source.fill(10);
+    let mut usb = host.drive("usb", Ext4).prepared_for("documents");
+    let configured = host.config().drive(&usb).sync("documents", "usb", "hard-link", "");
+    host.configure(&configured);
+    usb.plug();
+    for number in 0..2 {
+        source.write("new", number.to_string());
+        host.ctl(&["run", "documents", "--wait"]).exits(0);
+    }
+    let runs = |host: &MiniHost| -> Vec<String> {
+        host.history("documents").iter().map(|run| run["id"].as_str().unwrap().to_owned()).collect()
+    };
+    let before = runs(host);
+    assert_eq!(before.len(), 2);
+    std::fs::remove_dir_all(host.root.join("state-nbkpd")).unwrap();
+    let _daemon = host.start();
+    until("the history is there again", || runs(host).len() == 3);
+    assert_eq!(runs(host)[1..], before, "in their order");
+    host.configure(&host.config().drive(&usb).sync("letters", "usb", "hard-link", ""));
+    until("the configuration is another", || host.ctl(&["why", "documents"]).code == Some(2));
+    host.ctl(&["history", "documents"]).exits(0).says("ok");
+    host.ctl(&["history", "nothing"]).exits(2).says("nothing");
+}
+
 pub fn approves_what_a_guard_stopped(host: &MiniHost) {
     let source = host.source("documents");
     source.fill(100);

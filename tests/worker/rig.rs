@@ -7,7 +7,7 @@ use std::process::{Command, Output};
 
 use tokio::sync::mpsc::{Receiver, channel};
 
-use nbkp::backup::job::{DriveProof, Job, JobEnd, Layout, LocalEnd};
+use nbkp::backup::job::{DriveProof, Job, JobEnd, Layout, LocalEnd, Memory};
 use nbkp::backup::news::WorkerNews;
 use nbkp::daemon::outlets::worker::{self, Worker};
 use nbkp::model::{
@@ -291,6 +291,7 @@ pub fn job(from: &Path, to: &Path, snapshots: SnapshotKind) -> Job {
         writers: BTreeSet::new(),
         submounts: BTreeSet::new(),
         remembered: None,
+        memory: Memory::Kept,
     }
 }
 

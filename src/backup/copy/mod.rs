@@ -31,6 +31,7 @@ use crate::formats::rsync::arguments::{CopyMode, Manner, Unfinished};
 use crate::formats::rsync::complaints::Listener;
 use crate::formats::rsync::exit;
 use crate::formats::rsync::output::{Lines, OutputLine, Tally, said};
+use crate::formats::rsync::pace::CopyPace;
 use crate::model::{
     Complaints, End, FailureKind, Figures, Guard, Interruption, Lack, Letters, Named, NotDone, Plight, Step,
     TransferEnd, layout,
@@ -104,7 +105,8 @@ fn walk(
     if plan.restraint == Restraint::CopyFirst {
         guard_content(copying, plan, stops)?;
     }
-    let (mut changes, sent) = (ContentChanges::default(), RefCell::new(Sent::default()));
+    let (mut changes, mut pace) = (ContentChanges::default(), CopyPace::default());
+    let sent = RefCell::new(Sent::default());
     let is_continued = plan.manner == Manner::Replace(Unfinished::Possible);
     if let (CopyWay::Here(source, target), true) = (&copying.way, is_continued) {
         let options = &copying.sync.rsync.options;
@@ -115,8 +117,8 @@ fn walk(
         if is_continued {
             sent.borrow_mut().hear(said);
         }
-        if let OutputLine::Progress(progress) = said {
-            telling.progress(*progress);
+        if let OutputLine::Progress(told) = said {
+            telling.progress(pace.progress(*told));
         }
     };
     let mut copied = Copied::default();

@@ -10,7 +10,7 @@ use crate::backup::copy::linking::{Links, guard_new};
 use crate::backup::copy::plan::{self, Circumstances, CopyPlan};
 use crate::backup::copy::{self, Copied, incomplete};
 use crate::backup::failure::failure;
-use crate::backup::job::Job;
+use crate::backup::job::{Job, Memory};
 use crate::backup::news::Telling;
 use crate::backup::place::approach::{Approach, Origin};
 use crate::backup::place::destination::Destination;
@@ -28,8 +28,8 @@ use crate::decide::retention::Candidate;
 use crate::decide::tidying::{self, Kept};
 use crate::formats::rsync::arguments::{Manner, Veil};
 use crate::model::{
-    Conclusion, FailureKind, Figures, MountsBelow, NotDone, Now, Obstacle, Place, Retention, RunReport, SnapshotKind,
-    SnapshotName, Standing, Step, TidyDeed, layout,
+    Conclusion, FailureKind, Figures, MountsBelow, NotDone, Now, Obstacle, Place, Retention, RunRecord, RunReport,
+    SnapshotKind, SnapshotName, Standing, Step, TidyDeed, layout,
 };
 use crate::os::causes::chain;
 use crate::os::clock;
@@ -51,6 +51,7 @@ pub(crate) fn run(job: &Job, place: &SshPlace, stops: Stops, telling: Telling) {
         writer: None,
         submounts: None,
         warnings: Vec::new(),
+        earlier: Vec::new(),
     };
     let conclusion = Conclusion::from(course.go(place));
     course.hook_afterwards(&conclusion);
@@ -64,6 +65,7 @@ pub(crate) fn run(job: &Job, place: &SshPlace, stops: Stops, telling: Telling) {
         writer: course.writer,
         submounts: course.submounts.map(|submounts| submounts.paths()),
         warnings: course.warnings,
+        earlier: course.earlier,
     };
     course.telling.ended(report);
 }
@@ -82,6 +84,7 @@ struct Course<'a> {
     /// What is mounted below the source, if that is known.
     submounts: Option<Submounts>,
     warnings: Vec<String>,
+    earlier: Vec<RunRecord>,
     /// Last, so that the end is told when all else is dropped.
     telling: Telling,
 }
@@ -140,6 +143,9 @@ impl<'a> Course<'a> {
                 self.recover(&ends.destination)?
             }
         };
+        if self.job.memory == Memory::Lost {
+            self.earlier = record::earlier(self.job, &ends.destination.records().unwrap_or_default());
+        }
         self.hook_before()?;
         self.telling.step(Step::Copy);
         self.guard_submounts(ends, &kept)?;

@@ -4,8 +4,43 @@ use jiff::Timestamp;
 
 use crate::backup::job::Job;
 use crate::formats::log::LogRecord;
-use crate::model::{Conclusion, Figures, SnapshotName, Standing};
+use crate::model::{Conclusion, Figures, RunRecord, SnapshotName, Standing, Trigger};
 use crate::os::{clock, machine};
+
+/// So many runs are taken over from a log at most.
+const MOST: usize = 1_000;
+
+/// The runs of a sync that this machine made by what the log of the destination tells, oldest first.
+pub(crate) fn earlier(job: &Job, log: &[LogRecord]) -> Vec<RunRecord> {
+    let (host, now) = (machine::host_name(), clock::now().wall);
+    let is_ours = |record: &&LogRecord| {
+        record.sync == job.sync.name && record.host == host && record.run != job.run && record.finished <= now
+    };
+    let of_sync: Vec<&LogRecord> = log.iter().filter(is_ours).collect();
+    of_sync.into_iter().rev().take(MOST).rev().map(taken_over).collect()
+}
+
+fn taken_over(record: &LogRecord) -> RunRecord {
+    RunRecord {
+        run: record.run.clone(),
+        sync: record.sync.clone(),
+        // The log does not tell what made a run start.
+        trigger: Trigger::Schedule,
+        started: record.started,
+        finished: record.finished,
+        outcome: record.outcome,
+        figures: Figures {
+            files_transferred: record.files,
+            bytes_transferred: record.bytes,
+            deletions: record.deletions,
+            entries: record.entries,
+            ..Figures::default()
+        },
+        snapshot: record.snapshot,
+        error: record.error.clone(),
+        warnings: Vec::new(),
+    }
+}
 
 /// What a run has come to.
 #[derive(Debug, Clone)]

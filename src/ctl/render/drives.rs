@@ -8,22 +8,22 @@ use crate::formats::wire::{DriveEntry, Drives};
 
 /// The drives as a table; in full with their hardware.
 #[must_use]
-pub fn drives(drives: &Drives, detail: Detail) -> String {
+pub fn drives(drives: &Drives, detail: Detail, room: Option<usize>) -> String {
     if drives.drives.is_empty() {
         return "no drive with a UUID is plugged in\n".to_owned();
     }
     let mut columns = vec![
         Column::Words("DEVICE"),
-        Column::Words("LABEL"),
+        Column::Names("LABEL"),
         Column::Numbers("SIZE"),
         Column::Words("FILESYSTEM"),
         Column::Words("UUID"),
-        Column::Words("VOLUME"),
+        Column::Names("VOLUME"),
     ];
     if detail == Detail::Full {
-        columns.push(Column::Words("HARDWARE"));
+        columns.push(Column::Notes("HARDWARE"));
     }
-    table(&columns, drives.drives.iter().map(|drive| row(drive, detail)).collect())
+    table(&columns, &drives.drives.iter().map(|drive| row(drive, detail)).collect::<Vec<_>>(), room)
 }
 
 fn row(drive: &DriveEntry, detail: Detail) -> Row {
@@ -58,12 +58,12 @@ mod tests {
             hardware: None,
             volume: None,
         };
-        let text = plain(&drives(&Drives { drives: vec![drive] }, Detail::Usual));
+        let text = plain(&drives(&Drives { drives: vec![drive] }, Detail::Usual, None));
         let expected = "\
 DEVICE     LABEL            SIZE  FILESYSTEM  UUID                                  VOLUME
 /dev/sdb1  back\\u{1b}up  1.0 TiB  btrfs       2d577679-a7b6-429d-8250-3d0d80e034df  -
 ";
         assert_eq!(text, expected);
-        assert!(drives(&Drives { drives: vec![] }, Detail::Usual).contains("no drive"));
+        assert!(drives(&Drives { drives: vec![] }, Detail::Usual, None).contains("no drive"));
     }
 }

@@ -14,29 +14,30 @@ use crate::model::{Now, Outcome};
 
 /// The runs as a table, newest first, and the sums if there are any.
 #[must_use]
-pub fn history(history: &HistoryReply, now: &Now, detail: Detail) -> String {
+pub fn history(history: &HistoryReply, now: &Now, detail: Detail, room: Option<usize>) -> String {
     let mut page = Page::default();
     if history.runs.is_empty() {
         page.line("there are no runs yet");
     } else {
         let mut columns = vec![
             Column::Words("STARTED"),
-            Column::Words("SYNC"),
-            Column::Words("TRIGGER"),
+            Column::Names("SYNC"),
+            Column::Asides("TRIGGER"),
             Column::Words("OUTCOME"),
             Column::Numbers("FILES"),
             Column::Numbers("BYTES"),
             Column::Numbers("DURATION"),
         ];
         if detail == Detail::Full {
-            columns.extend([Column::Numbers("DELETED"), Column::Words("RUN"), Column::Words("SNAPSHOT")]);
+            columns.extend([Column::Notes("DELETED"), Column::Notes("RUN"), Column::Notes("SNAPSHOT")]);
         }
-        columns.push(Column::Words("NOTE"));
-        page.block(&table(&columns, history.runs.iter().map(|run| row(run, &now.zone, detail)).collect()));
+        columns.push(Column::Notes("NOTE"));
+        let rows = history.runs.iter().map(|run| row(run, &now.zone, detail));
+        page.block(&table(&columns, &rows.collect::<Vec<_>>(), room));
     }
     if let Some(stats) = history.stats.as_ref().filter(|stats| !stats.is_empty()) {
         page.gap();
-        page.block(&tallies(stats, now));
+        page.block(&tallies(stats, now, room));
     }
     page.finish()
 }
@@ -67,14 +68,14 @@ pub fn local(moment: Timestamp, zone: &TimeZone) -> String {
     moment.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M:%S").to_string()
 }
 
-fn tallies(stats: &[SyncTally], now: &Now) -> String {
+fn tallies(stats: &[SyncTally], now: &Now, room: Option<usize>) -> String {
     let columns = [
-        Column::Words("SYNC"),
+        Column::Names("SYNC"),
         Column::Numbers("RUNS"),
         Column::Numbers("OK"),
-        Column::Numbers("FAILED"),
-        Column::Numbers("INTERRUPTED"),
-        Column::Numbers("HELD"),
+        Column::Notes("FAILED"),
+        Column::Notes("INTERRUPTED"),
+        Column::Notes("HELD"),
         Column::Numbers("FILES"),
         Column::Numbers("BYTES"),
         Column::Numbers("MEAN DURATION"),
@@ -95,7 +96,7 @@ fn tallies(stats: &[SyncTally], now: &Now) -> String {
         ],
         tone: Tone::Plain,
     });
-    table(&columns, rows.collect())
+    table(&columns, &rows.collect::<Vec<_>>(), room)
 }
 
 #[cfg(test)]
@@ -141,8 +142,8 @@ STARTED              SYNC  TRIGGER  OUTCOME  FILES    BYTES   DURATION  NOTE
 SYNC  RUNS  OK  FAILED  INTERRUPTED  HELD  FILES  BYTES  MEAN DURATION  LAST SUCCESS
 mail     2   1       1            0     0      0    0 B              -  never
 ";
-        assert_eq!(plain(&history(&reply, &now(), Detail::Usual)), expected);
+        assert_eq!(plain(&history(&reply, &now(), Detail::Usual, None)), expected);
         let nothing = HistoryReply { runs: vec![], stats: Some(vec![]) };
-        assert_eq!(history(&nothing, &now(), Detail::Usual), "there are no runs yet\n");
+        assert_eq!(history(&nothing, &now(), Detail::Usual, None), "there are no runs yet\n");
     }
 }

@@ -7,7 +7,7 @@ use crate::formats::wire::Listing;
 
 /// Syncs and volumes as tables, groups and locations as lines.
 #[must_use]
-pub fn listing(listing: &Listing) -> String {
+pub fn listing(listing: &Listing, room: Option<usize>) -> String {
     let mut page = Page::default();
     let syncs = listing.syncs.iter().map(|sync| Row {
         cells: vec![
@@ -19,21 +19,28 @@ pub fn listing(listing: &Listing) -> String {
         ],
         tone: if sync.enabled { Tone::Plain } else { Tone::Faint },
     });
-    let columns = ["SYNC", "SOURCE", "DESTINATION", "SNAPSHOTS", "ENABLED"].map(Column::Words);
-    page.block(&table(&columns, syncs.collect()));
+    let columns = [
+        Column::Names("SYNC"),
+        Column::Names("SOURCE"),
+        Column::Names("DESTINATION"),
+        Column::Words("SNAPSHOTS"),
+        Column::Words("ENABLED"),
+    ];
+    page.block(&table(&columns, &syncs.collect::<Vec<_>>(), room));
     let volumes = listing.volumes.iter().map(|volume| Row {
         cells: vec![volume.name.clone(), volume.kind.to_string(), volume.root.clone()],
         tone: Tone::Plain,
     });
     page.gap();
-    page.block(&table(&["VOLUME", "KIND", "ROOT"].map(Column::Words), volumes.collect()));
+    let columns = [Column::Names("VOLUME"), Column::Words("KIND"), Column::Names("ROOT")];
+    page.block(&table(&columns, &volumes.collect::<Vec<_>>(), room));
     if !listing.groups.is_empty() {
         let groups = listing
             .groups
             .iter()
             .map(|group| Row { cells: vec![group.name.clone(), group.volumes.join(", ")], tone: Tone::Plain });
         page.gap();
-        page.block(&table(&["GROUP", "VOLUMES"].map(Column::Words), groups.collect()));
+        page.block(&table(&["GROUP", "VOLUMES"].map(Column::Names), &groups.collect::<Vec<_>>(), room));
     }
     if !listing.locations.is_empty() {
         page.gap();
@@ -79,6 +86,6 @@ offsite  blue, red
 
 locations: home
 ";
-        assert_eq!(plain(&listing(&reply)), expected);
+        assert_eq!(plain(&listing(&reply, Some(80))), expected);
     }
 }

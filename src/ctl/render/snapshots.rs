@@ -10,15 +10,16 @@ use crate::model::{Now, Standing};
 
 /// The snapshots as a table, each with the rules that keep it; in full with their paths.
 #[must_use]
-pub fn snapshots(snapshots: &Snapshots, now: &Now, detail: Detail) -> String {
+pub fn snapshots(snapshots: &Snapshots, now: &Now, detail: Detail, room: Option<usize>) -> String {
     let mut page = Page::default();
     if !snapshots.snapshots.is_empty() {
-        let mut columns = ["SYNC", "SNAPSHOT", "MADE", "KEPT BY"].map(Column::Words).to_vec();
+        let mut columns =
+            vec![Column::Names("SYNC"), Column::Words("SNAPSHOT"), Column::Words("MADE"), Column::Notes("KEPT BY")];
         if detail == Detail::Full {
-            columns.push(Column::Words("PATH"));
+            columns.push(Column::Notes("PATH"));
         }
         let rows = snapshots.snapshots.iter().map(|snapshot| row(snapshot, now, detail));
-        page.block(&table(&columns, rows.collect()));
+        page.block(&table(&columns, &rows.collect::<Vec<_>>(), room));
     } else if snapshots.problems.is_empty() {
         page.line("there are no snapshots yet");
     }
@@ -90,9 +91,9 @@ SYNC  SNAPSHOT                  MADE        KEPT BY
 mail  2026-11-20T17:30:00.000Z  2 days ago  nothing; it goes with the next prune
 mail  2026-11-22T15:30:00.000Z  2 h ago     daily, last (suspect)
 ";
-        assert_eq!(plain(&snapshots(&reply, &now, Detail::Usual)), expected);
-        assert!(snapshots(&reply, &now, Detail::Full).contains("/m/2026-11-20T17:30:00.000Z"));
+        assert_eq!(plain(&snapshots(&reply, &now, Detail::Usual, None)), expected);
+        assert!(snapshots(&reply, &now, Detail::Full, None).contains("/m/2026-11-20T17:30:00.000Z"));
         let nothing = Snapshots { snapshots: vec![], problems: vec![] };
-        assert_eq!(snapshots(&nothing, &now, Detail::Usual), "there are no snapshots yet\n");
+        assert_eq!(snapshots(&nothing, &now, Detail::Usual, None), "there are no snapshots yet\n");
     }
 }

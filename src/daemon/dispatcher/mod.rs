@@ -305,6 +305,7 @@ impl Dispatcher {
             writer: None,
             submounts: None,
             warnings: Vec::new(),
+            earlier: Vec::new(),
         };
         // Each run ends with exactly one message, and at most a few runs are under way.
         let _ = self.to_news.try_send(WorkerNews::Ended(Box::new(report)));

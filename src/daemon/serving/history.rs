@@ -26,9 +26,7 @@ pub(super) async fn tell_history(
     doors: &Doors,
     line: &mut Line,
 ) -> Result<(), Gone> {
-    if let Err(error) = doors.know(sync.as_slice()) {
-        return line.replies.fail(&error).await;
-    }
+    let unknown = doors.know(sync.as_slice()).err();
     let limit = usize::try_from(limit.0).unwrap_or(usize::MAX);
     let all = usize::try_from(RUNS).unwrap_or(usize::MAX);
     let (answer, answered) = oneshot::channel();
@@ -38,6 +36,10 @@ pub(super) async fn tell_history(
     }
     match answered.await {
         Ok(Ok(records)) => {
+            // A sync that left the configuration has a past all the same.
+            if let Some(error) = unknown.filter(|_| records.is_empty()) {
+                return line.replies.fail(&error).await;
+            }
             // All that history holds are many megabytes: nobody else waits until they are written as text.
             let frame = tokio::task::spawn_blocking(move || frame(&records, limit, stats));
             match frame.await {

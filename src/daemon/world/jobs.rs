@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use crate::backup::job::{DriveProof, Job, JobEnd, Layout, LocalEnd, Remembered, RemoteEnd};
+use crate::backup::job::{DriveProof, Job, JobEnd, Layout, LocalEnd, Memory, Remembered, RemoteEnd};
 use crate::daemon::world::World;
 use crate::model::{
     End, MountsBelow, Outcome, Place, RunId, SnapshotKind, Sync, SyncName, Trigger, VolumeRoot, VolumeSight,
@@ -22,6 +22,10 @@ impl World {
             writers: self.decisions.ledger().writers.get(&sync.name).cloned().unwrap_or_default(),
             submounts: self.submounts(sync),
             remembered: self.remembered(&sync.name),
+            memory: match self.histories.get(&sync.name).and_then(|history| history.last_run.as_ref()) {
+                Some(_) => Memory::Kept,
+                None => Memory::Lost,
+            },
             sync: sync.clone(),
         })
     }

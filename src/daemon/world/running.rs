@@ -62,6 +62,9 @@ impl World {
         self.requests.ran(&record);
         self.look_behind(&record.sync, record.outcome);
         effects.push(Effect::Tell(Notice::RunEnded(Box::new(record.clone()))));
+        if !report.earlier.is_empty() {
+            effects.push(Effect::Record(Record::Run(Entry::Recalled(report.earlier.clone()))));
+        }
         effects.push(Effect::Record(Record::Run(Entry::Ended(Box::new(record)))));
         self.requests.answer_where_it_is_quiet(&self.runs);
     }

@@ -217,6 +217,7 @@ impl Story {
             writer: None,
             submounts,
             warnings: Vec::new(),
+            earlier: Vec::new(),
         };
         self.tell(Event::News(WorkerNews::Ended(Box::new(report))));
     }

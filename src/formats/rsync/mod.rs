@@ -6,5 +6,6 @@ pub mod exit;
 mod folded;
 mod grievance;
 pub mod output;
+pub mod pace;
 pub mod rules;
 pub mod version;

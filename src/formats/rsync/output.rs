@@ -7,7 +7,8 @@ use std::borrow::Cow;
 
 use crate::formats::octal;
 use crate::formats::rsync::folded::Folded;
-use crate::model::{Deleting, Figures, Named, Progress, Step};
+use crate::formats::rsync::pace::RsyncProgress;
+use crate::model::{Deleting, Figures, Named};
 
 /// Splits a stream into lines and keeps no line longer than 64 KiB.
 #[derive(Debug, Default)]
@@ -47,7 +48,7 @@ impl Lines {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum OutputLine {
     /// How far the copy is.
-    Progress(Progress),
+    Progress(RsyncProgress),
     /// An entry was deleted.
     Deleted(String),
     /// An entry was created or changed: how, as rsync itemises it (`--itemize-changes` in `rsync(1)`), and its name.
@@ -196,13 +197,17 @@ fn escaped(line: &[u8]) -> Cow<'_, str> {
 }
 
 /// `     3000000  99%    1.38GB/s    0:00:00 (xfr#1, to-chk=4/6)`.
-fn progress(text: &str) -> Option<Progress> {
+fn progress(text: &str) -> Option<RsyncProgress> {
     let mut words = text.split_ascii_whitespace();
     let bytes = words.next()?.parse().ok()?;
-    let percent = words.next()?.strip_suffix('%')?.parse::<u8>().ok()?.min(100);
+    words.next()?.strip_suffix('%')?.parse::<u8>().ok()?;
     let rate = words.next().and_then(rate)?;
-    let eta_seconds = words.next().and_then(seconds);
-    Some(Progress { step: Step::Copy, percent: Some(percent), bytes, rate, eta_seconds })
+    let seconds = words.next().and_then(seconds);
+    let checked = words.find_map(|word| {
+        let (left, of) = word.strip_prefix("to-chk=")?.strip_suffix(')')?.split_once('/')?;
+        Some((left.parse().ok()?, of.parse().ok()?))
+    });
+    Some(RsyncProgress { bytes, rate, seconds, checked })
 }
 
 /// `1.38GB/s`, in steps of 1024.
@@ -358,15 +363,17 @@ mod tests {
     fn progress_is_read_as_rsync_3_5_writes_it() {
         let line = "        3000000  99%    1.38GB/s    1:02:03 (xfr#1, to-chk=4/6)";
         let OutputLine::Progress(progress) = said(line.as_bytes()) else { panic!("{line}") };
-        assert_eq!((progress.bytes, progress.percent), (3_000_000, Some(99)));
-        assert_eq!((progress.rate, progress.eta_seconds), (138 * (1 << 30) / 100, Some(3723)));
+        assert_eq!((progress.bytes, progress.checked), (3_000_000, Some((4, 6))));
+        assert_eq!((progress.rate, progress.seconds), (138 * (1 << 30) / 100, Some(3723)));
+        let OutputLine::Progress(listing) = said(b" 1 1% 1.00kB/s 0:00:01 (xfr#1, ir-chk=4/6)") else { panic!() };
+        assert_eq!(listing.checked, None, "more entries are still found");
         for odd in
             ["  1 2% ??:??", "   ", "  a b c", " 1 300% 1.0MB/s 0:00:01", "  99999999999999999999 1% 0.00kB/s 0:00:00"]
         {
             assert_eq!(said(odd.as_bytes()), OutputLine::Nothing, "{odd}");
         }
         let unsure = said(b"   1   2%    0.00kB/s   ??:??:??  ");
-        assert!(matches!(unsure, OutputLine::Progress(Progress { eta_seconds: None, rate: 0, .. })), "{unsure:?}");
+        assert!(matches!(unsure, OutputLine::Progress(RsyncProgress { seconds: None, rate: 0, .. })), "{unsure:?}");
     }
 
     fn changed(how: &str, bytes: u64, name: &str) -> OutputLine {

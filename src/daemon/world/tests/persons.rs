@@ -109,6 +109,7 @@ fn a_writer_is_known_that_this_machine_was_or_a_person_approved() {
         writer: Some("00000000000000aa".into()),
         submounts: None,
         warnings: Vec::new(),
+        earlier: Vec::new(),
     };
     story.tell(Event::News(WorkerNews::Ended(Box::new(report))));
     story.wait(3600);
