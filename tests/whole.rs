@@ -219,11 +219,13 @@ scenarios! {
         approves_what_a_guard_stopped
         holds_pauses_and_cancels
         says_when_nobody_answers
+        root_is_told_whose_daemon_runs
         what_is_ours_is_private
         demonstrates_itself;
     doctor:
         a_healthy_machine_has_nothing_to_mend
         what_is_broken_is_named_with_its_remedy
+        a_destination_that_cannot_hold_history_is_found
         a_state_directory_that_takes_nothing_is_found
         a_keyring_that_is_locked_or_away_is_found
         that_udisks_is_missing_is_told_once

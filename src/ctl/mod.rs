@@ -33,6 +33,7 @@ use crate::formats::text::printable;
 use crate::formats::wire::{HistoryLimit, Request};
 use crate::model::{Pruning, StandIn};
 use crate::os::environment::{self, PathOptions, Paths};
+use crate::os::socket;
 
 /// Does what the command line asks for. `alone` opens a conversation with a daemon that lives in this process, for
 /// commands that need none to run; it gives an exit code and a sentence if that is not possible.
@@ -57,6 +58,19 @@ fn tell(problem: &CommandError, output: &mut Output) {
         [line] => output.complain(line),
         // The mistakes of a configuration come with a heading of their own.
         lines => output.complain_at_length(&format!("{}\n", lines.join("\n"))),
+    }
+    // With `sudo` a person asks root's daemon, and mostly means their own.
+    let is_elsewhere = matches!(
+        problem,
+        CommandError::NotRunning(_)
+            | CommandError::Alone(..)
+            | CommandError::ConfigFile(_)
+            | CommandError::Environment(_)
+    );
+    if is_elsewhere && environment::is_root() {
+        for user in socket::answering_users() {
+            output.complain(&printable(&format!("nbkpd of user {user} runs: ask it as {user}, without `sudo`")));
+        }
     }
 }
 

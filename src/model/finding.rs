@@ -189,6 +189,8 @@ pub enum Flaw {
     PermissionUntested,
     /// A volume lies on a mount point with nothing mounted.
     MountPointBare,
+    /// A destination cannot hold copies with history.
+    SnapshotsUnsupported,
     /// A copy is older than `max-age`.
     Overdue,
     /// The last runs failed.
@@ -236,6 +238,7 @@ words!(Flaw {
     NotAuthorized = "not-authorized",
     PermissionUntested = "permission-untested",
     MountPointBare = "mount-point-bare",
+    SnapshotsUnsupported = "snapshots-unsupported",
     Overdue = "overdue",
     RunFailed = "run-failed",
 });

@@ -1,8 +1,8 @@
-//! The account that this process runs as, in the words of the user database.
+//! Accounts in the words of the user database: that of this process, and others.
 
 use std::io;
 
-use nix::unistd::{User, geteuid};
+use nix::unistd::{Uid, User, geteuid};
 
 /// Why the account has no name.
 #[derive(Debug, thiserror::Error)]
@@ -17,10 +17,14 @@ pub enum AccountError {
 
 /// The name of the account that this process runs as.
 pub fn own_name() -> Result<String, AccountError> {
-    let user = geteuid();
-    match User::from_uid(user) {
+    name_of(geteuid().as_raw())
+}
+
+/// The name of an account.
+pub fn name_of(user: u32) -> Result<String, AccountError> {
+    match User::from_uid(Uid::from_raw(user)) {
         Ok(Some(found)) => Ok(found.name),
-        Ok(None) => Err(AccountError::Unknown(user.as_raw())),
-        Err(error) => Err(AccountError::LookUp(user.as_raw(), error.into())),
+        Ok(None) => Err(AccountError::Unknown(user)),
+        Err(error) => Err(AccountError::LookUp(user, error.into())),
     }
 }

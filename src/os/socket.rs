@@ -13,6 +13,7 @@ use rustix::fs::{FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, socket_with};
 
+use super::account;
 use super::guards::{Exposure, prove_ours};
 
 /// How many clients may wait to be let in.
@@ -135,6 +136,18 @@ fn connect_at_once(path: &Path) -> Result<(), Errno> {
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
     rustix::net::connect(&socket, &SocketAddrUnix::new(path)?)
+}
+
+/// The users whose own daemons answer, by name. Root sees all of them.
+#[must_use]
+pub fn answering_users() -> Vec<String> {
+    let Ok(found) = fs::read_dir("/run/user") else { return Vec::new() };
+    let users = found.flatten().filter_map(|entry| {
+        let user = entry.file_name().to_str()?.parse().ok()?;
+        connect_at_once(&entry.path().join("nbkp/nbkpd.sock")).ok()?;
+        Some(account::name_of(user).unwrap_or_else(|_| user.to_string()))
+    });
+    users.collect()
 }
 
 /// The mode is set before the name exists, so that there is no moment in which another user could connect.

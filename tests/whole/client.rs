@@ -3,6 +3,7 @@
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::time::Duration;
 
+use crate::common::daemon::Wrapping;
 use crate::common::drive::Filesystem::{Btrfs, Ext4};
 use crate::common::folder::{Folder, Sentinels};
 use crate::common::mini_host::{MiniHost, array};
@@ -172,6 +173,16 @@ pub fn says_when_nobody_answers(host: &MiniHost) {
     host.ctl(&["pause"]).exits(3);
     host.ctl(&["no-such-command"]).exits(2);
     host.ctl(&["status", "--json"]).exits(3);
+}
+
+pub fn root_is_told_whose_daemon_runs(host: &MiniHost) {
+    host.configure(&host.config());
+    let user = host.used_by(1717);
+    user.configure(&user.config());
+    let _daemon = user.start_as("nbkp", &Wrapping::Plain);
+    host.ctl(&["status"]).exits(3).says("nbkpd of user 1717 runs: ask it as 1717, without `sudo`");
+    std::fs::remove_file(host.config_file()).unwrap();
+    host.ctl(&["list"]).exits(2).says("nbkpd of user 1717 runs");
 }
 
 pub fn what_is_ours_is_private(host: &MiniHost) {

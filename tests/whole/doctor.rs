@@ -287,6 +287,32 @@ pub fn a_mount_point_without_its_mount_is_found(host: &MiniHost) {
     run("umount", &[&point]);
 }
 
+pub fn a_destination_that_cannot_hold_history_is_found(host: &MiniHost) {
+    host.source("documents").fill(3);
+    let (image, point) = (host.root.join("stick.img"), host.root.join("stick"));
+    std::fs::create_dir(&point).unwrap();
+    run("truncate", &[&"--size=64M", &image]);
+    let device = attempt("losetup", &[&"--find", &"--show", &image]).stdout;
+    let device = String::from_utf8(device).unwrap().trim().to_owned();
+    run("mkfs.exfat", &[&device]);
+    run("mount.exfat-fuse", &[&device, &point]);
+    std::fs::create_dir(point.join("documents")).unwrap();
+    for sentinel in [point.join(".nbkp-vol"), point.join("documents/.nbkp-dst")] {
+        std::fs::write(sentinel, "").unwrap();
+    }
+    let stick = format!("[volumes.stick]\npath = \"{}\"", point.display());
+    let configured = |kind| host.config().also(&stick).sync("documents", "stick", kind, "enabled = true");
+    host.configure(&configured("hard-link"));
+    Found::by(host).has("documents", "error snapshots-unsupported", "`snapshots = \"none\"`");
+    let left: Vec<_> =
+        std::fs::read_dir(point.join("documents")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(left, [".nbkp-dst"], "nothing is left of the trial");
+    host.configure(&configured("none"));
+    assert!(!Found::by(host).of("documents").iter().any(|found| found.contains("snapshots-unsupported")));
+    run("umount", &[&point]);
+    run("losetup", &[&"--detach", &device]);
+}
+
 pub fn it_does_the_same_without_a_daemon(host: &MiniHost) {
     host.source("documents").fill(3);
     let mut usb = host.drive("usb", Btrfs).prepared_for("documents");

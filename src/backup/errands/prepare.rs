@@ -334,11 +334,11 @@ fn not_made(error: &DirectoryError) -> String {
 fn behind_a_link(path: &Path) -> String {
     match files::leads_to(path) {
         Ok(target) => format!(
-            "; a link is on the way, and links are not followed: give what it leads to a volume of its own, \
-             with path = \"{}\"",
+            ", since whoever makes one would say what is copied: give what it leads to a volume of its own, with \
+             path = \"{}\"",
             target.display()
         ),
-        Err(_) => "; a link is on the way that leads nowhere; remove it, or correct the subdirectory".to_owned(),
+        Err(_) => "; it leads nowhere: remove it, or correct the subdirectory".to_owned(),
     }
 }
 

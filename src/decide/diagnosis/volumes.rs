@@ -24,6 +24,16 @@ fn standing(volume: &VolumeStatus, user: &SyncName) -> String {
     }
 }
 
+/// A destination whose filesystem lacks this for snapshots by hard links.
+#[must_use]
+pub fn unsupported(sync: &SyncName, path: &Path, lacks: &[&str]) -> Examined {
+    let finding = Flaw::SnapshotsUnsupported.error(
+        format!("the filesystem of {} has no {}, which its snapshots need", path.display(), lacks.join(", ")),
+        format!("choose `snapshots = \"none\"` in [syncs.{}], or a destination on ext4, xfs or btrfs", sync.base()),
+    );
+    Area::Volumes.examined(sync.as_str(), finding)
+}
+
 /// A directory volume at or below a mount point of `/etc/fstab` where nothing is mounted.
 #[must_use]
 pub fn bare_point(name: &str, point: &Path, bare: BarePoint) -> Examined {

@@ -9,9 +9,13 @@ use crate::daemon::serving::doctor::premises::Premises;
 use crate::daemon::world::Initiative;
 use crate::decide::diagnosis::{daemon as judge, drives, state as state_of, tools, volumes};
 use crate::formats::rsync::version;
-use crate::model::{Examined, FileInForce, FileSight, Filter, HookCommand, ProgramVersion, Sync, VolumeRoot};
+use crate::model::{
+    Examined, FileInForce, FileSight, Filter, HookCommand, ProgramVersion, SnapshotKind, Sync, VolumeRoot, layout,
+};
 use crate::os::causes::chain;
 use crate::os::config_file::ConfigFileError;
+use crate::os::directory::{Directory, Kind, Reach};
+use crate::os::files as os_files;
 use crate::os::process::Ended;
 use crate::os::{fstab, guards, held, history_check, mounts, programs, service, state_dir, telling};
 
@@ -146,4 +150,27 @@ pub(crate) fn mount_points(known: &Premises) -> Vec<Examined> {
         }
     }
     examined
+}
+
+/// Destinations here that are proven, and on which no snapshot was made yet: whether they can hold any.
+pub(crate) fn destinations(known: &Premises) -> Vec<Examined> {
+    let wanted =
+        known.configuration.syncs.values().filter(|sync| sync.enabled && sync.snapshots == SnapshotKind::HardLink);
+    wanted.filter_map(|sync| destination(known, sync)).collect()
+}
+
+fn destination(known: &Premises, sync: &Sync) -> Option<Examined> {
+    let place = &sync.destination;
+    if matches!(known.configuration.volumes.get(&place.volume)?.root, VolumeRoot::Server(_)) {
+        return None;
+    }
+    let volume = known.status.volumes.iter().find(|volume| volume.name == place.volume)?;
+    let root = Directory::open_root(volume.path.as_ref()?).ok()?;
+    let directory = root.open_below(place.subdir.as_path(), Reach::SameMount).ok()?;
+    let is = |name, kind| directory.kind_of(name).is_ok_and(|found| found == kind);
+    if !is(layout::DESTINATION_SENTINEL, Kind::File) || is(layout::LATEST, Kind::Link) {
+        return None;
+    }
+    let lacks = os_files::lacks_for_snapshots(&directory).ok()?;
+    (!lacks.is_empty()).then(|| volumes::unsupported(&sync.name, directory.path(), &lacks))
 }

@@ -86,6 +86,7 @@ pub(crate) async fn examine(ground: &Ground, asks: &mpsc::Sender<Ask>, place: Ow
         Test::start(&known, Area::Drives, "absent", drives::absent),
         Test::start(&known, Area::Drives, "udisks2 and polkit", drives::drives),
         Test::start(&known, Area::Volumes, "mount points", files::mount_points),
+        Test::start(&known, Area::Volumes, "history", files::destinations),
     ];
     let mut examined = vec![daemon::work(&known.configuration)];
     if known.initiative == Initiative::Own {
