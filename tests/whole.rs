@@ -17,7 +17,7 @@
 //!    `plug::twice_quickly_runs_once`, `scale::a_storm_of_mounts`, `scale::a_storm_of_uevents`,
 //!    `servers::a_storm_of_addresses_costs_a_few_questions`
 //! 6. never prompts, never hangs on a dead mount, never spins, idles without waking:
-//!    `scale::a_dead_mount_stops_nothing_else`, `hostile::a_sentinel_that_is_a_pipe_stops_nothing`,
+//!    `scale::a_dead_mount_stops_nothing_else`, `hangs::*`, `hostile::a_sentinel_that_is_a_pipe_stops_nothing`,
 //!    `scale::idle_is_idle`, `notices::nobody_has_to_show_anything`, `neighbours::without_a_bus_the_rest_works`,
 //!    `servers::a_hundred_servers_out_of_reach_delay_no_drive`,
 //!    `servers::a_server_that_falls_silent_in_mid_run_is_given_up`
@@ -52,6 +52,7 @@ mod scenarios {
     pub mod drives;
     pub mod faults;
     pub mod ground;
+    pub mod hangs;
     pub mod hostile;
     pub mod kills;
     pub mod neighbours;
@@ -123,6 +124,9 @@ scenarios! {
         programs_that_are_replaced_under_a_run_harm_nothing
         a_clock_that_was_ahead_loses_nothing
         a_lost_state_directory_costs_only_statistics;
+    hangs:
+        a_drive_that_hangs_in_mid_run_keeps_its_own_run_alone
+        a_source_that_hangs_in_mid_run_keeps_its_own_run_alone;
     outputs:
         that_take_nothing_stop_no_daemon
         that_take_nothing_stop_no_copy

@@ -1,9 +1,11 @@
 //! What a run tells while it works.
 
+use std::time::Duration;
+
 use crate::backup::job::Job;
 use crate::model::{Conclusion, Failure, FailureKind, Figures, Progress, RunId, RunReport, Step, SyncName};
 
-/// What a run says.
+/// What a run says, or is said of it.
 #[derive(Debug, Clone)]
 pub enum WorkerNews {
     /// How far a run is.
@@ -15,8 +17,28 @@ pub enum WorkerNews {
         /// How far it is.
         progress: Progress,
     },
+    /// Whether it gets on; told when it does not, and when it does again.
+    Life {
+        /// The run.
+        run: RunId,
+        /// Its sync.
+        sync: SyncName,
+        /// Whether it gets on.
+        life: Liveness,
+    },
     /// A run ended; nothing of it is left behind.
     Ended(Box<RunReport>),
+}
+
+/// Whether a run gets on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Liveness {
+    /// It does.
+    Moves,
+    /// Nothing of it has moved for so long.
+    Still(Duration),
+    /// It was told to stop, and does not.
+    Deaf,
 }
 
 /// Where the news of a run goes. It must not wait for a piece of progress, and must not lose the end.
@@ -59,11 +81,6 @@ impl Telling {
         self.step = step;
         tracing::debug!(nbkp.sync = %self.sync, nbkp.run = %self.run, "{}: {}", self.sync, step.as_str());
         self.progress(Progress { step, percent: None, bytes: 0, rate: 0, eta_seconds: None });
-    }
-
-    /// The step under way.
-    pub(crate) fn now(&self) -> Step {
-        self.step
     }
 
     /// The copy went on.

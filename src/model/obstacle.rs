@@ -174,6 +174,8 @@ pub enum Obstacle {
         /// The lock.
         path: PathBuf,
     },
+    /// An earlier run of this sync does not end, and still holds a place that is needed.
+    Stuck(SyncName),
     /// A program is missing.
     ToolMissing {
         /// Its name.
@@ -229,7 +231,7 @@ impl Obstacle {
             Self::VolumeHeld { .. } => ObstacleCode::Held,
             Self::Paused { .. } => ObstacleCode::Paused,
             Self::BackingOff { .. } => ObstacleCode::BackingOff,
-            Self::LockTaken { .. } => ObstacleCode::LockTaken,
+            Self::LockTaken { .. } | Self::Stuck(_) => ObstacleCode::LockTaken,
             Self::ToolMissing { .. } => ObstacleCode::ToolMissing,
             Self::ToolOutdated { .. } => ObstacleCode::ToolOutdated,
         }
@@ -244,15 +246,13 @@ impl Obstacle {
             Self::DirectoryMissing { end: End::Source, .. } => {
                 format!("correct the subdirectory in `source`; `nbkpctl prepare {sync}` tells what is there instead")
             }
-            Self::SourceIsEmpty { .. } => {
-                "see whether it is the right directory, and what `filters` leave of it".into()
-            }
+            Self::SourceIsEmpty { .. } => "see whether it is the right directory, and what `filters` leave".into(),
             Self::DirectoryMissing { end: End::Destination, .. } => {
                 format!("run `nbkpctl prepare {sync}`, or correct the subdirectory")
             }
             Self::NoSnapshotYet { .. } => "it runs as soon as the sync that fills its source has succeeded once".into(),
             Self::NotMounted { let_go: true, volume, .. } => {
-                format!("plug it in again, or run `nbkpctl release {volume}`")
+                format!("replug it, or run `nbkpctl release {volume}`")
             }
             Self::NotMounted { volume, .. } => format!("mount it: `nbkpctl mount {volume}`"),
             Self::Locked { device: Node { path, host }, .. } => {
@@ -261,9 +261,7 @@ impl Obstacle {
                 format!("unlock it{there}: {by_hand}; or set `mount = true` and `passphrase`")
             }
             Self::NotOpened { drive, trouble, .. } => trouble.hint(drive),
-            Self::NotEncrypted { .. } => {
-                "do not use it before you know why; if you meant it so, leave out `passphrase`".into()
-            }
+            Self::NotEncrypted { .. } => "see why before you use it; if it is meant so, leave out `passphrase`".into(),
             Self::SentinelMismatch { path, .. } => format!(
                 "this is another place than the one used before; if that is right, run `nbkpctl approve {sync}` after \
                  a look at {}",
@@ -289,6 +287,7 @@ impl Obstacle {
             Self::VolumeHeld { volume } => format!("run `nbkpctl release {volume}`"),
             Self::Paused { .. } => "run `nbkpctl resume`".into(),
             Self::BackingOff { .. } => format!("wait, or run `nbkpctl run {sync}`"),
+            Self::Stuck(_) => "pull the drive out, or `umount -f` what does not answer; a restart always helps".into(),
             Self::LockTaken { .. } => "wait until the other run has ended; it is tried again by itself".into(),
             Self::ToolMissing { tool, server } => {
                 let there = if server.is_some() { " there" } else { "" };
@@ -355,6 +354,7 @@ impl fmt::Display for Obstacle {
             Self::BackingOff { until, error } => {
                 write!(f, "{error}; it is tried again at {until:.0}")
             }
+            Self::Stuck(by) => write!(f, "an earlier run of `{by}` cannot be ended: one of its places does not answer"),
             Self::LockTaken { path } => {
                 write!(f, "another process works at the destination: {} is taken", path.display())
             }
@@ -429,6 +429,6 @@ mod tests {
     fn a_hint_names_what_to_release() {
         let (sync, volume): (SyncName, VolumeName) = ("mail".parse().unwrap(), "usb".parse().unwrap());
         let obstacle = Obstacle::NotMounted { end: End::Source, volume, device: "/dev/sdb".into(), let_go: true };
-        assert_eq!(obstacle.hint(&sync), "plug it in again, or run `nbkpctl release usb`");
+        assert_eq!(obstacle.hint(&sync), "replug it, or run `nbkpctl release usb`");
     }
 }

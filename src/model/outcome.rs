@@ -1,6 +1,7 @@
 //! How a run ends.
 
 use std::fmt;
+use std::time::Duration;
 
 use crate::model::{HoldReason, Obstacle, Step, words};
 
@@ -112,6 +113,8 @@ pub enum Interruption {
     Suspend,
     /// The connection was lost.
     Network(String),
+    /// Nothing of it moved for so long, and perhaps it cannot be ended.
+    Still(Duration),
     /// The process was killed; found at the next start.
     Killed,
 }
@@ -126,6 +129,11 @@ impl fmt::Display for Interruption {
             Self::DriveHeld => f.write_str("a hold was laid on its drive"),
             Self::Suspend => f.write_str("the machine went to sleep"),
             Self::Network(what) => write!(f, "the connection was lost: {what}"),
+            Self::Still(lasted) => write!(
+                f,
+                "nothing moved for {} s: its source, its destination or a program on the way does not answer",
+                lasted.as_secs()
+            ),
             Self::Killed => f.write_str("the daemon or the machine stopped in the middle of it"),
         }
     }

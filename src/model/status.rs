@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 
@@ -149,4 +150,6 @@ pub struct RunningNow {
     pub run: RunId,
     /// How far it is.
     pub progress: Progress,
+    /// For how long nothing of it has moved, if that is long.
+    pub still: Option<Duration>,
 }

@@ -25,6 +25,8 @@ pub enum Step {
     Record,
     /// Snapshots that no rule wants are deleted.
     Prune,
+    /// The hook behind it runs.
+    After,
     /// What the run set up is undone.
     Undo,
 }
@@ -40,5 +42,6 @@ words!(Step {
     Commit = "commit",
     Record = "record",
     Prune = "prune",
+    After = "after",
     Undo = "undo",
 });

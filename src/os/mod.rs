@@ -33,6 +33,7 @@ pub mod power;
 pub mod probe;
 pub mod process;
 pub mod programs;
+pub mod pulse;
 pub mod rules_file;
 pub mod secret;
 pub mod secrets;

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 use rustix::io::Errno;
-use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open, test_kill_process_group};
 use rustix::time::{ClockId, clock_gettime};
 
 use super::directory::Directory;
@@ -284,6 +284,23 @@ impl Running {
         }
         if self.leftovers == Leftovers::End && (self.output.is_some() || self.errors.is_some()) {
             self.signal(Signal::KILL);
+            self.outlast_killed(heard)?;
+        }
+        Ok(())
+    }
+
+    /// What is killed and goes on is held by a filesystem that does not answer. It may still write where it was
+    /// started: whoever started it has not ended before it has.
+    fn outlast_killed(&mut self, heard: &mut impl FnMut(Stream, &[u8])) -> Result<(), ProcessError> {
+        let mut patience = Duration::from_millis(20);
+        while let Some(pipe) = self.output.as_ref().or(self.errors.as_ref()) {
+            // The pipes may be held by others, too, who have left the group.
+            if self.group.is_none_or(|group| test_kill_process_group(group).is_err()) {
+                break;
+            }
+            patiently(&mut [PollFd::new(pipe, PollFlags::IN)], Some(patience)).map_err(ProcessError::Listen)?;
+            self.drain(heard);
+            patience = patience.saturating_mul(2).min(Duration::from_mins(1));
         }
         Ok(())
     }

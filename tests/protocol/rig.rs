@@ -98,6 +98,7 @@ impl Rig {
             destination: "usb".parse().unwrap(),
             run: "r1".parse().unwrap(),
             progress,
+            still: None,
         }];
         self.status.send_replace(Arc::new(status));
     }

@@ -241,6 +241,7 @@ pub fn finish(mut news: Receiver<WorkerNews>) -> RunReport {
     while let Some(next) = news.blocking_recv() {
         match next {
             WorkerNews::Progress { .. } => assert!(report.is_none(), "progress after the end"),
+            WorkerNews::Life { .. } => {}
             WorkerNews::Ended(ended) => assert!(report.replace(*ended).is_none(), "two ends"),
         }
     }
@@ -254,7 +255,7 @@ pub fn until_copied(news: &mut Receiver<WorkerNews>, wanted: u64) {
             WorkerNews::Progress { progress: Progress { step: Step::Copy, bytes, .. }, .. } if bytes >= wanted => {
                 return;
             }
-            WorkerNews::Progress { .. } => {}
+            WorkerNews::Progress { .. } | WorkerNews::Life { .. } => {}
             WorkerNews::Ended(report) => panic!("ended too early: {report:?}"),
         }
     }

@@ -28,6 +28,7 @@ fn child() {
     while let Some(next) = receiver.blocking_recv() {
         match next {
             WorkerNews::Progress { progress, .. } => println!("STEP {} {}", progress.step.as_str(), progress.bytes),
+            WorkerNews::Life { .. } => {}
             WorkerNews::Ended(report) => println!("ENDED {:?}", report.conclusion),
         }
     }

@@ -192,7 +192,7 @@ fn a_hold_of_stopping_twice_ends_at_once() {
     loop {
         match news.blocking_recv().unwrap() {
             nbkp::backup::news::WorkerNews::Progress { progress, .. } if progress.step == Step::Before => break,
-            nbkp::backup::news::WorkerNews::Progress { .. } => {}
+            nbkp::backup::news::WorkerNews::Progress { .. } | nbkp::backup::news::WorkerNews::Life { .. } => {}
             nbkp::backup::news::WorkerNews::Ended(report) => panic!("{report:?}"),
         }
     }

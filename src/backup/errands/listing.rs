@@ -212,6 +212,7 @@ fn forbidden(seen: &SyncAsSeen) -> Result<(), String> {
         | Obstacle::Paused { .. }
         | Obstacle::BackingOff { .. }
         | Obstacle::LockTaken { .. }
+        | Obstacle::Stuck(_)
         | Obstacle::ToolMissing { .. }
         | Obstacle::ToolOutdated { .. } => false,
     };

@@ -372,8 +372,8 @@ impl<'a> Course<'a> {
             Conclusion::Skipped(_) | Conclusion::Interrupted(_) => return,
         };
         let Some(command) = command else { return };
-        let occasion =
-            HookMoment { hook, step: self.telling.now(), outcome: Some(conclusion), snapshot: self.snapshot };
+        self.telling.step(Step::After);
+        let occasion = HookMoment { hook, step: Step::After, outcome: Some(conclusion), snapshot: self.snapshot };
         if let Err(NotDone::Failed(failure)) = hooks::run(&self.starter, command, self.job, &occasion, &mut self.stops)
         {
             self.warnings.push(failure.detail);

@@ -181,6 +181,9 @@ pub fn progress(run: &RunningEntry) -> String {
     if let Some(seconds) = run.eta_seconds.filter(|_| run.rate > 0) {
         words.push(format!("{} left", span(Duration::from_secs(seconds))));
     }
+    if let Some(seconds) = run.still_seconds {
+        words.push(format!("nothing moves for {}", span(Duration::from_secs(seconds))));
+    }
     words.join(", ")
 }
 
@@ -202,6 +205,7 @@ pub fn step(step: &Term<Step>) -> Cow<'_, str> {
         Step::Commit => "naming the finished copy",
         Step::Record => "writing the log",
         Step::Prune => "deleting old snapshots",
+        Step::After => "running the hook after it",
         Step::Undo => "cleaning up",
     }
     .into()

@@ -14,7 +14,7 @@ use crate::daemon::messages::look::Observation;
 use crate::daemon::messages::probe::{ProbeOrder, ProbeReport};
 use crate::model::{
     Announcement, ChangeExtent, Configuration, DriveName, HostFault, Interruption, Ledger, Left, LocationName,
-    NetworkSight, OpeningTrouble, PowerSight, RunId, RunRecord, SyncName, Trigger, VolumeName,
+    NetworkSight, OpeningTrouble, Outcome, PowerSight, RunId, RunRecord, SyncName, Trigger, VolumeName,
 };
 use crate::os::history::Entry;
 
@@ -107,6 +107,8 @@ pub enum Notice {
     },
     /// A run ended.
     RunEnded(Box<RunRecord>),
+    /// A run that was left behind has ended after all.
+    Returned(RunId, SyncName, Outcome),
     /// A volume came within reach.
     VolumeCame(VolumeName, PathBuf),
     /// A volume went out of reach.

@@ -147,6 +147,12 @@ fn write(notice: &Notice) {
             trigger.as_str()
         ),
         Notice::RunEnded(record) => write_end(record),
+        Notice::Returned(run, sync, outcome) => tracing::info!(
+            nbkp.sync = sync.as_str(),
+            nbkp.run = run.as_str(),
+            "{sync}: the run that could not be ended is gone ({}); its places are free again",
+            outcome.as_str()
+        ),
         Notice::VolumeCame(volume, path) => tracing::info!(
             message_id = message_id::VOLUME_CAME,
             nbkp.volume = volume.as_str(),
@@ -282,7 +288,7 @@ fn sentence(status: &Status) -> String {
                 Step::Copy => "copying",
                 Step::Prune => "pruning",
                 Step::Prove | Step::Lock | Step::Recover | Step::Before => "preparing",
-                Step::Judge | Step::Flush | Step::Commit | Step::Record | Step::Undo => "finishing",
+                Step::Judge | Step::Flush | Step::Commit | Step::Record | Step::After | Step::Undo => "finishing",
             };
             let (sync, volume) = (&run.sync, &run.destination);
             match run.progress.percent {

@@ -107,6 +107,7 @@ fn subject(obstacle: &Obstacle) -> Subject {
         Obstacle::Paused { .. } => Subject::Pause,
         Obstacle::BackingOff { .. }
         | Obstacle::LockTaken { .. }
+        | Obstacle::Stuck(_)
         | Obstacle::ToolMissing { .. }
         | Obstacle::ToolOutdated { .. } => Subject::LastAttempt,
     }

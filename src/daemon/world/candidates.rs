@@ -92,6 +92,7 @@ pub(super) fn gives_way(obstacle: &Obstacle, asked: Option<Urgency>) -> bool {
         | Obstacle::SentinelMismatch { .. }
         | Obstacle::DuplicateUuid { .. }
         | Obstacle::DeviceUnknown { .. }
+        | Obstacle::Stuck(_)
         | Obstacle::ReadOnly { .. }
         | Obstacle::NotBtrfs { .. }
         | Obstacle::VolumeHeld { .. } => false,

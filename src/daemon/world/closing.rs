@@ -117,11 +117,17 @@ impl World {
         self.phases().filter_map(stuck).chain(refused).filter(|moment| *moment > now.boot).collect()
     }
 
-    /// Whether a drive is being opened or closed, or is open and about to be closed. What is out of reach is waited for
-    /// by the next daemon.
+    /// Whether a drive is being opened or closed, or is open and about to be closed. What is out of reach, or held by a
+    /// run that cannot be ended, is waited for by the next daemon.
     pub(super) fn drives_are_busy(&self) -> bool {
-        let open = self.drives.phases().filter(|(name, _)| self.is_within_reach(name)).map(|(_, phase)| phase);
-        let left_over = self.leftovers.iter().filter(|leftover| leftover.can_be_closed(&self.network));
+        let is_stuck = |name: &VolumeName| {
+            self.settings.on_the_drive_of(name).iter().any(|volume| self.runs.left_behind_on(volume).is_some())
+        };
+        let can_close = |name: &VolumeName| self.is_within_reach(name) && !is_stuck(name);
+        let open = self.drives.phases().filter(|(name, _)| can_close(name)).map(|(_, phase)| phase);
+        let left_over = self.leftovers.iter().filter(|leftover| {
+            leftover.can_be_closed(&self.network) && self.runs.left_behind_with(leftover.resource()).is_none()
+        });
         let mut waiting = open.chain(left_over.map(Leftover::phase));
         waiting.any(|phase| matches!(phase, Phase::Awaited(_, Sake::Runs) | Phase::Open(_)))
             || self.phases().any(|phase| matches!(phase, Phase::Opening(_) | Phase::Closing))
@@ -162,7 +168,7 @@ impl World {
             | Phase::Settling(_) => false,
         };
         let is_used = || {
-            let mut runs = self.runs.iter();
+            let mut runs = self.runs.with_left_behind();
             leftover.resource().is_some_and(|resource| runs.any(|(_, run)| run.resources.contains(resource)))
         };
         let is_free = |heir: &VolumeName| matches!(self.drives.phase(heir), Phase::Idle | Phase::Stuck { .. });

@@ -240,6 +240,7 @@ impl SyncHistory {
                 Interruption::SourceLost(_)
                 | Interruption::DestinationLost(_)
                 | Interruption::Network(_)
+                | Interruption::Still(_)
                 | Interruption::Killed,
             ) => {
                 self.failures = self.failures.saturating_add(1);

@@ -194,6 +194,7 @@ impl World {
                 // Progress changes nothing that a plan depends on.
                 return effects;
             }
+            Event::News(WorkerNews::Life { run, sync, life }) => self.run_lives(&sync, &run, life, now, &mut effects),
             Event::News(WorkerNews::Ended(report)) => self.run_ended(&report, now, &mut effects),
             Event::Looked(observation) => self.looked(*observation, now, &mut effects),
             Event::Probed(report) => self.probed(&report, now, &mut effects),

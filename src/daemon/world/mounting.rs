@@ -6,7 +6,8 @@ use crate::daemon::messages::event::Effect;
 use crate::daemon::world::World;
 use crate::daemon::world::drive_requests::{ToClose, ToMount};
 use crate::daemon::world::drives::Phase;
-use crate::daemon::world::settings::leads_to_the_same;
+use crate::daemon::world::runs::Runs;
+use crate::daemon::world::settings::{Settings, leads_to_the_same};
 use crate::daemon::world::stage::LifeStage;
 use crate::decide::obstacles;
 use crate::formats::text::obstacle_sentences;
@@ -34,7 +35,8 @@ impl World {
 
     /// A person wants a drive closed. What runs on it is stopped, and it stays alone until it is plugged in again.
     pub(super) fn unmount(&mut self, volume: VolumeName, then: WhenDone, answer: ToClose, effects: &mut Vec<Effect>) {
-        if let Err(refusal) = self.admit(&volume) {
+        let stuck = refusal_if_stuck(&self.settings, &self.runs, &volume);
+        if let Err(refusal) = self.admit(&volume).and_then(|()| stuck.map_or(Ok(()), Err)) {
             let _ = answer.send(Err(refusal));
             return;
         }
@@ -43,6 +45,12 @@ impl World {
         }
         self.volumes.let_go(&self.settings.on_the_drive_of(&volume));
         self.drive_requests.await_close(volume, then, answer);
+    }
+
+    /// Nobody waits for a drive to be closed on which a run is left behind.
+    pub(super) fn refuse_to_close_what_is_stuck(&mut self) {
+        let (settings, runs) = (&self.settings, &self.runs);
+        self.drive_requests.refuse(|volume| refusal_if_stuck(settings, runs, volume));
     }
 
     /// A person lets a drive be used again that they had let go. What was in the way meanwhile is forgotten with that.
@@ -119,4 +127,11 @@ impl World {
             Some(settings.check_volume(volume).err().unwrap_or_else(|| Refusal::Failed(another())))
         });
     }
+}
+
+/// That a drive cannot be closed, if a run is left behind on it.
+fn refusal_if_stuck(settings: &Settings, runs: &Runs, volume: &VolumeName) -> Option<Refusal> {
+    let by = settings.on_the_drive_of(volume).iter().find_map(|volume| runs.left_behind_on(volume))?.clone();
+    let stuck = Obstacle::Stuck(by.clone());
+    Some(Refusal::Failed(format!("volume `{volume}` stays open: {stuck}; {}", stuck.hint(&by))))
 }

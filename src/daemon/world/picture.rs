@@ -6,6 +6,7 @@ use crate::daemon::messages::ask::Urgency;
 use crate::daemon::world::World;
 use crate::daemon::world::candidates::gives_way;
 use crate::daemon::world::plan::Outlook;
+use crate::daemon::world::runs::Headway;
 use crate::decide::{due, locations, obstacles};
 use crate::model::{
     DaemonState, End, Metered, NetworkSight, Now, Obstacle, Outcome, RunningNow, Status, Sync, SyncName, SyncState,
@@ -28,6 +29,10 @@ impl World {
             destination: run.sync.destination.volume.clone(),
             run: run.id.clone(),
             progress: run.progress,
+            still: match run.standing {
+                Headway::Still(lasts) => Some(lasts),
+                Headway::Moves | Headway::LeftBehind => None,
+            },
         });
         Status {
             state,

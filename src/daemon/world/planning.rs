@@ -118,6 +118,8 @@ impl World {
             let is_told = |obstacle: &Obstacle| places.iter().any(|place| place.code() == obstacle.code());
             found.extend(setback.obstacles(now.boot).into_iter().filter(|obstacle| !is_told(obstacle)));
         }
+        let stuck = self.runs.stuck_before(sync, &self.settings.resources(sync));
+        found.extend(stuck.map(|by| Obstacle::Stuck(by.clone())));
         found.extend(self.refusals(sync, now));
         found.extend(obstacles::of_conditions(&sync.when, local, self.power, self.metered_way(sync)));
         match self.decisions.ledger().pause {
@@ -180,13 +182,13 @@ impl World {
     }
 
     fn start_what_may_start(&mut self, now: &Now, effects: &mut Vec<Effect>) {
-        let running = self.runs.iter().map(|(name, run)| (name.clone(), run.resources.clone())).collect();
+        let running = self.runs.with_left_behind().map(|(name, run)| (name.clone(), run.resources.clone())).collect();
         let starting = queue::startable(
             self.plan.queue(),
             self.plan.candidates(),
             self.settings.upstreams(),
             &running,
-            self.settings.configuration().daemon.max_parallel,
+            self.settings.configuration().daemon.max_parallel.saturating_add(self.runs.waiting_in_vain()),
             now.boot,
         );
         for name in starting {

@@ -115,7 +115,7 @@ impl Requests {
 
     /// Answers those on whose volumes nothing runs.
     pub(super) fn answer_where_it_is_quiet(&mut self, runs: &Runs) {
-        for (_, answer) in self.quiet.extract_if(.., |(volume, _)| runs.on(volume).next().is_none()) {
+        for (_, answer) in self.quiet.extract_if(.., |(volume, _)| !runs.iter().any(|(_, run)| run.sync.uses(volume))) {
             let _ = answer.send(Ok(()));
         }
     }

@@ -2,15 +2,17 @@
 
 use std::collections::BTreeSet;
 
+use crate::backup::news::Liveness;
 use crate::daemon::messages::event::{Effect, Notice, Record};
 use crate::daemon::messages::look::Scope;
 use crate::daemon::world::World;
 use crate::daemon::world::histories::{Chance, ComesUp};
-use crate::daemon::world::runs::Run;
+use crate::daemon::world::runs::{Headway, Run};
 use crate::daemon::world::servers::Asked;
 use crate::daemon::world::stage::Initiative;
 use crate::model::{
-    Conclusion, Configuration, End, EndSight, Kinship, Now, Outcome, RunId, RunReport, SyncName, Trigger,
+    Conclusion, Configuration, End, EndSight, Kinship, Now, Outcome, Places, RunId, RunRecord, RunReport, Sync,
+    SyncName, Trigger,
 };
 use crate::os::history::Entry;
 
@@ -40,11 +42,14 @@ impl World {
 
     pub(super) fn run_ended(&mut self, report: &RunReport, now: &Now, effects: &mut Vec<Effect>) {
         let Some((run, record)) = self.runs.end(report, now) else { return };
-        let comes_up = if self.network.comes_up(now.boot) { ComesUp::Yes } else { ComesUp::No };
-        let chance = Chance { jitter: self.dice.u16(..), comes_up };
-        self.histories.remember(&record, &report.conclusion, run.sync.every, chance, now);
-        for volume in [&run.sync.source.volume, &run.sync.destination.volume] {
-            self.drives.note_outcome(&self.settings.on_the_drive_of(volume), record.outcome);
+        if run.standing == Headway::LeftBehind {
+            effects.push(Effect::Tell(Notice::Returned(record.run.clone(), record.sync.clone(), record.outcome)));
+            self.tell_left_behind(effects);
+            // What came of it was told when it was left. That it is a copy all the same, or asks for a person, is news.
+            if matches!(record.outcome, Outcome::Interrupted | Outcome::Failed | Outcome::Skipped) {
+                self.look_behind(&record.sync, record.outcome);
+                return;
+            }
         }
         match &report.conclusion {
             Conclusion::Ok => self.learn(&run, report),
@@ -54,8 +59,47 @@ impl World {
             }
             Conclusion::Skipped(_) | Conclusion::Interrupted(_) | Conclusion::Failed(_) => {}
         }
+        self.run_is_over((&run.sync, &run.places), record, &report.conclusion, now, effects);
+    }
+
+    /// Whether a run gets on. One that cannot be ended is over for the world: whoever waits for it is answered, and
+    /// only its places are not free.
+    pub(super) fn run_lives(
+        &mut self,
+        sync: &SyncName,
+        run: &RunId,
+        life: Liveness,
+        now: &Now,
+        effects: &mut Vec<Effect>,
+    ) {
+        let Some(why) = self.runs.lives(sync, run, life) else { return };
+        effects.extend(self.runs.stop(sync, why.clone()));
+        let Some(left) = self.runs.leave_behind(sync, why, now) else { return };
+        self.run_is_over((&left.sync, &left.places), left.record, &left.conclusion, now, effects);
+        self.tell_left_behind(effects);
+        self.refuse_to_close_what_is_stuck();
+    }
+
+    fn tell_left_behind(&mut self, effects: &mut Vec<Effect>) {
+        effects.extend(self.shortcomings.note("runs", self.runs.left_behind()).map(Effect::Tell));
+    }
+
+    fn run_is_over(
+        &mut self,
+        (sync, places): (&Sync, &Places),
+        record: RunRecord,
+        conclusion: &Conclusion,
+        now: &Now,
+        effects: &mut Vec<Effect>,
+    ) {
+        let comes_up = if self.network.comes_up(now.boot) { ComesUp::Yes } else { ComesUp::No };
+        let chance = Chance { jitter: self.dice.u16(..), comes_up };
+        self.histories.remember(&record, conclusion, sync.every, chance, now);
+        for volume in [&sync.source.volume, &sync.destination.volume] {
+            self.drives.note_outcome(&self.settings.on_the_drive_of(volume), record.outcome);
+        }
         let configured = self.settings.configuration().syncs.get(&record.sync);
-        if configured.is_some_and(|sync| run.places.kinship(&self.settings.places(sync)) == Kinship::Other) {
+        if configured.is_some_and(|sync| places.kinship(&self.settings.places(sync)) == Kinship::Other) {
             // The configuration has moved the sync meanwhile.
             self.histories.begin_anew(&record.sync);
         }

@@ -1,17 +1,19 @@
 //! Runs, from their start to what is remembered of them.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use jiff::Timestamp;
 
 use crate::backup::job::{Job, JobEnd};
+use crate::backup::news::Liveness;
 use crate::daemon::messages::event::Effect;
 use crate::daemon::world::volumes::Volumes;
 use crate::decide::reach;
-use crate::formats::text::obstacle_sentences;
+use crate::formats::text::{self, obstacle_sentences};
 use crate::model::{
-    Absence, Conclusion, HoldReason, Interruption, MountId, Now, Place, Places, Progress, RunId, RunRecord, RunReport,
-    Step, Sync, SyncName, Trigger, VolumeName, VolumeSight,
+    Absence, Conclusion, Figures, HoldReason, Interruption, MountId, Now, Place, Places, Progress, RunId, RunRecord,
+    RunReport, Step, Sync, SyncName, Trigger, VolumeName, VolumeSight,
 };
 
 /// A run under way.
@@ -29,7 +31,30 @@ pub(super) struct Run {
     pub(super) places: Places,
     /// Whether it was told to stop.
     stop: Option<Interruption>,
+    pub(super) standing: Headway,
+    /// After so long without a sign of life it counts no longer.
+    limit: Duration,
 }
+
+/// Whether a run gets on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Headway {
+    /// It does, or may.
+    Moves,
+    /// Nothing of it has moved for so long: others need not wait for it.
+    Still(Duration),
+    /// It cannot be ended. For the world it is over, and only its places are not free.
+    LeftBehind,
+}
+
+/// Without a sign of life for so long a run on this machine does not answer any more.
+const LONGEST_STILL: Duration = Duration::from_mins(1);
+
+/// The same where a network lies between, or a drive is being flushed: these stand still for other reasons, too.
+const LONGEST_STILL_ELSEWHERE: Duration = Duration::from_mins(30);
+
+/// Filesystems behind a network.
+const FAR: [&str; 8] = ["nfs", "nfs4", "cifs", "smb3", "ceph", "9p", "afs", "glusterfs"];
 
 /// What a run stands on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,6 +72,15 @@ pub(super) struct EndedRun {
     pub(super) conclusion: Conclusion,
 }
 
+/// A run that cannot be ended, as far as something follows from it.
+#[derive(Debug)]
+pub(super) struct LeftBehind {
+    pub(super) sync: Sync,
+    pub(super) places: Places,
+    pub(super) record: RunRecord,
+    pub(super) conclusion: Conclusion,
+}
+
 /// The runs under way. Others read them, and change them by these methods alone.
 #[derive(Debug, Default)]
 pub(super) struct Runs {
@@ -56,15 +90,57 @@ pub(super) struct Runs {
 
 impl Runs {
     pub(super) fn get(&self, sync: &SyncName) -> Option<&Run> {
-        self.under_way.get(sync)
+        self.under_way.get(sync).filter(|run| run.standing != Headway::LeftBehind)
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (&SyncName, &Run)> {
+        self.under_way.iter().filter(|(_, run)| run.standing != Headway::LeftBehind)
+    }
+
+    /// The same with those that are left behind, which still hold their places.
+    pub(super) fn with_left_behind(&self) -> impl Iterator<Item = (&SyncName, &Run)> {
         self.under_way.iter()
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.under_way.is_empty()
+        self.iter().next().is_none()
+    }
+
+    /// How many hold their places, and are not waited for.
+    pub(super) fn waiting_in_vain(&self) -> usize {
+        self.under_way.values().filter(|run| run.standing != Headway::Moves).count()
+    }
+
+    /// The run left behind that holds something which this sync needs.
+    pub(super) fn stuck_before(&self, sync: &Sync, resources: &BTreeSet<String>) -> Option<&SyncName> {
+        let stuck = self.under_way.iter().filter(|(_, run)| run.standing == Headway::LeftBehind);
+        let holds = |run: &Run| {
+            run.sync.name == sync.name
+                || run.sync.destination.volume == sync.destination.volume
+                || !run.resources.is_disjoint(resources)
+        };
+        stuck.filter(|(_, run)| holds(run)).map(|(name, _)| name).next()
+    }
+
+    /// The run left behind on a volume, if there is one.
+    pub(super) fn left_behind_on(&self, volume: &VolumeName) -> Option<&SyncName> {
+        self.on(volume).find(|sync| self.get(sync).is_none())
+    }
+
+    /// The run left behind that holds this, if there is one.
+    pub(super) fn left_behind_with(&self, resource: Option<&String>) -> Option<&SyncName> {
+        let stuck = self.under_way.iter().filter(|(_, run)| run.standing == Headway::LeftBehind);
+        stuck.filter(|(_, run)| resource.is_some_and(|it| run.resources.contains(it))).map(|(name, _)| name).next()
+    }
+
+    /// What no longer gets on, and is left behind, in a sentence.
+    pub(super) fn left_behind(&self) -> Option<String> {
+        let stuck = self.under_way.iter().filter(|(_, run)| run.standing == Headway::LeftBehind);
+        let names: Vec<String> = stuck.map(|(name, _)| format!("`{name}`")).collect();
+        let many = text::count(u64::try_from(names.len()).unwrap_or(u64::MAX), "run");
+        (!names.is_empty()).then(|| {
+            format!("{many} cannot be ended, and still waits for a place that does not answer: {}", names.join(", "))
+        })
     }
 
     /// How the run ended that ended last.
@@ -72,7 +148,7 @@ impl Runs {
         self.last_end.as_ref()
     }
 
-    /// The runs that read or write a volume.
+    /// The runs that read or write a volume; those, too, that are left behind.
     pub(super) fn on(&self, volume: &VolumeName) -> impl Iterator<Item = &SyncName> {
         self.under_way.iter().filter(move |(_, run)| run.sync.uses(volume)).map(|(name, _)| name)
     }
@@ -86,6 +162,42 @@ impl Runs {
         if let Some(run) = self.under_way.get_mut(sync) {
             run.progress = progress;
         }
+    }
+
+    /// Whether a run gets on. One that does not answer any more, or does not end, is left behind: returns why it ended
+    /// for the world.
+    pub(super) fn lives(&mut self, sync: &SyncName, run: &RunId, life: Liveness) -> Option<Interruption> {
+        let run = self.under_way.get_mut(sync).filter(|it| it.id == *run && it.standing != Headway::LeftBehind)?;
+        let (standing, why) = match life {
+            Liveness::Moves => (Headway::Moves, None),
+            // What a person's program does is its own affair.
+            Liveness::Still(_) if matches!(run.progress.step, Step::Before | Step::After) => (Headway::Moves, None),
+            Liveness::Still(lasts) if lasts < run.longest_still() => (Headway::Still(lasts), None),
+            Liveness::Still(lasts) => (Headway::LeftBehind, Some(Interruption::Still(lasts))),
+            Liveness::Deaf => (Headway::LeftBehind, Some(run.stop.clone()?)),
+        };
+        run.standing = standing;
+        let why = why?;
+        Some(run.stop.clone().unwrap_or(why))
+    }
+
+    /// How a run ends that is left behind; it stays, and keeps its places. What it had copied is kept.
+    pub(super) fn leave_behind(&mut self, sync: &SyncName, why: Interruption, now: &Now) -> Option<LeftBehind> {
+        let run = self.under_way.get(sync)?;
+        let report = RunReport {
+            run: run.id.clone(),
+            sync: sync.clone(),
+            conclusion: Conclusion::Interrupted(why),
+            figures: Figures { bytes_transferred: run.progress.bytes, ..Figures::default() },
+            snapshot: None,
+            writer: None,
+            submounts: None,
+            warnings: Vec::new(),
+        };
+        let record = record(run, &report, now);
+        let conclusion = report.conclusion;
+        self.last_end = Some(EndedRun { record: record.clone(), conclusion: conclusion.clone() });
+        Some(LeftBehind { sync: run.sync.clone(), places: run.places.clone(), record, conclusion })
     }
 
     /// Has a run stop, once.
@@ -103,13 +215,17 @@ impl Runs {
 
     /// Has all runs stop before the machine sleeps.
     pub(super) fn suspend(&mut self) -> Vec<Effect> {
-        let running: Vec<SyncName> = self.under_way.keys().cloned().collect();
+        let running: Vec<SyncName> = self.iter().map(|(name, _)| name.clone()).collect();
         running.iter().filter_map(|sync| self.stop(sync, Interruption::Suspend)).collect()
     }
 
     /// Has all runs end; those that were told so before, at once.
-    pub(super) fn end_all(&self) -> impl Iterator<Item = Effect> {
-        self.under_way.keys().map(|sync| Effect::StopRun(sync.clone(), Interruption::Stopping))
+    pub(super) fn end_all(&mut self) -> impl Iterator<Item = Effect> {
+        let at_work = self.under_way.iter_mut().filter(|(_, run)| run.standing != Headway::LeftBehind);
+        at_work.map(|(sync, run)| {
+            run.stop.get_or_insert(Interruption::Stopping);
+            Effect::StopRun(sync.clone(), Interruption::Stopping)
+        })
     }
 
     /// Has those stop that stand on nothing any more, rather than waiting for rsync to notice.
@@ -146,7 +262,18 @@ impl Run {
             sync: job.sync.clone(),
             places,
             stop: None,
+            standing: Headway::Moves,
+            limit: if [&job.source, &job.destination].into_iter().any(is_far) {
+                LONGEST_STILL_ELSEWHERE
+            } else {
+                LONGEST_STILL
+            },
         }
+    }
+
+    /// How long it may stand still where it is.
+    fn longest_still(&self) -> Duration {
+        if self.progress.step == Step::Flush { LONGEST_STILL_ELSEWHERE } else { self.limit }
     }
 
     /// Why it stands on nothing any more, if that is so.
@@ -160,6 +287,13 @@ impl Run {
             .or_else(|| gone(destination, &self.destination).map(Interruption::DestinationLost))
             .or_else(|| cut_off(source).map(Interruption::Network))
             .or_else(|| cut_off(destination).map(Interruption::Network))
+    }
+}
+
+fn is_far(end: &JobEnd) -> bool {
+    match end {
+        JobEnd::Here(end) => FAR.contains(&end.fs_type.as_str()),
+        JobEnd::There(_) => true,
     }
 }
 

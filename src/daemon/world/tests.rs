@@ -10,6 +10,7 @@ mod renaming;
 mod runs;
 mod server_drives;
 mod servers;
+mod stuck;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;

@@ -102,6 +102,7 @@ pub fn finding(obstacle: &Obstacle, sync: &SyncName) -> Option<Finding> {
         | Obstacle::NotBtrfs { .. }
         | Obstacle::NoSpace { .. }
         | Obstacle::Held(_)
+        | Obstacle::Stuck(_)
         | Obstacle::ToolMissing { .. }
         | Obstacle::ToolOutdated { .. } => Severity::Error,
         Obstacle::Disabled

@@ -199,6 +199,9 @@ pub struct RunningEntry {
     pub rate: u64,
     /// Seconds that rsync expects to go on.
     pub eta_seconds: Option<u64>,
+    /// For so many seconds nothing of it has moved, if that is long.
+    #[serde(default)]
+    pub still_seconds: Option<u64>,
 }
 
 impl StatusReply {
@@ -233,6 +236,7 @@ impl StatusReply {
                     bytes: run.progress.bytes,
                     rate: run.progress.rate,
                     eta_seconds: run.progress.eta_seconds,
+                    still_seconds: run.still.map(|still| still.as_secs()),
                 })
                 .collect(),
         }
