@@ -16,9 +16,10 @@ use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use nbkp::daemon::messages::event::Record;
-use nbkp::daemon::outlets::keeper::{self, HistoryQuestion};
+use nbkp::daemon::outlets::keeper::{self, HistoryQuestion, KeeperQuestion};
 use nbkp::model::{Figures, Ledger, Outcome, RunRecord, SyncName, Trigger};
 use nbkp::os::history::{Entry, HistoryStore, RUNS, RUNS_A_SYNC};
+use nbkp::os::state_dir;
 
 /// The moment of every test.
 fn now() -> Timestamp {
@@ -342,7 +343,7 @@ fn kills_at_any_moment_lose_no_record_and_leave_none_by_half() {
 /// A keeper, and the ends of its channels.
 struct Keeping {
     orders: mpsc::Sender<Record>,
-    questions: mpsc::Sender<HistoryQuestion>,
+    questions: mpsc::Sender<KeeperQuestion>,
     trouble: watch::Receiver<Option<String>>,
     task: tokio::task::JoinHandle<()>,
 }
@@ -362,9 +363,16 @@ impl Keeping {
 
     async fn told(&self) -> Result<Vec<String>, String> {
         let (answer, answered) = oneshot::channel();
-        self.questions.send(HistoryQuestion { sync: None, limit: 9, answer }).await.unwrap();
+        self.questions.send(KeeperQuestion::Runs(HistoryQuestion { sync: None, limit: 9, answer })).await.unwrap();
         let told = answered.await.unwrap()?;
         Ok(told.iter().map(|record| record.run.to_string()).collect())
+    }
+
+    /// Whether all that was decided is on the disk.
+    async fn has_kept(&self) -> Result<(), String> {
+        let (answer, answered) = oneshot::channel();
+        self.questions.send(KeeperQuestion::Kept(answer)).await.unwrap();
+        answered.await.unwrap()
     }
 
     /// The trouble, once it is or is no more.
@@ -399,6 +407,29 @@ async fn what_cannot_be_written_is_remembered_shown_and_written_later() {
     assert_eq!(keeping.trouble(Option::is_none).await, None);
     assert_eq!(keeping.told().await.unwrap(), ["run-2", "run-1"]);
     assert_eq!(runs(root.path(), None, 9), ["run-2", "run-1"]);
+}
+
+#[tokio::test]
+async fn what_is_decided_is_kept_when_that_is_said() {
+    let root = tempfile::tempdir().unwrap();
+    let keeping = Keeping::start(root.path());
+    assert_eq!(keeping.has_kept().await, Ok(()), "nothing is yet to be kept");
+    let holding = |volume: &str| Ledger { holds: [volume.parse().unwrap()].into(), ..Ledger::default() };
+    for volume in ["usb", "red"] {
+        keeping.keep(Record::Ledger(Box::new(holding(volume)))).await;
+        assert_eq!(keeping.has_kept().await, Ok(()));
+        assert_eq!(state_dir::read_ledger(root.path()).unwrap(), holding(volume));
+    }
+    // Nothing can take the place of a directory that holds something.
+    fs::remove_file(root.path().join("ledger.json")).unwrap();
+    fs::create_dir_all(root.path().join("ledger.json/x")).unwrap();
+    keeping.keep(Record::Ledger(Box::new(holding("usb")))).await;
+    let why = keeping.has_kept().await.unwrap_err();
+    assert!(why.contains("what was decided"), "{why}");
+    assert!(keeping.has_kept().await.is_err(), "it is still not kept");
+    fs::remove_dir_all(root.path().join("ledger.json")).unwrap();
+    assert_eq!(keeping.has_kept().await, Ok(()));
+    assert_eq!(state_dir::read_ledger(root.path()).unwrap(), holding("usb"));
 }
 
 #[tokio::test]

@@ -123,7 +123,8 @@ scenarios! {
         without_descriptors_it_waits_and_goes_on
         programs_that_are_replaced_under_a_run_harm_nothing
         a_clock_that_was_ahead_loses_nothing
-        a_lost_state_directory_costs_only_statistics;
+        a_lost_state_directory_costs_only_statistics
+        what_cannot_be_written_down_is_not_acknowledged;
     hangs:
         a_drive_that_hangs_in_mid_run_keeps_its_own_run_alone
         a_source_that_hangs_in_mid_run_keeps_its_own_run_alone;

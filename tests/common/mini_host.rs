@@ -57,6 +57,11 @@ impl MiniHost {
         host
     }
 
+    /// The state directory of the daemon.
+    pub fn state(&self) -> PathBuf {
+        self.state_of("nbkpd")
+    }
+
     /// The root of the volume `laptop`, and the home directory of whoever uses the machine.
     pub fn home(&self) -> PathBuf {
         self.root.join("home")
@@ -259,8 +264,7 @@ impl MiniHost {
             }
         };
         let runtime = self.user.map_or_else(|| "/run".to_owned(), |user| format!("/run/user/{user}"));
-        let state = self.root.join(format!("state-{name}"));
-        std::fs::create_dir_all(&state).unwrap();
+        let state = self.state_of(name);
         std::fs::set_permissions(&state, std::fs::Permissions::from_mode(0o700)).unwrap();
         self.give(&state);
         command.current_dir("/").env_clear();
@@ -272,6 +276,12 @@ impl MiniHost {
         command.env("NBKP_CONFIG", self.config_file()).env("NBKP_STATE_DIR", state);
         command.env("NBKP_SOCKET", format!("{runtime}/{name}/nbkpd.sock"));
         command
+    }
+
+    fn state_of(&self, name: &str) -> PathBuf {
+        let state = self.root.join(format!("state-{name}"));
+        std::fs::create_dir_all(&state).unwrap();
+        state
     }
 
     fn touch(&self, path: &Path) {

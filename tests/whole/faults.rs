@@ -338,3 +338,24 @@ pub fn programs_that_are_replaced_under_a_run_harm_nothing(host: &MiniHost) {
     host.ctl(&["run", "documents", "--wait"]).exits(0);
     copy.latest().is_like(&source);
 }
+
+pub fn what_cannot_be_written_down_is_not_acknowledged(host: &MiniHost) {
+    host.source("documents");
+    let usb = host.drive("usb", Ext4).prepared_plainly_for("documents");
+    host.configure(&host.config().drive(&usb).sync("documents", "usb", "none", ""));
+    let state = host.state();
+    run("mount", &[&"-t", &"tmpfs", &"-o", &"size=256k,mode=700", &"tmpfs", &state]);
+    let daemon = host.start();
+    host.ctl(&["hold", "usb"]).exits(0);
+    let filling = std::fs::write(state.join("filler"), vec![b'x'; 1 << 20]);
+    assert!(filling.is_err());
+    host.ctl(&["pause"]).exits(1).says("could not be written down").says("make room");
+    assert_eq!(host.status()["daemon"]["state"], "paused", "it is in force");
+    daemon.kill();
+    std::fs::remove_file(state.join("filler")).unwrap();
+
+    let _again = host.start();
+    assert_eq!(host.status()["daemon"]["state"], "idle", "what was not acknowledged is not kept");
+    host.ctl(&["pause"]).exits(0);
+    assert!(host.obstacles("documents").iter().any(|code| code == "held"), "the hold is");
+}

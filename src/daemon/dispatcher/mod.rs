@@ -19,7 +19,7 @@ use crate::daemon::dispatcher::channels::Channels;
 use crate::daemon::dispatcher::hearing::{MachineEvent, hear};
 use crate::daemon::dispatcher::pace::LookPace;
 use crate::daemon::fatal::Fatal;
-use crate::daemon::messages::event::{Effect, Event};
+use crate::daemon::messages::event::{Effect, Event, Record};
 use crate::daemon::messages::look::Scope;
 use crate::daemon::messages::order::{Ending, Reread};
 use crate::daemon::messages::probe::{ProbeOrder, ProbeReport};
@@ -262,7 +262,10 @@ impl Dispatcher {
                 }
             }
             Effect::Record(keep) => {
-                if self.channels.keep.try_send(keep).is_err() {
+                if let Err(TrySendError::Full(keep) | TrySendError::Closed(keep)) = self.channels.keep.try_send(keep) {
+                    if matches!(keep, Record::Ledger(_)) {
+                        self.world.keep_again();
+                    }
                     let sentence = "history is not written: the state directory does not answer".into();
                     behind.push_back(Event::Degraded("history", Some(sentence)));
                 }

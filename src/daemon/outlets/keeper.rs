@@ -25,6 +25,15 @@ const SHORT_RUN: Duration = Duration::from_millis(400);
 /// How soon a write is tried again that failed.
 const AGAIN: Duration = Duration::from_mins(5);
 
+/// A question to the keeper.
+#[derive(Debug)]
+pub enum KeeperQuestion {
+    /// What the history says.
+    Runs(HistoryQuestion),
+    /// Whether all that was decided so far is on the disk, or why not.
+    Kept(oneshot::Sender<Result<(), String>>),
+}
+
 /// A question about the history.
 #[derive(Debug)]
 pub struct HistoryQuestion {
@@ -47,7 +56,7 @@ struct Waiting {
 pub async fn keep_records(
     state_dir: PathBuf,
     mut orders: mpsc::Receiver<Record>,
-    mut questions: mpsc::Receiver<HistoryQuestion>,
+    mut questions: mpsc::Receiver<KeeperQuestion>,
     trouble: watch::Sender<Option<String>>,
 ) {
     let mut waiting = Waiting::default();
@@ -71,7 +80,22 @@ pub async fn keep_records(
                     return;
                 }
             }
-            Some(question) = questions.recv() => answer(&state_dir, question, &waiting, &trouble).await,
+            Some(question) = questions.recv() => match question {
+                KeeperQuestion::Runs(question) => answer(&state_dir, question, &waiting, &trouble).await,
+                KeeperQuestion::Kept(answer) => {
+                    // What was decided before the question is among these.
+                    while let Ok(order) = orders.try_recv() {
+                        waiting.take(Some(order));
+                    }
+                    if waiting.ledger.is_some() {
+                        waiting = write(&state_dir, waiting, &trouble).await;
+                        again = Instant::now() + AGAIN;
+                    }
+                    let why = || trouble.borrow().clone().unwrap_or_default();
+                    // Whoever asked may have left.
+                    let _ = answer.send(if waiting.ledger.is_none() { Ok(()) } else { Err(why()) });
+                }
+            },
             () = sleep_until(again), if !waiting.is_empty() => {
                 waiting = write(&state_dir, waiting, &trouble).await;
                 again = Instant::now() + AGAIN;
@@ -84,7 +108,7 @@ pub async fn keep_records(
 pub async fn show_records(
     state_dir: PathBuf,
     mut orders: mpsc::Receiver<Record>,
-    mut questions: mpsc::Receiver<HistoryQuestion>,
+    mut questions: mpsc::Receiver<KeeperQuestion>,
 ) {
     loop {
         tokio::select! {
@@ -92,7 +116,14 @@ pub async fn show_records(
                 return;
             },
             Some(question) = questions.recv() => {
-                let HistoryQuestion { sync, limit, answer } = question;
+                let HistoryQuestion { sync, limit, answer } = match question {
+                    KeeperQuestion::Runs(question) => question,
+                    KeeperQuestion::Kept(answer) => {
+                        // Nothing is decided by who only looks.
+                        let _ = answer.send(Ok(()));
+                        continue;
+                    }
+                };
                 let state_dir = state_dir.clone();
                 let read = tokio::task::spawn_blocking(move || match HistoryStore::look(&state_dir) {
                     None => Ok(Vec::new()),

@@ -51,12 +51,14 @@ pub(crate) async fn answer(
         }
         Request::Scan => acknowledge(doors.ask(|answer| Ask::Scan { answer }).await, line).await,
         Request::Pause { seconds } => {
-            acknowledge(doors.ask(|answer| Ask::Pause { length: seconds, answer }).await, line).await
+            acknowledge(doors.kept(doors.ask(|answer| Ask::Pause { length: seconds, answer }).await).await, line).await
         }
-        Request::Resume => acknowledge(doors.ask(|answer| Ask::Resume { answer }).await, line).await,
-        Request::Hold { volume } => acknowledge(doors.beg(|answer| Ask::Hold { volume, answer }).await, line).await,
+        Request::Resume => acknowledge(doors.kept(doors.ask(|answer| Ask::Resume { answer }).await).await, line).await,
+        Request::Hold { volume } => {
+            acknowledge(doors.kept(doors.beg(|answer| Ask::Hold { volume, answer }).await).await, line).await
+        }
         Request::Release { volume } => {
-            acknowledge(doors.beg(|answer| Ask::Release { volume, answer }).await, line).await
+            acknowledge(doors.kept(doors.beg(|answer| Ask::Release { volume, answer }).await).await, line).await
         }
         Request::Mount { volume } => {
             let mounted = doors.beg(|answer| Ask::Mount { volume, answer }).await;
@@ -70,7 +72,7 @@ pub(crate) async fn answer(
             line.replies.conclude(cancelled.map(|cancelled| Cancelled { cancelled: names(cancelled) })).await
         }
         Request::Approve { sync } => {
-            let approved = doors.beg(|answer| Ask::Approve { sync, answer }).await;
+            let approved = doors.kept(doors.beg(|answer| Ask::Approve { sync, answer }).await).await;
             line.replies.conclude(approved.map(|approved| Approved { approved })).await
         }
         Request::Preview { syncs } => errand(Errand::Preview(syncs), doors, places, line).await,

@@ -4,16 +4,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::timeout;
 
 use crate::daemon::messages::ask::{Ask, Refusal};
 use crate::daemon::messages::errand::ErrandOrder;
-use crate::daemon::outlets::keeper::HistoryQuestion;
+use crate::daemon::outlets::keeper::KeeperQuestion;
 use crate::formats::similar::closest;
 use crate::formats::wire::CallError;
 use crate::model::{Configuration, Status, SyncName, SyncStatus};
 
 /// How often a client that watches is told of changes at the most.
 pub(crate) const PACE: Duration = Duration::from_millis(250);
+
+/// How long it may take to write down what a person decided.
+const LONGEST_WRITE: Duration = Duration::from_secs(15);
 
 /// The ways from a client into the daemon.
 #[derive(Debug, Clone)]
@@ -24,8 +28,8 @@ pub struct Doors {
     pub status: watch::Receiver<Arc<Status>>,
     /// The configuration in force.
     pub configuration: watch::Receiver<Arc<Configuration>>,
-    /// To the keeper of history.
-    pub history: mpsc::Sender<HistoryQuestion>,
+    /// To the keeper of history and ledger.
+    pub history: mpsc::Sender<KeeperQuestion>,
     /// To those who run errands.
     pub errands: mpsc::Sender<ErrandOrder>,
 }
@@ -44,6 +48,27 @@ impl Doors {
         ask: impl FnOnce(oneshot::Sender<Result<T, Refusal>>) -> Ask,
     ) -> Result<T, CallError> {
         Ok(self.ask(ask).await??)
+    }
+
+    /// What a person decided is acknowledged once it is on the disk.
+    pub(crate) async fn kept<T>(&self, decided: Result<T, CallError>) -> Result<T, CallError> {
+        let decided = decided?;
+        let (answer, answered) = oneshot::channel();
+        let asking = async {
+            self.history.send(KeeperQuestion::Kept(answer)).await.ok()?;
+            answered.await.ok()
+        };
+        let why = match timeout(LONGEST_WRITE, asking).await {
+            Ok(None) => return Err(CallError::Stopping),
+            Ok(Some(Ok(()))) => return Ok(decided),
+            Ok(Some(Err(why))) => why,
+            Err(_) => "the state directory does not answer".into(),
+        };
+        let message = format!(
+            "this is in force, but only until nbkpd ends, as it could not be written down: {why}; make room in the \
+             state directory or make it writable (`nbkpctl doctor` tests it), and say it again"
+        );
+        Err(CallError::Failed { message })
     }
 
     /// The state of everything now.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use tokio::sync::oneshot;
 
-use crate::daemon::outlets::keeper::HistoryQuestion;
+use crate::daemon::outlets::keeper::{HistoryQuestion, KeeperQuestion};
 use crate::daemon::serving::asking::Doors;
 use crate::daemon::serving::wire::{Gone, Line};
 use crate::formats::wire::{CallError, Flow, HistoryLimit, HistoryReply, Moment, RunEntry, SyncTally, reply_frame};
@@ -31,7 +31,7 @@ pub(super) async fn tell_history(
     let all = usize::try_from(RUNS).unwrap_or(usize::MAX);
     let (answer, answered) = oneshot::channel();
     let question = HistoryQuestion { sync, limit: if stats == Stats::Wanted { all } else { limit }, answer };
-    if doors.history.send(question).await.is_err() {
+    if doors.history.send(KeeperQuestion::Runs(question)).await.is_err() {
         return line.replies.fail(&CallError::Stopping).await;
     }
     match answered.await {

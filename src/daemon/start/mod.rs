@@ -20,7 +20,7 @@ use crate::daemon::inlets::{keyring, observer, prober, reader};
 use crate::daemon::messages::event::Record;
 use crate::daemon::messages::order::{Ending, Reread};
 use crate::daemon::messages::sensed::Activity;
-use crate::daemon::outlets::keeper::{self, HistoryQuestion};
+use crate::daemon::outlets::keeper::{self, KeeperQuestion};
 use crate::daemon::outlets::notifier;
 use crate::daemon::outlets::reporter::Reporter;
 use crate::daemon::serving as server;
@@ -163,7 +163,7 @@ fn start_keeper(
     initiative: Initiative,
     state_dir: PathBuf,
     orders: mpsc::Receiver<Record>,
-    (questions, trouble): (mpsc::Receiver<HistoryQuestion>, watch::Sender<Option<String>>),
+    (questions, trouble): (mpsc::Receiver<KeeperQuestion>, watch::Sender<Option<String>>),
 ) -> JoinHandle<()> {
     match initiative {
         Initiative::Own | Initiative::OnRequest => {

@@ -22,6 +22,11 @@ use crate::model::{
 };
 
 impl World {
+    /// What was decided has found no way to the disk, and goes there with the next event.
+    pub(crate) fn keep_again(&mut self) {
+        self.decisions.keep_again();
+    }
+
     pub(super) fn asked(&mut self, ask: Ask, now: &Now, effects: &mut Vec<Effect>) {
         if matches!(ask, Ask::Scan { .. }) {
             effects.push(Effect::Sense);

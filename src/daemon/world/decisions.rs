@@ -42,6 +42,11 @@ impl Decisions {
         }
     }
 
+    /// It was taken in vain.
+    pub(super) fn keep_again(&mut self) {
+        self.written = Written::No;
+    }
+
     /// The ledger, to change it.
     fn change(&mut self) -> &mut Ledger {
         self.written = Written::No;

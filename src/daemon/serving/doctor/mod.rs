@@ -13,7 +13,7 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot, watch};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::daemon::messages::ask::Ask;
-use crate::daemon::outlets::keeper::HistoryQuestion;
+use crate::daemon::outlets::keeper::{HistoryQuestion, KeeperQuestion};
 use crate::daemon::serving::doctor::premises::{A_LOOK, Premises};
 use crate::daemon::world::Initiative;
 use crate::decide::diagnosis::{daemon, state, syncs, unanswered, volumes};
@@ -42,7 +42,7 @@ pub struct Ground {
     /// The configuration in force.
     configuration: watch::Receiver<Arc<Configuration>>,
     /// To the keeper of history.
-    history: mpsc::Sender<HistoryQuestion>,
+    history: mpsc::Sender<KeeperQuestion>,
 }
 
 impl Ground {
@@ -53,7 +53,7 @@ impl Ground {
         initiative: Initiative,
         status: &watch::Receiver<Arc<Status>>,
         configuration: &watch::Receiver<Arc<Configuration>>,
-        history: &mpsc::Sender<HistoryQuestion>,
+        history: &mpsc::Sender<KeeperQuestion>,
     ) -> Self {
         let (status, configuration) = (status.clone(), configuration.clone());
         Self { paths: paths.clone(), initiative, status, configuration, history: history.clone() }
@@ -112,9 +112,9 @@ async fn told<T>(asks: &mpsc::Sender<Ask>, ask: impl FnOnce(oneshot::Sender<T>) 
     answered.await.ok()
 }
 
-async fn recent(history: &mpsc::Sender<HistoryQuestion>) -> Option<Vec<RunRecord>> {
+async fn recent(history: &mpsc::Sender<KeeperQuestion>) -> Option<Vec<RunRecord>> {
     let (answer, answered) = oneshot::channel();
-    history.send(HistoryQuestion { sync: None, limit: RUNS, answer }).await.ok()?;
+    history.send(KeeperQuestion::Runs(HistoryQuestion { sync: None, limit: RUNS, answer })).await.ok()?;
     // What is wrong with the history is tested on its own.
     answered.await.ok()?.ok()
 }
