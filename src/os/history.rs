@@ -60,7 +60,7 @@ pub struct LastRuns {
     pub last_run: Option<RunRecord>,
     /// When its last success ended.
     pub last_success: Option<Timestamp>,
-    /// How many runs in a row have failed or were interrupted since.
+    /// How many runs have failed since. Those that were interrupted count neither way.
     pub failures: u32,
 }
 
@@ -137,13 +137,20 @@ impl HistoryStore {
         })
     }
 
-    /// Closes the runs that began and never ended: the process was killed in the middle of them. Tells how many.
-    pub fn close_unfinished(&mut self) -> Result<usize, HistoryError> {
+    /// Closes the runs that began and never ended: the process was killed in the middle of them. Tells which. Nobody
+    /// knows when they ended: what ends in the moment in which it begins took an unknown time.
+    pub fn close_unfinished(&mut self) -> Result<Vec<RunRecord>, HistoryError> {
+        let one = format!("SELECT {COLUMNS} FROM runs WHERE id = ?1");
         self.work(HistoryError::Write, &|transaction| {
+            let mut unfinished = transaction.prepare("SELECT id FROM runs WHERE outcome IS NULL ORDER BY place")?;
+            let unfinished = unfinished.query_map([], |row| row.get::<_, String>(0))?;
+            let unfinished = unfinished.collect::<rusqlite::Result<Vec<_>>>()?;
             transaction.execute(
                 "UPDATE runs SET finished = started, outcome = :outcome, error = :error WHERE outcome IS NULL",
                 named_params! { ":outcome": Outcome::Interrupted.as_str(), ":error": Interruption::Killed.to_string() },
-            )
+            )?;
+            let closed = unfinished.iter().map(|id| transaction.query_row(&one, [id], record).map(Option::into_iter));
+            Ok(closed.collect::<rusqlite::Result<Vec<_>>>()?.into_iter().flatten().collect())
         })
     }
 
@@ -186,7 +193,7 @@ impl HistoryStore {
                 }
             }
             let mut failures = transaction.prepare(
-                "SELECT sync, count(*) FROM runs AS run WHERE outcome IN ('failed', 'interrupted') AND place > \
+                "SELECT sync, count(*) FROM runs AS run WHERE outcome = 'failed' AND place > \
                  ifnull((SELECT max(place) FROM runs WHERE sync = run.sync AND outcome = 'ok'), -1) GROUP BY sync",
             )?;
             for row in failures.query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, u32>(1)?)))? {

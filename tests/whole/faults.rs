@@ -154,10 +154,13 @@ pub fn a_kill_in_mid_copy_goes_on(host: &MiniHost) {
     assert!(usb.destination("documents").snapshots().is_empty());
 
     // rsync may live on for a while and keeps the lock; the next run waits for it and does not write beside it.
-    let _again = host.start();
+    let again = host.start();
     until("the next run succeeds", || host.history("documents")[0]["outcome"] == "ok");
     let mut runs = host.history("documents");
-    assert_eq!(runs.pop().unwrap()["outcome"], "interrupted", "the one that was killed");
+    let killed = runs.pop().unwrap();
+    assert_eq!(killed["outcome"], "interrupted", "the one that was killed");
+    assert!(again.log().contains("documents: interrupted: the daemon or the machine stopped"), "{}", again.log());
+    host.ctl(&["history", "documents"]).says(" - ");
     assert!(runs.iter().skip(1).all(|run| run["outcome"] == "skipped"), "{runs:#?}");
     let copy = usb.destination("documents");
     copy.latest().is_like(&source);

@@ -8,7 +8,8 @@ use jiff::tz::TimeZone;
 use super::page::{Page, Tone, outcome_tone};
 use super::table::{Column, Row, table};
 use crate::ctl::output::Detail;
-use crate::formats::text::{grouped, relative, size, span, stopwatch};
+use crate::ctl::render::runs::took;
+use crate::formats::text::{grouped, relative, size, span};
 use crate::formats::wire::{HistoryReply, RunEntry, SyncTally};
 use crate::model::{Now, Outcome};
 
@@ -50,7 +51,7 @@ fn row(run: &RunEntry, zone: &TimeZone, detail: Detail) -> Row {
         run.outcome.to_string(),
         grouped(run.files_transferred),
         size(run.bytes_transferred),
-        stopwatch(run.finished.0.duration_since(run.started.0).unsigned_abs()),
+        took(run).unwrap_or_else(|| "-".into()),
     ];
     if detail == Detail::Full {
         cells.extend([grouped(run.files_deleted), run.id.clone(), run.snapshot.clone().unwrap_or_default()]);

@@ -28,6 +28,13 @@ pub fn accepted(accepted: &[AcceptedSync], zone: &TimeZone) -> String {
     in_local_time(&page.finish(), zone)
 }
 
+/// How long a run took. Nobody knows of one that was killed, which is told to have ended when it began.
+#[must_use]
+pub fn took(run: &RunEntry) -> Option<String> {
+    let took = run.finished.0.duration_since(run.started.0).unsigned_abs();
+    (!took.is_zero()).then(|| stopwatch(took))
+}
+
 /// One sentence for a run that has ended, and what belongs to it.
 #[must_use]
 pub fn ended(run: &RunEntry) -> String {
@@ -35,9 +42,9 @@ pub fn ended(run: &RunEntry) -> String {
     let sync = run.sync.as_deref().unwrap_or_default();
     let name = paint(Tone::Title, printable(sync));
     let outcome = paint(outcome_tone(&run.outcome), printable(run.outcome.as_str()));
-    let took = stopwatch(run.finished.0.duration_since(run.started.0).unsigned_abs());
     // What was not even begun took no time.
-    let after = if run.outcome.is(Outcome::Skipped) { String::new() } else { format!(" after {took}") };
+    let took = took(run).filter(|_| !run.outcome.is(Outcome::Skipped));
+    let after = took.map(|took| format!(" after {took}")).unwrap_or_default();
     let mut parts = vec![format!("{name}: {outcome}{after}")];
     if run.outcome.is(Outcome::Ok) || run.files_transferred > 0 {
         parts.push(format!("{}, {}", count(run.files_transferred, "file"), size(run.bytes_transferred)));

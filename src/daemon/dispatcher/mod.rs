@@ -28,7 +28,9 @@ use crate::daemon::outlets::opener;
 use crate::daemon::outlets::reporter::Reporter;
 use crate::daemon::outlets::worker::{self, Worker};
 use crate::daemon::world::World;
-use crate::model::{Conclusion, Failure, FailureKind, Figures, Progress, RunReport, ServerSight, Step, SyncName, Ways};
+use crate::model::{
+    Conclusion, Failure, FailureKind, Figures, Progress, RunId, RunReport, ServerSight, Step, SyncName, Ways,
+};
 use crate::os::causes::chain;
 use crate::os::clock;
 use crate::os::ears::{BlockHint, Ears};
@@ -250,11 +252,12 @@ impl Dispatcher {
                     Ok(worker) => {
                         self.workers.insert(sync, worker);
                     }
-                    Err(error) => self.report_unstarted(run, sync, &error),
+                    Err(error) => behind.push_back(unstarted(run, sync, &error)),
                 }
             }
             Effect::Drive(order) => {
-                opener::start_order(*order, self.channels.state_dir.clone(), self.ssh.clone(), &self.to_drive_news);
+                let (state_dir, ssh) = (self.channels.state_dir.clone(), self.ssh.clone());
+                behind.extend(opener::start_order(*order, state_dir, ssh, &self.to_drive_news).map(Event::Drive));
             }
             Effect::StopRun(sync, why) => {
                 if let Some(worker) = self.workers.get_mut(&sync) {
@@ -295,25 +298,6 @@ impl Dispatcher {
         }
     }
 
-    /// A run whose thread could not be started has failed like any other.
-    fn report_unstarted(&mut self, run: crate::model::RunId, sync: SyncName, error: &std::io::Error) {
-        let detail = format!("could not start a thread for the run: {error}");
-        let failure = Failure { at: Step::Prove, kind: FailureKind::Resource, detail };
-        let report = RunReport {
-            run,
-            sync,
-            conclusion: Conclusion::Failed(failure),
-            figures: Figures::default(),
-            snapshot: None,
-            writer: None,
-            submounts: None,
-            warnings: Vec::new(),
-            earlier: Vec::new(),
-        };
-        // Each run ends with exactly one message, and at most a few runs are under way.
-        let _ = self.to_news.try_send(WorkerNews::Ended(Box::new(report)));
-    }
-
     fn look_if_owed(&mut self) {
         let now = clock::boot();
         if !self.world.can_look() || self.pace.rest(now).is_some() {
@@ -330,6 +314,21 @@ impl Dispatcher {
     fn rest(&self) -> Option<Duration> {
         if self.world.can_look() { self.pace.rest(clock::boot()) } else { None }
     }
+}
+
+/// A run whose thread could not be started has failed like any other.
+fn unstarted(run: RunId, sync: SyncName, error: &std::io::Error) -> Event {
+    let detail = format!("could not start a thread for the run: {error}");
+    Event::News(WorkerNews::Ended(Box::new(RunReport {
+        run,
+        sync,
+        conclusion: Conclusion::Failed(Failure { at: Step::Prove, kind: FailureKind::Resource, detail }),
+        figures: Figures::default(),
+        snapshot: None,
+        writer: None,
+        submounts: None,
+        warnings: Vec::new(),
+    })))
 }
 
 /// Takes in what happened, and then what each left behind. Taken in amid the effects of another event, it would be

@@ -9,8 +9,14 @@ use crate::backup::drives::order::{Closer, DriveNews, DriveOrder};
 use crate::model::{Left, OpeningTrouble};
 use crate::os::ssh::SshPlace;
 
-/// Carries out an order. Exactly one piece of news follows.
-pub fn start_order(order: DriveOrder, state_dir: PathBuf, ssh: SshPlace, news: &Sender<DriveNews>) {
+/// Carries out an order. Exactly one piece of news follows, or is returned if no thread could be started.
+#[must_use]
+pub fn start_order(
+    order: DriveOrder,
+    state_dir: PathBuf,
+    ssh: SshPlace,
+    news: &Sender<DriveNews>,
+) -> Option<DriveNews> {
     let volume = match &order {
         DriveOrder::Open(opening) => opening.volume.clone(),
         DriveOrder::Close(closing) => closing.volume.clone(),
@@ -26,8 +32,5 @@ pub fn start_order(order: DriveOrder, state_dir: PathBuf, ssh: SshPlace, news: &
         // Nobody listens any more when the daemon has ended.
         let _ = telling.blocking_send(drives::carry_out(order, &state_dir, &ssh));
     });
-    if thread.is_err() {
-        // There are a few drives, and a place for the news of each.
-        let _ = news.try_send(unstarted);
-    }
+    thread.is_err().then_some(unstarted)
 }

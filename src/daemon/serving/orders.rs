@@ -87,7 +87,7 @@ async fn on_a_thread<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'stati
     let thread = std::thread::Builder::new().name("errand".into()).spawn(move || {
         let _ = done.send(work());
     });
-    thread.map_err(|_| Refusal::Stopping)?;
+    thread.map_err(|error| Refusal::Failed(format!("could not start a thread: {error}; try again")))?;
     result.await.map_err(|_| Refusal::Stopping)
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use crate::daemon::outlets::keeper;
 use crate::daemon::world::{Beginnings, Initiative};
-use crate::model::{Configuration, Held, Ledger, SyncName};
+use crate::model::{Configuration, Held, Ledger, RunRecord, SyncName};
 use crate::os::causes::chain;
 use crate::os::environment::Paths;
 use crate::os::history::{HistoryStore, LastRuns};
@@ -22,6 +22,8 @@ pub(crate) struct Inheritance {
     pub(crate) held: Vec<Held>,
     /// What history knows of each sync.
     pub(crate) past: BTreeMap<SyncName, LastRuns>,
+    /// The runs that died with a daemon.
+    pub(crate) died: Vec<RunRecord>,
     /// What could not be read.
     pub(crate) troubles: Vec<String>,
 }
@@ -38,10 +40,10 @@ impl Inheritance {
             ));
             Ledger::default()
         });
-        let past = remember(state.path(), &mut troubles);
+        let (past, died) = remember(state.path(), &mut troubles);
         let (held, faults) = held::all(state.path());
         troubles.extend(faults.iter().map(|fault| format!("could not {}", chain(fault))));
-        Self { ledger, held, past, troubles }
+        Self { ledger, held, past, died, troubles }
     }
 
     /// The same as far as it can be read, and left as it is. What is wrong with it is for those to tell who test it.
@@ -54,29 +56,29 @@ impl Inheritance {
         }
     }
 
-    /// What a world is made of that remembers this; and what could not be read.
+    /// What a world is made of that remembers this.
     pub(crate) fn beginnings(
         self,
         initiative: Initiative,
         paths: &Paths,
         configuration: Arc<Configuration>,
-    ) -> (Beginnings, Vec<String>) {
-        let Self { ledger, held, past, troubles } = self;
+    ) -> Beginnings {
+        let Self { ledger, held, past, .. } = self;
         let (config_file, seed) = (paths.config.clone(), fastrand::u64(..));
-        (Beginnings { initiative, config_file, configuration, ledger, held, past, seed }, troubles)
+        Beginnings { initiative, config_file, configuration, ledger, held, past, seed }
     }
 }
 
 /// What history knows. Backups do not depend on it: trouble is shown, and the past is taken to be empty.
-fn remember(state_dir: &Path, troubles: &mut Vec<String>) -> BTreeMap<SyncName, LastRuns> {
+fn remember(state_dir: &Path, troubles: &mut Vec<String>) -> (BTreeMap<SyncName, LastRuns>, Vec<RunRecord>) {
     let read = HistoryStore::open(state_dir, clock::now().wall).and_then(|mut history| {
-        history.close_unfinished()?;
+        let died = history.close_unfinished()?;
         let past = history.past()?;
         troubles.extend(history.put_aside.as_deref().map(keeper::begun_anew));
-        Ok(past)
+        Ok((past, died))
     });
     read.unwrap_or_else(|error| {
         troubles.push(format!("could not {}", chain(&error)));
-        BTreeMap::new()
+        Default::default()
     })
 }

@@ -17,7 +17,7 @@ use crate::daemon::dispatcher::channels::Channels;
 use crate::daemon::fatal::Fatal;
 use crate::daemon::inlets::senses::{self, SenseInputs};
 use crate::daemon::inlets::{keyring, observer, prober, reader};
-use crate::daemon::messages::event::Record;
+use crate::daemon::messages::event::{Notice, Record};
 use crate::daemon::messages::order::{Ending, Reread};
 use crate::daemon::messages::sensed::Activity;
 use crate::daemon::outlets::keeper::{self, KeeperQuestion};
@@ -89,9 +89,13 @@ pub(crate) fn lay_foundation(
     let read = reader::read_file(&paths.config, &paths.home);
     let configuration = read.map_err(|unreadable| Fatal::Configuration(unreadable.report()))?;
     let now = clock::now();
-    let (beginnings, troubles) = inheritance().beginnings(initiative, paths, Arc::clone(&configuration));
-    let world = World::new(beginnings, &now);
-    let reporter = Reporter::start().map_err(|error| Fatal::Machine("start a thread", error))?;
+    let mut inheritance = inheritance();
+    let (died, troubles) = (std::mem::take(&mut inheritance.died), std::mem::take(&mut inheritance.troubles));
+    let world = World::new(inheritance.beginnings(initiative, paths, Arc::clone(&configuration)), &now);
+    let mut reporter = Reporter::start().map_err(|error| Fatal::Machine("start a thread", error))?;
+    for record in died {
+        reporter.tell(Notice::RunEnded(Box::new(record)));
+    }
 
     let mut tasks = JoinSet::new();
     let (looks, look_requests) = mpsc::channel(1);

@@ -152,7 +152,10 @@ impl Histories {
 pub(super) struct SyncHistory {
     pub(super) last_run: Option<Arc<RunRecord>>,
     pub(super) last_success: Option<Timestamp>,
+    /// How many runs have failed since the last success.
     pub(super) failures: u32,
+    /// How often in a row what a run stood on went away.
+    pub(super) interruptions: u32,
     /// How many runs in a row found that they could not be.
     pub(super) skips: u32,
     pub(super) setback: Option<Setback>,
@@ -211,7 +214,7 @@ impl SyncHistory {
         let sentence = || record.error.clone().unwrap_or_default();
         self.setback = match conclusion {
             Conclusion::Ok => {
-                self.failures = 0;
+                (self.failures, self.interruptions) = (0, 0);
                 self.last_success = Some(record.finished);
                 // Where the clock was set back meanwhile, this appearance would lie ahead of every success.
                 self.in_reach_since = self.in_reach_since.map(|since| since.min(record.finished));
@@ -243,12 +246,12 @@ impl SyncHistory {
                 | Interruption::Still(_)
                 | Interruption::Killed,
             ) => {
-                self.failures = self.failures.saturating_add(1);
-                let wait = backoff::wait(self.failures, Remedy::TryAgain, jitter);
-                (self.failures > 2).then(|| setback(wait, SetbackReason::Failed(sentence()))).flatten()
+                self.interruptions = self.interruptions.saturating_add(1);
+                let wait = backoff::wait(self.interruptions, Remedy::TryAgain, jitter);
+                (self.interruptions > 2).then(|| setback(wait, SetbackReason::Failed(sentence()))).flatten()
             }
             Conclusion::Failed(failure) => {
-                self.failures = self.failures.saturating_add(1);
+                (self.failures, self.interruptions) = (self.failures.saturating_add(1), 0);
                 let wait = backoff::wait(self.failures, failure.kind.remedy(), jitter);
                 setback(wait, SetbackReason::Failed(sentence()))
             }

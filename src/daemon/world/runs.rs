@@ -23,6 +23,8 @@ pub(super) struct Run {
     pub(super) trigger: Trigger,
     pub(super) started: Timestamp,
     pub(super) progress: Progress,
+    /// The most that was seen to be copied.
+    copied: u64,
     pub(super) resources: BTreeSet<String>,
     source: Ground,
     destination: Ground,
@@ -160,7 +162,7 @@ impl Runs {
 
     pub(super) fn progressed(&mut self, sync: &SyncName, progress: Progress) {
         if let Some(run) = self.under_way.get_mut(sync) {
-            run.progress = progress;
+            (run.progress, run.copied) = (progress, run.copied.max(progress.bytes));
         }
     }
 
@@ -181,14 +183,14 @@ impl Runs {
         Some(run.stop.clone().unwrap_or(why))
     }
 
-    /// How a run ends that is left behind; it stays, and keeps its places. What it had copied is kept.
+    /// How a run ends that is left behind; it stays, and keeps its places.
     pub(super) fn leave_behind(&mut self, sync: &SyncName, why: Interruption, now: &Now) -> Option<LeftBehind> {
         let run = self.under_way.get(sync)?;
         let report = RunReport {
             run: run.id.clone(),
             sync: sync.clone(),
             conclusion: Conclusion::Interrupted(why),
-            figures: Figures { bytes_transferred: run.progress.bytes, ..Figures::default() },
+            figures: Figures::default(),
             snapshot: None,
             writer: None,
             submounts: None,
@@ -256,6 +258,7 @@ impl Run {
             trigger: job.trigger,
             started: now.wall,
             progress: Progress { step: Step::Prove, percent: None, bytes: 0, rate: 0, eta_seconds: None },
+            copied: 0,
             resources,
             source: ground(&job.source),
             destination: ground(&job.destination),
@@ -344,6 +347,11 @@ fn record(run: &Run, report: &RunReport, now: &Now) -> RunRecord {
         Conclusion::Failed(failure) => Some(failure.to_string()),
         Conclusion::Held(reason) => Some(held(reason, &report.sync)),
     };
+    let mut figures = report.figures;
+    if matches!(report.conclusion, Conclusion::Interrupted(_) | Conclusion::Failed(_)) {
+        // rsync counts at its end only.
+        figures.bytes_transferred = figures.bytes_transferred.max(run.copied);
+    }
     RunRecord {
         run: run.id.clone(),
         sync: report.sync.clone(),
@@ -351,7 +359,7 @@ fn record(run: &Run, report: &RunReport, now: &Now) -> RunRecord {
         started: run.started,
         finished: now.wall.max(run.started),
         outcome: report.conclusion.outcome(),
-        figures: report.figures,
+        figures,
         snapshot: report.snapshot,
         error,
         warnings: report.warnings.clone(),

@@ -368,3 +368,34 @@ fn who_asked_behind_a_run_that_is_cancelled_is_told_that_there_is_none() {
         assert!(story.running().is_empty());
     }
 }
+
+#[test]
+fn interruptions_make_no_failure_wait_longer() {
+    let mut story = Story::at_home(HOUSE);
+    story.plug("usb");
+    story.wait(10);
+    for _ in 0..6 {
+        story.end("photos", Conclusion::Interrupted(Interruption::DestinationLost("it was pulled out".into())));
+        story.unplug("usb");
+        story.plug("usb");
+        story.wait(10);
+        assert_eq!(story.running(), ["photos"]);
+    }
+    story.end("photos", failed());
+    story.wait(30);
+    assert_eq!(story.running(), ["photos"], "the first failure waits for half a minute");
+}
+
+#[test]
+fn what_was_copied_before_it_was_cut_short_is_kept() {
+    let mut story = Story::at_home(HOUSE);
+    story.plug("usb");
+    story.wait(10);
+    let run = story.world.runs.get(&name("photos")).unwrap().id.clone();
+    for (step, bytes) in [(Step::Copy, 19 << 20), (Step::Undo, 0)] {
+        let progress = Progress { step, percent: None, bytes, rate: 0, eta_seconds: None };
+        story.tell(Event::News(WorkerNews::Progress { run: run.clone(), sync: name("photos"), progress }));
+    }
+    story.end("photos", Conclusion::Interrupted(Interruption::Cancelled));
+    assert_eq!(story.status_of("photos").last_run.unwrap().figures.bytes_transferred, 19 << 20);
+}

@@ -394,7 +394,7 @@ fn a_broken_connection_is_tried_again_soon_and_is_no_failure_right_after_a_join(
     for _ in 0..4 {
         assert_eq!(story.running(), ["photos"]);
         story.end("photos", lost());
-        assert_eq!(story.world.histories.get(&name("photos")).unwrap().failures, 0);
+        assert_eq!(story.world.histories.get(&name("photos")).unwrap().interruptions, 0);
         assert_eq!(story.codes("photos"), ["backing-off"]);
         story.reaches("nas");
         story.wait(40);
@@ -402,7 +402,7 @@ fn a_broken_connection_is_tried_again_soon_and_is_no_failure_right_after_a_join(
     assert_eq!(story.running(), ["photos"]);
     story.wait(400);
     story.end("photos", lost());
-    assert_eq!(story.world.histories.get(&name("photos")).unwrap().failures, 1, "the network has long been up");
+    assert_eq!(story.world.histories.get(&name("photos")).unwrap().interruptions, 1, "the network has long been up");
 }
 
 #[test]
