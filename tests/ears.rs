@@ -33,7 +33,9 @@ fn presence() -> String {
         DrivePresence::NotPlugged => "not plugged".into(),
         DrivePresence::Ambiguous { devices } => format!("ambiguous {}", devices.len()),
         DrivePresence::Locked { .. } => "locked".into(),
-        DrivePresence::NotEncrypted { .. } => "not encrypted".into(),
+        DrivePresence::NotEncrypted { .. } | DrivePresence::HoldsMember { .. } | DrivePresence::OnMembers { .. } => {
+            "not encrypted".into()
+        }
         DrivePresence::NotMounted { .. } => "not mounted".into(),
         DrivePresence::Mounted { mount, .. } => format!("at {}", mount.point.display()),
     }

@@ -74,7 +74,8 @@ impl Matter {
     pub fn after(&self, length: Duration) -> Self {
         match self {
             Self::Overdue { syncs, age, waits_for } => {
-                Self::Overdue { syncs: syncs.clone(), age: age.saturating_add(length), waits_for: waits_for.clone() }
+                let age = age.map(|age| age.saturating_add(length));
+                Self::Overdue { syncs: syncs.clone(), age, waits_for: waits_for.clone() }
             }
             Self::Starting { .. }
             | Self::OnHold

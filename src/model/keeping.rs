@@ -43,6 +43,17 @@ pub enum Privileges {
     LeftOut,
 }
 
+/// How much of what gives a file power counts on a mount: set-user-ID programs, device nodes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Honours {
+    /// All of it.
+    All,
+    /// Either programs or device nodes.
+    Some,
+    /// None of it.
+    Nothing,
+}
+
 /// Whether names that differ only in capital letters are two.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Letters {

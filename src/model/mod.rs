@@ -8,6 +8,7 @@ mod condition;
 mod configuration;
 mod deleted;
 mod finding;
+mod hardware;
 mod hold;
 mod keeping;
 pub mod layout;
@@ -46,8 +47,9 @@ pub use condition::{BatteryRule, Conditions, Hours, MeteredRule};
 pub use configuration::{Configuration, CredentialProvider, DaemonSettings, Endpoint, Group, Location, Notify, Route};
 pub use deleted::{DeletedKind, DeletedNames};
 pub use finding::{Area, Examined, Finding, FindingCode, Flaw, Severity, Verdict};
+pub use hardware::Hardware;
 pub use hold::{HoldReason, StandingHold, Writer};
-pub use keeping::{Fineness, Keeping, Letters, ODD_NANOSECONDS, ODD_SECONDS, Privileges, Rights};
+pub use keeping::{Fineness, Honours, Keeping, Letters, ODD_NANOSECONDS, ODD_SECONDS, Privileges, Rights};
 pub use ledger::{Containers, Kinship, Ledger, Pause, Places};
 pub use name::{CredentialName, EndpointName, GroupName, LocationName, NameError, SyncName, VolumeName};
 pub use network::{
@@ -66,8 +68,8 @@ pub use place::{End, Place, Subdir, SubdirError};
 pub use probe::{Beginning, EndKind, EndProbe, RemoteProbe, RemoteSight, ServerProbe, ServerSight, SoughtDrive, Ways};
 pub use run::{Figures, Progress, RunId, RunRecord, RunReport, Trigger};
 pub use sight::{
-    Absence, Access, BlockDevice, DeviceRole, EndFault, EndSight, Hardware, Mount, MountId, Node, PresentVolume,
-    ReachedVolume, SentinelFault, SentinelId, SyncSight, VolumeSight,
+    Absence, Access, BlockDevice, DeviceRole, EndFault, EndSight, Mount, MountId, Node, PresentVolume, ReachedVolume,
+    SentinelFault, SentinelId, SyncSight, VolumeSight,
 };
 pub use snapshot::{KeepReason, Pruning, SnapshotName, SnapshotNameError, Standing};
 pub use stand_in::StandIn;

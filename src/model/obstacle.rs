@@ -339,9 +339,7 @@ impl fmt::Display for Obstacle {
                 write!(f, "drive `{volume}` came on hardware that was never used for it: {hardware}")
             }
             Self::OutsideHours(hours) => write!(f, "it may start only within {hours}"),
-            Self::Metered { volume, interface } => {
-                write!(f, "the connection to volume `{volume}` is metered ({interface})")
-            }
+            Self::Metered { volume, interface } => write!(f, "the way to volume `{volume}` is metered ({interface})"),
             Self::Battery { rule, left } => f.write_str(&too_little_power(*rule, *left)),
             Self::ReadOnly { volume, root } => write!(f, "volume `{volume}` is read-only: {}", root.display()),
             Self::NotBtrfs { path, found } => write!(f, "{} is no btrfs subvolume: {found}", path.display()),

@@ -15,7 +15,7 @@ use rustix::fs::{
 };
 pub use rustix::io::Errno;
 
-use crate::model::MountId;
+use crate::model::{Honours, MountId};
 
 /// Why something could not be done with a directory. Each names the path and the cause.
 #[derive(Debug, thiserror::Error)]
@@ -93,17 +93,6 @@ pub enum ChangeMade {
     Changed,
     /// It found things as they should be.
     AlreadySo,
-}
-
-/// How much of what gives a file power counts on a mount: set-user-ID programs, device nodes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Honours {
-    /// All of it.
-    All,
-    /// Either programs or device nodes.
-    Some,
-    /// None of it.
-    Nothing,
 }
 
 /// How far a path below a directory may lead.

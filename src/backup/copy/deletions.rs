@@ -66,8 +66,8 @@ impl Doomed {
         told.keep_deleted(&mut self.0, |(path, _)| Some(path.as_os_str().as_bytes().to_vec()));
     }
 
-    /// What of it is judged. What a killed rsync was writing when an earlier run ended is none of it: only so many as runs
-    /// are killed in a row.
+    /// What of it is judged. What a killed rsync was writing when an earlier run ended is none of it: only so many as
+    /// runs are killed in a row.
     pub(crate) fn judged(&self, sent: Option<&Sent>) -> PathSet {
         let is_orphan = |(path, kind): &(PathBuf, DeletedKind)| {
             *kind == DeletedKind::Other && sent.is_some_and(|sent| sent.was_begun_as(path))

@@ -11,9 +11,9 @@ use crate::backup::place::source::privileges;
 use crate::formats::sentinel;
 use crate::formats::wire::PreparedSync;
 use crate::model::layout::{self, LATEST, SNAPSHOTS, STAGING};
-use crate::model::{Absence, End, Obstacle, Place, Privileges, SentinelId, SnapshotKind, Sync, VolumeSight};
+use crate::model::{Absence, End, Honours, Obstacle, Place, Privileges, SentinelId, SnapshotKind, Sync, VolumeSight};
 use crate::os::btrfs::{self, Role};
-use crate::os::directory::{ChangeMade, Directory, DirectoryError, Errno, Honours, Kind, Reach};
+use crate::os::directory::{ChangeMade, Directory, DirectoryError, Errno, Kind, Reach};
 use crate::os::files::{self, ReadError, Readers};
 use crate::os::ssh::SshPlace;
 

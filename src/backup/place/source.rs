@@ -10,11 +10,12 @@ use crate::backup::place::look::{self, FarSource};
 use crate::backup::place::pinned::HereSource;
 use crate::backup::place::submounts::Submounts;
 use crate::backup::session::stop::Stops;
-use crate::formats::rsync::arguments::{follows_links, slash};
+use crate::formats::rsync::arguments::slash;
+use crate::formats::rsync::chosen::follows_links;
 use crate::formats::rsync::rules;
 use crate::formats::ssh::calls::ReadEnd;
-use crate::model::{End, FailureKind, NotDone, Obstacle, Privileges, RsyncSettings, SentinelId, Step, Sync};
-use crate::os::directory::{Directory, Honours};
+use crate::model::{End, FailureKind, Honours, NotDone, Obstacle, Privileges, RsyncSettings, SentinelId, Step, Sync};
+use crate::os::directory::Directory;
 use crate::os::{guards, rules_file, tree};
 
 /// What a run reads.

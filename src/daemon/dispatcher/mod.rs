@@ -328,6 +328,7 @@ fn unstarted(run: RunId, sync: SyncName, error: &std::io::Error) -> Event {
         writer: None,
         submounts: None,
         warnings: Vec::new(),
+        earlier: Vec::new(),
     })))
 }
 

@@ -28,6 +28,7 @@ use crate::daemon::serving::doctor::Ground;
 use crate::daemon::serving::{Doors, orders as errands};
 use crate::daemon::start::inheritance::Inheritance;
 use crate::daemon::world::{Initiative, World};
+use crate::model::RunRecord;
 use crate::os::bus::Bus;
 use crate::os::ears::Ears;
 use crate::os::environment::{self, PathOptions, Paths};
@@ -92,11 +93,7 @@ pub(crate) fn lay_foundation(
     let mut inheritance = inheritance();
     let (died, troubles) = (std::mem::take(&mut inheritance.died), std::mem::take(&mut inheritance.troubles));
     let world = World::new(inheritance.beginnings(initiative, paths, Arc::clone(&configuration)), &now);
-    let mut reporter = Reporter::start().map_err(|error| Fatal::Machine("start a thread", error))?;
-    for record in died {
-        reporter.tell(Notice::RunEnded(Box::new(record)));
-    }
-
+    let reporter = start_reporter(died)?;
     let mut tasks = JoinSet::new();
     let (looks, look_requests) = mpsc::channel(1);
     let (observations, looked) = mpsc::channel(4);
@@ -160,6 +157,15 @@ pub(crate) fn lay_foundation(
     };
     let doors = Doors { asks: to_asks, status: shown, configuration: in_force, history, errands };
     Ok(Foundation { world, channels, reporter, doors, endings, tasks, keeper, ssh })
+}
+
+/// Starts what tells the journal, of these runs first, which died with their daemon.
+fn start_reporter(died: Vec<RunRecord>) -> Result<Reporter, Fatal> {
+    let mut reporter = Reporter::start().map_err(|error| Fatal::Machine("start a thread", error))?;
+    for record in died {
+        reporter.tell(Notice::RunEnded(Box::new(record)));
+    }
+    Ok(reporter)
 }
 
 /// Starts what keeps history and ledger; where nothing may be changed, it only answers.

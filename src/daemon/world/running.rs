@@ -59,6 +59,9 @@ impl World {
             }
             Conclusion::Skipped(_) | Conclusion::Interrupted(_) | Conclusion::Failed(_) => {}
         }
+        if !report.earlier.is_empty() {
+            effects.push(Effect::Record(Record::Run(Entry::Recalled(report.earlier.clone()))));
+        }
         self.run_is_over((&run.sync, &run.places), record, &report.conclusion, now, effects);
     }
 
@@ -106,9 +109,6 @@ impl World {
         self.requests.ran(&record);
         self.look_behind(&record.sync, record.outcome);
         effects.push(Effect::Tell(Notice::RunEnded(Box::new(record.clone()))));
-        if !report.earlier.is_empty() {
-            effects.push(Effect::Record(Record::Run(Entry::Recalled(report.earlier.clone()))));
-        }
         effects.push(Effect::Record(Record::Run(Entry::Ended(Box::new(record)))));
         self.requests.answer_where_it_is_quiet(&self.runs);
     }

@@ -195,6 +195,7 @@ impl Runs {
             writer: None,
             submounts: None,
             warnings: Vec::new(),
+            earlier: Vec::new(),
         };
         let record = record(run, &report, now);
         let conclusion = report.conclusion;

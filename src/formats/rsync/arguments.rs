@@ -7,6 +7,7 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
 
+use crate::formats::rsync::chosen::{in_place, is_short, keeps_hard_links, own_options};
 use crate::formats::rsync::output::ITEM_FORMAT;
 use crate::model::layout::{LATEST, OWN, PARTIAL, SENTINELS, SNAPSHOTS};
 use crate::model::{Filter, Keeping, Letters, MountsBelow, Privileges, Rights, RsyncOptions, RsyncSettings};
@@ -216,58 +217,21 @@ fn passage(call: &RsyncCall<'_>, arguments: &mut Vec<OsString>) {
     arguments.push(path);
 }
 
-/// The options that a person chose.
-fn own_options(settings: &RsyncSettings) -> impl Iterator<Item = &String> {
-    let chosen = match &settings.options {
-        RsyncOptions::Default => &[],
-        RsyncOptions::Replaced(options) => options.as_slice(),
-    };
-    chosen.iter().chain(&settings.extra_options)
-}
-
-/// Whether links of the source may be copied as the directories that they lead to.
-#[must_use]
-pub fn follows_links(settings: &RsyncSettings) -> bool {
-    let long = ["--copy-links", "--copy-unsafe-links", "--copy-dirlinks"];
-    own_options(settings)
-        .any(|option| long.contains(&option.as_str()) || is_short(option, 'L') || is_short(option, 'k'))
-}
-
 fn compares_content(call: &RsyncCall<'_>) -> bool {
     call.settings.checksum
         || call.comparison == Comparison::Content
         || own_options(call.settings).any(|option| option == "--checksum" || is_short(option, 'c'))
 }
 
-/// Whether an option such as `-avc` holds this letter.
-fn is_short(option: &str, letter: char) -> bool {
-    option.strip_prefix('-').is_some_and(|letters| !letters.starts_with('-') && letters.contains(letter))
-}
-
 fn default_options(call: &RsyncCall<'_>) -> Vec<&'static str> {
     match call.manner {
         // Deleting comes last, so that a source that fails half-way has deleted nothing.
-        Manner::Replace(_) if in_place(call) => vec!["-a", "--delete-delay", "--delete-excluded"],
+        Manner::Replace(_) if in_place(call.settings) => vec!["-a", "--delete-delay", "--delete-excluded"],
         Manner::Replace(_) => vec!["-a", "--delete-delay", "--delete-excluded", "--partial-dir=.rsync-partial"],
         Manner::InPlace => vec!["-a", "--delete-delay", "--delete-excluded"],
         // The directory is new: there is nothing to delete in it.
         Manner::Link { .. } => vec!["-a"],
     }
-}
-
-/// Whether names of one file at the source are to be names of one file at the destination; the last word counts.
-fn keeps_hard_links(call: &RsyncCall<'_>) -> bool {
-    let said = |option: &String| match option.as_str() {
-        "--hard-links" => Some(true),
-        "--no-hard-links" | "--no-H" => Some(false),
-        option => is_short(option, 'H').then_some(true),
-    };
-    call.settings.kept.hard_links || own_options(call.settings).filter_map(said).last().unwrap_or(false)
-}
-
-/// rsync refuses a directory for partial files together with changing files in place.
-fn in_place(call: &RsyncCall<'_>) -> bool {
-    call.settings.extra_options.iter().any(|option| option == "--inplace" || option.starts_with("--append"))
 }
 
 fn comparison(call: &RsyncCall<'_>, arguments: &mut Vec<OsString>) {
@@ -311,7 +275,7 @@ fn manner(call: &RsyncCall<'_>, arguments: &mut Vec<OsString>) {
         Manner::Replace(unfinished) => *unfinished,
         // Two names that were one file and are not any more are still one file here: what is written into it under one
         // of them would be the content of both.
-        Manner::InPlace if keeps_hard_links(call) => {
+        Manner::InPlace if keeps_hard_links(call.settings) => {
             arguments.extend(["--partial".into(), "--no-inplace".into()]);
             Unfinished::Possible
         }

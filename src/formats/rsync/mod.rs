@@ -1,6 +1,7 @@
 //! rsync: its arguments, its output, its complaints, its exit codes.
 
 pub mod arguments;
+pub mod chosen;
 pub mod complaints;
 pub mod exit;
 mod folded;

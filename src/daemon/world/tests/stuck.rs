@@ -26,6 +26,7 @@ fn comes_back(story: &mut Story, sync: &str, conclusion: Conclusion) {
         writer: None,
         submounts: None,
         warnings: Vec::new(),
+        earlier: Vec::new(),
     };
     story.tell(Event::News(WorkerNews::Ended(Box::new(report))));
 }

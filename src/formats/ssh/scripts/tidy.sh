@@ -71,10 +71,10 @@ relieve() {
     else
         # rsync would delete behind links where the snapshot has directories.
         find "$STAGING" -xdev -type l -exec sh -c '
-            snapshot=$1 staging=$2
+            finished=$1 writable=$2
             shift 2
             for path; do
-                other=$snapshot${path#"$staging"}
+                other=$finished${path#"$writable"}
                 [ -h "$other" ] || [ ! -d "$other" ] || rm -f -- "$path" || exit 1
             done' sh "$SNAPSHOTS/$1" "$STAGING" {} + || return 1
         # Nothing is copied and nothing changed that is there.
