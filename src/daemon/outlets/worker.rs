@@ -31,8 +31,26 @@ const HEARING_AT_ONCE: u32 = 2;
 #[derive(Debug)]
 pub struct Worker {
     teller: stop::Teller,
-    /// Who feels the pulse hears of it, too, and ends with this.
-    stopped: SyncSender<()>,
+    /// Who feels the pulse hears of it, too.
+    watch: SyncSender<Told>,
+}
+
+/// What is told to who feels the pulse.
+#[derive(Debug)]
+enum Told {
+    /// That the run was told to stop.
+    Stop,
+    /// That nothing of it is left.
+    Over,
+}
+
+/// Tells that a run is over, whatever made it go.
+struct OverWithIt(SyncSender<Told>);
+
+impl Drop for OverWithIt {
+    fn drop(&mut self) {
+        let _gone = self.0.send(Told::Over);
+    }
 }
 
 impl Worker {
@@ -41,7 +59,7 @@ impl Worker {
     pub fn stop(&mut self, why: Interruption) {
         self.teller.tell(why);
         // It was told often enough.
-        let _full = self.stopped.try_send(());
+        let _full = self.watch.try_send(Told::Stop);
     }
 }
 
@@ -49,17 +67,19 @@ impl Worker {
 /// of the run is left.
 pub fn start_run(job: Job, place: SshPlace, news: Sender<WorkerNews>) -> std::io::Result<Worker> {
     let (teller, stops) = stop::pair()?;
-    let (stopped, orders) = sync_channel(8);
+    let (watch, told) = sync_channel(8);
+    let over = OverWithIt(watch.clone());
     let (beginning, begun) = sync_channel::<(ThreadNumber, Vec<(u32, u32)>)>(1);
-    let watch = Watch { run: job.run.clone(), sync: job.sync.name.clone(), orders, news: news.clone() };
+    let watcher = Watch { run: job.run.clone(), sync: job.sync.name.clone(), told, news: news.clone() };
     std::thread::Builder::new().name(format!("pulse-{}", job.sync.name)).spawn(move || {
         if let Ok((thread, drives)) = begun.recv() {
-            watch.feel(thread, &drives);
+            watcher.feel(thread, &drives);
         }
     })?;
     std::thread::Builder::new()
         .name(format!("run-{}", job.sync.name))
         .spawn(move || {
+            let _over = over;
             let _watched = beginning.send((pulse::this_thread(), drives(&job)));
             let outlet = Box::new(move |piece: WorkerNews| match piece {
                 // Progress that nobody takes is told anew soon.
@@ -70,7 +90,7 @@ pub fn start_run(job: Job, place: SshPlace, news: Sender<WorkerNews>) -> std::io
             let telling = Telling::new(&job, outlet);
             run::run(&job, &place, stops, telling);
         })
-        .map(|_detached| Worker { teller, stopped })
+        .map(|_detached| Worker { teller, watch })
 }
 
 /// The devices of a run that nothing else keeps busy: those that the system is on have always something to do.
@@ -91,8 +111,8 @@ fn drives(job: &Job) -> Vec<(u32, u32)> {
 struct Watch {
     run: RunId,
     sync: SyncName,
-    /// That it was told to stop.
-    orders: Receiver<()>,
+    /// What it is told.
+    told: Receiver<Told>,
     news: Sender<WorkerNews>,
 }
 
@@ -101,14 +121,14 @@ impl Watch {
     fn feel(self, thread: ThreadNumber, drives: &[(u32, u32)]) {
         let (mut last, mut still, mut told, mut unheeded, mut hearing) = (None, 0_u32, 0_u32, 0_u32, HEARING);
         loop {
-            match self.orders.recv_timeout(BEAT) {
-                Ok(()) => {
+            match self.told.recv_timeout(BEAT) {
+                Ok(Told::Stop) => {
                     told += 1;
                     if told > 1 || still >= STILL {
                         hearing = HEARING_AT_ONCE;
                     }
                 }
-                Err(RecvTimeoutError::Disconnected) => return,
+                Ok(Told::Over) | Err(RecvTimeoutError::Disconnected) => return,
                 Err(RecvTimeoutError::Timeout) => {
                     let was_still = still >= STILL;
                     match (pulse::feel(thread, drives), &last) {

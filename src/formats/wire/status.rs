@@ -200,7 +200,7 @@ pub struct RunningEntry {
     /// Seconds that rsync expects to go on.
     pub eta_seconds: Option<u64>,
     /// For so many seconds nothing of it has moved, if that is long.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub still_seconds: Option<u64>,
 }
 
