@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::backup::job::Job;
-use crate::model::{Conclusion, Failure, FailureKind, Figures, Progress, RunId, RunReport, Step, SyncName};
+use crate::model::{Conclusion, Failure, FailureKind, Progress, RunId, RunReport, Step, SyncName};
 
 /// What a run says, or is said of it.
 #[derive(Debug, Clone)]
@@ -57,21 +57,9 @@ impl Telling {
     /// For this job.
     pub(crate) fn new(job: &Job, news: Outlet) -> Self {
         // What is told if the thread ends without a word of its own.
-        let report = RunReport {
-            run: job.run.clone(),
-            sync: job.sync.name.clone(),
-            conclusion: Conclusion::Failed(Failure {
-                at: Step::Prove,
-                kind: FailureKind::Other,
-                detail: "the run ended without a result".into(),
-            }),
-            figures: Figures::default(),
-            snapshot: None,
-            writer: None,
-            submounts: None,
-            warnings: Vec::new(),
-            earlier: Vec::new(),
-        };
+        let detail = "the run ended without a result".into();
+        let failure = Failure { at: Step::Prove, kind: FailureKind::Other, detail };
+        let report = RunReport::bare(job.run.clone(), job.sync.name.clone(), Conclusion::Failed(failure));
         let report = Some(Box::new(report));
         Self { run: job.run.clone(), sync: job.sync.name.clone(), news, step: Step::Prove, report }
     }

@@ -134,6 +134,15 @@ pub struct RunReport {
     pub earlier: Vec<RunRecord>,
 }
 
+impl RunReport {
+    /// Of a run that has nothing to show but its end.
+    #[must_use]
+    pub fn bare(run: RunId, sync: SyncName, conclusion: Conclusion) -> Self {
+        let (figures, warnings, earlier) = (Figures::default(), Vec::new(), Vec::new());
+        Self { run, sync, conclusion, figures, snapshot: None, writer: None, submounts: None, warnings, earlier }
+    }
+}
+
 /// A run as history keeps it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunRecord {

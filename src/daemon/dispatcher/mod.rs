@@ -28,9 +28,7 @@ use crate::daemon::outlets::opener;
 use crate::daemon::outlets::reporter::Reporter;
 use crate::daemon::outlets::worker::{self, Worker};
 use crate::daemon::world::World;
-use crate::model::{
-    Conclusion, Failure, FailureKind, Figures, Progress, RunId, RunReport, ServerSight, Step, SyncName, Ways,
-};
+use crate::model::{Conclusion, Failure, FailureKind, Progress, RunId, RunReport, ServerSight, Step, SyncName, Ways};
 use crate::os::causes::chain;
 use crate::os::clock;
 use crate::os::ears::{BlockHint, Ears};
@@ -319,17 +317,8 @@ impl Dispatcher {
 /// A run whose thread could not be started has failed like any other.
 fn unstarted(run: RunId, sync: SyncName, error: &std::io::Error) -> Event {
     let detail = format!("could not start a thread for the run: {error}");
-    Event::News(WorkerNews::Ended(Box::new(RunReport {
-        run,
-        sync,
-        conclusion: Conclusion::Failed(Failure { at: Step::Prove, kind: FailureKind::Resource, detail }),
-        figures: Figures::default(),
-        snapshot: None,
-        writer: None,
-        submounts: None,
-        warnings: Vec::new(),
-        earlier: Vec::new(),
-    })))
+    let failure = Failure { at: Step::Prove, kind: FailureKind::Resource, detail };
+    Event::News(WorkerNews::Ended(Box::new(RunReport::bare(run, sync, Conclusion::Failed(failure)))))
 }
 
 /// Takes in what happened, and then what each left behind. Taken in amid the effects of another event, it would be

@@ -12,8 +12,8 @@ use crate::daemon::world::volumes::Volumes;
 use crate::decide::reach;
 use crate::formats::text::{self, obstacle_sentences};
 use crate::model::{
-    Absence, Conclusion, Figures, HoldReason, Interruption, MountId, Now, Place, Places, Progress, RunId, RunRecord,
-    RunReport, Step, Sync, SyncName, Trigger, VolumeName, VolumeSight,
+    Absence, Conclusion, HoldReason, Interruption, MountId, Now, Place, Places, Progress, RunId, RunRecord, RunReport,
+    Step, Sync, SyncName, Trigger, VolumeName, VolumeSight,
 };
 
 /// A run under way.
@@ -186,17 +186,7 @@ impl Runs {
     /// How a run ends that is left behind; it stays, and keeps its places.
     pub(super) fn leave_behind(&mut self, sync: &SyncName, why: Interruption, now: &Now) -> Option<LeftBehind> {
         let run = self.under_way.get(sync)?;
-        let report = RunReport {
-            run: run.id.clone(),
-            sync: sync.clone(),
-            conclusion: Conclusion::Interrupted(why),
-            figures: Figures::default(),
-            snapshot: None,
-            writer: None,
-            submounts: None,
-            warnings: Vec::new(),
-            earlier: Vec::new(),
-        };
+        let report = RunReport::bare(run.id.clone(), sync.clone(), Conclusion::Interrupted(why));
         let record = record(run, &report, now);
         let conclusion = report.conclusion;
         self.last_end = Some(EndedRun { record: record.clone(), conclusion: conclusion.clone() });

@@ -209,17 +209,7 @@ impl Story {
     fn end_with(&mut self, sync: &str, conclusion: Conclusion, submounts: Option<BTreeSet<PathBuf>>) {
         let sync = name(sync);
         let run = self.world.runs.get(&sync).unwrap().id.clone();
-        let report = RunReport {
-            run,
-            sync,
-            conclusion,
-            figures: Figures::default(),
-            snapshot: None,
-            writer: None,
-            submounts,
-            warnings: Vec::new(),
-            earlier: Vec::new(),
-        };
+        let report = RunReport { submounts, ..RunReport::bare(run, sync, conclusion) };
         self.tell(Event::News(WorkerNews::Ended(Box::new(report))));
     }
 

@@ -100,17 +100,8 @@ fn a_writer_is_known_that_this_machine_was_or_a_person_approved() {
     assert_eq!(said, ["`eve` may write the destination of `photos` after `ada`"]);
     assert_eq!(story.started.last().unwrap().writers, ["00000000000000bb".to_owned()].into());
     let run = story.world.runs.get(&name("photos")).unwrap().id.clone();
-    let report = RunReport {
-        run,
-        sync: name("photos"),
-        conclusion: Conclusion::Ok,
-        figures: Figures::default(),
-        snapshot: None,
-        writer: Some("00000000000000aa".into()),
-        submounts: None,
-        warnings: Vec::new(),
-        earlier: Vec::new(),
-    };
+    let report =
+        RunReport { writer: Some("00000000000000aa".into()), ..RunReport::bare(run, name("photos"), Conclusion::Ok) };
     story.tell(Event::News(WorkerNews::Ended(Box::new(report))));
     story.wait(3600);
     assert_eq!(story.started.last().unwrap().writers.len(), 2);

@@ -17,17 +17,7 @@ fn still(story: &mut Story, sync: &str, seconds: u64) {
 fn comes_back(story: &mut Story, sync: &str, conclusion: Conclusion) {
     let sync = name(sync);
     let run = story.world.runs.with_left_behind().find(|(name, _)| **name == sync).unwrap().1.id.clone();
-    let report = RunReport {
-        run,
-        sync,
-        conclusion,
-        figures: Figures::default(),
-        snapshot: None,
-        writer: None,
-        submounts: None,
-        warnings: Vec::new(),
-        earlier: Vec::new(),
-    };
+    let report = RunReport::bare(run, sync, conclusion);
     story.tell(Event::News(WorkerNews::Ended(Box::new(report))));
 }
 
