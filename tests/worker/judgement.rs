@@ -5,6 +5,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 
 use nbkp::backup::errands::preview::{Change, preview};
+use nbkp::backup::job::Remembered;
 use nbkp::model::{Conclusion, FailureKind, RunReport, SnapshotKind};
 use nbkp::os::ssh::SshPlace;
 
@@ -34,6 +35,25 @@ fn what_exfat_cannot_hold_is_told_and_nothing_else_suffers() {
     fs::remove_file(ground.source.join("goes")).unwrap();
     warned(&ground.run(), &["12:30 meeting.txt"]);
     assert_eq!(names(&ground.destination), [".nbkp", ".nbkp-dst", "kept"]);
+}
+
+#[test]
+fn what_exfat_cannot_hold_does_not_hold_the_deletion_of_the_rest() {
+    if !crate::needs_root() {
+        return;
+    }
+    let drive = Drive::of_type("mkfs.exfat", 64, "exfat-fuse");
+    let mut ground = Ground::on(&drive, SnapshotKind::None);
+    ground.write("12:30 meeting.txt", "x");
+    ground.write("goes", "1");
+    let first = ground.run();
+    warned(&first, &["12:30 meeting.txt"]);
+    fs::remove_file(ground.source.join("goes")).unwrap();
+    ground.job.remembered = Some(Remembered { snapshot: None, entries: first.figures.entries });
+    let seen = preview(&ground.job, &SshPlace::new("/nowhere".into())).unwrap();
+    assert_eq!((seen.hold, seen.changes.contains(&Change::Delete("goes".into()))), (None, true));
+    warned(&ground.run(), &["12:30 meeting.txt"]);
+    assert_eq!(names(&ground.destination), [".nbkp", ".nbkp-dst"]);
 }
 
 #[test]

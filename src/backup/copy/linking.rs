@@ -95,7 +95,8 @@ pub(crate) fn guard_new(
         figures.deletions = gone.count();
         // What is approved is approved for all of them at once.
         if guard::is_too_much(guard, gone.count(), before, files_left) {
-            let seen = Deletions { paths: PathSet::default(), before, files_left, against: Some(base) };
+            let seen =
+                Deletions { paths: PathSet::default(), before, remembered: None, files_left, against: Some(base) };
             deletions.get_or_insert(seen).paths.absorb(&gone);
         }
         if guard::is_too_cut(guard, cuts.paths.count(), cuts.of) {

@@ -258,7 +258,8 @@ fn judged_deletions(
     let is_bound = copying.sync.guard == Guard::MaxDelete(0) || told.tally.regular_files == 0;
     let paths = doomed.judged((!is_bound).then_some(sent));
     let before = before(pass, paths.count());
-    let seen = Deletions { paths, before, files_left: told.tally.regular_files, against: None };
+    let (files_left, remembered) = (told.tally.regular_files, copying.remembered);
+    let seen = Deletions { paths, before, remembered, files_left, against: None };
     match guard::hold(copying.sync.guard, seen, copying.approved) {
         Some(reason) => Err(NotDone::Held(reason)),
         None => Ok(doomed),

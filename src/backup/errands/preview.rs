@@ -163,7 +163,8 @@ fn told(
     doomed.spare_renamed(&pass.tally);
     let (paths, files_left) = (doomed.judged(None), pass.tally.regular_files);
     let before = copy::before(&pass, paths.count());
-    let seen = Deletions { paths, before, files_left, against: None };
+    let remembered = job.remembered.map(|remembered| remembered.entries);
+    let seen = Deletions { paths, before, remembered, files_left, against: None };
     let hold = match losses.hold().or_else(|| guard::hold(job.sync.guard, seen, job.approved.as_ref())) {
         Some(reason) => Some(reason),
         None => content.hold(copying, files_left)?,
