@@ -2,13 +2,17 @@
 
 mod announcements;
 mod leftovers;
+mod mended;
 mod opening;
 mod persons;
 mod power;
 mod random;
 mod renaming;
+mod requests;
 mod runs;
 mod server_drives;
+mod server_leftovers;
+mod server_runs;
 mod servers;
 mod stuck;
 
