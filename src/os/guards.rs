@@ -1,9 +1,11 @@
 //! To whom files are open, and where nobody can write.
 
+use std::fs::Metadata;
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
+use nix::unistd::{Gid, Group, Uid, User};
 use rustix::fs::{IFlags, Mode, OFlags, ioctl_getflags, open};
 
 use crate::model::{BarePoint, FileKind, FileSight, Guarded, Owner};
@@ -26,16 +28,46 @@ pub fn inspect(path: &Path) -> FileSight {
     }
 }
 
-/// The highest number of a group of the system (`SYS_GID_MAX` of login.defs(5)): who is in one was put there by root.
-const LAST_SYSTEM_GROUP: u32 = 999;
+/// Groups whose members are as good as root, by the customs of distributions.
+const GROUPS_OF_ROOT: [&str; 5] = ["root", "wheel", "sudo", "admin", "staff"];
+
+/// Whether this user is root, or as good as root: whoever owns `/`; and whoever stands for all that a namespace of users
+/// does not know, root among them (`user_namespaces(7)`).
+fn is_root(uid: u32) -> bool {
+    let unknown = || {
+        let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
+        let is_whole = read("/proc/self/uid_map").split_whitespace().nth(2) == Some("4294967295");
+        !is_whole && read("/proc/sys/kernel/overflowuid").trim().parse() == Ok(uid)
+    };
+    uid == 0 || std::fs::metadata("/").is_ok_and(|root| root.uid() == uid) || unknown()
+}
+
+fn is_ours(found: &Metadata) -> bool {
+    found.uid() == rustix::process::geteuid().as_raw() || is_root(found.uid())
+}
+
+/// Whether only the owner is in this group, as in the groups that each user has for himself; or only who is as good as
+/// root.
+fn is_private(found: &Metadata) -> bool {
+    let group = Group::from_gid(Gid::from_raw(found.gid())).ok().flatten();
+    let owner = User::from_uid(Uid::from_raw(found.uid())).ok().flatten();
+    group.is_some_and(|group| {
+        let is_of_owner =
+            owner.is_some_and(|owner| group.name == owner.name && group.mem.iter().all(|it| *it == owner.name));
+        is_of_owner || GROUPS_OF_ROOT.contains(&group.name.as_str())
+    })
+}
+
+/// Whether somebody who is neither root nor us may write to a directory of ours or root's.
+fn is_writable_to_others(found: &Metadata) -> bool {
+    found.mode() & 0o002 != 0 || (found.mode() & 0o020 != 0 && !is_private(found))
+}
 
 /// Whether a person who is neither root nor us could put a program into a directory.
 #[must_use]
 pub fn is_open_to_users(directory: &Path) -> bool {
-    let (Ok(found), Ok(root)) = (std::fs::metadata(directory), std::fs::metadata("/")) else { return false };
-    let is_ours = [0, root.uid(), rustix::process::geteuid().as_raw()].contains(&found.uid());
-    let is_groups = found.gid() <= LAST_SYSTEM_GROUP || found.gid() == rustix::process::getegid().as_raw();
-    !is_ours || found.mode() & 0o002 != 0 || (found.mode() & 0o020 != 0 && !is_groups)
+    let Ok(found) = std::fs::metadata(directory) else { return false };
+    !is_ours(&found) || is_writable_to_others(&found) || prove_way(directory).is_err()
 }
 
 /// Whether nobody but us and root comes to a directory, because of one that it lies in.
@@ -60,9 +92,13 @@ pub enum Exposure {
     /// Others may put files into it.
     #[error("others may write to it; `chmod go-w` mends that")]
     Open,
-    /// Others could put another one in its place.
-    #[error("others may put another directory in its place, because they may write to {}", .0.display())]
+    /// Others could put another one in its place, because they may write to this one.
+    #[error("others may put another directory in its place, because they may write to {}; `chmod go-w {}` mends that",
+            .0.display(), .0.display())]
     OnTheWay(PathBuf),
+    /// The same, because this one is theirs.
+    #[error("others may put another directory in its place, because {} belongs to another user", .0.display())]
+    InTheirs(PathBuf),
     /// It cannot be looked at.
     #[error("it could not be looked at: {0}")]
     Unseen(#[from] io::Error),
@@ -80,7 +116,7 @@ pub fn prove_ours(directory: &Path) -> Result<(), Exposure> {
 }
 
 /// Fails unless what this tells of is ours, and nobody else may write to it.
-pub fn prove_own(found: &std::fs::Metadata) -> Result<(), Exposure> {
+pub fn prove_own(found: &Metadata) -> Result<(), Exposure> {
     match (found.uid() == rustix::process::geteuid().as_raw(), found.mode() & 0o022) {
         (false, _) => Err(Exposure::OfAnother),
         (true, 0) => Ok(()),
@@ -89,20 +125,16 @@ pub fn prove_own(found: &std::fs::Metadata) -> Result<(), Exposure> {
 }
 
 /// Fails if somebody but us and root could put something else in the place of what is at a path: as it is written, and
-/// as its links have it. Whoever owns `/` is as good as root: in the namespace of a user, root's files are nobody's.
+/// as its links have it. In a directory with the sticky bit others may make files, but not replace ours.
 pub fn prove_way(path: &Path) -> Result<(), Exposure> {
-    let root = std::fs::metadata("/")?.uid();
     let written = std::path::absolute(path)?;
     let real = written.canonicalize()?;
     for around in written.ancestors().chain(real.ancestors()).filter(|around| *around != written && *around != real) {
-        let is_open = match inspect(around) {
-            FileSight::There(guarded) if guarded.owner == Owner::Other(root) => {
-                Guarded { owner: Owner::Root, ..guarded }.is_open_to_others()
-            }
-            FileSight::There(guarded) => guarded.is_open_to_others(),
-            FileSight::Missing | FileSight::Unseen(_) => false,
-        };
-        if is_open {
+        let Ok(found) = std::fs::metadata(around) else { continue };
+        if !is_ours(&found) {
+            return Err(Exposure::InTheirs(around.into()));
+        }
+        if found.mode() & 0o1000 == 0 && is_writable_to_others(&found) {
             return Err(Exposure::OnTheWay(around.into()));
         }
     }
@@ -168,7 +200,8 @@ mod tests {
             (0o1777, 0o700, None),
             (0o755, 0o775, Some("others may write to it")),
             (0o755, 0o1777, Some("others may write to it")),
-            (0o777, 0o700, Some("they may write to")),
+            (0o777, 0o700, Some("`chmod go-w ")),
+            (0o775, 0o700, None),
         ] {
             set(&around, mode_around);
             set(&own, mode);
@@ -183,7 +216,7 @@ mod tests {
         if rustix::process::geteuid().is_root() {
             set(&around, 0o755);
             std::os::unix::fs::chown(&around, Some(65_534), None).unwrap();
-            assert!(matches!(prove_ours(&own), Err(Exposure::OnTheWay(way)) if way == around));
+            assert!(matches!(prove_ours(&own), Err(Exposure::InTheirs(way)) if way == around));
             assert!(matches!(prove_ours(&around), Err(Exposure::OfAnother)));
         }
     }
@@ -191,17 +224,27 @@ mod tests {
     #[test]
     fn programs_are_not_taken_from_where_a_user_could_put_them() {
         let root = tempfile::tempdir().unwrap();
-        for (mode, group, is_open) in
-            [(0o755, 0, false), (0o2775, 50, false), (0o775, 4321, true), (0o1777, 0, true), (0o755, 4321, false)]
-        {
-            if rustix::process::geteuid().is_root() {
-                std::os::unix::fs::chown(root.path(), None, Some(group)).unwrap();
+        let own = rustix::process::getegid().as_raw();
+        for (mode, group, is_open) in [
+            (0o755, own, false),
+            (0o775, own, false),
+            (0o2775, 50, false),
+            (0o2775, 100, true),
+            (0o775, 4321, true),
+            (0o1777, own, true),
+            (0o755, 4321, false),
+        ] {
+            if group != own && std::os::unix::fs::chown(root.path(), None, Some(group)).is_err() {
+                continue;
             }
             fs::set_permissions(root.path(), Permissions::from_mode(mode)).unwrap();
-            if group == 0 || rustix::process::geteuid().is_root() {
-                assert_eq!(is_open_to_users(root.path()), is_open, "{mode:o} {group}");
-            }
+            assert_eq!(is_open_to_users(root.path()), is_open, "{mode:o} {group}");
+            let _back = std::os::unix::fs::chown(root.path(), None, Some(own));
         }
+        let below = root.path().join("below");
+        fs::create_dir(&below).unwrap();
+        fs::set_permissions(root.path(), Permissions::from_mode(0o777)).unwrap();
+        assert!(is_open_to_users(&below), "others may put another one in its place");
         if rustix::process::geteuid().is_root() {
             fs::set_permissions(root.path(), Permissions::from_mode(0o755)).unwrap();
             std::os::unix::fs::chown(root.path(), Some(65_534), None).unwrap();

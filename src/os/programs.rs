@@ -14,7 +14,11 @@ pub fn find_program(name: &str) -> Option<PathBuf> {
     if name.starts_with('/') {
         return Some(PathBuf::from(name)).filter(|path| is_executable(path));
     }
-    std::env::split_paths(&search_path()).map(|place| place.join(name)).find(|path| is_executable(path))
+    let path = search_path();
+    std::env::split_paths(&path)
+        .filter(|place| place.is_absolute())
+        .map(|place| place.join(name))
+        .find(|path| is_executable(path))
 }
 
 /// A program of ours: the one that runs, its neighbour in the same directory, or the one in the `PATH`.
@@ -36,10 +40,15 @@ fn is_executable(path: &Path) -> bool {
 /// Where we and our children look for programs: the `PATH`, without what is relative and what others may write to.
 #[must_use]
 pub(super) fn search_path() -> OsString {
-    let path = variable("PATH").unwrap_or_else(|| OsString::from(PATH));
-    let safe = std::env::split_paths(&path).filter(|place| place.is_absolute() && !guards::is_open_to_users(place));
+    safe(&variable("PATH").unwrap_or_default())
+}
+
+/// Where nothing is left it is the usual one: an empty path would be the directory where one stands.
+fn safe(path: &OsStr) -> OsString {
+    let safe = std::env::split_paths(path).filter(|place| place.is_absolute() && !guards::is_open_to_users(place));
     // Each was split off at the separator, so that none holds it.
-    std::env::join_paths(safe).unwrap_or_default()
+    let joined = std::env::join_paths(safe).unwrap_or_default();
+    if joined.is_empty() { PATH.into() } else { joined }
 }
 
 /// The variables that say whose child it is.
@@ -81,6 +90,8 @@ mod tests {
         assert!(find_program("sh").is_some_and(|path| path.is_absolute()));
         assert_eq!(find_program("/bin/sh"), Some(PathBuf::from("/bin/sh")));
         assert_eq!(find_program("no-such-program"), None);
+        assert_eq!((safe(OsStr::new("")), safe(OsStr::new("bin:."))), (PATH.into(), PATH.into()));
+        assert_eq!(safe(OsStr::new("bin:/usr/bin:")), "/usr/bin");
         assert!(search_path().to_str().is_some_and(|path| path.contains("/usr/bin")));
     }
 }

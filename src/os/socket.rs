@@ -170,11 +170,15 @@ pub fn is_admitted(connection: impl AsFd) -> bool {
 }
 
 /// The user whose process listens at the other end of a connection, if it is one who may not answer in our daemon's
-/// place. That is one of the same user, of root, or of whom the directory of the socket belongs to alone.
+/// place. That is one of the same user or of root; and, if root asks, of whom the directory of the socket belongs to
+/// alone.
 pub fn stranger(connection: impl AsFd, socket: &Path) -> io::Result<Option<u32>> {
     let peer = rustix::net::sockopt::socket_peercred(&connection)?.uid;
     if is_admitted(connection) {
         return Ok(None);
+    }
+    if !rustix::process::geteuid().is_root() {
+        return Ok(Some(peer.as_raw()));
     }
     let around = fs::symlink_metadata(socket.parent().unwrap_or(Path::new("/")))?;
     let is_theirs = around.uid() == peer.as_raw() && around.mode() & 0o022 == 0;

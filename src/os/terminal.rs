@@ -28,13 +28,16 @@ pub fn before_interrupted(say: impl FnOnce() + Send + 'static) {
     if interrupt.thread_block().is_err() {
         return;
     }
-    let _ = thread::Builder::new().name("last words".into()).spawn(move || {
+    let spoken = thread::Builder::new().name("last words".into()).spawn(move || {
         if interrupt.wait().is_ok() {
             say();
             let _ = interrupt.thread_unblock();
             let _ = signal::raise(Signal::SIGINT);
         }
     });
+    if spoken.is_err() {
+        let _ = interrupt.thread_unblock();
+    }
 }
 
 /// The extent of the terminal behind standard output; `None` if there is none or it does not know.

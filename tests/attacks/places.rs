@@ -36,7 +36,7 @@ fn ssh_reads_nothing_that_another_user_can_write() {
     ground.make("wide", 0o777);
     for (place, why) in [
         ("open", "belongs to another user"),
-        ("theirs", "may put another directory in its place"),
+        ("theirs", "belongs to another user"),
         ("around/own", "may put another directory in its place"),
         ("wide", "may put another directory in its place"),
     ] {

@@ -10,7 +10,8 @@ use crate::daemon::world::Initiative;
 use crate::decide::diagnosis::{daemon as judge, drives, state as state_of, tools, volumes};
 use crate::formats::rsync::version;
 use crate::model::{
-    Examined, FileInForce, FileSight, Filter, HookCommand, ProgramVersion, SnapshotKind, Sync, VolumeRoot, layout,
+    Examined, FileInForce, FileSight, Filter, HookCommand, Obstacle, ProgramVersion, SnapshotKind, Sync, VolumeRoot,
+    layout,
 };
 use crate::os::causes::chain;
 use crate::os::config_file::ConfigFileError;
@@ -165,6 +166,12 @@ fn destination(known: &Premises, sync: &Sync) -> Option<Examined> {
         return None;
     }
     let volume = known.status.volumes.iter().find(|volume| volume.name == place.volume)?;
+    let seen = known.status.syncs.iter().find(|seen| seen.name == sync.name)?;
+    // It is tried by writing: only where a run would.
+    let is_free = |obstacles: &[Obstacle]| obstacles.iter().all(|it| matches!(it, Obstacle::BackingOff { .. }));
+    if !is_free(&volume.obstacles) || !is_free(&seen.obstacles) {
+        return None;
+    }
     let root = Directory::open_root(volume.path.as_ref()?).ok()?;
     let directory = root.open_below(place.subdir.as_path(), Reach::SameMount).ok()?;
     let is = |name, kind| directory.kind_of(name).is_ok_and(|found| found == kind);
