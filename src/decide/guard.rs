@@ -9,9 +9,8 @@ pub struct Deletions {
     pub paths: PathSet,
     /// Entries that were there before.
     pub before: u64,
-    /// Entries of the source at the last good run, if this machine remembers: more than were there, where the
-    /// destination cannot hold them all.
-    pub remembered: Option<u64>,
+    /// Entries of the source that the destination cannot hold.
+    pub unstorable: u64,
     /// Regular files that the source has now.
     pub files_left: u64,
     /// The snapshot that this was compared with, if it was one.
@@ -23,14 +22,14 @@ const HANDFUL: u64 = 10;
 
 /// How many of so many entries may go without a person's word; `None` for any number. A handful may, but never most of
 /// what there is.
-fn allowance(guard: Guard, before: u64, remembered: Option<u64>) -> Option<u64> {
+fn allowance(guard: Guard, before: u64, unstorable: u64) -> Option<u64> {
     match guard {
         Guard::Off => None,
         // Whoever allows none means none.
         Guard::MaxDelete(0) => Some(0),
         Guard::MaxDelete(percent) => {
             let share = before.saturating_mul(u64::from(percent)) / 100;
-            Some(share.max(HANDFUL.min(before.max(remembered.unwrap_or(0)) / 2)))
+            Some(share.max(HANDFUL.min(before.saturating_add(unstorable) / 2)))
         }
     }
 }
@@ -38,7 +37,7 @@ fn allowance(guard: Guard, before: u64, remembered: Option<u64>) -> Option<u64> 
 /// Whether it may be that so many deletions, of so many entries, are held.
 #[must_use]
 pub fn is_too_much(guard: Guard, deletions: u64, before: u64, files_left: u64) -> bool {
-    is_over(deletions, files_left, allowance(guard, before, None))
+    is_over(deletions, files_left, allowance(guard, before, 0))
 }
 
 fn is_over(deletions: u64, files_left: u64, allowed: Option<u64>) -> bool {
@@ -49,7 +48,7 @@ fn is_over(deletions: u64, files_left: u64, allowed: Option<u64>) -> bool {
 /// pass, and no others. An emptied source is held even with the guard off: nobody means to back up nothing.
 #[must_use]
 pub fn hold(guard: Guard, seen: Deletions, approved: Option<&PathSet>) -> Option<HoldReason> {
-    let Deletions { paths, before, remembered, files_left, against } = seen;
+    let Deletions { paths, before, unstorable, files_left, against } = seen;
     if approved.is_some_and(|approved| approved.covers(&paths)) {
         return None;
     }
@@ -57,7 +56,7 @@ pub fn hold(guard: Guard, seen: Deletions, approved: Option<&PathSet>) -> Option
         Guard::Off => 100,
         Guard::MaxDelete(percent) => percent,
     };
-    let is_held = is_over(paths.count(), files_left, allowance(guard, before, remembered));
+    let is_held = is_over(paths.count(), files_left, allowance(guard, before, unstorable));
     is_held.then_some(HoldReason::Deletions { paths, before, allowed_percent, against })
 }
 
@@ -103,7 +102,7 @@ pub fn hold_cuts(guard: Guard, seen: Cuts, approved: Option<&PathSet>) -> Option
 /// What a person is told of a run that wrote so many of the files anew, if they are more than the share that may go.
 #[must_use]
 pub fn replaced(guard: Guard, files: u64, of: u64) -> Option<String> {
-    let allowed = allowance(guard, of, None)?.max(HANDFUL);
+    let allowed = allowance(guard, of, 0)?.max(HANDFUL);
     (files > allowed).then(|| format!("{files} of {of} files have another content than before"))
 }
 
@@ -112,7 +111,7 @@ mod tests {
     use super::*;
 
     fn check(guard: Guard, deletions: u64, before: u64, files_left: u64, approved: Option<u64>, held: Held) {
-        let seen = Deletions { paths: paths(0..deletions), before, remembered: None, files_left, against: None };
+        let seen = Deletions { paths: paths(0..deletions), before, unstorable: 0, files_left, against: None };
         let approved = approved.map(|approved| paths(0..approved));
         let found = if hold(guard, seen, approved.as_ref()).is_some() { Held::Yes } else { Held::No };
         assert_eq!(found, held, "{guard:?} {deletions} of {before}, {files_left} left; {approved:?}");
@@ -152,14 +151,13 @@ mod tests {
 
     #[test]
     fn what_the_destination_cannot_hold_counts_for_a_handful_and_for_no_share() {
-        let held = |deletions, before, remembered, files_left| {
-            let seen = Deletions { paths: paths(0..deletions), before, remembered, files_left, against: None };
+        let held = |deletions, before, unstorable, files_left| {
+            let seen = Deletions { paths: paths(0..deletions), before, unstorable, files_left, against: None };
             hold(Guard::MaxDelete(25), seen, None).is_some()
         };
-        assert!(held(1, 1, None, 1) && !held(1, 1, Some(2), 1));
-        assert!(held(1, 1, Some(2), 0), "an emptied source");
-        assert!(!held(10, 10, Some(1000), 900) && held(11, 11, Some(1000), 900));
-        assert!(!held(5, 10, Some(3), 5), "less is no reason");
+        assert!(held(1, 1, 0, 1) && !held(1, 1, 1, 1));
+        assert!(held(1, 1, 1, 0), "an emptied source");
+        assert!(held(10, 10, 9, 9) && !held(9, 9, 9, 9) && held(11, 11, 1000, 900));
     }
 
     #[test]
@@ -200,7 +198,7 @@ mod tests {
         check(quarter, 3, 3, 0, Some(3), Held::No);
         check(quarter, 20, 100, 80, Some(3), Held::No);
         // As many others are others.
-        let others = Deletions { paths: paths(1..61), before: 100, remembered: None, files_left: 40, against: None };
+        let others = Deletions { paths: paths(1..61), before: 100, unstorable: 0, files_left: 40, against: None };
         assert!(hold(quarter, others, Some(&paths(0..60))).is_some());
         let others = Cuts { paths: paths(1..61), of: 100, against: None };
         assert!(hold_cuts(quarter, others, Some(&paths(0..60))).is_some());

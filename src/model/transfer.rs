@@ -191,6 +191,13 @@ pub enum Deleting {
 }
 
 impl Complaints {
+    /// How many entries the destination cannot hold.
+    #[must_use]
+    pub fn unstorable(&self) -> u64 {
+        let is_unstorable = |plight: &Plight| matches!(plight, Plight::Unstorable(_));
+        self.entries.iter().filter(|(plight, _)| is_unstorable(plight)).map(|(_, named)| named.count).sum()
+    }
+
     /// How many entries are in a plight.
     #[must_use]
     pub fn count(&self, plight: Plight) -> u64 {

@@ -183,3 +183,27 @@ fn a_destination_that_another_writer_has_is_left_as_it_is_in_each_direction() {
         assert!(said.starts_with(&format!("written-by {} ", second.writer.unwrap())), "{said}");
     }
 }
+
+#[test]
+fn what_cannot_be_looked_at_hides_no_deletion_from_the_guard() {
+    if !needs_root() {
+        return;
+    }
+    for (from, to) in WAYS {
+        let mut ground = Ground::new(from, to, SnapshotKind::HardLink);
+        // A link that leads nowhere, where links are followed, is looked at in vain by root, too.
+        ground.job.sync.rsync.extra_options = vec!["--copy-links".into()];
+        for number in 0..100 {
+            ground.write(format!("z/f{number}"), "x");
+        }
+        ground.write("a/kept", "x");
+        symlink("nowhere", ground.source.join("a/lock")).unwrap();
+        assert_eq!(ground.run().conclusion, Conclusion::Ok);
+        sh(&format!("rm {}/z/f*", ground.source.display()));
+        let seen = preview(&ground.job, &ground.server.ssh_place()).unwrap();
+        assert!(seen.hold.is_some(), "{from:?} {to:?}");
+        let held = ground.run().conclusion;
+        assert!(matches!(held, Conclusion::Held(_)), "{from:?} {to:?} {held:?}");
+        assert!(ground.newest().join("z/f1").exists());
+    }
+}

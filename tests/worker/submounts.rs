@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::kills::tree;
 use crate::rig::{Drive, Ground, hook, sh};
 use nbkp::backup::errands::preview::preview;
-use nbkp::model::{Conclusion, Filter, HoldReason, MountsBelow, SnapshotKind};
+use nbkp::model::{Conclusion, Filter, Guard, HoldReason, MountsBelow, SnapshotKind};
 use nbkp::os::ssh::SshPlace;
 
 /// A filesystem, for as long as this lives.
@@ -126,4 +126,61 @@ fn what_a_hook_mounts_before_a_run_is_what_is_copied() {
         assert_eq!((report.conclusion, report.submounts), (Conclusion::Ok, Some(pictures())));
     }
     assert!(ground.destination.join("my pictures/b").exists());
+}
+
+#[test]
+fn what_cannot_be_looked_at_hides_no_loss() {
+    if !crate::needs_root() {
+        return;
+    }
+    for kind in [SnapshotKind::None, SnapshotKind::HardLink] {
+        let mut ground = Ground::new(kind);
+        // A link that leads nowhere, where links are followed, is looked at in vain by root, too.
+        ground.job.sync.rsync.extra_options = vec!["--copy-links".into()];
+        for number in 0..100 {
+            ground.write(&format!("f{number}"), "x");
+        }
+        ground.write("a/kept", "x");
+        std::os::unix::fs::symlink("nowhere", ground.source.join("a/lock")).unwrap();
+        let point = ground.source.join("my pictures");
+        let mounted = Mounted::on(&point);
+        assert_eq!(ground.run().conclusion, Conclusion::Ok);
+        ground.job.submounts = pictures();
+        drop(mounted);
+        let seen = preview(&ground.job, &SshPlace::new("/nowhere".into())).unwrap();
+        for hold in [seen.hold.map(Conclusion::Held), Some(ground.run().conclusion)] {
+            let is_held = matches!(&hold, Some(Conclusion::Held(HoldReason::SourceIncomplete { .. })));
+            assert!(is_held, "{kind:?} {hold:?}");
+        }
+        assert!(copy_of(&ground).join("my pictures").read_dir().unwrap().next().is_some(), "{kind:?}");
+    }
+}
+
+#[test]
+fn what_was_a_link_and_is_left_out_now_stays_out() {
+    if !crate::needs_root() {
+        return;
+    }
+    let crossing = |rule: &dyn Fn(&mut Ground), name: &str, mount: bool| {
+        let mut ground = Ground::new(SnapshotKind::HardLink);
+        rule(&mut ground);
+        ground.write("keep", "x");
+        ground.write("node_modules/p", "x");
+        let path = ground.source.join(name);
+        std::os::unix::fs::symlink("/nowhere", &path).unwrap();
+        assert_eq!(ground.run().conclusion, Conclusion::Ok);
+        fs::remove_file(&path).unwrap();
+        let mounted = mount.then(|| Mounted::on(&path));
+        if mounted.is_none() {
+            ground.write(&format!("{name}/inside"), "x");
+            ground.job.sync.filters = vec![Filter::Exclude("node_modules/".into())];
+            ground.job.sync.guard = Guard::Off;
+        }
+        let report = ground.run();
+        assert_eq!(report.conclusion, Conclusion::Ok, "{report:?}");
+        sh(&format!("cd {}/; find {name} 2>/dev/null | wc -l", ground.latest().display()))
+    };
+    assert_eq!(crossing(&|_| {}, "node_modules/link", false), "0");
+    // The directory alone, as rsync keeps it.
+    assert_eq!(crossing(&|ground| ground.job.sync.mounts = MountsBelow::LeftOut, "mnt", true), "1");
 }

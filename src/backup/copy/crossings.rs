@@ -3,7 +3,7 @@
 //! So such directories are copied by a call of their own, which knows no copy with a link there.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::backup::copy::Copied;
 use crate::backup::copy::linking::Links;
@@ -12,7 +12,7 @@ use crate::backup::place::destination::Destination;
 use crate::backup::place::source::CopySource;
 use crate::backup::session::stop::Stops;
 use crate::formats::rsync::arguments::{Manner, Veil};
-use crate::model::{FailureKind, NotDone, RsyncSettings, SnapshotName, Step};
+use crate::model::{FailureKind, MountsBelow, NotDone, SnapshotName, Step, Sync};
 
 /// Up to so many links are passed over by name, should they become directories while rsync looks; each costs a moment
 /// for each entry of the source. Of more, what came of them is looked at afterwards.
@@ -46,7 +46,7 @@ impl Crossings {
     /// Makes a new copy by as many calls as it takes. `copy` makes one.
     pub(crate) fn copy_around(
         &self,
-        (source, settings): (&CopySource, &RsyncSettings),
+        (source, sync): (&CopySource, &Sync),
         (destination, name): (&Destination, SnapshotName),
         links: &Links,
         stops: &mut Stops,
@@ -54,18 +54,21 @@ impl Crossings {
     ) -> Result<Copied, NotDone> {
         let is_named = self.all.len() <= NAMED;
         let directories = |stops: &mut Stops| {
-            if self.all.is_empty() { Ok(BTreeSet::new()) } else { source.directories(&self.all, settings, stops) }
+            if self.all.is_empty() { Ok(BTreeSet::new()) } else { source.directories(&self.all, &sync.rsync, stops) }
         };
         let emptied = directories(stops)?;
         let mut crossed = emptied.clone();
         let hidden = |crossed: &BTreeSet<PathBuf>| if is_named { &self.all - crossed } else { BTreeSet::new() };
         let veil = Veil { hidden: hidden(&crossed), emptied, only: BTreeSet::new() };
         let mut copied = copy(links.manner(), veil, stops)?;
-        let mut only = crossed.clone();
+        // The rules of the person decide what is there at all: rsync knows none of them for what it is named.
+        let mut only = destination.directories(name, &crossed, stops)?;
+        leave_out_mounts((source, sync), &mut only);
         for _ in 0..CALLS {
             let now = directories(stops)?;
-            only.extend(now.difference(&crossed).filter(|_| is_named).cloned());
-            crossed.extend(only.iter().cloned());
+            only.extend(wanted((destination, name), now.difference(&crossed).filter(|_| is_named), stops)?);
+            leave_out_mounts((source, sync), &mut only);
+            crossed.extend(now);
             if only.is_empty() {
                 return self.proven(copied, (destination, name), &crossed, stops);
             }
@@ -102,4 +105,26 @@ impl Crossings {
             }
         }
     }
+}
+
+/// Those of these paths around which there is something in the new copy.
+fn wanted<'a>(
+    (destination, name): (&Destination, SnapshotName),
+    paths: impl Iterator<Item = &'a PathBuf>,
+    stops: &mut Stops,
+) -> Result<BTreeSet<PathBuf>, NotDone> {
+    let paths: BTreeSet<PathBuf> = paths.cloned().collect();
+    let around = |path: &PathBuf| path.parent().map(Path::to_owned).filter(|it| !it.as_os_str().is_empty());
+    let parents: BTreeSet<PathBuf> = paths.iter().filter_map(around).collect();
+    let made = if parents.is_empty() { parents } else { destination.directories(name, &parents, stops)? };
+    Ok(paths.into_iter().filter(|path| around(path).is_none_or(|around| made.contains(&around))).collect())
+}
+
+/// Where mounts are left out, each of these paths would be a place to begin anew for rsync.
+fn leave_out_mounts((source, sync): (&CopySource, &Sync), only: &mut BTreeSet<PathBuf>) {
+    let mounts = match sync.mounts {
+        MountsBelow::Copied => return,
+        MountsBelow::LeftOut => source.submounts().map(|mounts| mounts.paths()).unwrap_or_default(),
+    };
+    only.retain(|path| !path.ancestors().any(|around| mounts.contains(around)));
 }

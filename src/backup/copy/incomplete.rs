@@ -7,10 +7,11 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use crate::backup::copy::call::Copying;
+use crate::backup::copy::judged;
 use crate::backup::copy::plan::CopyPlan;
-use crate::backup::copy::{call, judged};
+use crate::backup::copy::tell::tell;
 use crate::backup::session::stop::Stops;
-use crate::formats::rsync::arguments::CopyMode;
+use crate::decide::judge::DeletionVerdict;
 use crate::formats::rsync::output::{OutputLine, unescaped};
 use crate::model::{HoldReason, NotDone};
 
@@ -52,6 +53,11 @@ impl Losses {
         self.lost.extend(above.map(Path::to_owned));
     }
 
+    /// What would be lost cannot be known: so it may be all.
+    pub(crate) fn doubt(&mut self) {
+        self.lost.clone_from(&self.missing);
+    }
+
     /// Why the copy is held, if it is.
     pub(crate) fn hold(self) -> Option<HoldReason> {
         (!self.lost.is_empty()).then_some(HoldReason::SourceIncomplete { missing: self.lost })
@@ -66,8 +72,11 @@ pub(crate) fn guard(
     stops: &mut Stops,
 ) -> Result<(), NotDone> {
     let mut losses = Losses::below(missing);
-    let told = call(copying, plan, CopyMode::Tell, stops, &mut |said| losses.hear(said))?;
+    let (told, verdict) = tell(copying, plan, stops, &mut |said| losses.hear(said))?;
     judged(&copying.way, &told)?;
+    if verdict == DeletionVerdict::Undone {
+        losses.doubt();
+    }
     losses.hold().map_or(Ok(()), |reason| Err(NotDone::Held(reason)))
 }
 

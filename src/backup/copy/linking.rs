@@ -7,7 +7,9 @@ use jiff::Timestamp;
 use crate::backup::copy::call::Copying;
 use crate::backup::copy::cuts::ContentChanges;
 use crate::backup::copy::deletions::Doomed;
+use crate::backup::copy::tell::tell;
 use crate::backup::copy::{self, Copied, plan};
+use crate::backup::failure::failure;
 use crate::backup::place::approach::Origin;
 use crate::backup::place::destination::Destination;
 use crate::backup::place::marker::Earlier;
@@ -15,10 +17,11 @@ use crate::backup::place::there;
 use crate::backup::place::way::{Spot, Target};
 use crate::backup::session::stop::Stops;
 use crate::decide::guard::{self, Cuts, Deletions};
+use crate::decide::judge::DeletionVerdict;
 use crate::decide::tidying::Kept;
 use crate::formats::fingerprint;
-use crate::formats::rsync::arguments::{CopyMode, Manner, Unfinished};
-use crate::model::{Figures, NotDone, PathSet, SnapshotName, layout};
+use crate::formats::rsync::arguments::{Manner, Unfinished};
+use crate::model::{FailureKind, Figures, NotDone, PathSet, SnapshotName, Step, layout};
 
 /// What a new directory is linked with.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -95,8 +98,7 @@ pub(crate) fn guard_new(
         figures.deletions = gone.count();
         // What is approved is approved for all of them at once.
         if guard::is_too_much(guard, gone.count(), before, files_left) {
-            let seen =
-                Deletions { paths: PathSet::default(), before, remembered: None, files_left, against: Some(base) };
+            let seen = Deletions { paths: PathSet::default(), before, unstorable: 0, files_left, against: Some(base) };
             deletions.get_or_insert(seen).paths.absorb(&gone);
         }
         if guard::is_too_cut(guard, cuts.paths.count(), cuts.of) {
@@ -131,11 +133,16 @@ fn compared(
             let copying = Copying::new(origin, &target);
             let plan = plan::look(Manner::Replace(Unfinished::None), there.far().look.keeping());
             let (mut changes, mut doomed) = (ContentChanges::default(), Doomed::default());
-            let told = copy::call(&copying, &plan, CopyMode::Tell, stops, &mut |said| {
+            let (told, verdict) = tell(&copying, &plan, stops, &mut |said| {
                 changes.hear(said);
                 doomed.hear(said);
             })?;
             copy::judged(&copying.way, &told)?;
+            if verdict == DeletionVerdict::Undone {
+                let what = "it could not be seen what the new snapshot lacks: too much of the source cannot be looked \
+                            at (give the user of nbkpd the right to read it, or leave it out with `filters`)";
+                return Err(failure(Step::Judge, FailureKind::Permission, what));
+            }
             doomed.spare_renamed(&told.tally);
             let gone = doomed.judged(None);
             let before = copy::before(&told, gone.count());

@@ -9,6 +9,7 @@ pub mod incomplete;
 pub mod linking;
 pub mod orphans;
 pub mod plan;
+pub mod tell;
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -258,8 +259,8 @@ fn judged_deletions(
     let is_bound = copying.sync.guard == Guard::MaxDelete(0) || told.tally.regular_files == 0;
     let paths = doomed.judged((!is_bound).then_some(sent));
     let before = before(pass, paths.count());
-    let (files_left, remembered) = (told.tally.regular_files, copying.remembered);
-    let seen = Deletions { paths, before, remembered, files_left, against: None };
+    let (files_left, unstorable) = (told.tally.regular_files, pass.complaints.unstorable());
+    let seen = Deletions { paths, before, unstorable, files_left, against: None };
     match guard::hold(copying.sync.guard, seen, copying.approved) {
         Some(reason) => Err(NotDone::Held(reason)),
         None => Ok(doomed),

@@ -6,7 +6,8 @@ use crate::backup::copy::call::{self, Copying};
 use crate::backup::copy::cuts::ContentChanges;
 use crate::backup::copy::deletions::Doomed;
 use crate::backup::copy::incomplete::Losses;
-use crate::backup::copy::plan::{self, CopyPlan};
+use crate::backup::copy::plan;
+use crate::backup::copy::tell::tell;
 use crate::backup::copy::{self, Good, Pass};
 use crate::backup::failure::{could_not, failure};
 use crate::backup::job::Job;
@@ -132,30 +133,13 @@ fn told(
         };
         if changes.len() < LISTED { changes.push(change) } else { unlisted = unlisted.saturating_add(1) }
     };
-    let mut pass = copy::call(copying, &plan, CopyMode::Tell, stops, &mut hear)?;
+    let (mut pass, verdict) = tell(copying, &plan, stops, &mut hear)?;
     let mut warnings = match copy::judged(&copying.way, &pass)? {
         Good::Whole(warnings) | Good::Partial(warnings) => warnings,
     };
-    match judge::deletions(&pass.complaints) {
-        DeletionVerdict::Done => {}
-        DeletionVerdict::Undone => warnings.push(judge::UNDONE.to_owned()),
-        DeletionVerdict::Again(spared) => {
-            // A run deletes with a second call, which passes over what cannot be looked at.
-            doomed = Doomed::default();
-            changes.retain(|change| matches!(change, Change::Copy(_)));
-            let without = CopyPlan { spared, ..plan.clone() };
-            let mut hear = |said: &OutputLine| {
-                let OutputLine::Deleted(name) = said else { return };
-                doomed.hear(said);
-                if changes.len() < LISTED {
-                    changes.push(Change::Delete(name.clone()));
-                } else {
-                    unlisted = unlisted.saturating_add(1);
-                }
-            };
-            let again = copy::call(copying, &without, CopyMode::Tell, stops, &mut hear)?;
-            pass.tally.deleted_items = again.tally.deleted_items;
-        }
+    if verdict == DeletionVerdict::Undone {
+        losses.doubt();
+        warnings.push(judge::UNDONE.to_owned());
     }
     spare_renamed(&mut changes, &mut pass);
     let mut command: Vec<OsString> = vec![copying.rsync.as_os_str().to_owned()];
@@ -163,8 +147,8 @@ fn told(
     doomed.spare_renamed(&pass.tally);
     let (paths, files_left) = (doomed.judged(None), pass.tally.regular_files);
     let before = copy::before(&pass, paths.count());
-    let remembered = job.remembered.map(|remembered| remembered.entries);
-    let seen = Deletions { paths, before, remembered, files_left, against: None };
+    // What the destination cannot hold shows itself only when it is written.
+    let seen = Deletions { paths, before, unstorable: 0, files_left, against: None };
     let hold = match losses.hold().or_else(|| guard::hold(job.sync.guard, seen, job.approved.as_ref())) {
         Some(reason) => Some(reason),
         None => content.hold(copying, files_left)?,

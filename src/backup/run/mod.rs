@@ -247,7 +247,7 @@ impl<'a> Course<'a> {
             let report = (&*telling, if is_first { &mut *figures } else { &mut of_call });
             copy_to((job, submounts.as_ref(), ends), Spot::New(name), ((manner, veil), earlier), report, stops)
         };
-        let source = (&origin.source, &origin.sync.rsync);
+        let source = (&origin.source, &origin.sync);
         let copied = crossings.copy_around(source, (destination, name), &links, stops, &mut copy)?;
         self.figures = copied.figures;
         guard_new((origin, destination), (name, &links), &copied, &mut self.figures, &mut self.stops)?;

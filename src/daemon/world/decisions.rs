@@ -228,6 +228,8 @@ impl Decisions {
                 self.ledger.approved_cuts.remove(sync);
             }
             Kinship::Other => {
+                // Another writer was let in at the destination that is left.
+                self.ledger.writers.remove(sync);
                 self.ledger.held.remove(sync);
                 self.ledger.submounts.remove(sync);
                 self.ledger.approvals.remove(sync);
