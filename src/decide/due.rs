@@ -68,7 +68,8 @@ impl Want {
 #[must_use]
 pub fn due(every: Every, past: Past, now: Timestamp) -> Due {
     // A look at what is held counts as an attempt: the next one is taken when a copy would be wanted again.
-    let Some(success) = past.last_success.max(past.looked) else {
+    // A success lets go of what is held, so that a look is the later one, whatever the clock said.
+    let Some(success) = past.looked.or(past.last_success) else {
         return Due::Now(Want::NeverCopied);
     };
     match past.last_outcome {
@@ -98,7 +99,7 @@ pub fn since(want: Want, every: Every, past: Past, last_run: Option<Timestamp>, 
     };
     let since = match want {
         Want::NeverCopied => past.known_since,
-        Want::Old => paced(past.last_success.max(past.looked)),
+        Want::Old => paced(past.looked.or(past.last_success)),
         Want::Appeared => past.in_reach_since,
         Want::Unfinished => last_run,
         Want::ClockSetBack => None,

@@ -31,8 +31,8 @@ pub fn inspect(path: &Path) -> FileSight {
 /// Groups whose members are as good as root, by the customs of distributions.
 const GROUPS_OF_ROOT: [&str; 5] = ["root", "wheel", "sudo", "admin", "staff"];
 
-/// Whether this user is root, or as good as root: whoever owns `/`; and whoever stands for all that a namespace of users
-/// does not know, root among them (`user_namespaces(7)`).
+/// Whether this user is root, or as good as root: whoever owns `/`; and whoever stands for all that a namespace of
+/// users does not know, root among them (`user_namespaces(7)`).
 fn is_root(uid: u32) -> bool {
     let unknown = || {
         let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();

@@ -53,6 +53,8 @@ pub struct Dispatcher {
     /// Holds sleep back until it is dropped.
     permit: Option<Inhibitor>,
     ssh: SshPlace,
+    /// What people decided was not taken by who writes it down.
+    is_ledger_lost: bool,
 }
 
 /// Whether the loop goes on.
@@ -84,6 +86,7 @@ impl Dispatcher {
             watchdog,
             greeted: false,
             permit: None,
+            is_ledger_lost: false,
             ssh,
         }
     }
@@ -182,6 +185,9 @@ impl Dispatcher {
                 course = Course::End;
             }
         });
+        if std::mem::take(&mut self.is_ledger_lost) {
+            self.world.keep_again();
+        }
         course
     }
 
@@ -264,9 +270,8 @@ impl Dispatcher {
             }
             Effect::Record(keep) => {
                 if let Err(TrySendError::Full(keep) | TrySendError::Closed(keep)) = self.channels.keep.try_send(keep) {
-                    if matches!(keep, Record::Ledger(_)) {
-                        self.world.keep_again();
-                    }
+                    // Tried again with the next event: whoever takes it needs its turn first.
+                    self.is_ledger_lost |= matches!(keep, Record::Ledger(_));
                     let sentence = "history is not written: the state directory does not answer".into();
                     behind.push_back(Event::Degraded("history", Some(sentence)));
                 }

@@ -131,11 +131,13 @@ impl Watch {
                 Ok(Told::Over) | Err(RecvTimeoutError::Disconnected) => return,
                 Err(RecvTimeoutError::Timeout) => {
                     let was_still = still >= STILL;
-                    match (pulse::feel(thread, drives), &last) {
-                        (Some(now), Some(last)) if !now.beats_since(last) => still = still.saturating_add(1),
-                        (now, _) => (still, last) = (0, now),
-                    }
-                    unheeded = if told > 0 { unheeded.saturating_add(1) } else { 0 };
+                    let now = pulse::feel(thread, drives);
+                    let stands = matches!((&now, &last), (Some(now), Some(last)) if !now.beats_since(last));
+                    still = if stands { still.saturating_add(1) } else { 0 };
+                    // Beat by beat: who wakes up once a minute wakes up often enough since long ago.
+                    last = now;
+                    // Who still works on the way to its end is heard.
+                    unheeded = unheeded.saturating_add(u32::from(told > 0 && stands));
                     if still >= STILL {
                         self.tell(Liveness::Still(BEAT.saturating_mul(still)));
                     } else if was_still {

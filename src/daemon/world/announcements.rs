@@ -20,7 +20,7 @@ use crate::daemon::world::volumes::{VolumeState, Volumes};
 use crate::decide::obstacles::asks_for_approval;
 use crate::model::{
     Announcement, BootTime, Conclusion, Deeds, DriveName, FailureKind, Left, Matter, Now, Obstacle, ObstacleCode,
-    OpeningTrouble, RunId, RunRecord, Subject, Sync, SyncName, VolumeName, VolumeSight,
+    OpeningTrouble, Outcome, RunId, RunRecord, Subject, Sync, SyncName, VolumeName, VolumeSight,
 };
 
 /// What was announced, and what was seen when it was.
@@ -30,8 +30,8 @@ pub(super) struct Announcements {
     drives: BTreeMap<VolumeName, Visit>,
     /// What was told to be overdue, and when.
     overdue: BTreeMap<VolumeName, (BTreeSet<SyncName>, BootTime)>,
-    /// The run that had ended last.
-    last_run: Option<RunId>,
+    /// The run that had ended last, and how: one that is left behind may end twice.
+    last_run: Option<(RunId, Outcome)>,
     /// How drives had been left.
     left: BTreeMap<VolumeName, Left>,
     /// Why drives could not be opened.
@@ -59,8 +59,8 @@ enum Announced {
     Well,
     /// That it failed: each sort of failure once, for as long as nobody plugs its drives in again.
     Failed(BTreeSet<FailureKind>, Arrivals),
-    /// That it needs approval, for these reasons.
-    Held(Vec<ObstacleCode>),
+    /// That it needs approval, for these reasons; and what was told of failures beside that.
+    Held(Vec<ObstacleCode>, BTreeSet<FailureKind>, Arrivals),
 }
 
 /// When the drives of a sync were plugged in.
@@ -97,8 +97,9 @@ impl Announcements {
     pub(super) fn compare(&mut self, scene: &Scene<'_>) -> Vec<Announcement> {
         let mut found = Vec::new();
         // One event ends one run at most.
-        if let Some(end) = scene.runs.last_end().filter(|end| self.last_run.as_ref() != Some(&end.record.run)) {
-            self.last_run = Some(end.record.run.clone());
+        let key = |end: &EndedRun| Some((end.record.run.clone(), end.record.outcome));
+        if let Some(end) = scene.runs.last_end().filter(|end| self.last_run != key(end)) {
+            self.last_run = key(end);
             self.compare_end(end, scene, &mut found);
         }
         if scene.stage == LifeStage::Working {
@@ -119,18 +120,27 @@ impl Announcements {
             Conclusion::Ok => self.announce_success(record, scene, found),
             Conclusion::Failed(failure) => {
                 let mut arrivals = scene.arrivals(name);
-                let mut kinds = match self.syncs.remove(name) {
-                    Some(Announced::Failed(kinds, before)) if !plugged_again(before, arrivals) => {
+                let (held, told) = match self.syncs.remove(name) {
+                    Some(Announced::Failed(kinds, before)) => (None, Some((kinds, before))),
+                    Some(Announced::Held(codes, kinds, before)) => (Some(codes), Some((kinds, before))),
+                    Some(Announced::Well) | None => (None, None),
+                };
+                let mut kinds = match told {
+                    Some((kinds, before)) if !plugged_again(before, arrivals) => {
                         // One that was pulled out meanwhile was not plugged in again yet.
                         arrivals = [arrivals[0].or(before[0]), arrivals[1].or(before[1])];
                         kinds
                     }
-                    Some(Announced::Failed(..) | Announced::Well | Announced::Held(_)) | None => BTreeSet::new(),
+                    Some(_) | None => BTreeSet::new(),
                 };
                 if kinds.insert(failure.kind) {
                     announce(Subject::Sync(name.clone()), Matter::Failed(failure.clone()), found);
                 }
-                self.syncs.insert(name.clone(), Announced::Failed(kinds, arrivals));
+                let announced = match held {
+                    Some(codes) => Announced::Held(codes, kinds, arrivals),
+                    None => Announced::Failed(kinds, arrivals),
+                };
+                self.syncs.insert(name.clone(), announced);
             }
             // A hold shows as an obstacle; the others go on by themselves.
             Conclusion::Held(_) | Conclusion::Skipped(_) | Conclusion::Interrupted(_) => {}
@@ -146,7 +156,7 @@ impl Announcements {
         let drive = sync.and_then(|sync| scene.settings.drive_of(sync));
         match drive.and_then(|drive| self.drives.get_mut(drive)) {
             Some(visit) => {
-                if matches!(before, Some(Announced::Failed(..) | Announced::Held(_))) {
+                if matches!(before, Some(Announced::Failed(..) | Announced::Held(..))) {
                     announce(Subject::Sync(name.clone()), Matter::Withdrawn, found);
                 }
                 visit.deeds.files = visit.deeds.files.saturating_add(files);
@@ -178,18 +188,23 @@ impl Announcements {
                 prospect.obstacles().filter(|obstacle| enabled && asks_for_approval(obstacle)).collect();
             let before = self.syncs.get(name);
             if held.is_empty() {
-                if matches!(before, Some(Announced::Held(_))) {
+                if matches!(before, Some(Announced::Held(..))) {
                     self.syncs.remove(name);
                     announce(Subject::Sync(name.clone()), Matter::Withdrawn, found);
                 }
                 continue;
             }
-            let now = Announced::Held(held.iter().map(|obstacle| obstacle.code()).collect());
-            if before != Some(&now) {
-                let held = held.into_iter().cloned().collect();
-                announce(Subject::Sync(name.clone()), Matter::Held(held), found);
-                self.syncs.insert(name.clone(), now);
-            }
+            let codes: Vec<ObstacleCode> = held.iter().map(|obstacle| obstacle.code()).collect();
+            let (kinds, arrivals) = match before {
+                Some(Announced::Held(told, ..)) if *told == codes => continue,
+                Some(Announced::Held(_, kinds, arrivals) | Announced::Failed(kinds, arrivals)) => {
+                    (kinds.clone(), *arrivals)
+                }
+                Some(Announced::Well) | None => (BTreeSet::new(), scene.arrivals(name)),
+            };
+            let held = held.into_iter().cloned().collect();
+            announce(Subject::Sync(name.clone()), Matter::Held(held), found);
+            self.syncs.insert(name.clone(), Announced::Held(codes, kinds, arrivals));
         }
     }
 

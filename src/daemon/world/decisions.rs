@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use crate::daemon::world::runs::Run;
 use crate::model::{
     Containers, DriveUuid, End, Hardware, HoldReason, Kinship, Ledger, PathSet, Pause, Places, SentinelId,
     StandingHold, SyncName, VolumeName,
@@ -106,14 +107,34 @@ impl Decisions {
         self.change().approved_cuts.insert(sync.clone(), paths.clone());
     }
 
-    /// Ends the approvals of a sync, if there were some: its run has used them, or was held all the same, as it would
-    /// have done something else than was shown.
+    /// Ends the approvals of a sync, if there were some: its run has used them.
     pub(super) fn end_approvals(&mut self, sync: &SyncName) {
         if self.ledger.approvals.contains_key(sync) || self.ledger.approved_cuts.contains_key(sync) {
             let ledger = self.change();
             ledger.approvals.remove(sync);
             ledger.approved_cuts.remove(sync);
         }
+    }
+
+    /// A run was held: ends what was approved for it, of the kind that it was held for all the same. Says whether a
+    /// person approved meanwhile what it was held for.
+    pub(super) fn outdates(&mut self, run: &Run, reason: &HoldReason) -> bool {
+        let sync = &run.sync.name;
+        let (paths, used, now) = match reason {
+            HoldReason::Deletions { paths, .. } => (paths, &run.approved, self.ledger.approvals.get(sync)),
+            HoldReason::CutDown { paths, .. } => (paths, &run.approved_cuts, self.ledger.approved_cuts.get(sync)),
+            HoldReason::SourceIncomplete { .. } | HoldReason::ForeignWriter { .. } => return false,
+        };
+        let Some(now) = now else { return false };
+        if Some(now) != used.as_ref() {
+            return now.covers(paths);
+        }
+        match reason {
+            HoldReason::Deletions { .. } => self.change().approvals.remove(sync),
+            HoldReason::CutDown { .. } => self.change().approved_cuts.remove(sync),
+            HoldReason::SourceIncomplete { .. } | HoldReason::ForeignWriter { .. } => None,
+        };
+        false
     }
 
     /// A volume may use this hardware.

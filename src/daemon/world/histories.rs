@@ -220,8 +220,11 @@ impl SyncHistory {
                 self.in_reach_since = self.in_reach_since.map(|since| since.min(record.finished));
                 None
             }
-            // Held until a person approves; nothing is tried meanwhile.
-            Conclusion::Held(_) => None,
+            // A person is asked; the look is taken again when a copy would be wanted anew.
+            Conclusion::Held(_) => {
+                self.in_reach_since = self.in_reach_since.map(|since| since.min(now.wall));
+                None
+            }
             Conclusion::Skipped(obstacles) => {
                 self.skips = self.skips.saturating_add(1);
                 setback(backoff::wait_for_obstacle(self.skips), SetbackReason::Found(obstacles.clone()))

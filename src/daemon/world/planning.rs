@@ -118,7 +118,7 @@ impl World {
             let is_told = |obstacle: &Obstacle| places.iter().any(|place| place.code() == obstacle.code());
             found.extend(setback.obstacles(now.boot).into_iter().filter(|obstacle| !is_told(obstacle)));
         }
-        let stuck = self.runs.stuck_before(sync, &self.settings.resources(sync));
+        let stuck = self.runs.stuck_before(sync, &self.settings);
         found.extend(stuck.map(|by| Obstacle::Stuck(by.clone())));
         found.extend(self.refusals(sync, now));
         found.extend(obstacles::of_conditions(&sync.when, local, self.power, self.metered_way(sync)));

@@ -54,8 +54,9 @@ impl World {
         match &report.conclusion {
             Conclusion::Ok => self.learn(&run, report),
             Conclusion::Held(reason) => {
-                self.decisions.end_approvals(&record.sync);
-                self.decisions.hold_sync(&record.sync, reason.clone(), now.wall);
+                if !self.decisions.outdates(&run, reason) {
+                    self.decisions.hold_sync(&record.sync, reason.clone(), now.wall);
+                }
             }
             Conclusion::Skipped(_) | Conclusion::Interrupted(_) | Conclusion::Failed(_) => {}
         }

@@ -8,12 +8,13 @@ use jiff::Timestamp;
 use crate::backup::job::{Job, JobEnd};
 use crate::backup::news::Liveness;
 use crate::daemon::messages::event::Effect;
+use crate::daemon::world::settings::Settings;
 use crate::daemon::world::volumes::Volumes;
 use crate::decide::reach;
 use crate::formats::text::{self, obstacle_sentences};
 use crate::model::{
-    Absence, Conclusion, HoldReason, Interruption, MountId, Now, Place, Places, Progress, RunId, RunRecord, RunReport,
-    Step, Sync, SyncName, Trigger, VolumeName, VolumeSight,
+    Absence, Conclusion, HoldReason, Interruption, MountId, Now, PathSet, Place, Places, Progress, RunId, RunRecord,
+    RunReport, Step, Sync, SyncName, Trigger, VolumeName, VolumeSight,
 };
 
 /// A run under way.
@@ -26,6 +27,9 @@ pub(super) struct Run {
     /// The most that was seen to be copied.
     copied: u64,
     pub(super) resources: BTreeSet<String>,
+    /// The deletions, and the files that are cut down, that were approved when it began.
+    pub(super) approved: Option<PathSet>,
+    pub(super) approved_cuts: Option<PathSet>,
     source: Ground,
     destination: Ground,
     pub(super) sync: Sync,
@@ -114,12 +118,17 @@ impl Runs {
     }
 
     /// The run left behind that holds something which this sync needs.
-    pub(super) fn stuck_before(&self, sync: &Sync, resources: &BTreeSet<String>) -> Option<&SyncName> {
+    pub(super) fn stuck_before(&self, sync: &Sync, settings: &Settings) -> Option<&SyncName> {
+        let resources = settings.resources(sync);
+        let reads =
+            |one: &SyncName, other: &SyncName| settings.upstreams().get(one).is_some_and(|above| above.contains(other));
         let stuck = self.under_way.iter().filter(|(_, run)| run.standing == Headway::LeftBehind);
         let holds = |run: &Run| {
             run.sync.name == sync.name
                 || run.sync.destination.volume == sync.destination.volume
-                || !run.resources.is_disjoint(resources)
+                || !run.resources.is_disjoint(&resources)
+                || reads(&sync.name, &run.sync.name)
+                || reads(&run.sync.name, &sync.name)
         };
         stuck.filter(|(_, run)| holds(run)).map(|(name, _)| name).next()
     }
@@ -176,6 +185,8 @@ impl Runs {
             Liveness::Still(_) if matches!(run.progress.step, Step::Before | Step::After) => (Headway::Moves, None),
             Liveness::Still(lasts) if lasts < run.longest_still() => (Headway::Still(lasts), None),
             Liveness::Still(lasts) => (Headway::LeftBehind, Some(Interruption::Still(lasts))),
+            // What comes behind the copy cannot be called off.
+            Liveness::Deaf if run.is_finishing() => return None,
             Liveness::Deaf => (Headway::LeftBehind, Some(run.stop.clone()?)),
         };
         run.standing = standing;
@@ -251,6 +262,8 @@ impl Run {
             progress: Progress { step: Step::Prove, percent: None, bytes: 0, rate: 0, eta_seconds: None },
             copied: 0,
             resources,
+            approved: job.approved.clone(),
+            approved_cuts: job.approved_cuts.clone(),
             source: ground(&job.source),
             destination: ground(&job.destination),
             sync: job.sync.clone(),
@@ -267,7 +280,12 @@ impl Run {
 
     /// How long it may stand still where it is.
     fn longest_still(&self) -> Duration {
-        if self.progress.step == Step::Flush { LONGEST_STILL_ELSEWHERE } else { self.limit }
+        if self.is_finishing() { LONGEST_STILL_ELSEWHERE } else { self.limit }
+    }
+
+    /// Whether it flushes, names its copy or prunes.
+    fn is_finishing(&self) -> bool {
+        matches!(self.progress.step, Step::Flush | Step::Commit | Step::Record | Step::Prune)
     }
 
     /// Why it stands on nothing any more, if that is so.

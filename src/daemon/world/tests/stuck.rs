@@ -127,3 +127,66 @@ fn a_drive_that_is_open_for_one_that_cannot_be_ended_is_left_to_the_next_daemon(
     assert_eq!(story.orders(), Vec::<String>::new(), "it is in use");
     assert!(story.finished);
 }
+
+#[test]
+fn what_cannot_be_called_off_is_not_given_up() {
+    for step in [Step::Flush, Step::Commit, Step::Record, Step::Prune] {
+        let mut story = copying();
+        let sync = name("photos");
+        let run = story.world.runs.get(&sync).unwrap().id.clone();
+        let progress = Progress { step, percent: None, bytes: 0, rate: 0, eta_seconds: None };
+        story.tell(Event::News(WorkerNews::Progress { run, sync, progress }));
+        let (answer, _answered) = oneshot::channel();
+        story.tell(Event::Asked(Ask::Cancel { syncs: vec![name("photos")], answer }));
+        lives(&mut story, "photos", Liveness::Deaf);
+        assert_eq!(story.running(), ["photos"], "{step:?}");
+        comes_back(&mut story, "photos", Conclusion::Ok);
+        assert!(!story.running().contains(&"photos".to_owned()));
+    }
+}
+
+#[test]
+fn what_a_run_left_behind_reads_is_told_to_wait_for_it() {
+    let mut story = Story::new(
+        r#"
+        [volumes.laptop]
+        path = "/home/a"
+        [volumes.disk]
+        path = "/data"
+        [volumes.usb]
+        drive = "2d577679-a7b6-429d-8250-3d0d80e034df"
+        [defaults]
+        every = "1h"
+        [syncs.first]
+        source = "laptop:Documents"
+        destination = "disk:documents"
+        [syncs.onward]
+        source = "disk:documents"
+        destination = "usb:documents"
+        "#,
+    );
+    story.see(&[("laptop", present("/home/a", None)), ("disk", present("/data", None)), ("usb", absent())]);
+    story.wait(10);
+    story.end("first", Conclusion::Ok);
+    story.plug("usb");
+    story.wait(20);
+    assert_eq!(story.running(), ["onward"]);
+    still(&mut story, "onward", 60);
+    let (accepted, _ends) = story.ask_to_run("first", Urgency::Asked);
+    assert_eq!(accepted[0].obstacles.first().map(Obstacle::code), Some(ObstacleCode::LockTaken));
+}
+
+#[test]
+fn one_that_came_back_with_its_copy_takes_back_what_was_told_of_its_failure() {
+    let mut story = Story::at_home(HOUSE);
+    story.plug("usb");
+    story.wait(10);
+    story.end("photos", failed());
+    story.wait(60);
+    assert_eq!(story.running(), ["photos"]);
+    still(&mut story, "photos", 60);
+    story.wait(5);
+    story.announced.clear();
+    comes_back(&mut story, "photos", Conclusion::Ok);
+    assert!(story.announced.iter().any(|it| matches!(it.matter, Matter::Withdrawn)), "{:?}", story.announced);
+}
