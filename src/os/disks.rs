@@ -105,13 +105,16 @@ fn container_around(device: &udev::Device) -> Option<DriveUuid> {
     text(device, "DM_UUID").as_deref().and_then(container).or_else(|| container_below(device.syspath(), DEEPEST))
 }
 
-/// Looks for it among what a device is made of (`slaves` in sysfs).
+/// Looks for it among what a device is made of (`slaves` in sysfs). All of that must lie in containers: what lies in
+/// one only in part can be read in part.
 fn container_below(path: &Path, deep: u32) -> Option<DriveUuid> {
     let parts = std::fs::read_dir(path.join("slaves")).ok()?.filter_map(Result::ok).map(|part| part.path());
-    parts.filter(|_| deep > 0).find_map(|part| {
+    let deep = deep.checked_sub(1)?;
+    let around = parts.map(|part| {
         let name = std::fs::read_to_string(part.join("dm/uuid")).ok();
-        name.as_deref().and_then(container).or_else(|| container_below(&part, deep - 1))
-    })
+        name.as_deref().and_then(container).or_else(|| container_below(&part, deep))
+    });
+    around.collect::<Option<Vec<_>>>()?.into_iter().next()
 }
 
 /// Whether a device is one of LVM or RAID.
@@ -188,6 +191,33 @@ fn attribute(device: &udev::Device, name: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_lies_in_a_container_only_in_part_is_not_behind_it() {
+        let root = tempfile::tempdir().unwrap();
+        let device = |name: &str, uuid: Option<&str>| {
+            let path = root.path().join(name);
+            std::fs::create_dir_all(path.join("slaves")).unwrap();
+            if let Some(uuid) = uuid {
+                std::fs::create_dir_all(path.join("dm")).unwrap();
+                std::fs::write(path.join("dm/uuid"), uuid).unwrap();
+            }
+            path
+        };
+        let clear = device("dm-0", Some("CRYPT-LUKS2-2d577679a7b6429d82503d0d80e034df-a"));
+        let (plain, volume, above) =
+            (device("sdb", None), device("dm-1", Some("LVM-x")), device("dm-2", Some("LVM-y")));
+        let lies_on = |above: &Path, below: &Path| {
+            std::os::unix::fs::symlink(below, above.join("slaves").join(below.file_name().unwrap())).unwrap();
+        };
+        lies_on(&volume, &clear);
+        lies_on(&above, &volume);
+        let container: DriveUuid = "2d577679-a7b6-429d-8250-3d0d80e034df".parse().unwrap();
+        assert_eq!(container_below(&above, DEEPEST), Some(container));
+        lies_on(&volume, &plain);
+        assert_eq!((container_below(&volume, DEEPEST), container_below(&above, DEEPEST)), (None, None));
+        assert_eq!(container_below(&plain, DEEPEST), None);
+    }
 
     #[test]
     fn the_container_of_an_unlocked_device() {

@@ -66,12 +66,25 @@ pub fn device_state((major, minor): (u32, u32)) -> DeviceState {
     DeviceState::Present(number.ok().and_then(|text| text.trim().parse().ok()))
 }
 
-/// The block devices of the disk that this one is or is a part of: the disk and all its partitions.
+/// So many layers may lie upon each other: a filesystem on LVM on LUKS on RAID is four.
+const LAYERS: u32 = 8;
+
+/// The block devices of the disks that this one is, is a part of or lies on, through all layers: the disks and all
+/// their partitions.
 #[must_use]
 pub fn parts_of_disk((major, minor): (u32, u32)) -> Vec<(u32, u32)> {
-    let Ok(entry) = fs::canonicalize(format!("/sys/dev/block/{major}:{minor}")) else { return Vec::new() };
+    let entry = fs::canonicalize(format!("/sys/dev/block/{major}:{minor}"));
+    entry.map(|entry| parts_below(&entry, LAYERS)).unwrap_or_default()
+}
+
+fn parts_below(entry: &Path, layers: u32) -> Vec<(u32, u32)> {
+    let below = fs::read_dir(entry.join("slaves")).into_iter().flatten().filter_map(Result::ok);
+    let below: Vec<_> = below.filter_map(|part| fs::canonicalize(part.path()).ok()).collect();
+    if !below.is_empty() && layers > 0 {
+        return below.iter().flat_map(|part| parts_below(part, layers - 1)).collect();
+    }
     let is_part = |path: &Path| path.join("partition").exists();
-    let disk = if is_part(&entry) { entry.parent().map(Path::to_path_buf).unwrap_or_default() } else { entry };
+    let disk = if is_part(entry) { entry.parent().map(Path::to_path_buf).unwrap_or_default() } else { entry.into() };
     let below = fs::read_dir(&disk).into_iter().flatten().filter_map(Result::ok).map(|entry| entry.path());
     let parts = below.filter(|path| is_part(path)).chain([disk.clone()]);
     let number = |path: PathBuf| {
@@ -92,6 +105,31 @@ pub fn is_held((major, minor): (u32, u32)) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn all_parts_of_all_disks_below_a_device_are_found() {
+        let root = tempfile::tempdir().unwrap();
+        let device = |path: &str, number: &str| {
+            let path = root.path().join(path);
+            fs::create_dir_all(path.join("slaves")).unwrap();
+            fs::write(path.join("dev"), number).unwrap();
+            path
+        };
+        // A volume of LVM on a container on one of two partitions, and on another disk.
+        let disk = device("sda", "8:0\n");
+        for (name, number) in [("sda1", "8:1\n"), ("sda2", "8:2\n")] {
+            fs::write(device(&format!("sda/{name}"), number).join("partition"), "1").unwrap();
+        }
+        let (other, clear, volume) = (device("sdb", "8:16\n"), device("dm-0", "253:0\n"), device("dm-1", "253:1\n"));
+        for (above, below) in [(&clear, &disk.join("sda1")), (&volume, &clear), (&volume, &other)] {
+            std::os::unix::fs::symlink(below, above.join("slaves").join(below.file_name().unwrap())).unwrap();
+        }
+        let found = |path: &Path| parts_below(path, LAYERS).into_iter().collect::<std::collections::BTreeSet<_>>();
+        let of_disk = [(8, 0), (8, 1), (8, 2)];
+        assert_eq!(found(&disk.join("sda2")), of_disk.into());
+        assert_eq!(found(&clear), of_disk.into());
+        assert_eq!(found(&volume), of_disk.into_iter().chain([(8, 16)]).collect());
+    }
 
     #[test]
     fn this_machine_has_a_boot_and_a_name() {

@@ -15,8 +15,8 @@ use crate::decide::locations;
 use crate::formats::ssh::complaints::at;
 use crate::formats::ssh::probe::{self, Garbled, ReachedBy};
 use crate::model::{
-    Beginning, ChangeExtent, Endpoint, EndpointName, HostFault, HostTrouble, NetworkSight, RemoteProbe, Route,
-    ServerSight, Ways,
+    Beginning, ChangeExtent, Endpoint, EndpointName, HostFault, HostTrouble, LinkKind, NetworkSight, RemoteProbe,
+    Route, ServerSight, Ways,
 };
 use crate::os::addresses::{self, RouteError, RouteSight};
 use crate::os::hosts::{self, Whereabouts};
@@ -85,7 +85,8 @@ async fn leads_as_before(need: ProbeNeed, before: &[Beginning], routes: &[Route]
         }
     }
     if extent == ChangeExtent::Inside {
-        return true;
+        // What a name leads to that led nowhere may have come up in here.
+        return before.iter().all(|begun| begun.host.is_empty() || !begun.addresses.is_empty());
     }
     for (begun, route) in before.iter().zip(routes) {
         let is_address = begun.host.parse::<IpAddr>().is_ok();
@@ -109,12 +110,18 @@ async fn ask_by(
         let (way, place, words) = (route.clone(), place.clone(), probe::arguments(volumes));
         on_thread(route, move || look(&way, &place, &words))
     };
-    let mut is_open = false;
+    // As they are now: what changes while the question is under way is another way.
+    let (mut is_open, mut now) = (false, BTreeMap::new());
     for address in known.iter().flat_map(|known| known.addresses.keys()) {
-        is_open = is_open || way_to(*address, network).await.0.is_ok();
+        let (out, way) = way_to(*address, network).await;
+        is_open = is_open || out.is_ok();
+        now.insert(*address, way);
     }
     let (begun, interface, answer) = if is_open {
-        let (answer, (begun, interface)) = tokio::join!(look(), leave(route, network));
+        let (answer, (mut begun, interface)) = tokio::join!(look(), leave(route, network));
+        for (address, way) in &mut begun.addresses {
+            *way = now.remove(address).unwrap_or_else(|| std::mem::take(way));
+        }
         (begun, interface.unwrap_or_default(), answer)
     } else {
         match leave(route, network).await {
@@ -148,7 +155,10 @@ async fn leave(route: &Route, network: &NetworkSight) -> (Beginning, Result<Opti
     let (host, addresses) = match found {
         Ok(Ok(Whereabouts::At { host, addresses })) => (host, addresses),
         Ok(Ok(Whereabouts::Unknown)) => return (Beginning::default(), Ok(None)),
-        Ok(Err(trouble)) => return (Beginning::default(), Err(at(&route.endpoint, trouble))),
+        Ok(Err(trouble)) => {
+            let host = route.endpoint.host.clone();
+            return (Beginning { host, ..Beginning::default() }, Err(at(&route.endpoint, trouble)));
+        }
         Err(fault) => return (Beginning::default(), Err(fault)),
     };
     let mut begun = Beginning { host, addresses: BTreeMap::new() };
@@ -172,7 +182,12 @@ async fn way_to(address: IpAddr, network: &NetworkSight) -> (Result<Option<Strin
         Ok(RouteSight { interface, mark }) => {
             let own = interface.as_ref().and_then(|interface| network.links.get(interface));
             let text = format!("{interface:?} {mark} {:?}", own.map(|link| &link.addresses));
-            (Ok(interface), text)
+            // What a tunnel itself goes through does not show in the way into it.
+            let below = own.filter(|link| link.kind == LinkKind::Tunnel).map(|_| {
+                let links = network.links.iter().filter(|(_, link)| link.kind == LinkKind::Direct);
+                (links.map(|(name, link)| (name, &link.addresses)).collect::<Vec<_>>(), &network.gateways)
+            });
+            (Ok(interface), format!("{text} {below:?}"))
         }
         Err(RouteError::Unreachable(_)) => (Err(HostTrouble::NoRoute), "none".into()),
         // The kernel does not tell; ssh will.

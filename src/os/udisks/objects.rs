@@ -152,7 +152,8 @@ pub(super) fn in_use(
     is_held: impl Fn((u32, u32)) -> bool,
 ) -> Vec<PathBuf> {
     let on_drive = facts.drive.as_ref().map(|drive| on_drive(objects, drive)).unwrap_or_default();
-    let used = objects.keys().filter(|path| {
+    // That its own container is open shows by what is in there.
+    let used = objects.keys().filter(|path| Some(*path) != facts.container.as_ref()).filter(|path| {
         let number = interface(objects, path, BLOCK).and_then(number);
         (on_drive.contains(path) || number.is_some_and(|number| parts_of_disk.contains(&number)))
             && (is_in_use(objects, path) || number.is_some_and(&is_held))
