@@ -26,7 +26,11 @@ pub fn check_status(
     let reply = connection.ask(&Request::Status { syncs })?;
     let found = render::status::in_one_line(&reply.decode()?);
     let exit = if found.is_ok() { Exit::Fine } else { Exit::Failed };
-    answer(output, &reply, || found.unwrap_or_else(|wrong| wrong) + "\n")?;
+    match output.form() {
+        Form::Json => answer(output, &reply, String::new)?,
+        // One line, however wide: for what reads it.
+        Form::Text => output.print_as_it_is(&(found.unwrap_or_else(|wrong| wrong) + "\n"))?,
+    }
     Ok(exit)
 }
 

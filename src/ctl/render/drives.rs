@@ -17,8 +17,8 @@ pub fn drives(drives: &Drives, detail: Detail, room: Option<usize>) -> String {
         Column::Names("LABEL"),
         Column::Numbers("SIZE"),
         Column::Words("FILESYSTEM"),
-        Column::Words("UUID"),
         Column::Names("VOLUME"),
+        Column::Notes("UUID"),
     ];
     if detail == Detail::Full {
         columns.push(Column::Notes("HARDWARE"));
@@ -33,8 +33,8 @@ fn row(drive: &DriveEntry, detail: Detail) -> Row {
         or_dash(&drive.label),
         size(drive.size),
         drive.filesystem.clone(),
-        drive.uuid.clone(),
         or_dash(&drive.volume),
+        drive.uuid.clone(),
     ];
     if detail == Detail::Full {
         cells.push(or_dash(&drive.hardware));
@@ -60,8 +60,8 @@ mod tests {
         };
         let text = plain(&drives(&Drives { drives: vec![drive] }, Detail::Usual, None));
         let expected = "\
-DEVICE     LABEL            SIZE  FILESYSTEM  UUID                                  VOLUME
-/dev/sdb1  back\\u{1b}up  1.0 TiB  btrfs       2d577679-a7b6-429d-8250-3d0d80e034df  -
+DEVICE     LABEL            SIZE  FILESYSTEM  VOLUME  UUID
+/dev/sdb1  back\\u{1b}up  1.0 TiB  btrfs       -       2d577679-a7b6-429d-8250-3d0d80e034df
 ";
         assert_eq!(text, expected);
         assert!(drives(&Drives { drives: vec![] }, Detail::Usual, None).contains("no drive"));

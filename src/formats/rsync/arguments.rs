@@ -197,8 +197,9 @@ fn plain_keys(call: &RsyncCall<'_>, arguments: &mut Vec<OsString>) {
     }
 }
 
-/// A stuck process at the other end shows only by this: what keeps the connection alive does not notice it.
-const TIMEOUT: &str = "--timeout=40";
+/// A stuck process at the other end shows only by this: what keeps the connection alive does not notice it. More than
+/// twice the time that ssh takes to notice that nothing comes back (see [`crate::formats::ssh`]).
+const TIMEOUT: &str = "--timeout=42";
 
 /// The same where contents are compared: rsync says nothing while it reads a file for that, however large it is.
 const TIMEOUT_FOR_CONTENT: &str = "--timeout=21600";
@@ -550,16 +551,16 @@ mod tests {
             assert!(has(&arguments, wanted), "{wanted} in {arguments:?}");
         }
         assert_eq!(arguments.iter().filter(|argument| *argument == "--itemize-changes").count(), 2);
-        for wanted in ["--timeout=40", "--compress", "-e", "ssh -S x", "--rsync-path=sh -c 'rsync'", "nbkp:./"] {
+        for wanted in ["--timeout=42", "--compress", "-e", "ssh -S x", "--rsync-path=sh -c 'rsync'", "nbkp:./"] {
             assert!(has(&arguments, wanted), "{wanted} in {arguments:?}");
         }
         settings.checksum = true;
         let patient = called(&settings);
-        assert!(has(&patient, "--timeout=21600") && !has(&patient, "--timeout=40"), "{patient:?}");
+        assert!(has(&patient, "--timeout=21600") && !has(&patient, "--timeout=42"), "{patient:?}");
         (settings.checksum, settings.extra_options) = (false, vec!["-Hc".into()]);
         assert!(has(&called(&settings), "--timeout=21600"));
         settings.extra_options = vec!["--timeout=300".into()];
         let arguments = called(&settings);
-        assert!(has(&arguments, "--timeout=300") && !has(&arguments, "--timeout=40"), "{arguments:?}");
+        assert!(has(&arguments, "--timeout=300") && !has(&arguments, "--timeout=42"), "{arguments:?}");
     }
 }

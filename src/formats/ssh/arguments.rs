@@ -11,13 +11,15 @@ use super::quote::word_for_rsync;
 use crate::model::{Endpoint, Route};
 
 /// What our connections never do, whatever a configuration of ssh says, and how they notice that the other end is gone:
-/// three times ten seconds without an answer.
+/// three times six seconds without a word from there. That has to be less than the pause after which an rsync there
+/// says that it is still alive (half of its `--timeout`): where only our packets vanish, its word would hide that no
+/// question of ssh is answered, and the run would hang for as long as TCP tries.
 const OURS: [&str; 16] = [
     "BatchMode=yes",
     "NumberOfPasswordPrompts=0",
     "StrictHostKeyChecking=yes",
-    "ServerAliveInterval=10",
-    "ServerAliveCountMax=3",
+    "ServerAliveInterval=6",
+    "ServerAliveCountMax=2",
     "ClearAllForwardings=yes",
     "ForwardAgent=no",
     "ForwardX11=no",
@@ -164,7 +166,7 @@ mod tests {
             "identitiesonly yes",
             "userknownhostsfile /home/a b/known",
             "serveraliveinterval 15",
-            "serveralivecountmax 3",
+            "serveralivecountmax 2",
             "stricthostkeychecking accept-new",
             "batchmode yes",
             "connecttimeout 3",

@@ -17,8 +17,8 @@ const FOR_ALL: &str = "Host *
     BatchMode yes
     NumberOfPasswordPrompts 0
     StrictHostKeyChecking yes
-    ServerAliveInterval 10
-    ServerAliveCountMax 3
+    ServerAliveInterval 6
+    ServerAliveCountMax 2
     ForwardAgent no
     ForwardX11 no
     PermitLocalCommand no
