@@ -1,10 +1,16 @@
-//! A job: everything that a run is given.
+//! A job: everything that a run is given; and what an errand is given, which has none where a volume is missing.
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use crate::model::{Access, DriveUuid, MountId, PathSet, Route, RunId, SentinelId, SnapshotName, Sync, Trigger};
+use jiff::Timestamp;
+
+use crate::formats::text::obstacle_sentences;
+use crate::model::{
+    Access, DriveUuid, MountId, NotDone, Obstacle, PathSet, Route, RunId, SentinelId, SnapshotName, Sync, SyncName,
+    Trigger, VolumeSight,
+};
 
 /// Everything that a run needs to know. It was true when the last look was taken; the run proves it again.
 #[derive(Debug, Clone)]
@@ -139,4 +145,33 @@ pub struct DriveProof {
     pub device: (u32, u32),
     /// The sequence number of the medium.
     pub disk_seq: Option<u64>,
+}
+
+/// How a sync stands, for an errand.
+#[derive(Debug, Clone)]
+pub struct SyncAsSeen {
+    /// The sync.
+    pub sync: Sync,
+    /// How its source volume stands.
+    pub source: VolumeSight,
+    /// How its destination volume stands.
+    pub destination: VolumeSight,
+    /// Its source on a server, if it is on one, whether or not it was reached.
+    pub source_server: Option<RemoteEnd>,
+    /// Its destination on a server, if it is on one, whether or not it was reached.
+    pub destination_server: Option<RemoteEnd>,
+    /// When its last good run ended.
+    pub last_success: Option<Timestamp>,
+    /// What stands in the way of a run.
+    pub obstacles: Vec<Obstacle>,
+    /// The job of a run, if its two volumes are present (the ends themselves may still lack sentinels).
+    pub job: Option<Box<Job>>,
+}
+
+/// Why something was not done, for a person.
+pub(crate) fn sentence(why: &NotDone, sync: &SyncName) -> String {
+    match why {
+        NotDone::Skipped(obstacles) => obstacle_sentences(obstacles, sync),
+        NotDone::Interrupted(_) | NotDone::Failed(_) | NotDone::Held(_) => why.to_string(),
+    }
 }

@@ -5,9 +5,10 @@ use std::fs;
 use crate::ground::{At, Drive, Ground, remote};
 use crate::needs_root;
 use crate::sshd::{Sshd, sh};
+use nbkp::backup::errands::listing::{list, prune};
 use nbkp::backup::errands::preview::{Change, preview};
-use nbkp::backup::errands::there::{FarSnapshots, prepare};
-use nbkp::model::{Conclusion, End, NotDone, SentinelId, SnapshotKind};
+use nbkp::backup::errands::there::prepare;
+use nbkp::model::{Conclusion, End, KeepRules, Pruning, Retention, SentinelId, SnapshotKind};
 
 #[test]
 fn both_ends_are_prepared_and_then_serve() {
@@ -85,16 +86,19 @@ fn snapshots_are_listed_and_deleted_and_a_look_changes_nothing() {
         assert_eq!(sh(&format!("ls -laR --time-style=full-iso {}", ground.destination.display())), before);
         assert!(second.command.iter().all(|word| !word.to_string_lossy().contains("sh -c")), "{:?}", second.command);
 
-        let end = remote(&mut ground.job.destination).clone();
-        let mut far = FarSnapshots::open(&ground.job.sync, &end, &place).unwrap();
-        let names: Vec<_> = far.snapshots().iter().map(|candidate| candidate.name).collect();
-        assert_eq!(names.iter().map(ToString::to_string).collect::<Vec<_>>(), ground.snapshots());
-        assert_eq!(far.delete(names.get(..2).unwrap()).unwrap(), Vec::<String>::new());
-        assert_eq!(ground.snapshots().len(), 1);
+        let mut seen = ground.as_seen();
+        let names: Vec<_> = list(&seen, &place).unwrap().into_iter().map(|snapshot| snapshot.name).collect();
+        assert_eq!(names, ground.snapshots());
+        seen.sync.keep = Retention::Rules(KeepRules { last: 2, ..KeepRules::default() });
+        let (gone, problems) = prune(&seen, Pruning::Real, &place);
+        assert_eq!((gone.len(), problems), (1, Vec::new()));
+        assert_eq!(ground.snapshots(), names[1..]);
         // Another process works there.
         let lock = fs::File::open(ground.destination.join(".nbkp/lock")).unwrap();
         rustix::fs::flock(&lock, rustix::fs::FlockOperation::LockExclusive).unwrap();
-        assert!(matches!(far.delete(names.get(2..).unwrap()), Err(NotDone::Skipped(_))));
-        assert_eq!(ground.snapshots().len(), 1);
+        seen.sync.keep = Retention::Rules(KeepRules { last: 1, ..KeepRules::default() });
+        let (gone, problems) = prune(&seen, Pruning::Real, &place);
+        assert!(gone.is_empty() && problems.len() == 1 && problems[0].contains("lock"), "{gone:?} {problems:?}");
+        assert_eq!(ground.snapshots(), names[1..]);
     }
 }

@@ -8,12 +8,12 @@ use std::path::{Path, PathBuf};
 use tokio::sync::mpsc::{Receiver, channel};
 
 use crate::sshd::{Sshd, endpoint, sh};
-use nbkp::backup::job::{Job, JobEnd, Layout, LocalEnd, Memory, RemoteEnd};
+use nbkp::backup::job::{Job, JobEnd, Layout, LocalEnd, Memory, RemoteEnd, SyncAsSeen};
 use nbkp::backup::news::WorkerNews;
 use nbkp::daemon::outlets::worker::{self, Worker};
 use nbkp::model::{
-    Access, BatteryRule, Conclusion, Conditions, Every, Guard, HoldReason, Hooks, MeteredRule, MountsBelow, Place,
-    Progress, Retention, Route, RsyncSettings, RunId, RunReport, SnapshotKind, Step, Sync, Trigger,
+    Absence, Access, BatteryRule, Conclusion, Conditions, Every, Guard, HoldReason, Hooks, MeteredRule, MountsBelow,
+    Place, Progress, Retention, Route, RsyncSettings, RunId, RunReport, SnapshotKind, Step, Sync, Trigger, VolumeSight,
 };
 use nbkp::os::clock;
 use nbkp::os::directory::Directory;
@@ -84,6 +84,25 @@ impl Ground {
         let report = finish(news);
         assert_eq!(self.server.sockets(), Vec::<String>::new(), "a connection was left behind");
         report
+    }
+
+    /// The sync as an errand is given it.
+    pub fn as_seen(&self) -> SyncAsSeen {
+        let unseen = VolumeSight::Absent(Absence::NotLookedAt);
+        let server = |end: &JobEnd| match end {
+            JobEnd::Here(_) => None,
+            JobEnd::There(end) => Some(end.clone()),
+        };
+        SyncAsSeen {
+            sync: self.job.sync.clone(),
+            source: unseen.clone(),
+            destination: unseen,
+            source_server: server(&self.job.source),
+            destination_server: server(&self.job.destination),
+            last_success: None,
+            obstacles: Vec::new(),
+            job: None,
+        }
     }
 
     /// What another process needs to make the same run: see [`reopened`].

@@ -1,33 +1,32 @@
 //! Snapshots: which there are, why each stays or goes, and letting them go.
 
 use std::os::fd::AsFd as _;
-use std::path::Path;
 
-use crate::backup::errands::there::FarSnapshots;
-use crate::backup::errands::{SyncAsSeen, sentence};
 use crate::backup::failure::could_not;
-use crate::backup::snapshots::listing::snapshots_at;
+use crate::backup::job::{SyncAsSeen, sentence};
+use crate::backup::place::copies::{Copies, HereCopies, have_history};
+use crate::backup::session::stop::{self, Stops};
 use crate::backup::snapshots::prune::{PruneError, Victim, prune_at, victims};
-use crate::decide::retention::{self, Candidate, Fate};
+use crate::decide::retention::{self, Fate};
 use crate::formats::sentinel;
 use crate::formats::text::obstacle_sentences;
 use crate::formats::wire::{PrunedSnapshot, SnapshotEntry};
 use crate::model::layout::{self, DESTINATION_SENTINEL, VOLUME_SENTINEL};
-use crate::model::{End, NotDone, Obstacle, PresentVolume, Pruning, Retention, SnapshotKind, Standing, VolumeSight};
+use crate::model::{End, NotDone, Obstacle, Pruning, Retention, Standing, VolumeSight};
 use crate::os::causes::chain;
 use crate::os::confine::confine_writes;
-use crate::os::directory::{Directory, Reach};
+use crate::os::directory::Directory;
 use crate::os::machine::{self, DeviceState};
 use crate::os::ssh::SshPlace;
 use crate::os::{clock, files};
 
 /// The snapshots of a sync with the rules that keep them; none where it keeps no snapshots.
-pub(crate) fn list(seen: &SyncAsSeen, ssh: &SshPlace) -> Result<Vec<SnapshotEntry>, String> {
-    if seen.sync.snapshots == SnapshotKind::None {
+pub fn list(seen: &SyncAsSeen, ssh: &SshPlace) -> Result<Vec<SnapshotEntry>, String> {
+    if !have_history(seen.sync.snapshots) {
         return Ok(Vec::new());
     }
-    let place = SnapshotPlace::open(seen, ssh)?;
-    let finished = place.finished();
+    let copies = Copies::open(seen, ssh, &mut patience()?)?;
+    let finished = copies.finished();
     let now = clock::now();
     let decisions = retention::plan(&finished, seen.sync.keep, &now.zone, now.wall);
     let entry = |decision: &retention::Decision| {
@@ -39,7 +38,7 @@ pub(crate) fn list(seen: &SyncAsSeen, ssh: &SshPlace) -> Result<Vec<SnapshotEntr
         let standing = finished.iter().find(|snapshot| snapshot.name == decision.name).map(|found| found.standing);
         SnapshotEntry {
             sync: seen.sync.name.to_string(),
-            path: place.shown(&name),
+            path: shown(&copies, &name),
             name,
             keep,
             standing: Some(standing.unwrap_or(Standing::Good).into()),
@@ -49,21 +48,23 @@ pub(crate) fn list(seen: &SyncAsSeen, ssh: &SshPlace) -> Result<Vec<SnapshotEntr
 }
 
 /// Deletes the snapshots that no rule wants, or only tells which they are. Also returns what could not be done.
-pub(crate) fn prune(seen: &SyncAsSeen, mode: Pruning, ssh: &SshPlace) -> (Vec<PrunedSnapshot>, Vec<String>) {
-    if seen.sync.snapshots == SnapshotKind::None || seen.sync.keep == Retention::All {
+#[must_use]
+pub fn prune(seen: &SyncAsSeen, mode: Pruning, ssh: &SshPlace) -> (Vec<PrunedSnapshot>, Vec<String>) {
+    if !have_history(seen.sync.snapshots) || seen.sync.keep == Retention::All {
         return (Vec::new(), Vec::new());
     }
     pruned(seen, mode, ssh).unwrap_or_else(|message| (Vec::new(), vec![message]))
 }
 
 fn pruned(seen: &SyncAsSeen, mode: Pruning, ssh: &SshPlace) -> Result<(Vec<PrunedSnapshot>, Vec<String>), String> {
-    let mut place = SnapshotPlace::open(seen, ssh)?;
-    let victims = victims(&place.finished(), seen.sync.keep, &clock::now());
+    let mut stops = patience()?;
+    let copies = Copies::open(seen, ssh, &mut stops)?;
+    let victims = victims(&copies.finished(), seen.sync.keep, &clock::now());
     let warnings = match mode {
         Pruning::Pretended => Vec::new(),
         Pruning::Real => {
             forbidden(seen)?;
-            place.delete(seen, &victims)?
+            delete(&copies, seen, &victims, &mut stops)?
         }
     };
     // A name that a warning tells of is still there.
@@ -72,7 +73,7 @@ fn pruned(seen: &SyncAsSeen, mode: Pruning, ssh: &SshPlace) -> Result<(Vec<Prune
         let name = victim.name.to_string();
         PrunedSnapshot {
             sync: seen.sync.name.to_string(),
-            path: place.shown(&name),
+            path: shown(&copies, &name),
             removed: gone(&name),
             reason: victim.reason,
             name,
@@ -81,77 +82,34 @@ fn pruned(seen: &SyncAsSeen, mode: Pruning, ssh: &SshPlace) -> Result<(Vec<Prune
     Ok((victims.into_iter().map(entry).collect(), warnings.clone()))
 }
 
-/// A destination with snapshots, opened as the last look found it. To read it, it need not be proven.
-enum SnapshotPlace<'a> {
-    /// A directory of this machine.
-    Here(Opened<'a>),
-    /// A directory of a server, which is asked.
-    There(Box<FarSnapshots>),
+/// Nobody stops an errand: each of its steps has a deadline.
+fn patience() -> Result<Stops, String> {
+    stop::pair().map(|(_teller, stops)| stops).map_err(|cause| format!("could not start: {cause}"))
 }
 
-impl<'a> SnapshotPlace<'a> {
-    fn open(seen: &'a SyncAsSeen, ssh: &SshPlace) -> Result<Self, String> {
-        match &seen.destination_server {
-            None => read(seen).map(Self::Here),
-            Some(server) => {
-                let far = FarSnapshots::open(&seen.sync, server, ssh);
-                far.map(|far| Self::There(Box::new(far))).map_err(|why| sentence(&why, &seen.sync.name))
-            }
-        }
-    }
-
-    /// The complete snapshots, oldest first, with what the log says of them.
-    fn finished(&self) -> Vec<Candidate> {
-        match self {
-            Self::Here(opened) => opened.finished.clone(),
-            Self::There(far) => far.snapshots(),
-        }
-    }
-
-    /// Where a snapshot of this name lies, for people.
-    fn shown(&self, name: &str) -> String {
-        match self {
-            Self::Here(opened) => opened.directory.path_of(&layout::in_snapshots(name)).display().to_string(),
-            Self::There(far) => far.shown(name),
-        }
-    }
-
-    /// Deletes the victims under the lock of the destination, which proves itself. Returns what could not be deleted.
-    fn delete(&mut self, seen: &SyncAsSeen, victims: &[Victim]) -> Result<Vec<String>, String> {
-        match self {
-            Self::Here(opened) => delete_here(opened, victims),
-            Self::There(far) => {
-                let names: Vec<_> = victims.iter().map(|victim| victim.name).collect();
-                far.delete(&names).map_err(|why: NotDone| sentence(&why, &seen.sync.name))
-            }
-        }
-    }
+/// Where a snapshot of this name lies, for people.
+fn shown(copies: &Copies, name: &str) -> String {
+    copies.shown(&layout::in_snapshots(name))
 }
 
-/// A destination with its snapshots.
-struct Opened<'a> {
-    present: &'a PresentVolume,
-    root: Directory,
-    directory: Directory,
-    finished: Vec<Candidate>,
-}
-
-/// Opens the destination as the last look found it. To read it, it need not be proven.
-fn read(seen: &SyncAsSeen) -> Result<Opened<'_>, String> {
-    let VolumeSight::Present(present) = &seen.destination else {
-        return Err(obstacle_sentences(&seen.obstacles, &seen.sync.name));
-    };
-    let root = Directory::open_root(&present.root).map_err(|error| could_not(&error))?;
-    let below: &Path = seen.sync.destination.subdir.as_path();
-    let directory = root.open_below(below, Reach::SameMount).map_err(|error| could_not(&error))?;
-    let finished = snapshots_at(&directory).map_err(|error| could_not(&error))?;
-    Ok(Opened { present, root, directory, finished })
+/// Deletes the victims under the lock of the destination, which proves itself. Returns what could not be deleted.
+fn delete(copies: &Copies, seen: &SyncAsSeen, victims: &[Victim], stops: &mut Stops) -> Result<Vec<String>, String> {
+    match copies {
+        Copies::Here(here) => delete_here(here, seen, victims),
+        Copies::There(far) => {
+            let names: Vec<_> = victims.iter().map(|victim| victim.name).collect();
+            far.delete(&names, stops).map_err(|why: NotDone| sentence(&why, &seen.sync.name))
+        }
+    }
 }
 
 /// Proves that what is open is what the last look saw. Other destinations may have been pruned since, which takes its
 /// time; another drive may be mounted there by now.
-fn prove(opened: &Opened<'_>) -> Result<(), String> {
-    let Opened { present, root, directory, .. } = opened;
+fn prove(copies: &HereCopies, seen: &SyncAsSeen) -> Result<(), String> {
+    let HereCopies { root, directory, .. } = copies;
+    let VolumeSight::Present(present) = &seen.destination else {
+        return Err(obstacle_sentences(&seen.obstacles, &seen.sync.name));
+    };
     let another = || format!("{} is not what it was at the last look; try again", root.path().display());
     let medium = match present.device.map(machine::device_state) {
         Some(DeviceState::Present(number)) => number,
@@ -172,10 +130,10 @@ fn prove(opened: &Opened<'_>) -> Result<(), String> {
 
 /// Deletes the victims at a destination on this machine that proves itself. The thread that does it is confined to it
 /// for good.
-fn delete_here(opened: &Opened<'_>, victims: &[Victim]) -> Result<Vec<String>, String> {
-    prove(opened)?;
-    confine_writes(opened.directory.as_fd()).map_err(|error| format!("could not {}", chain(&error)))?;
-    prune_at(&opened.directory, victims).map_err(|error| match error {
+fn delete_here(copies: &HereCopies, seen: &SyncAsSeen, victims: &[Victim]) -> Result<Vec<String>, String> {
+    prove(copies, seen)?;
+    confine_writes(copies.directory.as_fd()).map_err(|error| format!("could not {}", chain(&error)))?;
+    prune_at(&copies.directory, victims).map_err(|error| match error {
         PruneError::Taken(path) => {
             format!(
                 "another process works at the destination: {} is taken; try again when it has ended",
@@ -226,7 +184,7 @@ mod tests {
     use std::path::PathBuf;
 
     use crate::formats::config::{self, Context};
-    use crate::model::{Access, MountId, Sync};
+    use crate::model::{Access, MountId, PresentVolume, Sync};
 
     use super::*;
 
@@ -277,6 +235,7 @@ mod tests {
             destination,
             source_server: None,
             destination_server: None,
+            last_success: None,
             obstacles: Vec::new(),
             job: None,
         };

@@ -4,9 +4,9 @@ use std::ffi::OsStr;
 use std::path::Path;
 
 use crate::backup::errands::made::{Made, missing_source, unsupported};
-use crate::backup::errands::{SyncAsSeen, sentence, there as errands};
+use crate::backup::errands::there as errands;
 use crate::backup::failure::could_not;
-use crate::backup::job::RemoteEnd;
+use crate::backup::job::{RemoteEnd, SyncAsSeen, sentence};
 use crate::backup::place::source::privileges;
 use crate::formats::sentinel;
 use crate::formats::wire::PreparedSync;

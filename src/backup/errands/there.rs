@@ -1,65 +1,15 @@
 //! What people ask for beside runs, done at a server.
 
-use std::rc::Rc;
-
 use crate::backup::errands::made::{Made, missing_source, unsupported};
 use crate::backup::job::RemoteEnd;
-use crate::backup::place::look::{FarDestination, root};
-use crate::backup::session::stop::{self, Stops};
+use crate::backup::place::look::root;
+use crate::backup::session::stop;
 use crate::backup::session::{SHORT, Session, Stoppable, failure as trouble};
-use crate::backup::snapshots::listing::candidates;
-use crate::backup::snapshots::sent;
-use crate::decide::retention::Candidate;
-use crate::formats::log;
 use crate::formats::sentinel;
 use crate::formats::ssh::answers;
-use crate::formats::ssh::calls::{Intent, PrepareCall};
-use crate::formats::ssh::script::Marks;
-use crate::model::layout;
-use crate::model::{End, NotDone, SentinelId, SnapshotKind, SnapshotName, Step, Sync, TidyDeed};
+use crate::formats::ssh::calls::PrepareCall;
+use crate::model::{End, NotDone, SentinelId, SnapshotKind, Step, Sync};
 use crate::os::ssh::SshPlace;
-
-/// A destination with snapshots at a server, connected and looked at.
-#[derive(Debug)]
-pub struct FarSnapshots {
-    destination: FarDestination,
-    stops: Stops,
-}
-
-impl FarSnapshots {
-    /// Connects and looks. Its sentinels must be the ones that are expected.
-    pub fn open(sync: &Sync, end: &RemoteEnd, place: &SshPlace) -> Result<Self, NotDone> {
-        let (server, mut stops) = connect(sync, (end, End::Destination), place)?;
-        let wanted = (end, &sync.destination, sync.snapshots);
-        let destination = FarDestination::prove(Rc::new(server), wanted, Intent::List, &mut stops)?;
-        Ok(Self { destination, stops })
-    }
-
-    /// Where a snapshot of this name lies, for people.
-    #[must_use]
-    pub fn shown(&self, name: &str) -> String {
-        format!("{}:{}", self.destination.server.host(), self.destination.at.join(layout::in_snapshots(name)).display())
-    }
-
-    /// The complete snapshots, oldest first, with what the log says of them.
-    #[must_use]
-    pub fn snapshots(&self) -> Vec<Candidate> {
-        let look = &self.destination.look;
-        look.entries.as_ref().map(|entries| candidates(&entries.complete, &log::records(&look.log))).unwrap_or_default()
-    }
-
-    /// Deletes these snapshots under the lock of the destination, which proves itself again. Returns what could not be
-    /// deleted, as sentences.
-    pub fn delete(&mut self, names: &[SnapshotName]) -> Result<Vec<String>, NotDone> {
-        let deeds: Vec<TidyDeed> = names.iter().map(|name| TidyDeed::Discard(name.to_string())).collect();
-        if deeds.is_empty() {
-            return Ok(Vec::new());
-        }
-        let Self { destination, stops } = self;
-        let done = sent::carry_out(&destination.server, (&destination.end, None), (Step::Prune, &deeds), stops)?;
-        Ok(done.warnings)
-    }
-}
 
 /// Makes what one end needs: sentinels with these ids, directories, the staging subvolume.
 pub fn prepare(
@@ -68,7 +18,9 @@ pub fn prepare(
     (volume_id, end_id): (&SentinelId, &SentinelId),
     place: &SshPlace,
 ) -> Result<Made, NotDone> {
-    let (server, mut stops) = connect(sync, (end, which), place)?;
+    // Nobody stops an errand: each of its steps has a deadline.
+    let (_teller, mut stops) = stop::pair().map_err(|cause| trouble::local(&cause))?;
+    let server = Session::for_errand(sync, (end, which), place, &mut stops)?;
     let (directory, kind) = match which {
         End::Source => (&sync.source.subdir, SnapshotKind::None),
         End::Destination => (&sync.destination.subdir, sync.snapshots),
@@ -121,13 +73,4 @@ fn at_host(host: &str, text: &str) -> String {
         Some((before, path)) => format!("{before}{host}:/{path}"),
         None => text.to_owned(),
     }
-}
-
-fn connect(sync: &Sync, (end, which): (&RemoteEnd, End), place: &SshPlace) -> Result<(Session, Stops), NotDone> {
-    // Nobody stops an errand: each of its steps has a deadline.
-    let (_teller, mut stops) = stop::pair().map_err(|cause| trouble::local(&cause))?;
-    let volume = &sync.place(which).volume;
-    let marks = Marks::new("errand", sync.name.as_str());
-    let server = Session::reach((end, which), volume, marks, place, &mut stops)?;
-    Ok((server, stops))
 }

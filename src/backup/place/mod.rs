@@ -1,6 +1,7 @@
 //! Both ends of a sync, proven and held: each of them here or at a server.
 
 pub mod approach;
+pub mod copies;
 pub mod destination;
 pub mod here;
 pub mod look;

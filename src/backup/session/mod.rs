@@ -15,7 +15,7 @@ use crate::formats::ssh::answers;
 use crate::formats::ssh::calls::ScriptCall;
 use crate::formats::ssh::complaints;
 use crate::formats::ssh::script::{self, Marks};
-use crate::model::{Absence, End, Interruption, NotDone, Obstacle, Step, VolumeName};
+use crate::model::{Absence, End, Interruption, NotDone, Obstacle, Step, Sync, VolumeName};
 use crate::os::machine;
 use crate::os::process::Wanted;
 use crate::os::ssh::shared::Shared;
@@ -56,7 +56,17 @@ impl Session {
     }
 
     /// The same for an errand, which ends nobody's processes.
-    pub(crate) fn reach(
+    pub(crate) fn for_errand(
+        sync: &Sync,
+        (end, which): (&RemoteEnd, End),
+        place: &SshPlace,
+        stops: &mut Stops,
+    ) -> Result<Self, NotDone> {
+        let marks = Marks::new("errand", sync.name.as_str());
+        Self::reach((end, which), &sync.place(which).volume, marks, place, stops)
+    }
+
+    fn reach(
         (end, which): (&RemoteEnd, End),
         volume: &VolumeName,
         marks: Marks,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 
-use crate::backup::errands::SyncAsSeen;
+use crate::backup::job::SyncAsSeen;
 use crate::model::{BlockDevice, Containers, DriveName, Left, Obstacle, RunRecord, SyncName, VolumeName, WhenDone};
 
 /// A question or a command of a client. The state itself is not asked for: it is published as `Status`.

@@ -5,7 +5,8 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
 use crate::backup::errands::preview::{self, Change, Preview};
-use crate::backup::errands::{SyncAsSeen, listing, prepare, sentence};
+use crate::backup::errands::{listing, prepare};
+use crate::backup::job::{SyncAsSeen, sentence};
 use crate::daemon::messages::ask::{Ask, Refusal};
 use crate::daemon::messages::errand::{Errand, ErrandNews, ErrandOrder, ErrandResult};
 use crate::daemon::serving::doctor::{self, Ground};

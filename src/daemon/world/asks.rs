@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot};
 
-use crate::backup::errands::SyncAsSeen;
+use crate::backup::job::SyncAsSeen;
 use crate::daemon::messages::ask::{Accepted, Ask, Refusal, RequestEnd, Urgency};
 use crate::daemon::messages::event::Effect;
 use crate::daemon::messages::look::Scope;
@@ -342,6 +342,7 @@ impl World {
                 destination: sight(&sync.destination.volume),
                 source_server: self.remote_end(sync, End::Source, &sync.source),
                 destination_server: self.remote_end(sync, End::Destination, &sync.destination),
+                last_success: self.histories.get(&name).and_then(|memory| memory.last_success),
                 obstacles: obstacles.cloned().chain(closed).collect(),
                 job: self.job(sync, run, Trigger::Request).map(Box::new),
                 sync: sync.clone(),
