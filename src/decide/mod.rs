@@ -16,3 +16,4 @@ pub mod reach;
 pub mod retention;
 pub mod strangers;
 pub mod tidying;
+pub mod versions;

@@ -93,6 +93,12 @@ pub fn relative(moment: Timestamp, now: Timestamp) -> String {
     }
 }
 
+/// A moment as the clock on the wall shows it: `2026-11-22 18:30:00`.
+#[must_use]
+pub fn wall_time(moment: Timestamp, zone: &TimeZone) -> String {
+    moment.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M:%S").to_string()
+}
+
 /// The text with its moments to the second, `2026-11-22T17:30:00Z`, as the clock on the wall shows them. Names of
 /// snapshots, which have milliseconds, stay.
 #[must_use]
@@ -100,7 +106,7 @@ pub fn in_local_time(text: &str, zone: &TimeZone) -> String {
     let local = |word: &str| {
         let word = word.trim_end_matches([':', ';', ',', '.', ')']);
         let moment: Timestamp = Some(word).filter(|word| word.len() == 20 && word.ends_with('Z'))?.parse().ok()?;
-        Some((word.len(), moment.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M:%S").to_string()))
+        Some((word.len(), wall_time(moment, zone)))
     };
     text.split_inclusive([' ', '\n']).fold(String::with_capacity(text.len()), |mut shown, word| {
         match local(word.trim_end()) {

@@ -12,6 +12,7 @@ pub mod confine;
 pub mod directory;
 pub mod disks;
 pub mod ears;
+pub mod entry;
 pub mod environment;
 pub mod files;
 pub mod fstab;

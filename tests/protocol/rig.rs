@@ -19,10 +19,14 @@ use nbkp::daemon::messages::event::Record;
 use nbkp::daemon::outlets::keeper;
 use nbkp::daemon::serving::{Doors, serve};
 use nbkp::formats::config::{Context, parse};
-use nbkp::formats::wire::{Diagnosis, Prepared, PreviewEnd, Pruned, Snapshots};
+use nbkp::formats::wire::{
+    Diagnosis, Moment, Prepared, PreviewEnd, Pruned, RestoreEnd, RestoreProblem, RestoredEntry, Snapshots,
+    UnreachedCopies, VersionEntry, Versions,
+};
 use nbkp::model::{
-    Absence, Area, Closed, Configuration, DaemonState, End, Figures, Flaw, Freshness, Left, Obstacle, Outcome,
-    Progress, RunRecord, RunningNow, Status, Step, SyncName, SyncState, SyncStatus, Trigger, VolumeKind, VolumeStatus,
+    Absence, Area, Closed, Configuration, DaemonState, End, EntryKind, Figures, Flaw, Freshness, Left, Obstacle,
+    Outcome, Progress, RunRecord, RunningNow, Status, Step, SyncName, SyncState, SyncStatus, Trigger, VolumeKind,
+    VolumeStatus,
 };
 
 pub const DEADLINE: Duration = Duration::from_secs(30);
@@ -270,7 +274,46 @@ pub async fn carry_out(order: ErrandOrder) {
         Errand::Preview(_) => ErrandResult::Previewed(PreviewEnd { syncs: vec![], problems: vec![] }),
         Errand::Snapshots(_) => ErrandResult::Snapshots(Snapshots { snapshots: vec![], problems: vec![] }),
         Errand::Prune(..) => ErrandResult::Pruned(Pruned { pruned: vec![], problems: vec![] }),
+        Errand::Versions(path) => ErrandResult::Versions(versions(path)),
+        Errand::Restore(_) => ErrandResult::Restored(restored()),
         Errand::Doctor => ErrandResult::Diagnosed(diagnosis()),
     };
     order.news.send(ErrandNews::Done(result)).await.unwrap();
+}
+
+fn versions(path: String) -> Versions {
+    let moment = Moment("2026-11-22T17:30:00Z".parse().unwrap());
+    let version = VersionEntry {
+        modified: moment,
+        size: 1,
+        kind: EntryKind::File.into(),
+        sync: "documents".into(),
+        snapshot: None,
+        path: path.clone(),
+        copies: 1,
+        oldest: None,
+        newest: Some(moment),
+        now: true,
+    };
+    let away = UnreachedCopies { sync: "photos".into(), message: "away".into(), last_success: None };
+    Versions { path, versions: vec![version], unreached: vec![away] }
+}
+
+fn restored() -> RestoreEnd {
+    let entry = RestoredEntry {
+        path: "/x".into(),
+        to: "/y".into(),
+        sync: "documents".into(),
+        snapshot: None,
+        made: None,
+        from: "/m/x".into(),
+        files: 1,
+        bytes: 1,
+        same: 0,
+        kept: vec!["z".into()],
+        kept_count: 1,
+        missing: vec![],
+        remarks: vec![],
+    };
+    RestoreEnd { restored: vec![entry], problems: vec![RestoreProblem { path: "/w".into(), message: "away".into() }] }
 }

@@ -175,7 +175,7 @@ fn there_below(far: &FarTarget<'_>, groups: &[DeletedNames], stops: &mut Stops) 
     let run = match far.usage {
         Usage::Written { run, .. } => run,
         // Nothing is deleted where only a look is taken.
-        Usage::Compared => return Ok(deleted),
+        Usage::Compared | Usage::Restored => return Ok(deleted),
     };
     let mut rest = groups;
     while !rest.is_empty() {

@@ -219,7 +219,8 @@ fn readable(end: &LocalEnd, pinned: Pinned) -> Result<HereSource, Obstacle> {
     }
 }
 
-fn read_lock(directory: &Directory) -> Result<Option<OwnedFd>, Obstacle> {
+/// Keeps everybody from pruning what is read, for as long as it is held.
+pub(crate) fn read_lock(directory: &Directory) -> Result<Option<OwnedFd>, Obstacle> {
     let Ok(own) = directory.open_below(Path::new(OWN), Reach::SameMount) else { return Ok(None) };
     match files::lock(&own, LOCK, Hold::Together) {
         Ok(Some(lock)) => Ok(Some(lock)),

@@ -16,7 +16,7 @@ use crate::os::directory::Directory;
 
 /// rsync may take so long for one call, in seconds; what lasts longer goes on with the next run. It bounds what a
 /// broken connection leaves behind.
-const MOST: u32 = 172_800;
+pub(crate) const MOST: u32 = 172_800;
 
 /// All of a directory, as rsync is given the place in which it works.
 const ALL: &str = "./";

@@ -3,8 +3,10 @@
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
 use crate::daemon::messages::ask::Refusal;
-use crate::formats::wire::{Diagnosis, Prepared, PreviewEnd, PreviewLine, Pruned, Snapshots};
-use crate::model::{Pruning, SyncName};
+use crate::formats::wire::{
+    Diagnosis, Prepared, PreviewEnd, PreviewLine, Pruned, RestoreEnd, RestoreNews, Snapshots, Versions,
+};
+use crate::model::{Pruning, RestoreWish, SyncName};
 
 /// An errand; an empty list of syncs means all.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,6 +19,10 @@ pub enum Errand {
     Snapshots(Vec<SyncName>),
     /// Delete the snapshots that no rule wants.
     Prune(Vec<SyncName>, Pruning),
+    /// Tell the versions of an entry.
+    Versions(String),
+    /// Give entries back.
+    Restore(RestoreWish),
     /// Test everything that backups depend on.
     Doctor,
 }
@@ -37,6 +43,8 @@ pub struct ErrandOrder {
 pub enum ErrandNews {
     /// A line of a preview.
     Line(PreviewLine),
+    /// How far a restore is.
+    Restoring(RestoreNews),
     /// It is done.
     Done(ErrandResult),
 }
@@ -52,6 +60,10 @@ pub enum ErrandResult {
     Snapshots(Snapshots),
     /// What was deleted.
     Pruned(Pruned),
+    /// The versions.
+    Versions(Versions),
+    /// What was given back.
+    Restored(RestoreEnd),
     /// What was tested.
     Diagnosed(Diagnosis),
     /// Nothing was done, for this reason.

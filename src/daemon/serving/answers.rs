@@ -1,5 +1,6 @@
 //! What each request is answered with.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio::sync::Semaphore;
@@ -15,9 +16,10 @@ use crate::daemon::serving::wire::{Gone, Line};
 use crate::daemon::serving::{absent, why};
 use crate::formats::wire::{
     Approved, CallError, Cancelled, ClosedDrive, DESCRIPTION, DoneReply, Drives, Flow, INTERFACE, InterfaceDescription,
-    Listing, Mode, Mounted, Request, SERVICE_DESCRIPTION, SERVICE_INTERFACE, ServiceInfo, StatusReply, reply_frame,
+    Listing, Mode, Moment, Mounted, Request, SERVICE_DESCRIPTION, SERVICE_INTERFACE, ServiceInfo, StatusReply,
+    reply_frame,
 };
-use crate::model::{Status, SyncName, VolumeName, WhenDone};
+use crate::model::{RestoreWish, Status, SyncName, VolumeName, WhenDone};
 use crate::os::service::process_id;
 
 /// Answers one request.
@@ -80,6 +82,12 @@ pub(crate) async fn answer(
         Request::Snapshots { syncs } => errand(Errand::Snapshots(syncs), doors, places, line).await,
         Request::Prune { syncs, dry_run } => errand(Errand::Prune(syncs, dry_run), doors, places, line).await,
         Request::Prepare { syncs } => errand(Errand::Prepare(syncs), doors, places, line).await,
+        Request::Versions { path } => errand(Errand::Versions(path), doors, places, line).await,
+        Request::Restore { paths, at, to, force, dry_run } => {
+            let (at, to) = (at.map(|Moment(at)| at), to.map(PathBuf::from));
+            let wish = RestoreWish { paths, at, to, existing: force, earnest: dry_run };
+            errand(Errand::Restore(wish), doors, places, line).await
+        }
         Request::Doctor => errand(Errand::Doctor, doors, places, line).await,
     }
 }

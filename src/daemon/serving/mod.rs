@@ -8,6 +8,7 @@ mod errands;
 mod history;
 mod listener;
 pub mod orders;
+mod restoring;
 mod runs;
 mod why;
 mod wire;

@@ -10,6 +10,7 @@ use crate::backup::job::{SyncAsSeen, sentence};
 use crate::daemon::messages::ask::{Ask, Refusal};
 use crate::daemon::messages::errand::{Errand, ErrandNews, ErrandOrder, ErrandResult};
 use crate::daemon::serving::doctor::{self, Ground};
+use crate::daemon::serving::restoring;
 use crate::formats::text::{obstacle_sentences, shell_words};
 use crate::formats::wire::{
     Diagnosis, DiffSummary, Prepared, PreviewEnd, PreviewLine, PreviewLineKind, Pruned, Snapshots, SyncProblem, Term,
@@ -48,6 +49,8 @@ async fn go(order: ErrandOrder, asks: mpsc::Sender<Ask>, ssh: SshPlace, ground: 
         Errand::Prune(syncs, pruning) => {
             at(syncs, &asks, move |found| ErrandResult::Pruned(pruned(found, pruning, &ssh))).await
         }
+        Errand::Versions(path) => in_all(&asks, move |all| restoring::version_answer(&path, &all, &ssh)).await,
+        Errand::Restore(wish) => in_all(&asks, move |all| restoring::restored(&wish, &all, &ssh, &lines)).await,
     };
     // Whoever ordered may have left.
     let _ = news.send(ErrandNews::Done(done.unwrap_or_else(ErrandResult::Refused))).await;
@@ -61,6 +64,15 @@ async fn at(
 ) -> Result<ErrandResult, Refusal> {
     let found = prospects(syncs, asks).await?;
     on_a_thread(move || work(found)).await
+}
+
+/// The same at all syncs, for work that may turn out not to be possible.
+async fn in_all(
+    asks: &mpsc::Sender<Ask>,
+    work: impl FnOnce(Vec<SyncAsSeen>) -> Result<ErrandResult, Refusal> + Send + 'static,
+) -> Result<ErrandResult, Refusal> {
+    let found = prospects(Vec::new(), asks).await?;
+    on_a_thread(move || work(found)).await?
 }
 
 async fn prepare_all(syncs: Vec<SyncName>, asks: &mpsc::Sender<Ask>, ssh: SshPlace) -> Result<ErrandResult, Refusal> {

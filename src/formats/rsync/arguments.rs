@@ -199,7 +199,7 @@ fn plain_keys(call: &RsyncCall<'_>, arguments: &mut Vec<OsString>) {
 
 /// A stuck process at the other end shows only by this: what keeps the connection alive does not notice it. More than
 /// twice the time that ssh takes to notice that nothing comes back (see [`crate::formats::ssh`]).
-const TIMEOUT: &str = "--timeout=42";
+pub(super) const TIMEOUT: &str = "--timeout=42";
 
 /// The same where contents are compared: rsync says nothing while it reads a file for that, however large it is.
 const TIMEOUT_FOR_CONTENT: &str = "--timeout=21600";

@@ -8,5 +8,6 @@ mod folded;
 mod grievance;
 pub mod output;
 pub mod pace;
+pub mod restoring;
 pub mod rules;
 pub mod version;

@@ -149,6 +149,8 @@ pub struct WrittenEnd<'a> {
 pub enum Usage<'a> {
     /// It is only compared.
     Compared,
+    /// It is read, and nobody prunes meanwhile.
+    Restored,
     /// It is written.
     Written {
         /// Whether what is written is a directory that is made first.
@@ -188,6 +190,7 @@ impl TransferCall<'_> {
             Some(WrittenEnd { end, place, usage }) => {
                 let rest = match *usage {
                     Usage::Compared => [none; 4],
+                    Usage::Restored => [OsStr::new("share"), none, none, none],
                     Usage::Written { begins, run, marker, note } => {
                         let make = match begins {
                             Begins::AsItIs => "",

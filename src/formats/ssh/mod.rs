@@ -12,3 +12,4 @@ pub mod probe;
 pub mod quote;
 pub mod script;
 pub mod settings;
+pub mod states;

@@ -92,6 +92,8 @@ pub const DELETE: &str = whole!("delete.sh");
 pub const LINKS: &str = whole!("links.sh");
 /// Tells which paths are directories.
 pub const DIRECTORIES: &str = whole!("directories.sh");
+/// Tells how an entry is in each copy.
+pub const STATES: &str = whole!("states.sh");
 /// Makes what an end needs.
 pub const PREPARE: &str = whole!("prepare.sh");
 

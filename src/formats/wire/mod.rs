@@ -12,6 +12,7 @@ mod listing;
 mod moment;
 mod parameters;
 mod request;
+mod restoring;
 mod results;
 mod status;
 mod term;
@@ -25,6 +26,10 @@ pub use listing::{DriveEntry, Drives, GroupEntry, Listing, SyncEntry, VolumeEntr
 pub use moment::Moment;
 pub use parameters::HistoryLimit;
 pub use request::{Effort, METHODS, Method, Request};
+pub use restoring::{
+    BareCopies, BareListing, RestoreEnd, RestoreNews, RestoreProblem, RestoredEntry, UnreachedCopies, VersionEntry,
+    Versions, WholeRestore,
+};
 pub use results::{
     AcceptedSync, Approved, Cancelled, ClosedDrive, Condition, DiffSummary, DoneReply, HistoryReply,
     InterfaceDescription, Mounted, Prepared, PreparedSync, PreviewEnd, PreviewLine, PreviewLineKind, Pruned,

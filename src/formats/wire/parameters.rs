@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-use super::CallError;
-use crate::model::{Pruning, SyncName, VolumeName};
+use super::{CallError, Moment};
+use crate::model::{Earnest, Existing, Pruning, SyncName, VolumeName};
 
 /// A type that a parameter can have.
 pub(super) trait Parameter: Sized {
@@ -34,6 +34,85 @@ impl Parameter for String {
 
     fn write(&self) -> Value {
         json!(self)
+    }
+}
+
+impl Parameter for Option<String> {
+    const KIND: &'static str = "?string";
+
+    fn absent() -> Option<Self> {
+        Some(None)
+    }
+
+    fn read(value: &Value) -> Option<Self> {
+        String::read(value).map(Some)
+    }
+
+    fn write(&self) -> Value {
+        json!(self)
+    }
+}
+
+impl Parameter for Vec<String> {
+    const KIND: &'static str = "[]string";
+
+    fn read(value: &Value) -> Option<Self> {
+        value.as_array()?.iter().map(String::read).collect()
+    }
+
+    fn write(&self) -> Value {
+        json!(self)
+    }
+}
+
+/// A moment of the past.
+impl Parameter for Option<Moment> {
+    const KIND: &'static str = "?string";
+
+    fn absent() -> Option<Self> {
+        Some(None)
+    }
+
+    fn read(value: &Value) -> Option<Self> {
+        value.as_str()?.parse().ok().map(Moment).map(Some)
+    }
+
+    fn write(&self) -> Value {
+        json!(self)
+    }
+}
+
+/// Whether what is there is overwritten.
+impl Parameter for Existing {
+    const KIND: &'static str = "?bool";
+
+    fn absent() -> Option<Self> {
+        Some(Self::Stays)
+    }
+
+    fn read(value: &Value) -> Option<Self> {
+        value.as_bool().map(|force| if force { Self::Replaced } else { Self::Stays })
+    }
+
+    fn write(&self) -> Value {
+        json!(*self == Self::Replaced)
+    }
+}
+
+/// Whether it is a dry run.
+impl Parameter for Earnest {
+    const KIND: &'static str = "?bool";
+
+    fn absent() -> Option<Self> {
+        Some(Self::Real)
+    }
+
+    fn read(value: &Value) -> Option<Self> {
+        value.as_bool().map(|dry_run| if dry_run { Self::Pretended } else { Self::Real })
+    }
+
+    fn write(&self) -> Value {
+        json!(*self == Self::Pretended)
     }
 }
 

@@ -5,8 +5,8 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::parameters::{Given, HistoryLimit, Parameter};
-use super::{CallError, INTERFACE, MethodCall, Mode, SERVICE_INTERFACE};
-use crate::model::{Pruning, SyncName, VolumeName};
+use super::{CallError, INTERFACE, MethodCall, Mode, Moment, SERVICE_INTERFACE};
+use crate::model::{Earnest, Existing, Pruning, SyncName, VolumeName};
 
 /// A method as the interface has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -187,6 +187,24 @@ methods! {
             /// Whether it is only told what would go.
             dry_run: Pruning,
         };
+        /// The versions of an entry of a source.
+        Heavy Versions {
+            /// The entry: an absolute path, or `volume:path`.
+            path: String,
+        };
+        /// Give entries of sources back.
+        Heavy Restore {
+            /// The entries.
+            paths: Vec<String>,
+            /// As of when.
+            at: Option<Moment>,
+            /// Into which directory, by its absolute path.
+            to: Option<String>,
+            /// Whether what is there and differs is overwritten.
+            force: Existing,
+            /// Whether it is only told what would come.
+            dry_run: Earnest,
+        };
         /// Make what the ends of these syncs need.
         Heavy Prepare {
             /// The syncs.
@@ -269,6 +287,14 @@ mod tests {
             Request::History { sync: Some(sync), limit: HistoryLimit(7), stats: true },
             Request::Snapshots { syncs: syncs.clone() },
             Request::Prune { syncs: syncs.clone(), dry_run: Pruning::Pretended },
+            Request::Versions { path: "/home/a/x".into() },
+            Request::Restore {
+                paths: vec!["usb:x".into()],
+                at: Some(Moment("2026-11-22T17:30:00Z".parse().unwrap())),
+                to: Some("/tmp/x".into()),
+                force: Existing::Replaced,
+                dry_run: Earnest::Pretended,
+            },
             Request::Prepare { syncs },
             Request::Drives,
             Request::Doctor,

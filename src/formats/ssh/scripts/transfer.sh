@@ -1,16 +1,22 @@
 # transfer SECONDS (which `timeout` ends it after), five words for a source, nine for a destination, then rsync's
 # arguments: proves what of both is here, and becomes rsync. A source: ROOT ITS-SENTINEL DIRECTORY ITS-SENTINEL DATA. A
-# destination: ROOT ITS-SENTINEL DIRECTORY ITS-SENTINEL PLACE MAKE TOKEN MARKER TEXT. An empty root is not here; an empty token only looks.
+# destination: ROOT ITS-SENTINEL DIRECTORY ITS-SENTINEL PLACE MAKE TOKEN MARKER TEXT. An empty root is not here; an empty token only looks,
+# and with MAKE `share` it is read.
 serving=1
+
+# share: keeps everybody from pruning what is read.
+share() {
+    if own "$LOCK" && [ -r "$OWN/$LOCK" ] && command -v flock >/dev/null; then
+        exec 8<"$OWN/$LOCK"
+        flock -n -s 8 || say taken "$PWD/$OWN/$LOCK"
+    fi
+}
+
 command -v rsync >/dev/null || say tool rsync
 if [ -n "$2" ]; then
     enter "$2" "$3" "$4" "$SOURCE_SENTINEL" "$5"
     if [ -n "$6" ]; then
-        # Nobody prunes what is read.
-        if own "$LOCK" && [ -r "$OWN/$LOCK" ] && command -v flock >/dev/null; then
-            exec 8<"$OWN/$LOCK"
-            flock -n -s 8 || say taken "$PWD/$OWN/$LOCK"
-        fi
+        share
         below "$6" || say lost "$PWD/$6 is not there"
     fi
     exec 7<.
@@ -27,6 +33,8 @@ if [ -n "$7" ]; then
             [ -d "$SNAPSHOTS" ] || tried mkdir "$SNAPSHOTS"
             [ -d "${11}" ] || tried mkdir "${11}"
         fi
+    elif [ "${12}" = share ]; then
+        share
     fi
     below "${11}" || say lost "$PWD/${11} is not there"
     if [ -n "${13}" ]; then

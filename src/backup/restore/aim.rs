@@ -1,0 +1,87 @@
+//! Where something that is restored goes.
+
+use std::path::{Path, PathBuf};
+
+use crate::backup::failure::{could_not, words};
+use crate::backup::restore::sought::SoughtEntry;
+use crate::model::Earnest;
+use crate::model::layout::DESTINATION_SENTINEL;
+use crate::os::directory::{Directory, Reach};
+use crate::os::entry;
+
+/// A directory to restore into, and what comes there.
+#[derive(Debug)]
+pub(crate) struct Aim {
+    /// The directory, which is there.
+    pub(crate) directory: Directory,
+    /// The same below the copy: what is restored is taken from there.
+    pub(crate) base: PathBuf,
+    /// What is restored, below both; `.` for all.
+    pub(crate) item: PathBuf,
+    /// What is missing of the directory, for who only asks what would be done; `.` otherwise.
+    pub(crate) missing: PathBuf,
+}
+
+impl Aim {
+    /// To its place: into the innermost directory that is left of where it was.
+    pub(crate) fn in_place(sought: &SoughtEntry<'_>) -> Result<Self, String> {
+        let Some(source) = sought.source() else {
+            return Err(format!(
+                "the source of `{}` ({}) is not on this machine now; say where to with `--to DIR`",
+                sought.seen.sync.name, sought.seen.sync.source
+            ));
+        };
+        let top = Directory::open_root(&source)
+            .map_err(|error| format!("{}; make the directory, or say where to with `--to DIR`", could_not(&error)))?;
+        let mut parents = sought.below.ancestors().skip(1);
+        let left = parents
+            .find_map(|base| Some((top.open_below(base, Reach::AnyMount).ok()?, base)))
+            .map(|(directory, base)| (directory, base.to_owned()));
+        let (directory, base) = match left {
+            Some(left) => left,
+            // All of the source.
+            None => (top, PathBuf::new()),
+        };
+        let item = sought.below.strip_prefix(&base).ok().filter(|item| !item.as_os_str().is_empty());
+        let item = item.map_or_else(|| PathBuf::from("."), Path::to_owned);
+        Self { directory, base, item, missing: PathBuf::from(".") }.allowed()
+    }
+
+    /// Into this directory, which is made if it is missing.
+    pub(crate) fn into(to: &Path, below: &Path, earnest: Earnest) -> Result<Self, String> {
+        let at = match earnest {
+            Earnest::Real => {
+                entry::make_directories(to).map_err(|error| could_not(&error))?;
+                to
+            }
+            Earnest::Pretended => to.ancestors().find(|path| path.is_dir()).unwrap_or(to),
+        };
+        let directory = Directory::open_root(at).map_err(|error| could_not(&error))?;
+        let item = below.file_name().map_or_else(|| PathBuf::from("."), PathBuf::from);
+        let base = below.parent().unwrap_or(Path::new("")).to_owned();
+        let missing = to.strip_prefix(at).ok().filter(|missing| !missing.as_os_str().is_empty());
+        let missing = missing.map_or_else(|| PathBuf::from("."), Path::to_owned);
+        Self { directory, base, item, missing }.allowed()
+    }
+
+    /// Where it comes to, for people.
+    pub(crate) fn shown(&self) -> PathBuf {
+        self.directory.path().join(&self.missing).join(&self.item).components().collect()
+    }
+
+    fn allowed(self) -> Result<Self, String> {
+        let at = self.directory.path().display();
+        let real = self.directory.real_path().unwrap_or_default();
+        if let Some(backup) = entry::above_with(&real, DESTINATION_SENTINEL) {
+            let backup = backup.display();
+            return Err(format!("{at} lies in a backup ({backup}), and nothing is restored into one; use `--to DIR`"));
+        }
+        match entry::forbids_writing(&self.directory) {
+            Some(cause) => {
+                let why = words(cause);
+                Err(format!("nothing can be written to {at}: {why}; use `--to DIR`, or ask as its owner"))
+            }
+            None => Ok(self),
+        }
+    }
+}

@@ -1,0 +1,270 @@
+//! Bringing an entry of a copy to its place, by rsync.
+
+use std::ffi::OsString;
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+
+use crate::backup::failure::{could_not, failure, of_process};
+use crate::backup::place::way::MOST;
+use crate::backup::restore::aim::Aim;
+use crate::backup::session::Session;
+use crate::backup::session::failure::refused;
+use crate::backup::session::stop::Stops;
+use crate::decide::judge::{self, CopyVerdict, Distance};
+use crate::formats::rsync::arguments::{Passage, slash};
+use crate::formats::rsync::complaints::Listener;
+use crate::formats::rsync::exit;
+use crate::formats::rsync::output::{Lines, OutputLine, Tally, said};
+use crate::formats::rsync::pace::CopyPace;
+use crate::formats::rsync::restoring::{self, RestoreCall};
+use crate::formats::ssh::arguments::SHARED_HOST;
+use crate::formats::ssh::calls::{ProvenEnd, TransferCall, Usage, WrittenEnd};
+use crate::model::{
+    Earnest, End, Existing, FailureKind, Figures, Interruption, Keeping, NotDone, Obstacle, Privileges, Progress,
+    RsyncSettings, Step, TransferEnd,
+};
+use crate::os::confine::{confine_reads, confine_to_nothing, confine_writes};
+use crate::os::directory::Directory;
+use crate::os::process::{self, Ended, Launch, Leftovers, Passed, Running, Stream, Wanted};
+use crate::os::{files, programs};
+
+/// So many files that stay are named; more are counted.
+const NAMED: usize = 1000;
+
+/// Where an entry is taken from.
+#[derive(Debug)]
+pub(crate) enum FetchOrigin<'a> {
+    /// From this directory of a copy on this machine.
+    Here(&'a Directory),
+    /// From a copy at a server.
+    There {
+        /// The connection.
+        server: &'a Session,
+        /// The destination.
+        end: &'a ProvenEnd,
+        /// The directory of the copy, below that.
+        place: PathBuf,
+        /// Where that really lies.
+        at: PathBuf,
+    },
+}
+
+/// How it is brought.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct FetchManner<'a> {
+    /// The settings by which the copy was made, if they are known.
+    pub(crate) settings: Option<&'a RsyncSettings>,
+    /// What the filesystem of the copy keeps.
+    pub(crate) keeping: Keeping,
+    /// Whether what gives a file power is given back.
+    pub(crate) privileges: Privileges,
+    /// What becomes of what is there.
+    pub(crate) existing: Existing,
+    /// Whether anything is changed.
+    pub(crate) earnest: Earnest,
+}
+
+/// What was brought.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Fetched {
+    /// What rsync counted.
+    pub(crate) figures: Figures,
+    /// Files that are there already, as the copy has them.
+    pub(crate) same: u64,
+    /// Files that stay although the copy has others, as far as they are named.
+    pub(crate) kept: Vec<String>,
+    /// How many these are.
+    pub(crate) kept_count: u64,
+    /// What is wanting.
+    pub(crate) missing: Vec<String>,
+    /// What else a person may want to know.
+    pub(crate) remarks: Vec<String>,
+}
+
+/// What is told while it is brought.
+#[derive(Debug, Clone)]
+pub(crate) enum FetchNews {
+    /// How far it is.
+    Progress(Progress),
+    /// An entry that comes, or would come.
+    Entry(String),
+}
+
+/// Brings it. The thread that does it writes nowhere but below the aim, and rsync reads nothing but that and the copy.
+pub(crate) fn fetch(
+    origin: &FetchOrigin<'_>,
+    aim: &Aim,
+    manner: FetchManner<'_>,
+    stops: &mut Stops,
+    hear: &mut (dyn FnMut(FetchNews) + Send),
+) -> Result<Fetched, NotDone> {
+    let done = std::thread::scope(|scope| {
+        let confined = || {
+            let confined = match manner.earnest {
+                Earnest::Real => confine_writes(aim.directory.as_fd()),
+                Earnest::Pretended => confine_to_nothing(),
+            };
+            confined.map_err(|error| failure(Step::Copy, FailureKind::Other, could_not(&error)))?;
+            call(origin, aim, manner, stops, hear)
+        };
+        scope.spawn(confined).join()
+    });
+    done.unwrap_or_else(|_| Err(failure(Step::Copy, FailureKind::Other, "the work ended without a result")))
+}
+
+fn call(
+    origin: &FetchOrigin<'_>,
+    aim: &Aim,
+    manner: FetchManner<'_>,
+    stops: &mut Stops,
+    hear: &mut (dyn FnMut(FetchNews) + Send),
+) -> Result<Fetched, NotDone> {
+    stops.check()?;
+    let running = start(origin, aim, manner)?;
+    let (mut tally, mut listener) = (Tally::default(), Listener::below(roots(origin, aim)));
+    let (mut output, mut errors) = (Lines::default(), Lines::default());
+    let (mut fetched, mut pace) = (Fetched::default(), CopyPace::default());
+    let bell = stops.bell.share().map_err(|cause| not_started(&cause))?;
+    let mut take = |line: &[u8]| {
+        let line_said = said(line);
+        tally.add(&line_said);
+        match line_said {
+            OutputLine::Progress(told) => hear(FetchNews::Progress(pace.progress(told))),
+            OutputLine::Changed(item) => hear(FetchNews::Entry(format!("{} {}", item.how, item.name))),
+            OutputLine::Nothing => fetched.hear(line),
+            OutputLine::Deleted(_)
+            | OutputLine::Unchanged(_)
+            | OutputLine::LeftOut(_)
+            | OutputLine::GaveUpDeleting
+            | OutputLine::KeptDirectory
+            | OutputLine::Statistic(..)
+            | OutputLine::Entries(..) => {}
+        }
+    };
+    let heard = |stream: Stream, bytes: &[u8]| match stream {
+        Stream::Output => output.feed(bytes, &mut take),
+        Stream::Errors => errors.feed(bytes, |line| listener.hear(line)),
+    };
+    let ended = running.listen(&bell, heard, || stops.wanted()).map_err(|error| of_process(Step::Copy, &error))?;
+    output.finish(&mut take);
+    errors.finish(|line| listener.hear(line));
+    listener.add(&tally);
+    if stops.wanted() != Wanted::GoOn && ended != Ended::Code(0) {
+        stops.check()?;
+    }
+    let end = match ended {
+        Ended::Code(code) => exit::meaning(code),
+        Ended::Signal(signal) => TransferEnd::Killed(signal),
+    };
+    fetched.figures = tally.figures;
+    judge(origin, end, &listener, fetched)
+}
+
+fn judge(origin: &FetchOrigin<'_>, end: TransferEnd, heard: &Listener, fetched: Fetched) -> Result<Fetched, NotDone> {
+    let distance = match origin {
+        FetchOrigin::Here(_) => Distance::Here,
+        FetchOrigin::There { .. } => Distance::Server,
+    };
+    Err(match judge::verdict(end, heard.complaints(), distance) {
+        CopyVerdict::Good(remarks) => return Ok(Fetched { remarks, ..fetched }),
+        CopyVerdict::Partial(missing) => return Ok(Fetched { missing, ..fetched }),
+        CopyVerdict::SourceLost(what) => NotDone::Interrupted(Interruption::SourceLost(what)),
+        CopyVerdict::Disconnected(what) => NotDone::Interrupted(Interruption::Network(what)),
+        CopyVerdict::Refused(why) => {
+            let host = match origin {
+                FetchOrigin::Here(_) => "this machine",
+                FetchOrigin::There { server, .. } => server.host(),
+            };
+            refused(host, &why, End::Source)
+        }
+        CopyVerdict::Stopped => failure(Step::Copy, FailureKind::Resource, "rsync was stopped by another program"),
+        CopyVerdict::Failed(kind, detail) => failure(Step::Copy, kind, detail),
+    })
+}
+
+impl Fetched {
+    fn hear(&mut self, line: &[u8]) {
+        let line = String::from_utf8_lossy(line);
+        match restoring::stays(&line) {
+            Some((_, false)) => self.same = self.same.saturating_add(1),
+            Some((name, true)) => {
+                self.kept_count = self.kept_count.saturating_add(1);
+                if self.kept.len() < NAMED {
+                    self.kept.push(name.to_owned());
+                }
+            }
+            None => {}
+        }
+    }
+}
+
+fn roots(origin: &FetchOrigin<'_>, aim: &Aim) -> Vec<PathBuf> {
+    let from = match origin {
+        FetchOrigin::Here(directory) => directory.real_path(),
+        FetchOrigin::There { at, .. } => Some(at.clone()),
+    };
+    from.into_iter().chain(aim.directory.real_path()).collect()
+}
+
+fn not_started(cause: &std::io::Error) -> NotDone {
+    failure(Step::Copy, FailureKind::Resource, format!("could not start rsync: {cause}"))
+}
+
+fn start(origin: &FetchOrigin<'_>, aim: &Aim, manner: FetchManner<'_>) -> Result<Running, NotDone> {
+    let missing = Obstacle::ToolMissing { tool: "rsync".into(), server: None };
+    let rsync = programs::find_program("rsync").ok_or(NotDone::Skipped(vec![missing]))?;
+    // What is passed is dropped once rsync has it.
+    let (launch, _passed) = launch(origin, aim, manner, &rsync).map_err(|cause| not_started(&cause))?;
+    let roots = match origin {
+        FetchOrigin::Here(directory) => vec![directory.as_fd(), aim.directory.as_fd()],
+        FetchOrigin::There { .. } => vec![aim.directory.as_fd()],
+    };
+    let launching = || confine_reads(&rsync, roots).map(|_| process::start(launch, Some(&aim.directory)));
+    // On a thread of its own, since it is confined for good.
+    let begun = std::thread::scope(|scope| scope.spawn(launching).join());
+    let begun = begun.map_err(|_| failure(Step::Copy, FailureKind::Other, "what starts rsync has broken"))?;
+    let begun = begun.map_err(|error| failure(Step::Copy, FailureKind::Other, could_not(&error)))?;
+    begun.map_err(|error| of_process(Step::Copy, &error))
+}
+
+fn launch(
+    origin: &FetchOrigin<'_>,
+    aim: &Aim,
+    manner: FetchManner<'_>,
+    rsync: &Path,
+) -> std::io::Result<(Launch, Vec<Passed>)> {
+    let list: OwnedFd = files::in_memory(&[aim.item.as_os_str().as_bytes(), b"\0"].concat())?;
+    let list = Passed::new(&list)?;
+    let (source, passed, through) = match origin {
+        FetchOrigin::Here(directory) => {
+            let passed = Passed::new(directory)?;
+            (passed.operand(), Some(passed), None)
+        }
+        FetchOrigin::There { server, end, place, .. } => {
+            let written = WrittenEnd { end, place: place.clone(), usage: Usage::Restored };
+            let call = TransferCall { most: MOST, source: None, destination: Some(written) }.call();
+            let through = (server.remote_shell(), server.rsync_path(&call));
+            (OsString::from(format!("{SHARED_HOST}:./")), None, Some(through))
+        }
+    };
+    let passage = match &through {
+        None => Passage::None,
+        Some((shell, server)) => Passage::Network { shell, server },
+    };
+    let arguments = restoring::restore_arguments(&RestoreCall {
+        passage,
+        settings: manner.settings,
+        keeping: manner.keeping,
+        privileges: manner.privileges,
+        existing: manner.existing,
+        earnest: manner.earnest,
+        list: &list.path(),
+        source: &source,
+        destination: &slash(&Path::new(".").join(&aim.missing)),
+    });
+    let fixed = [("LC_ALL", "C"), ("HOME", "/dev/null")];
+    let environment = fixed.into_iter().map(|(name, value)| (name.to_owned(), value.into())).collect();
+    let launch = Launch { program: rsync.to_owned(), arguments, environment, input: None, leftovers: Leftovers::End };
+    Ok((launch, passed.into_iter().chain([list]).collect()))
+}

@@ -1,0 +1,155 @@
+//! A restore: the best copy of each entry, brought to its place or to another.
+
+use std::path::{Path, PathBuf};
+
+use crate::backup::failure::could_not;
+use crate::backup::job::{SyncAsSeen, sentence};
+use crate::backup::place::copies::{Copies, HereCopies};
+use crate::backup::place::pinned::read_lock;
+use crate::backup::place::source::privileges;
+use crate::backup::restore::aim::Aim;
+use crate::backup::restore::fetch::{FetchManner, FetchNews, FetchOrigin, Fetched, fetch};
+use crate::backup::restore::holdings::{Holdings, place};
+use crate::backup::restore::sought::sought;
+use crate::backup::restore::versions::everywhere;
+use crate::backup::session::stop::Stops;
+use crate::decide::versions::chosen;
+use crate::formats::text::wall_time;
+use crate::formats::wire::{Moment, RestoredEntry, UnreachedCopies};
+use crate::model::layout::{LOCK, OWN};
+use crate::model::{
+    CopyId, HeldEntry, Honours, Interruption, Keeping, NotDone, Obstacle, RestoreWish, RsyncSettings, Standing,
+    SyncName,
+};
+use crate::os::directory::{Directory, Reach};
+use crate::os::ssh::SshPlace;
+use crate::os::{clock, entry, files};
+
+/// Gives one entry back; says why not, for a person.
+pub(crate) fn give_back(
+    text: &str,
+    wish: &RestoreWish,
+    all: &[SyncAsSeen],
+    ssh: &SshPlace,
+    (stops, hear): (&mut Stops, &mut (dyn FnMut(FetchNews) + Send)),
+) -> Result<RestoredEntry, String> {
+    let sought = sought(text, all)?;
+    let (found, unreached) = everywhere(&sought, ssh, stops);
+    let held: Vec<HeldEntry> = found.iter().flat_map(|(_, holdings)| holdings.held.clone()).collect();
+    let Some(best) = chosen(held.clone(), wish.at) else { return Err(nowhere(text, wish, held, &unreached)) };
+    let of_best = found.iter().find(|(sought, _)| sought.seen.sync.name == best.copy.sync);
+    let Some((entry, holdings)) = of_best else { return Err(nowhere(text, wish, held, &unreached)) };
+    let aim = match &wish.to {
+        None => Aim::in_place(entry)?,
+        Some(to) => Aim::into(to, &entry.below, wish.earnest)?,
+    };
+    let settings = Some(&entry.seen.sync.rsync);
+    let fetched = bring(holdings, (&best.copy, settings), &aim, wish, (&mut *stops, hear))?;
+    let mut told = as_told(text, &best.copy, (holdings, &aim), fetched);
+    told.remarks.extend(unreached.iter().filter_map(|away| newer(away, &best.copy, wish)));
+    Ok(told)
+}
+
+/// What is said of a copy out of reach that is newer, and would have been taken.
+fn newer(away: &UnreachedCopies, taken: &CopyId, wish: &RestoreWish) -> Option<String> {
+    let UnreachedCopies { sync, message, last_success } = away;
+    let made = last_success.map(|Moment(moment)| moment)?;
+    let is_wanted = taken.made.is_none_or(|taken| taken < made) && wish.at.is_none_or(|at| made <= at);
+    let on = wall_time(made, &clock::now().zone);
+    is_wanted.then(|| format!("`{sync}` has a newer copy, of {on}, which is out of reach: {message}"))
+}
+
+/// Brings an entry of a copy to where it goes.
+pub(crate) fn bring(
+    holdings: &Holdings,
+    (copy, settings): (&CopyId, Option<&RsyncSettings>),
+    aim: &Aim,
+    wish: &RestoreWish,
+    (stops, hear): (&mut Stops, &mut (dyn FnMut(FetchNews) + Send)),
+) -> Result<Fetched, String> {
+    let sync = &copy.sync;
+    // A script compares the path with where it comes to: it ends in no slash.
+    let place: PathBuf = place(copy).join(&aim.base).components().collect();
+    let manner = |keeping: Keeping, privileges| FetchManner {
+        settings,
+        keeping,
+        privileges,
+        existing: wish.existing,
+        earnest: wish.earnest,
+    };
+    let refuse = |why: NotDone| match why {
+        NotDone::Interrupted(Interruption::SourceLost(what) | Interruption::DestinationLost(what)) => {
+            format!("the copy went away: {what}; what has come is kept, and the same command goes on from there")
+        }
+        why => sentence(&why, sync),
+    };
+    match &holdings.copies {
+        Copies::Here(here) => {
+            let _reading = read_lock(&here.directory).map_err(|taken| busy(sync, &taken))?;
+            let directory = here.directory.open_below(&place, Reach::SameMount).map_err(|error| could_not(&error))?;
+            if !entry::may_read(&directory, &aim.item) {
+                return Err(format!("{} may not be read by you; ask as its owner, or as root", holdings.shown(copy)));
+            }
+            let manner = manner(keeping(here), privileges(directory.honours(), Some(&aim.directory)));
+            fetch(&FetchOrigin::Here(&directory), aim, manner, stops, hear).map_err(refuse)
+        }
+        Copies::There(far) => {
+            let far = &far.destination;
+            let (server, end, at) = (&far.server, &far.end, far.at.join(&place));
+            let manner = manner(far.look.keeping(), privileges(Honours::Nothing, Some(&aim.directory)));
+            fetch(&FetchOrigin::There { server, end, place, at }, aim, manner, stops, hear).map_err(refuse)
+        }
+    }
+}
+
+/// What was done, as it is told.
+pub(crate) fn as_told(
+    text: &str,
+    copy: &CopyId,
+    (holdings, aim): (&Holdings, &Aim),
+    fetched: Fetched,
+) -> RestoredEntry {
+    let mut missing = fetched.missing;
+    if copy.standing == Standing::Partial {
+        missing.push("this copy itself lacks files that could not be read when it was made".into());
+    }
+    RestoredEntry {
+        path: text.to_owned(),
+        to: aim.shown().display().to_string(),
+        sync: copy.sync.to_string(),
+        snapshot: copy.snapshot.map(|name| name.to_string()),
+        made: copy.made.map(Moment),
+        from: holdings.shown(copy),
+        files: fetched.figures.files_transferred,
+        bytes: fetched.figures.bytes_transferred,
+        same: fetched.same,
+        kept: fetched.kept,
+        kept_count: fetched.kept_count,
+        missing,
+        remarks: fetched.remarks,
+    }
+}
+
+/// What the filesystem of a copy keeps, as far as a run left it to be seen.
+fn keeping(here: &HereCopies) -> Keeping {
+    let own = here.directory.open_below(Path::new(OWN), Reach::SameMount);
+    own.map(|own: Directory| files::kept(&own, LOCK)).unwrap_or_default()
+}
+
+fn busy(sync: &SyncName, taken: &Obstacle) -> String {
+    format!("{taken}: `{sync}` is being copied now; try again when that has ended, or `nbkpctl cancel {sync}` first")
+}
+
+/// Why no copy gives it back.
+fn nowhere(text: &str, wish: &RestoreWish, held: Vec<HeldEntry>, unreached: &[UnreachedCopies]) -> String {
+    let zone = clock::now().zone;
+    let local = |moment: jiff::Timestamp| wall_time(moment, &zone);
+    let as_of = wish.at.map(|at| format!(" as it was on {}", local(at))).unwrap_or_default();
+    let first = held.into_iter().filter_map(|held| held.copy.made).min();
+    let first = first.map(|first| format!("; the oldest copy that has it is of {}", local(first))).unwrap_or_default();
+    let away = unreached.iter().map(|UnreachedCopies { sync, message, last_success }| {
+        let age = last_success.map(|Moment(moment)| format!(" (last copied on {})", local(moment))).unwrap_or_default();
+        format!("; `{sync}`{age} is out of reach: {message}")
+    });
+    format!("no copy within reach has `{text}`{as_of}{first}{}", away.collect::<String>())
+}

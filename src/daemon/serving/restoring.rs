@@ -1,0 +1,70 @@
+//! Versions and restores on behalf of a client.
+
+use tokio::sync::mpsc;
+
+use crate::backup::job::SyncAsSeen;
+use crate::backup::restore::fetch::FetchNews;
+use crate::backup::restore::giving::give_back;
+use crate::backup::restore::sought::spread;
+use crate::backup::restore::versions::versions;
+use crate::backup::session::stop::{self, Stops, Teller};
+use crate::daemon::messages::ask::Refusal;
+use crate::daemon::messages::errand::{ErrandNews, ErrandResult};
+use crate::formats::wire::{RestoreEnd, RestoreNews, RestoreProblem};
+use crate::model::{Earnest, Interruption, RestoreWish};
+use crate::os::ssh::SshPlace;
+
+/// The versions of an entry.
+pub(super) fn version_answer(path: &str, all: &[SyncAsSeen], ssh: &SshPlace) -> Result<ErrandResult, Refusal> {
+    let (_teller, mut stops) = begun()?;
+    versions(path, all, ssh, &mut stops).map(ErrandResult::Versions).map_err(Refusal::Failed)
+}
+
+/// What was given back of a wish. It ends when the client leaves, and what has come by then stays.
+pub(super) fn restored(
+    wish: &RestoreWish,
+    all: &[SyncAsSeen],
+    ssh: &SshPlace,
+    news: &mpsc::Sender<ErrandNews>,
+) -> Result<ErrandResult, Refusal> {
+    if let Some(to) = wish.to.as_ref().filter(|to| !to.is_absolute()) {
+        return Err(Refusal::Failed(format!("{} is not an absolute path", to.display())));
+    }
+    let (teller, mut stops) = begun()?;
+    let mut end = RestoreEnd::default();
+    for (path, below) in wish.paths.iter().flat_map(|path| spread(path, all)) {
+        let to = wish.to.as_ref().map(|to| to.join(&below).components().collect());
+        let wish = RestoreWish { to, ..wish.clone() };
+        let mut hear = |told: FetchNews| {
+            let news_of = match told {
+                FetchNews::Progress(now) => RestoreNews {
+                    path: path.clone(),
+                    entry: None,
+                    percent: now.percent,
+                    bytes: now.bytes,
+                    rate: now.rate,
+                    eta_seconds: now.eta_seconds,
+                },
+                FetchNews::Entry(entry) if wish.earnest == Earnest::Pretended => {
+                    RestoreNews { path: path.clone(), entry: Some(entry), ..RestoreNews::default() }
+                }
+                FetchNews::Entry(_) => return,
+            };
+            if news.blocking_send(ErrandNews::Restoring(news_of)).is_err() {
+                teller.tell(Interruption::Cancelled);
+            }
+        };
+        match give_back(&path, &wish, all, ssh, (&mut stops, &mut hear)) {
+            Ok(entry) => {
+                tracing::info!(path, to = entry.to, from = entry.from, "restored {} files", entry.files);
+                end.restored.push(entry);
+            }
+            Err(message) => end.problems.push(RestoreProblem { path, message }),
+        }
+    }
+    Ok(ErrandResult::Restored(end))
+}
+
+fn begun() -> Result<(Teller, Stops), Refusal> {
+    stop::pair().map_err(|cause| Refusal::Failed(format!("could not start: {cause}; try again")))
+}
