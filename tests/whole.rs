@@ -60,6 +60,7 @@ mod scenarios {
     pub mod order;
     pub mod outputs;
     pub mod plug;
+    pub mod restores;
     pub mod scale;
     pub mod server_drives;
     pub mod servers;
@@ -103,6 +104,11 @@ scenarios! {
         the_journal_tells_the_run
         the_service_manager_is_told
         an_ordinary_user_is_served;
+    restores:
+        each_kind_of_copy_gives_back_what_was_there
+        the_version_of_a_time_comes_back_beside_the_one_that_is_there
+        what_is_out_of_reach_is_named_with_its_age
+        a_drive_alone_gives_back_and_leads_nowhere;
     source:
         emptied_before_a_run_is_held
         emptied_in_mid_run_never_reaches_the_backup

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 
 use crate::ctl::demo::DemoArguments;
 use crate::formats::duration;
@@ -197,6 +197,14 @@ pub enum Conversation {
         #[arg(long)]
         dry_run: bool,
     },
+    /// Shows every version of a file or directory, over all copies within reach.
+    Versions {
+        /// The file or directory where it is or was, or `volume:path`.
+        #[arg(value_name = "PATH", value_hint = ValueHint::AnyPath)]
+        path: PathBuf,
+    },
+    /// Gets files and directories back, from the best copy within reach.
+    Restore(RestoreOptions),
     /// Makes what both ends of syncs need: directories, sentinels, the staging subvolume.
     Prepare {
         /// The syncs.
@@ -259,6 +267,29 @@ pub struct RunOptions {
     pub strict: bool,
 }
 
+/// What to get back.
+#[derive(Debug, Clone, Args)]
+pub struct RestoreOptions {
+    /// The files and directories where they are or were, or `volume:path`; with `--from`, as they lie in the copy.
+    #[arg(value_name = "PATH", required_unless_present = "from", value_hint = ValueHint::AnyPath)]
+    pub paths: Vec<PathBuf>,
+    /// As of when: `yesterday 18:00`, `3d`, `2026-11-20`, or the name of a snapshot. Otherwise as they were last.
+    #[arg(long, value_name = "WHEN")]
+    pub at: Option<String>,
+    /// Into this directory; otherwise to their places.
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub to: Option<PathBuf>,
+    /// From the copies below this directory alone, on any machine; without paths, lists them.
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub from: Option<PathBuf>,
+    /// Changes nothing; shows what would come.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Overwrites files that are there and differ.
+    #[arg(long)]
+    pub force: bool,
+}
+
 /// A shell that completions can be had for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Shell {
@@ -292,6 +323,8 @@ impl Conversation {
             Self::Run(RunOptions { dry_run: true, .. })
             | Self::Prune { dry_run: true, .. }
             | Self::Snapshots { .. }
+            | Self::Versions { .. }
+            | Self::Restore(_)
             | Self::Diff { .. }
             | Self::History { .. }
             | Self::Approve { .. }
@@ -364,6 +397,10 @@ mod tests {
             "prune",
             "prune a --dry-run",
             "prepare a b",
+            "versions /home/a/x",
+            "restore x usb:y --at 3d --to /tmp --dry-run --force",
+            "restore --from /mnt",
+            "restore --from /mnt x --to /tmp",
             "drives",
             "drives polkit",
             "drives polkit --json",
@@ -397,6 +434,7 @@ mod tests {
             ("run a --dry-run --wait", ErrorKind::ArgumentConflict, "--wait"),
             ("history --limit 0", ErrorKind::ValueValidation, "0 is not in 1.."),
             ("prepare", ErrorKind::MissingRequiredArgument, "SYNC"),
+            ("restore", ErrorKind::MissingRequiredArgument, "PATH"),
             ("status -q -v", ErrorKind::ArgumentConflict, "--verbose"),
             ("doctor usb", ErrorKind::UnknownArgument, "usb"),
             ("fly", ErrorKind::InvalidSubcommand, "fly"),

@@ -16,13 +16,14 @@ mod polkit;
 mod previews;
 mod render;
 mod reports;
+mod restores;
 mod runs;
 mod watch;
 
 use std::os::unix::net::UnixStream;
 use std::process::ExitCode;
 
-use args::{Arguments, Command, Common, Conversation, DrivesCommand};
+use args::{Arguments, Command, Common, Conversation, DrivesCommand, RestoreOptions};
 use client::Connection;
 use command_error::{CommandError, Exit};
 use company::{Company, connect, told_by};
@@ -87,6 +88,17 @@ fn obey(
         Command::Man { command } => pages::manual(command.as_deref(), output),
         Command::Conversation(Conversation::Drives { about: Some(DrivesCommand::Polkit { volume }) }) => {
             polkit::polkit(&common, volume.as_ref(), output)
+        }
+        Command::Conversation(Conversation::Restore(RestoreOptions {
+            from: Some(from),
+            paths,
+            at,
+            to,
+            dry_run,
+            force,
+        })) => {
+            let options = RestoreOptions { from: None, paths, at, to, dry_run, force };
+            restores::restore_from(&from, output, &options)
         }
         Command::Doctor => doctor::doctor(&paths(&common)?, output, alone),
         Command::Conversation(command) => {
@@ -154,6 +166,8 @@ fn converse(
         Conversation::Prune { syncs, dry_run } => {
             reports::prune(connection, output, syncs, if dry_run { Pruning::Pretended } else { Pruning::Real })
         }
+        Conversation::Versions { path } => restores::versions(connection, output, &path),
+        Conversation::Restore(options) => restores::restore(connection, output, &options),
         Conversation::Prepare { syncs } => reports::prepare(connection, output, syncs),
         Conversation::Drives { .. } => reports::drives(connection, output),
     }

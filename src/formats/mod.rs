@@ -19,5 +19,6 @@ pub mod ssh;
 pub mod text;
 pub mod trouble;
 pub mod udisks;
+pub mod when;
 pub mod wire;
 pub mod writer;

@@ -3,7 +3,7 @@
 
 use std::env;
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::model::CredentialName;
 
@@ -48,6 +48,9 @@ pub enum EnvironmentError {
     /// `XDG_RUNTIME_DIR` is not set.
     #[error("find the runtime directory: XDG_RUNTIME_DIR is not set; log in through systemd, or use --socket")]
     NoRuntimeDirectory,
+    /// The directory in which the command was called is gone.
+    #[error("find where {} is: change to a directory that is there, or write the whole path", .0.display())]
+    NoCurrentDirectory(PathBuf, #[source] std::io::Error),
 }
 
 /// Where everything is: flags first, then `NBKP_…` variables, then the places of the XDG base directories, or those of
@@ -94,6 +97,11 @@ fn resolve(
     };
     // Without a home directory only `~` in the configuration has no meaning.
     Ok(Paths { config, socket, state_dir, home: home.unwrap_or_else(|| "/".into()) })
+}
+
+/// A path of the command line from the root on; its links stay as they are.
+pub fn absolute(path: &Path) -> Result<PathBuf, EnvironmentError> {
+    std::path::absolute(path).map_err(|cause| EnvironmentError::NoCurrentDirectory(path.to_owned(), cause))
 }
 
 /// The stream that systemd connected to the journal, as device and inode (systemd.exec(5)).

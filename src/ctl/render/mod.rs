@@ -11,6 +11,7 @@ pub mod page;
 pub mod prepare;
 pub mod preview;
 pub mod prune;
+pub mod restores;
 pub mod runs;
 pub mod snapshots;
 pub mod status;

@@ -1,0 +1,199 @@
+//! `versions` and `restore`.
+
+use std::path::{Path, PathBuf};
+
+use crate::backup::restore::bare;
+use crate::backup::restore::fetch::FetchNews;
+use crate::ctl::args::RestoreOptions;
+use crate::ctl::bars::ProgressView;
+use crate::ctl::client::Connection;
+use crate::ctl::command_error::{CommandError, Exit};
+use crate::ctl::output::{Detail, Form, Output};
+use crate::ctl::render;
+use crate::formats::text::printable;
+use crate::formats::wire::{
+    BareListing, Flow, Mode, Moment, Request, RestoreEnd, RestoreNews, RestoreProblem, RunningEntry, Versions,
+    WholeRestore,
+};
+use crate::formats::{json, when};
+use crate::model::{Earnest, Existing, RestoreWish, Step, VolumeName};
+use crate::os::{clock, entry, environment};
+
+/// `versions`.
+pub fn versions(connection: &mut Connection, output: &mut Output, path: &Path) -> Result<Exit, CommandError> {
+    let reply = connection.ask(&Request::Versions { path: named(path)? })?;
+    let versions: Versions = reply.decode()?;
+    match output.form() {
+        Form::Json => output.print_json(&reply.parameters)?,
+        Form::Text => {
+            let text = render::restores::versions(&versions, &clock::now(), output.detail(), output.room());
+            output.print(&text)?;
+        }
+    }
+    Ok(if versions.versions.is_empty() { Exit::Failed } else { Exit::Fine })
+}
+
+/// `restore`.
+pub fn restore(
+    connection: &mut Connection,
+    output: &mut Output,
+    options: &RestoreOptions,
+) -> Result<Exit, CommandError> {
+    let wish = wish(options, named)?;
+    let to = wish.to.as_deref().map(text).transpose()?;
+    let RestoreWish { paths, at, existing, earnest, .. } = wish;
+    let request = Request::Restore { paths, at: at.map(Moment), to, force: existing, dry_run: earnest };
+    connection.send(&request, Mode::More)?;
+    let (mut view, mut gathered) = (ProgressView::new(output), Vec::new());
+    let end: RestoreEnd = loop {
+        let reply = connection.next()?;
+        if reply.flow == Flow::Ends {
+            break reply.decode()?;
+        }
+        hear(reply.decode()?, &mut view, &mut gathered, output)?;
+    };
+    view.finish();
+    conclude(&end, gathered, earnest, output)
+}
+
+/// `restore --from`: without a daemon, without configuration and without state.
+pub fn restore_from(from: &Path, output: &mut Output, options: &RestoreOptions) -> Result<Exit, CommandError> {
+    let wish = wish(options, text)?;
+    if wish.paths.is_empty() {
+        let listing = BareListing { copies: bare::list(from).map_err(CommandError::Failed)? };
+        match output.form() {
+            Form::Json => output.print_json(&json::text(&listing))?,
+            Form::Text => {
+                output.print(&render::restores::bare_copies(
+                    &listing,
+                    &clock::now(),
+                    output.detail(),
+                    output.room(),
+                ))?;
+            }
+        }
+        return Ok(Exit::Fine);
+    }
+    if wish.to.is_none() {
+        let example = "nbkpctl restore --from DIR PATH --to /tmp/restored";
+        return Err(CommandError::Usage(format!("what comes from a drive alone needs a place: `{example}`")));
+    }
+    let (mut view, mut gathered) = (ProgressView::new(output), Vec::new());
+    let mut end = RestoreEnd::default();
+    for path in &wish.paths {
+        let mut lost = None;
+        let (told, news) = std::sync::mpsc::sync_channel(64);
+        let done = std::thread::scope(|scope| {
+            let wish = &wish;
+            // The channel ends with the work.
+            let work =
+                scope.spawn(move || bare::give_back(from, path, wish, &mut |piece: FetchNews| drop(told.send(piece))));
+            for piece in news {
+                let heard = hear(news_of(path, piece, wish.earnest), &mut view, &mut gathered, output);
+                lost = lost.take().or(heard.err());
+            }
+            work.join().unwrap_or_else(|_| Err("the work ended without a result".into()))
+        });
+        if let Some(lost) = lost {
+            return Err(lost);
+        }
+        match done {
+            Ok(entry) => end.restored.push(entry),
+            Err(message) => end.problems.push(RestoreProblem { path: path.clone(), message }),
+        }
+    }
+    view.finish();
+    conclude(&end, gathered, wish.earnest, output)
+}
+
+fn news_of(path: &str, piece: FetchNews, earnest: Earnest) -> RestoreNews {
+    let news = RestoreNews { path: path.to_owned(), ..RestoreNews::default() };
+    match piece {
+        FetchNews::Progress(now) => {
+            RestoreNews { percent: now.percent, bytes: now.bytes, rate: now.rate, eta_seconds: now.eta_seconds, ..news }
+        }
+        FetchNews::Entry(entry) if earnest == Earnest::Pretended => RestoreNews { entry: Some(entry), ..news },
+        FetchNews::Entry(_) => news,
+    }
+}
+
+fn hear(
+    news: RestoreNews,
+    view: &mut ProgressView,
+    gathered: &mut Vec<String>,
+    output: &mut Output,
+) -> Result<(), CommandError> {
+    let RestoreNews { path, entry, percent, bytes, rate, eta_seconds } = news;
+    match (entry, output.form(), output.detail()) {
+        (Some(entry), Form::Json, _) => gathered.push(entry),
+        (Some(_), Form::Text, Detail::Brief) => {}
+        (Some(entry), Form::Text, Detail::Usual | Detail::Full) => {
+            view.print(&format!("{}\n", printable(&entry)), output)?;
+        }
+        (None, _, _) => {
+            let step = Step::Copy.into();
+            let running = RunningEntry {
+                sync: path,
+                run: String::new(),
+                step,
+                percent,
+                bytes,
+                rate,
+                eta_seconds,
+                still_seconds: None,
+            };
+            view.show(&[running], output)?;
+        }
+    }
+    Ok(())
+}
+
+fn conclude(
+    end: &RestoreEnd,
+    entries: Vec<String>,
+    earnest: Earnest,
+    output: &mut Output,
+) -> Result<Exit, CommandError> {
+    match output.form() {
+        Form::Json => output.print_json(&json::text(&WholeRestore { end: end.clone(), entries }))?,
+        Form::Text => output.print(&render::restores::restored(end, earnest, &clock::now(), output.detail()))?,
+    }
+    let is_whole = end.restored.iter().all(|entry| entry.kept_count == 0 && entry.missing.is_empty());
+    Ok(if end.problems.is_empty() && is_whole { Exit::Fine } else { Exit::Failed })
+}
+
+/// What a person wants, with the paths as `name` writes them.
+fn wish(
+    options: &RestoreOptions,
+    name: impl Fn(&Path) -> Result<String, CommandError>,
+) -> Result<RestoreWish, CommandError> {
+    let now = clock::now();
+    let at = options.at.as_deref().map(|at| when::parse(at, &now)).transpose();
+    let absolute = |path: &PathBuf| environment::absolute(path).map_err(CommandError::Environment);
+    Ok(RestoreWish {
+        paths: options.paths.iter().map(|path| name(path)).collect::<Result<_, _>>()?,
+        at: at.map_err(|why| CommandError::Usage(format!("--at: {why}")))?,
+        to: options.to.as_ref().map(absolute).transpose()?,
+        existing: if options.force { Existing::Replaced } else { Existing::Stays },
+        earnest: if options.dry_run { Earnest::Pretended } else { Earnest::Real },
+    })
+}
+
+/// An entry of a source, as the daemon reads it: `volume:path` as it is, unless there is something of that name here.
+fn named(path: &Path) -> Result<String, CommandError> {
+    let written = text(path)?;
+    let is_place = written.split_once(':').is_some_and(|(volume, _)| volume.parse::<VolumeName>().is_ok());
+    let absolute = environment::absolute(path)?;
+    if is_place && entry::look_at(&absolute).is_none() {
+        return Ok(written);
+    }
+    text(&absolute)
+}
+
+fn text(path: &Path) -> Result<String, CommandError> {
+    let wrong = || {
+        let what = "is no UTF-8, which messages cannot carry; name the directory that it is in";
+        CommandError::Usage(format!("the name {} {what}", path.display()))
+    };
+    path.to_str().map(ToOwned::to_owned).ok_or_else(wrong)
+}
