@@ -190,6 +190,7 @@ scenarios! {
         prepares_shows_and_prunes_on_a_server
         works_without_a_daemon
         a_storm_of_addresses_costs_a_few_questions
+        behind_a_tunnel_it_is_asked_when_the_network_below_changes
         containers_that_come_and_go_ask_no_server
         a_name_that_leads_elsewhere_now_is_asked_there;
     server_drives:

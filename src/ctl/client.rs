@@ -22,6 +22,10 @@ pub struct Connection {
 impl Connection {
     /// Connects to the daemon that listens at a socket.
     pub fn open(socket: &Path) -> Result<Self, CommandError> {
+        if socket::is_too_long(socket) {
+            let why = "its path is longer than that of a socket can be; name a shorter one with --socket";
+            return Err(CommandError::Usage(format!("could not reach nbkpd at {}: {why}", socket.display())));
+        }
         let stream = UnixStream::connect(socket).map_err(|error| {
             if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) {
                 CommandError::NotRunning(socket.into())

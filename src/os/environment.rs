@@ -3,6 +3,8 @@
 
 use std::env;
 use std::ffi::OsString;
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use crate::model::CredentialName;
@@ -45,8 +47,11 @@ pub enum EnvironmentError {
     /// `HOME` is not set.
     #[error("find your home directory: HOME is not set; set it, or name the file with {0}")]
     NoHome(&'static str),
-    /// `XDG_RUNTIME_DIR` is not set.
-    #[error("find the runtime directory: XDG_RUNTIME_DIR is not set; log in through systemd, or use --socket")]
+    /// `XDG_RUNTIME_DIR` is not set, and the usual place is not there.
+    #[error(
+        "find the runtime directory: XDG_RUNTIME_DIR is not set, and {} is not there; log in through systemd, or use \
+         --socket", usual_runtime_directory().display()
+    )]
     NoRuntimeDirectory,
     /// The directory in which the command was called is gone.
     #[error("find where {} is: change to a directory that is there, or write the whole path", .0.display())]
@@ -57,7 +62,19 @@ pub enum EnvironmentError {
 /// the system for root.
 pub fn paths(options: &PathOptions) -> Result<Paths, EnvironmentError> {
     let owner = if is_root() { Owner::System } else { Owner::User };
-    resolve(options, owner, variable)
+    resolve(options, owner, variable, found_runtime_directory)
+}
+
+/// Where systemd makes the runtime directory of this user.
+fn usual_runtime_directory() -> PathBuf {
+    PathBuf::from(format!("/run/user/{}", rustix::process::geteuid().as_raw()))
+}
+
+/// The runtime directory that is there though nothing names it: `su`, cron and a bare ssh set no variable.
+pub(super) fn found_runtime_directory() -> Option<PathBuf> {
+    let usual = usual_runtime_directory();
+    let found = std::fs::symlink_metadata(&usual).ok()?;
+    (found.is_dir() && found.uid() == rustix::process::geteuid().as_raw()).then_some(usual)
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,6 +87,7 @@ fn resolve(
     options: &PathOptions,
     owner: Owner,
     variable: impl Fn(&str) -> Option<OsString>,
+    found_runtime: impl Fn() -> Option<PathBuf>,
 ) -> Result<Paths, EnvironmentError> {
     let named = |name: &str| variable(name).map(PathBuf::from);
     // The XDG specification has relative paths ignored.
@@ -92,7 +110,8 @@ fn resolve(
         (Some(socket), _) => socket,
         (None, Owner::System) => "/run/nbkp/nbkpd.sock".into(),
         (None, Owner::User) => {
-            base("XDG_RUNTIME_DIR").ok_or(EnvironmentError::NoRuntimeDirectory)?.join("nbkp/nbkpd.sock")
+            let runtime = base("XDG_RUNTIME_DIR").or_else(found_runtime);
+            runtime.ok_or(EnvironmentError::NoRuntimeDirectory)?.join("nbkp/nbkpd.sock")
         }
     };
     // Without a home directory only `~` in the configuration has no meaning.
@@ -102,6 +121,13 @@ fn resolve(
 /// A path of the command line from the root on; its links stay as they are.
 pub fn absolute(path: &Path) -> Result<PathBuf, EnvironmentError> {
     std::path::absolute(path).map_err(|cause| EnvironmentError::NoCurrentDirectory(path.to_owned(), cause))
+}
+
+/// The socket of the service manager (`sd_notify(3)`), where it is one without a file.
+#[must_use]
+pub(super) fn abstract_notify_socket() -> Option<Vec<u8>> {
+    let socket = variable("NOTIFY_SOCKET")?;
+    socket.as_bytes().strip_prefix(b"@").map(<[u8]>::to_vec)
 }
 
 /// The stream that systemd connected to the journal, as device and inode (systemd.exec(5)).
@@ -193,9 +219,18 @@ mod tests {
     use super::*;
 
     fn paths(options: &PathOptions, owner: Owner, set: &[(&str, &str)]) -> Result<Paths, EnvironmentError> {
-        resolve(options, owner, |name| {
-            set.iter().find(|(variable, _)| *variable == name).map(|(_, value)| OsString::from(value))
-        })
+        found_at(None, options, owner, set)
+    }
+
+    fn found_at(
+        runtime: Option<&str>,
+        options: &PathOptions,
+        owner: Owner,
+        set: &[(&str, &str)],
+    ) -> Result<Paths, EnvironmentError> {
+        let value =
+            |name: &str| set.iter().find(|(variable, _)| *variable == name).map(|(_, value)| OsString::from(value));
+        resolve(options, owner, value, || runtime.map(PathBuf::from))
     }
 
     const SESSION: [(&str, &str); 2] = [("HOME", "/home/a"), ("XDG_RUNTIME_DIR", "/run/user/1")];
@@ -236,6 +271,20 @@ mod tests {
         let relative = [SESSION.as_slice(), &[("XDG_STATE_HOME", "s")]].concat();
         let found = paths(&PathOptions::default(), Owner::User, &relative).unwrap();
         assert_eq!(found.state_dir, PathBuf::from("/home/a/.local/state/nbkp"));
+    }
+
+    #[test]
+    fn a_runtime_directory_that_nothing_names_is_found() {
+        let home = [("HOME", "/home/a")];
+        let found = |set: &[(&str, &str)]| {
+            found_at(Some("/run/user/7"), &PathOptions::default(), Owner::User, set).unwrap().socket
+        };
+        assert_eq!(found(&home), PathBuf::from("/run/user/7/nbkp/nbkpd.sock"));
+        // The XDG specification has relative paths ignored.
+        assert_eq!(found(&[home[0], ("XDG_RUNTIME_DIR", "run")]), PathBuf::from("/run/user/7/nbkp/nbkpd.sock"));
+        assert_eq!(found(&SESSION), PathBuf::from("/run/user/1/nbkp/nbkpd.sock"));
+        let system = found_at(Some("/run/user/0"), &PathOptions::default(), Owner::System, &home).unwrap();
+        assert_eq!(system.socket, PathBuf::from("/run/nbkp/nbkpd.sock"));
     }
 
     #[test]

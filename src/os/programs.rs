@@ -3,7 +3,7 @@
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
-use super::guards;
+use super::{environment, guards};
 
 /// Where programs are looked for if the environment does not tell.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -26,7 +26,8 @@ pub fn find_program(name: &str) -> Option<PathBuf> {
 pub fn own_program(name: &str) -> Option<PathBuf> {
     let running = std::env::current_exe().ok();
     if running.as_ref().is_some_and(|path| path.file_name() == Some(OsStr::new(name))) {
-        // It may have been replaced meanwhile: what runs is still there by this name.
+        // A new one may have been put in its place meanwhile, which would not know what we say: this is the one that
+        // runs. Once it was deleted, or is called otherwise, this has another name, and the next rule holds.
         return Some("/proc/self/exe".into());
     }
     let beside = running.map(|path| path.with_file_name(name)).filter(|path| is_executable(path));
@@ -60,7 +61,13 @@ pub(super) fn account_environment() -> Vec<(String, OsString)> {
 /// The variables that a command of the user needs to reach the desktop.
 #[must_use]
 pub fn session_environment() -> Vec<(String, OsString)> {
-    inherited(&["XDG_RUNTIME_DIR", "DBUS_SESSION_BUS_ADDRESS", "DISPLAY", "WAYLAND_DISPLAY", "LANG", "SHELL"])
+    const RUNTIME: &str = "XDG_RUNTIME_DIR";
+    let mut session = inherited(&[RUNTIME, "DBUS_SESSION_BUS_ADDRESS", "DISPLAY", "WAYLAND_DISPLAY", "LANG", "SHELL"]);
+    if session.iter().all(|(name, _)| name != RUNTIME) {
+        let found = environment::found_runtime_directory();
+        session.extend(found.map(|found| (RUNTIME.to_owned(), found.into())));
+    }
+    session
 }
 
 /// The variables that ssh needs: the agent of the user, no window that asks for a passphrase, and messages in no

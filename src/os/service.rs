@@ -1,8 +1,13 @@
 //! The service manager: `sd_notify(3)`. Without one, every word goes nowhere, and that is fine.
 
+use std::fmt::Write as _;
+use std::io;
 use std::time::Duration;
 
+use rustix::net::{AddressFamily, SendFlags, SocketAddrUnix, SocketFlags, SocketType, sendto, socket_with};
 use sd_notify::NotifyState;
+
+use super::environment;
 
 /// Something to tell the service manager.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,7 +37,22 @@ pub fn notify(word: Word<'_>) {
         Word::Status(sentence) => vec![NotifyState::Status(sentence)],
         Word::Alive => vec![NotifyState::Watchdog],
     };
-    let _ = sd_notify::notify(&states);
+    // The library takes the name of a socket without a file for that of a file.
+    let _ = match environment::abstract_notify_socket() {
+        Some(name) => notify_without_file(&name, &states),
+        None => sd_notify::notify(&states),
+    };
+}
+
+/// Tells a service manager whose socket has a name and no file: `NOTIFY_SOCKET=@…`.
+fn notify_without_file(name: &[u8], states: &[NotifyState<'_>]) -> io::Result<()> {
+    let mut words = String::new();
+    for state in states {
+        let _ = writeln!(words, "{state}");
+    }
+    let socket = socket_with(AddressFamily::UNIX, SocketType::DGRAM, SocketFlags::CLOEXEC, None)?;
+    sendto(&socket, words.as_bytes(), SendFlags::NOSIGNAL, &SocketAddrUnix::new_abstract_name(name)?)?;
+    Ok(())
 }
 
 /// The number of this process, by which the service manager and people know it.
@@ -68,7 +88,22 @@ fn is_user_service(group: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use rustix::net::{RecvFlags, bind, recv};
+
     use super::*;
+
+    #[test]
+    fn a_service_manager_without_a_file_is_told() {
+        let name = format!("nbkp-test-{}", process_id());
+        let ear = socket_with(AddressFamily::UNIX, SocketType::DGRAM, SocketFlags::CLOEXEC, None).unwrap();
+        bind(&ear, &SocketAddrUnix::new_abstract_name(name.as_bytes()).unwrap()).unwrap();
+        notify_without_file(name.as_bytes(), &[NotifyState::Ready, NotifyState::Status("nothing to do")]).unwrap();
+        let mut heard = [0; 256];
+        let (_, length) = recv(&ear, &mut heard[..], RecvFlags::DONTWAIT).unwrap();
+        assert_eq!(heard.get(..length), Some(&b"READY=1\nSTATUS=nothing to do\n"[..]));
+        let nobody = notify_without_file(b"nbkp-test-nobody", &[NotifyState::Ready]);
+        assert!(nobody.is_err(), "nobody listens there");
+    }
 
     #[test]
     fn a_service_of_a_user_is_told_by_its_group() {

@@ -16,6 +16,9 @@ use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, socket
 use super::account;
 use super::guards::{Exposure, prove_ours};
 
+/// How long the path of a socket may be (`unix(7)`), without the zero byte behind it.
+const LONGEST: usize = 107;
+
 /// How many clients may wait to be let in.
 const WAITING: i32 = 128;
 
@@ -31,6 +34,12 @@ pub enum SocketError {
     /// Something lies there that is no socket of a daemon that has ended.
     #[error("listen on {}: {}, or name another with --socket", .0.display(), .1)]
     Taken(PathBuf, &'static str),
+    /// Its path is longer than the kernel takes.
+    #[error(
+        "listen on {}: its path has {} bytes, and {LONGEST} are the most; name a shorter one with --socket",
+        .0.display(), .0.as_os_str().len()
+    )]
+    TooLong(PathBuf),
     /// It cannot be made.
     #[error("listen on {}", .0.display())]
     Bind(PathBuf, #[source] io::Error),
@@ -79,6 +88,9 @@ pub fn open(path: &Path) -> Result<Door, SocketError> {
 
 fn make(path: &Path) -> Result<Door, SocketError> {
     let bind_error = |error| SocketError::Bind(path.into(), error);
+    if is_too_long(path) {
+        return Err(SocketError::TooLong(path.into()));
+    }
     prove_directory(path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new(".")))?;
     let lock = lock(path)?;
     remove_stale(path)?;
@@ -86,6 +98,12 @@ fn make(path: &Path) -> Result<Door, SocketError> {
     let found = fs::symlink_metadata(path).map_err(bind_error)?;
     let file = (found.dev(), found.ino());
     Ok(Door { listener, made: Some(Made { path: path.into(), file, _lock: lock }) })
+}
+
+/// Whether a path is longer than that of a socket can be.
+#[must_use]
+pub fn is_too_long(path: &Path) -> bool {
+    path.as_os_str().len() > LONGEST
 }
 
 /// The directory must be a real one, ours, and nobody else may put or swap anything in it.
@@ -268,7 +286,13 @@ mod tests {
             let error = make(&root.join("theirs/s")).unwrap_err();
             assert!(error.to_string().contains("belongs to another user"), "{error}");
         }
-        assert!(matches!(make(&root.join("x".repeat(120)).join("s")), Err(SocketError::Bind(..))));
+        let long = root.join("x".repeat(120));
+        let error = make(&long.join("s")).unwrap_err().to_string();
+        assert!(error.contains(" bytes, and 107 are the most; name a shorter one with --socket"), "{error}");
+        assert!(!long.exists(), "nothing is made for it");
+        // One that is as long as it can be.
+        let most = "y".repeat(LONGEST - root.as_os_str().len() - "//s".len());
+        make(&root.join(most).join("s")).unwrap();
     }
 
     #[test]

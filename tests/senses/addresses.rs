@@ -86,6 +86,11 @@ fn a_tunnel_is_told_from_a_cable() {
             links.map(|(name, kind)| (name.to_owned(), kind)).to_vec()
         };
         assert_eq!(kinds(), expected(LinkKind::Inside), "and a port of a bridge is no link of its own");
+        // A bridge with a real cable in it leads out of here; one whose cable is pulled does not.
+        sh("ip link add d0 type ifb && ip link set d0 master b0 up");
+        assert_eq!(kinds(), expected(LinkKind::Direct));
+        sh("ip link set d0 down");
+        assert_eq!(kinds(), expected(LinkKind::Inside));
         // On a host of virtual machines the bridge is the way out.
         sh("ip addr add 198.51.100.1/24 dev b0 && ip route add default via 198.51.100.2");
         assert_eq!(kinds(), expected(LinkKind::Direct));

@@ -543,6 +543,7 @@ impl Upower {
 
 struct Battery {
     percentage: f64,
+    state: u32,
 }
 
 #[interface(name = "org.freedesktop.UPower.Device")]
@@ -556,6 +557,11 @@ impl Battery {
     fn is_present(&self) -> bool {
         true
     }
+
+    #[zbus(property)]
+    fn state(&self) -> u32 {
+        self.state
+    }
 }
 
 #[test]
@@ -566,7 +572,7 @@ fn upower_tells_of_plug_and_charge() {
             let served = on_bus().await;
             let (root, all) = ("/org/freedesktop/UPower", "/org/freedesktop/UPower/devices/DisplayDevice");
             served.object_server().at(root, Upower { on_battery: true }).await.unwrap();
-            served.object_server().at(all, Battery { percentage: 80.6 }).await.unwrap();
+            served.object_server().at(all, Battery { percentage: 80.6, state: 2 }).await.unwrap();
             served.request_name("org.freedesktop.UPower").await.unwrap();
             let mut rig = Rig::start(CURIOUS, Path::new(NOWHERE));
             rig.until("the battery", |rig| rig.power == Some(PowerSight::Battery(Some(80)))).await;
@@ -574,6 +580,13 @@ fn upower_tells_of_plug_and_charge() {
             battery.get_mut().await.percentage = 29.9;
             battery.get().await.percentage_changed(battery.signal_emitter()).await.unwrap();
             rig.until("less of it", |rig| rig.power == Some(PowerSight::Battery(Some(29)))).await;
+            // It is charged, though no plug tells of itself.
+            battery.get_mut().await.state = 1;
+            battery.get().await.state_changed(battery.signal_emitter()).await.unwrap();
+            rig.until("what charges it", |rig| rig.power == Some(PowerSight::Mains)).await;
+            battery.get_mut().await.state = 2;
+            battery.get().await.state_changed(battery.signal_emitter()).await.unwrap();
+            rig.until("the battery again", |rig| rig.power == Some(PowerSight::Battery(Some(29)))).await;
             let upower = served.object_server().interface::<_, Upower>(root).await.unwrap();
             upower.get_mut().await.on_battery = false;
             upower.get().await.on_battery_changed(upower.signal_emitter()).await.unwrap();

@@ -483,6 +483,39 @@ pub fn containers_that_come_and_go_ask_no_server(host: &MiniHost) {
     }
 }
 
+pub fn behind_a_tunnel_it_is_asked_when_the_network_below_changes(host: &MiniHost) {
+    host.source("documents").fill(1);
+    let nas = host.server("nas").prepared_for("documents");
+    let ip = |words: &str| drop(run("ip", &arguments(&words.split(' ').collect::<Vec<_>>())));
+    let there = |words: &str| nas.ip(&words.split(' ').collect::<Vec<_>>());
+    // The network of the server goes through a tunnel; the cable has another one.
+    let (address, ours, cable) = (nas.address(), nas.our_address(), nas.link());
+    there(&format!("addr del {address}/24 dev eth0"));
+    there("addr add 10.99.0.1/24 dev eth0");
+    ip(&format!("addr add 10.99.0.2/24 dev {cable}"));
+    there("link add vx0 type vxlan id 7 remote 10.99.0.2 local 10.99.0.1 dstport 4789 dev eth0");
+    ip(&format!("link add vx0 type vxlan id 7 remote 10.99.0.1 local 10.99.0.2 dstport 4789 dev {cable}"));
+    there(&format!("addr add {address}/24 dev vx0"));
+    there("link set vx0 up");
+    ip(&format!("addr add {ours} dev vx0"));
+    ip("link set vx0 up");
+    host.configure(&host.config().server(&nas).sync("documents", "nas", "hard-link", "every = \"7d\""));
+    let _daemon = host.start();
+    host.run_ends("documents", 1, "ok");
+    host.ctl(&["scan"]).exits(0);
+    let asked = nas.admitted();
+    ip("link add host0 type veth peer name inner0");
+    ip("link set host0 up");
+    ip("link set inner0 up");
+    throughout("nobody is asked for a container", Duration::from_millis(1200), || nas.admitted() == asked);
+    // The way into the tunnel is as it was; what it goes through is not.
+    ip(&format!("addr add 10.99.0.3/24 dev {cable}"));
+    until("it is asked through the tunnel", || nas.admitted() > asked);
+    let asked = nas.admitted();
+    ip(&format!("route add default via 10.99.0.1 dev {cable}"));
+    until("it is asked by another gateway", || nas.admitted() > asked);
+}
+
 pub fn a_name_that_leads_elsewhere_now_is_asked_there(host: &MiniHost) {
     host.source("documents").fill(1);
     let nas = host.server("nas").prepared_for("documents");

@@ -36,7 +36,8 @@ struct LinkFound {
     kind: Make,
     /// How often it has come up.
     came_up: Option<u32>,
-    standing: Standing,
+    /// The bridge or bond that it is a port of.
+    controller: Option<u32>,
 }
 
 /// What a link is made as.
@@ -47,14 +48,6 @@ enum Make {
     Bridge,
     /// One of the two ends of a virtual cable.
     Cable,
-}
-
-/// Whether a link stands for itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Standing {
-    Own,
-    /// It is a port of a bridge or a bond.
-    Port,
 }
 
 impl Found {
@@ -72,13 +65,16 @@ impl Found {
     pub(super) fn sight(mut self) -> AddressesSight {
         let mut sight = AddressesSight::default();
         let mut inside = BTreeSet::new();
+        // A bridge with a port that leads out of here leads out of here.
+        let ports = self.links.values().filter(|link| link.kind == Make::Direct);
+        let ways_out: BTreeSet<u32> = ports.filter_map(|port| port.controller).chain(self.defaults.clone()).collect();
         for (index, found) in &self.links {
             let addresses = self.addresses.remove(index).unwrap_or_default();
-            let kind = found.kind(self.defaults.contains(index), &addresses);
+            let kind = found.kind(ways_out.contains(index), &addresses);
             if kind == LinkKind::Inside {
                 inside.insert(*index);
             }
-            if found.standing == Standing::Port && addresses.is_empty() {
+            if found.controller.is_some() && addresses.is_empty() {
                 continue;
             }
             self.ways.push((Some(*index), hash(&(&found.name, found.came_up))));
@@ -109,9 +105,11 @@ impl Found {
             return;
         }
         let Some(name) = name(link) else { return };
-        let is_port = link.attributes.iter().any(|attribute| matches!(attribute, LinkAttribute::Controller(_)));
-        let standing = if is_port { Standing::Port } else { Standing::Own };
-        let found = LinkFound { name: name.to_owned(), kind: kind(link), came_up: came_up(link), standing };
+        let controller = link.attributes.iter().find_map(|attribute| match attribute {
+            LinkAttribute::Controller(index) => Some(*index),
+            _ => None,
+        });
+        let found = LinkFound { name: name.to_owned(), kind: kind(link), came_up: came_up(link), controller };
         self.links.insert(link.header.index, found);
     }
 
@@ -209,12 +207,12 @@ impl Found {
 
 impl LinkFound {
     /// What it leads through. Where everything leaves by a bridge or a virtual cable, it is the way out, as it is on a
-    /// host of virtual machines and in a container.
-    fn kind(&self, is_default: bool, addresses: &BTreeSet<(IpAddr, u8)>) -> LinkKind {
+    /// host of virtual machines and in a container; and so is a bridge that a real cable is plugged into.
+    fn kind(&self, is_way_out: bool, addresses: &BTreeSet<(IpAddr, u8)>) -> LinkKind {
         match self.kind {
             Make::Tunnel => LinkKind::Tunnel,
-            Make::Bridge if !is_default => LinkKind::Inside,
-            Make::Cable if !is_default && addresses.is_empty() => LinkKind::Inside,
+            Make::Bridge if !is_way_out => LinkKind::Inside,
+            Make::Cable if !is_way_out && addresses.is_empty() => LinkKind::Inside,
             Make::Bridge | Make::Cable | Make::Direct => LinkKind::Direct,
         }
     }

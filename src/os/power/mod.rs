@@ -34,7 +34,13 @@ trait Battery {
 
     #[zbus(property)]
     fn percentage(&self) -> zbus::Result<f64>;
+
+    #[zbus(property)]
+    fn state(&self) -> zbus::Result<u32>;
 }
+
+/// A battery that is being charged, as UPower numbers it.
+const CHARGING: u32 = 1;
 
 /// Begins to watch UPower. Each signal says that another look is owed.
 #[must_use]
@@ -54,6 +60,10 @@ pub async fn ask(peer: &Peer) -> Result<PowerSight, UpowerError> {
     // The device that stands for all batteries together.
     let all = BatteryProxy::builder(&peer.connection).destination(peer.owner.clone());
     let all = all.path(upower.get_display_device().await?).cache_properties(CacheProperties::No).build().await?;
+    // Where no plug tells of itself, UPower takes the machine to be on battery.
+    if all.state().await.is_ok_and(|state| state == CHARGING) {
+        return Ok(PowerSight::Mains);
+    }
     let charge = if all.is_present().await? { percent(all.percentage().await?) } else { None };
     Ok(PowerSight::Battery(charge))
 }

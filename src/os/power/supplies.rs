@@ -15,7 +15,16 @@ struct Battery {
     capacity: Option<u8>,
     /// What is in it and what fits into it, in the same unit.
     charge: Option<(u64, u64)>,
-    discharging: bool,
+    flow: Flow,
+}
+
+/// What a battery says of itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Flow {
+    Charging,
+    Discharging,
+    /// It rests, is full, or does not tell.
+    Neither,
 }
 
 /// Looks at the supplies below this directory. What cannot be read is not there.
@@ -40,10 +49,13 @@ pub fn sight(supplies: &Path) -> PowerSight {
             }
         }
     }
-    let discharging = batteries.iter().any(|battery| battery.discharging);
+    let any = |flow: Flow| batteries.iter().any(|battery| battery.flow == flow);
+    let discharging = any(Flow::Discharging);
     match plugged {
         Some(true) => PowerSight::Mains,
         _ if batteries.is_empty() => PowerSight::Unknown,
+        // What charges is fed by something, though no plug tells of it: not all that come by USB do.
+        _ if any(Flow::Charging) && !discharging => PowerSight::Mains,
         Some(false) => PowerSight::Battery(charge(&batteries)),
         // No plug is told of: what the batteries do says it.
         None if discharging => PowerSight::Battery(charge(&batteries)),
@@ -57,7 +69,11 @@ fn battery(fact: impl Fn(&str) -> Option<String>) -> Battery {
     Battery {
         capacity: number("capacity").and_then(|share| share.min(100).try_into().ok()),
         charge: pair("energy_now", "energy_full").or_else(|| pair("charge_now", "charge_full")),
-        discharging: fact("status").as_deref() == Some("Discharging"),
+        flow: match fact("status").as_deref() {
+            Some("Charging") => Flow::Charging,
+            Some("Discharging") => Flow::Discharging,
+            Some(_) | None => Flow::Neither,
+        },
     }
 }
 
@@ -106,6 +122,17 @@ mod tests {
     fn a_plug_that_is_out_is_battery() {
         check("AC/type=Mains AC/online=0 BAT0/type=Battery BAT0/capacity=57", PowerSight::Battery(Some(57)));
         check("AC/type=Mains AC/online=0 BAT0/type=Battery", PowerSight::Battery(None));
+    }
+
+    #[test]
+    fn what_charges_is_on_mains_whatever_the_plugs_tell() {
+        let cell = "AC/type=Mains AC/online=0 U/type=USB U/online=0 B/type=Battery B/capacity=40 B/status=";
+        check(&format!("{cell}Charging"), PowerSight::Mains);
+        check(&format!("{cell}Discharging"), PowerSight::Battery(Some(40)));
+        check(&format!("{cell}Unknown"), PowerSight::Battery(Some(40)));
+        // One battery that is fed by another.
+        let fed = format!("{cell}Charging A/type=Battery A/capacity=60 A/status=Discharging");
+        check(&fed, PowerSight::Battery(Some(50)));
     }
 
     #[test]
