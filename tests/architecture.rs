@@ -116,7 +116,20 @@ const CRATES: [(&str, &[&str]); 8] = [
     ),
     ("backup", &["fastrand", "jiff", "thiserror", "tracing"]),
     ("daemon", &["fastrand", "futures_util", "jiff", "thiserror", "tokio", "tokio_util", "tracing"]),
-    ("ctl", &["anstream", "clap", "clap_complete", "clap_mangen", "comfy_table", "indicatif", "jiff", "thiserror"]),
+    (
+        "ctl",
+        &[
+            "anstream",
+            "clap",
+            "clap_complete",
+            "clap_mangen",
+            "comfy_table",
+            "indicatif",
+            "jiff",
+            "thiserror",
+            "unicode_width",
+        ],
+    ),
     ("bin", &["anyhow", "clap", "tokio", "tracing"]),
 ];
 

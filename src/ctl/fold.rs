@@ -1,6 +1,7 @@
 //! Lines that fit on a screen: broken between words, with what goes on below what began.
 
 use anstream::adapter::strip_str;
+use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
 /// The text without escape codes.
 fn plain(text: &str) -> String {
@@ -48,27 +49,55 @@ fn fold(line: &str, columns: usize, folded: &mut String) {
 fn indent(line: &str) -> usize {
     let text = plain(line);
     let spaces = text.chars().take_while(|char| *char == ' ').count();
-    let marked = text.chars().nth(spaces).is_some_and(|mark| MARKS.contains(mark));
-    spaces.saturating_add(if marked { 2 } else { 4 })
+    let mark = text.chars().nth(spaces).filter(|mark| MARKS.contains(*mark));
+    spaces.saturating_add(mark.map_or(4, |mark| wide(mark).saturating_add(1)))
 }
 
-/// How wide a line is on a screen.
+/// How wide a line is on a screen. Signs of Chinese, Japanese and Korean take two columns, accents that stand alone
+/// none.
 #[must_use]
 pub fn width(line: &str) -> usize {
-    plain(line).trim_end_matches('\n').chars().count()
+    plain(line).trim_end_matches('\n').width()
+}
+
+fn wide(sign: char) -> usize {
+    sign.width().unwrap_or_default()
+}
+
+/// How many rows of a screen of so many columns a line takes.
+#[must_use]
+pub fn rows(line: &str, columns: usize) -> usize {
+    let (mut rows, mut at) = (1_usize, 0_usize);
+    for wide in plain(line).chars().map(wide) {
+        // A sign is not broken in two.
+        if at.saturating_add(wide) > columns {
+            (rows, at) = (rows.saturating_add(1), 0);
+        }
+        at = at.saturating_add(wide);
+    }
+    rows
 }
 
 /// A name that is at most so wide, without its middle if it is wider: beginning and end tell most.
 #[must_use]
 pub fn elided(name: &str, columns: usize) -> String {
-    let all = name.chars().count();
-    if all <= columns {
+    if name.width() <= columns {
         return name.to_owned();
     }
     let kept = columns.saturating_sub(1);
     let end = kept / 2;
-    let beginning = name.chars().take(kept.saturating_sub(end));
-    beginning.chain(['…']).chain(name.chars().skip(all.saturating_sub(end))).collect()
+    let beginning: String = fitting(name.chars(), kept.saturating_sub(end)).collect();
+    let end: Vec<char> = fitting(name.chars().rev(), end).collect();
+    beginning.chars().chain(['…']).chain(end.into_iter().rev()).collect()
+}
+
+/// The first of these signs that fit into so many columns.
+fn fitting(signs: impl Iterator<Item = char>, columns: usize) -> impl Iterator<Item = char> {
+    let mut at = 0_usize;
+    signs.take_while(move |sign| {
+        at = at.saturating_add(wide(*sign));
+        at <= columns
+    })
 }
 
 #[cfg(test)]
@@ -93,5 +122,18 @@ mod tests {
         assert_eq!(elided("documents", 9), "documents");
         assert_eq!(elided("documents", 8), "docu…nts");
         assert_eq!(elided("documents", 1), "…");
+        assert_eq!(elided("写真と書類", 10), "写真と書類");
+        assert_eq!(elided("写真と書類", 9), "写真…書類");
+        assert_eq!(elided("写真と書類", 8), "写真…類");
+        assert_eq!(elided("e\u{301}te\u{301}", 3), "e\u{301}te\u{301}");
+    }
+
+    #[test]
+    fn signs_that_take_two_columns_are_counted_so() {
+        assert_eq!((width("写真\n"), width("\u{1b}[31mé\u{1b}[0m"), width("e\u{301}")), (4, 1, 1));
+        assert_eq!(folded("写真 と 書類 を 保存", 9), "写真 と\n    書類\n    を\n    保存");
+        assert_eq!(folded("  ✋ a bb cc", 10), "  ✋ a bb\n     cc");
+        assert_eq!((rows("写真と", 6), rows("写真と", 5), rows("abc", 1), rows("", 4)), (1, 2, 3, 1));
+        assert_eq!(rows("写", usize::MAX), 1);
     }
 }

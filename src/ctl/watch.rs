@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use crate::ctl::client::Connection;
 use crate::ctl::command_error::{CommandError, Exit};
-use crate::ctl::fold::folded;
+use crate::ctl::fold::{folded, rows};
 use crate::ctl::output::{Form, Output};
-use crate::ctl::render::page::{Tone, paint, plain};
+use crate::ctl::render::page::{Tone, paint};
 use crate::ctl::render::{history, status};
 use crate::formats::text::printable;
 use crate::formats::wire::{Mode, Request, StatusReply, SyncStatusEntry};
@@ -58,7 +58,7 @@ fn fitting(text: &str, extent: Option<Extent>) -> Vec<&str> {
     let mut room = lines.saturating_sub(1);
     text.lines()
         .take_while(|line| {
-            let needed = plain(line).chars().count().div_ceil(columns).max(1);
+            let needed = rows(line, columns);
             let fits = needed <= room;
             room = room.saturating_sub(needed);
             fits
@@ -132,6 +132,7 @@ fn sync(sync: &SyncStatusEntry, status: &StatusReply) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ctl::render::page::plain;
     use crate::formats::wire::Reply;
     use crate::model::BootTime;
 
@@ -176,5 +177,7 @@ mod tests {
         assert_eq!(fits(5, 80), 4);
         assert_eq!(fits(1, 80), 0);
         assert_eq!(fitting(text, None).len(), 4);
+        // Three signs of two columns each.
+        assert_eq!(fitting("写真と\nfour\n", Some(Extent { lines: 3, columns: 5 })).len(), 1);
     }
 }

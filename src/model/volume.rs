@@ -88,8 +88,8 @@ pub enum Mounting {
     },
 }
 
-/// What happens to a drive after a run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What happens to a drive after a run, the least first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum WhenDone {
     /// It stays as it is.
     Leave,

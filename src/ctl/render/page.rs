@@ -97,6 +97,7 @@ impl Page {
 }
 
 /// The text without escape codes.
+#[cfg(test)]
 #[must_use]
 pub fn plain(text: &str) -> String {
     anstream::adapter::strip_str(text).to_string()

@@ -26,6 +26,7 @@ pub fn status(status: &StatusReply, now: &Now, detail: Detail) -> String {
         let running = status.running.iter().find(|run| run.sync == sync.name);
         self::sync(&mut page, (sync, name), running, now, detail);
     }
+    bygone(&mut page, status);
     if status.syncs.is_empty() {
         page.line("no syncs are configured; `nbkpctl config example` prints a first one");
     }
@@ -94,6 +95,16 @@ fn sync(
     }
     let told = sync.last_run.iter().filter(|_| !is_failing);
     told.for_each(|run| last_run(page, run, &sync.obstacles, now, detail));
+}
+
+/// What runs on under a name that the configuration has no longer.
+fn bygone(page: &mut Page, status: &StatusReply) {
+    for run in status.running.iter().filter(|run| run.bygone.unwrap_or_default()) {
+        let name = paint(Tone::Title, printable(&run.sync));
+        page.line(format!("{} {name}  {}", paint(Tone::Busy, "▶"), paint(Tone::Busy, progress(run))));
+        let command = format!("`nbkpctl cancel {}` stops it", printable(&run.sync));
+        page.hint("    ", &format!("the configuration has it no longer; it ends by itself, and {command}"));
+    }
 }
 
 /// One line for scripts and monitors: that every copy is fresh, or which are not and why.
@@ -321,6 +332,19 @@ mod tests {
 
     fn sample() -> StatusReply {
         Reply::read(SAMPLE.as_bytes()).unwrap().unwrap().decode().unwrap()
+    }
+
+    #[test]
+    fn a_run_whose_sync_is_configured_no_longer_is_shown() {
+        let run = r#""running":[{"sync":"old","bygone":true,"run":"q","step":"copy","percent":7,"bytes":0,"rate":0,
+            "eta_seconds":null},{"sync":"photos""#;
+        let text = SAMPLE.replace(r#""running":[{"sync":"photos""#, run);
+        let reply: StatusReply = Reply::read(text.as_bytes()).unwrap().unwrap().decode().unwrap();
+        let shown = plain(&status(&reply, &now(), Detail::Usual));
+        let why = "the configuration has it no longer; it ends by itself, and `nbkpctl cancel old` stops it";
+        let expected = format!("▶ old  copying, 7 %\n      → {why}\n");
+        assert!(shown.contains(&expected), "{shown}");
+        assert_eq!(shown.matches("cancel").count(), 1, "{shown}");
     }
 
     #[test]

@@ -75,7 +75,7 @@ pub fn table(columns: &[Column], rows: &[Row], room: Option<usize>) -> String {
 fn elide_one(columns: &[Column], rows: &mut [Row], excess: usize) -> bool {
     let wide = |at: usize, rows: &[Row]| {
         let cells = rows.iter().filter_map(|row| row.cells.get(at));
-        cells.map(|cell| printable(cell).chars().count()).max().unwrap_or_default()
+        cells.map(|cell| width(&printable(cell))).max().unwrap_or_default()
     };
     let names = columns.iter().enumerate().filter(|(_, column)| matches!(column, Column::Names(_)));
     let widest = names.map(|(at, column)| (wide(at, rows), at, column.heading().len())).max();
@@ -185,5 +185,14 @@ mod tests {
         assert!(narrow.contains("2026-11-22 17:30:00  docum") && narrow.contains("…"), "{narrow}");
         assert!(narrow.contains("1.9 GiB") && narrow.contains("\n    note: the server is away\n"), "{narrow}");
         assert!(!narrow.contains("schedule"), "{narrow}");
+    }
+
+    #[test]
+    fn names_whose_signs_take_two_columns_fit_too() {
+        let columns = [Column::Names("SYNC"), Column::Names("PATH")];
+        let cells = ["家族の写真と書類の控え", "/media/外付けドライブ/家族/控え"].map(str::to_owned).to_vec();
+        let shown = plain(&table(&columns, &[Row { cells, tone: Tone::Plain }], Some(30)));
+        assert!(shown.lines().all(|line| width(line) <= 30), "{shown}");
+        assert!(shown.contains("家族") && shown.contains("控え") && shown.contains('…'), "{shown}");
     }
 }

@@ -186,7 +186,7 @@ impl World {
 
     fn cancel(&mut self, asked: &[SyncName], now: &Now, effects: &mut Vec<Effect>) -> Result<Vec<SyncName>, Refusal> {
         let mut cancelled = Vec::new();
-        for name in self.settings.resolve(asked)? {
+        for name in self.meant_to_be_cancelled(asked)? {
             if self.runs.get(&name).is_some() {
                 effects.extend(self.runs.stop(&name, Interruption::Cancelled));
                 self.requests.drop_behind(&self.runs, |sync| *sync == name);
@@ -200,6 +200,23 @@ impl World {
             }
         }
         Ok(cancelled)
+    }
+
+    /// Also what runs on under a name that the configuration has no longer.
+    fn meant_to_be_cancelled(&self, asked: &[SyncName]) -> Result<BTreeSet<SyncName>, Refusal> {
+        let bygone: BTreeSet<SyncName> = self.bygone_runs().cloned().collect();
+        if asked.is_empty() {
+            return Ok(self.settings.resolve(asked)?.into_iter().chain(bygone).collect());
+        }
+        let (meant, rest): (Vec<_>, Vec<_>) = asked.iter().cloned().partition(|name| bygone.contains(name));
+        let known = if rest.is_empty() { BTreeSet::new() } else { self.settings.resolve(&rest)? };
+        Ok(meant.into_iter().chain(known).collect())
+    }
+
+    /// What runs under a name that the configuration has no longer.
+    fn bygone_runs(&self) -> impl Iterator<Item = &SyncName> {
+        let known = &self.settings.configuration().syncs;
+        self.runs.iter().map(|(name, _)| name).filter(|name| !known.contains_key(*name))
     }
 
     fn hold(&mut self, volume: VolumeName, answer: oneshot::Sender<Result<(), Refusal>>, effects: &mut Vec<Effect>) {

@@ -58,6 +58,7 @@ impl World {
         let wanted = if self.drives.ended_well(volume) { self.settings.when_done(volume) } else { WhenDone::Leave };
         let then = self.drive_requests.wanted_close(volume).unwrap_or(wanted);
         let Some(site) = self.site_to_close(volume) else { return };
+        self.drive_requests.order(volume, then);
         let closing = Closing { volume: volume.clone(), site, then, expected };
         effects.push(Effect::Drive(Box::new(DriveOrder::Close(closing))));
         self.drives.begin_closing(volume);

@@ -1,17 +1,20 @@
 //! Whoever waits until a drive is open or closed.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use tokio::sync::oneshot;
 
 use crate::daemon::messages::ask::Refusal;
-use crate::model::{DriveName, Left, VolumeName, WhenDone};
+use crate::model::{Closed, DriveName, Left, VolumeName, WhenDone};
 
 /// Those who wait for a drive. Whoever asked may have left, and nothing is lost by it.
 #[derive(Debug, Default)]
 pub(super) struct DriveRequests {
     mounts: Vec<(VolumeName, ToMount)>,
     closes: Vec<(VolumeName, WhenDone, ToClose)>,
+    /// How the drives are closed of which that is under way, or was ordered last.
+    ordered: BTreeMap<VolumeName, WhenDone>,
 }
 
 /// The way back to who wants a drive open.
@@ -31,9 +34,14 @@ impl DriveRequests {
         self.closes.push((volume, then, answer));
     }
 
-    /// In which way a person wants a drive to be closed, if one does.
+    /// In which way people want a drive to be closed, if somebody does: whoever wants the least gets more.
     pub(super) fn wanted_close(&self, volume: &VolumeName) -> Option<WhenDone> {
-        self.closes.iter().find(|(of, ..)| of == volume).map(|(_, then, _)| *then)
+        self.closes.iter().filter(|(of, ..)| of == volume).map(|(_, then, _)| *then).max()
+    }
+
+    /// A drive is about to be closed so.
+    pub(super) fn order(&mut self, volume: &VolumeName, then: WhenDone) {
+        self.ordered.insert(volume.clone(), then);
     }
 
     /// Answers those who want a drive open.
@@ -43,9 +51,15 @@ impl DriveRequests {
         }
     }
 
-    /// Answers those who want a drive closed.
+    /// Answers those who want a drive closed. Who came while it was being closed, and wants more than that, waits on:
+    /// it is closed once more for them.
     pub(super) fn answer_closes(&mut self, drive: &DriveName, left: &Left) {
-        for (_, _, answer) in self.closes.extract_if(.., |(of, ..)| *of == drive.volume) {
+        let ordered = self.ordered.remove(&drive.volume).unwrap_or(WhenDone::PowerOff);
+        let nothing_is_left = matches!(left, Left::Gone | Left::Safe(Closed::PoweredOff));
+        let is_answered = |of: &VolumeName, then: WhenDone| {
+            *of == drive.volume && (then <= ordered || nothing_is_left || left.is_open())
+        };
+        for (_, _, answer) in self.closes.extract_if(.., |(of, then, _)| is_answered(of, *then)) {
             let _ = answer.send(Ok((drive.clone(), left.clone())));
         }
     }

@@ -16,7 +16,7 @@ use crate::model::{Configuration, End, Interruption, Obstacle, VolumeName, Volum
 impl World {
     /// A person wants a drive open. It is theirs from then on: no run closes it.
     pub(super) fn mount(&mut self, volume: &VolumeName, answer: ToMount, effects: &mut Vec<Effect>) {
-        if let Err(refusal) = self.admit(volume) {
+        if let Err(refusal) = self.admit(volume).and_then(|()| self.is_at_rest(volume)) {
             let _ = answer.send(Err(refusal));
             return;
         }
@@ -33,10 +33,12 @@ impl World {
         }
     }
 
-    /// A person wants a drive closed. What runs on it is stopped, and it stays alone until it is plugged in again.
+    /// A person wants a drive closed. What runs on it is stopped, and it stays alone until it is plugged in again. What
+    /// is under way with it already, be that its closing, is waited for.
     pub(super) fn unmount(&mut self, volume: VolumeName, then: WhenDone, answer: ToClose, effects: &mut Vec<Effect>) {
         let stuck = refusal_if_stuck(&self.settings, &self.runs, &volume);
-        if let Err(refusal) = self.admit(&volume).and_then(|()| stuck.map_or(Ok(()), Err)) {
+        let another = if self.leftovers.has(&volume) { Some(self.busy(&volume)) } else { None };
+        if let Err(refusal) = self.admit(&volume).and_then(|()| another.or(stuck).map_or(Ok(()), Err)) {
             let _ = answer.send(Err(refusal));
             return;
         }
@@ -96,16 +98,23 @@ impl World {
             | VolumeSight::NotProven { .. }
             | VolumeSight::NotMounted { .. }
             | VolumeSight::Locked { .. }
-            | VolumeSight::Reached(_) => {
-                let busy = matches!(self.drives.phase(volume), Phase::Opening(_) | Phase::Awaited(..) | Phase::Closing);
-                return if busy || self.drive_requests.wanted_close(volume).is_some() || self.leftovers.has(volume) {
-                    failed(format!("{} is being opened or closed at this moment; try again", self.drive_name(volume)))
-                } else {
-                    Ok(())
-                };
-            }
+            | VolumeSight::Reached(_) => return Ok(()),
         };
         failed(self.with_remedy(volume, obstacle))
+    }
+
+    /// Whether nothing is being done with a drive that is to be opened.
+    fn is_at_rest(&self, volume: &VolumeName) -> Result<(), Refusal> {
+        let busy = matches!(self.drives.phase(volume), Phase::Opening(_) | Phase::Awaited(..) | Phase::Closing);
+        if busy || self.drive_requests.wanted_close(volume).is_some() || self.leftovers.has(volume) {
+            return Err(self.busy(volume));
+        }
+        Ok(())
+    }
+
+    fn busy(&self, volume: &VolumeName) -> Refusal {
+        let drive = self.drive_name(volume);
+        Refusal::Failed(format!("{drive} is being opened or closed at this moment; try again"))
     }
 
     /// What stands in the way at a volume, and what to do about it.

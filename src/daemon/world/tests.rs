@@ -1,6 +1,7 @@
 //! Stories: the world is shown events and virtual time, and the test plays observer, workers and clients.
 
 mod announcements;
+mod closing;
 mod held;
 mod leftovers;
 mod mended;

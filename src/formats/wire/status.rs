@@ -202,6 +202,9 @@ pub struct RunningEntry {
     /// For so many seconds nothing of it has moved, if that is long.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub still_seconds: Option<u64>,
+    /// True of one whose sync the configuration has no longer; absent of others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bygone: Option<bool>,
 }
 
 impl StatusReply {
@@ -237,6 +240,7 @@ impl StatusReply {
                     rate: run.progress.rate,
                     eta_seconds: run.progress.eta_seconds,
                     still_seconds: run.still.map(|still| still.as_secs()),
+                    bygone: status.syncs.iter().all(|sync| sync.name != run.sync).then_some(true),
                 })
                 .collect(),
         }
