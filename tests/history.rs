@@ -94,6 +94,16 @@ fn what_is_recorded_is_told_newest_first_though_the_clock_steps_back() {
 }
 
 #[test]
+fn what_is_forgotten_was_never_there() {
+    let root = tempfile::tempdir().unwrap();
+    let mut history = open(root.path());
+    history.write(&[ended(record(1, "a", Outcome::Held)), began(2, "a")]).unwrap();
+    history.write(&[Entry::Forgotten(record(2, "a", Outcome::Held).run)]).unwrap();
+    assert_eq!(history.close_unfinished().unwrap(), [], "it was not cut short");
+    assert_eq!(runs(root.path(), None, 9), ["run-1"]);
+}
+
+#[test]
 fn a_name_is_never_taken_for_a_pattern() {
     let root = tempfile::tempdir().unwrap();
     let names = ["a_b@x", "axb@x", "A_B@x", "a_b", "a_bc@x"];

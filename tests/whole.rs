@@ -145,6 +145,7 @@ scenarios! {
         in_use_in_a_container_it_is_not_called_safe
         what_a_killed_daemon_left_open_is_closed
         what_is_missing_on_it_is_not_asked_again_and_again
+        a_dead_mount_in_the_way_is_named
         without_the_right_it_waits
         with_the_printed_rule_it_is_opened_and_no_other
         a_person_mounts_and_ejects_it
@@ -254,6 +255,7 @@ scenarios! {
         without_buttons_the_command_is_named
         what_is_not_wanted_asks_nobody
         what_stands_is_told_once_somebody_can_hear_it
+        two_drives_of_one_uuid_are_told_of
         nobody_has_to_show_anything;
     scale:
         a_thousand_syncs

@@ -2,14 +2,15 @@
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
+use std::mem::Discriminant;
 use std::path::PathBuf;
 
 use jiff::Timestamp;
 
 use crate::formats::text::obstacle_sentences;
 use crate::model::{
-    Access, DriveUuid, MountId, NotDone, Obstacle, PathSet, Route, RunId, SentinelId, SnapshotName, Sync, SyncName,
-    Trigger, VolumeSight,
+    Access, DriveUuid, HoldReason, MountId, NotDone, Obstacle, PathSet, Route, RunId, SentinelId, SnapshotName, Sync,
+    SyncName, Trigger, VolumeSight,
 };
 
 /// Everything that a run needs to know. It was true when the last look was taken; the run proves it again.
@@ -37,6 +38,8 @@ pub struct Job {
     pub remembered: Option<Remembered>,
     /// Whether this machine knows of earlier runs.
     pub memory: Memory,
+    /// The question that a person was asked already, and has not answered: what the sync is held for.
+    pub asked: Option<Discriminant<HoldReason>>,
 }
 
 /// Whether this machine knows of earlier runs of a sync.

@@ -3,7 +3,7 @@
 use crate::model::layout;
 use crate::model::{
     Access, BatteryRule, Conditions, End, EndFault, EndSight, Ledger, MeteredRule, Mounting, Obstacle, PowerSight,
-    Sync, SyncSight, VolumeName, VolumeRoot, VolumeSight,
+    Sync, SyncSight, Unmounted, VolumeName, VolumeRoot, VolumeSight,
 };
 
 /// A volume as far as obstacles depend on it.
@@ -74,11 +74,15 @@ fn of_volume(end: End, name: &VolumeName, standing: VolumeStanding<'_>, ledger: 
         VolumeSight::NotMounted { .. } | VolumeSight::Locked { .. } if is_opened_by_us(standing) => {}
         // Whoever lets an encrypted drive go may lock it, too.
         VolumeSight::Locked { device, .. } if standing.custody == Custody::LetGo => {
-            found.push(Obstacle::NotMounted { end, volume: volume(), device: device.clone(), let_go: true });
+            found.push(Obstacle::NotMounted { end, volume: volume(), device: device.clone(), how: Unmounted::ByUser });
         }
-        VolumeSight::NotMounted { device, .. } => {
-            let let_go = standing.custody == Custody::LetGo;
-            found.push(Obstacle::NotMounted { end, volume: volume(), device: device.clone(), let_go });
+        VolumeSight::NotMounted { device, blocked_at, .. } => {
+            let how = match standing.custody {
+                _ if !blocked_at.is_empty() => Unmounted::Blocked(blocked_at.clone()),
+                Custody::LetGo => Unmounted::ByUser,
+                Custody::Ours => Unmounted::Plainly,
+            };
+            found.push(Obstacle::NotMounted { end, volume: volume(), device: device.clone(), how });
         }
         VolumeSight::Locked { device, .. } => {
             found.push(Obstacle::Locked { end, volume: volume(), device: device.clone() });
@@ -92,7 +96,7 @@ fn of_volume(end: End, name: &VolumeName, standing: VolumeStanding<'_>, ledger: 
         VolumeSight::Reached(reached) => {
             if standing.custody == Custody::LetGo {
                 let device = reached.root.clone().into();
-                found.push(Obstacle::NotMounted { end, volume: volume(), device, let_go: true });
+                found.push(Obstacle::NotMounted { end, volume: volume(), device, how: Unmounted::ByUser });
             }
             if ledger.volume_ids.get(name).is_some_and(|known| reached.id.as_ref() != Some(known)) {
                 found.push(Obstacle::SentinelMismatch { end, path: reached.root.join(layout::VOLUME_SENTINEL) });
@@ -101,7 +105,7 @@ fn of_volume(end: End, name: &VolumeName, standing: VolumeStanding<'_>, ledger: 
         VolumeSight::Present(present) => {
             if standing.custody == Custody::LetGo {
                 let device = present.root.clone().into();
-                found.push(Obstacle::NotMounted { end, volume: volume(), device, let_go: true });
+                found.push(Obstacle::NotMounted { end, volume: volume(), device, how: Unmounted::ByUser });
             }
             if ledger.volume_ids.get(name).is_some_and(|known| present.id.as_ref() != Some(known)) {
                 found.push(Obstacle::SentinelMismatch { end, path: present.root.join(layout::VOLUME_SENTINEL) });
@@ -117,7 +121,7 @@ fn of_volume(end: End, name: &VolumeName, standing: VolumeStanding<'_>, ledger: 
 #[must_use]
 pub fn is_opened_by_us(standing: VolumeStanding<'_>) -> bool {
     let can_be_opened = match (standing.sight, standing.opening) {
-        (VolumeSight::NotMounted { .. }, Mounting::ForTheRun { .. }) => true,
+        (VolumeSight::NotMounted { blocked_at, .. }, Mounting::ForTheRun { .. }) => blocked_at.is_empty(),
         (VolumeSight::Locked { .. }, Mounting::ForTheRun { passphrase }) => passphrase.is_some(),
         (_, _) => false,
     };

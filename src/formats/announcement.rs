@@ -46,6 +46,10 @@ pub fn notification(announcement: &Announcement, buttons: Buttons) -> Option<Not
             let body = format!("{what}\n{advice} {}", again(trouble));
             plain(format!("{} could not be opened", title(subject)), body.trim_end().into(), Weight::Standing)
         }
+        Matter::Unusable(obstacle, sync) => {
+            let body = waits(obstacle, &Subject::Sync(sync.clone()));
+            plain(format!("{} cannot be used", title(subject)), body, Weight::Standing)
+        }
         Matter::Held(obstacles) => {
             let sentences: Vec<_> = obstacles.iter().map(|obstacle| waits(obstacle, subject)).collect();
             plain(format!("{} needs your approval", title(subject)), sentences.join("\n"), Weight::Pressing)
@@ -113,7 +117,7 @@ fn failed(failure: &Failure, sync: &str) -> String {
 fn again(trouble: &OpeningTrouble) -> &'static str {
     match trouble {
         // It is tried as soon as the keyring tells that it is open.
-        OpeningTrouble::KeyringLocked(_) | OpeningTrouble::KeyringAbsent(_) => "",
+        OpeningTrouble::KeyringLocked(_) | OpeningTrouble::MissingOrLocked(_) | OpeningTrouble::KeyringAbsent(_) => "",
         OpeningTrouble::NoSecret(..) | OpeningTrouble::WrongSecret(_) | OpeningTrouble::NotAuthorized(_) => {
             "While it is plugged in, it is tried again once an hour."
         }
@@ -267,6 +271,19 @@ mod tests {
             OpeningTrouble::Damaged { why: "mount it: bad superblock".into(), command: "e2fsck -f /dev/sdb1".into() },
             "Could not mount it: bad superblock.\nIts filesystem seems to be damaged: `sudo e2fsck -f /dev/sdb1` \
              checks and mends it. While it is plugged in, it is tried again each five minutes.",
+        );
+    }
+
+    #[test]
+    fn a_drive_that_must_not_be_used_says_why_and_what_to_do() {
+        let devices = ["/dev/sda1", "/dev/sdb1"].map(Into::into).to_vec();
+        let twice = Obstacle::DuplicateUuid { volume: "usb".parse().unwrap(), devices };
+        let shown = shown(drive(), Matter::Unusable(twice, "documents".parse().unwrap()));
+        assert_eq!((shown.summary.as_str(), shown.weight), ("Drive usb cannot be used", Weight::Standing));
+        assert_eq!(
+            shown.body,
+            "2 devices carry the UUID of drive `usb`: /dev/sda1, /dev/sdb1. Unplug all but one, or give the copy \
+             another UUID (`btrfstune -u`, `tune2fs -U random`)."
         );
     }
 

@@ -8,6 +8,7 @@ pub fn to_line(result: &Result<(), OpeningTrouble>) -> String {
     let (word, detail) = match result {
         Ok(()) => ("opened", ""),
         Err(OpeningTrouble::KeyringLocked(_)) => ("keyring-locked", ""),
+        Err(OpeningTrouble::MissingOrLocked(_)) => ("missing-or-locked", ""),
         Err(OpeningTrouble::KeyringAbsent(_)) => ("keyring-absent", ""),
         Err(OpeningTrouble::NoSecret(_, why)) => ("no-secret", why.as_str()),
         Err(OpeningTrouble::WrongSecret(_)) => ("wrong-secret", ""),
@@ -29,6 +30,7 @@ pub fn from_line(line: &str, name: &CredentialName) -> Option<Result<(), Opening
     Some(match word {
         "opened" => Ok(()),
         "keyring-locked" => Err(OpeningTrouble::KeyringLocked(name)),
+        "missing-or-locked" => Err(OpeningTrouble::MissingOrLocked(name)),
         "keyring-absent" => Err(OpeningTrouble::KeyringAbsent(name)),
         "no-secret" => Err(OpeningTrouble::NoSecret(name, detail)),
         "wrong-secret" => Err(OpeningTrouble::WrongSecret(name)),
@@ -50,6 +52,7 @@ mod tests {
         for ended in [
             Ok(()),
             Err(OpeningTrouble::KeyringLocked(name.clone())),
+            Err(OpeningTrouble::MissingOrLocked(name.clone())),
             Err(OpeningTrouble::KeyringAbsent(name.clone())),
             Err(OpeningTrouble::NoSecret(name.clone(), why())),
             Err(OpeningTrouble::WrongSecret(name.clone())),

@@ -44,6 +44,8 @@ pub enum Matter {
     Failed(Failure),
     /// The drive could not be opened; it is tried again, and later at longer intervals.
     NotOpened(DriveName, OpeningTrouble),
+    /// The drive is plugged in, and must not be used as it is, for this reason; a sync that uses it.
+    Unusable(Obstacle, SyncName),
     /// A person has to approve something before a run can start; never empty.
     Held(Vec<Obstacle>),
     /// There have been no copies of these syncs for longer than their `max-age`.
@@ -64,7 +66,7 @@ impl Matter {
     #[must_use]
     pub fn lasts(&self) -> bool {
         match self {
-            Self::Failed(_) | Self::Held(_) | Self::Overdue { .. } | Self::NotOpened(..) => true,
+            Self::Failed(_) | Self::Held(_) | Self::Overdue { .. } | Self::NotOpened(..) | Self::Unusable(..) => true,
             Self::Starting { .. } | Self::OnHold | Self::Done(_) | Self::SafeToRemove(_) | Self::Withdrawn => false,
         }
     }
@@ -84,6 +86,7 @@ impl Matter {
             | Self::Failed(_)
             | Self::Held(_)
             | Self::NotOpened(..)
+            | Self::Unusable(..)
             | Self::Withdrawn => self.clone(),
         }
     }
@@ -106,7 +109,11 @@ impl Notify {
     pub fn wants(self, matter: &Matter) -> bool {
         match matter {
             Matter::Starting { .. } | Matter::OnHold | Matter::Done(_) | Matter::SafeToRemove(_) => self == Self::All,
-            Matter::Failed(_) | Matter::NotOpened(..) | Matter::Held(_) | Matter::Overdue { .. } => self != Self::None,
+            Matter::Failed(_)
+            | Matter::NotOpened(..)
+            | Matter::Unusable(..)
+            | Matter::Held(_)
+            | Matter::Overdue { .. } => self != Self::None,
             Matter::Withdrawn => false,
         }
     }

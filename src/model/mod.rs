@@ -60,7 +60,7 @@ pub use network::{
 pub use now::{BootTime, Now};
 pub use obstacle::Obstacle;
 pub use obstacle_code::ObstacleCode;
-pub use opening::{Closed, DriveName, Held, HeldAt, HeldBy, Holder, Left, OpeningTrouble, Undo};
+pub use opening::{Closed, DriveName, Held, HeldAt, HeldBy, Holder, Left, OpeningTrouble, Undo, Unmounted};
 pub use order::{first_cycle, upstreams};
 pub use outcome::{Conclusion, Failure, FailureKind, Interruption, NotDone, Outcome, Remedy};
 pub use path_set::PathSet;

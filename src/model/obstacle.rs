@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use crate::model::{
     Absence, BatteryRule, DriveName, End, Hardware, Hours, Node, ObstacleCode, OpeningTrouble, ProgramVersion,
-    SentinelFault, StandingHold, SyncName, VolumeName,
+    SentinelFault, StandingHold, SyncName, Unmounted, VolumeName,
 };
 
 /// One reason why a sync cannot run now.
@@ -52,8 +52,8 @@ pub enum Obstacle {
         volume: VolumeName,
         /// Its device.
         device: Node,
-        /// Whether a person unmounted it, so that it stays alone until it is plugged in again.
-        let_go: bool,
+        /// Why, as far as that is known.
+        how: Unmounted,
     },
     /// A drive is plugged in but its LUKS container is closed.
     Locked {
@@ -251,10 +251,7 @@ impl Obstacle {
                 format!("run `nbkpctl prepare {sync}`, or correct the subdirectory")
             }
             Self::NoSnapshotYet { .. } => "it runs as soon as the sync that fills its source has succeeded once".into(),
-            Self::NotMounted { let_go: true, volume, .. } => {
-                format!("replug it, or run `nbkpctl release {volume}`")
-            }
-            Self::NotMounted { volume, .. } => format!("mount it: `nbkpctl mount {volume}`"),
+            Self::NotMounted { how, volume, .. } => how.hint(volume),
             Self::Locked { device: Node { path, host }, .. } => {
                 let there = if host.is_some() { " there" } else { "" };
                 let by_hand = format!("`udisksctl unlock -b {}`", path.display());
@@ -310,12 +307,7 @@ impl fmt::Display for Obstacle {
             }
             Self::SourceIsEmpty { path } => write!(f, "the source {} has nothing to copy", path.display()),
             Self::NoSnapshotYet { path } => write!(f, "the source {} has no complete snapshot yet", path.display()),
-            Self::NotMounted { volume, device, let_go: true, .. } => {
-                write!(f, "drive `{volume}` ({device}) was unmounted by its user")
-            }
-            Self::NotMounted { volume, device, .. } => {
-                write!(f, "drive `{volume}` ({device}) is plugged in but not mounted")
-            }
+            Self::NotMounted { volume, device, how, .. } => how.tell(volume, device, f),
             Self::Locked { volume, device, .. } => write!(f, "drive `{volume}` ({device}) is locked"),
             Self::NotOpened { drive, trouble, .. } => write!(f, "{drive} could not be opened: {trouble}"),
             Self::NotEncrypted { volume, device } => {
@@ -426,7 +418,15 @@ mod tests {
     #[test]
     fn a_hint_names_what_to_release() {
         let (sync, volume): (SyncName, VolumeName) = ("mail".parse().unwrap(), "usb".parse().unwrap());
-        let obstacle = Obstacle::NotMounted { end: End::Source, volume, device: "/dev/sdb".into(), let_go: true };
+        let obstacle =
+            Obstacle::NotMounted { end: End::Source, volume, device: "/dev/sdb".into(), how: Unmounted::ByUser };
         assert_eq!(obstacle.hint(&sync), "replug it, or run `nbkpctl release usb`");
+        let (volume, how): (VolumeName, _) = ("usb".parse().unwrap(), Unmounted::Blocked(vec!["/mnt/x".into()]));
+        let blocked = Obstacle::NotMounted { end: End::Source, volume, device: "/dev/sdb".into(), how };
+        assert_eq!(
+            format!("{blocked}; {}", blocked.hint(&sync)),
+            "drive `usb` (/dev/sdb) cannot be mounted: the dead mount of the device that it was before is in the way, \
+             at /mnt/x; end that mount: `sudo umount -l /mnt/x`, then run `nbkpctl mount usb`"
+        );
     }
 }

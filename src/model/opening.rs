@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use super::{CredentialName, DriveUuid, End, HostFault, ObstacleCode, ServerKey, VolumeName};
+use super::{CredentialName, DriveUuid, End, HostFault, Node, ObstacleCode, ServerKey, VolumeName};
 
 /// A drive, as people are told of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,11 +27,55 @@ impl fmt::Display for DriveName {
     }
 }
 
+/// Why a drive is not mounted that is plugged in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unmounted {
+    /// Nobody has mounted it.
+    Plainly,
+    /// A person unmounted it, so that it stays alone until it is plugged in again.
+    ByUser,
+    /// It was pulled out while it was mounted, and those mounts are still there: the kernel takes no second one of the
+    /// same filesystem. Never empty.
+    Blocked(Vec<PathBuf>),
+}
+
+impl Unmounted {
+    pub(super) fn tell(&self, volume: &VolumeName, device: &Node, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Plainly => write!(f, "drive `{volume}` ({device}) is plugged in but not mounted"),
+            Self::ByUser => write!(f, "drive `{volume}` ({device}) was unmounted by its user"),
+            Self::Blocked(points) => write!(
+                f,
+                "drive `{volume}` ({device}) cannot be mounted: the dead mount of the device that it was before is in \
+                 the way, at {}",
+                listed(points, ", ")
+            ),
+        }
+    }
+
+    pub(super) fn hint(&self, volume: &VolumeName) -> String {
+        match self {
+            Self::Plainly => format!("mount it: `nbkpctl mount {volume}`"),
+            Self::ByUser => format!("replug it, or run `nbkpctl release {volume}`"),
+            Self::Blocked(points) => {
+                let points = listed(points, " ");
+                format!("end that mount: `sudo umount -l {points}`, then run `nbkpctl mount {volume}`")
+            }
+        }
+    }
+}
+
+fn listed(paths: &[PathBuf], between: &str) -> String {
+    paths.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(between)
+}
+
 /// Why a drive could not be opened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum OpeningTrouble {
     /// The keyring that keeps its passphrase is locked.
     KeyringLocked(CredentialName),
+    /// No open keyring has its passphrase; one that is locked may.
+    MissingOrLocked(CredentialName),
     /// There is no keyring, or it is not there yet.
     KeyringAbsent(CredentialName),
     /// Its passphrase was not found, or must not be used, for this reason.
@@ -60,9 +104,14 @@ impl OpeningTrouble {
     #[must_use]
     pub fn code(&self, end: End) -> ObstacleCode {
         match (self, end) {
-            (Self::KeyringLocked(_) | Self::KeyringAbsent(_) | Self::NoSecret(..) | Self::WrongSecret(_), _) => {
-                ObstacleCode::CredentialLocked
-            }
+            (
+                Self::KeyringLocked(_)
+                | Self::MissingOrLocked(_)
+                | Self::KeyringAbsent(_)
+                | Self::NoSecret(..)
+                | Self::WrongSecret(_),
+                _,
+            ) => ObstacleCode::CredentialLocked,
             (Self::NotAuthorized(_), _) => ObstacleCode::NotAuthorized,
             (Self::NoUdisks(_), _) => ObstacleCode::ToolMissing,
             (Self::OutOfReach(fault), _) => fault.code(),
@@ -77,6 +126,10 @@ impl OpeningTrouble {
         let DriveName { volume, host } = drive;
         match self {
             Self::KeyringLocked(_) => "unlock your keyring; it goes on by itself".into(),
+            Self::MissingOrLocked(name) => format!(
+                "unlock the keyring that keeps it, and it goes on by itself; if none does, store it: `secret-tool \
+                 store --label='nbkp {name}' service nbkp id {name}`"
+            ),
             Self::KeyringAbsent(_) => "log in to your desktop, or choose another `provider` in [credentials]".into(),
             Self::NoSecret(name, _) => format!(
                 "store it: `secret-tool store --label='nbkp {name}' service nbkp id {name}`, or as `provider` in \
@@ -113,6 +166,9 @@ impl fmt::Display for OpeningTrouble {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::KeyringLocked(name) => write!(f, "the keyring that keeps its passphrase `{name}` is locked"),
+            Self::MissingOrLocked(name) => {
+                write!(f, "its passphrase `{name}` is in no open keyring; one that is locked may have it")
+            }
             Self::KeyringAbsent(name) => write!(f, "no keyring is there that could keep its passphrase `{name}`"),
             Self::NoSecret(name, why) => write!(f, "its passphrase `{name}` cannot be had: {why}"),
             Self::WrongSecret(name) => write!(f, "its passphrase `{name}` does not open it"),

@@ -129,6 +129,8 @@ pub enum VolumeSight {
         disk_seq: Option<u64>,
         /// Where it is mounted by itself as soon as somebody uses that place.
         automount: Option<PathBuf>,
+        /// Where dead mounts of the same filesystem are in the way of a new one.
+        blocked_at: Vec<PathBuf>,
     },
     /// Its drive is plugged in, but its LUKS container is closed.
     Locked {
@@ -207,7 +209,7 @@ impl Absence {
             Self::NoDirectory(path) => {
                 format!("create it, or correct `path` of volume `{volume}`: {}", path.display())
             }
-            Self::Unreadable(path, _) => format!("give the user that runs nbkpd access to {}", path.display()),
+            Self::Unreadable(path, why) => unreadable(&path.display().to_string(), why),
             Self::Silent(path) => {
                 format!("check what is mounted at {}; it is used as soon as it answers", path.display())
             }
@@ -254,6 +256,24 @@ impl Absence {
             Self::NotLookedAt => write!(f, "volume `{volume}` has not been looked at yet"),
         }
     }
+}
+
+/// What to do about a place that cannot be looked at, for this reason.
+fn unreadable(path: &str, why: &str) -> String {
+    let says = |words: &[&str]| words.iter().any(|word| why.to_lowercase().contains(word));
+    if says(&["permission denied", "not permitted", "may not be entered"]) {
+        return format!(
+            "give the user that runs nbkpd access to {path}; where that is root, the mount itself keeps root out (FUSE \
+             without `allow_root`, NFS with `root_squash`)"
+        );
+    }
+    if says(&["input/output error", "transport endpoint", "stale", "shutdown", "no such device"]) {
+        return format!(
+            "what is mounted there does not work any more (`dmesg` tells more): `sudo umount -l {path}`, then mount it \
+             again"
+        );
+    }
+    format!("see what is at {path}; it is used as soon as it can be looked at")
 }
 
 /// What is wrong with a sentinel.

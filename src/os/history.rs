@@ -80,6 +80,8 @@ pub enum Entry {
     },
     /// A run ended.
     Ended(Box<RunRecord>),
+    /// A run that began found what the one before it found, and asks a person nothing new: no history tells of it.
+    Forgotten(RunId),
     /// These runs came before all that the history knows, oldest first; those that it knows are passed over.
     Recalled(Vec<RunRecord>),
 }
@@ -130,6 +132,7 @@ impl HistoryStore {
                         end(transaction, record)?;
                         ended.insert(&record.sync);
                     }
+                    Entry::Forgotten(run) => forget_run(transaction, run)?,
                     Entry::Recalled(records) => records.iter().rev().try_for_each(|old| recall(transaction, old))?,
                 }
             }
@@ -265,6 +268,10 @@ fn begin(
     Ok(())
 }
 
+fn forget_run(transaction: &Transaction<'_>, run: &RunId) -> rusqlite::Result<()> {
+    transaction.execute("DELETE FROM runs WHERE id = ?1", [run.as_str()]).map(drop)
+}
+
 /// A run takes the place before all others.
 fn recall(transaction: &Transaction<'_>, record: &RunRecord) -> rusqlite::Result<()> {
     let added = transaction.execute(
@@ -278,7 +285,7 @@ fn recall(transaction: &Transaction<'_>, record: &RunRecord) -> rusqlite::Result
 fn end(transaction: &Transaction<'_>, record: &RunRecord) -> rusqlite::Result<()> {
     // An attempt that was not possible and that nobody asked for is tried again soon: no news for a person.
     if record.outcome == Outcome::Skipped && record.trigger != Trigger::Request {
-        return transaction.execute("DELETE FROM runs WHERE id = ?1", [record.run.as_str()]).map(drop);
+        return forget_run(transaction, &record.run);
     }
     let figures = &record.figures;
     // The place is that of the beginning, if that was recorded. One that was closed as killed is corrected.

@@ -1,10 +1,11 @@
 //! The mount table of this process.
 
+use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::formats::mountinfo::{self, Propagation};
-use crate::model::{Mount, MountId, MountView};
+use crate::model::{BlockDevice, DeviceRole, Mount, MountId, MountView};
 
 /// Why the mount table is not known.
 #[derive(Debug, thiserror::Error)]
@@ -20,6 +21,37 @@ pub(crate) const TABLE: &str = "/proc/self/mountinfo";
 /// The mounts that this process can see, in the order of the table.
 pub fn read() -> Result<Vec<Mount>, MountsError> {
     std::fs::read(TABLE).map(|bytes| mountinfo::mounts(&bytes)).map_err(MountsError::Read)
+}
+
+/// Where a filesystem is mounted whose device is gone, and that is on this device by now: a drive that was pulled out
+/// and plugged in again. btrfs mounts no second one of the same UUID ("File exists").
+#[must_use]
+pub fn in_the_way_of(device: &BlockDevice, devices: &[BlockDevice], mounts: &[Mount]) -> Vec<PathBuf> {
+    match &device.role {
+        DeviceRole::Filesystem(kind) | DeviceRole::OnMembers(kind) if kind == "btrfs" => {}
+        DeviceRole::Unlocked { filesystem, .. } if filesystem == "btrfs" => {}
+        DeviceRole::Filesystem(_)
+        | DeviceRole::OnMembers(_)
+        | DeviceRole::Unlocked { .. }
+        | DeviceRole::Container
+        | DeviceRole::Member
+        | DeviceRole::MemberInside(_) => return Vec::new(),
+    }
+    // What the kernel works on by this UUID: an entry for each device, also for one that is gone.
+    let at_work = Path::new("/sys/fs/btrfs").join(device.uuid.as_str()).join("devices");
+    let entries = std::fs::read_dir(at_work).into_iter().flatten().flatten().map(|entry| entry.file_name());
+    dead_mounts(&entries.collect::<Vec<_>>(), devices, mounts)
+}
+
+fn dead_mounts(at_work: &[OsString], devices: &[BlockDevice], mounts: &[Mount]) -> Vec<PathBuf> {
+    let is_known = |source: &Path| {
+        devices.iter().any(|device| device.node == source || device.links.iter().any(|link| link == source))
+    };
+    let is_dead = |mount: &&Mount| {
+        let of_it = mount.source.file_name().is_some_and(|name| at_work.iter().any(|entry| entry == name));
+        mount.fs_type == "btrfs" && of_it && !is_known(&mount.source)
+    };
+    mounts.iter().filter(is_dead).map(|mount| mount.point.clone()).collect()
 }
 
 /// Where drives are mounted: by desktops, by udisks2, by hand.
@@ -78,6 +110,35 @@ mod tests {
         assert_eq!(relation(&mixed, &machine), MountView::Apart(vec!["/run/media".into()]));
         let all = PLACES.map(PathBuf::from).to_vec();
         assert_eq!(relation(&private, &machine), MountView::Apart(all));
+    }
+
+    #[test]
+    fn what_a_device_that_is_gone_left_mounted_is_in_the_way() {
+        let device = |node: &str, links: &[&str]| BlockDevice {
+            node: node.into(),
+            links: links.iter().map(PathBuf::from).collect(),
+            number: (8, 17),
+            uuid: "2d577679-a7b6-429d-8250-3d0d80e034df".parse().unwrap(),
+            member: None,
+            role: DeviceRole::Filesystem("btrfs".into()),
+            disk_seq: None,
+            hardware: None,
+            label: None,
+            size: 0,
+        };
+        let table = crate::formats::mountinfo::mounts(
+            b"31 1 0:41 / /mnt/x rw - btrfs /dev/sda1 rw\n32 1 0:41 /a /mnt/y rw - btrfs /dev/sda1 rw\n\
+              33 1 0:42 / /mnt/other rw - btrfs /dev/sdc1 rw\n34 1 8:1 / /mnt/ext4 rw - ext4 /dev/sda1 rw\n",
+        );
+        let devices = [device("/dev/sdb1", &["/dev/disk/by-label/usb"])];
+        let dead = |at_work: &[&str], devices: &[BlockDevice]| {
+            dead_mounts(&at_work.iter().map(OsString::from).collect::<Vec<_>>(), devices, &table)
+        };
+        assert_eq!(dead(&["sda1"], &devices), ["/mnt/x", "/mnt/y"].map(PathBuf::from));
+        assert!(dead(&[], &devices).is_empty(), "the kernel works on nothing of this UUID");
+        let alive = [device("/dev/dm-1", &["/dev/sda1"])];
+        assert!(dead(&["sda1"], &alive).is_empty(), "the device is there");
+        assert!(in_the_way_of(&devices[0], &devices, &table).is_empty(), "nothing of this UUID is mounted here");
     }
 
     #[test]

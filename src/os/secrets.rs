@@ -40,6 +40,9 @@ pub enum SecretError {
     /// It is in a keyring that is locked.
     #[error("read it from the keyring, which is locked")]
     Locked,
+    /// It is in no open keyring, and some are locked.
+    #[error("find it in an open keyring")]
+    MissingOrLocked,
     /// There is no keyring.
     #[error("find a keyring")]
     Absent,
@@ -155,15 +158,12 @@ pub fn sight(provider: &CredentialProvider, name: &CredentialName) -> SecretSigh
     match provider {
         CredentialProvider::SecretService => {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-            match runtime.map_err(|error| missing(error).into()).and_then(|runtime| runtime.block_on(item(name))) {
+            match runtime.map_err(missing).and_then(|runtime| runtime.block_on(item(name))) {
                 Ok(()) => SecretSight::There("it is in an open keyring".into()),
-                Err(ItemFault::Locked) => SecretSight::Locked,
-                Err(ItemFault::MissingOrLocked) => SecretSight::MissingOrLocked,
-                Err(ItemFault::Other(SecretError::Missing(why))) => SecretSight::Missing(why),
-                Err(ItemFault::Other(SecretError::Locked)) => SecretSight::Locked,
-                Err(ItemFault::Other(SecretError::Absent)) => {
-                    SecretSight::NoKeyring("none runs in this session".into())
-                }
+                Err(SecretError::Locked) => SecretSight::Locked,
+                Err(SecretError::MissingOrLocked) => SecretSight::MissingOrLocked,
+                Err(SecretError::Missing(why)) => SecretSight::Missing(why),
+                Err(SecretError::Absent) => SecretSight::NoKeyring("none runs in this session".into()),
             }
         }
         CredentialProvider::Command(command) => {
@@ -206,30 +206,23 @@ fn file_sight(name: &CredentialName) -> SecretSight {
     }
 }
 
-/// Why no item was found.
-enum ItemFault {
-    Locked,
-    MissingOrLocked,
-    Other(SecretError),
-}
-
-impl From<SecretError> for ItemFault {
-    fn from(error: SecretError) -> Self {
-        Self::Other(error)
-    }
-}
-
 /// Looks for the item in the keyrings, which tell what they have without giving it away.
-async fn item(name: &CredentialName) -> Result<(), ItemFault> {
+async fn item(name: &CredentialName) -> Result<(), SecretError> {
     let connection = session().await?;
     if !owned(&connection).await? {
-        return Err(SecretError::Absent.into());
+        return Err(SecretError::Absent);
     }
-    match search(&connection, name).await? {
-        (unlocked, _) if !unlocked.is_empty() => Ok(()),
-        (_, locked) if !locked.is_empty() => Err(ItemFault::Locked),
-        _ if any_locked(&connection).await? => Err(ItemFault::MissingOrLocked),
-        _ => Err(missing(NO_ITEM).into()),
+    find(&connection, name).await.map(drop)
+}
+
+/// The item in an open keyring.
+async fn find(connection: &Connection, name: &CredentialName) -> Result<OwnedObjectPath, SecretError> {
+    let (unlocked, locked) = search(connection, name).await?;
+    match unlocked.into_iter().next() {
+        Some(item) => Ok(item),
+        None if !locked.is_empty() => Err(SecretError::Locked),
+        None if any_locked(connection).await? => Err(SecretError::MissingOrLocked),
+        None => Err(missing(NO_ITEM)),
     }
 }
 
@@ -252,14 +245,7 @@ async fn from_service(name: &CredentialName) -> Result<Secret, SecretError> {
     if !owned(&connection).await? {
         return Err(SecretError::Absent);
     }
-    let (unlocked, locked) = search(&connection, name).await?;
-    let Some(item) = unlocked.first() else {
-        return Err(if !locked.is_empty() || any_locked(&connection).await? {
-            SecretError::Locked
-        } else {
-            missing(NO_ITEM)
-        });
-    };
+    let item = find(&connection, name).await?;
     let plain = ("plain", Variant::from(""));
     let (_, session): (OwnedVariant, OwnedObjectPath) =
         call(&connection, ROOT, SERVICE_INTERFACE, "OpenSession", &plain).await?;

@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use std::sync::mpsc::{SyncSender, sync_channel};
 
 use nbkp::model::{CredentialProvider, SecretSight};
-use nbkp::os::secrets::{Listening, sight};
+use nbkp::os::secrets::{Listening, SecretError, fetch, sight};
 use tokio::sync::mpsc::{self, Receiver};
 use zbus::connection::Builder;
 use zbus::{Connection, ObjectPath, OwnedObjectPath, OwnedVariant, interface};
@@ -302,6 +302,14 @@ impl Collection {
 
 /// What is seen of the secret in such a keyring, and what it was asked.
 fn looked_for(items: &[&str], locked: bool) -> (SecretSight, Vec<String>) {
+    in_keyring(items, locked, || sight(&CredentialProvider::SecretService, &"usb".parse().unwrap()))
+}
+
+fn in_keyring<T: Send + 'static>(
+    items: &[&str],
+    locked: bool,
+    look: impl FnOnce() -> T + Send + 'static,
+) -> (T, Vec<String>) {
     let (asked, heard) = sync_channel(16);
     let items = items.iter().map(|item| ObjectPath::try_from((*item).to_owned()).unwrap().into()).collect();
     let service = async move {
@@ -309,7 +317,7 @@ fn looked_for(items: &[&str], locked: bool) -> (SecretSight, Vec<String>) {
         let builder = builder.serve_at("/org/freedesktop/secrets", Watching { asked, items });
         vec![builder.serve_at("/collection", Collection(locked)).build().await.unwrap()]
     };
-    let found = beside(service, || sight(&CredentialProvider::SecretService, &"usb".parse().unwrap()));
+    let found = beside(service, look);
     (found, heard.try_iter().collect())
 }
 
@@ -322,6 +330,9 @@ fn a_secret_that_is_only_looked_for_is_not_fetched() {
         assert_eq!(asked, ["search nbkp usb"]);
         let (found, asked) = looked_for(&[], true);
         assert_eq!(found, SecretSight::MissingOrLocked);
+        // Nobody is told to unlock the keyring that has it: perhaps none has.
+        let (fetched, _) = in_keyring(&[], true, || fetch(&CredentialProvider::SecretService, &"usb".parse().unwrap()));
+        assert_eq!(fetched.err(), Some(SecretError::MissingOrLocked));
         assert_eq!(asked, ["search nbkp usb", "collections"], "nobody is asked to unlock it");
         let (found, _) = looked_for(&[], false);
         assert!(matches!(found, SecretSight::Missing(_)), "{found:?}");

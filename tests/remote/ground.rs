@@ -251,6 +251,7 @@ fn job(source: JobEnd, destination: JobEnd, snapshots: SnapshotKind) -> Job {
         submounts: BTreeSet::new(),
         remembered: None,
         memory: Memory::Kept,
+        asked: None,
     }
 }
 

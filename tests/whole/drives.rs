@@ -176,6 +176,33 @@ pub fn what_is_missing_on_it_is_not_asked_again_and_again(host: &MiniHost) {
     assert!(host.obstacles("documents").contains(&"destination-sentinel-missing".to_owned()));
 }
 
+pub fn a_dead_mount_in_the_way_is_named(host: &MiniHost) {
+    host.source("documents").fill(10);
+    let mut usb = host.drive("usb", Btrfs).prepared_for("documents");
+    let mut again = usb.clone_of(&host.root.join("again.img"));
+    host.configure(&host.config().drive(&usb).sync("documents", "usb", "btrfs", "every = \"0s\""));
+    let _daemon = host.start();
+    usb.plug();
+    host.run_ends("documents", 1, "ok");
+    // It is pulled out, and what was mounted by hand stays; then it is plugged in again, with another name.
+    usb.yank();
+    run("udevadm", &[&"trigger", &"--settle", &usb.device()]);
+    host.stopped_by("documents", "destination-volume-absent");
+    again.attach();
+    host.stopped_by("documents", "destination-not-mounted");
+    let point = usb.point().display().to_string();
+    let advice = format!("sudo umount -l {point}");
+    for words in [&["status"][..], &["mount", "usb"], &["doctor"], &["prepare", "documents"]] {
+        let told = host.ctl(words);
+        let text = told.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(text.contains(&advice), "{words:?}: {told}");
+    }
+    usb.clear_away();
+    until("it is as after any plug-in", || !host.ctl(&["status"]).to_string().contains("umount"));
+    again.mount();
+    host.run_ends("documents", 2, "ok");
+}
+
 pub fn without_the_right_it_waits(host: &MiniHost) {
     let (_bus, _polkit, _udisks) = (system_bus(), polkit(""), udisks());
     let host = host.used_by(65534);

@@ -169,6 +169,29 @@ pub fn what_stands_is_told_once_somebody_can_hear_it(host: &MiniHost) {
     assert_eq!(desktop.shown().len(), 2, "{:#?}", desktop.shown());
 }
 
+pub fn two_drives_of_one_uuid_are_told_of(host: &MiniHost) {
+    let bus = bus();
+    let desktop = bus.desktop(&ALL, 1);
+    let (mut usb, config) = ground(host, "");
+    let mut clone = usb.clone_of(&host.root.join("clone.img"));
+    host.configure(&config.with("notify = \"all\"", "notify = \"problems\""));
+    let daemon = host.start();
+    clone.attach();
+    usb.attach();
+    let told = desktop.shows("Drive usb cannot be used");
+    for device in [usb.device(), clone.device()] {
+        assert!(told.body.contains(device.to_str().unwrap()), "both are named: {told:?}");
+    }
+    assert!(told.body.contains("Unplug all but one"), "{told:?}");
+    for _ in 0..3 {
+        host.ctl(&["scan"]).exits(0);
+    }
+    assert_eq!(desktop.shown().len(), 1, "{:#?}", desktop.shown());
+    until("the journal tells of it", || daemon.log().contains("devices carry the UUID of drive `usb`"));
+    clone.clear_away();
+    desktop.closes(told.id);
+}
+
 pub fn nobody_has_to_show_anything(host: &MiniHost) {
     let (mut usb, config) = ground(host, "every = \"0s\"");
     host.configure(&config);

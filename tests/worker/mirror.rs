@@ -1,5 +1,6 @@
 //! Copies without history.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::ffi::OsStringExt;
 
@@ -220,6 +221,26 @@ fn hooks_know_their_run_and_are_not_confined() {
     assert!(failure.detail.contains("code 3: disk is hot"), "{}", failure.detail);
     assert!(!ground.destination.join("b").exists());
     assert!(fs::read_to_string(&told).unwrap().ends_with("failed documents failed\n"));
+}
+
+#[test]
+fn a_question_that_was_asked_already_is_no_new_failure_for_a_hook() {
+    let mut ground = Ground::new(SnapshotKind::None);
+    let told = ground.place.path().join("told");
+    for number in 0..60 {
+        ground.write(&format!("d{}/f{number}", number % 6), "x");
+    }
+    assert_eq!(ground.run().conclusion, Conclusion::Ok);
+    ground.job.sync.hooks.failed = Some(hook(&format!("echo $NBKP_OUTCOME >> {}", told.display())));
+    sh(&format!("cd {}; rm -r d0 d1 d2", ground.source.display()));
+    let Conclusion::Held(reason) = ground.run().conclusion else { panic!("it is held") };
+    ground.job.asked = Some(std::mem::discriminant(&reason));
+    assert!(matches!(ground.run().conclusion, Conclusion::Held(HoldReason::Deletions { .. })));
+    assert_eq!(fs::read_to_string(&told).unwrap(), "held\n", "once for each question");
+    let another = HoldReason::SourceIncomplete { missing: BTreeSet::new() };
+    ground.job.asked = Some(std::mem::discriminant(&another));
+    assert!(matches!(ground.run().conclusion, Conclusion::Held(HoldReason::Deletions { .. })));
+    assert_eq!(fs::read_to_string(&told).unwrap(), "held\nheld\n");
 }
 
 #[test]

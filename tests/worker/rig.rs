@@ -292,6 +292,7 @@ pub fn job(from: &Path, to: &Path, snapshots: SnapshotKind) -> Job {
         submounts: BTreeSet::new(),
         remembered: None,
         memory: Memory::Kept,
+        asked: None,
     }
 }
 

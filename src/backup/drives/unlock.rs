@@ -182,6 +182,7 @@ fn unlock(request: &UnlockRequest, end: BootTime) -> Result<(), OpeningTrouble> 
     let name = || request.name.clone();
     let secret = secrets::fetch(&request.provider, &request.name).map_err(|error| match error {
         SecretError::Locked => OpeningTrouble::KeyringLocked(name()),
+        SecretError::MissingOrLocked => OpeningTrouble::MissingOrLocked(name()),
         SecretError::Absent => OpeningTrouble::KeyringAbsent(name()),
         SecretError::Missing(why) => OpeningTrouble::NoSecret(name(), why),
     })?;

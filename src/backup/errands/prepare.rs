@@ -9,9 +9,12 @@ use crate::backup::failure::could_not;
 use crate::backup::job::{RemoteEnd, SyncAsSeen, sentence};
 use crate::backup::place::source::privileges;
 use crate::formats::sentinel;
+use crate::formats::text::obstacle_sentences;
 use crate::formats::wire::PreparedSync;
 use crate::model::layout::{self, LATEST, SNAPSHOTS, STAGING};
-use crate::model::{Absence, End, Honours, Obstacle, Place, Privileges, SentinelId, SnapshotKind, Sync, VolumeSight};
+use crate::model::{
+    Absence, End, Honours, Obstacle, Place, Privileges, SentinelId, SnapshotKind, Sync, Unmounted, VolumeSight,
+};
 use crate::os::btrfs::{self, Role};
 use crate::os::directory::{ChangeMade, Directory, DirectoryError, Errno, Kind, Reach};
 use crate::os::files::{self, ReadError, Readers};
@@ -92,6 +95,11 @@ fn prepare_end(
         VolumeSight::NotProven { root, .. } => root,
         VolumeSight::Absent(absence) => return Err(away(place, absence)),
         VolumeSight::Reached(_) => return Err(format!("volume `{}` is on a server", place.volume)),
+        VolumeSight::NotMounted { device, blocked_at, .. } if !blocked_at.is_empty() => {
+            let (volume, device) = (place.volume.clone(), device.clone());
+            let how = Unmounted::Blocked(blocked_at.clone());
+            return Err(obstacle_sentences(&[Obstacle::NotMounted { end, volume, device, how }], &seen.sync.name));
+        }
         VolumeSight::NotMounted { .. } | VolumeSight::Locked { .. } => {
             return Err(format!("volume `{0}` is not mounted; mount it first: `nbkpctl mount {0}`", place.volume));
         }

@@ -12,7 +12,7 @@ use crate::formats::{sentinel, writer};
 use crate::model::layout::{self, LATEST, LOCK, OWN, STAGING, named_snapshot};
 use crate::model::{
     Absence, Access, End, Interruption, Keeping, Letters, NotDone, Obstacle, Place, SentinelFault, SentinelId,
-    SnapshotKind, Writer,
+    SnapshotKind, Unmounted, Writer,
 };
 use crate::os::btrfs::{self, Role};
 use crate::os::directory::{Directory, DirectoryError, Errno, Identity, Reach};
@@ -138,7 +138,7 @@ fn pin(job: &Job, wanted: &LocalEnd, end: End) -> Result<Pinned, Obstacle> {
                 end,
                 volume: volume.clone(),
                 device: format!("/dev/block/{}:{}", drive.device.0, drive.device.1).into(),
-                let_go: false,
+                how: Unmounted::Plainly,
             },
             None => absent(Absence::Unreadable(wanted.root.clone(), "another filesystem is mounted there".into())),
         });

@@ -4,6 +4,8 @@
 mod hooks;
 mod record;
 
+use std::mem::discriminant;
+
 use crate::backup::copy::call::Copying;
 use crate::backup::copy::crossings::Crossings;
 use crate::backup::copy::linking::{Links, guard_new};
@@ -368,6 +370,8 @@ impl<'a> Course<'a> {
         let hooks = &self.job.sync.hooks;
         let (hook, command) = match conclusion {
             Conclusion::Ok => ("after", &hooks.after),
+            // Who was told of it is not told again each time that the same look is taken.
+            Conclusion::Held(reason) if self.job.asked == Some(discriminant(reason)) => return,
             Conclusion::Failed(_) | Conclusion::Held(_) => ("failed", &hooks.failed),
             Conclusion::Skipped(_) | Conclusion::Interrupted(_) => return,
         };

@@ -14,7 +14,7 @@ use crate::daemon::messages::look::Observation;
 use crate::daemon::messages::probe::{ProbeOrder, ProbeReport};
 use crate::model::{
     Announcement, ChangeExtent, Configuration, DriveName, HostFault, Interruption, Ledger, Left, LocationName,
-    NetworkSight, OpeningTrouble, Outcome, PowerSight, RunId, RunRecord, SyncName, Trigger, VolumeName,
+    NetworkSight, Obstacle, OpeningTrouble, Outcome, PowerSight, RunId, RunRecord, SyncName, Trigger, VolumeName,
 };
 use crate::os::history::Entry;
 
@@ -128,6 +128,8 @@ pub enum Notice {
     Overdue(SyncName),
     /// A drive could not be opened.
     NotOpened(OpeningTrouble, DriveName),
+    /// A drive is plugged in, and must not be used as it is.
+    Unusable(VolumeName, Obstacle),
     /// How a drive was left behind.
     Left(DriveName, Left),
     /// A neighbour works no longer.

@@ -226,7 +226,7 @@ async fn answer(
         .rev()
         .filter_map(|entry| match entry {
             Entry::Ended(record) => Some((**record).clone()),
-            Entry::Began { .. } | Entry::Recalled(_) => None,
+            Entry::Began { .. } | Entry::Forgotten(_) | Entry::Recalled(_) => None,
         })
         .filter(|record| sync.as_ref().is_none_or(|sync| record.sync.answers_to(sync)))
         .collect();

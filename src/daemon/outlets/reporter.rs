@@ -134,6 +134,7 @@ mod message_id {
     pub(crate) const NOT_LEFT: &str = "6d0f7c2be0c24e3a9f5b1c7f0a9e1d0f";
     pub(crate) const LOCATED: &str = "6d0f7c2be0c24e3a9f5b1c7f0a9e1d10";
     pub(crate) const HOST_FAULT: &str = "6d0f7c2be0c24e3a9f5b1c7f0a9e1d11";
+    pub(crate) const UNUSABLE: &str = "6d0f7c2be0c24e3a9f5b1c7f0a9e1d12";
 }
 
 fn write(notice: &Notice) {
@@ -195,6 +196,12 @@ fn write(notice: &Notice) {
             "{drive} could not be opened: {}; it is tried again by itself ({})",
             text::printable(&trouble.to_string()),
             trouble.hint(drive)
+        ),
+        Notice::Unusable(volume, obstacle) => tracing::warn!(
+            message_id = message_id::UNUSABLE,
+            nbkp.volume = volume.as_str(),
+            "{}; it is not used like this",
+            text::printable(&obstacle.to_string())
         ),
         Notice::Left(drive, left) => tell_how_it_was_left(drive, left),
         Notice::Degraded(sentence) => tracing::warn!(message_id = message_id::DEGRADED, "{sentence}"),

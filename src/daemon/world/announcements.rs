@@ -16,11 +16,12 @@ use crate::daemon::world::plan::Plan;
 use crate::daemon::world::runs::{EndedRun, Runs};
 use crate::daemon::world::settings::Settings;
 use crate::daemon::world::stage::LifeStage;
+use crate::daemon::world::unusable::UnusableDrives;
 use crate::daemon::world::volumes::{VolumeState, Volumes};
 use crate::decide::obstacles::asks_for_approval;
 use crate::model::{
     Announcement, BootTime, Conclusion, Deeds, DriveName, FailureKind, Left, Matter, Now, Obstacle, ObstacleCode,
-    OpeningTrouble, Outcome, RunId, RunRecord, Subject, Sync, SyncName, VolumeName, VolumeSight,
+    OpeningTrouble, Outcome, RunId, RunRecord, Subject, Sync, SyncName, VolumeName,
 };
 
 /// What was announced, and what was seen when it was.
@@ -36,6 +37,7 @@ pub(super) struct Announcements {
     left: BTreeMap<VolumeName, Left>,
     /// Why drives could not be opened.
     unopened: BTreeMap<VolumeName, OpeningTrouble>,
+    unusable: UnusableDrives,
 }
 
 /// How everything stands after an event.
@@ -107,6 +109,7 @@ impl Announcements {
             self.compare_left(scene, &mut found);
             self.compare_drives(scene, &mut found);
             self.compare_openings(scene, &mut found);
+            found.extend(self.unusable.compare(scene.settings, scene.volumes));
             self.compare_overdue(scene, &mut found);
         }
         found
@@ -270,7 +273,10 @@ impl Announcements {
             let Some(trouble) = trouble(volume) else { continue };
             let before = self.unopened.insert(volume.clone(), trouble.clone());
             if before.map(|before| discriminant(&before)) != Some(discriminant(trouble)) {
-                let drive = DriveName { volume: volume.clone(), host: scene.host_of(volume) };
+                let drive = DriveName {
+                    volume: volume.clone(),
+                    host: scene.volumes.get(volume).and_then(VolumeState::host_of_closed),
+                };
                 announce(Subject::Drive(volume.clone()), Matter::NotOpened(drive, trouble.clone()), found);
             }
         }
@@ -331,19 +337,6 @@ impl Scene<'_> {
             let uses = sync.source.volume == *volume || sync.destination.volume == *volume;
             uses.then_some((name, candidate.ready_at))
         })
-    }
-
-    /// The server that a closed drive is plugged into; none if that is this machine.
-    fn host_of(&self, volume: &VolumeName) -> Option<String> {
-        match &self.volumes.get(volume)?.sight {
-            VolumeSight::NotMounted { device, .. } | VolumeSight::Locked { device, .. } => device.host.clone(),
-            VolumeSight::Absent(_)
-            | VolumeSight::Ambiguous { .. }
-            | VolumeSight::NotEncrypted { .. }
-            | VolumeSight::NotProven { .. }
-            | VolumeSight::Present(_)
-            | VolumeSight::Reached(_) => None,
-        }
     }
 
     fn arrivals(&self, name: &SyncName) -> Arrivals {

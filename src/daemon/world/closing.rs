@@ -7,7 +7,7 @@ use crate::daemon::world::drives::Phase;
 use crate::daemon::world::leftovers::{Around, Leftover};
 use crate::daemon::world::stage::LifeStage;
 use crate::daemon::world::volumes::{VolumeState, is_open};
-use crate::model::{BootTime, DriveName, Left, Now, Obstacle, SyncName, VolumeName, WhenDone};
+use crate::model::{BootTime, DriveName, Left, Now, Obstacle, SyncName, Unmounted, VolumeName, WhenDone};
 
 impl World {
     /// Closes what no run uses and no candidate needs.
@@ -74,7 +74,7 @@ impl World {
             let mut found =
                 self.plan.prospects().get(&sync.name).map(|prospect| prospect.places.clone()).unwrap_or_default();
             // That a person let it go is their word, which they may take back at any time.
-            found.retain(|obstacle| !matches!(obstacle, Obstacle::NotMounted { let_go: true, .. }));
+            found.retain(|obstacle| !matches!(obstacle, Obstacle::NotMounted { how: Unmounted::ByUser, .. }));
             if !found.is_empty() {
                 self.histories.set_back(&sync.name, &found, now);
             }

@@ -151,9 +151,10 @@ impl DriveStates {
         let Some(state) = self.states.get_mut(volume) else { return News::No };
         let tries = state.refused.as_ref().map_or(0, |refused| refused.tries).saturating_add(1);
         let wait = match trouble {
-            OpeningTrouble::KeyringLocked(_) | OpeningTrouble::KeyringAbsent(_) | OpeningTrouble::Damaged { .. } => {
-                backoff::wait_for_obstacle(u32::MAX)
-            }
+            OpeningTrouble::KeyringLocked(_)
+            | OpeningTrouble::MissingOrLocked(_)
+            | OpeningTrouble::KeyringAbsent(_)
+            | OpeningTrouble::Damaged { .. } => backoff::wait_for_obstacle(u32::MAX),
             OpeningTrouble::NoSecret(..) | OpeningTrouble::WrongSecret(_) | OpeningTrouble::NotAuthorized(_) => {
                 backoff::wait(tries, Remedy::AskPerson, jitter)
             }
@@ -165,6 +166,7 @@ impl DriveStates {
         state.phase = match trouble {
             OpeningTrouble::OutOfReach(_) => Phase::Stuck { again: now.boot.after(until_again(1)), tries: 1 },
             OpeningTrouble::KeyringLocked(_)
+            | OpeningTrouble::MissingOrLocked(_)
             | OpeningTrouble::KeyringAbsent(_)
             | OpeningTrouble::NoSecret(..)
             | OpeningTrouble::WrongSecret(_)
@@ -340,7 +342,10 @@ impl DriveStates {
 }
 
 fn waits_for_keyring(trouble: &OpeningTrouble) -> bool {
-    matches!(trouble, OpeningTrouble::KeyringLocked(_) | OpeningTrouble::KeyringAbsent(_))
+    matches!(
+        trouble,
+        OpeningTrouble::KeyringLocked(_) | OpeningTrouble::MissingOrLocked(_) | OpeningTrouble::KeyringAbsent(_)
+    )
 }
 
 /// How long to wait before a drive is closed again that could not be.

@@ -1,6 +1,7 @@
 //! Jobs: what a run of a sync is given, as things stand.
 
 use std::collections::BTreeSet;
+use std::mem::discriminant;
 use std::path::PathBuf;
 
 use crate::backup::job::{DriveProof, Job, JobEnd, Layout, LocalEnd, Memory, Remembered, RemoteEnd};
@@ -21,6 +22,7 @@ impl World {
             approved_cuts: self.decisions.ledger().approved_cuts.get(&sync.name).cloned(),
             writers: self.decisions.ledger().writers.get(&sync.name).cloned().unwrap_or_default(),
             submounts: self.submounts(sync),
+            asked: self.decisions.ledger().held.get(&sync.name).map(|hold| discriminant(&hold.reason)),
             remembered: self.remembered(&sync.name),
             memory: match self.histories.get(&sync.name).and_then(|history| history.last_run.as_ref()) {
                 Some(_) => Memory::Kept,

@@ -33,6 +33,7 @@ mod stage;
 mod suspension;
 #[cfg(test)]
 mod tests;
+mod unusable;
 mod volumes;
 
 use std::collections::BTreeMap;

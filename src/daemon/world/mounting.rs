@@ -11,7 +11,7 @@ use crate::daemon::world::settings::{Settings, leads_to_the_same};
 use crate::daemon::world::stage::LifeStage;
 use crate::decide::obstacles;
 use crate::formats::text::obstacle_sentences;
-use crate::model::{Configuration, End, Interruption, Obstacle, VolumeName, VolumeSight, WhenDone};
+use crate::model::{Configuration, End, Interruption, Obstacle, Unmounted, VolumeName, VolumeSight, WhenDone};
 
 impl World {
     /// A person wants a drive open. It is theirs from then on: no run closes it.
@@ -73,7 +73,7 @@ impl World {
         let (VolumeSight::NotMounted { device, .. } | VolumeSight::Locked { device, .. }) = &state.sight else {
             return None;
         };
-        Some(Obstacle::NotMounted { end, volume: volume.clone(), device: device.clone(), let_go: false })
+        Some(Obstacle::NotMounted { end, volume: volume.clone(), device: device.clone(), how: Unmounted::Plainly })
     }
 
     fn admit(&self, volume: &VolumeName) -> Result<(), Refusal> {
@@ -93,6 +93,10 @@ impl World {
                 Obstacle::VolumeAbsent { end: End::Destination, volume: named(), absence: absence.clone() }
             }
             VolumeSight::Ambiguous { devices } => Obstacle::DuplicateUuid { volume: named(), devices: devices.clone() },
+            VolumeSight::NotMounted { device, blocked_at, .. } if !blocked_at.is_empty() => {
+                let how = Unmounted::Blocked(blocked_at.clone());
+                Obstacle::NotMounted { end: End::Destination, volume: named(), device: device.clone(), how }
+            }
             VolumeSight::NotEncrypted { device } => Obstacle::NotEncrypted { volume: named(), device: device.clone() },
             VolumeSight::Present(_)
             | VolumeSight::NotProven { .. }

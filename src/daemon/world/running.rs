@@ -6,6 +6,7 @@ use crate::backup::news::Liveness;
 use crate::daemon::messages::event::{Effect, Notice, Record};
 use crate::daemon::messages::look::Scope;
 use crate::daemon::world::World;
+use crate::daemon::world::drives::News;
 use crate::daemon::world::histories::{Chance, ComesUp};
 use crate::daemon::world::runs::{Headway, Run};
 use crate::daemon::world::servers::Asked;
@@ -51,6 +52,7 @@ impl World {
                 return;
             }
         }
+        let news = self.news_of(&record, &report.conclusion);
         match &report.conclusion {
             Conclusion::Ok => self.learn(&run, report),
             Conclusion::Held(reason) => {
@@ -63,7 +65,18 @@ impl World {
         if !report.earlier.is_empty() {
             effects.push(Effect::Record(Record::Run(Entry::Recalled(report.earlier.clone()))));
         }
-        self.run_is_over((&run.sync, &run.places), record, &report.conclusion, now, effects);
+        self.run_is_over((&run.sync, &run.places), (record, news), &report.conclusion, now, effects);
+    }
+
+    /// Whether history has to know of a run: one that nobody asked for, and that is held for what the last one was held
+    /// for, asks no new question.
+    fn news_of(&self, record: &RunRecord, conclusion: &Conclusion) -> News {
+        let Conclusion::Held(reason) = conclusion else { return News::Yes };
+        let before = self.decisions.ledger().held.get(&record.sync);
+        let last = self.histories.get(&record.sync).and_then(|history| history.last_run.as_ref());
+        let is_known = before.is_some_and(|before| before.reason.is_like(reason))
+            && last.is_some_and(|last| last.outcome == Outcome::Held);
+        if is_known && record.trigger != Trigger::Request { News::No } else { News::Yes }
     }
 
     /// Whether a run gets on. One that cannot be ended is over for the world: whoever waits for it is answered, and
@@ -79,7 +92,7 @@ impl World {
         let Some(why) = self.runs.lives(sync, run, life) else { return };
         effects.extend(self.runs.stop(sync, why.clone()));
         let Some(left) = self.runs.leave_behind(sync, why, now) else { return };
-        self.run_is_over((&left.sync, &left.places), left.record, &left.conclusion, now, effects);
+        self.run_is_over((&left.sync, &left.places), (left.record, News::Yes), &left.conclusion, now, effects);
         self.tell_left_behind(effects);
         self.refuse_to_close_what_is_stuck();
     }
@@ -91,7 +104,7 @@ impl World {
     fn run_is_over(
         &mut self,
         (sync, places): (&Sync, &Places),
-        record: RunRecord,
+        (record, news): (RunRecord, News),
         conclusion: &Conclusion,
         now: &Now,
         effects: &mut Vec<Effect>,
@@ -110,7 +123,10 @@ impl World {
         self.requests.ran(&record);
         self.look_behind(&record.sync, record.outcome);
         effects.push(Effect::Tell(Notice::RunEnded(Box::new(record.clone()))));
-        effects.push(Effect::Record(Record::Run(Entry::Ended(Box::new(record)))));
+        effects.push(Effect::Record(Record::Run(match news {
+            News::Yes => Entry::Ended(Box::new(record)),
+            News::No => Entry::Forgotten(record.run),
+        })));
         self.requests.answer_where_it_is_quiet(&self.runs);
     }
 

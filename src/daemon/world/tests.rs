@@ -36,6 +36,7 @@ use crate::daemon::messages::probe::ProbeOrder;
 use crate::daemon::world::*;
 use crate::formats::config::{self, Context};
 use crate::model::*;
+use crate::os::history::Entry;
 
 /// Two drives; photos go to both, documents to one, and what lies on the first is copied on to the second.
 const HOUSE: &str = r#"
@@ -81,6 +82,7 @@ struct Story {
     notices: Vec<Notice>,
     alarm: Option<Timestamp>,
     announced: Vec<Announcement>,
+    recorded: Vec<Entry>,
 }
 
 fn name(text: &str) -> SyncName {
@@ -126,6 +128,7 @@ impl Story {
             notices: Vec::new(),
             alarm: None,
             announced: Vec::new(),
+            recorded: Vec::new(),
         }
     }
 
@@ -144,7 +147,8 @@ impl Story {
                 Effect::Sense => {}
                 Effect::Tell(notice) => self.notices.push(notice),
                 Effect::Announce(announcement) => self.announced.push(announcement),
-                Effect::Record(_) => {}
+                Effect::Record(Record::Run(entry)) => self.recorded.push(entry),
+                Effect::Record(Record::Ledger(_)) => {}
             }
         }
         // Whoever sees what a test shows was told to look; what is owed behind that is looked at at once.
@@ -317,7 +321,7 @@ const RED: &str = "00000000-a7b6-429d-8250-3d0d80e034df";
 const OTHER: &str = "11111111-a7b6-429d-8250-3d0d80e034df";
 
 fn closed_sight(seq: u64) -> VolumeSight {
-    VolumeSight::NotMounted { device: "/dev/sdb1".into(), disk_seq: Some(seq), automount: None }
+    VolumeSight::NotMounted { device: "/dev/sdb1".into(), disk_seq: Some(seq), automount: None, blocked_at: Vec::new() }
 }
 
 fn locked_sight(seq: u64) -> VolumeSight {

@@ -7,8 +7,8 @@ use crate::daemon::messages::event::Notice;
 use crate::daemon::world::settings::Settings;
 use crate::decide::obstacles::{Custody, VolumeStanding};
 use crate::model::{
-    Absence, BlockDevice, BootTime, Configuration, EndKind, EndSight, Mounting, Now, RemoteProbe, SyncName, SyncSight,
-    Volume, VolumeName, VolumeSight,
+    Absence, BlockDevice, BootTime, Configuration, EndKind, EndSight, Mounting, Now, Obstacle, RemoteProbe, SyncName,
+    SyncSight, Volume, VolumeName, VolumeSight,
 };
 
 /// What was seen. Others read it, and change it by these methods alone.
@@ -180,6 +180,19 @@ impl VolumeState {
         }
     }
 
+    /// The server that a closed drive is plugged into; none if that is this machine.
+    pub(super) fn host_of_closed(&self) -> Option<String> {
+        match &self.sight {
+            VolumeSight::NotMounted { device, .. } | VolumeSight::Locked { device, .. } => device.host.clone(),
+            VolumeSight::Absent(_)
+            | VolumeSight::Ambiguous { .. }
+            | VolumeSight::NotEncrypted { .. }
+            | VolumeSight::NotProven { .. }
+            | VolumeSight::Present(_)
+            | VolumeSight::Reached(_) => None,
+        }
+    }
+
     /// Lets a drive go, as its user wants it.
     fn let_go(&mut self) {
         self.let_go = self.medium;
@@ -256,6 +269,9 @@ impl VolumeState {
             self.let_go = None;
         }
         let notice = match (root(&self.sight), root(&sight)) {
+            (_, _) if unusable(name, &sight).is_some() => {
+                unusable(name, &sight).map(|obstacle| Notice::Unusable(name.clone(), obstacle))
+            }
             (None, Some(root)) => Some(Notice::VolumeCame(name.clone(), root.clone())),
             (Some(_), None) => Some(Notice::VolumeWent(name.clone())),
             (Some(_), Some(_)) | (None, None) => None,
@@ -266,6 +282,21 @@ impl VolumeState {
             self.changed = now.boot;
         }
         VolumeChange { whose, appearance, arrival, notice }
+    }
+}
+
+/// What keeps a drive that is plugged in from being used, where only a person can put that right.
+pub(super) fn unusable(volume: &VolumeName, sight: &VolumeSight) -> Option<Obstacle> {
+    let volume = volume.clone();
+    match sight {
+        VolumeSight::Ambiguous { devices } => Some(Obstacle::DuplicateUuid { volume, devices: devices.clone() }),
+        VolumeSight::NotEncrypted { device } => Some(Obstacle::NotEncrypted { volume, device: device.clone() }),
+        VolumeSight::Absent(_)
+        | VolumeSight::NotMounted { .. }
+        | VolumeSight::Locked { .. }
+        | VolumeSight::NotProven { .. }
+        | VolumeSight::Present(_)
+        | VolumeSight::Reached(_) => None,
     }
 }
 
@@ -376,7 +407,12 @@ mod tests {
     }
 
     fn unmounted(seq: u64) -> VolumeSight {
-        VolumeSight::NotMounted { device: "/dev/loop0".into(), disk_seq: Some(seq), automount: None }
+        VolumeSight::NotMounted {
+            device: "/dev/loop0".into(),
+            disk_seq: Some(seq),
+            automount: None,
+            blocked_at: Vec::new(),
+        }
     }
 
     /// Shows a volume these sights, one a second, and says whether it is let go at the end.
@@ -410,6 +446,7 @@ mod tests {
             device: "/dev/loop0".into(),
             disk_seq: Some(1),
             automount: Some("/media/usb".into()),
+            blocked_at: Vec::new(),
         };
         assert_eq!(custody_after(&[mounted(1, 40), idle.clone()]), Custody::Ours);
         assert_eq!(custody_after(&[mounted(1, 40), unmounted(1), idle]), Custody::LetGo, "a person did before");

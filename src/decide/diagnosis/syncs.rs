@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::model::{
     Absence, Area, Examined, Finding, FindingCode, Flaw, Freshness, HostFault, HostTrouble, Obstacle, OpeningTrouble,
-    Outcome, RunRecord, Severity, Status, SyncName, SyncState, SyncStatus, Verdict,
+    Outcome, RunRecord, Severity, Status, SyncName, SyncState, SyncStatus, Unmounted, Verdict,
 };
 
 /// So many failures one after another are more than bad luck.
@@ -78,7 +78,9 @@ pub fn finding(obstacle: &Obstacle, sync: &SyncName) -> Option<Finding> {
     let severity = match obstacle {
         Obstacle::VolumeAbsent { absence, .. } => absent(absence)?,
         Obstacle::NotOpened { trouble, .. } => match trouble {
-            OpeningTrouble::KeyringLocked(_) | OpeningTrouble::KeyringAbsent(_) => Severity::Warning,
+            OpeningTrouble::KeyringLocked(_)
+            | OpeningTrouble::MissingOrLocked(_)
+            | OpeningTrouble::KeyringAbsent(_) => Severity::Warning,
             OpeningTrouble::OutOfReach(fault) => out_of_reach(fault),
             OpeningTrouble::NoSecret(..)
             | OpeningTrouble::WrongSecret(_)
@@ -87,11 +89,12 @@ pub fn finding(obstacle: &Obstacle, sync: &SyncName) -> Option<Finding> {
             | OpeningTrouble::Damaged { .. }
             | OpeningTrouble::Other(_) => Severity::Error,
         },
-        Obstacle::NotMounted { .. }
+        Obstacle::NotMounted { how: Unmounted::Plainly | Unmounted::ByUser, .. }
         | Obstacle::Locked { .. }
         | Obstacle::VolumeHeld { .. }
         | Obstacle::Paused { .. } => Severity::Note,
-        Obstacle::DirectoryMissing { .. }
+        Obstacle::NotMounted { how: Unmounted::Blocked(_), .. }
+        | Obstacle::DirectoryMissing { .. }
         | Obstacle::SourceIsEmpty { .. }
         | Obstacle::NotEncrypted { .. }
         | Obstacle::Sentinel { .. }

@@ -171,9 +171,10 @@ fn drive_stands(
         b"ambiguous" => DriveSight::Closed(VolumeSight::Ambiguous { devices: nodes }, None),
         b"locked" => DriveSight::Closed(VolumeSight::Locked { device: device()?, disk_seq }, disk_seq),
         b"closed" if is_impostor => DriveSight::Closed(VolumeSight::NotEncrypted { device: device()? }, None),
-        b"closed" => {
-            DriveSight::Closed(VolumeSight::NotMounted { device: device()?, disk_seq, automount: None }, disk_seq)
-        }
+        b"closed" => DriveSight::Closed(
+            VolumeSight::NotMounted { device: device()?, disk_seq, automount: None, blocked_at: Vec::new() },
+            disk_seq,
+        ),
         b"open" if is_impostor => DriveSight::Refused(VolumeSight::NotEncrypted { device: device()? }),
         b"open" => DriveSight::Open(disk_seq),
         _ => return Err(Garbled),

@@ -14,6 +14,7 @@ use crate::model::{
 };
 use crate::os::causes::chain;
 use crate::os::fstab;
+use crate::os::mounts;
 use crate::os::probe::{DriveMount, Probed, VolumeProbe};
 
 /// What is known of all volumes and syncs of a configuration.
@@ -190,6 +191,7 @@ impl LookMemory {
                 device: device.node.clone().into(),
                 disk_seq: device.disk_seq,
                 automount: fstab::automount(device, &self.devices, mounts),
+                blocked_at: mounts::in_the_way_of(device, &self.devices, mounts),
             }),
             DrivePresence::Mounted { device, hardware, mount } => Finding::At(Way {
                 root: mount.point.clone(),

@@ -20,6 +20,7 @@ fn said(story: &mut Story) -> Vec<String> {
                 Matter::SafeToRemove(deeds) => format!("safe {}", names(&deeds.syncs)),
                 Matter::Failed(failure) => format!("failed {}", failure.kind.as_str()),
                 Matter::NotOpened(_, trouble) => format!("not opened, {trouble}"),
+                Matter::Unusable(obstacle, sync) => format!("unusable for {sync}: {}", obstacle.code().as_str()),
                 Matter::Held(obstacles) => {
                     obstacles.iter().map(|obstacle| obstacle.code().as_str()).collect::<Vec<_>>().join("+")
                 }
@@ -87,6 +88,31 @@ fn a_drive_that_cannot_be_opened_is_told_of_once_for_each_trouble() {
     story.orders();
     story.opened("red", present("/media/red", Some(5)));
     assert_eq!(said(&mut story)[0], "drive red: withdrawn");
+}
+
+#[test]
+fn two_drives_of_one_uuid_are_told_of_once_and_taken_back() {
+    let mut story = Story::at_home(HOUSE);
+    let twice = |nodes: &[&str]| VolumeSight::Ambiguous { devices: nodes.iter().map(|node| (*node).into()).collect() };
+    for _ in 0..3 {
+        story.see(&[("usb", twice(&["/dev/sda1", "/dev/sdb1"]))]);
+        story.wait(60);
+    }
+    assert_eq!(said(&mut story), ["drive usb: unusable for onward: duplicate-uuid"]);
+    let told = story.notices.iter().filter(|notice| matches!(notice, Notice::Unusable(..))).count();
+    assert_eq!(told, 1, "and in the journal");
+    // A third one is another story.
+    story.see(&[("usb", twice(&["/dev/sda1", "/dev/sdb1", "/dev/sdc1"]))]);
+    assert_eq!(said(&mut story).len(), 1);
+    story.unplug("usb");
+    assert_eq!(said(&mut story), ["drive usb: withdrawn"]);
+    story.see(&[("usb", VolumeSight::NotEncrypted { device: "/dev/sda1".into() })]);
+    assert_eq!(said(&mut story), ["drive usb: unusable for onward: not-encrypted"]);
+    // Nobody is told of what nobody uses.
+    let disabled = HOUSE.replace("[syncs.photos]", "[syncs.photos]\nenabled = false");
+    let mut story = Story::at_home(&disabled.replace("[syncs.onward]", "[syncs.onward]\nenabled = false"));
+    story.see(&[("usb", twice(&["/dev/sda1", "/dev/sdb1"]))]);
+    assert!(said(&mut story).is_empty());
 }
 
 #[test]

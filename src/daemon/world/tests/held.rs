@@ -84,3 +84,33 @@ fn what_is_held_and_fails_is_told_once_of_each() {
     let told = story.announced.iter().filter(|it| matches!(it.matter, Matter::Failed(_) | Matter::Held(_))).count();
     assert_eq!(told, 1, "{:?}", story.announced);
 }
+
+#[test]
+fn a_question_that_is_asked_again_and_again_is_in_history_once() {
+    let mut story = Story::at_home(HOUSE);
+    story.plug("usb");
+    story.wait(10);
+    story.end("photos", held());
+    let ended = |story: &Story| story.recorded.iter().filter(|entry| matches!(entry, Entry::Ended(_))).count();
+    assert_eq!((ended(&story), story.started[0].asked), (1, None));
+    for _ in 0..3 {
+        story.wait(3600);
+        story.end("photos", held());
+    }
+    assert_eq!((ended(&story), story.started.len()), (1, 4));
+    let forgotten = story.recorded.iter().filter(|entry| matches!(entry, Entry::Forgotten(_))).count();
+    assert_eq!(forgotten, 3, "each of them had begun");
+    assert!(story.started[3].asked == Some(std::mem::discriminant(&reason())), "no hook tells of it again");
+    // Who asks is answered by a run that they find in the history; another question is news, and so is a failure.
+    story.ask_to_run("photos", Urgency::Asked);
+    story.end("photos", held());
+    assert_eq!(ended(&story), 2);
+    story.wait(3600);
+    story.end("photos", cut_down());
+    assert_eq!(ended(&story), 3);
+    story.wait(3600);
+    story.end("photos", failed());
+    story.wait(60);
+    story.end("photos", cut_down());
+    assert_eq!(ended(&story), 5);
+}

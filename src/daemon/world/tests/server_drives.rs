@@ -328,7 +328,7 @@ fn one_named_by_what_is_in_its_container_is_known_by_the_container_once_it_was_o
     assert_eq!(story.codes("documents"), ["destination-volume-absent"], "nobody knows yet what is in it");
     // What is not proven to be the drive teaches nothing.
     let not_proven = VolumeSight::NotProven { root: "/media/attic".into(), fault: SentinelFault::Missing };
-    let closed = VolumeSight::NotMounted { device: node(), disk_seq: Some(1), automount: None };
+    let closed = VolumeSight::NotMounted { device: node(), disk_seq: Some(1), automount: None, blocked_at: Vec::new() };
     for sight in [not_proven, closed] {
         story.tell(Event::RoutesChanged(ChangeExtent::Outside));
         story.server_tells_of(&sight, Some(OTHER));
