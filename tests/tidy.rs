@@ -12,7 +12,7 @@ mod required;
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, Permissions};
 use std::io::Write as _;
-use std::os::unix::ffi::OsStringExt as _;
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
@@ -23,6 +23,7 @@ use nbkp::formats::ssh::calls::{
 };
 use nbkp::formats::ssh::links::{DirectoriesCall, LinksCall};
 use nbkp::formats::ssh::script::{self, Answer};
+use nbkp::formats::ssh::sizes::{self, SampleCall, SizesCall};
 use nbkp::model::{DeletedKind, DeletedNames, End, SentinelId, SnapshotKind, TidyDeed, layout};
 
 const NAME: &str = "2026-11-22T17:30:00.000Z";
@@ -274,6 +275,35 @@ fn links_and_directories_are_told_by_each_server() {
             let found = answers::directories(&said(shell, path, home, &call.call()), &paths);
             assert_eq!(found, expected.iter().map(|path| Path::new(path).to_owned()).collect(), "{shell:?}");
         }
+    });
+}
+
+#[test]
+fn sizes_are_told_by_each_server() {
+    if !is_root() {
+        return;
+    }
+    with_each_server(|shell, path, home| {
+        let end = ProvenEnd { root: home.into(), volume: "".into(), directory: "".into(), end: "".into() };
+        let (place, odd) = (Path::new("snapshots"), OsStr::from_bytes(b"-n \xff [a]*"));
+        for (name, size) in [(Path::new("a/b/c"), 7), (Path::new(odd), 0), (&Path::new("x\ny").join("z"), 3)] {
+            let file = home.join(place).join(name);
+            fs::create_dir_all(file.parent().unwrap()).unwrap();
+            fs::write(file, vec![7; size]).unwrap();
+        }
+        let expected = [(Path::new("a/b/c").to_owned(), 7), (Path::new(odd).to_owned(), 0)].into();
+        let paths = ["a/b/c", "a/b", "gone", "x\ny/z"].map(Path::new);
+        let paths = [&paths[..], &[Path::new(odd)]].concat();
+        let call = SizesCall { end: &end, which: End::Destination, place, paths: &paths };
+        assert_eq!(sizes::sizes(&said(shell, path, home, &call.call())), expected, "{shell:?}");
+        fs::remove_dir_all(home.join(place).join(NAME)).unwrap();
+        let sample = |directories, files| {
+            let call = SampleCall { end: &end, place, directories, files };
+            sizes::sizes(&said(shell, path, home, &call.call()))
+        };
+        // What no line can hold is passed over.
+        assert_eq!(sample(200, 500), expected, "{shell:?}");
+        assert_eq!(sample(200, 1).len(), 1, "{shell:?}");
     });
 }
 

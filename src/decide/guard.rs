@@ -1,5 +1,8 @@
 //! The guard: how much a run may delete without a person's word.
 
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+
 use crate::model::{Guard, HoldReason, PathSet, SnapshotName};
 
 /// What a run would delete.
@@ -85,6 +88,25 @@ pub fn is_too_cut(guard: Guard, files: u64, of: u64) -> bool {
         // Where no deletion is allowed, files still change: a handful may shrink.
         Guard::MaxDelete(percent) => files > (of.saturating_mul(u64::from(percent)) / 100).max(HANDFUL.min(of / 2)),
     }
+}
+
+/// So much rarer than in all are the files that are cut down in a sample that is believed.
+const DOUBT: u64 = 4;
+
+/// Whether a sample of files, each with the part of the tree in which it lies and whether it is cut down, says that too
+/// many may be. A part most of which is cut down may be larger than its share of the sample.
+#[must_use]
+pub fn may_be_too_cut<'a>(guard: Guard, sample: impl IntoIterator<Item = (&'a OsStr, bool)>) -> bool {
+    let (mut all, mut parts) = ((0_u64, 0_u64), BTreeMap::<_, (u64, u64)>::new());
+    for (part, is_cut) in sample {
+        for (files, cut) in [&mut all, parts.entry(part).or_default()] {
+            *files = files.saturating_add(1);
+            *cut = cut.saturating_add(u64::from(is_cut));
+        }
+    }
+    let is_mostly_cut = |(files, cut): &(u64, u64)| *cut > HANDFUL && cut.saturating_mul(2) > *files;
+    let (files, cut) = all;
+    is_too_cut(guard, cut.saturating_mul(DOUBT), files) || (guard != Guard::Off && parts.values().any(is_mostly_cut))
 }
 
 /// Why a run is held for what it would do to contents, if it is; `approved` are the files that a person accepted.
@@ -188,6 +210,25 @@ mod tests {
         assert_eq!(replaced(quarter, 25, 100), None);
         assert!(replaced(quarter, 26, 100).unwrap().starts_with("26 of 100 files"));
         assert_eq!(replaced(Guard::Off, 100, 100), None);
+    }
+
+    #[test]
+    fn a_sample_is_believed_only_where_few_are_cut_down() {
+        let may_be = |guard, parts: &[(&'static str, usize, usize)]| {
+            let files = |(part, files, cut): &(&'static str, usize, usize)| {
+                let (part, cut) = (OsStr::new(*part), *cut);
+                (0..*files).map(move |number| (part, number < cut)).collect::<Vec<_>>()
+            };
+            may_be_too_cut(guard, parts.iter().flat_map(files))
+        };
+        let quarter = Guard::MaxDelete(25);
+        assert!(!may_be(quarter, &[("a", 100, 6)]) && may_be(quarter, &[("a", 100, 7)]));
+        // Exact where it is the whole tree: of ten files six are too many, and five may go.
+        assert!(may_be(quarter, &[("a", 10, 6)]) && !may_be(quarter, &[("a", 10, 0)]));
+        assert!(!may_be(quarter, &[("a", 20, 11), ("b", 980, 0)].map(|(part, files, _)| (part, files, 10))));
+        assert!(may_be(quarter, &[("a", 20, 11), ("b", 980, 0)]));
+        assert!(!may_be(quarter, &[("a", 40, 11), ("b", 980, 0)]));
+        assert!(!may_be(Guard::Off, &[("a", 100, 100)]) && !may_be(quarter, &[]));
     }
 
     #[test]

@@ -5,6 +5,7 @@ pub mod addresses;
 pub mod btrfs;
 pub mod bus;
 pub mod causes;
+pub mod census;
 pub mod clock;
 pub mod config_file;
 mod config_watch;

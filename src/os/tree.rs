@@ -148,7 +148,7 @@ fn open(parent: &Directory, name: &OsStr) -> Result<Directory, DirectoryError> {
     }
 }
 
-fn kind(directory: &Directory, entry: &DirectoryEntry) -> Result<Kind, DirectoryError> {
+pub(super) fn kind(directory: &Directory, entry: &DirectoryEntry) -> Result<Kind, DirectoryError> {
     match entry.kind {
         Some(kind) => Ok(kind),
         None => directory.kind_of(&entry.name),
@@ -242,7 +242,16 @@ pub fn directories(top: &Directory, paths: &BTreeSet<PathBuf>, follows: bool) ->
     paths.iter().filter(is_one).cloned().collect()
 }
 
-/// How many entries are below a directory.
+/// What was looked at, unless that may not be read: a copy keeps the modes of its source.
+fn readable<T>(looked: Result<T, DirectoryError>) -> Result<Option<T>, DirectoryError> {
+    match looked {
+        Ok(seen) => Ok(Some(seen)),
+        Err(error) if error.cause() == Errno::ACCESS => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// How many entries are below a directory, as far as it may be read.
 pub fn count(directory: &Directory) -> Result<u64, DirectoryError> {
     count_to(directory, COUNTED)
 }
@@ -254,14 +263,15 @@ fn count_to(directory: &Directory, depth: usize) -> Result<u64, DirectoryError> 
         if kind(directory, &entry)? == Kind::Directory
             && let Some(depth) = depth.checked_sub(1)
         {
-            let below = directory.open_below(Path::new(&entry.name), Reach::SameMount)?;
-            counted = counted.saturating_add(count_to(&below, depth)?);
+            let below = readable(directory.open_below(Path::new(&entry.name), Reach::SameMount))?;
+            let below = below.map_or(Ok(0), |below| count_to(&below, depth))?;
+            counted = counted.saturating_add(below);
         }
     }
     Ok(counted)
 }
 
-/// Tells of each entry below `old` that has no entry of the same path below `new`.
+/// Tells of each entry below `old` that has no entry of the same path below `new`, as far as both may be read.
 pub fn each_missing(old: &Directory, new: &Directory, hear: &mut dyn FnMut(&Path)) -> Result<(), DirectoryError> {
     missing_to(old, Some(new), Path::new(""), COUNTED, hear)
 }
@@ -274,7 +284,8 @@ fn missing_to(
     hear: &mut dyn FnMut(&Path),
 ) -> Result<(), DirectoryError> {
     for entry in old.entries(usize::MAX)? {
-        let now = new.map_or(Ok(Kind::Nothing), |new| new.kind_of(&entry.name))?;
+        let now = new.map_or(Ok(Kind::Nothing), |new| new.kind_of(&entry.name));
+        let Some(now) = readable(now)? else { continue };
         let path = at.join(&entry.name);
         // What was in a directory is missing, too, where something else has its name.
         if now == Kind::Nothing {
@@ -282,62 +293,17 @@ fn missing_to(
         }
         let Some(depth) = depth.checked_sub(1) else { continue };
         if kind(old, &entry)? == Kind::Directory {
-            let below = |from: &Directory| from.open_below(Path::new(&entry.name), Reach::SameMount);
-            let new = new.filter(|_| now == Kind::Directory).map(below).transpose()?;
-            missing_to(&below(old)?, new.as_ref(), &path, depth, hear)?;
+            let below = |from: &Directory| readable(from.open_below(Path::new(&entry.name), Reach::SameMount));
+            let Some(before) = below(old)? else { continue };
+            let new = match new.filter(|_| now == Kind::Directory).map(below).transpose()? {
+                Some(None) => continue,
+                Some(now) => now,
+                None => None,
+            };
+            missing_to(&before, new.as_ref(), &path, depth, hear)?;
         }
     }
     Ok(())
-}
-
-/// Files that two trees have in common.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Census {
-    /// How many.
-    pub files: u64,
-    /// Those of them that are cut down in the newer one.
-    pub cut_down: Vec<PathBuf>,
-}
-
-impl Census {
-    /// How many are cut down.
-    #[must_use]
-    pub fn cut(&self) -> u64 {
-        u64::try_from(self.cut_down.len()).unwrap_or(u64::MAX)
-    }
-}
-
-/// Compares the sizes of the files that lie in both trees: of all, or of a sample of so many entries, from directories
-/// taken at random. A directory that cannot be read is passed over: the copy tells of it.
-pub fn census(
-    old: &Directory,
-    new: &Directory,
-    most: u64,
-    is_cut: impl Fn(u64, u64) -> bool,
-) -> Result<Census, DirectoryError> {
-    let (mut seen, mut left) = (Census::default(), most);
-    let mut todo = vec![PathBuf::new()];
-    while left > 0 && !todo.is_empty() {
-        let below = todo.swap_remove(fastrand::usize(..todo.len()));
-        let both = (old.open_below(&below, Reach::SameMount), new.open_below(&below, Reach::AnyMount));
-        let (Ok(before), Ok(now)) = both else { continue };
-        for entry in before.entries(usize::try_from(left).unwrap_or(usize::MAX))? {
-            left = left.saturating_sub(1);
-            match kind(&before, &entry)? {
-                Kind::Directory => todo.push(below.join(&entry.name)),
-                Kind::File => {
-                    if let (Some(was), Some(is)) = (before.file_size(&entry.name)?, now.file_size(&entry.name)?) {
-                        seen.files = seen.files.saturating_add(1);
-                        if is_cut(was, is) {
-                            seen.cut_down.push(below.join(&entry.name));
-                        }
-                    }
-                }
-                Kind::Nothing | Kind::Link | Kind::Special => {}
-            }
-        }
-    }
-    Ok(seen)
 }
 
 /// Removes what is below `from` and has no entry of the same path below `kept`.

@@ -6,7 +6,8 @@ use std::os::unix::fs::MetadataExt;
 use crate::ground::{At, Drive, Ground, here, names, remote};
 use crate::needs_root;
 use crate::sshd::{Sshd, sh};
-use nbkp::backup::job::{JobEnd, Layout};
+use nbkp::backup::errands::preview::preview;
+use nbkp::backup::job::{JobEnd, Layout, Remembered};
 use nbkp::model::{Conclusion, CopyTraits, Filter, Guard, HoldReason, KeepRules, MountsBelow, Retention, SnapshotKind};
 
 const WAYS: [(At, At); 3] = [(At::Here, At::Server), (At::Server, At::Here), (At::Server, At::Server)];
@@ -317,7 +318,7 @@ fn so_much_is_deleted_at_a_server_that_one_script_does_not_hold_it() {
 }
 
 #[test]
-fn what_would_be_cut_to_nothing_is_held_in_each_direction() {
+fn what_would_be_cut_down_is_held_in_each_direction() {
     if !needs_root() {
         return;
     }
@@ -325,23 +326,49 @@ fn what_would_be_cut_to_nothing_is_held_in_each_direction() {
     for ((from, to), kind) in WAYS.into_iter().flat_map(|way| kinds.map(|kind| (way, kind))) {
         let mut ground = Ground::new(from, to, kind);
         for number in 0..40 {
-            ground.write(format!("file {number}"), "content");
+            ground.write(format!("file {number}"), [7; 3000]);
         }
         assert_eq!(ground.run().conclusion, Conclusion::Ok);
         let copy = ground.newest();
         for number in 0..20 {
-            ground.write(format!("file {number}"), "");
+            ground.write(format!("file {number}"), &[1; 100][..if number % 2 == 0 { 0 } else { 100 }]);
         }
+        // Longer, and shorter by less: no cuts.
+        (20..30).for_each(|number| ground.write(format!("file {number}"), vec![1; number * 100]));
+        let seen = preview(&ground.job, &ground.server.ssh_place()).unwrap().hold;
         for _ in 0..2 {
             let held = ground.run().conclusion;
-            let Conclusion::Held(HoldReason::CutDown { paths, of: 40, .. }) = &held else { panic!("{held:?}") };
-            assert_eq!(paths.count(), 20, "{kind:?}");
-            assert_eq!(fs::read(copy.join("file 3")).unwrap(), b"content");
+            let Conclusion::Held(reason) = &held else { panic!("{from:?} {to:?} {kind:?} {held:?}") };
+            let HoldReason::CutDown { paths, of: 40, .. } = reason else { panic!("{reason:?}") };
+            let Some(HoldReason::CutDown { paths: shown, .. }) = &seen else { panic!("{seen:?}") };
+            assert_eq!((paths.count(), shown), (20, paths), "{from:?} {to:?} {kind:?}");
+            assert_eq!(fs::read(copy.join("file 3")).unwrap(), [7; 3000]);
         }
         let held = ground.run().conclusion;
         ground.approve(&held);
         assert_eq!(ground.run().conclusion, Conclusion::Ok);
         assert_eq!(ground.difference(&copy), "");
+    }
+}
+
+#[test]
+fn a_large_mirror_is_not_cut_down_in_any_direction() {
+    if !needs_root() {
+        return;
+    }
+    for (from, to) in WAYS {
+        let mut ground = Ground::new(from, to, SnapshotKind::None);
+        let path = |number: usize| format!("part {}/-odd [{}]/file {number}", number % 5, number % 60);
+        (0..3000).for_each(|number| ground.write(path(number), [7; 300]));
+        assert_eq!(ground.run().conclusion, Conclusion::Ok);
+        ground.job.remembered = Some(Remembered { snapshot: None, entries: 3066 });
+        (0..3000).step_by(3).for_each(|number| ground.write(path(number), [1; 20]));
+        let held = ground.run().conclusion;
+        let Conclusion::Held(HoldReason::CutDown { paths, of: 3000, .. }) = &held else {
+            panic!("{from:?} {to:?} {held:?}")
+        };
+        assert_eq!(paths.count(), 1000);
+        assert_eq!(fs::read(ground.destination.join(path(3))).unwrap(), [7; 300]);
     }
 }
 

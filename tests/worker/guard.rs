@@ -284,6 +284,33 @@ fn a_snapshot_ahead_of_the_clock_is_what_was_there() {
     let shelf = ground.destination.join("snapshots");
     fs::rename(shelf.join(last), shelf.join(nbkp::model::SnapshotName::next(ahead, None).to_string())).unwrap();
     sh(&format!("cd {}; rm f?[1-9]", ground.source.display()));
-    assert!(matches!(ground.run().conclusion, Conclusion::Held(_)));
+    let seen = preview(&ground.job, &SshPlace::new("/nowhere".into())).unwrap().hold;
+    let Conclusion::Held(held @ HoldReason::Deletions { .. }) = ground.run().conclusion else { panic!("not held") };
+    assert_eq!(seen, Some(held));
     assert_eq!(ground.snapshots().len(), 2);
+}
+
+#[test]
+fn what_cannot_be_looked_at_any_more_is_no_deletion() {
+    if !crate::needs_root() {
+        return;
+    }
+    let ground = Ground::new(SnapshotKind::HardLink);
+    for number in 0..60 {
+        for part in ["locked", "listed", "open"] {
+            ground.write(&format!("{part}/below/{number}"), "x");
+        }
+    }
+    sh(&format!("chown -R 65534:65534 {}", ground.place.path().display()));
+    assert!(crate::kills::run_as_nobody(&ground).starts_with("ok"));
+    sh(&format!("cd {}; chmod 0 locked; chmod 0600 listed", ground.source.display()));
+    let report = crate::kills::run_as_nobody(&ground);
+    assert!(report.starts_with("ok") && report.contains("locked"), "{report}");
+    // The next one is judged by that.
+    let report = crate::kills::run_as_nobody(&ground);
+    assert!(report.starts_with("ok") && report.contains("listed"), "{report}");
+    // All else counts as ever.
+    sh(&format!("rm {}/open/below/[1-5]*", ground.source.display()));
+    let report = crate::kills::run_as_nobody(&ground);
+    assert!(report.starts_with("held"), "{report}");
 }

@@ -29,8 +29,6 @@ pub(crate) struct Copying<'a> {
     pub(crate) approved: Option<&'a PathSet>,
     /// The same for files that are cut down.
     pub(crate) approved_cuts: Option<&'a PathSet>,
-    /// How many entries the last copy had, if this machine remembers.
-    pub(crate) remembered: Option<u64>,
     /// Between which places.
     pub(crate) way: CopyWay<'a>,
     /// What is written.
@@ -46,10 +44,9 @@ impl<'a> Copying<'a> {
     pub(crate) fn new(origin: &'a Origin<'_>, target: &'a Target<'a>) -> Self {
         let Origin { job, source, rsync, sync, nested, privileges } = origin;
         let way = CopyWay::between(source, target);
-        let remembered = job.remembered.map(|remembered| remembered.entries);
         let (approved, approved_cuts) = (job.approved.as_ref(), job.approved_cuts.as_ref());
         let (nested, privileges) = (nested.as_deref(), *privileges);
-        Self { rsync, sync, approved, approved_cuts, remembered, way, target, nested, privileges }
+        Self { rsync, sync, approved, approved_cuts, way, target, nested, privileges }
     }
 }
 

@@ -10,6 +10,7 @@ use crate::backup::copy::deletions::Doomed;
 use crate::backup::copy::tell::tell;
 use crate::backup::copy::{self, Copied, plan};
 use crate::backup::failure::failure;
+use crate::backup::job::Job;
 use crate::backup::place::approach::Origin;
 use crate::backup::place::destination::Destination;
 use crate::backup::place::marker::Earlier;
@@ -21,7 +22,7 @@ use crate::decide::judge::DeletionVerdict;
 use crate::decide::tidying::Kept;
 use crate::formats::fingerprint;
 use crate::formats::rsync::arguments::{Manner, Unfinished};
-use crate::model::{FailureKind, Figures, NotDone, PathSet, SnapshotName, Step, layout};
+use crate::model::{FailureKind, Figures, Guard, HoldReason, Keeping, NotDone, PathSet, SnapshotName, Step, layout};
 
 /// What a new directory is linked with.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,7 +79,7 @@ pub(crate) fn guard_new(
     stops: &mut Stops,
 ) -> Result<(), NotDone> {
     let (job, guard, files_left) = (origin.job, origin.job.sync.guard, copied.regular_files);
-    let (mut deletions, mut cut_down) = (None, None);
+    let mut verdict = GuardVerdict::default();
     for base in links.judged_by.iter().copied() {
         // What lay in an unfinished copy counts as there before for rsync, though it is in no snapshot.
         let is_counted = links.newest == Some(base) && links.unfinished() == Unfinished::None;
@@ -94,61 +95,96 @@ pub(crate) fn guard_new(
                 continue;
             }
         }
-        let (gone, before, cuts) = compared((origin, destination), (base, name), stops)?;
-        figures.deletions = gone.count();
-        // What is approved is approved for all of them at once.
+        let lacks = compared((origin, destination), (base, name), copied, stops)?;
+        figures.deletions = lacks.gone.count();
+        verdict.add(guard, base, lacks, files_left);
+    }
+    verdict.hold(job).map_or(Ok(()), |reason| Err(NotDone::Held(reason)))
+}
+
+/// What a new copy lacks of a finished one, and what in it is cut down.
+#[derive(Debug)]
+pub(crate) struct Lacks {
+    /// Entries that are not in it.
+    pub(crate) gone: PathSet,
+    /// Entries that the finished one holds.
+    pub(crate) before: u64,
+    /// Files that are cut down.
+    pub(crate) cuts: Cuts,
+}
+
+/// Why a copy is held, judged by several finished ones.
+#[derive(Debug, Default)]
+pub(crate) struct GuardVerdict {
+    deletions: Option<Deletions>,
+    cut_down: Option<Cuts>,
+}
+
+impl GuardVerdict {
+    /// Judges it by one of them. What is approved is approved for all of them at once.
+    pub(crate) fn add(&mut self, guard: Guard, base: SnapshotName, lacks: Lacks, files_left: u64) {
+        let Lacks { gone, before, cuts } = lacks;
         if guard::is_too_much(guard, gone.count(), before, files_left) {
             let seen = Deletions { paths: PathSet::default(), before, unstorable: 0, files_left, against: Some(base) };
-            deletions.get_or_insert(seen).paths.absorb(&gone);
+            self.deletions.get_or_insert(seen).paths.absorb(&gone);
         }
         if guard::is_too_cut(guard, cuts.paths.count(), cuts.of) {
             let seen = Cuts { paths: PathSet::default(), against: Some(base), of: cuts.of };
-            cut_down.get_or_insert(seen).paths.absorb(&cuts.paths);
+            self.cut_down.get_or_insert(seen).paths.absorb(&cuts.paths);
         }
     }
-    let reason = deletions.and_then(|seen| guard::hold(guard, seen, job.approved.as_ref()));
-    let cut_down = || cut_down.and_then(|seen| guard::hold_cuts(guard, seen, job.approved_cuts.as_ref()));
-    reason.or_else(cut_down).map_or(Ok(()), |reason| Err(NotDone::Held(reason)))
+
+    /// Why it is held, if it is.
+    pub(crate) fn hold(self, job: &Job) -> Option<HoldReason> {
+        let guard = job.sync.guard;
+        let reason = self.deletions.and_then(|seen| guard::hold(guard, seen, job.approved.as_ref()));
+        reason.or_else(|| self.cut_down.and_then(|seen| guard::hold_cuts(guard, seen, job.approved_cuts.as_ref())))
+    }
 }
 
-/// The entries of a finished copy that the new one lacks, how many it holds, and the files that are cut down.
+/// What the new copy lacks of a finished one. What could not be looked at in the source is no loss.
 fn compared(
     (origin, destination): (&Origin<'_>, &Destination),
     (base, name): (SnapshotName, SnapshotName),
+    copied: &Copied,
     stops: &mut Stops,
-) -> Result<(PathSet, u64, Cuts), NotDone> {
+) -> Result<Lacks, NotDone> {
     match destination {
         Destination::Here(here) => {
-            let (gone, before) = here.lacking(base, Spot::New(name))?;
+            let (gone, before) = here.lacking(base, Spot::New(name), &copied.obscured)?;
             let census = here.census(base, Spot::New(name))?;
             let mut paths = PathSet::default();
             for path in &census.cut_down {
                 paths.add(fingerprint::of_path(path));
             }
-            Ok((gone, before, Cuts { paths, of: census.files, against: None }))
+            Ok(Lacks { gone, before, cuts: Cuts { paths, of: census.files, against: None } })
         }
         Destination::There(there) => {
-            // rsync is asked what it would do to make the snapshot like the source.
             let target = Target::There(there::compared(there.far(), Spot::Finished(base)));
-            let copying = Copying::new(origin, &target);
-            let plan = plan::look(Manner::Replace(Unfinished::None), there.far().look.keeping());
-            let (mut changes, mut doomed) = (ContentChanges::default(), Doomed::default());
-            let (told, verdict) = tell(&copying, &plan, stops, &mut |said| {
-                changes.hear(said);
-                doomed.hear(said);
-            })?;
-            copy::judged(&copying.way, &told)?;
-            if verdict == DeletionVerdict::Undone {
-                let what = "it could not be seen what the new snapshot lacks: too much of the source cannot be looked \
-                            at (give the user of nbkpd the right to read it, or leave it out with `filters`)";
-                return Err(failure(Step::Judge, FailureKind::Permission, what));
-            }
-            doomed.spare_renamed(&told.tally);
-            let gone = doomed.judged(None);
-            let before = copy::before(&told, gone.count());
-            Ok((gone, before, changes.cuts(&target, told.tally.regular_files)?))
+            lacks(&Copying::new(origin, &target), there.far().look.keeping(), stops)
         }
     }
+}
+
+/// The same, as rsync tells it: what it would do to make the finished copy like the source.
+pub(crate) fn lacks(copying: &Copying<'_>, keeping: Keeping, stops: &mut Stops) -> Result<Lacks, NotDone> {
+    let plan = plan::look(Manner::Replace(Unfinished::None), keeping);
+    let (mut changes, mut doomed) = (ContentChanges::default(), Doomed::default());
+    let (told, verdict) = tell(copying, &plan, stops, &mut |said| {
+        changes.hear(said);
+        doomed.hear(said);
+    })?;
+    copy::judged(&copying.way, &told)?;
+    if verdict == DeletionVerdict::Undone {
+        let what = "it could not be seen what the new snapshot lacks: too much of the source cannot be looked at \
+                    (give the user of nbkpd the right to read it, or leave it out with `filters`)";
+        return Err(failure(Step::Judge, FailureKind::Permission, what));
+    }
+    doomed.spare_renamed(&told.tally);
+    let gone = doomed.judged(None);
+    let before = copy::before(&told, gone.count());
+    let cuts = changes.cuts((copying.sync.guard, copying.target), told.tally.regular_files, stops)?;
+    Ok(Lacks { gone, before, cuts })
 }
 
 #[cfg(test)]

@@ -58,6 +58,8 @@ pub(crate) struct Copied {
     pub(crate) missing: Vec<String>,
     /// What a person may want to know.
     pub(crate) remarks: Vec<String>,
+    /// What of the source could not be looked at, as far as all of that is known.
+    pub(crate) obscured: BTreeSet<PathBuf>,
 }
 
 impl Copied {
@@ -74,6 +76,7 @@ impl Copied {
         self.created = self.created.saturating_add(further.created);
         self.regular_files = self.regular_files.saturating_add(further.regular_files);
         self.resized = self.resized.saturating_add(further.resized);
+        self.obscured.extend(further.obscured);
         for (told, new) in [(&mut self.missing, further.missing), (&mut self.remarks, further.remarks)] {
             let new = new.into_iter().filter(|line| !told.contains(line)).collect::<Vec<_>>();
             told.extend(new);
@@ -127,6 +130,9 @@ fn walk(
     worth(copying, &pass, &mut copied)?;
     copied.created = copied.created.saturating_add(pass.tally.created);
     copied.regular_files = pass.tally.regular_files;
+    if pass.complaints.obscured.more == 0 {
+        copied.obscured.clone_from(&pass.complaints.obscured.paths);
+    }
     let given_up = judge::deletions(&pass.complaints);
     let mut refusal = None;
     let is_left = given_up != DeletionVerdict::Done || pass.complaints.withheld > 0 || pass.complaints.in_the_way > 0;
@@ -231,13 +237,13 @@ pub(crate) fn spared(given_up: &DeletionVerdict) -> BTreeSet<PathBuf> {
 /// Holds a copy that would cut down too many files where they lie, before it does. rsync is asked only where that may
 /// be.
 fn guard_content(copying: &Copying<'_>, plan: &CopyPlan, stops: &mut Stops) -> Result<(), NotDone> {
-    if !may_cut(copying)? {
+    if !may_cut(copying, stops)? {
         return Ok(());
     }
     let mut changes = ContentChanges::default();
     let told = call(copying, plan, CopyMode::Tell, stops, &mut |said| changes.hear(said))?;
     judged(&copying.way, &told)?;
-    changes.hold(copying, told.tally.regular_files)?.map_or(Ok(()), |reason| Err(NotDone::Held(reason)))
+    changes.hold(copying, told.tally.regular_files, stops)?.map_or(Ok(()), |reason| Err(NotDone::Held(reason)))
 }
 
 /// What would be deleted, as rsync tells it, if that is not held. The second look is taken only where there is

@@ -6,6 +6,7 @@ use crate::backup::copy::call::{self, Copying};
 use crate::backup::copy::cuts::ContentChanges;
 use crate::backup::copy::deletions::Doomed;
 use crate::backup::copy::incomplete::Losses;
+use crate::backup::copy::linking::{self, GuardVerdict, Lacks};
 use crate::backup::copy::plan;
 use crate::backup::copy::tell::tell;
 use crate::backup::copy::{self, Good, Pass};
@@ -22,7 +23,7 @@ use crate::decide::tidying::Kept;
 use crate::formats::rsync::arguments::{CopyMode, slash};
 use crate::formats::rsync::output::{Item, OutputLine, unescaped};
 use crate::model::layout::{LATEST, SNAPSHOTS, STAGING};
-use crate::model::{FailureKind, Figures, HoldReason, Keeping, NotDone, Plight, SnapshotKind, Step};
+use crate::model::{FailureKind, Figures, HoldReason, Keeping, NotDone, Plight, SnapshotKind, SnapshotName, Step};
 use crate::os::clock;
 use crate::os::ssh::SshPlace;
 
@@ -73,22 +74,31 @@ fn look(job: &Job, place: &SshPlace) -> Result<Preview, NotDone> {
     let confined = approach.confine();
     confined.map_err(|error| failure(Step::Prove, FailureKind::Other, could_not(&error)))?;
     let (origin, seen) = approach.look(&mut stops)?;
-    let target = seen.compared(against(job.sync.snapshots, &seen)?)?;
+    let (kept, now) = (finished(job.sync.snapshots, &seen)?, clock::now().wall);
+    let mut judged_by = kept.judged_by(now).into_iter();
+    let newest = judged_by.next();
+    let further = judged_by.map(|base| {
+        let target = seen.compared(Spot::Finished(base))?;
+        Ok((base, linking::lacks(&Copying::new(&origin, &target), seen.keeping(), &mut stops)?))
+    });
+    let further = further.collect::<Result<Vec<_>, NotDone>>()?;
+    let target = seen.compared(Spot::judged(job.sync.snapshots, &kept, now))?;
     let foreign = writer::hold(job, &writer::ours(&origin.source), seen.writer());
     let missing = origin.source.submounts().map(|submounts| submounts.missing(&job.submounts)).unwrap_or_default();
     let losses = Losses::below(missing);
     let copying = Copying::new(&origin, &target);
-    let told = told(&copying, (&shown(&origin, &target), seen.keeping(), losses), job, &mut stops)?;
+    let about = (&shown(&origin, &target), seen.keeping(), losses);
+    let told = told(&copying, about, (job, newest, further), &mut stops)?;
     Ok(Preview { hold: foreign.or(told.hold), ..told })
 }
 
-/// What the source is compared with: what lies there, or the newest snapshot of it, or something that is not there.
-fn against(kind: SnapshotKind, seen: &Seen) -> Result<Spot, NotDone> {
+/// The finished copies that a new one is judged by. Others are judged by what lies there.
+fn finished(kind: SnapshotKind, seen: &Seen) -> Result<Kept, NotDone> {
     let complete = match kind {
         SnapshotKind::None | SnapshotKind::Btrfs => Vec::new(),
         SnapshotKind::HardLink => seen.leftovers()?.entries.unwrap_or_default().complete,
     };
-    Ok(Spot::judged(kind, &Kept { complete, bases: Vec::new() }, clock::now().wall))
+    Ok(Kept { complete, bases: Vec::new() })
 }
 
 /// What is read and written, as a person would write it: at the server itself, if both are there.
@@ -108,7 +118,7 @@ fn shown(origin: &Origin<'_>, target: &Target<'_>) -> (OsString, OsString) {
 fn told(
     copying: &Copying<'_>,
     ((source, destination), keeping, mut losses): (&(OsString, OsString), Keeping, Losses),
-    job: &Job,
+    (job, newest, further): (&Job, Option<SnapshotName>, Vec<(SnapshotName, Lacks)>),
     stops: &mut Stops,
 ) -> Result<Preview, NotDone> {
     let plan = plan::look(plan::manner_of_look(job.sync.snapshots), keeping);
@@ -145,15 +155,34 @@ fn told(
     let mut command: Vec<OsString> = vec![copying.rsync.as_os_str().to_owned()];
     command.extend(call::shown(copying, &plan, CopyMode::Tell, source, destination));
     doomed.spare_renamed(&pass.tally);
-    let (paths, files_left) = (doomed.judged(None), pass.tally.regular_files);
-    let before = copy::before(&pass, paths.count());
-    // What the destination cannot hold shows itself only when it is written.
-    let seen = Deletions { paths, before, unstorable: 0, files_left, against: None };
-    let hold = match losses.hold().or_else(|| guard::hold(job.sync.guard, seen, job.approved.as_ref())) {
-        Some(reason) => Some(reason),
-        None => content.hold(copying, files_left)?,
-    };
+    let (gone, files_left) = (doomed.judged(None), pass.tally.regular_files);
+    let before = copy::before(&pass, gone.count());
+    let cuts = content.cuts((job.sync.guard, copying.target), files_left, stops)?;
+    let lacks = Lacks { gone, before, cuts };
+    let hold = losses.hold().or_else(|| hold(job, newest.map(|newest| (newest, further)), lacks, files_left));
     Ok(Preview { command, changes, unlisted, figures: figures(&pass), hold, warnings, then })
+}
+
+/// Why the guard would hold a run, judged by what lies there, or by the newest finished copy and some further ones.
+fn hold(
+    job: &Job,
+    finished: Option<(SnapshotName, Vec<(SnapshotName, Lacks)>)>,
+    lacks: Lacks,
+    files_left: u64,
+) -> Option<HoldReason> {
+    let guard = job.sync.guard;
+    let Some((newest, further)) = finished else {
+        let Lacks { gone: paths, before, cuts } = lacks;
+        // What the destination cannot hold shows itself only when it is written.
+        let seen = Deletions { paths, before, unstorable: 0, files_left, against: None };
+        let deletions = guard::hold(guard, seen, job.approved.as_ref());
+        return deletions.or_else(|| guard::hold_cuts(guard, cuts, job.approved_cuts.as_ref()));
+    };
+    let mut verdict = GuardVerdict::default();
+    for (base, lacks) in std::iter::once((newest, lacks)).chain(further) {
+        verdict.add(guard, base, lacks, files_left);
+    }
+    verdict.hold(job)
 }
 
 /// Leaves out the deletions that a run does not make: of the copy of what was only renamed, to other capital letters.

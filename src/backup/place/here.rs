@@ -23,6 +23,7 @@ use crate::model::{
     Conclusion, FailureKind, Interruption, Keeping, NotDone, Obstacle, PathSet, SnapshotKind, SnapshotName, Standing,
     Step, Writer,
 };
+use crate::os::census::{self, Census};
 use crate::os::directory::{Directory, DirectoryError, Kind, Reach};
 use crate::os::files::{self, Hold};
 use crate::os::tree;
@@ -137,23 +138,34 @@ impl HereDestination {
         Ok(tree::directories(&new.directory, paths, false))
     }
 
-    /// How many entries of a finished copy another place lacks, and how many it holds.
-    pub(crate) fn lacking(&self, newest: SnapshotName, new: Spot) -> Result<(PathSet, u64), NotDone> {
+    /// How many entries of a finished copy another place lacks, but for these and what is below them, and how many it
+    /// holds.
+    pub(crate) fn lacking(
+        &self,
+        newest: SnapshotName,
+        new: Spot,
+        spared: &BTreeSet<PathBuf>,
+    ) -> Result<(PathSet, u64), NotDone> {
         let fail = |error: DirectoryError| of_directory(Step::Judge, &error);
         let old = compared(&self.pinned.directory, Spot::Finished(newest)).map_err(fail)?.directory;
         let new = compared(&self.pinned.directory, new).map_err(fail)?.directory;
         let before = tree::count(&old).map_err(fail)?;
         let mut gone = PathSet::default();
-        tree::each_missing(&old, &new, &mut |path| gone.add(fingerprint::of_path(path))).map_err(fail)?;
+        let mut hear = |path: &Path| {
+            if !path.ancestors().any(|around| spared.contains(around)) {
+                gone.add(fingerprint::of_path(path));
+            }
+        };
+        tree::each_missing(&old, &new, &mut hear).map_err(fail)?;
         Ok((gone, before))
     }
 
     /// How many files a finished copy and another place have in common, and how many are cut down there.
-    pub(crate) fn census(&self, newest: SnapshotName, new: Spot) -> Result<tree::Census, NotDone> {
+    pub(crate) fn census(&self, newest: SnapshotName, new: Spot) -> Result<Census, NotDone> {
         let fail = |error: DirectoryError| of_directory(Step::Judge, &error);
         let old = compared(&self.pinned.directory, Spot::Finished(newest)).map_err(fail)?.directory;
         let new = compared(&self.pinned.directory, new).map_err(fail)?.directory;
-        tree::census(&old, &new, u64::MAX, guard::is_cut).map_err(fail)
+        census::census(&old, &new, guard::is_cut).map_err(fail)
     }
 
     /// What the log says of a snapshot, if it is among the last.

@@ -1,6 +1,6 @@
 //! The ends of a sync at a server, as a look found and proved them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt as _;
 use std::path::{Path, PathBuf};
@@ -15,6 +15,7 @@ use crate::formats::sentinel;
 use crate::formats::ssh::answers::{self, Look};
 use crate::formats::ssh::calls::{Intent, LookCall, ProvenEnd, ReadEnd};
 use crate::formats::ssh::links::DirectoriesCall;
+use crate::formats::ssh::sizes::{self, SampleCall, SizesCall};
 use crate::model::layout;
 use crate::model::{
     End, HoldReason, Interruption, NotDone, Obstacle, Place, SentinelFault, SentinelId, SnapshotKind, Step,
@@ -151,6 +152,35 @@ pub(crate) fn directories(
         found.extend(answers::directories(&server.told(&call.call(), (Step::Copy, LONG), stops)?, paths));
     }
     Ok(found)
+}
+
+/// The sizes of those of these files that are regular ones below a place of a server.
+pub(crate) fn sizes(
+    server: &Session,
+    (end, which, place): (&ProvenEnd, End, &Path),
+    paths: &[&Path],
+    stops: &mut Stops,
+) -> Result<BTreeMap<PathBuf, u64>, NotDone> {
+    let mut found = BTreeMap::new();
+    for paths in paths.chunks(SENT) {
+        let call = SizesCall { end, which, place, paths };
+        found.extend(sizes::sizes(&server.told(&call.call(), (Step::Judge, LONG), stops)?));
+    }
+    Ok(found)
+}
+
+/// From so many directories of a server a sample is taken.
+const SAMPLED: usize = 200;
+
+/// Some files below a place of a destination at a server with their sizes: so many, or all of a smaller one.
+pub(crate) fn sample(
+    server: &Session,
+    (end, place): (&ProvenEnd, &Path),
+    files: usize,
+    stops: &mut Stops,
+) -> Result<Vec<(PathBuf, u64)>, NotDone> {
+    let call = SampleCall { end, place, directories: SAMPLED, files };
+    Ok(sizes::sizes(&server.told(&call.call(), (Step::Judge, LONG), stops)?).into_iter().collect())
 }
 
 fn proven(end: &RemoteEnd, place: &Place, look: &Look) -> ProvenEnd {

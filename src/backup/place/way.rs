@@ -9,7 +9,7 @@ use crate::backup::place::source::CopySource;
 use crate::backup::session::Session;
 use crate::decide::judge::Distance;
 use crate::decide::tidying::Kept;
-use crate::formats::ssh::calls::{ProvenEnd, ScriptCall, TransferCall, Usage, WrittenEnd};
+use crate::formats::ssh::calls::{ProvenEnd, ReadEnd, ScriptCall, TransferCall, Usage, WrittenEnd};
 use crate::model::layout::{self, FIRST_COPY, STAGING};
 use crate::model::{SnapshotKind, SnapshotName};
 use crate::os::directory::Directory;
@@ -121,6 +121,8 @@ pub(crate) struct Far<'a> {
     pub(crate) at: PathBuf,
     /// What of the place is written.
     pub(crate) into: &'static str,
+    /// What is read there, if it is.
+    pub(crate) read: Option<&'a ReadEnd>,
 }
 
 impl<'a> CopyWay<'a> {
@@ -133,15 +135,17 @@ impl<'a> CopyWay<'a> {
             (CopySource::Here(source), Target::Here(target)) => Self::Here(&source.data, target),
             (CopySource::Here(source), Target::There(far)) => {
                 let call = transfer(None, Some(written(far)));
-                Self::Push(&source.data, Far { server: far.server, call, at: lies(far), into: far.into })
+                Self::Push(&source.data, Far { server: far.server, call, at: lies(far), into: far.into, read: None })
             }
             (CopySource::There(source), Target::Here(target)) => {
                 let call = transfer(Some(&source.end), None);
-                Self::Pull(Far { server: &source.server, call, at: source.at.clone(), into: ALL }, target)
+                let (server, at, read) = (&*source.server, source.at.clone(), Some(&source.end));
+                Self::Pull(Far { server, call, at, into: ALL, read }, target)
             }
             (CopySource::There(source), Target::There(far)) => {
                 let call = transfer(Some(&source.end), Some(written(far)));
-                Self::There(Far { server: far.server, call, at: lies(far), into: far.into })
+                let read = Some(&source.end);
+                Self::There(Far { server: far.server, call, at: lies(far), into: far.into, read })
             }
         }
     }

@@ -12,4 +12,5 @@ pub mod probe;
 pub mod quote;
 pub mod script;
 pub mod settings;
+pub mod sizes;
 pub mod states;

@@ -94,6 +94,10 @@ pub const LINKS: &str = whole!("links.sh");
 pub const DIRECTORIES: &str = whole!("directories.sh");
 /// Tells how an entry is in each copy.
 pub const STATES: &str = whole!("states.sh");
+/// Tells the sizes of files.
+pub const SIZES: &str = whole!("sizes.sh");
+/// Tells the sizes of a sample of files.
+pub const SAMPLE: &str = whole!("sample.sh");
 /// Makes what an end needs.
 pub const PREPARE: &str = whole!("prepare.sh");
 
