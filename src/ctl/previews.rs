@@ -25,7 +25,8 @@ pub fn dry_run(connection: &mut Connection, output: &mut Output, options: RunOpt
 
 /// `diff`.
 pub fn diff(connection: &mut Connection, output: &mut Output, sync: SyncName) -> Result<Exit, CommandError> {
-    let end = tell(connection, output, &Request::Diff { sync }, |line| line.kind.is(PreviewLineKind::Change))?;
+    let is_wanted = |line: &PreviewLine| line.kind.is(PreviewLineKind::Change) || line.kind.is(PreviewLineKind::Note);
+    let end = tell(connection, output, &Request::Diff { sync }, is_wanted)?;
     Ok(if end.problems.is_empty() { Exit::Fine } else { Exit::Failed })
 }
 

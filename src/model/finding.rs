@@ -191,6 +191,8 @@ pub enum Flaw {
     MountPointBare,
     /// A destination cannot hold copies with history.
     SnapshotsUnsupported,
+    /// A server admits one session for each connection.
+    OneSession,
     /// A copy is older than `max-age`.
     Overdue,
     /// The last runs failed.
@@ -239,6 +241,7 @@ words!(Flaw {
     PermissionUntested = "permission-untested",
     MountPointBare = "mount-point-bare",
     SnapshotsUnsupported = "snapshots-unsupported",
+    OneSession = "one-session",
     Overdue = "overdue",
     RunFailed = "run-failed",
 });

@@ -11,6 +11,15 @@ pub struct Keeping {
     pub names: Letters,
 }
 
+impl Keeping {
+    /// Whether there can be pipes, sockets and devices. Where files have no rights of their own and capital letters do
+    /// not count (FAT, exFAT), there are none, and some drivers leave a broken file in their place.
+    #[must_use]
+    pub fn holds_specials(self) -> bool {
+        self.rights == Rights::Kept || self.names == Letters::Apart
+    }
+}
+
 /// How finely the time of a change is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Fineness {

@@ -144,6 +144,13 @@ impl Named {
             self.examples.push(example);
         }
     }
+
+    /// Adds those of another.
+    pub fn absorb(&mut self, other: Self) {
+        self.count = self.count.saturating_add(other.count);
+        let room = EXAMPLES.saturating_sub(self.examples.len());
+        self.examples.extend(other.examples.into_iter().take(room));
+    }
 }
 
 /// The entries of the source that rsync could not look at, relative to it, for a call that passes them over.

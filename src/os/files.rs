@@ -221,8 +221,10 @@ pub fn keeps(file: &OwnedFd) -> Result<Keeping, Errno> {
     let before = Mode::from_raw_mode(seen.st_mode);
     let other = before.symmetric_difference(ODD_MODE);
     // Another user's file may not be given a mode; then the filesystem is taken for a usual one.
-    let is_fixed =
-        rustix::fs::fchmod(file, other).is_ok() && Mode::from_raw_mode(rustix::fs::fstat(file)?.st_mode) != other;
+    let is_fixed = match rustix::fs::fchmod(file, other) {
+        Ok(()) => Mode::from_raw_mode(rustix::fs::fstat(file)?.st_mode) != other,
+        Err(error) => matches!(error, Errno::NOSYS | Errno::OPNOTSUPP),
+    };
     if before.contains(ODD_MODE) {
         let _kept = rustix::fs::fchmod(file, before);
     }

@@ -87,9 +87,10 @@ impl Server {
     /// Starts its sshd with this host key.
     pub fn switch_on_with(&self, key: &str) {
         let shown = self.ground.display();
-        // Start files of whoever runs the tests say nothing there.
+        // Start files of whoever runs the tests say nothing there. A test may write more of its settings.
         let config = format!(
-            "Port 22\nListenAddress {}\nHostKey {shown}/{key}\nAuthorizedKeysFile {shown}/admitted\nStrictModes no\n\
+            "Include {shown}/*.more\nPort 22\nListenAddress {}\n\
+             HostKey {shown}/{key}\nAuthorizedKeysFile {shown}/admitted\nStrictModes no\n\
              PidFile none\nUsePAM no\nPermitRootLogin yes\nLogLevel VERBOSE\nMaxStartups 100\nSetEnv HOME={shown}\n",
             self.address()
         );

@@ -313,6 +313,22 @@ pub fn a_destination_that_cannot_hold_history_is_found(host: &MiniHost) {
     run("losetup", &[&"--detach", &device]);
 }
 
+pub fn a_server_with_one_session_a_connection_is_found(host: &MiniHost) {
+    host.source("documents").fill(3);
+    let nas = host.server("nas").prepared_for("documents");
+    host.configure(&host.config().server(&nas).sync("documents", "nas", "none", "enabled = true"));
+    nas.join();
+    let subject = format!("nas at {}", nas.address());
+    let _daemon = host.start();
+    assert!(Found::by(host).of(&subject).is_empty());
+    nas.switch_off();
+    std::fs::write(nas.file("sessions.more"), "MaxSessions 1\n").unwrap();
+    nas.switch_on();
+    Found::by(host).has(&subject, "error one-session", "MaxSessions 10");
+    // What it is told of is what a run fails by.
+    host.ctl(&["run", "documents", "--wait"]).exits(1).says("MaxSessions 10");
+}
+
 pub fn it_does_the_same_without_a_daemon(host: &MiniHost) {
     host.source("documents").fill(3);
     let mut usb = host.drive("usb", Btrfs).prepared_for("documents");

@@ -127,6 +127,29 @@ fn an_unchanged_home_is_not_copied_again_and_shows_no_change() {
 }
 
 #[test]
+fn pipes_and_sockets_leave_nothing_behind_where_there_are_none() {
+    if !crate::needs_root() {
+        return;
+    }
+    let drive = Drive::of_type("mkfs.exfat", 64, "exfat-fuse");
+    let ground = Ground::on(&drive, SnapshotKind::None);
+    (0..5).for_each(|number| ground.write(&format!("file {number}"), "x"));
+    sh(&format!("cd {}; mkfifo pipe; mknod null c 1 3", ground.source.display()));
+    for _ in 0..2 {
+        let report = ground.run();
+        assert_eq!((&report.conclusion, report.figures.deletions), (&Conclusion::Ok, 0), "{:?}", report.warnings);
+        let [told] = &report.warnings[..] else { panic!("{:?}", report.warnings) };
+        assert!(told.starts_with("2 files") && told.contains("null, pipe") && told.contains("sockets"), "{told}");
+        let seen = preview(&ground.job, &SshPlace::new("/nowhere".into())).unwrap();
+        assert_eq!((seen.changes, seen.warnings.len()), (Vec::new(), 1));
+        assert_eq!(
+            names(&ground.destination),
+            [".nbkp", ".nbkp-dst", "file 0", "file 1", "file 2", "file 3", "file 4"]
+        );
+    }
+}
+
+#[test]
 fn names_that_fall_together_are_told_each_time() {
     if !crate::needs_root() {
         return;

@@ -257,7 +257,12 @@ fn judged_deletions(
     let mut doomed = Doomed::default();
     let told = call(copying, plan, CopyMode::Tell, stops, &mut |said| doomed.hear(said))?;
     doomed.spare_renamed(&told.tally);
-    worth(copying, &told, copied)?;
+    if told.complaints.entries.keys().all(|plight| pass.complaints.entries.contains_key(plight)) {
+        // It is told of already, and of more entries: a look sees fewer that cannot be written.
+        judged(&copying.way, &told)?;
+    } else {
+        worth(copying, &told, copied)?;
+    }
     if judge::deletions(&told.complaints) != DeletionVerdict::Done {
         copied.missing.push(judge::UNDONE.to_owned());
     }
@@ -365,7 +370,7 @@ pub(crate) fn call(
     let ended = running.listen(&bell, heard, || stops.wanted()).map_err(|error| of_process(Step::Copy, &error))?;
     output.finish(|line| tally.add(&said(line)));
     errors.finish(|line| listener.hear(line));
-    listener.add(&tally);
+    listener.add(&tally, plan.keeping);
     for line in listener.last_lines() {
         tracing::debug!(nbkp.sync = %copying.sync.name, line, "rsync complained");
     }

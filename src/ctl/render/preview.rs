@@ -12,6 +12,7 @@ pub fn line(line: &PreviewLine) -> String {
     match line.kind {
         Term::Known(PreviewLineKind::Command) => format!("  {} {text}", paint(Tone::Faint, "$")),
         Term::Known(PreviewLineKind::Action) => format!("  {} {text}", paint(Tone::Faint, "·")),
+        Term::Known(PreviewLineKind::Note) => format!("  {} {text}", paint(Tone::Notice, "!")),
         Term::Known(PreviewLineKind::Change) => format!("  {}", change(&text)),
         Term::Other(_) => format!("  {text}"),
     }
@@ -79,6 +80,7 @@ mod tests {
         assert_eq!(plain(&show(PreviewLineKind::Command, "rsync -a a/ b/")), "  $ rsync -a a/ b/");
         assert_eq!(plain(&show(PreviewLineKind::Action, "point latest to x")), "  · point latest to x");
         assert_eq!(plain(&show(PreviewLineKind::Change, "new a b")), "  new        a b");
+        assert_eq!(plain(&show(PreviewLineKind::Note, "the run would be held: x")), "  ! the run would be held: x");
         for (line, shown) in [
             (">f+++++++++ a b", "  new        a b"),
             ("cd+++++++++ dir/", "  new        dir/"),

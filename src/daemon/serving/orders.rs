@@ -142,10 +142,10 @@ fn lines(prospect: &SyncAsSeen, found: &Preview) -> Vec<PreviewLine> {
         line(PreviewLineKind::Change, text)
     }));
     if found.unlisted > 0 {
-        lines.push(line(PreviewLineKind::Action, format!("{} more changes are not listed", found.unlisted)));
+        lines.push(line(PreviewLineKind::Note, format!("{} more changes are not listed", found.unlisted)));
     }
-    lines.extend(found.hold.iter().map(|hold| line(PreviewLineKind::Action, format!("the run would be held: {hold}"))));
-    lines.extend(found.warnings.iter().map(|warning| line(PreviewLineKind::Action, warning.clone())));
+    lines.extend(found.hold.iter().map(|hold| line(PreviewLineKind::Note, format!("the run would be held: {hold}"))));
+    lines.extend(found.warnings.iter().map(|warning| line(PreviewLineKind::Note, warning.clone())));
     lines.extend(found.then.iter().map(|action| line(PreviewLineKind::Action, action.clone())));
     lines
 }

@@ -3,7 +3,9 @@
 use std::path::Path;
 
 use crate::decide::diagnosis::syncs::finding;
-use crate::model::{Area, BarePoint, Configuration, Examined, Finding, Flaw, SyncName, Verdict, VolumeStatus};
+use crate::model::{
+    Area, BarePoint, Configuration, Examined, Finding, Flaw, SyncName, Verdict, VolumeName, VolumeStatus,
+};
 
 /// How a volume stands. One that only syncs use that are disabled may stand as it likes.
 #[must_use]
@@ -32,6 +34,16 @@ pub fn unsupported(sync: &SyncName, path: &Path, lacks: &[&str]) -> Examined {
         format!("choose `snapshots = \"none\"` in [syncs.{}], or a destination on ext4, xfs or btrfs", sync.base()),
     );
     Area::Volumes.examined(sync.as_str(), finding)
+}
+
+/// A server that admits one session for each connection.
+#[must_use]
+pub fn one_session(volume: &VolumeName, host: &str) -> Examined {
+    let finding = Flaw::OneSession.error(
+        format!("{host} admits one session a connection, and a run needs several, so that none comes to its end"),
+        "set `MaxSessions 10` in its `sshd_config`, and reload it".to_owned(),
+    );
+    Area::Volumes.examined(format!("{volume} at {host}"), finding)
 }
 
 /// A directory volume at or below a mount point of `/etc/fstab` where nothing is mounted.

@@ -258,6 +258,9 @@ fn keeping(call: &RsyncCall<'_>, arguments: &mut Vec<OsString>) {
         // Twice: of unchanged files, too. Only who sees all names sees which fall together.
         Letters::Same => arguments.extend(["--itemize-changes", "--itemize-changes"].map(OsString::from)),
     }
+    if !call.keeping.holds_specials() {
+        arguments.extend(["--no-devices", "--no-specials"].map(OsString::from));
+    }
 }
 
 fn privileges(call: &RsyncCall<'_>, arguments: &mut Vec<OsString>) {
@@ -547,7 +550,7 @@ mod tests {
             arguments(&call).into_iter().map(|argument| argument.into_string().unwrap()).collect::<Vec<_>>()
         };
         let arguments = called(&settings);
-        for wanted in ["--no-perms", "--no-owner", "--no-group", "--no-devices", "--chmod=Fug-s"] {
+        for wanted in ["--no-perms", "--no-owner", "--no-group", "--no-devices", "--no-specials", "--chmod=Fug-s"] {
             assert!(has(&arguments, wanted), "{wanted} in {arguments:?}");
         }
         assert_eq!(arguments.iter().filter(|argument| *argument == "--itemize-changes").count(), 2);

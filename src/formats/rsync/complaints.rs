@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::formats::rsync::grievance::{About, Grievance, own_name, path_of, relative};
 use crate::formats::rsync::output::Tally;
-use crate::model::{Complaint, Complaints, Lack, Plight, ServerRefusal, Side, Trouble};
+use crate::model::{Complaint, Complaints, Keeping, Lack, Plight, ServerRefusal, Side, Trouble};
 
 /// How many lines are kept for people.
 const KEPT: usize = 200;
@@ -39,12 +39,15 @@ impl Listener {
         self.last.push_back(shown(text.as_bytes()));
     }
 
-    /// Adds what standard output told.
-    pub fn add(&mut self, tally: &Tally) {
+    /// Adds what standard output told of a copy to where this is kept.
+    pub fn add(&mut self, tally: &Tally, keeping: Keeping) {
         self.complaints.kept_directories = tally.kept_directories;
         self.complaints.deleting = tally.deleting;
-        let told = [(Plight::LeftOut, tally.left_out.clone()), (Plight::Unstorable(Lack::Case), tally.same_names())];
-        self.complaints.entries.extend(told.into_iter().filter(|(_, named)| named.count > 0));
+        let left_out = if keeping.holds_specials() { Plight::LeftOut } else { Plight::Unstorable(Lack::Type) };
+        let told = [(left_out, tally.left_out.clone()), (Plight::Unstorable(Lack::Case), tally.same_names())];
+        for (plight, named) in told.into_iter().filter(|(_, named)| named.count > 0) {
+            self.complaints.entries.entry(plight).or_default().absorb(named);
+        }
     }
 
     /// What was heard, counted.
@@ -264,6 +267,7 @@ fn without_rule(text: String) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::{Letters, Rights};
 
     fn heard(lines: &[&str]) -> Complaints {
         heard_below("/m", lines)
@@ -463,9 +467,12 @@ mod tests {
             tally.add(&super::super::output::said(line.as_bytes()));
         }
         let mut listener = Listener::default();
-        listener.add(&tally);
+        listener.add(&tally, Keeping::default());
         let complaints = listener.complaints();
         assert_eq!(complaints.entries[&Plight::Unstorable(Lack::Case)].examples, ["a"]);
         assert_eq!(complaints.count(Plight::LeftOut), 1);
+        let (rights, names) = (Rights::Fixed, Letters::Same);
+        listener.add(&tally, Keeping { rights, names, ..Keeping::default() });
+        assert_eq!(listener.complaints().entries[&Plight::Unstorable(Lack::Type)].examples, ["null"]);
     }
 }

@@ -180,12 +180,15 @@ pub enum PreviewLineKind {
     Change,
     /// Something that nbkp itself would do.
     Action,
+    /// What a person has to know: why the run would be held, what would be missing.
+    Note,
 }
 
 words!(PreviewLineKind {
     Command = "command",
     Change = "change",
     Action = "action",
+    Note = "note",
 });
 
 /// `Preview` and `Diff`, at their end.

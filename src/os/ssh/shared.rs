@@ -129,6 +129,21 @@ impl Shared {
     }
 }
 
+/// How long a server may take to say that it admits a session.
+const TRIAL: Duration = Duration::from_secs(15);
+
+/// Whether a server admits several sessions over one connection, as runs need; `None` if that could not be tried.
+#[must_use]
+pub fn admits_several_sessions(route: &Route, place: &SshPlace) -> Option<bool> {
+    let bell = Bell::new().ok()?;
+    let shared = Shared::open(route, place, &bell, || Wanted::GoOn).ok()?;
+    match shared.ask((":", &[]), &Marks::new("doctor", "doctor"), TRIAL, &bell, || Wanted::GoOn) {
+        Ok(_) => Some(true),
+        Err(NoAnswer::Ssh(words)) if complaints::refuses_a_session(&words) => Some(false),
+        Err(_) => None,
+    }
+}
+
 impl Drop for Shared {
     fn drop(&mut self) {
         self.feed = None;

@@ -5,6 +5,7 @@ mod buses;
 mod drives;
 mod files;
 mod premises;
+mod servers;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,6 +27,9 @@ const FILES: Duration = Duration::from_secs(15);
 
 /// How long all that is asked of one bus may take. Each question has a deadline of its own, and these add up.
 const BUSES: Duration = Duration::from_mins(1);
+
+/// How long all that is asked of servers may take. Each has a deadline of its own.
+const SERVERS: Duration = Duration::from_mins(1);
 
 /// How many runs of the past are looked at.
 const RUNS: usize = 500;
@@ -87,6 +91,7 @@ pub(crate) async fn examine(ground: &Ground, asks: &mpsc::Sender<Ask>, place: Ow
         Test::start(&known, Area::Drives, "udisks2 and polkit", drives::drives),
         Test::start(&known, Area::Volumes, "mount points", files::mount_points),
         Test::start(&known, Area::Volumes, "history", files::destinations),
+        Test::start(&known, Area::Volumes, "sessions", servers::sessions).within(SERVERS),
     ];
     let mut examined = vec![daemon::work(&known.configuration)];
     if known.initiative == Initiative::Own {
@@ -141,6 +146,11 @@ impl Test {
             Area::Daemon | Area::State | Area::Tools | Area::Volumes | Area::Syncs => FILES,
         };
         Self { area, subject, limit, begun: Instant::now(), result }
+    }
+
+    /// Gives it another limit.
+    fn within(self, limit: Duration) -> Self {
+        Self { limit, ..self }
     }
 
     async fn end(self) -> Vec<Examined> {
