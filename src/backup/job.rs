@@ -79,6 +79,15 @@ impl JobEnd {
         }
     }
 
+    /// Whether the hook `before` may mount something there.
+    #[must_use]
+    pub fn may_be_mounted(&self) -> bool {
+        match self {
+            Self::Here(end) => end.mount.is_none(),
+            Self::There(_) => false,
+        }
+    }
+
     /// The root of its volume, as a person would write it: `host:path` for a server.
     #[must_use]
     pub fn shown(&self) -> PathBuf {
@@ -99,8 +108,8 @@ impl JobEnd {
 pub struct LocalEnd {
     /// The root of the volume.
     pub root: PathBuf,
-    /// The mount that the root must lie on.
-    pub mount: MountId,
+    /// The mount that the root must lie on; `None` where the hook `before` may mount something there.
+    pub mount: Option<MountId>,
     /// The drive that must be behind it; `None` for a plain directory.
     pub drive: Option<DriveProof>,
     /// The type of its filesystem.

@@ -141,6 +141,7 @@ fn hear(
                 rate,
                 eta_seconds,
                 still_seconds: None,
+                bygone: None,
             };
             view.show(&[running], output)?;
         }

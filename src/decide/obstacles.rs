@@ -2,8 +2,8 @@
 
 use crate::model::layout;
 use crate::model::{
-    Access, BatteryRule, Conditions, End, EndFault, EndSight, Ledger, MeteredRule, Mounting, Obstacle, PowerSight,
-    Sync, SyncSight, Unmounted, VolumeName, VolumeRoot, VolumeSight,
+    Absence, Access, BatteryRule, Conditions, End, EndFault, EndSight, Ledger, MeteredRule, Mounting, Obstacle,
+    PowerSight, SentinelFault, Sync, SyncSight, Unmounted, VolumeName, VolumeRoot, VolumeSight,
 };
 
 /// A volume as far as obstacles depend on it.
@@ -49,6 +49,17 @@ pub fn of_places(
         of_end(sync, End::Destination, &ends.destination, ledger, &mut found);
     }
     found
+}
+
+/// Whether an obstacle may be gone once something is mounted at the source, or made there.
+#[must_use]
+pub fn may_be_mounted(obstacle: &Obstacle) -> bool {
+    matches!(
+        obstacle,
+        Obstacle::VolumeAbsent { end: End::Source, absence: Absence::NoDirectory(_), .. }
+            | Obstacle::DirectoryMissing { end: End::Source, .. }
+            | Obstacle::Sentinel { end: End::Source, fault: SentinelFault::Missing, .. }
+    )
 }
 
 /// What keeps one volume from being used, whichever sync asks.

@@ -35,6 +35,18 @@ pub enum BatteryRule {
     AtLeast(u8),
 }
 
+impl BatteryRule {
+    /// What it lacks on battery with so much left.
+    #[must_use]
+    pub fn lacks(self, left: Option<u8>) -> String {
+        match (self, left) {
+            (Self::AtLeast(wanted), Some(left)) => format!("the battery holds {left} %, and it wants {wanted} %"),
+            (Self::AtLeast(wanted), None) => format!("the machine runs on battery, and it wants {wanted} % of it"),
+            (Self::Mains | Self::Any, _) => "the machine runs on battery".into(),
+        }
+    }
+}
+
 /// A span of local time, from the first minute on, up to but without the last; it may pass midnight.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Hours {

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::model::{
-    Drive, EndpointName, GroupName, Hooks, LocationName, Place, Server, SnapshotKind, Sync, SyncName, Volume,
-    VolumeName, VolumeRoot,
+    Drive, EndpointName, GroupName, LocationName, Place, Server, SnapshotKind, Sync, SyncName, Volume, VolumeName,
+    VolumeRoot,
 };
 
 /// A whole, valid configuration: every name in it resolves, no two destinations overlap, no dependency is cyclic.
@@ -123,10 +123,7 @@ impl Configuration {
     /// Whether it names programs that are run: whoever may write it decides what is run.
     #[must_use]
     pub fn names_programs(&self) -> bool {
-        let hooked = |sync: &Sync| {
-            let Hooks { before, after, failed } = &sync.hooks;
-            [before, after, failed].into_iter().any(Option::is_some)
-        };
+        let hooked = |sync: &Sync| sync.hooks.named().next().is_some();
         matches!(self.credentials, CredentialProvider::Command(_)) || self.syncs.values().any(hooked)
     }
 

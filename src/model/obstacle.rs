@@ -169,6 +169,13 @@ pub enum Obstacle {
         /// Why the last one failed.
         error: String,
     },
+    /// The hook `before` of the sync said that it is not the time; it is asked again by itself.
+    PutOff {
+        /// The program.
+        program: String,
+        /// The last that it said, if it said something.
+        said: String,
+    },
     /// Another process writes to the destination.
     LockTaken {
         /// The lock.
@@ -230,7 +237,7 @@ impl Obstacle {
             Self::Held(hold) => hold.reason.code(),
             Self::VolumeHeld { .. } => ObstacleCode::Held,
             Self::Paused { .. } => ObstacleCode::Paused,
-            Self::BackingOff { .. } => ObstacleCode::BackingOff,
+            Self::BackingOff { .. } | Self::PutOff { .. } => ObstacleCode::BackingOff,
             Self::LockTaken { .. } | Self::Stuck(_) => ObstacleCode::LockTaken,
             Self::ToolMissing { .. } => ObstacleCode::ToolMissing,
             Self::ToolOutdated { .. } => ObstacleCode::ToolOutdated,
@@ -284,6 +291,7 @@ impl Obstacle {
             Self::VolumeHeld { volume } => format!("run `nbkpctl release {volume}`"),
             Self::Paused { .. } => "run `nbkpctl resume`".into(),
             Self::BackingOff { .. } => format!("wait, or run `nbkpctl run {sync}`"),
+            Self::PutOff { .. } => format!("wait, it is asked again; `nbkpctl run {sync}` asks it at once"),
             Self::Stuck(_) => "pull the drive out, or `umount -f` what does not answer; a restart always helps".into(),
             Self::LockTaken { .. } => "wait until the other run has ended; it is tried again by itself".into(),
             Self::ToolMissing { tool, server } => {
@@ -325,14 +333,15 @@ impl fmt::Display for Obstacle {
                 write!(f, "the {end} is another one than before: {} carries another id", path.display())
             }
             Self::DuplicateUuid { volume, devices } => {
-                write!(f, "{} devices carry the UUID of drive `{volume}`: {}", devices.len(), listed(devices))
+                let nodes: Vec<_> = devices.iter().map(ToString::to_string).collect();
+                write!(f, "{} devices carry the UUID of drive `{volume}`: {}", nodes.len(), nodes.join(", "))
             }
             Self::DeviceUnknown { volume, hardware } => {
                 write!(f, "drive `{volume}` came on hardware that was never used for it: {hardware}")
             }
             Self::OutsideHours(hours) => write!(f, "it may start only within {hours}"),
             Self::Metered { volume, interface } => write!(f, "the way to volume `{volume}` is metered ({interface})"),
-            Self::Battery { rule, left } => f.write_str(&too_little_power(*rule, *left)),
+            Self::Battery { rule, left } => f.write_str(&rule.lacks(*left)),
             Self::ReadOnly { volume, root } => write!(f, "volume `{volume}` is read-only: {}", root.display()),
             Self::NotBtrfs { path, found } => write!(f, "{} is no btrfs subvolume: {found}", path.display()),
             Self::NoSpace { path } => write!(f, "no space or no inodes are left at {}", path.display()),
@@ -343,6 +352,10 @@ impl fmt::Display for Obstacle {
             Self::Paused { until: None } => f.write_str("backups are paused"),
             Self::BackingOff { until, error } => {
                 write!(f, "{error}; it is tried again at {until:.0}")
+            }
+            Self::PutOff { program, said } => {
+                let said = if said.is_empty() { String::new() } else { format!(": {said}") };
+                write!(f, "the hook `before` ({program}) says that it is not the time{said}")
             }
             Self::Stuck(by) => write!(f, "an earlier run of `{by}` cannot be ended: one of its places does not answer"),
             Self::LockTaken { path } => {
@@ -369,18 +382,6 @@ fn package(tool: &str) -> &str {
         "btrfs" => "btrfs-progs",
         "timeout" => "coreutils",
         _ => tool,
-    }
-}
-
-fn listed(devices: &[Node]) -> String {
-    devices.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
-}
-
-fn too_little_power(rule: BatteryRule, left: Option<u8>) -> String {
-    match (rule, left) {
-        (BatteryRule::AtLeast(wanted), Some(left)) => format!("the battery holds {left} %, and it wants {wanted} %"),
-        (BatteryRule::AtLeast(wanted), None) => format!("the machine runs on battery, and it wants {wanted} % of it"),
-        (BatteryRule::Mains | BatteryRule::Any, _) => "the machine runs on battery".into(),
     }
 }
 

@@ -44,6 +44,18 @@ pub enum Conclusion {
 }
 
 impl Conclusion {
+    /// The reason, without what to do about it.
+    #[must_use]
+    pub fn error(&self) -> Option<String> {
+        match self {
+            Self::Ok => None,
+            Self::Skipped(obstacles) => obstacles.first().map(ToString::to_string),
+            Self::Interrupted(why) => Some(why.to_string()),
+            Self::Failed(why) => Some(why.to_string()),
+            Self::Held(why) => Some(why.to_string()),
+        }
+    }
+
     /// The outcome without its reason.
     #[must_use]
     pub fn outcome(&self) -> Outcome {

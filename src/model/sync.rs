@@ -201,6 +201,17 @@ pub struct Hooks {
     pub after: Option<HookCommand>,
     /// After a failure or a hold.
     pub failed: Option<HookCommand>,
+    /// After a run that was cut short, or that could not be although `before` had run.
+    pub interrupted: Option<HookCommand>,
+}
+
+impl Hooks {
+    /// All that there are, each with its key.
+    pub fn named(&self) -> impl Iterator<Item = (&'static str, &HookCommand)> {
+        let Self { before, after, failed, interrupted } = self;
+        let all = [("before", before), ("after", after), ("failed", failed), ("interrupted", interrupted)];
+        all.into_iter().filter_map(|(key, hook)| Some((key, hook.as_ref()?)))
+    }
 }
 
 /// An argument vector; never a shell string.

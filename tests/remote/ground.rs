@@ -192,7 +192,7 @@ pub fn names(directory: &Path) -> Vec<String> {
 pub fn here(root: &Path) -> JobEnd {
     JobEnd::Here(LocalEnd {
         root: root.to_owned(),
-        mount: Directory::open_root(root).unwrap().identity().unwrap().mount,
+        mount: Some(Directory::open_root(root).unwrap().identity().unwrap().mount),
         drive: None,
         fs_type: String::new(),
         access: Access::ReadWrite,

@@ -13,6 +13,7 @@ mod ends;
 mod faults;
 mod filesystems;
 mod guard;
+mod hooks;
 mod judgement;
 mod kills;
 mod links;

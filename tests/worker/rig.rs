@@ -234,7 +234,7 @@ pub fn end(root: &Path) -> JobEnd {
     let identity = Directory::open_root(root).unwrap().identity().unwrap();
     JobEnd::Here(LocalEnd {
         root: root.to_owned(),
-        mount: identity.mount,
+        mount: Some(identity.mount),
         drive: None,
         fs_type: String::new(),
         access: Access::ReadWrite,

@@ -169,6 +169,7 @@ fn forbidden(seen: &SyncAsSeen) -> Result<(), String> {
         | Obstacle::Held(_)
         | Obstacle::Paused { .. }
         | Obstacle::BackingOff { .. }
+        | Obstacle::PutOff { .. }
         | Obstacle::LockTaken { .. }
         | Obstacle::Stuck(_)
         | Obstacle::ToolMissing { .. }

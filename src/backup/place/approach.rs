@@ -14,6 +14,7 @@ use crate::backup::place::here::{self, HereDestination};
 use crate::backup::place::look::{FarDestination, FarSource};
 use crate::backup::place::pinned::{HereSource, Pinned};
 use crate::backup::place::source::{CopySource, inlined, nested};
+use crate::backup::place::submounts::Submounts;
 use crate::backup::place::there::{self, ThereDestination};
 use crate::backup::place::way::{Spot, Target};
 use crate::backup::place::writer;
@@ -22,7 +23,7 @@ use crate::backup::session::stop::Stops;
 use crate::backup::snapshots::listing;
 use crate::decide::tidying::Remains;
 use crate::formats::ssh::calls::Intent;
-use crate::model::{End, Keeping, NotDone, Obstacle, Privileges, Step, Sync, Writer};
+use crate::model::{End, Keeping, MountsBelow, NotDone, Obstacle, Privileges, Step, Sync, Writer};
 use crate::os::confine::{ConfineError, Confinement, confine_to_nothing, confine_writes};
 use crate::os::programs;
 use crate::os::ssh::SshPlace;
@@ -143,6 +144,29 @@ impl<'j> Approach<'j> {
 }
 
 impl<'j> Origin<'j> {
+    /// What is read as the hook `before` left it, for a destination that is locked already.
+    pub(crate) fn anew(&self, destination: &Destination, stops: &mut Stops) -> Result<Option<Self>, NotDone> {
+        match &self.source {
+            CopySource::Here(source) => {
+                let source = CopySource::Here(Box::new(source.anew(self.job)?));
+                match destination {
+                    Destination::Here(here) => Self::to_here(self.job, source, &here.pinned).map(Some),
+                    Destination::There(there) => Self::to_server(self.job, source, there.far()).map(Some),
+                }
+            }
+            // A hook of this machine mounts nothing there.
+            CopySource::There(source) => source.prove_again(self.job, stops).map(|_| None),
+        }
+    }
+
+    /// Whether what is read is still what was proven, with all that was mounted below it.
+    pub(crate) fn still_whole(&self, before: Option<&Submounts>, stops: &mut Stops) -> Result<(), NotDone> {
+        match (before, self.source.prove_again(self.job, stops)?) {
+            (Some(before), Some(now)) if self.job.sync.mounts == MountsBelow::Copied => before.still_there(&now),
+            (_, _) => Ok(()),
+        }
+    }
+
     fn to_here(job: &'j Job, source: CopySource, destination: &Pinned) -> Result<Self, NotDone> {
         let nested = match &source {
             CopySource::Here(source) => match (source.data.real_path(), destination.directory.real_path()) {

@@ -48,6 +48,17 @@ impl HereSource {
         readable(end, pin(job, end, End::Source)?)
     }
 
+    /// The same place as a hook left it: what it mounted there is what counts.
+    pub(crate) fn anew(&self, job: &Job) -> Result<Self, NotDone> {
+        Self::prove(job, &self.pinned.wanted).map_err(|obstacle| {
+            if matches!(obstacle, Obstacle::VolumeAbsent { .. } | Obstacle::NotMounted { .. }) {
+                NotDone::Interrupted(Interruption::SourceLost(obstacle.to_string()))
+            } else {
+                NotDone::Skipped(vec![obstacle])
+            }
+        })
+    }
+
     /// The id that its sentinel carries.
     pub(crate) fn id(&self) -> Option<&SentinelId> {
         self.pinned.id.as_ref()
@@ -132,7 +143,7 @@ fn pin(job: &Job, wanted: &LocalEnd, end: End) -> Result<Pinned, Obstacle> {
     })?;
     let unreadable = |error: DirectoryError| absent(Absence::Unreadable(wanted.root.clone(), words(error.cause())));
     let identity = root.identity().map_err(unreadable)?;
-    if identity.mount != wanted.mount {
+    if wanted.mount.is_some_and(|wanted| identity.mount != wanted) {
         return Err(match &wanted.drive {
             Some(drive) => Obstacle::NotMounted {
                 end,

@@ -149,7 +149,7 @@ fn call(
     let ended = running.listen(&bell, heard, || stops.wanted()).map_err(|error| of_process(Step::Copy, &error))?;
     output.finish(&mut take);
     errors.finish(|line| listener.hear(line));
-    listener.add(&tally);
+    listener.add(&tally, Keeping::default());
     if stops.wanted() != Wanted::GoOn && ended != Ended::Code(0) {
         stops.check()?;
     }

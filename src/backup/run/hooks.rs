@@ -5,14 +5,26 @@
 
 use std::ffi::OsString;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::time::Duration;
 
 use crate::backup::failure::{failure, of_process};
 use crate::backup::job::Job;
 use crate::backup::session::stop::Stops;
+use crate::decide::obstacles;
 use crate::formats::rsync::output::Lines;
-use crate::model::{Conclusion, FailureKind, HookCommand, Hooks, NotDone, SnapshotName, Step};
-use crate::os::process::{self, Ended, Launch, Leftovers, ProcessError, Running, Stream};
+use crate::model::{
+    Conclusion, FailureKind, Figures, HookCommand, Hooks, Interruption, NotDone, Obstacle, SnapshotName, Step,
+};
+use crate::os::process::{self, Deadline, Ended, Launch, Leftovers, ProcessError, Running, Stream, Wanted};
 use crate::os::programs;
+
+/// The exit code by which `before` says that it is not the time (`EX_TEMPFAIL` of `sysexits.h`).
+const NOT_NOW: i32 = 75;
+
+/// How long the hook of a run may take that was told to stop.
+const BRIEF: Duration = Duration::from_mins(1);
+/// The same where the daemon ends or the machine goes to sleep: neither waits for long.
+const AT_ONCE: Duration = Duration::from_secs(4);
 
 /// The thread that starts hooks; none if the sync has none.
 pub(crate) struct Starter(Option<Counter>);
@@ -26,7 +38,7 @@ struct Counter {
 impl Starter {
     /// Must be called before the run confines itself.
     pub(crate) fn new(hooks: &Hooks) -> Self {
-        if hooks.before.is_none() && hooks.after.is_none() && hooks.failed.is_none() {
+        if hooks.named().next().is_none() {
             return Self(None);
         }
         let (orders, ordered) = sync_channel::<Launch>(1);
@@ -51,22 +63,73 @@ impl Starter {
 
 /// What a hook is told about its run.
 pub(crate) struct HookMoment<'a> {
-    /// `before`, `after` or `failed`.
+    /// Its key.
     pub(crate) hook: &'static str,
     /// The step it belongs to.
     pub(crate) step: Step,
-    /// The outcome so far, for those that come after.
-    pub(crate) outcome: Option<&'a Conclusion>,
-    /// The snapshot that was made.
-    pub(crate) snapshot: Option<SnapshotName>,
+    /// How the run ended, for those that come after.
+    pub(crate) ending: Option<CourseEnd<'a>>,
 }
 
-/// Runs a hook to its end.
+/// How a run ended, as its hook is told.
+pub(crate) struct CourseEnd<'a> {
+    pub(crate) conclusion: &'a Conclusion,
+    pub(crate) figures: Figures,
+    /// The snapshot that was made.
+    pub(crate) snapshot: Option<SnapshotName>,
+    /// How long it took, in seconds.
+    pub(crate) seconds: u64,
+}
+
+/// The hook that follows such an end, if there is one. Where `before` has run, what it did is to be undone, also if the
+/// run could not be after all.
+pub(crate) fn following<'a>(
+    hooks: &'a Hooks,
+    conclusion: &Conclusion,
+    before: Before,
+) -> Option<(&'static str, &'a HookCommand)> {
+    let (key, hook) = match conclusion {
+        Conclusion::Ok => ("after", &hooks.after),
+        Conclusion::Failed(_) | Conclusion::Held(_) => ("failed", &hooks.failed),
+        Conclusion::Interrupted(_) => ("interrupted", &hooks.interrupted),
+        Conclusion::Skipped(_) if before == Before::HasRun => ("interrupted", &hooks.interrupted),
+        Conclusion::Skipped(_) => return None,
+    };
+    Some((key, hook.as_ref()?))
+}
+
+/// Whether the hook `before` of a run has run, and said yes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Before {
+    ToCome,
+    HasRun,
+}
+
+/// Whether these obstacles may be gone once the hook `before` of a run has run: it may mount the source.
+pub(crate) fn may_mend(job: &Job, found: &[Obstacle]) -> bool {
+    job.sync.hooks.before.is_some() && job.source.may_be_mounted() && found.iter().all(obstacles::may_be_mounted)
+}
+
+/// How long a hook may take behind a run that was told to stop for this reason.
+pub(crate) fn patience(why: &Interruption) -> Duration {
+    match why {
+        Interruption::Stopping | Interruption::Suspend => AT_ONCE,
+        Interruption::SourceLost(_)
+        | Interruption::DestinationLost(_)
+        | Interruption::Cancelled
+        | Interruption::DriveHeld
+        | Interruption::Network(_)
+        | Interruption::Still(_)
+        | Interruption::Killed => BRIEF,
+    }
+}
+
+/// Runs a hook to its end, for so long at most.
 pub(crate) fn run(
     starter: &Starter,
     command: &HookCommand,
     job: &Job,
-    occasion: &HookMoment<'_>,
+    (occasion, limit): (&HookMoment<'_>, Option<Duration>),
     stops: &mut Stops,
 ) -> Result<(), NotDone> {
     let say = |what: String| failure(occasion.step, FailureKind::Hook, what);
@@ -81,10 +144,15 @@ pub(crate) fn run(
         input: None,
         leftovers: Leftovers::Leave,
     };
-    let running = match starter.start(launch) {
+    let mut running = match starter.start(launch) {
         Some(begun) => begun.map_err(|error| of_process(occasion.step, &error))?,
         None => return Err(say(format!("{name} could not be started"))),
     };
+    let deadline = limit.map(Deadline::after);
+    if let Some(deadline) = deadline {
+        running = running.reminded(deadline);
+    }
+    let is_late = || deadline.is_some_and(Deadline::has_passed);
     let mut last = String::new();
     let mut lines = Lines::default();
     let mut keep =
@@ -94,12 +162,20 @@ pub(crate) fn run(
         Stream::Output => {}
         Stream::Errors => lines.feed(bytes, &mut keep),
     };
-    let ended = running.listen(&bell, heard, || stops.wanted()).map_err(|error| of_process(occasion.step, &error))?;
+    let wanted = || if is_late() { Wanted::Kill } else { stops.wanted() };
+    let ended = running.listen(&bell, heard, wanted).map_err(|error| of_process(occasion.step, &error))?;
     lines.finish(&mut keep);
     let told = if last.is_empty() { String::new() } else { format!(": {last}") };
     match ended {
         Ended::Code(0) => Ok(()),
+        Ended::Code(NOT_NOW) if occasion.step == Step::Before => {
+            Err(NotDone::Skipped(vec![Obstacle::PutOff { program: command.program.clone(), said: last }]))
+        }
         Ended::Code(code) => Err(say(format!("{name} ended with code {code}{told}"))),
+        Ended::Signal(_) if is_late() => {
+            let seconds = limit.unwrap_or_default().as_secs();
+            Err(say(format!("{name} was ended: it took more than {seconds} s{told}")))
+        }
         Ended::Signal(signal) => {
             stops.check()?;
             Err(say(format!("{name} was killed by signal {signal}{told}")))
@@ -116,11 +192,13 @@ fn environment(job: &Job, occasion: &HookMoment<'_>) -> Vec<(String, OsString)> 
     add("NBKP_TRIGGER", job.trigger.as_str().into());
     add("NBKP_SOURCE", job.source.shown().join(job.sync.source.subdir.as_path()).into());
     add("NBKP_DESTINATION", job.destination.shown().join(job.sync.destination.subdir.as_path()).into());
-    if let Some(conclusion) = occasion.outcome {
+    if let Some(CourseEnd { conclusion, figures, snapshot, seconds }) = &occasion.ending {
         add("NBKP_OUTCOME", conclusion.outcome().as_str().into());
-    }
-    if let Some(snapshot) = occasion.snapshot {
-        add("NBKP_SNAPSHOT", snapshot.to_string().into());
+        add("NBKP_SNAPSHOT", snapshot.map(|name| name.to_string()).unwrap_or_default().into());
+        add("NBKP_ERROR", conclusion.error().unwrap_or_default().into());
+        add("NBKP_FILES", figures.files_transferred.to_string().into());
+        add("NBKP_BYTES", figures.bytes_transferred.to_string().into());
+        add("NBKP_SECONDS", seconds.to_string().into());
     }
     variables
 }

@@ -21,7 +21,7 @@ use crate::backup::place::publication::{Publication, Published};
 use crate::backup::place::submounts::Submounts;
 use crate::backup::place::way::Spot;
 use crate::backup::place::writer;
-use crate::backup::run::hooks::{HookMoment, Starter};
+use crate::backup::run::hooks::{Before, CourseEnd, HookMoment, Starter};
 use crate::backup::run::record::RunSoFar;
 use crate::backup::session::stop::Stops;
 use crate::backup::snapshots::listing::candidates_with;
@@ -30,8 +30,8 @@ use crate::decide::retention::Candidate;
 use crate::decide::tidying::{self, Kept};
 use crate::formats::rsync::arguments::{Manner, Veil};
 use crate::model::{
-    Conclusion, FailureKind, Figures, MountsBelow, NotDone, Now, Obstacle, Place, Retention, RunRecord, RunReport,
-    SnapshotKind, SnapshotName, Standing, Step, TidyDeed, layout,
+    Conclusion, FailureKind, Figures, NotDone, Now, Obstacle, Place, Retention, RunRecord, RunReport, SnapshotKind,
+    SnapshotName, Standing, Step, TidyDeed, layout,
 };
 use crate::os::causes::chain;
 use crate::os::clock;
@@ -47,6 +47,7 @@ pub(crate) fn run(job: &Job, place: &SshPlace, stops: Stops, telling: Telling) {
         stops,
         telling,
         starter: Starter::new(&job.sync.hooks),
+        before: Before::ToCome,
         figures: Figures::default(),
         snapshot: None,
         standing: Standing::Good,
@@ -78,6 +79,7 @@ struct Course<'a> {
     started: Now,
     stops: Stops,
     starter: Starter,
+    before: Before,
     figures: Figures,
     snapshot: Option<SnapshotName>,
     standing: Standing,
@@ -93,7 +95,7 @@ struct Course<'a> {
 
 /// Copies by one call, as far as one does it.
 fn copy_to(
-    (job, submounts, Ends { origin, destination }): (&Job, Option<&Submounts>, &Ends<'_>),
+    (submounts, Ends { origin, destination }): (Option<&Submounts>, &Ends<'_>),
     spot: Spot,
     ((manner, veil), earlier): ((Manner, Veil), Earlier),
     report: (&Telling, &mut Figures),
@@ -101,7 +103,7 @@ fn copy_to(
 ) -> Result<Copied, NotDone> {
     let plan = plan::plan(manner, Circumstances { source: &origin.source, destination, earlier });
     let target = destination.target(spot, earlier)?;
-    let proven = |stops: &mut Stops| still_whole(job, origin, submounts, stops);
+    let proven = |stops: &mut Stops| origin.still_whole(submounts, stops);
     copy::copy(&Copying::new(origin, &target), &CopyPlan { veil, ..plan }, stops, report, &proven)
 }
 
@@ -115,13 +117,20 @@ impl<'a> Course<'a> {
     fn go(&mut self, place: &SshPlace) -> Result<(), NotDone> {
         self.telling.step(Step::Prove);
         self.stops.check()?;
-        let approach = Approach::prove(self.job, place, &mut self.stops)?;
+        let approach = match Approach::prove(self.job, place, &mut self.stops) {
+            // What the hook mounts is what is copied. Nothing is locked before the destination is proven, too.
+            Err(NotDone::Skipped(obstacles)) if hooks::may_mend(self.job, &obstacles) => {
+                self.hook_before()?;
+                Approach::prove(self.job, place, &mut self.stops)?
+            }
+            proven => proven?,
+        };
         self.confined(approach.confine())?;
         self.telling.step(Step::Lock);
         let (origin, destination) = approach.lock(&mut self.stops)?;
-        let ends = Ends { origin, destination };
+        let mut ends = Ends { origin, destination };
         self.writer = Some(writer::ours(&ends.origin.source).id);
-        self.under_lock(&ends).map_err(|why| self.close(&ends, &why))
+        self.under_lock(&mut ends).map_err(|why| self.close(&ends, &why))
     }
 
     fn confined(&self, done: Result<Confinement, ConfineError>) -> Result<(), NotDone> {
@@ -135,7 +144,7 @@ impl<'a> Course<'a> {
         }
     }
 
-    fn under_lock(&mut self, ends: &Ends<'_>) -> Result<(), NotDone> {
+    fn under_lock(&mut self, ends: &mut Ends<'_>) -> Result<(), NotDone> {
         self.telling.step(Step::Recover);
         let kept = match self.job.sync.snapshots {
             SnapshotKind::None => Kept::default(),
@@ -148,7 +157,14 @@ impl<'a> Course<'a> {
         if self.job.memory == Memory::Lost {
             self.earlier = record::earlier(self.job, &ends.destination.records().unwrap_or_default());
         }
-        self.hook_before()?;
+        if self.before == Before::ToCome && self.job.sync.hooks.before.is_some() {
+            self.hook_before()?;
+            // Both are what it left: it may have mounted something.
+            if let Some(origin) = ends.origin.anew(&ends.destination, &mut self.stops)? {
+                ends.origin = origin;
+            }
+            ends.destination.prove_again(self.job)?;
+        }
         self.telling.step(Step::Copy);
         self.guard_submounts(ends, &kept)?;
         let earlier = ends.destination.begin()?;
@@ -180,17 +196,15 @@ impl<'a> Course<'a> {
     fn hook_before(&mut self) -> Result<(), NotDone> {
         let Some(command) = &self.job.sync.hooks.before else { return Ok(()) };
         self.telling.step(Step::Before);
-        let occasion = HookMoment { hook: "before", step: Step::Before, outcome: None, snapshot: None };
-        hooks::run(&self.starter, command, self.job, &occasion, &mut self.stops)
+        let occasion = HookMoment { hook: "before", step: Step::Before, ending: None };
+        hooks::run(&self.starter, command, self.job, (&occasion, None), &mut self.stops)?;
+        self.before = Before::HasRun;
+        Ok(())
     }
 
     /// Sees what is mounted below the source, and whether something is missing of what was there at the last good run.
     fn guard_submounts(&mut self, ends: &Ends<'_>, kept: &Kept) -> Result<(), NotDone> {
-        self.submounts = match &self.job.sync.hooks.before {
-            // It may have mounted something, and is what may have taken something away.
-            Some(_) => ends.origin.source.prove_again(self.job, &mut self.stops)?,
-            None => ends.origin.source.submounts(),
-        };
+        self.submounts = ends.origin.source.submounts();
         let missing = self.submounts.as_ref().map(|submounts| submounts.missing(&self.job.submounts));
         let Some(missing) = missing.filter(|missing| !missing.is_empty()) else { return Ok(()) };
         let kind = self.job.sync.snapshots;
@@ -242,12 +256,12 @@ impl<'a> Course<'a> {
                 layout::SNAPSHOTS
             )
         }));
-        let Self { job, submounts, stops, telling, figures, .. } = self;
+        let Self { submounts, stops, telling, figures, .. } = self;
         let mut copy = |manner, veil: Veil, stops: &mut Stops| {
             let mut of_call = Figures::default();
             let is_first = veil.only.is_empty();
             let report = (&*telling, if is_first { &mut *figures } else { &mut of_call });
-            copy_to((job, submounts.as_ref(), ends), Spot::New(name), ((manner, veil), earlier), report, stops)
+            copy_to((submounts.as_ref(), ends), Spot::New(name), ((manner, veil), earlier), report, stops)
         };
         let source = (&origin.source, &origin.sync);
         let copied = crossings.copy_around(source, (destination, name), &links, stops, &mut copy)?;
@@ -257,8 +271,8 @@ impl<'a> Course<'a> {
     }
 
     fn copy_to(&mut self, ends: &Ends<'_>, spot: Spot, manner: Manner, earlier: Earlier) -> Result<Copied, NotDone> {
-        let Self { job, submounts, stops, telling, figures, .. } = self;
-        copy_to((job, submounts.as_ref(), ends), spot, ((manner, Veil::default()), earlier), (telling, figures), stops)
+        let Self { submounts, stops, telling, figures, .. } = self;
+        copy_to((submounts.as_ref(), ends), spot, ((manner, Veil::default()), earlier), (telling, figures), stops)
     }
 
     /// rsync is content. Whether the copy is one depends on whether both ends are still what they were.
@@ -286,7 +300,7 @@ impl<'a> Course<'a> {
     }
 
     fn prove_again(&mut self, ends: &Ends<'_>) -> Result<(), NotDone> {
-        still_whole(self.job, &ends.origin, self.submounts.as_ref(), &mut self.stops)?;
+        ends.origin.still_whole(self.submounts.as_ref(), &mut self.stops)?;
         ends.destination.prove_again(self.job)
     }
 
@@ -367,28 +381,20 @@ impl<'a> Course<'a> {
     }
 
     fn hook_afterwards(&mut self, conclusion: &Conclusion) {
-        let hooks = &self.job.sync.hooks;
-        let (hook, command) = match conclusion {
-            Conclusion::Ok => ("after", &hooks.after),
-            // Who was told of it is not told again each time that the same look is taken.
-            Conclusion::Held(reason) if self.job.asked == Some(discriminant(reason)) => return,
-            Conclusion::Failed(_) | Conclusion::Held(_) => ("failed", &hooks.failed),
-            Conclusion::Skipped(_) | Conclusion::Interrupted(_) => return,
-        };
-        let Some(command) = command else { return };
+        // Who was told of it is not told again each time that the same look is taken.
+        if matches!(conclusion, Conclusion::Held(reason) if self.job.asked == Some(discriminant(reason))) {
+            return;
+        }
+        let Some((hook, command)) = hooks::following(&self.job.sync.hooks, conclusion, self.before) else { return };
         self.telling.step(Step::After);
-        let occasion = HookMoment { hook, step: Step::After, outcome: Some(conclusion), snapshot: self.snapshot };
-        if let Err(NotDone::Failed(failure)) = hooks::run(&self.starter, command, self.job, &occasion, &mut self.stops)
+        let limit = self.stops.heeded().map(|why| hooks::patience(&why));
+        let seconds = self.started.wall.duration_until(clock::now().wall).as_secs().try_into().unwrap_or(0);
+        let ending = CourseEnd { conclusion, figures: self.figures, snapshot: self.snapshot, seconds };
+        let occasion = HookMoment { hook, step: Step::After, ending: Some(ending) };
+        if let Err(NotDone::Failed(failure)) =
+            hooks::run(&self.starter, command, self.job, (&occasion, limit), &mut self.stops)
         {
             self.warnings.push(failure.detail);
         }
-    }
-}
-
-/// Whether the source is still the one that was proven, with all that was mounted below it.
-fn still_whole(job: &Job, origin: &Origin<'_>, before: Option<&Submounts>, stops: &mut Stops) -> Result<(), NotDone> {
-    match (before, origin.source.prove_again(job, stops)?) {
-        (Some(before), Some(now)) if job.sync.mounts == MountsBelow::Copied => before.still_there(&now),
-        (_, _) => Ok(()),
     }
 }

@@ -55,13 +55,6 @@ pub(crate) struct RunSoFar<'a> {
 impl RunSoFar<'_> {
     /// The record of it if it made this and ended so, now.
     pub(crate) fn ended(&self, snapshot: Option<SnapshotName>, conclusion: &Conclusion) -> LogRecord {
-        let error = match conclusion {
-            Conclusion::Ok => None,
-            Conclusion::Skipped(obstacles) => obstacles.first().map(ToString::to_string),
-            Conclusion::Interrupted(why) => Some(why.to_string()),
-            Conclusion::Failed(why) => Some(why.to_string()),
-            Conclusion::Held(why) => Some(why.to_string()),
-        };
         LogRecord {
             run: self.job.run.clone(),
             sync: self.job.sync.name.clone(),
@@ -70,7 +63,7 @@ impl RunSoFar<'_> {
             started: self.started,
             finished: clock::now().wall,
             outcome: conclusion.outcome(),
-            error,
+            error: conclusion.error(),
             snapshot,
             standing: self.standing,
             entries: self.figures.entries,

@@ -56,6 +56,13 @@ impl Stops {
         self.wanted
     }
 
+    /// What was told is done; only what is told from now on counts. Returns why it was told to stop.
+    pub(crate) fn heeded(&mut self) -> Option<Interruption> {
+        self.wanted();
+        self.wanted = Wanted::GoOn;
+        self.why.take()
+    }
+
     /// Ends the run here if it was told to stop.
     pub(crate) fn check(&mut self) -> Result<(), NotDone> {
         self.wanted();

@@ -100,7 +100,7 @@ fn drives(job: &Job) -> Vec<(u32, u32)> {
     let device = |end: &JobEnd| match end {
         JobEnd::Here(end) => match &end.drive {
             Some(drive) => Some(drive.device),
-            None => mounts.iter().find(|mount| mount.id == end.mount).map(|mount| mount.device),
+            None => mounts.iter().find(|mount| Some(mount.id) == end.mount).map(|mount| mount.device),
         },
         JobEnd::There(_) => None,
     };

@@ -106,6 +106,7 @@ fn subject(obstacle: &Obstacle) -> Subject {
         Obstacle::Battery { .. } => Subject::Power,
         Obstacle::Paused { .. } => Subject::Pause,
         Obstacle::BackingOff { .. }
+        | Obstacle::PutOff { .. }
         | Obstacle::LockTaken { .. }
         | Obstacle::Stuck(_)
         | Obstacle::ToolMissing { .. }

@@ -67,6 +67,7 @@ impl World {
 pub(super) fn gives_way(obstacle: &Obstacle, asked: Option<Urgency>) -> bool {
     match obstacle {
         Obstacle::BackingOff { .. }
+        | Obstacle::PutOff { .. }
         | Obstacle::LockTaken { .. }
         | Obstacle::ToolMissing { .. }
         | Obstacle::ToolOutdated { .. }

@@ -10,7 +10,7 @@ use crate::daemon::world::runs::Runs;
 use crate::daemon::world::volumes::Appearance;
 use crate::decide::backoff;
 use crate::model::{
-    BootTime, Conclusion, Every, Interruption, Now, Obstacle, Outcome, Remedy, RunRecord, SyncName, Trigger,
+    BootTime, Conclusion, Every, Interruption, Now, Obstacle, Outcome, Remedy, RunRecord, Sync, SyncName, Trigger,
 };
 use crate::os::history::LastRuns;
 
@@ -99,11 +99,11 @@ impl Histories {
         &mut self,
         record: &RunRecord,
         conclusion: &Conclusion,
-        every: Every,
+        sync: &Sync,
         chance: Chance,
         now: &Now,
     ) {
-        self.0.entry(record.sync.clone()).or_default().remember(record, conclusion, every, chance, now);
+        self.0.entry(record.sync.clone()).or_default().remember(record, conclusion, sync, chance, now);
     }
 
     /// Takes a sync out of the queue on a person's word, until it would be due again.
@@ -207,7 +207,7 @@ impl SyncHistory {
     }
 
     /// Keeps how a run ended, and when the next may be tried.
-    fn remember(&mut self, record: &RunRecord, conclusion: &Conclusion, every: Every, chance: Chance, now: &Now) {
+    fn remember(&mut self, record: &RunRecord, conclusion: &Conclusion, sync: &Sync, chance: Chance, now: &Now) {
         let Chance { jitter, comes_up } = chance;
         self.queued_by = None;
         let setback = |wait: Duration, reason| Some(Setback::new(wait, reason, now));
@@ -227,10 +227,15 @@ impl SyncHistory {
             }
             Conclusion::Skipped(obstacles) => {
                 self.skips = self.skips.saturating_add(1);
-                setback(backoff::wait_for_obstacle(self.skips), SetbackReason::Found(obstacles.clone()))
+                // A program of a person is not called every few seconds.
+                let wait = match sync.hooks.before {
+                    Some(_) => backoff::wait(self.skips, Remedy::TryAgain, jitter),
+                    None => backoff::wait_for_obstacle(self.skips),
+                };
+                setback(wait, SetbackReason::Found(obstacles.clone()))
             }
             Conclusion::Interrupted(Interruption::Cancelled) => {
-                let wait = pause_after_cancelling(every);
+                let wait = pause_after_cancelling(sync.every);
                 setback(wait, SetbackReason::Failed(sentence()))
             }
             // While a network comes up, connections break without anybody being at fault; they are tried again soon.

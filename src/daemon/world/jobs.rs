@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use crate::backup::job::{DriveProof, Job, JobEnd, Layout, LocalEnd, Memory, Remembered, RemoteEnd};
 use crate::daemon::world::World;
 use crate::model::{
-    End, MountsBelow, Outcome, Place, RunId, SnapshotKind, Sync, SyncName, Trigger, VolumeRoot, VolumeSight,
+    Access, End, MountsBelow, Outcome, Place, RunId, SnapshotKind, Sync, SyncName, Trigger, VolumeRoot, VolumeSight,
 };
 
 impl World {
@@ -46,8 +46,13 @@ impl World {
     }
 
     fn job_end(&self, sync: &Sync, end: End, place: &Place) -> Option<JobEnd> {
+        let root = &self.settings.configuration().volumes.get(&place.volume)?.root;
+        let is_hooked = end == End::Source && self.settings.may_be_mounted(sync);
         let present = match &self.volumes.get(&place.volume)?.sight {
             VolumeSight::Present(present) => present,
+            VolumeSight::Absent(_) | VolumeSight::NotProven { .. } if is_hooked => {
+                return self.unmounted_source(sync, root).map(JobEnd::Here);
+            }
             VolumeSight::Reached(_) => return self.remote_end(sync, end, place).map(JobEnd::There),
             VolumeSight::Absent(_)
             | VolumeSight::Ambiguous { .. }
@@ -56,7 +61,7 @@ impl World {
             | VolumeSight::NotEncrypted { .. }
             | VolumeSight::NotProven { .. } => return None,
         };
-        let drive = match (&self.settings.configuration().volumes.get(&place.volume)?.root, present.device) {
+        let drive = match (root, present.device) {
             (VolumeRoot::Drive(drive), Some(device)) => {
                 Some(DriveProof { uuid: drive.uuid.clone(), device, disk_seq: present.disk_seq })
             }
@@ -64,7 +69,7 @@ impl World {
         };
         Some(JobEnd::Here(LocalEnd {
             root: present.root.clone(),
-            mount: present.mount,
+            mount: (!is_hooked).then_some(present.mount),
             drive,
             fs_type: present.fs_type.clone(),
             access: present.access,
@@ -72,6 +77,21 @@ impl World {
             end_id: self.decisions.ledger().end_ids.get(&(sync.name.clone(), end)).cloned(),
             layout: self.layout(sync, end, place),
         }))
+    }
+
+    /// A source that its hook is expected to mount. The run proves it behind the hook.
+    fn unmounted_source(&self, sync: &Sync, root: &VolumeRoot) -> Option<LocalEnd> {
+        let VolumeRoot::Directory(root) = root else { return None };
+        Some(LocalEnd {
+            root: root.clone(),
+            mount: None,
+            drive: None,
+            fs_type: String::new(),
+            access: Access::ReadWrite,
+            volume_id: self.decisions.ledger().volume_ids.get(&sync.source.volume).cloned(),
+            end_id: self.decisions.ledger().end_ids.get(&(sync.name.clone(), End::Source)).cloned(),
+            layout: self.layout(sync, End::Source, &sync.source),
+        })
     }
 
     /// The end of a sync on a server, also where it is not proven to be the right one; none while no way leads there,

@@ -93,6 +93,10 @@ impl World {
                     self.decisions.ledger(),
                 );
                 found.extend(self.unknown_hardware(sync));
+                if self.settings.may_be_mounted(sync) {
+                    // A run that found it unmounted behind the hook says so, and the next one waits.
+                    found.retain(|obstacle| !obstacles::may_be_mounted(obstacle));
+                }
                 found
             }
             // A configuration names only volumes that it holds.

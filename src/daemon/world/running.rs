@@ -111,7 +111,7 @@ impl World {
     ) {
         let comes_up = if self.network.comes_up(now.boot) { ComesUp::Yes } else { ComesUp::No };
         let chance = Chance { jitter: self.dice.u16(..), comes_up };
-        self.histories.remember(&record, conclusion, sync.every, chance, now);
+        self.histories.remember(&record, conclusion, sync, chance, now);
         for volume in [&sync.source.volume, &sync.destination.volume] {
             self.drives.note_outcome(&self.settings.on_the_drive_of(volume), record.outcome);
         }
@@ -142,13 +142,16 @@ impl World {
         if let Some(submounts) = &report.submounts {
             self.decisions.note_submounts(&sync.name, submounts);
         }
-        for place in [&sync.source, &sync.destination] {
+        // What a look sees of such a source may be what lies below that which the hook mounts.
+        let is_hooked = self.settings.may_be_mounted(sync);
+        for place in [&sync.source, &sync.destination].into_iter().skip(usize::from(is_hooked)) {
             if let Some(Some(id)) = self.volumes.get(&place.volume).and_then(|state| state.sight.proven_id()) {
                 self.decisions.learn_volume_id(&place.volume, id);
             }
         }
         if let Some(ends) = self.volumes.ends(&sync.name) {
-            for (end, sight) in [(End::Source, &ends.source), (End::Destination, &ends.destination)] {
+            let ends = [(End::Source, &ends.source), (End::Destination, &ends.destination)];
+            for (end, sight) in ends.into_iter().skip(usize::from(is_hooked)) {
                 if let EndSight::Ready { id: Some(id) } = sight {
                     self.decisions.learn_end_id(&sync.name, end, id);
                 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::backup::job::{Job, JobEnd};
+use crate::backup::job::{Job, JobEnd, LocalEnd};
 use crate::backup::news::Liveness;
 use crate::daemon::messages::event::Effect;
 use crate::daemon::world::settings::Settings;
@@ -59,6 +59,9 @@ const LONGEST_STILL: Duration = Duration::from_mins(1);
 /// The same where a network lies between, or a drive is being flushed: these stand still for other reasons, too.
 const LONGEST_STILL_ELSEWHERE: Duration = Duration::from_mins(30);
 
+/// For so long a hook is waited for by others that share nothing with its run.
+const LONGEST_HOOK: Duration = Duration::from_mins(10);
+
 /// Filesystems behind a network.
 const FAR: [&str; 8] = ["nfs", "nfs4", "cifs", "smb3", "ceph", "9p", "afs", "glusterfs"];
 
@@ -67,8 +70,8 @@ const FAR: [&str; 8] = ["nfs", "nfs4", "cifs", "smb3", "ceph", "9p", "afs", "glu
 enum Ground {
     /// A mount of this machine.
     Mount(MountId, Option<u64>),
-    /// A server: the run itself notices when it goes away.
-    Server,
+    /// A server, or what a hook mounts: the run itself notices when it goes away.
+    Unseen,
 }
 
 /// How the last run ended.
@@ -181,12 +184,14 @@ impl Runs {
         let run = self.under_way.get_mut(sync).filter(|it| it.id == *run && it.standing != Headway::LeftBehind)?;
         let (standing, why) = match life {
             Liveness::Moves => (Headway::Moves, None),
-            // What a person's program does is its own affair.
-            Liveness::Still(_) if matches!(run.progress.step, Step::Before | Step::After) => (Headway::Moves, None),
+            // What a person's program does is its own affair. Others do not wait for it for ever.
+            Liveness::Still(lasts) if matches!(run.progress.step, Step::Before | Step::After) => {
+                (if lasts < LONGEST_HOOK { Headway::Moves } else { Headway::Still(lasts) }, None)
+            }
             Liveness::Still(lasts) if lasts < run.longest_still() => (Headway::Still(lasts), None),
             Liveness::Still(lasts) => (Headway::LeftBehind, Some(Interruption::Still(lasts))),
             // What comes behind the copy cannot be called off.
-            Liveness::Deaf if run.is_finishing() => return None,
+            Liveness::Deaf if run.is_finishing() || run.progress.step == Step::After => return None,
             Liveness::Deaf => (Headway::LeftBehind, Some(run.stop.clone()?)),
         };
         run.standing = standing;
@@ -252,8 +257,10 @@ impl Run {
     /// The run of a job that begins now.
     pub(super) fn new(job: &Job, resources: BTreeSet<String>, places: Places, now: &Now) -> Self {
         let ground = |end: &JobEnd| match end {
-            JobEnd::Here(end) => Ground::Mount(end.mount, end.drive.as_ref().and_then(|drive| drive.disk_seq)),
-            JobEnd::There(_) => Ground::Server,
+            JobEnd::Here(LocalEnd { mount: Some(mount), drive, .. }) => {
+                Ground::Mount(*mount, drive.as_ref().and_then(|drive| drive.disk_seq))
+            }
+            JobEnd::Here(_) | JobEnd::There(_) => Ground::Unseen,
         };
         Self {
             id: job.run.clone(),

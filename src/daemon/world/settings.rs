@@ -65,6 +65,12 @@ impl Settings {
         self.configuration.syncs.values().filter(move |sync| sync.uses(volume))
     }
 
+    /// Whether the hook `before` of a sync may mount its source.
+    pub(super) fn may_be_mounted(&self, sync: &Sync) -> bool {
+        let root = self.configuration.volumes.get(&sync.source.volume).map(|volume| &volume.root);
+        sync.hooks.before.is_some() && matches!(root, Some(VolumeRoot::Directory(_)))
+    }
+
     /// What the configuration says of the drive that a volume is on.
     pub(super) fn drive(&self, volume: &VolumeName) -> Option<&Drive> {
         self.configuration.volumes.get(volume)?.root.drive()

@@ -3,6 +3,7 @@
 mod announcements;
 mod closing;
 mod held;
+mod hooked;
 mod leftovers;
 mod mended;
 mod opening;

@@ -115,6 +115,7 @@ pub fn finding(obstacle: &Obstacle, sync: &SyncName) -> Option<Finding> {
         | Obstacle::Battery { .. }
         | Obstacle::UpstreamFailed { .. }
         | Obstacle::BackingOff { .. }
+        | Obstacle::PutOff { .. }
         | Obstacle::LockTaken { .. } => return None,
     };
     Some(Finding {

@@ -254,7 +254,8 @@ pub(super) const GUARD: Keys =
 
 /// `hooks = { … }`.
 pub(super) const HOOKS: Keys = &[&[
-    key("before", TEXTS, "A command before the copy; if it fails, nothing is copied."),
+    key("before", TEXTS, "A command before the copy; if it fails, nothing is copied, with exit code 75 for now."),
     key("after", TEXTS, "A command after a success."),
     key("failed", TEXTS, "A command after a failure or a hold."),
+    key("interrupted", TEXTS, "A command after a run that was cut short."),
 ]];

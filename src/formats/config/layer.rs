@@ -61,6 +61,7 @@ pub(super) struct Layer {
     pub before: Option<Setting<HookCommand>>,
     pub after_success: Option<Setting<HookCommand>>,
     pub failed: Option<Setting<HookCommand>>,
+    pub interrupted: Option<Setting<HookCommand>>,
     /// The programs of its hooks that hold blanks and have no arguments: most likely lines for a shell.
     pub one_text_hooks: Vec<Spanned<String>>,
 }
@@ -106,6 +107,7 @@ impl Layer {
             layer.before = hook(reading, &hooks, "before");
             layer.after_success = hook(reading, &hooks, "after");
             layer.failed = hook(reading, &hooks, "failed");
+            layer.interrupted = hook(reading, &hooks, "interrupted");
             layer.one_text_hooks = one_text_hooks(&hooks);
         }
         layer
@@ -137,6 +139,7 @@ impl Layer {
             before: self.before.or_else(|| below.before.clone()),
             after_success: self.after_success.or_else(|| below.after_success.clone()),
             failed: self.failed.or_else(|| below.failed.clone()),
+            interrupted: self.interrupted.or_else(|| below.interrupted.clone()),
             one_text_hooks: [self.one_text_hooks, below.one_text_hooks.clone()].concat(),
         }
     }

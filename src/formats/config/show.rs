@@ -204,9 +204,8 @@ fn sync(page: &mut Page, sync: &Sync, destination: &str) {
         Guard::MaxDelete(share) => text(format_args!("{share}%")),
     };
     page.line("guard", table([("max-delete", Some(max_delete))]));
-    let hooks = &sync.hooks;
-    let hooks = [("before", &hooks.before), ("after", &hooks.after), ("failed", &hooks.failed)];
-    page.line("hooks", table(hooks.map(|(key, hook)| (key, hook.as_ref().map(command)))));
+    let hooks = sync.hooks.named().map(|(key, hook)| (key.to_owned(), command(hook)));
+    page.line("hooks", Value::Table(hooks.collect::<Table>()));
 }
 
 fn table<const N: usize>(fields: [(&str, Option<Value>); N]) -> Value {

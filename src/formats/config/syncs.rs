@@ -246,6 +246,7 @@ fn lowered(layer: &Layer, name: SyncName, source: Place, destination: Place) -> 
             before: layer.before.clone().and_then(Setting::value),
             after: layer.after_success.clone().and_then(Setting::value),
             failed: layer.failed.clone().and_then(Setting::value),
+            interrupted: layer.interrupted.clone().and_then(Setting::value),
         },
         name,
     }

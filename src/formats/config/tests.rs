@@ -277,7 +277,7 @@ fn keys_of_a_later_version_are_refused_as_that() {
     let sync = "[syncs.a]\nsource = 'laptop:a'\ndestination = 'usb:a'\n";
     for text in [
         format!("{sync}unchanged = 'skip'\n"),
-        format!("{sync}hooks = {{ interrupted = ['x'] }}\n"),
+        format!("{sync}hooks = {{ overdue = ['x'] }}\n"),
         format!("{sync}verify = {{ every = '30d' }}\n"),
         format!("{sync}[monitoring]\nping = 'https://example.org/'\n"),
     ] {
@@ -292,6 +292,7 @@ fn a_configuration_tells_whether_it_names_programs() {
         (sync.to_owned(), false),
         (format!("{sync}hooks = {{ before = [] }}\n"), false),
         (format!("{sync}hooks = {{ failed = ['x'] }}\n"), true),
+        (format!("{sync}hooks = {{ interrupted = ['x'] }}\n"), true),
         (format!("{sync}enabled = false\nhooks.after = ['x']\n"), true),
         (format!("{sync}[credentials]\nprovider = 'command'\ncommand = ['pass']\n"), true),
         (format!("{sync}[credentials]\ncommand = ['pass']\n"), false),

@@ -10,8 +10,7 @@ use crate::daemon::world::Initiative;
 use crate::decide::diagnosis::{daemon as judge, drives, state as state_of, tools, volumes};
 use crate::formats::rsync::version;
 use crate::model::{
-    Examined, FileInForce, FileSight, Filter, HookCommand, Obstacle, ProgramVersion, SnapshotKind, Sync, VolumeRoot,
-    layout,
+    Examined, FileInForce, FileSight, Filter, Obstacle, ProgramVersion, SnapshotKind, Sync, VolumeRoot, layout,
 };
 use crate::os::causes::chain;
 use crate::os::config_file::ConfigFileError;
@@ -84,7 +83,7 @@ pub(crate) fn programs(known: &Premises) -> Vec<Examined> {
         examined.push(tools::program("ssh", "openssh-client", found.as_deref(), "leads to servers"));
     }
     for sync in enabled(known) {
-        examined.extend(hooks(sync).into_iter().map(|(when, command)| {
+        examined.extend(sync.hooks.named().map(|(when, command)| {
             tools::hook(&sync.name, when, &command.program, programs::find_program(&command.program).as_deref())
         }));
     }
@@ -93,11 +92,6 @@ pub(crate) fn programs(known: &Premises) -> Vec<Examined> {
 
 fn enabled(known: &Premises) -> impl Iterator<Item = &Sync> {
     known.configuration.syncs.values().filter(|sync| sync.enabled)
-}
-
-fn hooks(sync: &Sync) -> Vec<(&'static str, &HookCommand)> {
-    let all = [("before", &sync.hooks.before), ("after", &sync.hooks.after), ("failed", &sync.hooks.failed)];
-    all.into_iter().filter_map(|(when, command)| Some((when, command.as_ref()?))).collect()
 }
 
 fn rsync_version(program: PathBuf) -> Result<ProgramVersion, String> {
@@ -168,7 +162,8 @@ fn destination(known: &Premises, sync: &Sync) -> Option<Examined> {
     let volume = known.status.volumes.iter().find(|volume| volume.name == place.volume)?;
     let seen = known.status.syncs.iter().find(|seen| seen.name == sync.name)?;
     // It is tried by writing: only where a run would.
-    let is_free = |obstacles: &[Obstacle]| obstacles.iter().all(|it| matches!(it, Obstacle::BackingOff { .. }));
+    let waits = |it: &Obstacle| matches!(it, Obstacle::BackingOff { .. } | Obstacle::PutOff { .. });
+    let is_free = |obstacles: &[Obstacle]| obstacles.iter().all(waits);
     if !is_free(&volume.obstacles) || !is_free(&seen.obstacles) {
         return None;
     }
