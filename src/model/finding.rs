@@ -149,6 +149,8 @@ pub enum Flaw {
     ToolOutdated,
     /// The program of a hook is missing.
     HookMissing,
+    /// A program of a person runs within the limits of the daemon's unit.
+    HookConfined,
     /// A file of filters is missing.
     FilterFileMissing,
     /// A private key is missing.
@@ -220,6 +222,7 @@ words!(Flaw {
     ToolMissing = "tool-missing",
     ToolOutdated = "tool-outdated",
     HookMissing = "hook-missing",
+    HookConfined = "hook-confined",
     FilterFileMissing = "filter-file-missing",
     KeyMissing = "key-missing",
     KeyExposed = "key-exposed",

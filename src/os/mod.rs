@@ -30,6 +30,8 @@ pub mod machine;
 pub mod mounts;
 pub mod network_manager;
 pub mod notifications;
+pub mod outside;
+pub mod passed;
 pub mod polkit;
 pub mod power;
 pub mod probe;

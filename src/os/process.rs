@@ -13,6 +13,7 @@ use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open, t
 use rustix::time::{ClockId, clock_gettime};
 
 use super::directory::Directory;
+use super::outside::{self, OutsideError, Unit, UnitEnd};
 use super::programs;
 
 /// How long a child may take to end once it was asked to.
@@ -30,6 +31,9 @@ pub enum ProcessError {
     /// Its end could not be learnt.
     #[error("learn how a child ended")]
     Wait(#[source] std::io::Error),
+    /// Its end could not be learnt from the service manager.
+    #[error("learn how a program ended: could not {0}")]
+    Outside(String),
 }
 
 /// Something that one thread rings to make another look up from its waiting.
@@ -61,32 +65,6 @@ impl Bell {
 
     fn silence(&self) {
         let _quiet = rustix::io::read(&self.0, &mut [0; 8]);
-    }
-}
-
-/// A directory or file that a child inherits, to be named on its command line.
-#[derive(Debug)]
-pub struct Passed(OwnedFd);
-
-impl Passed {
-    /// Makes a descriptor that children inherit. It must be dropped once the child is started: a child of another
-    /// thread that starts meanwhile inherits it too, which only keeps the directory open a little longer.
-    pub fn new(open: &impl AsFd) -> std::io::Result<Self> {
-        Ok(Self(rustix::io::dup(open.as_fd())?))
-    }
-
-    /// The path by which the child reaches it, whatever became of its own.
-    #[must_use]
-    pub fn path(&self) -> OsString {
-        OsString::from(format!("/proc/self/fd/{}", self.0.as_raw_fd()))
-    }
-
-    /// The same for a directory whose content is meant.
-    #[must_use]
-    pub fn operand(&self) -> OsString {
-        let mut path = self.path();
-        path.push("/");
-        path
     }
 }
 
@@ -129,6 +107,15 @@ pub fn start(launch: Launch, directory: Option<&Directory>) -> Result<Running, P
     }
     let child = command.spawn().map_err(|cause| ProcessError::Start(launch.program, cause))?;
     Running::new(child, launch.leftovers)
+}
+
+/// Starts a program of the user, with nothing on its standard input: free of the limits of our own unit where that can
+/// be, and else as a child.
+pub fn start_for_user(launch: Launch) -> Result<Running, ProcessError> {
+    match outside::start(&launch.program, &launch.arguments, &launch.environment) {
+        Ok(unit) => Running::of_unit(unit),
+        Err(OutsideError::Unlimited | OutsideError::Refused(_)) => start(launch, None),
+    }
 }
 
 /// A moment after which something has lasted too long. It does not come nearer while the machine sleeps.
@@ -185,13 +172,21 @@ pub enum Ended {
 /// A child that runs.
 #[derive(Debug)]
 pub struct Running {
-    child: Child,
-    group: Option<Pid>,
+    process: Process,
     alive: OwnedFd,
     output: Option<OwnedFd>,
     errors: Option<OwnedFd>,
     leftovers: Leftovers,
     reminder: Option<Deadline>,
+}
+
+/// What runs.
+#[derive(Debug)]
+enum Process {
+    /// A child, with its group.
+    Child(Child, Option<Pid>),
+    /// A program in a unit of its own.
+    Unit(Unit),
 }
 
 impl Running {
@@ -202,12 +197,24 @@ impl Running {
         let alive = group.ok_or(Errno::SRCH).and_then(|pid| pidfd_open(pid, PidfdFlags::empty()));
         let quiet = [&output, &errors].into_iter().flatten().try_for_each(|pipe| rustix::io::ioctl_fionbio(pipe, true));
         match alive.and_then(|alive| quiet.map(|()| alive)) {
-            Ok(alive) => Ok(Self { child, group, alive, output, errors, leftovers, reminder: None }),
+            Ok(alive) => {
+                let process = Process::Child(child, group);
+                Ok(Self { process, alive, output, errors, leftovers, reminder: None })
+            }
             Err(cause) => {
                 let _gone = child.kill().and_then(|()| child.wait());
                 Err(ProcessError::Listen(cause))
             }
         }
+    }
+
+    fn of_unit(mut unit: Unit) -> Result<Self, ProcessError> {
+        let (output, errors) = (unit.output.take(), unit.errors.take());
+        let pipes = [&output, &errors].into_iter().flatten();
+        pipes.into_iter().try_for_each(|pipe| rustix::io::ioctl_fionbio(pipe, true)).map_err(ProcessError::Listen)?;
+        let alive = unit.alive.try_clone().map_err(ProcessError::Wait)?;
+        let process = Process::Unit(unit);
+        Ok(Self { process, alive, output, errors, leftovers: Leftovers::Leave, reminder: None })
     }
 
     /// Has the listener look up at this moment, too, and ask what is wanted.
@@ -252,12 +259,9 @@ impl Running {
                 break;
             }
         }
-        let ended = self.child.wait().map_err(ProcessError::Wait)?;
+        let ended = self.process.end()?;
         self.outlast(&mut heard)?;
-        Ok(match ended.code() {
-            Some(code) => Ended::Code(code),
-            None => Ended::Signal(ended.signal().unwrap_or_default()),
-        })
+        Ok(ended)
     }
 
     /// The other processes of rsync write on for a moment after the first has ended (they keep the partial file);
@@ -295,7 +299,7 @@ impl Running {
         let mut patience = Duration::from_millis(20);
         while let Some(pipe) = self.output.as_ref().or(self.errors.as_ref()) {
             // The pipes may be held by others, too, who have left the group.
-            if self.group.is_none_or(|group| test_kill_process_group(group).is_err()) {
+            if !self.process.is_there() {
                 break;
             }
             patiently(&mut [PollFd::new(pipe, PollFlags::IN)], Some(patience)).map_err(ProcessError::Listen)?;
@@ -313,9 +317,10 @@ impl Running {
     }
 
     fn signal(&self, signal: Signal) {
-        if let Some(group) = self.group {
+        match &self.process {
             // A group that is gone needs no signal.
-            let _gone = kill_process_group(group, signal);
+            Process::Child(_, group) => drop(group.map(|group| kill_process_group(group, signal))),
+            Process::Unit(unit) => unit.signal(signal.as_raw()),
         }
     }
 
@@ -332,6 +337,29 @@ impl Running {
     fn drain(&mut self, heard: &mut impl FnMut(Stream, &[u8])) {
         drain(&mut self.output, Stream::Output, heard);
         drain(&mut self.errors, Stream::Errors, heard);
+    }
+}
+
+impl Process {
+    fn end(&mut self) -> Result<Ended, ProcessError> {
+        match self {
+            Self::Child(child, _) => {
+                let ended = child.wait().map_err(ProcessError::Wait)?;
+                Ok(ended.code().map_or_else(|| Ended::Signal(ended.signal().unwrap_or_default()), Ended::Code))
+            }
+            Self::Unit(unit) => match unit.end().map_err(ProcessError::Outside)? {
+                UnitEnd::Code(code) => Ok(Ended::Code(code)),
+                UnitEnd::Signal(signal) => Ok(Ended::Signal(signal)),
+            },
+        }
+    }
+
+    /// Whether something of its group is left.
+    fn is_there(&self) -> bool {
+        match self {
+            Self::Child(_, group) => group.is_some_and(|group| test_kill_process_group(group).is_ok()),
+            Self::Unit(_) => false,
+        }
     }
 }
 

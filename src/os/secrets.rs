@@ -141,7 +141,7 @@ fn from_command(command: &[String], name: &CredentialName) -> Result<Secret, Sec
         Stream::Errors => {}
     };
     let bell = Bell::new().map_err(missing)?;
-    let ended = process::start(launch, None).and_then(|running| running.listen(&bell, heard, || Wanted::GoOn));
+    let ended = process::start_for_user(launch).and_then(|running| running.listen(&bell, heard, || Wanted::GoOn));
     match ended.map_err(|error| missing(format!("could not {}", chain(&error))))? {
         Ended::Code(0) => secret(bytes, &format!("what `{program}` prints")),
         Ended::Code(code) => {

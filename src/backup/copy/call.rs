@@ -17,7 +17,8 @@ use crate::model::{FailureKind, NotDone, PathSet, Privileges, Step, Sync};
 use crate::os::confine::confine_reads;
 use crate::os::directory::Directory;
 use crate::os::files;
-use crate::os::process::{self, Launch, Leftovers, Passed, Running};
+use crate::os::passed::Passed;
+use crate::os::process::{self, Launch, Leftovers, Running};
 
 /// All that a copy needs.
 pub(crate) struct Copying<'a> {

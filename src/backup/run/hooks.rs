@@ -1,7 +1,8 @@
 //! The user's commands around a run.
 //!
 //! They are not confined: what they may do is the user's affair. So they are started by a thread that was there before
-//! the run confined itself; the run listens to them like to rsync.
+//! the run confined itself, and where the unit of the daemon lays limits on it, in a unit of their own; the run listens
+//! to them like to rsync.
 
 use std::ffi::OsString;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -46,7 +47,7 @@ impl Starter {
         // It ends with the last order, which is when the run drops its end.
         let thread = std::thread::Builder::new().name("hooks".into()).spawn(move || {
             for launch in ordered {
-                if answer.send(process::start(launch, None)).is_err() {
+                if answer.send(process::start_for_user(launch)).is_err() {
                     break;
                 }
             }
@@ -195,10 +196,15 @@ fn environment(job: &Job, occasion: &HookMoment<'_>) -> Vec<(String, OsString)> 
     if let Some(CourseEnd { conclusion, figures, snapshot, seconds }) = &occasion.ending {
         add("NBKP_OUTCOME", conclusion.outcome().as_str().into());
         add("NBKP_SNAPSHOT", snapshot.map(|name| name.to_string()).unwrap_or_default().into());
-        add("NBKP_ERROR", conclusion.error().unwrap_or_default().into());
+        add("NBKP_ERROR", in_one_line(&conclusion.error().unwrap_or_default()).into());
         add("NBKP_FILES", figures.files_transferred.to_string().into());
         add("NBKP_BYTES", figures.bytes_transferred.to_string().into());
         add("NBKP_SECONDS", seconds.to_string().into());
     }
     variables
+}
+
+/// Without what ends a line, and what no service manager takes in a variable.
+fn in_one_line(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }

@@ -315,10 +315,15 @@ fn keys_hooks_and_filters_are_there() {
     assert_eq!(key(&FileSight::Missing), ["error key-missing"]);
     assert_eq!(key(&FileSight::Unseen("Permission denied".into())), ["error key-missing"]);
     let mail = sync_name("mail");
-    let hook = tools::hook(&mail, "before", "dump", None);
+    let hook = tools::hook(&mail, "before", "dump", (None, None));
     assert_eq!(found(&hook), ["error hook-missing"]);
     assert!(words(&hook).contains("[syncs.mail]"));
-    assert!(found(&tools::hook(&mail, "before", "dump", Some(Path::new("/bin/dump")))).is_empty());
+    let dump = Path::new("/bin/dump");
+    assert!(found(&tools::hook(&mail, "before", "dump", (Some(dump), None))).is_empty());
+    let confined = tools::hook(&mail, "before", "dump", (Some(dump), Some("reach the session bus: it is not there")));
+    assert_eq!(found(&confined), ["warning hook-confined"]);
+    assert!(words(&confined).contains("set-user-id programs"));
+    assert_eq!(found(&tools::passphrase_command(dump, "reach the system bus")), ["warning hook-confined"]);
     let filters = |sight: &FileSight| found(&tools::filter_file(&mail, Path::new("/f"), sight));
     assert!(filters(&file(Owner::Us, 0o644)).is_empty());
     assert_eq!(filters(&FileSight::Missing), ["error filter-file-missing"]);

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::alone;
-use crate::model::{Area, Examined, FileSight, Flaw, ProgramVersion, SyncName, Verdict};
+use crate::model::{Area, Examined, FileSight, Finding, Flaw, ProgramVersion, SyncName, Verdict};
 
 /// The oldest rsync that understands what it is told: `--modify-window=-1` came with it.
 pub const OLDEST_RSYNC: ProgramVersion = ProgramVersion(3, 1, 3);
@@ -75,13 +75,14 @@ pub fn key(path: &Path, sight: &FileSight) -> Examined {
     Area::Tools.examined(format!("key {shown}"), verdict)
 }
 
-/// The program of a hook.
+/// The program of a hook, and why it has to run within the limits of the daemon's own unit, if it has to.
 #[must_use]
-pub fn hook(sync: &SyncName, when: &str, program: &str, found: Option<&Path>) -> Examined {
+pub fn hook(sync: &SyncName, when: &str, program: &str, (found, confined): (Option<&Path>, Option<&str>)) -> Examined {
     let subject = format!("hook `{when}` of {sync}");
-    match found {
-        Some(path) => Area::Tools.well(subject, path.display().to_string()),
-        None => Area::Tools.examined(
+    match (found, confined) {
+        (Some(path), None) => Area::Tools.well(subject, path.display().to_string()),
+        (Some(path), Some(why)) => Area::Tools.examined(subject, within_limits(path, why)),
+        (None, _) => Area::Tools.examined(
             subject,
             Flaw::HookMissing.error(
                 format!("the program `{program}` is missing, which sync `{sync}` runs as hook `{when}`"),
@@ -89,6 +90,25 @@ pub fn hook(sync: &SyncName, when: &str, program: &str, found: Option<&Path>) ->
             ),
         ),
     }
+}
+
+/// The command that prints passphrases, where it has to run within the limits of the daemon's own unit.
+#[must_use]
+pub fn passphrase_command(program: &Path, why: &str) -> Examined {
+    Area::Tools.examined("command for passphrases", within_limits(program, why))
+}
+
+/// Programs that work by hand, and fail there, seem to have no reason to.
+fn within_limits(program: &Path, why: &str) -> Finding {
+    Flaw::HookConfined.warning(
+        format!(
+            "{} runs within the limits of nbkpd's own unit: set-user-id programs (`sudo`, `su`, `ping`), other users' \
+             privileges and programs that map code (node, java) fail there (could not {why})",
+            program.display()
+        ),
+        "let nbkpd reach the service manager: a system bus for root, the bus of the user's session else \
+         (`apt install dbus-user-session`, and log in anew)",
+    )
 }
 
 /// A file of filters.

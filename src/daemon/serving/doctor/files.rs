@@ -10,12 +10,14 @@ use crate::daemon::world::Initiative;
 use crate::decide::diagnosis::{daemon as judge, drives, state as state_of, tools, volumes};
 use crate::formats::rsync::version;
 use crate::model::{
-    Examined, FileInForce, FileSight, Filter, Obstacle, ProgramVersion, SnapshotKind, Sync, VolumeRoot, layout,
+    CredentialProvider, Examined, FileInForce, FileSight, Filter, Obstacle, ProgramVersion, SnapshotKind, Sync,
+    VolumeRoot, layout,
 };
 use crate::os::causes::chain;
 use crate::os::config_file::ConfigFileError;
 use crate::os::directory::{Directory, Kind, Reach};
 use crate::os::files as os_files;
+use crate::os::outside::{self, OutsideError};
 use crate::os::process::Ended;
 use crate::os::{fstab, guards, held, history_check, mounts, programs, service, state_dir, telling};
 
@@ -82,11 +84,22 @@ pub(crate) fn programs(known: &Premises) -> Vec<Examined> {
         let found = programs::find_program("ssh");
         examined.push(tools::program("ssh", "openssh-client", found.as_deref(), "leads to servers"));
     }
+    let command = match &known.configuration.credentials {
+        CredentialProvider::Command(command) => command.first().and_then(|word| programs::find_program(word)),
+        CredentialProvider::SecretService | CredentialProvider::File | CredentialProvider::Environment => None,
+    };
+    let has_programs = command.is_some() || enabled(known).any(|sync| sync.hooks.named().next().is_some());
+    let confined = match has_programs.then(outside::try_one) {
+        Some(Err(OutsideError::Refused(why))) => Some(why),
+        Some(Ok(()) | Err(OutsideError::Unlimited)) | None => None,
+    };
     for sync in enabled(known) {
         examined.extend(sync.hooks.named().map(|(when, command)| {
-            tools::hook(&sync.name, when, &command.program, programs::find_program(&command.program).as_deref())
+            let found = programs::find_program(&command.program);
+            tools::hook(&sync.name, when, &command.program, (found.as_deref(), confined.as_deref()))
         }));
     }
+    examined.extend(command.zip(confined).map(|(program, why)| tools::passphrase_command(&program, &why)));
     examined
 }
 
