@@ -26,7 +26,8 @@ use crate::model::{
 };
 use crate::os::confine::{confine_reads, confine_to_nothing, confine_writes};
 use crate::os::directory::Directory;
-use crate::os::process::{self, Ended, Launch, Leftovers, Passed, Running, Stream, Wanted};
+use crate::os::passed::Passed;
+use crate::os::process::{self, Ended, Launch, Leftovers, Running, Stream, Wanted};
 use crate::os::{files, programs};
 
 /// So many files that stay are named; more are counted.

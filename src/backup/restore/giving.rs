@@ -77,11 +77,11 @@ pub(crate) fn bring(
         existing: wish.existing,
         earnest: wish.earnest,
     };
-    let refuse = |why: NotDone| match why {
+    let refuse = |why: NotDone| match &why {
         NotDone::Interrupted(Interruption::SourceLost(what) | Interruption::DestinationLost(what)) => {
             format!("the copy went away: {what}; what has come is kept, and the same command goes on from there")
         }
-        why => sentence(&why, sync),
+        NotDone::Skipped(_) | NotDone::Interrupted(_) | NotDone::Failed(_) | NotDone::Held(_) => sentence(&why, sync),
     };
     match &holdings.copies {
         Copies::Here(here) => {
