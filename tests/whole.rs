@@ -222,7 +222,8 @@ scenarios! {
         changed_starts_what_became_possible
         half_of_it_harms_nothing
         what_would_do_harm_is_refused_and_never_run
-        mistakes_are_told_all_at_once;
+        mistakes_are_told_all_at_once
+        copies_of_another_kind_are_left_alone;
     client:
         prepares_a_blank_drive
         runs_and_waits

@@ -175,6 +175,7 @@ fn of_fault(sync: &Sync, end: End, fault: &EndFault) -> Obstacle {
         }
         EndFault::Sentinel(path, fault) => Obstacle::Sentinel { end, path: path.clone(), fault: fault.clone() },
         EndFault::NoSnapshotYet(path) => Obstacle::NoSnapshotYet { path: path.clone() },
+        EndFault::OtherLayout { path, holds } => Obstacle::LayoutMismatch(path.clone(), *holds),
         EndFault::NotBtrfs { path, fs_type } => {
             Obstacle::NotBtrfs { path: path.clone(), found: format!("it is on {fs_type}") }
         }

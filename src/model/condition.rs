@@ -36,9 +36,9 @@ pub enum BatteryRule {
 }
 
 impl BatteryRule {
-    /// What it lacks on battery with so much left.
+    /// What is told of a battery that holds so much, or nobody knows how much, and that is too little.
     #[must_use]
-    pub fn lacks(self, left: Option<u8>) -> String {
+    pub fn shortfall(self, left: Option<u8>) -> String {
         match (self, left) {
             (Self::AtLeast(wanted), Some(left)) => format!("the battery holds {left} %, and it wants {wanted} %"),
             (Self::AtLeast(wanted), None) => format!("the machine runs on battery, and it wants {wanted} % of it"),

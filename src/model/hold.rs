@@ -144,6 +144,13 @@ impl fmt::Display for HoldReason {
                  and its files would leave the copy",
                 listed(missing)
             ),
+            Self::Deletions { paths, before, allowed_percent: 0, against } => write!(
+                f,
+                "it would delete {} of {before} files {}, and none may go without a word: either `guard` allows none, \
+                 or no copy was made there before",
+                paths.count(),
+                place(*against)
+            ),
             Self::Deletions { paths, before, allowed_percent, against } => write!(
                 f,
                 "it would delete {} of {before} files {}, more than the {allowed_percent} % that `guard` allows",

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 
 use crate::model::{
-    Absence, BatteryRule, DriveName, End, Hardware, Hours, Node, ObstacleCode, OpeningTrouble, ProgramVersion,
+    Absence, BatteryRule, DriveName, End, Hardware, Holding, Hours, Node, ObstacleCode, OpeningTrouble, ProgramVersion,
     SentinelFault, StandingHold, SyncName, Unmounted, VolumeName,
 };
 
@@ -133,6 +133,8 @@ pub enum Obstacle {
         /// Its root.
         root: PathBuf,
     },
+    /// The destination, whose path this is, holds copies of another kind.
+    LayoutMismatch(PathBuf, Holding),
     /// Btrfs snapshots are asked for where they cannot be had.
     NotBtrfs {
         /// The destination, or its `staging`.
@@ -231,6 +233,7 @@ impl Obstacle {
             Self::Metered { .. } => ObstacleCode::Metered,
             Self::Battery { .. } => ObstacleCode::Battery,
             Self::ReadOnly { .. } => ObstacleCode::ReadOnly,
+            Self::LayoutMismatch(..) => ObstacleCode::LayoutMismatch,
             Self::NotBtrfs { .. } => ObstacleCode::NotBtrfs,
             Self::NoSpace { .. } => ObstacleCode::NoSpace,
             Self::UpstreamFailed { .. } => ObstacleCode::UpstreamFailed,
@@ -282,6 +285,7 @@ impl Obstacle {
             }
             Self::Battery { .. } => format!("plug in the charger, or run `nbkpctl run --force {sync}`"),
             Self::ReadOnly { root, .. } => format!("mount it writable: `mount -o remount,rw {}`", root.display()),
+            Self::LayoutMismatch(path, holds) => holds.remedy(path),
             Self::NotBtrfs { .. } => {
                 format!("use `snapshots = \"hard-link\"`, or a btrfs filesystem and `nbkpctl prepare {sync}`")
             }
@@ -341,8 +345,9 @@ impl fmt::Display for Obstacle {
             }
             Self::OutsideHours(hours) => write!(f, "it may start only within {hours}"),
             Self::Metered { volume, interface } => write!(f, "the way to volume `{volume}` is metered ({interface})"),
-            Self::Battery { rule, left } => f.write_str(&rule.lacks(*left)),
+            Self::Battery { rule, left } => f.write_str(&rule.shortfall(*left)),
             Self::ReadOnly { volume, root } => write!(f, "volume `{volume}` is read-only: {}", root.display()),
+            Self::LayoutMismatch(path, holds) => write!(f, "{} {holds}", path.display()),
             Self::NotBtrfs { path, found } => write!(f, "{} is no btrfs subvolume: {found}", path.display()),
             Self::NoSpace { path } => write!(f, "no space or no inodes are left at {}", path.display()),
             Self::UpstreamFailed { upstream } => write!(f, "`{upstream}`, which goes first, did not succeed"),

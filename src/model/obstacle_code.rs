@@ -55,6 +55,8 @@ pub enum ObstacleCode {
     ReadOnly,
     /// The destination is not on btrfs.
     NotBtrfs,
+    /// The destination holds copies of another kind.
+    LayoutMismatch,
     /// The destination is full.
     NoSpace,
     /// A sync that goes first has failed.
@@ -99,6 +101,7 @@ words!(ObstacleCode {
     NotAuthorized = "not-authorized",
     ReadOnly = "read-only",
     NotBtrfs = "not-btrfs",
+    LayoutMismatch = "layout-mismatch",
     NoSpace = "no-space",
     UpstreamFailed = "upstream-failed",
     Held = "held",

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use crate::model::{DriveUuid, End, EndpointName, Hardware, HostFault, ProgramVersion, VolumeName};
+use crate::model::{DriveUuid, End, EndpointName, Hardware, Holding, HostFault, ProgramVersion, VolumeName};
 
 /// A block device as udev knows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -378,6 +378,13 @@ pub enum EndFault {
         path: PathBuf,
         /// What it is on.
         fs_type: String,
+    },
+    /// The destination holds copies of another kind.
+    OtherLayout {
+        /// The destination.
+        path: PathBuf,
+        /// What it holds.
+        holds: Holding,
     },
     /// `staging` of the destination is missing or not a subvolume.
     NoStaging(PathBuf),

@@ -10,6 +10,7 @@ pub mod clock;
 pub mod config_file;
 mod config_watch;
 pub mod confine;
+pub mod copies;
 pub mod directory;
 pub mod disks;
 pub mod ears;

@@ -23,6 +23,8 @@ use crate::model::{
     SentinelId, SnapshotKind, VolumeSight,
 };
 use crate::os::causes::words;
+use crate::os::copies;
+use crate::os::directory::Directory;
 
 /// A volume to look at, and the ends of syncs on it.
 #[derive(Debug, Clone)]
@@ -220,6 +222,8 @@ impl Opened<'_> {
         if full {
             faults.push(EndFault::NoSpace(path.to_owned()));
         }
+        let other = Directory::open_root(path).ok().and_then(|opened| copies::of_another_kind(&opened, kind));
+        faults.extend(other.map(|holds| EndFault::OtherLayout { path: path.to_owned(), holds }));
         if kind == SnapshotKind::Btrfs {
             let fs_type = self.surroundings.fs_type(mount);
             if fs_type != "btrfs" {

@@ -137,3 +137,46 @@ pub fn what_would_do_harm_is_refused_and_never_run(host: &MiniHost) {
         assert!(!mark.exists(), "{harm}");
     }
 }
+
+pub fn copies_of_another_kind_are_left_alone(host: &MiniHost) {
+    host.source("documents").fill(3);
+    let shelf = host.root.join("shelf");
+    std::fs::create_dir_all(shelf.join("documents")).unwrap();
+    for sentinel in [".nbkp-vol", "documents/.nbkp-dst"] {
+        std::fs::write(shelf.join(sentinel), "").unwrap();
+    }
+    let nas = host.server("nas").prepared_for("documents");
+    let here = format!("[volumes.shelf]\npath = \"{}\"", shelf.display());
+    let places = [("shelf", shelf.join("documents")), ("nas", nas.destination("documents").root)];
+    let configure = |volume, kind| {
+        host.configure(&host.config().server(&nas).also(&here).sync("documents", volume, kind, "every = \"100d\""));
+    };
+    nas.join();
+    for (volume, place) in places {
+        let runs = || host.ctl(&["run", "documents", "--wait", "--strict"]);
+        configure(volume, "hard-link");
+        runs().exits(0);
+        configure(volume, "none");
+        runs().exits(4).says("holds snapshots").says("move `snapshots` and `latest` away");
+        host.ctl(&["prepare", "documents"]).exits(1).says("holds snapshots");
+        assert!(!place.join("file-0").exists() && place.join("latest/").is_dir());
+        for name in ["snapshots", "latest"] {
+            std::fs::rename(place.join(name), host.root.join(format!("{volume}-{name}"))).unwrap();
+        }
+        runs().exits(0);
+        configure(volume, "hard-link");
+        {
+            let _daemon = host.start();
+            host.stopped_by("documents", "layout-mismatch");
+            host.ctl(&["doctor"]).exits(1).says("holds a copy without history");
+        }
+        runs().exits(4).says("move these files away");
+        for entry in std::fs::read_dir(&place).unwrap().map(|entry| entry.unwrap().file_name()) {
+            if !entry.to_string_lossy().starts_with(".nbkp") {
+                std::fs::rename(place.join(&entry), host.root.join(format!("{volume}-{}", entry.display()))).unwrap();
+            }
+        }
+        runs().exits(0);
+        assert!(place.join("latest/").is_dir());
+    }
+}

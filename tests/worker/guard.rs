@@ -236,6 +236,31 @@ fn what_is_approved_is_what_was_shown_and_no_other_deletions() {
 }
 
 #[test]
+fn what_lay_there_before_the_first_copy_stays_until_a_word() {
+    let mut ground = Ground::new(SnapshotKind::None);
+    for number in 0..40 {
+        ground.write(&format!("f{number}"), "x");
+    }
+    let (from, to) = (ground.source.display().to_string(), ground.destination.display().to_string());
+    sh(&format!("cp -a {from}/f* {to}; echo mine >{to}/mine; mkdir {to}/also; echo mine >{to}/also/mine"));
+    let seen = preview(&ground.job, &SshPlace::new("/nowhere".into())).unwrap().hold;
+    for _ in 0..2 {
+        let held = ground.run().conclusion;
+        let Conclusion::Held(reason @ HoldReason::Deletions { .. }) = &held else { panic!("{held:?}") };
+        assert_eq!(seen.as_ref(), Some(reason));
+        assert!(reason.to_string().contains("3 of 43 files") && reason.to_string().contains("before"), "{reason}");
+        assert!(ground.destination.join("also/mine").exists());
+    }
+    let held = ground.run().conclusion;
+    ground.approve(&held);
+    assert_eq!((ground.run().conclusion, ground.destination.join("mine").exists()), (Conclusion::Ok, false));
+    ground.job.approved = None;
+    // From then on it is a copy like any other.
+    sh(&format!("rm {from}/f1"));
+    assert_eq!((ground.run().conclusion, ground.destination.join("f1").exists()), (Conclusion::Ok, false));
+}
+
+#[test]
 fn that_all_was_replaced_is_told_and_holds_nothing() {
     for kind in [SnapshotKind::None, SnapshotKind::HardLink] {
         let ground = Ground::new(kind);

@@ -13,7 +13,7 @@ use crate::formats::rsync::arguments::{CopyMode, Passage, RsyncCall, arguments};
 use crate::formats::rsync::chosen::follows_links;
 use crate::formats::ssh::arguments::SHARED_HOST;
 use crate::formats::ssh::script;
-use crate::model::{FailureKind, NotDone, PathSet, Privileges, Step, Sync};
+use crate::model::{FailureKind, Guard, NotDone, Past, PathSet, Privileges, SnapshotKind, Step, Sync};
 use crate::os::confine::confine_reads;
 use crate::os::directory::Directory;
 use crate::os::files;
@@ -38,6 +38,8 @@ pub(crate) struct Copying<'a> {
     pub(crate) nested: Option<&'a Path>,
     /// Whether what gives a file power is copied.
     pub(crate) privileges: Privileges,
+    /// What the destination was before.
+    pub(crate) past: Past,
 }
 
 impl<'a> Copying<'a> {
@@ -47,7 +49,17 @@ impl<'a> Copying<'a> {
         let way = CopyWay::between(source, target);
         let (approved, approved_cuts) = (job.approved.as_ref(), job.approved_cuts.as_ref());
         let (nested, privileges) = (nested.as_deref(), *privileges);
-        Self { rsync, sync, approved, approved_cuts, way, target, nested, privileges }
+        let past = Past::default();
+        Self { rsync, sync, approved, approved_cuts, way, target, nested, privileges, past }
+    }
+
+    /// How much may be deleted. Before its first copy, what lies in a mirror is nobody's copy: none of it may go
+    /// without a word.
+    pub(crate) fn guard(&self) -> Guard {
+        match (self.sync.guard, self.sync.snapshots, self.past) {
+            (Guard::MaxDelete(_), SnapshotKind::None, Past::Unknown | Past::Snapshots) => Guard::MaxDelete(0),
+            (guard @ (Guard::Off | Guard::MaxDelete(_)), _, _) => guard,
+        }
     }
 }
 

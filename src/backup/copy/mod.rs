@@ -267,12 +267,13 @@ fn judged_deletions(
         copied.missing.push(judge::UNDONE.to_owned());
     }
     // Whoever allows no deletion means none, and an emptied source deletes nothing.
-    let is_bound = copying.sync.guard == Guard::MaxDelete(0) || told.tally.regular_files == 0;
+    let guard = copying.guard();
+    let is_bound = guard == Guard::MaxDelete(0) || told.tally.regular_files == 0;
     let paths = doomed.judged((!is_bound).then_some(sent));
     let before = before(pass, paths.count());
     let (files_left, unstorable) = (told.tally.regular_files, pass.complaints.unstorable());
     let seen = Deletions { paths, before, unstorable, files_left, against: None };
-    match guard::hold(copying.sync.guard, seen, copying.approved) {
+    match guard::hold(guard, seen, copying.approved) {
         Some(reason) => Err(NotDone::Held(reason)),
         None => Ok(doomed),
     }

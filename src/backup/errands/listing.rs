@@ -163,6 +163,7 @@ fn forbidden(seen: &SyncAsSeen) -> Result<(), String> {
         | Obstacle::OutsideHours(_)
         | Obstacle::Metered { .. }
         | Obstacle::Battery { .. }
+        | Obstacle::LayoutMismatch(..)
         | Obstacle::NotBtrfs { .. }
         | Obstacle::NoSpace { .. }
         | Obstacle::UpstreamFailed { .. }

@@ -28,6 +28,11 @@ pub(crate) fn prepare(seen: &SyncAsSeen, ssh: &SshPlace) -> PreparedSync {
         (End::Source, &sync.source, &seen.source, &seen.source_server),
         (End::Destination, &sync.destination, &seen.destination, &seen.destination_server),
     ] {
+        let other_kind = |obstacle: &&Obstacle| matches!(obstacle, Obstacle::LayoutMismatch(..));
+        if let Some(mismatch) = seen.obstacles.iter().find(other_kind).filter(|_| end == End::Destination) {
+            report.problems.push(format!("{mismatch}; {}", mismatch.hint(&sync.name)));
+            continue;
+        }
         let made = match server {
             Some(server) => prepare_there(sync, (server, end), ssh),
             None => prepare_here(seen, (end, place), sight),

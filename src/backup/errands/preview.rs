@@ -23,7 +23,9 @@ use crate::decide::tidying::Kept;
 use crate::formats::rsync::arguments::{CopyMode, slash};
 use crate::formats::rsync::output::{Item, OutputLine, unescaped};
 use crate::model::layout::{LATEST, SNAPSHOTS, STAGING};
-use crate::model::{FailureKind, Figures, HoldReason, Keeping, NotDone, Plight, SnapshotKind, SnapshotName, Step};
+use crate::model::{
+    FailureKind, Figures, Guard, HoldReason, Keeping, NotDone, Plight, SnapshotKind, SnapshotName, Step,
+};
 use crate::os::clock;
 use crate::os::ssh::SshPlace;
 
@@ -86,7 +88,7 @@ fn look(job: &Job, place: &SshPlace) -> Result<Preview, NotDone> {
     let foreign = writer::hold(job, &writer::ours(&origin.source), seen.writer());
     let missing = origin.source.submounts().map(|submounts| submounts.missing(&job.submounts)).unwrap_or_default();
     let losses = Losses::below(missing);
-    let copying = Copying::new(&origin, &target);
+    let copying = Copying { past: seen.past(), ..Copying::new(&origin, &target) };
     let about = (&shown(&origin, &target), seen.keeping(), losses);
     let told = told(&copying, about, (job, newest, further), &mut stops)?;
     Ok(Preview { hold: foreign.or(told.hold), ..told })
@@ -159,24 +161,25 @@ fn told(
     let before = copy::before(&pass, gone.count());
     let cuts = content.cuts((job.sync.guard, copying.target), files_left, stops)?;
     let lacks = Lacks { gone, before, cuts };
-    let hold = losses.hold().or_else(|| hold(job, newest.map(|newest| (newest, further)), lacks, files_left));
+    let hold = losses
+        .hold()
+        .or_else(|| hold((job, copying.guard()), newest.map(|newest| (newest, further)), lacks, files_left));
     Ok(Preview { command, changes, unlisted, figures: figures(&pass), hold, warnings, then })
 }
 
 /// Why the guard would hold a run, judged by what lies there, or by the newest finished copy and some further ones.
 fn hold(
-    job: &Job,
+    (job, guard): (&Job, Guard),
     finished: Option<(SnapshotName, Vec<(SnapshotName, Lacks)>)>,
     lacks: Lacks,
     files_left: u64,
 ) -> Option<HoldReason> {
-    let guard = job.sync.guard;
     let Some((newest, further)) = finished else {
         let Lacks { gone: paths, before, cuts } = lacks;
         // What the destination cannot hold shows itself only when it is written.
         let seen = Deletions { paths, before, unstorable: 0, files_left, against: None };
         let deletions = guard::hold(guard, seen, job.approved.as_ref());
-        return deletions.or_else(|| guard::hold_cuts(guard, cuts, job.approved_cuts.as_ref()));
+        return deletions.or_else(|| guard::hold_cuts(job.sync.guard, cuts, job.approved_cuts.as_ref()));
     };
     let mut verdict = GuardVerdict::default();
     for (base, lacks) in std::iter::once((newest, lacks)).chain(further) {

@@ -23,8 +23,9 @@ use crate::backup::session::stop::Stops;
 use crate::backup::snapshots::listing;
 use crate::decide::tidying::Remains;
 use crate::formats::ssh::calls::Intent;
-use crate::model::{End, Keeping, MountsBelow, NotDone, Obstacle, Privileges, Step, Sync, Writer};
+use crate::model::{End, Keeping, MountsBelow, NotDone, Obstacle, Past, Privileges, Step, Sync, Writer};
 use crate::os::confine::{ConfineError, Confinement, confine_to_nothing, confine_writes};
+use crate::os::copies;
 use crate::os::programs;
 use crate::os::ssh::SshPlace;
 
@@ -210,6 +211,14 @@ impl Seen {
         match self {
             Self::Here(pinned) => pinned.keeping(),
             Self::There(far) => far.look.keeping(),
+        }
+    }
+
+    /// What its log says of earlier copies.
+    pub(crate) fn past(&self) -> Past {
+        match self {
+            Self::Here(pinned) => copies::past(&pinned.directory),
+            Self::There(far) => far.past(),
         }
     }
 

@@ -17,7 +17,8 @@ use crate::backup::snapshots::sent::Answered;
 use crate::backup::snapshots::{deeds, listing};
 use crate::decide::tidying::Remains;
 use crate::formats::log::LogRecord;
-use crate::model::{Conclusion, End, FreeSpace, Keeping, NotDone, SnapshotName, Step, TidyDeed};
+use crate::model::{Conclusion, End, FreeSpace, Keeping, NotDone, Past, SnapshotName, Step, TidyDeed};
+use crate::os::copies;
 
 /// Where a run writes.
 #[derive(Debug)]
@@ -73,6 +74,14 @@ impl Destination {
         match self {
             Self::Here(here) => here.keeping,
             Self::There(there) => there.far().look.keeping(),
+        }
+    }
+
+    /// What its log says of earlier copies.
+    pub(crate) fn past(&self) -> Past {
+        match self {
+            Self::Here(here) => copies::past(&here.pinned.directory),
+            Self::There(there) => there.far().past(),
         }
     }
 

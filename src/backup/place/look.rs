@@ -10,6 +10,7 @@ use crate::backup::job::{Job, Layout, RemoteEnd};
 use crate::backup::place::submounts::Submounts;
 use crate::backup::session::stop::Stops;
 use crate::backup::session::{LONG, SHORT, Session, Stoppable, failure as trouble};
+use crate::formats::log;
 use crate::formats::rsync::version;
 use crate::formats::sentinel;
 use crate::formats::ssh::answers::{self, Look};
@@ -18,8 +19,9 @@ use crate::formats::ssh::links::DirectoriesCall;
 use crate::formats::ssh::sizes::{self, SampleCall, SizesCall};
 use crate::model::layout;
 use crate::model::{
-    End, HoldReason, Interruption, NotDone, Obstacle, Place, SentinelFault, SentinelId, SnapshotKind, Step,
+    End, HoldReason, Interruption, NotDone, Obstacle, Past, Place, SentinelFault, SentinelId, SnapshotKind, Step,
 };
+use crate::os::copies;
 
 /// A source at a server.
 #[derive(Debug)]
@@ -111,6 +113,11 @@ impl FarSource {
 }
 
 impl FarDestination {
+    /// What its log says of earlier copies.
+    pub(crate) fn past(&self) -> Past {
+        copies::of_records(&log::records(&self.look.past))
+    }
+
     /// Looks at a destination and proves it.
     pub(crate) fn prove(
         server: Rc<Session>,

@@ -104,7 +104,8 @@ fn copy_to(
     let plan = plan::plan(manner, Circumstances { source: &origin.source, destination, earlier });
     let target = destination.target(spot, earlier)?;
     let proven = |stops: &mut Stops| origin.still_whole(submounts, stops);
-    copy::copy(&Copying::new(origin, &target), &CopyPlan { veil, ..plan }, stops, report, &proven)
+    let copying = Copying { past: destination.past(), ..Copying::new(origin, &target) };
+    copy::copy(&copying, &CopyPlan { veil, ..plan }, stops, report, &proven)
 }
 
 /// Both ends of a run, the destination locked.

@@ -95,6 +95,7 @@ fn subject(obstacle: &Obstacle) -> Subject {
         Obstacle::DirectoryMissing { end: End::Destination, .. }
         | Obstacle::Sentinel { end: End::Destination, .. }
         | Obstacle::SentinelMismatch { end: End::Destination, .. }
+        | Obstacle::LayoutMismatch(..)
         | Obstacle::NotBtrfs { .. }
         | Obstacle::NoSpace { .. } => Subject::DestinationPlace,
         Obstacle::VolumeHeld { .. } => Subject::Holds,

@@ -95,6 +95,7 @@ pub(super) fn gives_way(obstacle: &Obstacle, asked: Option<Urgency>) -> bool {
         | Obstacle::DeviceUnknown { .. }
         | Obstacle::Stuck(_)
         | Obstacle::ReadOnly { .. }
+        | Obstacle::LayoutMismatch(..)
         | Obstacle::NotBtrfs { .. }
         | Obstacle::VolumeHeld { .. } => false,
     }

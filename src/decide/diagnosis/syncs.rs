@@ -102,6 +102,7 @@ pub fn finding(obstacle: &Obstacle, sync: &SyncName) -> Option<Finding> {
         | Obstacle::DuplicateUuid { .. }
         | Obstacle::DeviceUnknown { .. }
         | Obstacle::ReadOnly { .. }
+        | Obstacle::LayoutMismatch(..)
         | Obstacle::NotBtrfs { .. }
         | Obstacle::NoSpace { .. }
         | Obstacle::Held(_)

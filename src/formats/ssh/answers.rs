@@ -59,6 +59,8 @@ pub struct Look {
     pub links: Vec<String>,
     /// What the log says of snapshots.
     pub log: Vec<u8>,
+    /// What it says of how the last copies ended.
+    pub past: Vec<u8>,
     /// What stands in the way, as the last word.
     pub obstacle: Option<LastWord>,
 }
@@ -193,6 +195,7 @@ pub fn looked(answer: &[u8]) -> Look {
             "entry" => look.entries.get_or_insert_default().add(&shown(text), EntryIs::Directory),
             "other" => look.entries.get_or_insert_default().add(&shown(text), EntryIs::Other),
             "log" => add(&mut look.log, text),
+            "past" => add(&mut look.past, text),
             _ => {}
         }
     }

@@ -9,7 +9,7 @@ use crate::formats::rsync::version;
 use crate::formats::sentinel;
 use crate::model::layout::{self, assignments};
 use crate::model::{
-    Absence, Access, Drive, DriveUuid, EndFault, EndKind, EndProbe, EndSight, EndpointName, Mounting, Node,
+    Absence, Access, Drive, DriveUuid, EndFault, EndKind, EndProbe, EndSight, EndpointName, Holding, Mounting, Node,
     ReachedVolume, RemoteProbe, RemoteSight, SentinelFault, SentinelId, SnapshotKind, SoughtDrive, VolumeSight,
 };
 
@@ -220,6 +220,8 @@ fn end_sight(words: &mut Words<'_>, end: &EndProbe, root: &Path) -> Result<EndSi
                 None => EndFault::NoSnapshotYet(path.clone()),
             },
             "full" => EndFault::NoSpace(path.clone()),
+            "snapshots" => EndFault::OtherLayout { path: path.clone(), holds: Holding::Snapshots },
+            "mirror" => EndFault::OtherLayout { path: path.clone(), holds: Holding::Mirror },
             "no-subvolume" => EndFault::NoStaging(path.join(layout::STAGING)),
             "tool" => EndFault::NoTool(words.text()?),
             "version" => match version::of(&words.text()?) {

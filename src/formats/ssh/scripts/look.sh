@@ -177,6 +177,11 @@ if [ "$what" = write ]; then
         show marker "$OWN/$marker" 4096
     fi
 fi
+if own "$LOG" && [ -r "$OWN/$LOG" ]; then
+    # How the last copies ended: the last that was made, and the last that was not.
+    grep -vF '"outcome":"ok"' "$OWN/$LOG" | grep -E '"outcome":"(interrupted|failed)"' | tail -n 1 | sed 's/^/past /'
+    grep -F '"outcome":"ok"' "$OWN/$LOG" | tail -n 1 | sed 's/^/past /'
+fi
 [ "$kind" != none ] || exit 0
 for name in "$SNAPSHOTS" "$LATEST"; do
     if [ -e "$name" ] || [ -h "$name" ]; then

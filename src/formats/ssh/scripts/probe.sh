@@ -61,6 +61,36 @@ volume() {
     sentinel "$VOLUME_SENTINEL"
 }
 
+# other_kind KIND: says so if copies of another kind lie here. How the last one was made, the log tells.
+other_kind() {
+    log=$OWN/$LOG
+    [ ! -h "$OWN" ] && [ ! -h "$log" ] && [ -f "$log" ] || log=/dev/null
+    last=$(grep -F '"outcome":"ok"' "$log" 2>/dev/null | tail -n 1)
+    if [ "$1" = plain ]; then
+        newest=$(readlink "$LATEST")
+        case $newest in
+            "$SNAPSHOTS"/*) [ -d "$newest" ] && [ ! -h "$newest" ] || return ;;
+            *) return ;;
+        esac
+        case $last in
+            *'"snapshot":"'*) say snapshots ;;
+            '') grep -qE '"outcome":"(interrupted|failed)"' "$log" 2>/dev/null || say snapshots ;;
+        esac
+        return
+    fi
+    case $last in
+        '' | *'"snapshot":"'*) return ;;
+    esac
+    for entry in * .[!.]* ..?*; do
+        [ -e "$entry" ] || [ -h "$entry" ] || continue
+        case $entry in
+            "$OWN"* | "$ANY_NEW_LATEST"* | "$SNAPSHOTS" | "$LATEST" | "$STAGING" | "$PARTIAL") ;;
+            lost+found | .Trash* | '$RECYCLE.BIN' | 'System Volume Information') ;;
+            *) say mirror && return ;;
+        esac
+    done
+}
+
 # end KIND SUBDIRECTORY: three words (how the directory is, and its sentinel), then what else stands in the way, then an
 # empty word. Below the root of a volume no link is followed.
 end() {
@@ -96,6 +126,7 @@ end() {
                 command -v btrfs >/dev/null || say tool btrfs
             fi
             command -v flock >/dev/null || say tool flock
+            other_kind "$1"
             ;;
     esac
     if command -v rsync >/dev/null; then
