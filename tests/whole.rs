@@ -151,6 +151,7 @@ scenarios! {
         a_person_mounts_and_ejects_it
         another_partition_in_use_is_not_called_safe
         a_locked_keyring_is_waited_for_and_the_secret_shows_nowhere
+        another_luks_header_is_told_before_it_is_unlocked
         a_plain_filesystem_in_place_of_an_encrypted_one_is_refused
         pulled_out_in_mid_run_it_is_forgotten;
     hostile:

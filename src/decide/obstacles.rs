@@ -121,8 +121,8 @@ fn of_volume(end: End, name: &VolumeName, standing: VolumeStanding<'_>, ledger: 
             if ledger.volume_ids.get(name).is_some_and(|known| present.id.as_ref() != Some(known)) {
                 found.push(Obstacle::SentinelMismatch { end, path: present.root.join(layout::VOLUME_SENTINEL) });
             }
-            if let Some(hardware) = ledger.unknown_hardware(name, present.hardware.as_ref()) {
-                found.push(Obstacle::DeviceUnknown { volume: volume(), hardware });
+            if let Some((hardware, stranger)) = ledger.unknown_hardware(name, present.hardware.as_ref()) {
+                found.push(Obstacle::DeviceUnknown { volume: volume(), hardware, stranger });
             }
         }
     }

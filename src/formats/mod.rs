@@ -9,6 +9,7 @@ pub mod held;
 pub mod json;
 pub mod ledger;
 pub mod log;
+pub mod luks;
 pub mod mountinfo;
 mod octal;
 pub mod polkit;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::{DriveUuid, End, Hardware, PathSet, SentinelId, StandingHold, SyncName, VolumeName};
+use super::{DriveUuid, End, Hardware, PathSet, SentinelId, StandingHold, Stranger, SyncName, VolumeName};
 
 /// In which LUKS containers filesystems lie: their UUIDs, by those of the filesystems.
 pub type Containers = BTreeMap<DriveUuid, DriveUuid>;
@@ -46,14 +46,23 @@ impl Ledger {
     /// The hardware on which a drive was never used, though it is seen on it now. Where it was used on hardware that
     /// tells who it is, hardware that tells nothing is another one.
     #[must_use]
-    pub fn unknown_hardware(&self, volume: &VolumeName, seen: Option<&Hardware>) -> Option<Hardware> {
+    pub fn unknown_hardware(&self, volume: &VolumeName, seen: Option<&Hardware>) -> Option<(Hardware, Stranger)> {
         let known = self.hardware.get(volume);
-        let seen = match seen {
-            Some(seen) => seen.clone(),
-            None => known.map(|_| Hardware::nameless())?,
+        let seen = match (seen, known) {
+            // Its header and what is in it are learnt when it is used for the first time.
+            (Some(seen), None) if seen.is_bare() => return None,
+            (Some(seen), _) => seen.clone(),
+            (None, _) => known.map(|_| Hardware::nameless())?,
         };
-        let is_known = known.is_some_and(|known| known.iter().any(|known| seen.is_same(known)));
-        (!is_known).then_some(seen)
+        let strangers = known.into_iter().flatten().map(|known| seen.stranger(known));
+        // What differs least tells most.
+        let least = strangers.min_by_key(|stranger| match stranger {
+            None => 0,
+            Some(Stranger::Inside) => 1,
+            Some(Stranger::Header) => 2,
+            Some(Stranger::Device) => 3,
+        });
+        least.unwrap_or(Some(Stranger::Device)).map(|stranger| (seen, stranger))
     }
 }
 

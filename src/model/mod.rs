@@ -49,7 +49,7 @@ pub use condition::{BatteryRule, Conditions, Hours, MeteredRule};
 pub use configuration::{Configuration, CredentialProvider, DaemonSettings, Endpoint, Group, Location, Notify, Route};
 pub use deleted::{DeletedKind, DeletedNames};
 pub use finding::{Area, Examined, Finding, FindingCode, Flaw, Severity, Verdict};
-pub use hardware::Hardware;
+pub use hardware::{Hardware, Stranger};
 pub use hold::{HoldReason, StandingHold, Writer};
 pub use holding::{Holding, Past};
 pub use keeping::{Fineness, Honours, Keeping, Letters, ODD_NANOSECONDS, ODD_SECONDS, Privileges, Rights};

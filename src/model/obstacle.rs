@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use crate::model::{
     Absence, BatteryRule, DriveName, End, Hardware, Holding, Hours, Node, ObstacleCode, OpeningTrouble, ProgramVersion,
-    SentinelFault, StandingHold, SyncName, Unmounted, VolumeName,
+    SentinelFault, StandingHold, Stranger, SyncName, Unmounted, VolumeName,
 };
 
 /// One reason why a sync cannot run now.
@@ -109,6 +109,8 @@ pub enum Obstacle {
         volume: VolumeName,
         /// The hardware.
         hardware: Hardware,
+        /// What of it.
+        stranger: Stranger,
     },
     /// The hours of the day in which it may start are others.
     OutsideHours(Hours),
@@ -278,7 +280,7 @@ impl Obstacle {
             Self::DuplicateUuid { .. } => {
                 "unplug all but one, or give the copy another UUID (`btrfstune -u`, `tune2fs -U random`)".into()
             }
-            Self::DeviceUnknown { .. } => format!("if this is your drive, run `nbkpctl approve {sync}`"),
+            Self::DeviceUnknown { stranger, .. } => stranger.hint(sync),
             Self::OutsideHours(_) => format!("wait, or run `nbkpctl run --force {sync}`"),
             Self::Metered { .. } => {
                 format!("join another network, run `nbkpctl run --force {sync}`, or set `when = {{ metered = true }}`")
@@ -340,9 +342,7 @@ impl fmt::Display for Obstacle {
                 let nodes: Vec<_> = devices.iter().map(ToString::to_string).collect();
                 write!(f, "{} devices carry the UUID of drive `{volume}`: {}", nodes.len(), nodes.join(", "))
             }
-            Self::DeviceUnknown { volume, hardware } => {
-                write!(f, "drive `{volume}` came on hardware that was never used for it: {hardware}")
-            }
+            Self::DeviceUnknown { volume, hardware, stranger } => stranger.tell((volume, hardware), f),
             Self::OutsideHours(hours) => write!(f, "it may start only within {hours}"),
             Self::Metered { volume, interface } => write!(f, "the way to volume `{volume}` is metered ({interface})"),
             Self::Battery { rule, left } => f.write_str(&rule.shortfall(*left)),

@@ -27,6 +27,7 @@ pub mod holders;
 pub mod hosts;
 pub mod journal;
 pub mod logind;
+pub mod luks;
 pub mod machine;
 pub mod mounts;
 pub mod network_manager;

@@ -1,5 +1,6 @@
 //! Drives that the daemon mounts for its runs, with the real udisksd.
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -357,6 +358,32 @@ pub fn a_locked_keyring_is_waited_for_and_the_secret_shows_nowhere(host: &MiniHo
 
 fn unlocked(session: &str) -> Neighbour {
     keyring("the password of the login", session)
+}
+
+pub fn another_luks_header_is_told_before_it_is_unlocked(host: &MiniHost) {
+    let (_bus, _udisks) = (system_bus(), udisks());
+    host.source("documents").fill(5);
+    let mut usb = host.drive("usb", Luks);
+    let config = opened(host, &usb, "lock").with("mount = true", "mount = true\npassphrase = \"usb\"");
+    host.configure(&config.sync("documents", "usb", "hard-link", ""));
+    let state = host.config_file().with_file_name("state-nbkpd");
+    std::fs::create_dir_all(&state).unwrap();
+    std::fs::set_permissions(&state, PermissionsExt::from_mode(0o700)).unwrap();
+    std::fs::write(state.join("ledger.json"), r#"{ "version": 1, "hardware": { "usb": ["luks:another"] } }"#).unwrap();
+    let daemon = host.start();
+    usb.attach();
+    host.stopped_by("documents", "device-unknown");
+    host.ctl(&["status"]).says("the LUKS header of drive `usb` is not the one that it was used with");
+    host.ctl(&["run", "documents", "--wait"]).exits(4);
+    assert!(!daemon.log().contains("could not unlock it"), "{}", daemon.log());
+    host.ctl(&["approve", "documents"]).exits(0);
+    host.stopped_by("documents", "credential-locked");
+    // Somebody makes it anew, with the same UUID and passphrase, while it is plugged in.
+    let format = "printf 'another passphrase' | cryptsetup luksFormat --batch-mode --pbkdf pbkdf2 \
+                  --pbkdf-force-iterations 1000 --uuid \"$1\" \"$0\" -";
+    run("sh", &[&"-ec", &format, &usb.device(), &usb.uuid]);
+    run("udevadm", &[&"trigger", &"--settle", &usb.device()]);
+    host.stopped_by("documents", "device-unknown");
 }
 
 pub fn a_plain_filesystem_in_place_of_an_encrypted_one_is_refused(host: &MiniHost) {

@@ -6,7 +6,7 @@
 
 mod memory;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::io;
 use std::time::Duration;
 
@@ -15,8 +15,9 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
 use crate::daemon::messages::look::{LookCause, LookRequest, Observation, Scope};
-use crate::model::{Absence, BlockDevice, Mount, VolumeName, VolumeSight};
+use crate::model::{Absence, BlockDevice, DriveUuid, Mount, VolumeName, VolumeSight};
 use crate::os::disks::{self, DisksError};
+use crate::os::luks::Headers;
 use crate::os::mounts::{self, MountsError};
 use crate::os::probe::{MountContext, Probed, probe};
 
@@ -56,9 +57,12 @@ struct Observer {
 impl Observer {
     async fn look(&mut self, request: &LookRequest, cause: LookCause) -> Observation {
         self.memory.begin(request);
-        let known = self.memory.known_devices(&request.scope);
-        match on_thread(move || Gathered::now(known)).await {
-            Ok(gathered) => self.memory.gathered(gathered.mounts, gathered.devices),
+        let (known, headers) = (self.memory.known_devices(&request.scope), self.memory.headers());
+        match on_thread(move || Gathered::now(known, headers)).await {
+            Ok(gathered) => {
+                self.memory.keep_headers(gathered.headers);
+                self.memory.gathered(gathered.mounts, gathered.devices);
+            }
             Err(error) => self.memory.blind(&error),
         }
         let tasks = self.memory.tasks(&request.scope);
@@ -121,14 +125,22 @@ fn work_through(
 struct Gathered {
     mounts: Result<Vec<Mount>, MountsError>,
     devices: Result<Vec<BlockDevice>, DisksError>,
+    headers: Headers,
 }
 
 impl Gathered {
     /// Mounts always, devices unless they are known. Devices first: a drive that is plugged in and mounted between
     /// the two is not mounted yet, and its mount makes for another look.
-    fn now(devices: Option<Vec<BlockDevice>>) -> Self {
-        let devices = devices.map_or_else(disks::enumerate, Ok);
-        Self { mounts: mounts::read(), devices }
+    fn now(known: Option<Vec<BlockDevice>>, (mut headers, wanted): (Headers, BTreeSet<DriveUuid>)) -> Self {
+        let devices = known.map_or_else(
+            || {
+                let mut devices = disks::enumerate()?;
+                headers.mark(&mut devices, &wanted);
+                Ok(devices)
+            },
+            Ok,
+        );
+        Self { mounts: mounts::read(), devices, headers }
     }
 }
 

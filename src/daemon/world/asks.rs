@@ -260,7 +260,7 @@ impl World {
         if let Obstacle::Held(hold) = obstacle {
             self.decisions.let_go(name);
             Ok(Some(self.allow(name, &hold.reason)))
-        } else if let Obstacle::DeviceUnknown { volume, hardware } = obstacle {
+        } else if let Obstacle::DeviceUnknown { volume, hardware, .. } = obstacle {
             let sentence = format!("volume `{volume}` may use the hardware {hardware}");
             self.decisions.accept_hardware(&volume, hardware);
             Ok(Some(sentence))

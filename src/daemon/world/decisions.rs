@@ -139,7 +139,24 @@ impl Decisions {
 
     /// A volume may use this hardware.
     pub(super) fn accept_hardware(&mut self, volume: &VolumeName, hardware: Hardware) {
+        self.learn_encryption(volume, &hardware);
         self.change().hardware.entry(volume.clone()).or_default().insert(hardware);
+    }
+
+    /// A volume was used as it is encrypted now: hardware of which nothing was known about that has this from now on.
+    pub(super) fn learn_encryption(&mut self, volume: &VolumeName, seen: &Hardware) {
+        let Some(known) = self.ledger.hardware.get(volume) else {
+            if seen.is_bare() {
+                self.change().hardware.insert(volume.clone(), [seen.clone()].into());
+            }
+            return;
+        };
+        let is_it = |known: &Hardware| seen.stranger(known).is_none();
+        let marked = |known: &Hardware| if is_it(known) { known.with_marks_of(seen) } else { known.clone() };
+        let marked: BTreeSet<Hardware> = known.iter().map(marked).collect();
+        if marked != *known {
+            self.change().hardware.insert(volume.clone(), marked);
+        }
     }
 
     /// The id that a volume carries is the right one; or that it carries none.

@@ -186,9 +186,14 @@ impl World {
             };
             let mut devices = self.volumes.devices().iter();
             let found = devices.find(|found| device.host.is_none() && found.node == device.path)?;
-            let hardware = self.decisions.ledger().unknown_hardware(&place.volume, found.hardware.as_ref())?;
+            let ledger = self.decisions.ledger();
+            let (hardware, stranger) = ledger.unknown_hardware(&place.volume, found.hardware.as_ref())?;
             let volume = place.volume.clone();
-            obstacles::is_opened_by_us(state.standing()).then_some(Obstacle::DeviceUnknown { volume, hardware })
+            obstacles::is_opened_by_us(state.standing()).then_some(Obstacle::DeviceUnknown {
+                volume,
+                hardware,
+                stranger,
+            })
         };
         sync.ends().into_iter().filter_map(unknown).collect()
     }

@@ -13,7 +13,7 @@ use crate::daemon::world::servers::Asked;
 use crate::daemon::world::stage::Initiative;
 use crate::model::{
     Conclusion, Configuration, End, EndSight, Kinship, Now, Outcome, Places, RunId, RunRecord, RunReport, Sync,
-    SyncName, Trigger,
+    SyncName, Trigger, VolumeSight,
 };
 use crate::os::history::Entry;
 
@@ -147,6 +147,11 @@ impl World {
         for place in [&sync.source, &sync.destination].into_iter().skip(usize::from(is_hooked)) {
             if let Some(Some(id)) = self.volumes.get(&place.volume).and_then(|state| state.sight.proven_id()) {
                 self.decisions.learn_volume_id(&place.volume, id);
+            }
+            if let Some(VolumeSight::Present(present)) = self.volumes.get(&place.volume).map(|state| &state.sight)
+                && let Some(hardware) = &present.hardware
+            {
+                self.decisions.learn_encryption(&place.volume, hardware);
             }
         }
         if let Some(ends) = self.volumes.ends(&sync.name) {

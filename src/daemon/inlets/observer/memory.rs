@@ -9,11 +9,12 @@ use std::sync::Arc;
 use crate::daemon::messages::look::{LookCause, LookRequest, Observation, Part, Scope};
 use crate::decide::presence::{DrivePresence, MountTree, sight_of_drive};
 use crate::model::{
-    Absence, BlockDevice, Configuration, Containers, EndKind, EndProbe, EndSight, Mount, MountId, Node, SyncName,
-    SyncSight, VolumeName, VolumeRoot, VolumeSight,
+    Absence, BlockDevice, Configuration, Containers, DeviceRole, DriveUuid, EndKind, EndProbe, EndSight, Hardware,
+    Mount, MountId, Node, SyncName, SyncSight, VolumeName, VolumeRoot, VolumeSight,
 };
 use crate::os::causes::chain;
 use crate::os::fstab;
+use crate::os::luks::Headers;
 use crate::os::mounts;
 use crate::os::probe::{DriveMount, Probed, VolumeProbe};
 
@@ -26,6 +27,7 @@ pub(crate) struct LookMemory {
     containers: Arc<Containers>,
     devices: Vec<BlockDevice>,
     devices_fault: Option<String>,
+    headers: Headers,
     mounts: Arc<Vec<Mount>>,
     mounts_fault: Option<String>,
     /// The points of mounts that came, went or changed since the look before this one.
@@ -127,6 +129,24 @@ impl LookMemory {
         self.mounts_fault = Some(format!("mounts and drives are not seen: no thread could be started: {error}"));
     }
 
+    /// What was read of LUKS containers so far, and those that drives of the configuration are named by or lie in.
+    pub(crate) fn headers(&self) -> (Headers, BTreeSet<DriveUuid>) {
+        let volumes = self.configuration.iter().flat_map(|configuration| configuration.volumes.values());
+        let named: BTreeSet<&DriveUuid> = volumes
+            .filter_map(|volume| match &volume.root {
+                VolumeRoot::Drive(drive) => Some(&drive.uuid),
+                VolumeRoot::Directory(_) | VolumeRoot::Server(_) => None,
+            })
+            .collect();
+        let around = named.iter().filter_map(|uuid| self.containers.get(*uuid));
+        (self.headers.clone(), around.chain(named.iter().copied()).cloned().collect())
+    }
+
+    /// Takes in what was read of them by now.
+    pub(crate) fn keep_headers(&mut self, headers: Headers) {
+        self.headers = headers;
+    }
+
     /// The mount table.
     pub(crate) fn mounts(&self) -> Arc<Vec<Mount>> {
         Arc::clone(&self.mounts)
@@ -200,7 +220,18 @@ impl LookMemory {
                     mount: mount.id,
                     device: device.number,
                     disk_seq: device.disk_seq,
-                    hardware: hardware.cloned(),
+                    hardware: match &device.role {
+                        // Named by what is in it, it is known by that already.
+                        DeviceRole::Unlocked { container, .. } if *container == drive.uuid => {
+                            Some(Hardware::with_inside(hardware.cloned(), &device.uuid))
+                        }
+                        DeviceRole::Unlocked { .. }
+                        | DeviceRole::Filesystem(_)
+                        | DeviceRole::OnMembers(_)
+                        | DeviceRole::Container
+                        | DeviceRole::Member
+                        | DeviceRole::MemberInside(_) => hardware.cloned(),
+                    },
                 }),
             }),
         }

@@ -194,6 +194,56 @@ fn a_look_alike_that_does_not_say_who_it_is_is_asked_about() {
 }
 
 #[test]
+fn a_header_that_is_not_the_one_that_was_used_is_told_before_anything_is_unlocked() {
+    let mut story = Story::at_home(OPENED);
+    let container = |medium, hardware: &str| BlockDevice {
+        hardware: Some(Hardware(hardware.into())),
+        ..block_device("/dev/sdc1", RED, 33, medium, DeviceRole::Container)
+    };
+    let role = DeviceRole::Unlocked { container: RED.parse().unwrap(), filesystem: "ext4".into() };
+    let inside = || block_device("/dev/dm-0", OTHER, 40, 9, role.clone());
+    let open = |hardware: &str| {
+        let VolumeSight::Present(mut open) = present("/media/red", Some(9)) else { unreachable!() };
+        open.hardware = Some(Hardware(hardware.into()));
+        VolumeSight::Present(open)
+    };
+    let plug = |story: &mut Story, medium, hardware: &str| {
+        story.devices = vec![];
+        story.unplug("red");
+        story.orders();
+        story.devices = vec![container(medium, hardware)];
+        story.see(&[("red", locked_sight(medium))]);
+        story.wait(3700);
+        story.orders()
+    };
+    // Nothing but its header tells who it is: it is learnt with the first copy.
+    assert_eq!(plug(&mut story, 5, "luks:a"), ["open red for Runs"]);
+    story.devices.push(inside());
+    story.opened("red", open("luks:a fs:1"));
+    story.end("secrets", Conclusion::Ok);
+    let known: Vec<String> =
+        story.world.decisions.ledger().hardware.values().flatten().map(ToString::to_string).collect();
+    assert_eq!(known, ["luks:a fs:1"]);
+    story.next = vec![("red".to_owned(), locked_sight(5))];
+    story.closed("red", Left::Safe(Closed::PluggedIn), Closer::Us);
+
+    assert_eq!(plug(&mut story, 6, "luks:b"), [""; 0]);
+    assert_eq!(story.codes("secrets"), ["device-unknown"]);
+    let told = story.status_of("secrets").obstacles[0].to_string();
+    assert!(told.starts_with("the LUKS header of drive `red` is not the one that it was used with"), "{told}");
+    // The right header around something else: it is told before anything is copied.
+    assert_eq!(plug(&mut story, 7, "luks:a"), ["open red for Runs"]);
+    story.devices.push(inside());
+    story.opened("red", open("luks:a fs:2"));
+    assert_eq!((story.running(), story.codes("secrets")), (vec![], vec!["device-unknown"]));
+    assert!(story.status_of("secrets").obstacles[0].to_string().contains("holds another filesystem"));
+    let (answer, _answered) = oneshot::channel();
+    story.tell(Event::Asked(Ask::Approve { sync: name("secrets"), answer }));
+    story.wait(10);
+    assert_eq!(story.codes("secrets"), [""; 0], "a person says so");
+}
+
+#[test]
 fn a_hold_within_the_grace_keeps_hands_off() {
     let mut story = Story::at_home(HOUSE);
     story.plug("usb");
