@@ -103,6 +103,7 @@ scenarios! {
         snapshots_are_pruned
         the_journal_tells_the_run
         the_service_manager_is_told
+        a_watchdog_that_fires_is_as_a_kill
         an_ordinary_user_is_served;
     restores:
         each_kind_of_copy_gives_back_what_was_there
@@ -178,6 +179,7 @@ scenarios! {
         switched_off_in_mid_run_interrupts_and_goes_on
         a_server_that_falls_silent_in_mid_run_is_given_up
         the_way_home_is_taken_at_home_and_the_other_one_away
+        another_network_in_mid_run_is_another_way
         away_there_is_no_way
         another_host_is_not_home
         who_is_not_admitted_is_told_how

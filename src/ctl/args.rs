@@ -22,7 +22,8 @@ pub struct Arguments {
 }
 
 const EXIT_CODES: &str = "Exit codes: 0 fine; 1 a run failed, was interrupted or was held; 2 wrong usage or \
-configuration; 3 nbkpd is not within reach; 4 nothing could run (with --strict, and for named syncs with --wait).";
+configuration; 3 nbkpd is not within reach; 4 nothing could run (with --strict, and for named syncs with --wait or \
+without a daemon).";
 
 /// What holds for every command.
 #[derive(Debug, Clone, Default, Args)]
@@ -256,7 +257,8 @@ pub struct RunOptions {
     /// Changes nothing; shows every command and change, by rsync's own dry run.
     #[arg(long, conflicts_with_all = ["wait", "force"])]
     pub dry_run: bool,
-    /// Shows progress, and ends with the outcome; with exit code 4 if a sync that is named was not copied.
+    /// Shows progress, and ends with the outcome; with exit code 4 if a sync that is named was not copied. So it does
+    /// without a daemon, whether this is said or not.
     #[arg(short, long)]
     pub wait: bool,
     /// Sets aside `when`, a pause and a back-off; never proofs and guards.

@@ -20,6 +20,8 @@ pub enum Wrapping {
     Plain,
     /// As if its standard error were the journal.
     Journal,
+    /// A service manager that wants a sign of life every two seconds.
+    Watched,
     /// A standard error that takes nothing, and a service manager that wants a sign of life every two seconds.
     Unread,
     /// A tracer that kills the thread which enters this system call for the n-th time.
@@ -53,7 +55,7 @@ impl Daemon {
         let output = File::create(log).unwrap();
         let program = env!("CARGO_BIN_EXE_nbkpd");
         let mut command = match wrapping {
-            Wrapping::Plain | Wrapping::Journal | Wrapping::Unread => command(program),
+            Wrapping::Plain | Wrapping::Journal | Wrapping::Watched | Wrapping::Unread => command(program),
             Wrapping::KilledAt(call, time) => {
                 let mut command = command("strace");
                 command.args(["-f", "-qq", "-o", "/dev/null", "-e"]).arg(format!("trace={call}"));
@@ -71,6 +73,10 @@ impl Daemon {
                 let (unread, full) = full_pipe();
                 command.env("WATCHDOG_USEC", "2000000").stderr(full);
                 Some(unread)
+            }
+            Wrapping::Watched => {
+                command.env("WATCHDOG_USEC", "2000000").stderr(output);
+                None
             }
             Wrapping::Plain | Wrapping::Journal | Wrapping::KilledAt(..) => {
                 command.stderr(output);

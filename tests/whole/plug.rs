@@ -1,5 +1,6 @@
 //! A drive is plugged in, and the backup happens.
 
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use rustix::process::Signal;
@@ -271,6 +272,42 @@ pub fn the_service_manager_is_told(host: &MiniHost) {
     daemon.signal(Signal::TERM);
     assert!(daemon.ends().success());
     assert!(daemon.told("STOPPING=1"));
+}
+
+pub fn a_watchdog_that_fires_is_as_a_kill(host: &MiniHost) {
+    let source = host.source("documents");
+    source.write_big("big", 32, 1);
+    let mut usb = host.drive("usb", Btrfs).prepared_for("documents");
+    host.configure(&host.config().drive(&usb).sync("documents", "usb", "btrfs", "rsync = { bandwidth = \"2M\" }"));
+    let daemon = host.start_as("nbkpd", &Wrapping::Watched);
+    usb.plug();
+    host.copies("documents", 1 << 20);
+    let signs = || daemon.heard().iter().filter(|word| word.starts_with("WATCHDOG=1")).count();
+    until("signs of life come during a copy", || signs() > 2);
+    // Its loop alone hangs: each wait of its first thread lasts too long. All else of it goes on.
+    let mut tracer = Command::new("strace");
+    let (calls, process) = ("epoll_wait,epoll_pwait,epoll_pwait2", daemon.pid().as_raw_nonzero().to_string());
+    tracer.args(["-qq", "-o", "/dev/null", "-e", &format!("trace={calls}")]);
+    tracer.args(["-e", &format!("inject={calls}:delay_enter=30000000"), "-p", &process]);
+    let mut tracer = tracer.stdin(Stdio::null()).spawn().expect("strace");
+    std::thread::sleep(Duration::from_secs(3));
+    let before = signs();
+    std::thread::sleep(Duration::from_secs(3));
+    assert_eq!(signs(), before, "somebody else than the loop gives signs of life");
+    // What a service manager does then.
+    daemon.signal(Signal::ABORT);
+    // Its parent sees the end only when nobody traces it.
+    tracer.kill().unwrap();
+    tracer.wait().unwrap();
+    let ended = daemon.ends();
+    assert_eq!(std::os::unix::process::ExitStatusExt::signal(&ended), Some(6), "{ended:?}");
+    assert!(usb.destination("documents").snapshots().is_empty());
+
+    let _next = host.start();
+    let cut_short = host.run_ends("documents", 1, "interrupted");
+    assert!(cut_short["error"].as_str().unwrap().contains("stopped in the middle"), "{cut_short}");
+    host.run_ends("documents", 2, "ok");
+    usb.destination("documents").latest().is_like(&source);
 }
 
 pub fn an_ordinary_user_is_served(host: &MiniHost) {

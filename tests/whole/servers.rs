@@ -152,6 +152,34 @@ pub fn the_way_home_is_taken_at_home_and_the_other_one_away(host: &MiniHost) {
     assert!(wan.admitted() > by_wan);
 }
 
+pub fn another_network_in_mid_run_is_another_way(host: &MiniHost) {
+    let source = host.source("documents");
+    source.write_big("film", 40, 7);
+    let lan = host.server("lan").prepared_for("documents");
+    let wan = host.server("wan");
+    let volume = format!("[volumes.nas]\nssh = [\"lan\", \"wan\"]\npath = \"{}\"\n", lan.root.display());
+    let home = format!("[locations.home]\nsubnets = [\"{}/24\"]\n", lan.address());
+    let config = host.config().also(&home).also(&format!("{}locations = [\"home\"]", lan.endpoint()));
+    let slow = "rsync = { bandwidth = \"4M\" }";
+    let config = config.also(&wan.endpoint()).also(&volume).sync("documents", "nas", "hard-link", slow);
+    host.configure(&config);
+    let _daemon = host.start();
+    lan.join();
+    host.copies("documents", 16 << 20);
+    assert_eq!(wan.admitted(), 0, "the way home is taken at home");
+    let left = Instant::now();
+    lan.leave();
+    wan.join();
+    let record = host.run_ends("documents", 1, "interrupted");
+    assert!(left.elapsed() < NOTICED, "{:?}", left.elapsed());
+    assert!(lan.destination("documents").snapshots().is_empty(), "{record}");
+    let by_lan = lan.admitted();
+    let record = host.run_ends("documents", 2, "ok");
+    assert!(wan.admitted() > 0 && lan.admitted() == by_lan, "it goes on by the other way");
+    assert!(record["bytes_transferred"].as_u64().unwrap() < 32 << 20, "and where it stopped: {record}");
+    lan.destination("documents").latest().is_like(&source);
+}
+
 pub fn away_there_is_no_way(host: &MiniHost) {
     host.source("documents").fill(10);
     let nas = host.server("nas").prepared_for("documents");

@@ -3,6 +3,9 @@
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::path::Path;
+use std::time::Duration;
+
+use rustix::fs::{CWD, RenameFlags, renameat_with};
 
 use crate::rig::{Drive, Ground, begin, end, finish, names, sh, until_copied};
 use nbkp::backup::snapshots::listing::snapshots_at;
@@ -361,27 +364,48 @@ fn links_that_come_and_go_in_a_destination_lead_no_write_out_of_it() {
         ground.write(&format!("sub/{number}"), "x");
     }
     assert_eq!(ground.run().conclusion, Conclusion::Ok);
-    let (sub, aside) = (ground.destination.join("sub"), ground.destination.join("aside"));
+    // Beside the destination, so that the copy itself is always there: nothing is to be deleted or held.
+    let (sub, spare) = (ground.destination.join("sub"), ground.place.path().join("spare"));
     let stop = std::sync::atomic::AtomicBool::new(false);
+    let swap = || renameat_with(CWD, &sub, CWD, &spare, RenameFlags::EXCHANGE);
+    let (mut good, mut failed) = (0, 0);
     std::thread::scope(|scope| {
         scope.spawn(|| {
-            while !stop.load(std::sync::atomic::Ordering::Relaxed) {
-                let _ = fs::rename(&sub, &aside);
-                let _ = symlink(&victim, &sub);
-                let _ = fs::remove_file(&sub);
-                let _ = fs::rename(&aside, &sub);
+            for pause in (1..60).cycle() {
+                if stop.load(std::sync::atomic::Ordering::Relaxed) {
+                    break;
+                }
+                let _ = fs::remove_file(&spare).or_else(|_| fs::remove_dir_all(&spare));
+                symlink(&victim, &spare).unwrap();
+                // rsync may just be putting a directory in the place of the link.
+                let _ = swap();
+                std::thread::sleep(Duration::from_micros(300));
+                let _ = swap();
+                std::thread::sleep(Duration::from_millis(pause));
             }
         });
-        for round in 0..25 {
-            for number in 0..20 {
-                ground.write(&format!("sub/{number}"), format!("round {round}"));
+        // Some meet a link and some do not, however busy the machine is.
+        for round in 0..400 {
+            if round >= 30 && good > 0 && failed > 0 {
+                break;
             }
-            let _ = ground.run();
+            for number in 0..20 {
+                ground.write(&format!("sub/{number}"), format!("round {round:03}"));
+            }
+            match ground.run().conclusion {
+                Conclusion::Ok => good += 1,
+                Conclusion::Failed(_) | Conclusion::Interrupted(_) => failed += 1,
+                other => panic!("it was not copied at all: {other:?}"),
+            }
+            assert_eq!(names(&victim), ["kept"], "round {round}");
         }
         stop.store(true, std::sync::atomic::Ordering::Relaxed);
     });
-    assert_eq!(names(&victim), ["kept"]);
+    assert!(good > 0 && failed > 0, "{good} were good, {failed} met a link: nothing was tried");
     assert_eq!(fs::read_to_string(victim.join("kept")).unwrap(), "of somebody else");
+    // Left alone, it is put right.
+    assert_eq!(ground.run().conclusion, Conclusion::Ok);
+    assert_eq!(fs::read(sub.join("7")).unwrap(), fs::read(ground.source.join("sub/7")).unwrap());
 }
 
 #[test]
