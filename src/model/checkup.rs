@@ -88,6 +88,28 @@ pub enum OtherUuidKind {
     Member,
 }
 
+/// What holds rsync.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Walls {
+    /// A root of its own: nothing but both ends and programs has a path.
+    Apart,
+    /// Landlock: nothing else is read or written, but what a path leads to can be given another owner or mode.
+    Landlock,
+    /// Nothing.
+    None,
+}
+
+/// What holds the rsync of this daemon, as it was tried.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Confined {
+    /// That.
+    pub walls: Walls,
+    /// Whether the daemon is root's, who has boundaries of others to cross.
+    pub is_root: bool,
+    /// Why it is not more.
+    pub why: Option<String>,
+}
+
 /// What the configuration file says, beside what the daemon goes by.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FileInForce {

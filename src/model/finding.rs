@@ -125,6 +125,8 @@ pub enum Flaw {
     SocketExposed,
     /// A neighbour of the daemon works no longer.
     Degraded,
+    /// rsync is held less than it should be.
+    Unconfined,
     /// The daemon ends when its user logs out.
     NoLingering,
     /// What is mounted on the machine is not seen by the daemon.
@@ -210,6 +212,7 @@ words!(Flaw {
     NoSync = "no-sync",
     SocketExposed = "socket-exposed",
     Degraded = "degraded",
+    Unconfined = "unconfined",
     NoLingering = "no-lingering",
     MountsNotSeen = "mounts-not-seen",
     NoAnswer = "no-answer",

@@ -1,7 +1,7 @@
 //! Landlock: what a run may write, and what its copy may read.
 
 use std::os::fd::BorrowedFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use landlock::{
     ABI, AccessFs, BitFlags, CompatLevel, Compatible, PathBeneath, PathFd, Ruleset, RulesetAttr, RulesetCreated,
@@ -40,7 +40,7 @@ pub fn confine_to_nothing() -> Result<Confinement, ConfineError> {
 
 /// What rsync and ssh read beside the files that they copy: programs and libraries, who the users are, and chance. None
 /// of it is secret.
-const NEEDED: [&str; 33] = [
+pub(super) const NEEDED: [&str; 33] = [
     "/usr",
     "/bin",
     "/sbin",
@@ -76,25 +76,46 @@ const NEEDED: [&str; 33] = [
     "/dev/zero",
 ];
 
-/// Confines the calling thread, and whatever it starts from now on, to reading beneath these directories, this program,
-/// which may be a script, and what every program reads. What a path leads to counts: a link that is put in the place of
-/// a directory leads nowhere. It cannot be undone.
-pub fn confine_reads<'fd>(
-    program: &Path,
-    roots: impl IntoIterator<Item = BorrowedFd<'fd>>,
+/// What a copy may read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WhatIsRead {
+    /// What is copied, where it is copied to, and what every program reads.
+    TheseAlone,
+    /// All: a person has links followed, wherever they lead.
+    Everything,
+}
+
+/// Confines the calling thread, and whatever it starts from now on: to reading beneath the source and the destination,
+/// these programs, which may be scripts, and what every program reads; to writing beneath the destination and the
+/// `scratch`. What a path leads to counts: a link that is put in the place of a directory leads nowhere. It cannot be
+/// undone.
+pub(super) fn confine_copy(
+    (source, destination, scratch): (Option<BorrowedFd<'_>>, Option<BorrowedFd<'_>>, Option<BorrowedFd<'_>>),
+    programs: &[PathBuf],
+    reading: WhatIsRead,
 ) -> Result<Confinement, ConfineError> {
-    let reading = AccessFs::ReadFile | AccessFs::ReadDir;
-    // Who says nothing of links and renames from one directory to another forbids them all (`landlock(7)`).
-    let inside = reading | AccessFs::Refer;
-    let mut rules = Ruleset::default().set_compatibility(CompatLevel::BestEffort).handle_access(inside)?.create()?;
-    for root in roots {
-        rules = rules.add_rule(PathBeneath::new(root, inside))?;
+    let (read, write) = (AccessFs::ReadFile | AccessFs::ReadDir, writing());
+    let (read, handled) = match reading {
+        WhatIsRead::TheseAlone => (Some(read), read | write),
+        WhatIsRead::Everything => (None, write),
+    };
+    let mut rules = Ruleset::default().set_compatibility(CompatLevel::BestEffort).handle_access(handled)?.create()?;
+    for written in [destination, scratch].into_iter().flatten() {
+        rules = rules.add_rule(PathBeneath::new(written, handled))?;
     }
-    for path in NEEDED.map(Path::new).into_iter().chain([program]) {
-        // Not every machine has all of them.
-        let Ok(file) = PathFd::new(path) else { continue };
-        let rights = if path.is_dir() { reading } else { AccessFs::ReadFile.into() };
-        rules = rules.add_rule(PathBeneath::new(file, rights))?;
+    if let (Some(source), Some(read)) = (source, read) {
+        rules = rules.add_rule(PathBeneath::new(source, read))?;
+    }
+    if let Ok(null) = PathFd::new("/dev/null") {
+        rules = rules.add_rule(PathBeneath::new(null, AccessFs::WriteFile | AccessFs::Truncate))?;
+    }
+    if let Some(read) = read {
+        for path in NEEDED.map(Path::new).into_iter().chain(programs.iter().map(PathBuf::as_path)) {
+            // Not every machine has all of them.
+            let Ok(file) = PathFd::new(path) else { continue };
+            let rights = if path.is_dir() { read } else { AccessFs::ReadFile.into() };
+            rules = rules.add_rule(PathBeneath::new(file, rights))?;
+        }
     }
     enforce(rules)
 }
@@ -171,7 +192,8 @@ mod tests {
         let (within, without) = (inside.path().to_owned(), outside.path().to_owned());
         std::thread::spawn(move || {
             let root = std::fs::File::open(&within).unwrap();
-            if confine_reads(Path::new("/bin/sh"), [root.as_fd()]).unwrap() == Confinement::None {
+            let ends = (None, Some(root.as_fd()), None);
+            if confine_copy(ends, &["/bin/sh".into()], WhatIsRead::TheseAlone).unwrap() == Confinement::None {
                 eprintln!("skipped: this kernel has no Landlock");
                 return;
             }

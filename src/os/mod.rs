@@ -2,6 +2,7 @@
 
 pub mod account;
 pub mod addresses;
+pub mod apart;
 pub mod btrfs;
 pub mod bus;
 pub mod causes;
@@ -14,6 +15,7 @@ pub mod copies;
 pub mod directory;
 pub mod disks;
 pub mod ears;
+pub mod enclosure;
 pub mod entry;
 pub mod environment;
 pub mod files;

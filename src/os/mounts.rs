@@ -54,6 +54,12 @@ fn dead_mounts(at_work: &[OsString], devices: &[BlockDevice], mounts: &[Mount]) 
     mounts.iter().filter(is_dead).map(|mount| mount.point.clone()).collect()
 }
 
+/// Whether a mount allows no copy of itself (`mount --make-unbindable`).
+pub(super) fn has_unbindable() -> bool {
+    let is_unbindable = |line: &str| line.split_once(" - ").is_some_and(|(fields, _)| fields.ends_with(" unbindable"));
+    std::fs::read(TABLE).is_ok_and(|table| String::from_utf8_lossy(&table).lines().any(is_unbindable))
+}
+
 /// Where drives are mounted: by desktops, by udisks2, by hand.
 const PLACES: [&str; 3] = ["/run/media", "/media", "/mnt"];
 

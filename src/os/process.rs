@@ -92,8 +92,30 @@ pub struct Launch {
     pub leftovers: Leftovers,
 }
 
+/// A child that any thread may start. What it inherits must stay open until then.
+#[derive(Debug)]
+pub struct ReadyChild {
+    command: Command,
+    program: PathBuf,
+    leftovers: Leftovers,
+}
+
+impl ReadyChild {
+    /// Starts it, as a child of the calling thread: confined as that is.
+    pub fn start(mut self) -> Result<Running, ProcessError> {
+        let child = self.command.spawn().map_err(|cause| ProcessError::Start(self.program, cause))?;
+        Running::new(child, self.leftovers)
+    }
+}
+
 /// Starts a child in `directory`, reached by descriptor, or where the daemon itself is.
 pub fn start(launch: Launch, directory: Option<&Directory>) -> Result<Running, ProcessError> {
+    made_ready(launch, directory).start()
+}
+
+/// The same child, yet to be started.
+#[must_use]
+pub fn made_ready(launch: Launch, directory: Option<&Directory>) -> ReadyChild {
     #[expect(clippy::disallowed_methods, reason = "this file starts the children")]
     let mut command = Command::new(&launch.program);
     command.args(&launch.arguments).env_clear().process_group(0).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -105,8 +127,7 @@ pub fn start(launch: Launch, directory: Option<&Directory>) -> Result<Running, P
         // The child changes there before exec, while the descriptor is still open in it.
         command.current_dir(format!("/proc/self/fd/{}", directory.as_fd().as_raw_fd()));
     }
-    let child = command.spawn().map_err(|cause| ProcessError::Start(launch.program, cause))?;
-    Running::new(child, launch.leftovers)
+    ReadyChild { command, program: launch.program, leftovers: launch.leftovers }
 }
 
 /// Starts a program of the user, with nothing on its standard input: free of the limits of our own unit where that can

@@ -14,6 +14,12 @@ pub fn this_thread() -> ThreadNumber {
     ThreadNumber(rustix::thread::gettid().as_raw_nonzero().get())
 }
 
+/// The name of a thread that starts processes for this one: they are counted as its own.
+#[must_use]
+pub fn helper(of: ThreadNumber) -> String {
+    format!("for-{}", of.0)
+}
+
 /// What a thread and its processes have done so far, and what was done at its drives.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pulse {
@@ -56,6 +62,13 @@ pub fn feel(thread: ThreadNumber, drives: &[(u32, u32)]) -> Option<Pulse> {
     let mut tasks = BTreeMap::new();
     let mut next = children(&own)?;
     tasks.insert(String::new(), task(&own)?);
+    for thread in helpers(thread) {
+        // One that has ended meanwhile has no children any more.
+        if let (Some(task), Some(more)) = (task(&thread), children(&thread)) {
+            next.extend(more);
+            tasks.insert(thread, task);
+        }
+    }
     while let Some(process) = next.pop() {
         let directory = format!("/proc/{process}");
         // One that has ended meanwhile is missing in the next list.
@@ -66,6 +79,13 @@ pub fn feel(thread: ThreadNumber, drives: &[(u32, u32)]) -> Option<Pulse> {
     }
     let completed = drives.iter().map(|drive| completed(*drive).unwrap_or(0)).collect();
     Some(Pulse { tasks, completed })
+}
+
+fn helpers(of: ThreadNumber) -> Vec<String> {
+    let name = helper(of);
+    let threads = fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
+    let is_helper = |thread: &String| fs::read_to_string(format!("{thread}/comm")).is_ok_and(|it| it.trim() == name);
+    threads.filter_map(|thread| thread.path().into_os_string().into_string().ok()).filter(is_helper).collect()
 }
 
 fn children(task: &str) -> Option<Vec<String>> {
@@ -125,6 +145,32 @@ mod tests {
         assert!(with(task(true, 5, 5, 5), 8).beats_since(&then), "its device works for it");
         assert!(!with(task(false, 5, 5, 5), 8).beats_since(&then), "the device works for others");
         assert!(pulse(&[("1", task(false, 5, 5, 5))], 7).beats_since(&then), "a process has ended");
+    }
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "the test starts a process that works")]
+    fn what_a_helper_starts_counts_as_its_own() {
+        let number = this_thread();
+        let (tell, told) = sync_channel(0);
+        let (end, wait) = sync_channel::<()>(0);
+        let name = super::helper(number);
+        let thread = std::thread::Builder::new().name(name).spawn(move || {
+            let works = "while :; do :; done";
+            let mut child = std::process::Command::new("/bin/sh").args(["-c", works]).spawn().unwrap();
+            tell.send(()).unwrap();
+            let _ended = wait.recv();
+            child.kill().unwrap();
+            child.wait().unwrap();
+        });
+        told.recv().unwrap();
+        let first = feel(number, &[]).unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(200));
+        let mut now = feel(number, &[]).unwrap();
+        // Only the child counts.
+        now.tasks.insert(String::new(), first.tasks[""].clone());
+        assert!(now.tasks.len() >= 3 && now.beats_since(&first));
+        drop(end);
+        thread.unwrap().join().unwrap();
     }
 
     #[test]

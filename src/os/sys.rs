@@ -1,5 +1,5 @@
-//! The system calls that no safe wrapper offers: the ioctls of btrfs, and keeping memory out of swap. The only unsafe
-//! code of the program.
+//! The system calls that no safe wrapper offers: the ioctls of btrfs, keeping memory out of swap, and mounts of one's
+//! own. The only unsafe code of the program.
 //!
 //! The structures are those of `linux/btrfs.h`; their sizes are part of the request numbers, so that a mistake in one
 //! is refused by the kernel (ENOTTY) instead of being misread, and a test holds them.
@@ -11,6 +11,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use rustix::io::Errno;
+use rustix::mount::{MountAttrFlags, MountPropagationFlags};
+use rustix::thread::UnshareFlags;
 
 /// `BTRFS_SUBVOL_RDONLY`.
 const READ_ONLY: u64 = 1 << 1;
@@ -188,6 +190,45 @@ pub fn keep_in_memory(bytes: &[u8]) -> Result<(), Errno> {
     unsafe { rustix::mm::mlock(start, bytes.len()) }
 }
 
+/// Gives the calling thread, and whatever it starts from now on, a copy of the mounts that it sees: what it does to
+/// them is its own. It also gets a root and a working directory of its own.
+pub fn unshare_mounts() -> Result<(), Errno> {
+    // SAFETY: the call is unsafe for tables of descriptors, which stay shared.
+    unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWNS) }
+}
+
+/// `struct mount_attr`.
+#[repr(C)]
+struct MountAttributes {
+    set: u64,
+    clear: u64,
+    propagation: u64,
+    users: u64,
+}
+
+/// Sets these attributes of the mount that a descriptor is the root of, and of all below it; and how they hear of other
+/// mounts.
+pub fn set_mounts(
+    mount: impl AsFd,
+    attributes: MountAttrFlags,
+    propagation: MountPropagationFlags,
+) -> Result<(), Errno> {
+    let attributes = MountAttributes {
+        set: u64::from(attributes.bits()),
+        clear: 0,
+        propagation: u64::from(propagation.bits()),
+        users: 0,
+    };
+    let flags = nix::libc::AT_EMPTY_PATH | nix::libc::AT_RECURSIVE;
+    let (fd, size) = (mount.as_fd().as_raw_fd(), size_of::<MountAttributes>());
+    // SAFETY: the descriptor is borrowed and thus open, the path is a string that ends in NUL, and the kernel reads
+    // exactly the structure.
+    let answer = unsafe {
+        nix::libc::syscall(nix::libc::SYS_mount_setattr, fd, c"".as_ptr(), flags, &raw const attributes, size)
+    };
+    if answer == 0 { Ok(()) } else { Err(Errno::from_io_error(&std::io::Error::last_os_error()).unwrap_or(Errno::IO)) }
+}
+
 /// Whether a subvolume is read-only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReadOnly {
@@ -232,6 +273,7 @@ mod tests {
         assert_eq!(size_of::<ShortArguments>(), 4096);
         assert_eq!(size_of::<Information>(), 504);
         assert_eq!((size_of::<Below>(), size_of::<Named>()), (4096, 4096));
+        assert_eq!(size_of::<MountAttributes>(), 32);
     }
 
     #[test]

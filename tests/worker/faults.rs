@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rustix::fs::{CWD, RenameFlags, renameat_with};
@@ -209,14 +209,15 @@ fn a_finished_snapshot_that_was_made_writable_is_told() {
     assert_eq!(ground.run().warnings, Vec::<String>::new());
 }
 
-/// Those of the processes of rsync that work below this directory.
-fn rsyncs_in(directory: &Path) -> Vec<i32> {
+/// Those of the processes of rsync that work in one of these directories, whatever they call it.
+fn rsyncs_in(directories: &[PathBuf]) -> Vec<i32> {
+    let known: Vec<_> = directories.iter().map(|it| fs::metadata(it).unwrap()).map(|it| (it.dev(), it.ino())).collect();
     let processes = fs::read_dir("/proc").unwrap().filter_map(Result::ok);
     let mut found: Vec<i32> = processes
         .filter(|process| {
             let name = fs::read_to_string(process.path().join("comm")).unwrap_or_default();
             name.trim() == "rsync"
-                && fs::read_link(process.path().join("cwd")).is_ok_and(|cwd| cwd.starts_with(directory))
+                && fs::metadata(process.path().join("cwd")).is_ok_and(|cwd| known.contains(&(cwd.dev(), cwd.ino())))
         })
         .filter_map(|process| process.file_name().to_str()?.parse().ok())
         .collect();
@@ -236,13 +237,18 @@ fn rsync_that_is_killed_for_want_of_memory_is_a_failure_and_the_next_run_goes_on
             ground.job.sync.rsync.bandwidth = Some(3_000_000);
             let (_worker, mut news) = begin(ground.job.clone());
             until_copied(&mut news, 1_000_000);
-            let found = rsyncs_in(ground.place.path());
+            let snapshots = fs::read_dir(ground.destination.join("snapshots")).into_iter().flatten();
+            let places = snapshots
+                .map(|entry| entry.unwrap().path())
+                .chain([&ground.destination, &ground.source].map(PathBuf::clone));
+            let found = rsyncs_in(&places.filter(|place| !place.is_symlink()).collect::<Vec<_>>());
             assert_eq!(found.len(), 3, "{found:?}");
             sh(&format!("kill -KILL {}", found[which]));
             let report = finish(news);
             let Conclusion::Failed(failure) = &report.conclusion else { panic!("{kind:?} {which}: {report:?}") };
             assert_eq!(failure.kind, FailureKind::Resource, "{kind:?} {which}: {failure:?}");
-            assert_eq!(rsyncs_in(ground.place.path()), Vec::<i32>::new());
+            let is_there = |process: &i32| Path::new(&format!("/proc/{process}/cwd")).exists();
+            assert!(!found.iter().any(is_there), "{found:?}");
             assert_eq!(ground.snapshots().len(), usize::from(kind == SnapshotKind::HardLink));
             ground.job.sync.rsync.bandwidth = None;
             assert_eq!(ground.run().conclusion, Conclusion::Ok);

@@ -21,7 +21,9 @@ fn emptying_rsync(ground: &Ground) -> String {
     let (go, file) = (ground.destination.join(".nbkp/go"), ground.source.join("f2"));
     let script = format!(
         "#!/bin/sh\n{real} \"$@\"\ncode=$?\ncase \" $* \" in *' --dry-run '*)\n\
-         touch {}; while [ -e {} ]; do sleep 0.02; done ;;\nesac\nexit $code\n",
+         go={} file={}\n\
+         [ -e $file ] || go=/destination/.nbkp/go file=/source/f2\n\
+         touch $go; while [ -e $file ]; do sleep 0.02; done ;;\nesac\nexit $code\n",
         go.display(),
         file.display()
     );

@@ -328,7 +328,7 @@ fn what_a_killed_rsync_was_writing_is_taken_up_on_each_filesystem() {
         let (_worker, mut news) = begin(ground.job.clone());
         until_copied(&mut news, 8_000_000);
         let to = ground.destination.display().to_string();
-        let working = format!("[ \"$(readlink $process/cwd)\" = {to} ] && kill -9 ${{process#/proc/}}");
+        let working = format!("[ $process/cwd -ef {to} ] && kill -9 ${{process#/proc/}}");
         sh(&format!("for process in /proc/[0-9]*; do {working}; done; true"));
         assert!(matches!(finish(news).conclusion, Conclusion::Failed(_) | Conclusion::Interrupted(_)));
         assert!(sh(&format!("ls -A {to}")).contains(".big."), "rsync left what it was writing");

@@ -1,21 +1,21 @@
 //! How rsync is started for each way that a copy goes.
 
 use std::ffi::{OsStr, OsString};
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::backup::copy::plan::CopyPlan;
-use crate::backup::failure::{could_not, failure, of_process};
+use crate::backup::failure::{could_not, failure, of_directory, of_process};
 use crate::backup::place::approach::Origin;
-use crate::backup::place::way::{CopyWay, Target};
-use crate::formats::rsync::arguments::{CopyMode, Passage, RsyncCall, arguments};
-use crate::formats::rsync::chosen::follows_links;
+use crate::backup::place::way::{CopyWay, HereTarget, Target};
+use crate::formats::rsync::arguments::{CopyMode, Passage, RsyncCall, WHERE_IT_WORKS, arguments, slash};
 use crate::formats::ssh::arguments::SHARED_HOST;
 use crate::formats::ssh::script;
-use crate::model::{FailureKind, Guard, NotDone, Past, PathSet, Privileges, SnapshotKind, Step, Sync};
-use crate::os::confine::confine_reads;
-use crate::os::directory::Directory;
+use crate::model::{FailureKind, Guard, NotDone, Past, PathSet, Privileges, SnapshotKind, Step, Sync, Walls};
+use crate::os::apart::{DESTINATION, SOURCE};
+use crate::os::causes::chain;
+use crate::os::enclosure::{Enclosure, EnclosureError, Workplace};
 use crate::os::files;
 use crate::os::passed::Passed;
 use crate::os::process::{self, Launch, Leftovers, Running};
@@ -40,17 +40,20 @@ pub(crate) struct Copying<'a> {
     pub(crate) privileges: Privileges,
     /// What the destination was before.
     pub(crate) past: Past,
+    /// Where rsync runs.
+    pub(crate) enclosure: &'a Enclosure,
 }
 
 impl<'a> Copying<'a> {
     /// A copy of what is read to this place.
     pub(crate) fn new(origin: &'a Origin<'_>, target: &'a Target<'a>) -> Self {
-        let Origin { job, source, rsync, sync, nested, privileges } = origin;
+        let Origin { job, source, rsync, sync, nested, privileges, .. } = origin;
         let way = CopyWay::between(source, target);
         let (approved, approved_cuts) = (job.approved.as_ref(), job.approved_cuts.as_ref());
         let (nested, privileges) = (nested.as_deref(), *privileges);
         let past = Past::default();
-        Self { rsync, sync, approved, approved_cuts, way, target, nested, privileges, past }
+        let enclosure = &origin.enclosure;
+        Self { rsync, sync, approved, approved_cuts, way, target, nested, privileges, past, enclosure }
     }
 
     /// How much may be deleted. Before its first copy, what lies in a mirror is nobody's copy: none of it may go
@@ -61,32 +64,55 @@ impl<'a> Copying<'a> {
             (guard @ (Guard::Off | Guard::MaxDelete(_)), _, _) => guard,
         }
     }
+
+    /// What is written, if it is on this machine.
+    fn target_here(&self) -> Option<&'a HereTarget<'a>> {
+        match &self.way {
+            CopyWay::Here(_, target) | CopyWay::Pull(_, target) => Some(target),
+            CopyWay::Push(..) | CopyWay::There(_) => None,
+        }
+    }
+
+    /// What entries are named relative to.
+    pub(crate) fn roots(&self) -> Vec<PathBuf> {
+        let mut roots = self.way.roots();
+        if self.enclosure.walls() == Some(Walls::Apart) {
+            roots.push(SOURCE.into());
+            roots.extend(self.target_here().map(|target| Path::new(DESTINATION).join(&target.below)));
+        }
+        roots
+    }
 }
 
-/// Starts rsync where it reads nothing but source and destination, whatever becomes of them meanwhile, unless a person
-/// has links followed out of them.
+/// Starts rsync where it comes to nothing but source and destination, whatever becomes of them meanwhile.
 pub(crate) fn start(copying: &Copying<'_>, plan: &CopyPlan, effect: CopyMode) -> Result<Running, NotDone> {
-    let (source, target) = match &copying.way {
-        CopyWay::Here(source, target) => (Some(*source), Some(*target)),
-        CopyWay::Push(source, _) => (Some(*source), None),
-        CopyWay::Pull(_, target) => (None, Some(*target)),
-        // It is ssh that is started here.
-        CopyWay::There(_) => (None, None),
+    let target = copying.target_here();
+    let fail = |error: EnclosureError| match &error {
+        EnclosureError::Process(error) => of_process(Step::Copy, error),
+        EnclosureError::Place(error) => of_directory(Step::Copy, error),
+        EnclosureError::Thread(_) => failure(Step::Copy, FailureKind::Resource, could_not(&error)),
+        EnclosureError::Moved(_) => failure(Step::Copy, FailureKind::Hostile, could_not(&error)),
+        EnclosureError::Ended | EnclosureError::Confine(_) | EnclosureError::Rights(_) | EnclosureError::Apart(_) => {
+            failure(Step::Copy, FailureKind::Other, could_not(&error))
+        }
     };
+    let (walls, why) = copying.enclosure.open().map_err(fail)?;
+    if let Some(why) = why {
+        tracing::debug!(nbkp.sync = %copying.sync.name, "could not {}", chain(&why));
+    }
     // What is passed is dropped once rsync has it.
     let (launch, _passed) = launch(copying, plan, effect).map_err(|cause| not_started(&cause))?;
-    let program = launch.program.clone();
-    let call = || process::start(launch, target.map(|target| &target.directory));
-    if follows_links(&copying.sync.rsync) {
-        return call().map_err(|error| of_process(Step::Copy, &error));
+    if walls != Walls::Apart {
+        let child = process::made_ready(launch, target.map(|target| &target.directory));
+        return copying.enclosure.start_child(child, None).map_err(fail);
     }
-    let roots: Vec<_> =
-        source.into_iter().chain(target.map(|target| target.destination)).map(Directory::as_fd).collect();
-    // On a thread of its own, since it is confined for good.
-    let begun = std::thread::scope(|scope| scope.spawn(|| confine_reads(&program, roots).map(|_| call())).join());
-    let begun = begun.map_err(|_| failure(Step::Copy, FailureKind::Other, "what starts rsync has broken"))?;
-    let begun = begun.map_err(|error| failure(Step::Copy, FailureKind::Other, could_not(&error)))?;
-    begun.map_err(|error| of_process(Step::Copy, &error))
+    let directory = target.map(|target| {
+        let found = target.directory.identity().map_err(|error| of_directory(Step::Copy, &error))?;
+        Ok((target.below.clone(), found.device, found.inode))
+    });
+    let list = (!plan.veil.only.is_empty()).then(|| list(plan));
+    let workplace = Workplace { directory: directory.transpose()?, list };
+    copying.enclosure.start_child(process::made_ready(launch, None), Some(workplace)).map_err(fail)
 }
 
 /// Why rsync does not run.
@@ -96,14 +122,16 @@ pub(crate) fn not_started(cause: &std::io::Error) -> NotDone {
 
 /// The call as it is started, and what it inherits.
 fn launch(copying: &Copying<'_>, plan: &CopyPlan, effect: CopyMode) -> std::io::Result<(Launch, Vec<Passed>)> {
-    let source = copying.way.source().map(Passed::new).transpose()?;
+    let is_apart = copying.enclosure.walls() == Some(Walls::Apart);
+    let source = copying.way.source().filter(|_| !is_apart).map(Passed::new).transpose()?;
     let remote = OsString::from(format!("{SHARED_HOST}:./"));
-    let here = source.as_ref().map(Passed::operand).unwrap_or_default();
-    let list = match &copying.way {
-        CopyWay::Here(..) | CopyWay::Push(..) | CopyWay::Pull(..) if !plan.veil.only.is_empty() => Some(list(plan)?),
-        CopyWay::Here(..) | CopyWay::Push(..) | CopyWay::Pull(..) | CopyWay::There(_) => None,
+    let here = source.as_ref().map_or_else(|| slash(Path::new(SOURCE)), Passed::operand);
+    let is_listed = match &copying.way {
+        CopyWay::Here(..) | CopyWay::Push(..) | CopyWay::Pull(..) => !plan.veil.only.is_empty(),
+        CopyWay::There(_) => false,
     };
-    let listed = list.as_ref().map(Passed::path);
+    let list = (is_listed && !is_apart).then(|| Passed::new(&files::in_memory(&list(plan))?)).transpose()?;
+    let listed = list.as_ref().map(Passed::path).or_else(|| is_listed.then(Enclosure::list));
     let listed = listed.as_deref();
     let (program, arguments, input) = match &copying.way {
         CopyWay::Here(_, target) => {
@@ -133,9 +161,9 @@ fn launch(copying: &Copying<'_>, plan: &CopyPlan, effect: CopyMode) -> std::io::
 }
 
 /// What alone is copied, as a file that rsync reads.
-fn list(plan: &CopyPlan) -> std::io::Result<Passed> {
+fn list(plan: &CopyPlan) -> Vec<u8> {
     let paths = plan.veil.only.iter().flat_map(|path| [path.as_os_str().as_bytes(), b"\0"]);
-    Passed::new(&files::in_memory(&paths.collect::<Vec<_>>().concat())?)
+    paths.collect::<Vec<_>>().concat()
 }
 
 /// Its messages are read as they are in no language, and it finds no `~/.popt`, whose aliases would change what the
@@ -153,7 +181,8 @@ pub(crate) fn shown(
     source: &OsStr,
     destination: &OsStr,
 ) -> Vec<OsString> {
-    between(copying, plan, (effect, None, Passage::None), source, destination)
+    let ends = (source, destination, Path::new(WHERE_IT_WORKS));
+    between(copying, plan, (effect, None, Passage::None), ends)
 }
 
 fn words(
@@ -173,15 +202,16 @@ fn words(
         None => Passage::None,
         Some((shell, server)) => Passage::Network { shell, server },
     };
-    between(copying, plan, (effect, list, passage), source, destination)
+    let apart = copying.target_here().filter(|_| copying.enclosure.walls() == Some(Walls::Apart));
+    let works_in = apart.map_or_else(|| WHERE_IT_WORKS.into(), |target| Path::new(DESTINATION).join(&target.below));
+    between(copying, plan, (effect, list, passage), (source, destination, &works_in))
 }
 
 fn between(
     copying: &Copying<'_>,
     plan: &CopyPlan,
     (effect, list, passage): (CopyMode, Option<&OsStr>, Passage<'_>),
-    source: &OsStr,
-    destination: &OsStr,
+    (source, destination, works_in): (&OsStr, &OsStr, &Path),
 ) -> Vec<OsString> {
     arguments(&RsyncCall {
         passage,
@@ -197,6 +227,7 @@ fn between(
         keeping: plan.keeping,
         privileges: copying.privileges,
         effect,
+        works_in,
         source,
         destination,
     })

@@ -357,7 +357,7 @@ pub(crate) fn call(
 ) -> Result<Pass, NotDone> {
     stops.check()?;
     let running = start(copying, plan, effect)?;
-    let (mut tally, mut listener) = (tally(plan), Listener::below(copying.way.roots()));
+    let (mut tally, mut listener) = (tally(plan), Listener::below(copying.roots()));
     let (mut output, mut errors) = (Lines::default(), Lines::default());
     let bell = stops.bell.share().map_err(|cause| not_started(&cause))?;
     let heard = |stream: Stream, bytes: &[u8]| match stream {

@@ -10,7 +10,7 @@ use crate::backup::copy::linking::{self, GuardVerdict, Lacks};
 use crate::backup::copy::plan;
 use crate::backup::copy::tell::tell;
 use crate::backup::copy::{self, Good, Pass};
-use crate::backup::failure::{could_not, failure};
+use crate::backup::failure::failure;
 use crate::backup::job::Job;
 use crate::backup::place::approach::{Approach, Origin, Seen};
 use crate::backup::place::source::CopySource;
@@ -72,9 +72,8 @@ fn look(job: &Job, place: &SshPlace) -> Result<Preview, NotDone> {
     // A look is not called off: whoever asked for it may leave.
     let (_teller, mut stops) = stop::pair()
         .map_err(|cause| failure(Step::Copy, FailureKind::Resource, format!("could not start: {cause}")))?;
-    let approach = Approach::prove(job, place, &mut stops)?;
-    let confined = approach.confine();
-    confined.map_err(|error| failure(Step::Prove, FailureKind::Other, could_not(&error)))?;
+    let mut approach = Approach::prove(job, place, &mut stops)?;
+    approach.confine()?;
     let (origin, seen) = approach.look(&mut stops)?;
     let (kept, now) = (finished(job.sync.snapshots, &seen)?, clock::now().wall);
     let mut judged_by = kept.judged_by(now).into_iter();

@@ -7,7 +7,7 @@ use std::os::fd::AsFd as _;
 use std::path::PathBuf;
 use std::rc::Rc;
 
-use crate::backup::failure::of_directory;
+use crate::backup::failure::{could_not, failure, of_directory};
 use crate::backup::job::{Job, JobEnd, RemoteEnd};
 use crate::backup::place::destination::Destination;
 use crate::backup::place::here::{self, HereDestination};
@@ -22,10 +22,12 @@ use crate::backup::session::Session;
 use crate::backup::session::stop::Stops;
 use crate::backup::snapshots::listing;
 use crate::decide::tidying::Remains;
+use crate::formats::rsync::chosen::follows_links;
 use crate::formats::ssh::calls::Intent;
-use crate::model::{End, Keeping, MountsBelow, NotDone, Obstacle, Past, Privileges, Step, Sync, Writer};
-use crate::os::confine::{ConfineError, Confinement, confine_to_nothing, confine_writes};
+use crate::model::{End, FailureKind, Keeping, MountsBelow, NotDone, Obstacle, Past, Privileges, Step, Sync, Writer};
+use crate::os::confine::{WhatIsRead, confine_to_nothing, confine_writes};
 use crate::os::copies;
+use crate::os::enclosure::{Bounds, Enclosure, EnclosureError};
 use crate::os::programs;
 use crate::os::ssh::SshPlace;
 
@@ -35,6 +37,7 @@ pub(crate) struct Approach<'j> {
     job: &'j Job,
     source: CopySource,
     destination: Bare<'j>,
+    enclosure: Option<Enclosure>,
 }
 
 #[derive(Debug)]
@@ -58,6 +61,8 @@ pub(crate) struct Origin<'j> {
     pub(crate) nested: Option<PathBuf>,
     /// Whether what gives a file power is copied.
     pub(crate) privileges: Privileges,
+    /// Where rsync runs.
+    pub(crate) enclosure: Enclosure,
 }
 
 /// A destination that is only looked at.
@@ -102,29 +107,50 @@ impl<'j> Approach<'j> {
                 (CopySource::There(Box::new(source)), Bare::There(server, destination))
             }
         };
-        Ok(Self { job, source, destination })
+        Ok(Self { job, source, destination, enclosure: None })
     }
 
-    /// Confines the thread, for good, to writing below the destination, or nowhere if that is at a server.
-    pub(crate) fn confine(&self) -> Result<Confinement, ConfineError> {
+    /// Splits off what is to be the enclosure of rsync, and confines the thread, for good, to writing below the
+    /// destination, or nowhere if that is at a server. Nothing can be locked or looked at before.
+    pub(crate) fn confine(&mut self) -> Result<(), NotDone> {
+        let fail = |error: &dyn std::error::Error| failure(Step::Prove, FailureKind::Other, could_not(error));
+        self.enclosure = Some(self.bounds().and_then(Enclosure::split_off).map_err(|error| fail(&error))?);
         match &self.destination {
             Bare::Here(pinned) => confine_writes(pinned.directory.as_fd()),
             Bare::There(..) => confine_to_nothing(),
         }
+        .map(drop)
+        .map_err(|error| fail(&error))
+    }
+
+    /// What rsync comes to.
+    fn bounds(&self) -> Result<Bounds, EnclosureError> {
+        let (source, of_source) = match &self.source {
+            CopySource::Here(source) => (Some(&source.data), Vec::new()),
+            CopySource::There(source) => (None, source.server.needed()),
+        };
+        let (destination, of_destination) = match &self.destination {
+            Bare::Here(pinned) => (Some(&pinned.directory), Vec::new()),
+            Bare::There(server, _) => (None, server.needed()),
+        };
+        let reading = if follows_links(&self.job.sync.rsync) { WhatIsRead::Everything } else { WhatIsRead::TheseAlone };
+        let needed = programs::find_program("rsync").into_iter().chain(of_source).chain(of_destination).collect();
+        Bounds::new((source, destination), needed, reading)
     }
 
     /// Takes the lock of the destination.
     pub(crate) fn lock(self, stops: &mut Stops) -> Result<(Origin<'j>, Destination), NotDone> {
-        let Self { job, source, destination } = self;
+        let Self { job, source, destination, enclosure } = self;
+        let from = (job, source, enclosure.ok_or_else(unconfined)?);
         match destination {
             Bare::Here(pinned) => {
-                let origin = Origin::to_here(job, source, &pinned)?;
+                let origin = Origin::to_here(from, &pinned)?;
                 let here = HereDestination::lock(*pinned, job, &writer::ours(&origin.source))?;
                 Ok((origin, Destination::Here(Box::new(here))))
             }
             Bare::There(server, end) => {
-                let there = ThereDestination::lock(server, job, (end, &writer::ours(&source)), stops)?;
-                let origin = Origin::to_server(job, source, there.far())?;
+                let there = ThereDestination::lock(server, job, (end, &writer::ours(&from.1)), stops)?;
+                let origin = Origin::to_server(from, there.far())?;
                 Ok((origin, Destination::There(Box::new(there))))
             }
         }
@@ -132,31 +158,39 @@ impl<'j> Approach<'j> {
 
     /// Leaves the destination as it is.
     pub(crate) fn look(self, stops: &mut Stops) -> Result<(Origin<'j>, Seen), NotDone> {
-        let Self { job, source, destination } = self;
+        let Self { job, source, destination, enclosure } = self;
+        let from = (job, source, enclosure.ok_or_else(unconfined)?);
         match destination {
-            Bare::Here(pinned) => Ok((Origin::to_here(job, source, &pinned)?, Seen::Here(pinned))),
+            Bare::Here(pinned) => Ok((Origin::to_here(from, &pinned)?, Seen::Here(pinned))),
             Bare::There(server, end) => {
                 let wanted = (end, &job.sync.destination, job.sync.snapshots);
                 let far = FarDestination::prove(server, wanted, Intent::List, stops)?;
-                Ok((Origin::to_server(job, source, &far)?, Seen::There(Box::new(far))))
+                Ok((Origin::to_server(from, &far)?, Seen::There(Box::new(far))))
             }
         }
     }
 }
 
 impl<'j> Origin<'j> {
-    /// What is read as the hook `before` left it, for a destination that is locked already.
-    pub(crate) fn anew(&self, destination: &Destination, stops: &mut Stops) -> Result<Option<Self>, NotDone> {
+    /// Takes what is read as the hook `before` left it, for a destination that is locked already.
+    pub(crate) fn renew(&mut self, destination: &Destination, stops: &mut Stops) -> Result<(), NotDone> {
         match &self.source {
             CopySource::Here(source) => {
-                let source = CopySource::Here(Box::new(source.anew(self.job)?));
-                match destination {
-                    Destination::Here(here) => Self::to_here(self.job, source, &here.pinned).map(Some),
-                    Destination::There(there) => Self::to_server(self.job, source, there.far()).map(Some),
-                }
+                let source = source.anew(self.job)?;
+                let turned = self.enclosure.turn_to(&source.data);
+                turned.map_err(|error| failure(Step::Prove, FailureKind::Resource, could_not(&error)))?;
+                let source = CopySource::Here(Box::new(source));
+                let manner = match destination {
+                    Destination::Here(here) => CallTraits::to_here(self.job, &source, &here.pinned),
+                    Destination::There(there) => CallTraits::to_server(self.job, &source, there.far()),
+                }?;
+                let CallTraits { rsync, sync, nested, privileges } = manner;
+                (self.source, self.rsync, self.sync) = (source, rsync, sync);
+                (self.nested, self.privileges) = (nested, privileges);
+                Ok(())
             }
             // A hook of this machine mounts nothing there.
-            CopySource::There(source) => source.prove_again(self.job, stops).map(|_| None),
+            CopySource::There(source) => source.prove_again(self.job, stops).map(drop),
         }
     }
 
@@ -168,8 +202,28 @@ impl<'j> Origin<'j> {
         }
     }
 
-    fn to_here(job: &'j Job, source: CopySource, destination: &Pinned) -> Result<Self, NotDone> {
-        let nested = match &source {
+    fn to_here((job, source, enclosure): From<'j>, destination: &Pinned) -> Result<Self, NotDone> {
+        let CallTraits { rsync, sync, nested, privileges } = CallTraits::to_here(job, &source, destination)?;
+        Ok(Self { job, source, rsync, sync, nested, privileges, enclosure })
+    }
+
+    fn to_server((job, source, enclosure): From<'j>, destination: &FarDestination) -> Result<Self, NotDone> {
+        let CallTraits { rsync, sync, nested, privileges } = CallTraits::to_server(job, &source, destination)?;
+        Ok(Self { job, source, rsync, sync, nested, privileges, enclosure })
+    }
+}
+
+/// How rsync is called for what is read.
+struct CallTraits {
+    rsync: PathBuf,
+    sync: Sync,
+    nested: Option<PathBuf>,
+    privileges: Privileges,
+}
+
+impl CallTraits {
+    fn to_here(job: &Job, source: &CopySource, destination: &Pinned) -> Result<Self, NotDone> {
+        let nested = match source {
             CopySource::Here(source) => match (source.data.real_path(), destination.directory.real_path()) {
                 (Some(source), Some(destination)) => nested(&source, &destination)?,
                 (Some(_) | None, _) => None,
@@ -177,21 +231,19 @@ impl<'j> Origin<'j> {
             CopySource::There(_) => None,
         };
         let (rsync, sync) = (rsync_here()?, inlined(&job.sync)?);
-        let privileges = source.privileges(Some(&destination.directory));
-        Ok(Self { job, source, rsync, sync, nested, privileges })
+        Ok(Self { rsync, sync, nested, privileges: source.privileges(Some(&destination.directory)) })
     }
 
-    fn to_server(job: &'j Job, source: CopySource, destination: &FarDestination) -> Result<Self, NotDone> {
-        match &source {
+    fn to_server(job: &Job, source: &CopySource, destination: &FarDestination) -> Result<Self, NotDone> {
+        match source {
             CopySource::Here(_) => {
                 let (rsync, sync) = (rsync_here()?, inlined(&job.sync)?);
-                let privileges = source.privileges(None);
-                Ok(Self { job, source, rsync, sync, nested: None, privileges })
+                Ok(Self { rsync, sync, nested: None, privileges: source.privileges(None) })
             }
             CopySource::There(far) => {
                 let (nested, sync) = (nested(&far.at, &destination.at)?, inlined(&job.sync)?);
                 // What one account of a server may do there is not ours to judge.
-                Ok(Self { job, source, rsync: "rsync".into(), sync, nested, privileges: Privileges::Copied })
+                Ok(Self { rsync: "rsync".into(), sync, nested, privileges: Privileges::Copied })
             }
         }
     }
@@ -239,6 +291,13 @@ impl Seen {
             Self::There(far) => Ok(Target::There(there::compared(far, spot))),
         }
     }
+}
+
+/// The job, what is read, and where rsync runs.
+type From<'j> = (&'j Job, CopySource, Enclosure);
+
+fn unconfined() -> NotDone {
+    failure(Step::Prove, FailureKind::Other, "could not start rsync: nothing confines it yet")
 }
 
 /// rsync of this machine.

@@ -246,8 +246,8 @@ impl HereDestination {
 }
 
 /// A place in a destination that is only looked at.
-pub(crate) fn compared(destination: &Directory, spot: Spot) -> Result<HereTarget<'_>, DirectoryError> {
+pub(crate) fn compared<'a>(destination: &Directory, spot: Spot) -> Result<HereTarget<'a>, DirectoryError> {
     let (below, into) = spot.path();
     let directory = destination.open_below(&below, Reach::SameMount)?;
-    Ok(HereTarget { destination, directory, into, lock: None })
+    Ok(HereTarget { directory, below, into, lock: None })
 }

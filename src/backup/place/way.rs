@@ -70,10 +70,10 @@ pub(crate) enum Target<'a> {
 /// What is written on this machine.
 #[derive(Debug)]
 pub(crate) struct HereTarget<'a> {
-    /// The destination in which it lies.
-    pub(crate) destination: &'a Directory,
     /// The directory.
     pub(crate) directory: Directory,
+    /// Its path in the destination.
+    pub(crate) below: PathBuf,
     /// What of it: all of it, but for a look at what is not there yet.
     pub(crate) into: &'static str,
     /// The lock, which rsync inherits as its standard input: if it outlives us, the lock does too. None to look only.

@@ -1,11 +1,11 @@
 //! Bringing an entry of a copy to its place, by rsync.
 
 use std::ffi::OsString;
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::fd::AsFd as _;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
-use crate::backup::failure::{could_not, failure, of_process};
+use crate::backup::failure::{could_not, failure, of_directory, of_process};
 use crate::backup::place::way::MOST;
 use crate::backup::restore::aim::Aim;
 use crate::backup::session::Session;
@@ -22,10 +22,13 @@ use crate::formats::ssh::arguments::SHARED_HOST;
 use crate::formats::ssh::calls::{ProvenEnd, TransferCall, Usage, WrittenEnd};
 use crate::model::{
     Earnest, End, Existing, FailureKind, Figures, Interruption, Keeping, NotDone, Obstacle, Privileges, Progress,
-    RsyncSettings, Step, TransferEnd,
+    RsyncSettings, Step, TransferEnd, Walls,
 };
-use crate::os::confine::{confine_reads, confine_to_nothing, confine_writes};
+use crate::os::apart::{DESTINATION, SOURCE};
+use crate::os::causes::chain;
+use crate::os::confine::{WhatIsRead, confine_to_nothing, confine_writes};
 use crate::os::directory::Directory;
+use crate::os::enclosure::{Bounds, Enclosure, EnclosureError, Workplace};
 use crate::os::passed::Passed;
 use crate::os::process::{self, Ended, Launch, Leftovers, Running, Stream, Wanted};
 use crate::os::{files, programs};
@@ -92,7 +95,8 @@ pub(crate) enum FetchNews {
     Entry(String),
 }
 
-/// Brings it. The thread that does it writes nowhere but below the aim, and rsync reads nothing but that and the copy.
+/// Brings it. The thread that does it writes nowhere but below the aim, and rsync comes to nothing but that and the
+/// copy.
 pub(crate) fn fetch(
     origin: &FetchOrigin<'_>,
     aim: &Aim,
@@ -100,30 +104,52 @@ pub(crate) fn fetch(
     stops: &mut Stops,
     hear: &mut (dyn FnMut(FetchNews) + Send),
 ) -> Result<Fetched, NotDone> {
+    let missing = Obstacle::ToolMissing { tool: "rsync".into(), server: None };
+    let rsync = programs::find_program("rsync").ok_or(NotDone::Skipped(vec![missing]))?;
+    let (source, further) = match origin {
+        FetchOrigin::Here(directory) => (Some(*directory), Vec::new()),
+        FetchOrigin::There { server, .. } => (None, server.needed()),
+    };
+    let needed = std::iter::once(rsync.clone()).chain(further).collect();
+    let bounds = Bounds::new((source, Some(&aim.directory)), needed, WhatIsRead::TheseAlone).map_err(not_confined)?;
     let done = std::thread::scope(|scope| {
         let confined = || {
+            let enclosure = Enclosure::split_off(bounds).map_err(not_confined)?;
             let confined = match manner.earnest {
                 Earnest::Real => confine_writes(aim.directory.as_fd()),
                 Earnest::Pretended => confine_to_nothing(),
             };
-            confined.map_err(|error| failure(Step::Copy, FailureKind::Other, could_not(&error)))?;
-            call(origin, aim, manner, stops, hear)
+            confined.map_err(|error| not_confined(error.into()))?;
+            call((origin, &enclosure, &rsync), aim, manner, stops, hear)
         };
         scope.spawn(confined).join()
     });
     done.unwrap_or_else(|_| Err(failure(Step::Copy, FailureKind::Other, "the work ended without a result")))
 }
 
+fn not_confined(error: EnclosureError) -> NotDone {
+    match &error {
+        EnclosureError::Process(error) => of_process(Step::Copy, error),
+        EnclosureError::Place(error) => of_directory(Step::Copy, error),
+        EnclosureError::Thread(_)
+        | EnclosureError::Moved(_)
+        | EnclosureError::Ended
+        | EnclosureError::Confine(_)
+        | EnclosureError::Rights(_)
+        | EnclosureError::Apart(_) => failure(Step::Copy, FailureKind::Other, could_not(&error)),
+    }
+}
+
 fn call(
-    origin: &FetchOrigin<'_>,
+    (origin, enclosure, rsync): (&FetchOrigin<'_>, &Enclosure, &Path),
     aim: &Aim,
     manner: FetchManner<'_>,
     stops: &mut Stops,
     hear: &mut (dyn FnMut(FetchNews) + Send),
 ) -> Result<Fetched, NotDone> {
     stops.check()?;
-    let running = start(origin, aim, manner)?;
-    let (mut tally, mut listener) = (Tally::default(), Listener::below(roots(origin, aim)));
+    let running = start((origin, enclosure, rsync), aim, manner)?;
+    let (mut tally, mut listener) = (Tally::default(), Listener::below(roots((origin, enclosure), aim)));
     let (mut output, mut errors) = (Lines::default(), Lines::default());
     let (mut fetched, mut pace) = (Fetched::default(), CopyPace::default());
     let bell = stops.bell.share().map_err(|cause| not_started(&cause))?;
@@ -200,44 +226,56 @@ impl Fetched {
     }
 }
 
-fn roots(origin: &FetchOrigin<'_>, aim: &Aim) -> Vec<PathBuf> {
+/// What entries are named relative to: rsync tells where they lie for it.
+fn roots((origin, enclosure): (&FetchOrigin<'_>, &Enclosure), aim: &Aim) -> Vec<PathBuf> {
     let from = match origin {
         FetchOrigin::Here(directory) => directory.real_path(),
         FetchOrigin::There { at, .. } => Some(at.clone()),
     };
-    from.into_iter().chain(aim.directory.real_path()).collect()
+    let apart = [SOURCE, DESTINATION].map(PathBuf::from);
+    let apart = (enclosure.walls() == Some(Walls::Apart)).then_some(apart);
+    from.into_iter().chain(aim.directory.real_path()).chain(apart.into_iter().flatten()).collect()
 }
 
 fn not_started(cause: &std::io::Error) -> NotDone {
     failure(Step::Copy, FailureKind::Resource, format!("could not start rsync: {cause}"))
 }
 
-fn start(origin: &FetchOrigin<'_>, aim: &Aim, manner: FetchManner<'_>) -> Result<Running, NotDone> {
-    let missing = Obstacle::ToolMissing { tool: "rsync".into(), server: None };
-    let rsync = programs::find_program("rsync").ok_or(NotDone::Skipped(vec![missing]))?;
+fn start(
+    (origin, enclosure, rsync): (&FetchOrigin<'_>, &Enclosure, &Path),
+    aim: &Aim,
+    manner: FetchManner<'_>,
+) -> Result<Running, NotDone> {
+    let (walls, why) = enclosure.open().map_err(not_confined)?;
+    if let Some(why) = why {
+        tracing::debug!("could not {}", chain(&why));
+    }
+    let is_apart = walls == Walls::Apart;
     // What is passed is dropped once rsync has it.
-    let (launch, _passed) = launch(origin, aim, manner, &rsync).map_err(|cause| not_started(&cause))?;
-    let roots = match origin {
-        FetchOrigin::Here(directory) => vec![directory.as_fd(), aim.directory.as_fd()],
-        FetchOrigin::There { .. } => vec![aim.directory.as_fd()],
-    };
-    let launching = || confine_reads(&rsync, roots).map(|_| process::start(launch, Some(&aim.directory)));
-    // On a thread of its own, since it is confined for good.
-    let begun = std::thread::scope(|scope| scope.spawn(launching).join());
-    let begun = begun.map_err(|_| failure(Step::Copy, FailureKind::Other, "what starts rsync has broken"))?;
-    let begun = begun.map_err(|error| failure(Step::Copy, FailureKind::Other, could_not(&error)))?;
-    begun.map_err(|error| of_process(Step::Copy, &error))
+    let (launch, _passed) = launch(origin, aim, manner, (rsync, is_apart)).map_err(|cause| not_started(&cause))?;
+    if !is_apart {
+        return enclosure.start_child(process::made_ready(launch, Some(&aim.directory)), None).map_err(not_confined);
+    }
+    let found = aim.directory.identity().map_err(|error| of_directory(Step::Copy, &error))?;
+    let directory = Some((PathBuf::new(), found.device, found.inode));
+    let workplace = Workplace { directory, list: Some(list(aim)) };
+    enclosure.start_child(process::made_ready(launch, None), Some(workplace)).map_err(not_confined)
+}
+
+/// What is brought, as rsync reads it from a file.
+fn list(aim: &Aim) -> Vec<u8> {
+    [aim.item.as_os_str().as_bytes(), b"\0"].concat()
 }
 
 fn launch(
     origin: &FetchOrigin<'_>,
     aim: &Aim,
     manner: FetchManner<'_>,
-    rsync: &Path,
+    (rsync, is_apart): (&Path, bool),
 ) -> std::io::Result<(Launch, Vec<Passed>)> {
-    let list: OwnedFd = files::in_memory(&[aim.item.as_os_str().as_bytes(), b"\0"].concat())?;
-    let list = Passed::new(&list)?;
+    let listed = if is_apart { None } else { Some(Passed::new(&files::in_memory(&list(aim))?)?) };
     let (source, passed, through) = match origin {
+        FetchOrigin::Here(_) if is_apart => (slash(Path::new(SOURCE)), None, None),
         FetchOrigin::Here(directory) => {
             let passed = Passed::new(directory)?;
             (passed.operand(), Some(passed), None)
@@ -260,12 +298,12 @@ fn launch(
         privileges: manner.privileges,
         existing: manner.existing,
         earnest: manner.earnest,
-        list: &list.path(),
+        list: &listed.as_ref().map_or_else(Enclosure::list, Passed::path),
         source: &source,
         destination: &slash(&Path::new(".").join(&aim.missing)),
     });
     let fixed = [("LC_ALL", "C"), ("HOME", "/dev/null")];
     let environment = fixed.into_iter().map(|(name, value)| (name.to_owned(), value.into())).collect();
     let launch = Launch { program: rsync.to_owned(), arguments, environment, input: None, leftovers: Leftovers::End };
-    Ok((launch, passed.into_iter().chain([list]).collect()))
+    Ok((launch, passed.into_iter().chain(listed).collect()))
 }

@@ -11,7 +11,6 @@ use crate::backup::copy::crossings::Crossings;
 use crate::backup::copy::linking::{Links, guard_new};
 use crate::backup::copy::plan::{self, Circumstances, CopyPlan};
 use crate::backup::copy::{self, Copied, incomplete};
-use crate::backup::failure::failure;
 use crate::backup::job::{Job, Memory};
 use crate::backup::news::Telling;
 use crate::backup::place::approach::{Approach, Origin};
@@ -33,9 +32,7 @@ use crate::model::{
     Conclusion, FailureKind, Figures, NotDone, Now, Obstacle, Place, Retention, RunRecord, RunReport, SnapshotKind,
     SnapshotName, Standing, Step, TidyDeed, layout,
 };
-use crate::os::causes::chain;
 use crate::os::clock;
-use crate::os::confine::{ConfineError, Confinement};
 use crate::os::ssh::SshPlace;
 
 /// Runs a job from beginning to end and tells how it went.
@@ -118,7 +115,7 @@ impl<'a> Course<'a> {
     fn go(&mut self, place: &SshPlace) -> Result<(), NotDone> {
         self.telling.step(Step::Prove);
         self.stops.check()?;
-        let approach = match Approach::prove(self.job, place, &mut self.stops) {
+        let mut approach = match Approach::prove(self.job, place, &mut self.stops) {
             // What the hook mounts is what is copied. Nothing is locked before the destination is proven, too.
             Err(NotDone::Skipped(obstacles)) if hooks::may_mend(self.job, &obstacles) => {
                 self.hook_before()?;
@@ -126,23 +123,12 @@ impl<'a> Course<'a> {
             }
             proven => proven?,
         };
-        self.confined(approach.confine())?;
+        approach.confine()?;
         self.telling.step(Step::Lock);
         let (origin, destination) = approach.lock(&mut self.stops)?;
         let mut ends = Ends { origin, destination };
         self.writer = Some(writer::ours(&ends.origin.source).id);
         self.under_lock(&mut ends).map_err(|why| self.close(&ends, &why))
-    }
-
-    fn confined(&self, done: Result<Confinement, ConfineError>) -> Result<(), NotDone> {
-        match done {
-            Ok(Confinement::Full) => Ok(()),
-            Ok(Confinement::None) => {
-                tracing::debug!(nbkp.sync = %self.job.sync.name, "this kernel does not confine writing");
-                Ok(())
-            }
-            Err(error) => Err(failure(Step::Prove, FailureKind::Other, format!("could not {}", chain(&error)))),
-        }
     }
 
     fn under_lock(&mut self, ends: &mut Ends<'_>) -> Result<(), NotDone> {
@@ -161,9 +147,7 @@ impl<'a> Course<'a> {
         if self.before == Before::ToCome && self.job.sync.hooks.before.is_some() {
             self.hook_before()?;
             // Both are what it left: it may have mounted something.
-            if let Some(origin) = ends.origin.anew(&ends.destination, &mut self.stops)? {
-                ends.origin = origin;
-            }
+            ends.origin.renew(&ends.destination, &mut self.stops)?;
             ends.destination.prove_again(self.job)?;
         }
         self.telling.step(Step::Copy);

@@ -141,6 +141,11 @@ impl Session {
         }
     }
 
+    /// What whoever goes through the connection needs of this machine.
+    pub(crate) fn needed(&self) -> Vec<PathBuf> {
+        self.shared.needed()
+    }
+
     /// What rsync is given as `-e`.
     pub(crate) fn remote_shell(&self) -> OsString {
         self.shared.remote_shell()

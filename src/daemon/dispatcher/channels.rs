@@ -37,6 +37,8 @@ pub struct Channels {
     pub keep: mpsc::Sender<Record>,
     /// What of the past could not be read at the start, which stays true until the next.
     pub lost: Option<String>,
+    /// What holds rsync less than it should be held, which stays true until the next start.
+    pub unconfined: Option<String>,
     /// From the keeper: what it cannot keep, and why.
     pub keeping: watch::Receiver<Option<String>>,
     /// From the reader of the configuration file.

@@ -100,6 +100,9 @@ impl Dispatcher {
         if let Some(lost) = self.channels.lost.take() {
             self.take_in(Event::Degraded("past", Some(lost)));
         }
+        if let Some(unconfined) = self.channels.unconfined.take() {
+            self.take_in(Event::Degraded("confinement", Some(unconfined)));
+        }
         self.world.owe_look(Scope::everything());
         loop {
             self.look_if_owed();

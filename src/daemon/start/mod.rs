@@ -28,13 +28,14 @@ use crate::daemon::serving::doctor::Ground;
 use crate::daemon::serving::{Doors, orders as errands};
 use crate::daemon::start::inheritance::Inheritance;
 use crate::daemon::world::{Initiative, World};
+use crate::decide::diagnosis;
 use crate::model::RunRecord;
 use crate::os::bus::Bus;
 use crate::os::ears::Ears;
 use crate::os::environment::{self, PathOptions, Paths};
 use crate::os::ssh::SshPlace;
 use crate::os::state_dir::StateDir;
-use crate::os::{clock, power, socket};
+use crate::os::{clock, enclosure, power, socket};
 
 /// Runs the daemon until it is told to end; `options` say where its files are.
 pub fn run_daemon(options: &PathOptions) -> Result<(), Fatal> {
@@ -109,7 +110,6 @@ pub(crate) fn lay_foundation(
     tasks.spawn(reader::read_configurations(paths.config.clone(), paths.home.clone(), orders, read_configurations));
     let (keep, kept) = mpsc::channel(1024);
     let (history, questions) = mpsc::channel(16);
-    let lost = (!troubles.is_empty()).then(|| troubles.join("; "));
     let (trouble, keeping) = watch::channel(None);
     let keeper = start_keeper(initiative, paths.state_dir.clone(), kept, (questions, trouble));
     let (to_asks, asks) = mpsc::channel(64);
@@ -134,6 +134,7 @@ pub(crate) fn lay_foundation(
     let (keyring_changes, keyring) = mpsc::channel(1);
     tasks.spawn(keyring::listen_to_keyrings(wanted, keyring_changes));
     let channels = Channels {
+        unconfined: diagnosis::daemon::confinement(&enclosure::tried()),
         looks,
         looked,
         inquiries,
@@ -143,7 +144,7 @@ pub(crate) fn lay_foundation(
         sensed,
         asks,
         keep,
-        lost,
+        lost: (!troubles.is_empty()).then(|| troubles.join("; ")),
         keeping,
         configurations,
         read,

@@ -5,7 +5,8 @@ use std::path::Path;
 
 use super::alone;
 use crate::model::{
-    Area, Configuration, Examined, FileInForce, FileSight, Flaw, Lingering, MountView, Verdict, VolumeRoot,
+    Area, Configuration, Confined, Examined, FileInForce, FileSight, Flaw, Lingering, MountView, Verdict, VolumeRoot,
+    Walls,
 };
 
 /// Whether a daemon runs, and is of the version of the client: what a client can tell of the one that it spoke to.
@@ -98,10 +99,54 @@ pub fn work(configuration: &Configuration) -> Examined {
 /// What the daemon itself says of neighbours that do not work. What is tested on its own is left to that test.
 #[must_use]
 pub fn degraded(sentences: &BTreeMap<&'static str, String>) -> Examined {
-    let told = sentences.iter().filter(|(source, _)| !matches!(**source, "logind" | "NetworkManager"));
+    let told = sentences.iter().filter(|(source, _)| !matches!(**source, "logind" | "NetworkManager" | "confinement"));
     let findings: Vec<_> =
         told.map(|(source, sentence)| Flaw::Degraded.warning(sentence.clone(), remedy(source, sentence))).collect();
     Area::Daemon.examined("senses", Verdict::of(findings, || "everything that happens is heard".to_owned()))
+}
+
+/// What holds rsync less than it should be held, in a sentence; none if all is well.
+#[must_use]
+pub fn confinement(confined: &Confined) -> Option<String> {
+    let why = confined.why.as_ref().map_or_else(
+        || match confined.walls {
+            Walls::Apart | Walls::Landlock => "nbkpd may not make mounts".to_owned(),
+            Walls::None => "this kernel has no Landlock, or it is switched off".to_owned(),
+        },
+        Clone::clone,
+    );
+    match (confined.walls, confined.is_root) {
+        (Walls::Apart, _) | (Walls::Landlock, false) => None,
+        (Walls::Landlock, true) => Some(format!(
+            "rsync is held by Landlock alone ({why}): where a user swaps directories below a source or destination \
+             meanwhile, a file elsewhere could get another owner or mode"
+        )),
+        (Walls::None, _) => Some(format!(
+            "nothing holds rsync to source and destination ({why}): what is swapped for a link meanwhile is followed"
+        )),
+    }
+}
+
+/// The same as a thing that was tested.
+#[must_use]
+pub fn walls(confined: &Confined) -> Examined {
+    let verdict = match (confinement(confined), confined.walls) {
+        (None, Walls::Apart) => Verdict::Well("rsync has a root of its own: both ends and the programs".into()),
+        (None, Walls::Landlock | Walls::None) => {
+            Verdict::Well("rsync is held by Landlock to source and destination".into())
+        }
+        (Some(sentence), walls) => {
+            let fix = match walls {
+                Walls::Apart | Walls::Landlock => {
+                    "let nbkpd make mount namespaces (CAP_SYS_ADMIN, `RestrictNamespaces=mnt`, mount calls in \
+                     `SystemCallFilter`), or keep copies of users' files in a directory that only root may enter"
+                }
+                Walls::None => "use a kernel with Landlock (`lsm=landlock,…` on its command line)",
+            };
+            Flaw::Unconfined.warning(sentence, fix).into()
+        }
+    };
+    Area::Daemon.examined("confinement", verdict)
 }
 
 /// What mends a source of events, by its key and its own words.

@@ -9,13 +9,13 @@ use std::time::Duration;
 
 use crate::decide::diagnosis::{credentials, daemon, drives, neighbours, state, syncs, tools, unanswered, volumes};
 use crate::model::{
-    Absence, Area, BarePoint, BatteryRule, Conditions, Configuration, ContainerSight, CredentialProvider,
+    Absence, Area, BarePoint, BatteryRule, Conditions, Configuration, Confined, ContainerSight, CredentialProvider,
     DaemonSettings, DaemonState, Drive, DrivePlace, DriveSight, End, Every, Examined, FileInForce, FileKind, FileSight,
     Flaw, Freshness, Guard, Guarded, Held, HeldAt, HistorySight, Hooks, HostFault, HostTrouble, Lingering, Locks,
     MeteredRule, MountView, Mounting, MountsBelow, Notify, Obstacle, OpeningTrouble, Outcome, Owner, Place,
     PolkitSight, ProgramVersion, Retention, Room, RsyncSettings, RunRecord, SecretSight, SentinelFault, ServiceSight,
     SnapshotKind, Status, Sync, SyncName, SyncState, SyncStatus, Trial, Trigger, Undo, Volume, VolumeKind, VolumeName,
-    VolumeRoot, VolumeStatus, WhenDone, Worded,
+    VolumeRoot, VolumeStatus, Walls, WhenDone, Worded,
 };
 
 const NOW: &str = "2026-11-22T17:30:00Z";
@@ -198,6 +198,25 @@ fn what_the_daemon_does_not_hear_is_told_once_with_its_own_remedy() {
     assert!(words(&told).contains("systemctl start systemd-udevd"));
     let limits = "changes of the configuration are not heard (SIGHUP still is): could not watch: too many".to_owned();
     assert!(words(&daemon::degraded(&BTreeMap::from([("ears", limits)]))).contains("fs.inotify"));
+}
+
+#[test]
+fn what_holds_rsync_is_told_where_it_is_less_than_it_should_be() {
+    let confined = |walls, is_root| Confined { walls, is_root, why: None };
+    for (walls, is_root, told) in [
+        (Walls::Apart, true, None),
+        (Walls::Landlock, false, None),
+        (Walls::Landlock, true, Some("Landlock alone")),
+        (Walls::None, true, Some("nothing holds rsync")),
+        (Walls::None, false, Some("nothing holds rsync")),
+    ] {
+        let examined = daemon::walls(&confined(walls, is_root));
+        let sentence = daemon::confinement(&confined(walls, is_root));
+        assert_eq!(found(&examined), if told.is_some() { vec!["warning unconfined"] } else { vec![] });
+        assert!(told.is_none_or(|told| sentence.is_some_and(|sentence| sentence.contains(told))));
+    }
+    let refused = Confined { why: Some("could not unshare".into()), ..confined(Walls::Landlock, true) };
+    assert!(words(&daemon::walls(&refused)).contains("could not unshare"));
 }
 
 #[test]

@@ -12,10 +12,10 @@ use crate::formats::rsync::output::ITEM_FORMAT;
 use crate::model::layout::{LATEST, OWN, PARTIAL, SENTINELS, SNAPSHOTS};
 use crate::model::{Filter, Keeping, Letters, MountsBelow, Privileges, Rights, RsyncOptions, RsyncSettings};
 
-/// How a directory is named from which unchanged files are linked. rsync works in the new directory, wherever it is. A
+/// Where rsync works, as an absolute path. Directories from which unchanged files are linked are named by it. A
 /// relative path would do for all but one thing: the 3.2.7 of Debian 12 does not continue a file from below a path with
 /// `..` in it unless that is absolute (it copies the whole file twice).
-const WHERE_IT_WORKS: &str = "--link-dest=/proc/self/cwd/";
+pub const WHERE_IT_WORKS: &str = "/proc/self/cwd";
 
 /// How the files come to lie at the destination.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -120,6 +120,8 @@ pub struct RsyncCall<'a> {
     pub privileges: Privileges,
     /// What rsync may do.
     pub effect: CopyMode,
+    /// Where rsync works, as an absolute path: the new directory, wherever it is.
+    pub works_in: &'a Path,
     /// The source, with a slash at its end.
     pub source: &'a OsStr,
     /// The destination.
@@ -291,8 +293,8 @@ fn manner(call: &RsyncCall<'_>, arguments: &mut Vec<OsString>) {
             arguments.push("--partial".into());
             arguments.push("--no-inplace".into());
             for base in bases {
-                let mut option = OsString::from(WHERE_IT_WORKS);
-                option.push(base);
+                let mut option = OsString::from("--link-dest=");
+                option.push(call.works_in.join(base));
                 arguments.push(option);
             }
             *unfinished
@@ -403,6 +405,7 @@ mod tests {
             keeping: Keeping::default(),
             privileges: Privileges::Copied,
             effect,
+            works_in: Path::new(WHERE_IT_WORKS),
             source: OsStr::new("/proc/self/fd/9/"),
             destination: OsStr::new("./"),
         };
@@ -544,6 +547,7 @@ mod tests {
                 keeping: Keeping { rights: Rights::Fixed, names: Letters::Same, ..Keeping::default() },
                 privileges: Privileges::LeftOut,
                 effect,
+                works_in: Path::new(WHERE_IT_WORKS),
                 source,
                 destination,
             };

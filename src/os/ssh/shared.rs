@@ -100,6 +100,12 @@ impl Shared {
         &self.route
     }
 
+    /// What whoever goes through it needs of this machine: ssh, and where its socket lies.
+    #[must_use]
+    pub fn needed(&self) -> Vec<PathBuf> {
+        std::iter::once(self.ssh.clone()).chain(self.socket.parent().map(Into::into)).collect()
+    }
+
     /// What rsync is given as `-e`.
     #[must_use]
     pub fn remote_shell(&self) -> OsString {

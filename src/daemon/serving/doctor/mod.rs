@@ -20,7 +20,7 @@ use crate::daemon::world::Initiative;
 use crate::decide::diagnosis::{daemon, state, syncs, unanswered, volumes};
 use crate::model::{Area, Configuration, Examined, RunRecord, Status};
 use crate::os::environment::Paths;
-use crate::os::{clock, mounts};
+use crate::os::{clock, enclosure, mounts};
 
 /// How long all that is looked at in the filesystem may take.
 const FILES: Duration = Duration::from_secs(15);
@@ -79,6 +79,7 @@ pub(crate) async fn examine(ground: &Ground, asks: &mpsc::Sender<Ask>, place: Ow
         Test::start(&known, Area::Daemon, "mounts", |known| {
             daemon::mounts(&mounts::view(), &known.configuration).into_iter().collect()
         }),
+        Test::start(&known, Area::Daemon, "confinement", |_| vec![daemon::walls(&enclosure::tried())]),
         Test::start(&known, Area::State, "directory", files::state),
         Test::start(&known, Area::State, "history", files::history_file),
         Test::start(&known, Area::State, "ledger", files::ledger),
