@@ -1,19 +1,28 @@
 //! What the other user swaps while root's rsync is under way.
 
 use std::fs;
-use std::os::unix::fs::chown;
+use std::os::unix::fs::{MetadataExt as _, chown};
 use std::path::Path;
 
-use crate::ground::{Ground, OTHER};
+use crate::ground::{Ground, OTHER, set_mode};
 
 /// How often each race is run.
 const ROUNDS: usize = 10;
 
-/// Waits until somebody opens the first path, and then puts a link to the second in the place of the third at once.
+/// Waits until somebody opens the third path, behind `rsync` until a process of that name is there; then puts a link to
+/// the first in the place of the second at once.
 const SWAP: &str = "import ctypes, os, sys\n\
-    watched, target, place = sys.argv[1:]\n\
-    c = ctypes.CDLL(None); fd = c.inotify_init(); c.inotify_add_watch(fd, os.fsencode(watched), 0x20)\n\
-    print('watching', flush=True); os.read(fd, 4096)\n\
+    target, place, watched = sys.argv[1:4]; c = ctypes.CDLL(None); fd = c.inotify_init()\n\
+    def runs(process):\n\
+    \x20   try: return process.isdigit() and open('/proc/' + process + '/comm').read() == 'rsync\\n'\n\
+    \x20   except OSError: return False\n\
+    running = lambda: set(filter(runs, os.listdir('/proc')))\n\
+    if sys.argv[4:] == ['rsync']:\n\
+    \x20   before = running(); print('watching', flush=True)\n\
+    \x20   while running() <= before: pass\n\
+    \x20   c.inotify_add_watch(fd, os.fsencode(watched), 0x20)\n\
+    else: c.inotify_add_watch(fd, os.fsencode(watched), 0x20); print('watching', flush=True)\n\
+    os.read(fd, 4096)\n\
     os.rename(place, place + '.was'); os.symlink(target, place)\n\
     print('swapped', flush=True)\n";
 
@@ -42,7 +51,7 @@ fn a_source_that_becomes_a_link_shows_nothing_of_what_it_leads_to() {
     for round in 0..ROUNDS {
         own(&first, &vec![u8::try_from(round).unwrap(); 30 << 20]);
         own(&below.join("file"), format!("of the user {round}").as_bytes());
-        let paths = [&first, &private, &below].map(|path| path.to_str().unwrap().to_owned());
+        let paths = [&private, &below, &first].map(|path| path.to_str().unwrap().to_owned());
         let arguments = [&["-c".to_owned(), SWAP.to_owned()][..], &paths].concat();
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
         let swapper = ground.theirs("/usr/bin/python3", &arguments);
@@ -55,5 +64,54 @@ fn a_source_that_becomes_a_link_shows_nothing_of_what_it_leads_to() {
         }
         fs::remove_file(&below).unwrap();
         fs::rename(ground.path("theirs/below.was"), &below).unwrap();
+    }
+}
+
+#[test]
+fn a_destination_that_becomes_a_link_gives_nothing_of_what_it_leads_to_away() {
+    let Some(ground) = Ground::new() else { return };
+    let private = ground.make("root/private", 0o755);
+    let around = ground.make("copies", 0o755);
+    let source = ground.make_theirs("theirs", 0o755);
+    let below = ground.make_theirs("theirs/below", 0o755);
+    let own = |path: &Path| {
+        fs::write(path, "12345").unwrap();
+        chown(path, Some(OTHER), Some(OTHER)).unwrap();
+        set_mode(path, 0o644);
+    };
+    // rsync is in the directory for a while before it comes to the last of these.
+    (0..4000).for_each(|number| own(&below.join(format!("a{number:05}"))));
+    own(&below.join("zz"));
+    let kept = private.join("zz");
+    fs::write(&kept, "54321").unwrap();
+    set_mode(&kept, 0o600);
+    // It passes for unchanged, but for its owner and mode.
+    let time = fs::metadata(below.join("zz")).unwrap().modified().unwrap();
+    fs::File::options().write(true).open(&kept).unwrap().set_modified(time).unwrap();
+    ground.configure(&format!(
+        "[volumes.theirs]\npath = \"{}\"\n[volumes.copies]\npath = \"{}\"\n\
+         [syncs.docs]\nsource = \"theirs\"\ndestination = \"copies:theirs\"\n",
+        source.display(),
+        around.display()
+    ));
+    let socket = ground.path("root/sock");
+    assert_eq!(ground.ask(&socket, &["prepare", "docs"]).code, 0);
+    assert_eq!(ground.ask(&socket, &["run", "docs"]).code, 0);
+    let copy = around.join("theirs/below");
+    assert_eq!(fs::metadata(&copy).unwrap().uid(), OTHER, "the copy is not theirs to swap");
+    for round in 0..3 {
+        // rsync lists it, and goes through its files by name.
+        let [target, place] = [&private, &copy].map(|path| path.to_str().unwrap());
+        let arguments = ["-c", SWAP, target, place, place, "rsync"];
+        let swapper = ground.theirs("/usr/bin/python3", &arguments);
+        let answer = ground.ask(&socket, &["run", "docs"]);
+        swapper.says("swapped");
+        let found = fs::metadata(&kept).unwrap();
+        assert_eq!((found.uid(), found.mode() & 0o7777), (0, 0o600), "round {round}: {answer:?}");
+        assert_eq!(fs::read(&kept).unwrap(), b"54321");
+        assert_eq!(fs::read_dir(&private).unwrap().count(), 1, "round {round}: {answer:?}");
+        let was = around.join("theirs/below.was");
+        fs::remove_file(&copy).or_else(|_| fs::remove_dir_all(&copy)).unwrap();
+        fs::rename(&was, &copy).unwrap();
     }
 }

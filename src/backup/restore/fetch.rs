@@ -111,15 +111,16 @@ pub(crate) fn fetch(
         FetchOrigin::There { server, .. } => (None, server.needed()),
     };
     let needed = std::iter::once(rsync.clone()).chain(further).collect();
-    let bounds = Bounds::new((source, Some(&aim.directory)), needed, WhatIsRead::TheseAlone).map_err(not_confined)?;
+    let bounds = Bounds::new((source, Some(&aim.directory)), needed, WhatIsRead::TheseAlone)
+        .map_err(|error| not_confined(&error))?;
     let done = std::thread::scope(|scope| {
         let confined = || {
-            let enclosure = Enclosure::split_off(bounds).map_err(not_confined)?;
+            let enclosure = Enclosure::split_off(bounds).map_err(|error| not_confined(&error))?;
             let confined = match manner.earnest {
                 Earnest::Real => confine_writes(aim.directory.as_fd()),
                 Earnest::Pretended => confine_to_nothing(),
             };
-            confined.map_err(|error| not_confined(error.into()))?;
+            confined.map_err(|error| not_confined(&error.into()))?;
             call((origin, &enclosure, &rsync), aim, manner, stops, hear)
         };
         scope.spawn(confined).join()
@@ -127,8 +128,8 @@ pub(crate) fn fetch(
     done.unwrap_or_else(|_| Err(failure(Step::Copy, FailureKind::Other, "the work ended without a result")))
 }
 
-fn not_confined(error: EnclosureError) -> NotDone {
-    match &error {
+fn not_confined(error: &EnclosureError) -> NotDone {
+    match error {
         EnclosureError::Process(error) => of_process(Step::Copy, error),
         EnclosureError::Place(error) => of_directory(Step::Copy, error),
         EnclosureError::Thread(_)
@@ -136,7 +137,7 @@ fn not_confined(error: EnclosureError) -> NotDone {
         | EnclosureError::Ended
         | EnclosureError::Confine(_)
         | EnclosureError::Rights(_)
-        | EnclosureError::Apart(_) => failure(Step::Copy, FailureKind::Other, could_not(&error)),
+        | EnclosureError::Apart(_) => failure(Step::Copy, FailureKind::Other, could_not(error)),
     }
 }
 
@@ -246,7 +247,7 @@ fn start(
     aim: &Aim,
     manner: FetchManner<'_>,
 ) -> Result<Running, NotDone> {
-    let (walls, why) = enclosure.open().map_err(not_confined)?;
+    let (walls, why) = enclosure.open().map_err(|error| not_confined(&error))?;
     if let Some(why) = why {
         tracing::debug!("could not {}", chain(&why));
     }
@@ -254,12 +255,14 @@ fn start(
     // What is passed is dropped once rsync has it.
     let (launch, _passed) = launch(origin, aim, manner, (rsync, is_apart)).map_err(|cause| not_started(&cause))?;
     if !is_apart {
-        return enclosure.start_child(process::made_ready(launch, Some(&aim.directory)), None).map_err(not_confined);
+        return enclosure
+            .start_child(process::made_ready(launch, Some(&aim.directory)), None)
+            .map_err(|error| not_confined(&error));
     }
     let found = aim.directory.identity().map_err(|error| of_directory(Step::Copy, &error))?;
     let directory = Some((PathBuf::new(), found.device, found.inode));
     let workplace = Workplace { directory, list: Some(list(aim)) };
-    enclosure.start_child(process::made_ready(launch, None), Some(workplace)).map_err(not_confined)
+    enclosure.start_child(process::made_ready(launch, None), Some(workplace)).map_err(|error| not_confined(&error))
 }
 
 /// What is brought, as rsync reads it from a file.
