@@ -24,6 +24,7 @@ use nbkp::formats::ssh::calls::{
 use nbkp::formats::ssh::links::{DirectoriesCall, LinksCall};
 use nbkp::formats::ssh::script::{self, Answer};
 use nbkp::formats::ssh::sizes::{self, SampleCall, SizesCall};
+use nbkp::formats::ssh::traps::{self, TrapsCall};
 use nbkp::model::{DeletedKind, DeletedNames, End, SentinelId, SnapshotKind, TidyDeed, layout};
 
 const NAME: &str = "2026-11-22T17:30:00.000Z";
@@ -304,6 +305,28 @@ fn sizes_are_told_by_each_server() {
         // What no line can hold is passed over.
         assert_eq!(sample(200, 500), expected, "{shell:?}");
         assert_eq!(sample(200, 1).len(), 1, "{shell:?}");
+    });
+}
+
+#[test]
+fn what_is_no_file_is_told_by_each_server() {
+    if !is_root() {
+        return;
+    }
+    with_each_server(|shell, path, home| {
+        let end = ProvenEnd { root: home.into(), volume: "".into(), directory: "".into(), end: "".into() };
+        let below = home.join("snapshots/x y");
+        fs::create_dir_all(below.join("sub/.b")).unwrap();
+        fs::write(below.join("sub/.a*"), "").unwrap();
+        for (name, target) in [("sub/.c", ".a*"), ("sub/.d", "nowhere"), (".c", "/dev/null")] {
+            std::os::unix::fs::symlink(target, below.join(name)).unwrap();
+        }
+        let made = Command::new("mkfifo").arg(below.join(".a*")).arg(below.join(".ab")).status().unwrap();
+        assert!(made.success());
+        let names = [".a*", ".b", ".c", ".d"].map(OsString::from).into();
+        let call = TrapsCall { end: &end, which: End::Destination, place: Path::new("snapshots"), names: &names };
+        let found = traps::traps(&said(shell, path, home, &call.call()));
+        assert_eq!(found, ["x y/.a*", "x y/.c"].map(|path| Path::new(path).to_owned()).into(), "{shell:?}");
     });
 }
 

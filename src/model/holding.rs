@@ -3,7 +3,6 @@
 use std::fmt;
 use std::path::Path;
 
-use super::Outcome;
 use super::layout::{LATEST, SNAPSHOTS};
 
 /// What a destination holds.
@@ -13,36 +12,6 @@ pub enum Holding {
     Snapshots,
     /// The files of a copy without history.
     Mirror,
-}
-
-/// What the log of a destination says of earlier copies.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Past {
-    /// Of none, or of such as were held.
-    #[default]
-    Unknown,
-    /// That some were begun, and none was made.
-    Begun,
-    /// That the last one that was made has no history.
-    Mirror,
-    /// That the last one that was made is a snapshot.
-    Snapshots,
-}
-
-impl Past {
-    /// By how the runs ended and whether they made a snapshot, oldest first.
-    pub fn of(runs: impl DoubleEndedIterator<Item = (Outcome, bool)>) -> Self {
-        let mut past = Self::Unknown;
-        for (outcome, made_snapshot) in runs.rev() {
-            match outcome {
-                Outcome::Ok if made_snapshot => return Self::Snapshots,
-                Outcome::Ok => return Self::Mirror,
-                Outcome::Interrupted | Outcome::Failed => past = Self::Begun,
-                Outcome::Skipped | Outcome::Held => {}
-            }
-        }
-        past
-    }
 }
 
 impl Holding {

@@ -25,6 +25,7 @@ mod outcome;
 mod path_set;
 mod permission;
 mod place;
+mod precedent;
 mod probe;
 mod run;
 mod sight;
@@ -51,7 +52,7 @@ pub use deleted::{DeletedKind, DeletedNames};
 pub use finding::{Area, Examined, Finding, FindingCode, Flaw, Severity, Verdict};
 pub use hardware::{Hardware, Stranger};
 pub use hold::{HoldReason, StandingHold, Writer};
-pub use holding::{Holding, Past};
+pub use holding::Holding;
 pub use keeping::{Fineness, Honours, Keeping, Letters, ODD_NANOSECONDS, ODD_SECONDS, Privileges, Rights};
 pub use ledger::{Containers, Kinship, Ledger, Pause, Places};
 pub use name::{CredentialName, EndpointName, GroupName, LocationName, NameError, SyncName, VolumeName};
@@ -68,6 +69,7 @@ pub use outcome::{Conclusion, Failure, FailureKind, Interruption, NotDone, Outco
 pub use path_set::PathSet;
 pub use permission::{AccountName, AccountNameError, Action, Gap, Permission};
 pub use place::{End, Place, Subdir, SubdirError};
+pub use precedent::Precedent;
 pub use probe::{Beginning, EndKind, EndProbe, RemoteProbe, RemoteSight, ServerProbe, ServerSight, SoughtDrive, Ways};
 pub use run::{Figures, Progress, RunId, RunRecord, RunReport, Trigger};
 pub use sight::{

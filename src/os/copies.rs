@@ -7,7 +7,7 @@ use super::directory::{Directory, Reach};
 use super::files;
 use crate::formats::log::{self, LogRecord};
 use crate::model::layout::{ANY_NEW_LATEST, LATEST, LOG, OWN, PARTIAL, SNAPSHOTS, STAGING, named_snapshot};
-use crate::model::{Holding, Past, SnapshotKind};
+use crate::model::{Holding, Precedent, SnapshotKind};
 
 /// The end of a log, in which the last copy that was made is looked for first.
 const TAIL: u64 = 64 << 10;
@@ -18,19 +18,19 @@ const NOBODYS: [&str; 5] = ["lost+found", ".Trash", "$RECYCLE.BIN", "System Volu
 
 /// What the log of a destination says of earlier copies.
 #[must_use]
-pub fn past(destination: &Directory) -> Past {
-    let Ok(own) = destination.open_below(Path::new(OWN), Reach::SameMount) else { return Past::Unknown };
+pub fn past(destination: &Directory) -> Precedent {
+    let Ok(own) = destination.open_below(Path::new(OWN), Reach::SameMount) else { return Precedent::Unknown };
     let read = |length| of_records(&log::records(&files::read_tail(&own, LOG, length).unwrap_or_default()));
     match read(TAIL) {
-        Past::Unknown | Past::Begun => read(log::LIMIT.saturating_mul(2)),
-        past @ (Past::Mirror | Past::Snapshots) => past,
+        Precedent::Unknown | Precedent::Begun => read(log::LIMIT.saturating_mul(2)),
+        past @ (Precedent::Mirror | Precedent::Snapshots) => past,
     }
 }
 
 /// The same by what was read of it.
 #[must_use]
-pub fn of_records(records: &[LogRecord]) -> Past {
-    Past::of(records.iter().map(|record| (record.outcome, record.snapshot.is_some())))
+pub fn of_records(records: &[LogRecord]) -> Precedent {
+    Precedent::of(records.iter().map(|record| (record.outcome, record.snapshot.is_some())))
 }
 
 /// Whether a destination holds copies of another kind than this.
@@ -42,7 +42,7 @@ pub fn of_another_kind(destination: &Directory, kind: SnapshotKind) -> Option<Ho
             named_snapshot(&newest)?;
             destination.open_below(&newest, Reach::SameMount).ok()?;
             // A mirror may hold what was a destination with snapshots elsewhere.
-            matches!(past(destination), Past::Unknown | Past::Snapshots).then_some(Holding::Snapshots)
+            matches!(past(destination), Precedent::Unknown | Precedent::Snapshots).then_some(Holding::Snapshots)
         }
         SnapshotKind::Btrfs | SnapshotKind::HardLink => {
             let is_file = |name: &OsStr| {
@@ -53,7 +53,7 @@ pub fn of_another_kind(destination: &Directory, kind: SnapshotKind) -> Option<Ho
             };
             let entries = destination.entries(LISTED).ok()?;
             let has_files = entries.iter().any(|entry| is_file(&entry.name));
-            (has_files && past(destination) == Past::Mirror).then_some(Holding::Mirror)
+            (has_files && past(destination) == Precedent::Mirror).then_some(Holding::Mirror)
         }
     }
 }
@@ -96,13 +96,13 @@ mod tests {
             let text: Vec<_> = lines.iter().map(|(outcome, snapshot)| line(*outcome, *snapshot) + "\n").collect();
             fs::write(at(OWN).join(LOG), text.concat()).unwrap();
         };
-        assert_eq!(past(&top), Past::Unknown);
+        assert_eq!(past(&top), Precedent::Unknown);
         fs::create_dir(at(OWN)).unwrap();
         for (lines, expected) in [
-            (&[(Outcome::Held, false)][..], Past::Unknown),
-            (&[(Outcome::Held, false), (Outcome::Interrupted, false), (Outcome::Skipped, false)], Past::Begun),
-            (&[(Outcome::Ok, true), (Outcome::Ok, false), (Outcome::Failed, false)], Past::Mirror),
-            (&[(Outcome::Ok, false), (Outcome::Ok, true), (Outcome::Held, false)], Past::Snapshots),
+            (&[(Outcome::Held, false)][..], Precedent::Unknown),
+            (&[(Outcome::Held, false), (Outcome::Interrupted, false), (Outcome::Skipped, false)], Precedent::Begun),
+            (&[(Outcome::Ok, true), (Outcome::Ok, false), (Outcome::Failed, false)], Precedent::Mirror),
+            (&[(Outcome::Ok, false), (Outcome::Ok, true), (Outcome::Held, false)], Precedent::Snapshots),
         ] {
             write(lines);
             assert_eq!(past(&top), expected, "{lines:?}");

@@ -5,7 +5,7 @@ use std::ffi::{OsStr, OsString};
 use std::os::fd::{AsFd, AsRawFd};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{Mode, OFlags, RenameFlags, ResolveFlags, openat2};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, RenameFlags, ResolveFlags, openat2};
 use rustix::io::Errno;
 
 use super::directory::{ChangeMade, Directory, DirectoryEntry, DirectoryError, Kind, Reach};
@@ -231,6 +231,21 @@ pub fn remove_impostors(directory: &Directory, name: &str) -> Result<(), Directo
         remove_entry(&parent, OsStr::new(name), DeletedKind::Other)?;
     }
     Ok(())
+}
+
+/// What has one of these names below a directory, and would not be read like a file: pipes, sockets, devices, and links
+/// to anything but a file or a directory.
+pub fn no_files(top: &Directory, names: &BTreeSet<OsString>) -> Result<BTreeSet<PathBuf>, DirectoryError> {
+    let may_be = |name: &OsStr, kind| names.contains(name) && matches!(kind, Kind::Special | Kind::Link);
+    let mut found = find(top, Reach::AnyMount, &may_be)?;
+    found.retain(|path| {
+        let seen = rustix::fs::statat(top.as_fd(), path.as_path(), AtFlags::empty());
+        seen.is_ok_and(|stat| {
+            let kind = FileType::from_raw_mode(stat.st_mode);
+            !matches!(kind, FileType::RegularFile | FileType::Directory)
+        })
+    });
+    Ok(found)
 }
 
 /// Which of these paths below a directory are directories, reached through no link; through any, if links are followed.

@@ -10,7 +10,7 @@ use crate::needs_root;
 use crate::sshd::{Sshd, sh};
 use nbkp::backup::errands::preview::{Change, preview};
 use nbkp::backup::errands::there::prepare;
-use nbkp::model::{Conclusion, End, FailureKind, HoldReason, Obstacle, ObstacleCode, SentinelId, SnapshotKind};
+use nbkp::model::{Conclusion, End, FailureKind, Filter, HoldReason, Obstacle, ObstacleCode, SentinelId, SnapshotKind};
 
 const WAYS: [(At, At); 3] = [(At::Here, At::Server), (At::Server, At::Here), (At::Server, At::Server)];
 
@@ -205,5 +205,28 @@ fn what_cannot_be_looked_at_hides_no_deletion_from_the_guard() {
         let held = ground.run().conclusion;
         assert!(matches!(held, Conclusion::Held(_)), "{from:?} {to:?} {held:?}");
         assert!(ground.newest().join("z/f1").exists());
+    }
+}
+
+#[test]
+fn a_pipe_where_rules_are_looked_for_makes_nobody_wait() {
+    if !needs_root() {
+        return;
+    }
+    for ((from, to), kind) in
+        WAYS.into_iter().flat_map(|way| [(way, SnapshotKind::None), (way, SnapshotKind::HardLink)])
+    {
+        let mut ground = Ground::new(from, to, kind);
+        ground.job.sync.filters = vec![Filter::DirMerge(".ru[l]es".into())];
+        for name in ["good/a", "trapped/a"] {
+            ground.write(name, "x");
+        }
+        assert_eq!(ground.run().conclusion, Conclusion::Ok);
+        sh(&format!("cd {}; mkfifo 'trapped/.ru[l]es' good/.rules; echo y >good/b", ground.source.display()));
+        let report = ground.run();
+        assert_eq!(report.conclusion, Conclusion::Ok, "{from:?} {to:?} {report:?}");
+        let told = "trapped/.ru[l]es of the source: it is no file";
+        assert!(report.warnings.concat().contains(told), "{from:?} {to:?} {report:?}");
+        assert!(ground.newest().join("good/b").exists());
     }
 }

@@ -5,7 +5,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 
 use nbkp::backup::errands::preview::{Change, preview};
-use nbkp::model::{Conclusion, FailureKind, RunReport, SnapshotKind};
+use nbkp::model::{Conclusion, FailureKind, Filter, RunReport, SnapshotKind};
 use nbkp::os::ssh::SshPlace;
 
 use crate::kills::{run_as_nobody, run_in};
@@ -15,6 +15,35 @@ fn warned(report: &RunReport, wanted: &[&str]) {
     assert_eq!(report.conclusion, Conclusion::Ok, "{report:?}");
     let all = report.warnings.join("\n");
     assert!(wanted.iter().all(|wanted| all.contains(wanted)), "{wanted:?} in {all}");
+}
+
+#[test]
+fn a_pipe_where_rules_are_looked_for_makes_nobody_wait() {
+    for kind in [SnapshotKind::None, SnapshotKind::HardLink] {
+        let mut ground = Ground::new(kind);
+        ground.job.sync.filters = vec![Filter::DirMerge(".rules".into())];
+        for name in ["good/.rules", "good/a", "good/a.tmp", "trapped/a", "trapped/b"] {
+            ground.write(name, if name.ends_with("rules") { "- *.tmp\n" } else { "x" });
+        }
+        assert_eq!(ground.run().conclusion, Conclusion::Ok);
+        let (source, copy) = (ground.source.clone(), || match kind {
+            SnapshotKind::HardLink => ground.latest(),
+            SnapshotKind::None | SnapshotKind::Btrfs => ground.destination.clone(),
+        });
+        sh(&format!(
+            "cd {}; mkfifo pipe; ln -s ../pipe trapped/.rules; rm trapped/b; echo y >good/b",
+            source.display()
+        ));
+        let report = ground.run();
+        assert_eq!(report.conclusion, Conclusion::Ok, "{report:?}");
+        assert!(report.warnings.concat().contains("trapped/.rules of the source: it is no file"), "{report:?}");
+        assert!(copy().join("good/b").exists() && !copy().join("good/a.tmp").exists());
+        // What could not be looked at is no deletion.
+        assert_eq!(copy().join("trapped/b").exists(), kind == SnapshotKind::None);
+        sh(&format!("cd {}; rm trapped/.rules; mkfifo .rules", source.display()));
+        let Conclusion::Failed(failure) = ground.run().conclusion else { panic!("{kind:?}") };
+        assert!(failure.detail.contains("`.rules`") && failure.detail.contains("remove it"), "{failure}");
+    }
 }
 
 #[test]

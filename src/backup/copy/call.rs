@@ -12,7 +12,7 @@ use crate::backup::place::way::{CopyWay, HereTarget, Target};
 use crate::formats::rsync::arguments::{CopyMode, Passage, RsyncCall, WHERE_IT_WORKS, arguments, slash};
 use crate::formats::ssh::arguments::SHARED_HOST;
 use crate::formats::ssh::script;
-use crate::model::{FailureKind, Guard, NotDone, Past, PathSet, Privileges, SnapshotKind, Step, Sync, Walls};
+use crate::model::{FailureKind, Guard, NotDone, PathSet, Precedent, Privileges, SnapshotKind, Step, Sync, Walls};
 use crate::os::apart::{DESTINATION, SOURCE};
 use crate::os::causes::chain;
 use crate::os::enclosure::{Enclosure, EnclosureError, Workplace};
@@ -39,7 +39,7 @@ pub(crate) struct Copying<'a> {
     /// Whether what gives a file power is copied.
     pub(crate) privileges: Privileges,
     /// What the destination was before.
-    pub(crate) past: Past,
+    pub(crate) past: Precedent,
     /// Where rsync runs.
     pub(crate) enclosure: &'a Enclosure,
 }
@@ -51,7 +51,7 @@ impl<'a> Copying<'a> {
         let way = CopyWay::between(source, target);
         let (approved, approved_cuts) = (job.approved.as_ref(), job.approved_cuts.as_ref());
         let (nested, privileges) = (nested.as_deref(), *privileges);
-        let past = Past::default();
+        let past = Precedent::default();
         let enclosure = &origin.enclosure;
         Self { rsync, sync, approved, approved_cuts, way, target, nested, privileges, past, enclosure }
     }
@@ -60,7 +60,7 @@ impl<'a> Copying<'a> {
     /// without a word.
     pub(crate) fn guard(&self) -> Guard {
         match (self.sync.guard, self.sync.snapshots, self.past) {
-            (Guard::MaxDelete(_), SnapshotKind::None, Past::Unknown | Past::Snapshots) => Guard::MaxDelete(0),
+            (Guard::MaxDelete(_), SnapshotKind::None, Precedent::Unknown | Precedent::Snapshots) => Guard::MaxDelete(0),
             (guard @ (Guard::Off | Guard::MaxDelete(_)), _, _) => guard,
         }
     }

@@ -99,7 +99,14 @@ pub(crate) fn guard_new(
         figures.deletions = lacks.gone.count();
         verdict.add(guard, base, lacks, files_left);
     }
-    verdict.hold(job).map_or(Ok(()), |reason| Err(NotDone::Held(reason)))
+    match verdict.hold(job) {
+        None => Ok(()),
+        Some(reason) => {
+            // Nothing is gone.
+            figures.deletions = 0;
+            Err(NotDone::Held(reason))
+        }
+    }
 }
 
 /// What a new copy lacks of a finished one, and what in it is cut down.

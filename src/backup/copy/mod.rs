@@ -7,6 +7,7 @@ pub mod cuts;
 pub mod deletions;
 pub mod incomplete;
 pub mod linking;
+pub mod merge_files;
 pub mod orphans;
 pub mod plan;
 pub mod tell;
@@ -18,6 +19,7 @@ use std::path::{Path, PathBuf};
 use crate::backup::copy::call::{Copying, not_started, start};
 use crate::backup::copy::cuts::{ContentChanges, may_cut};
 use crate::backup::copy::deletions::Doomed;
+use crate::backup::copy::merge_files::Traps;
 use crate::backup::copy::orphans::{Sent, take_up};
 use crate::backup::copy::plan::{CopyPlan, Restraint, Strategy};
 use crate::backup::failure::{failure, of_directory, of_process};
@@ -356,7 +358,9 @@ pub(crate) fn call(
     hear: &mut dyn FnMut(&OutputLine),
 ) -> Result<Pass, NotDone> {
     stops.check()?;
-    let running = start(copying, plan, effect)?;
+    let traps = Traps::find(copying, plan.restraint, stops)?;
+    let around = CopyPlan { spared: plan.spared.iter().cloned().chain(traps.directories()).collect(), ..plan.clone() };
+    let running = start(copying, &around, effect)?;
     let (mut tally, mut listener) = (tally(plan), Listener::below(copying.roots()));
     let (mut output, mut errors) = (Lines::default(), Lines::default());
     let bell = stops.bell.share().map_err(|cause| not_started(&cause))?;
@@ -382,7 +386,9 @@ pub(crate) fn call(
         Ended::Code(code) => exit::meaning(code),
         Ended::Signal(signal) => TransferEnd::Killed(signal),
     };
-    Ok(Pass { end, tally, complaints: listener.complaints().clone() })
+    let mut complaints = listener.complaints().clone();
+    traps.tell(&mut complaints);
+    Ok(Pass { end, tally, complaints })
 }
 
 fn tally(plan: &CopyPlan) -> Tally {

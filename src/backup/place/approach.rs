@@ -24,7 +24,9 @@ use crate::backup::snapshots::listing;
 use crate::decide::tidying::Remains;
 use crate::formats::rsync::chosen::follows_links;
 use crate::formats::ssh::calls::Intent;
-use crate::model::{End, FailureKind, Keeping, MountsBelow, NotDone, Obstacle, Past, Privileges, Step, Sync, Writer};
+use crate::model::{
+    End, FailureKind, Keeping, MountsBelow, NotDone, Obstacle, Precedent, Privileges, Step, Sync, Writer,
+};
 use crate::os::confine::{WhatIsRead, confine_to_nothing, confine_writes};
 use crate::os::copies;
 use crate::os::enclosure::{Bounds, Enclosure, EnclosureError};
@@ -267,7 +269,7 @@ impl Seen {
     }
 
     /// What its log says of earlier copies.
-    pub(crate) fn past(&self) -> Past {
+    pub(crate) fn past(&self) -> Precedent {
         match self {
             Self::Here(pinned) => copies::past(&pinned.directory),
             Self::There(far) => far.past(),

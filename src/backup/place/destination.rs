@@ -17,7 +17,7 @@ use crate::backup::snapshots::sent::Answered;
 use crate::backup::snapshots::{deeds, listing};
 use crate::decide::tidying::Remains;
 use crate::formats::log::LogRecord;
-use crate::model::{Conclusion, End, FreeSpace, Keeping, NotDone, Past, SnapshotName, Step, TidyDeed};
+use crate::model::{Conclusion, End, FreeSpace, Keeping, NotDone, Precedent, SnapshotName, Step, TidyDeed};
 use crate::os::copies;
 
 /// Where a run writes.
@@ -78,7 +78,7 @@ impl Destination {
     }
 
     /// What its log says of earlier copies.
-    pub(crate) fn past(&self) -> Past {
+    pub(crate) fn past(&self) -> Precedent {
         match self {
             Self::Here(here) => copies::past(&here.pinned.directory),
             Self::There(there) => there.far().past(),

@@ -17,9 +17,10 @@ use crate::formats::ssh::answers::{self, Look};
 use crate::formats::ssh::calls::{Intent, LookCall, ProvenEnd, ReadEnd};
 use crate::formats::ssh::links::DirectoriesCall;
 use crate::formats::ssh::sizes::{self, SampleCall, SizesCall};
+use crate::formats::ssh::traps::{self, TrapsCall};
 use crate::model::layout;
 use crate::model::{
-    End, HoldReason, Interruption, NotDone, Obstacle, Past, Place, SentinelFault, SentinelId, SnapshotKind, Step,
+    End, HoldReason, Interruption, NotDone, Obstacle, Place, Precedent, SentinelFault, SentinelId, SnapshotKind, Step,
 };
 use crate::os::copies;
 
@@ -114,7 +115,7 @@ impl FarSource {
 
 impl FarDestination {
     /// What its log says of earlier copies.
-    pub(crate) fn past(&self) -> Past {
+    pub(crate) fn past(&self) -> Precedent {
         copies::of_records(&log::records(&self.look.past))
     }
 
@@ -174,6 +175,17 @@ pub(crate) fn sizes(
         found.extend(sizes::sizes(&server.told(&call.call(), (Step::Judge, LONG), stops)?));
     }
     Ok(found)
+}
+
+/// What is no file below a place of a server where rsync would read one of these names.
+pub(crate) fn no_files(
+    server: &Session,
+    (end, which, place): (&ProvenEnd, End, &Path),
+    names: &BTreeSet<OsString>,
+    stops: &mut Stops,
+) -> Result<BTreeSet<PathBuf>, NotDone> {
+    let call = TrapsCall { end, which, place, names };
+    Ok(traps::traps(&server.told(&call.call(), (Step::Copy, LONG), stops)?))
 }
 
 /// From so many directories of a server a sample is taken.

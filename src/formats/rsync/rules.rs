@@ -1,6 +1,7 @@
 //! rsync's filter rules (rsync(1), "FILTER RULES"), read as far as we have to know them: files of rules are read here
 //! and passed on rule by rule, so that nothing in one of them can clear the rules that protect a destination.
 
+use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Path, PathBuf};
@@ -98,6 +99,27 @@ pub fn rule(text: &[u8]) -> Result<Rule<'_>, NoRule> {
         (_, pattern, _) => Ok(Rule::Pattern(pattern)),
     }
 }
+
+/// The names of the files in which rsync looks for rules in each directory, as these rules say: options that name
+/// such files are refused.
+#[must_use]
+pub fn per_directory(filters: &[Filter]) -> BTreeSet<OsString> {
+    let named = filters.iter().filter_map(|filter| match filter {
+        Filter::DirMerge(name) => Some(name.as_bytes()),
+        Filter::Rule(rule) => {
+            let text = rule.as_bytes();
+            let is_one = text.starts_with(b":") || text.starts_with(b"dir-merge");
+            let name = text.splitn(2, |byte| matches!(byte, b' ' | b'_')).nth(1).filter(|name| !name.is_empty());
+            is_one.then(|| name.unwrap_or(CVS_FILE.as_bytes()))
+        }
+        Filter::Exclude(_) | Filter::Include(_) | Filter::Merge(_) => None,
+    });
+    let last = |name: &[u8]| name.rsplit(|byte| *byte == b'/').next().map(|name| OsStr::from_bytes(name).to_owned());
+    named.filter_map(last).collect()
+}
+
+/// The file of rules that CVS has in each directory.
+const CVS_FILE: &str = ".cvsignore";
 
 /// The lines of a file that say something, with their numbers from 1.
 pub fn rule_lines(text: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
@@ -286,6 +308,22 @@ mod tests {
         assert_eq!(flattened(&["- old", ". /d/a", "- z"], None, &files).unwrap(), ["+ y", "- !", "- .cache", "- z"]);
         assert_eq!(flattened(&["- old", "clear", "- z"], None, &[]).unwrap(), ["- z"]);
         assert_eq!(flattened(&["- old"], Some("/d/b"), &files).unwrap(), ["+ y", "- !", "- .cache"]);
+    }
+
+    #[test]
+    fn files_of_rules_in_each_directory_are_known_by_their_names() {
+        let rule = |text: &str| Filter::Rule(text.into());
+        let filters = [
+            Filter::DirMerge(".a".into()),
+            Filter::DirMerge("/.b".into()),
+            Filter::Exclude(": .x".into()),
+            rule(":n- .c d"),
+            rule("dir-merge,- .e"),
+            rule("- .y"),
+            rule(":C"),
+        ];
+        let names: Vec<_> = per_directory(&filters).into_iter().collect();
+        assert_eq!(names, [".a", ".b", ".c d", ".cvsignore", ".e"]);
     }
 
     #[test]

@@ -14,3 +14,4 @@ pub mod script;
 pub mod settings;
 pub mod sizes;
 pub mod states;
+pub mod traps;

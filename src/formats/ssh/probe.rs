@@ -220,8 +220,8 @@ fn end_sight(words: &mut Words<'_>, end: &EndProbe, root: &Path) -> Result<EndSi
                 None => EndFault::NoSnapshotYet(path.clone()),
             },
             "full" => EndFault::NoSpace(path.clone()),
-            "snapshots" => EndFault::OtherLayout { path: path.clone(), holds: Holding::Snapshots },
-            "mirror" => EndFault::OtherLayout { path: path.clone(), holds: Holding::Mirror },
+            "holds-history" => EndFault::OtherLayout { path: path.clone(), holds: Holding::Snapshots },
+            "holds-mirror" => EndFault::OtherLayout { path: path.clone(), holds: Holding::Mirror },
             "no-subvolume" => EndFault::NoStaging(path.join(layout::STAGING)),
             "tool" => EndFault::NoTool(words.text()?),
             "version" => match version::of(&words.text()?) {

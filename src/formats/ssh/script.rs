@@ -94,6 +94,8 @@ pub const LINKS: &str = whole!("links.sh");
 pub const DIRECTORIES: &str = whole!("directories.sh");
 /// Tells how an entry is in each copy.
 pub const STATES: &str = whole!("states.sh");
+/// Tells what is no file where one is looked for.
+pub const TRAPS: &str = whole!("traps.sh");
 /// Tells the sizes of files.
 pub const SIZES: &str = whole!("sizes.sh");
 /// Tells the sizes of a sample of files.

@@ -73,8 +73,8 @@ other_kind() {
             *) return ;;
         esac
         case $last in
-            *'"snapshot":"'*) say snapshots ;;
-            '') grep -qE '"outcome":"(interrupted|failed)"' "$log" 2>/dev/null || say snapshots ;;
+            *'"snapshot":"'*) say holds-history ;;
+            '') grep -qE '"outcome":"(interrupted|failed)"' "$log" 2>/dev/null || say holds-history ;;
         esac
         return
     fi
@@ -86,7 +86,7 @@ other_kind() {
         case $entry in
             "$OWN"* | "$ANY_NEW_LATEST"* | "$SNAPSHOTS" | "$LATEST" | "$STAGING" | "$PARTIAL") ;;
             lost+found | .Trash* | '$RECYCLE.BIN' | 'System Volume Information') ;;
-            *) say mirror && return ;;
+            *) say holds-mirror && return ;;
         esac
     done
 }
