@@ -261,6 +261,7 @@ scenarios! {
         what_is_not_wanted_asks_nobody
         what_stands_is_told_once_somebody_can_hear_it
         two_drives_of_one_uuid_are_told_of
+        a_filesystem_that_should_be_checked_is_told_of_once
         nobody_has_to_show_anything;
     scale:
         a_thousand_syncs

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::formats::text;
 use crate::model::{
     Announcement, Button, Deeds, Failure, Matter, Notification, Obstacle, OpeningTrouble, Remedy, Subject, SyncName,
-    VolumeName, Weight,
+    Unclean, VolumeName, Weight,
 };
 
 /// The most characters of a message that comes from elsewhere; the journal has the rest.
@@ -45,6 +45,11 @@ pub fn notification(announcement: &Announcement, buttons: Buttons) -> Option<Not
             let (what, advice) = (sentence(&trouble.to_string()), sentence(&trouble.hint(drive)));
             let body = format!("{what}\n{advice} {}", again(trouble));
             plain(format!("{} could not be opened", title(subject)), body.trim_end().into(), Weight::Standing)
+        }
+        Matter::Unclean(Unclean { why, command }) => {
+            let how = format!("Unmount it (`nbkpctl unmount {}`), then `sudo {command}`.", name(subject));
+            let body = format!("{}\nIt is used all the same. {how}", sentence(why));
+            plain(format!("{} should be checked", title(subject)), body, Weight::Standing)
         }
         Matter::Unusable(obstacle, sync) => {
             let body = waits(obstacle, &Subject::Sync(sync.clone()));

@@ -7,6 +7,7 @@ pub mod fingerprint;
 pub mod fstab;
 pub mod held;
 pub mod json;
+pub mod kernel_log;
 pub mod ledger;
 pub mod log;
 pub mod luks;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{DriveName, Failure, Notify, Obstacle, OpeningTrouble, SyncName, VolumeName};
+use super::{DriveName, Failure, Notify, Obstacle, OpeningTrouble, SyncName, Unclean, VolumeName};
 
 /// Something to tell, and what it is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,6 +44,8 @@ pub enum Matter {
     Failed(Failure),
     /// The drive could not be opened; it is tried again, and later at longer intervals.
     NotOpened(DriveName, OpeningTrouble),
+    /// The filesystem of the drive should be checked; it is used all the same.
+    Unclean(Unclean),
     /// The drive is plugged in, and must not be used as it is, for this reason; a sync that uses it.
     Unusable(Obstacle, SyncName),
     /// A person has to approve something before a run can start; never empty.
@@ -66,7 +68,12 @@ impl Matter {
     #[must_use]
     pub fn lasts(&self) -> bool {
         match self {
-            Self::Failed(_) | Self::Held(_) | Self::Overdue { .. } | Self::NotOpened(..) | Self::Unusable(..) => true,
+            Self::Failed(_)
+            | Self::Held(_)
+            | Self::Overdue { .. }
+            | Self::NotOpened(..)
+            | Self::Unclean(_)
+            | Self::Unusable(..) => true,
             Self::Starting { .. } | Self::OnHold | Self::Done(_) | Self::SafeToRemove(_) | Self::Withdrawn => false,
         }
     }
@@ -86,6 +93,7 @@ impl Matter {
             | Self::Failed(_)
             | Self::Held(_)
             | Self::NotOpened(..)
+            | Self::Unclean(_)
             | Self::Unusable(..)
             | Self::Withdrawn => self.clone(),
         }
@@ -111,6 +119,7 @@ impl Notify {
             Matter::Starting { .. } | Matter::OnHold | Matter::Done(_) | Matter::SafeToRemove(_) => self == Self::All,
             Matter::Failed(_)
             | Matter::NotOpened(..)
+            | Matter::Unclean(_)
             | Matter::Unusable(..)
             | Matter::Held(_)
             | Matter::Overdue { .. } => self != Self::None,

@@ -36,6 +36,7 @@ mod step;
 mod sync;
 mod tidying;
 mod transfer;
+mod unclean;
 mod version;
 mod volume;
 mod words;
@@ -88,6 +89,7 @@ pub use tidying::{EntryIs, FreeSpace, SnapshotEntries, TidyDeed};
 pub use transfer::{
     Complaint, Complaints, Deleting, Lack, Named, Obscured, Plight, ServerRefusal, Side, TransferEnd, Trouble,
 };
+pub use unclean::Unclean;
 pub use version::{CopyId, Earnest, EntryKind, EntryState, Existing, HeldEntry, Remoteness, RestoreWish};
 pub use volume::{
     Drive, DriveUuid, DriveUuidError, Mounting, Server, ServerKey, Volume, VolumeKind, VolumeRoot, WhenDone,

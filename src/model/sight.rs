@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use crate::model::{DriveUuid, End, EndpointName, Hardware, Holding, HostFault, ProgramVersion, VolumeName};
+use crate::model::{DriveUuid, End, EndpointName, Hardware, Holding, HostFault, ProgramVersion, Unclean, VolumeName};
 
 /// A block device as udev knows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -306,6 +306,8 @@ pub struct PresentVolume {
     pub hardware: Option<Hardware>,
     /// The number of its block device, for a drive.
     pub device: Option<(u32, u32)>,
+    /// Why its filesystem should be checked, for a drive.
+    pub unclean: Option<Unclean>,
     /// The id that its sentinel carries.
     pub id: Option<SentinelId>,
 }

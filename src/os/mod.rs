@@ -55,3 +55,4 @@ pub mod telling;
 pub mod terminal;
 pub mod tree;
 pub mod udisks;
+pub mod unclean;

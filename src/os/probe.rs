@@ -20,7 +20,7 @@ use crate::formats::sentinel;
 use crate::model::layout;
 use crate::model::{
     Absence, Access, EndFault, EndKind, EndProbe, EndSight, Hardware, Mount, MountId, PresentVolume, SentinelFault,
-    SentinelId, SnapshotKind, VolumeSight,
+    SentinelId, SnapshotKind, Unclean, VolumeSight,
 };
 use crate::os::causes::words;
 use crate::os::copies;
@@ -48,6 +48,8 @@ pub struct DriveMount {
     pub disk_seq: Option<u64>,
     /// The hardware.
     pub hardware: Option<Hardware>,
+    /// Why its filesystem should be checked.
+    pub unclean: Option<Unclean>,
 }
 
 /// What was found of a volume.
@@ -128,6 +130,7 @@ pub fn probe(volume: &VolumeProbe, surroundings: &MountContext<'_>) -> Probed {
         disk_seq: drive.and_then(|drive| drive.disk_seq),
         hardware: drive.and_then(|drive| drive.hardware.clone()),
         device: drive.map(|drive| drive.device),
+        unclean: drive.and_then(|drive| drive.unclean.clone()),
         id,
     };
     let opened = Opened { root, path: &volume.root, real: real_root.as_deref(), mount, space, surroundings };

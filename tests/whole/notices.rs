@@ -9,7 +9,7 @@ use crate::common::desktop::{Call, Desktop, SessionBus};
 use crate::common::drive::Drive;
 use crate::common::drive::Filesystem::Ext4;
 use crate::common::mini_host::{MiniHost, array};
-use crate::common::{throughout, until};
+use crate::common::{run, throughout, until};
 
 const ALL: [&str; 3] = ["actions", "body", "body-markup"];
 
@@ -189,6 +189,32 @@ pub fn two_drives_of_one_uuid_are_told_of(host: &MiniHost) {
     assert_eq!(desktop.shown().len(), 1, "{:#?}", desktop.shown());
     until("the journal tells of it", || daemon.log().contains("devices carry the UUID of drive `usb`"));
     clone.clear_away();
+    desktop.closes(told.id);
+}
+
+pub fn a_filesystem_that_should_be_checked_is_told_of_once(host: &MiniHost) {
+    let bus = bus();
+    let desktop = bus.desktop(&ALL, 1);
+    let (mut usb, config) = ground(host, "every = \"0s\"");
+    host.configure(&config.with("notify = \"all\"", "notify = \"problems\""));
+    let daemon = host.start();
+    usb.attach();
+    // As a drive is that was pulled out while its filesystem had errors.
+    run("debugfs", &[&"-w", &"-R", &"ssv state 2", &usb.device()]);
+    usb.mount();
+    host.run_ends("documents", 1, "ok");
+    let told = desktop.shows("Drive usb should be checked");
+    let command = format!("sudo e2fsck -f {}", usb.device().display());
+    assert!(told.body.contains(&command) && told.body.contains("used all the same"), "{told:?}");
+    until("the journal tells of it", || daemon.log().contains(&command));
+    for _ in 0..2 {
+        host.ctl(&["scan"]).exits(0);
+    }
+    assert_eq!(desktop.shown().len(), 1, "{:#?}", desktop.shown());
+    usb.unmount();
+    // It ends with 1 when it has mended something.
+    run("sh", &[&"-c", &"e2fsck -fp \"$0\"; [ $? -le 1 ]", &usb.device()]);
+    usb.mount();
     desktop.closes(told.id);
 }
 

@@ -222,6 +222,7 @@ mod tests {
             fs_type: "ext4".into(),
             disk_seq: None,
             hardware: None,
+            unclean: None,
             device: None,
             id: sentinel::id(b"id = \"0f5e1d2c\"\n").unwrap(),
         };

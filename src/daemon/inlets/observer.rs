@@ -20,6 +20,7 @@ use crate::os::disks::{self, DisksError};
 use crate::os::luks::Headers;
 use crate::os::mounts::{self, MountsError};
 use crate::os::probe::{MountContext, Probed, probe};
+use crate::os::unclean::UncleanMounts;
 
 /// How long a volume may take to answer. A disk that slept needs some seconds, and is known once it runs.
 pub const LONGEST_PROBE: Duration = Duration::from_secs(5);
@@ -27,7 +28,7 @@ pub const LONGEST_PROBE: Duration = Duration::from_secs(5);
 /// Takes looks until nobody asks for them any more.
 pub async fn take_looks(mut requests: mpsc::Receiver<LookRequest>, answers: mpsc::Sender<Observation>) {
     let (late, mut answering) = mpsc::channel(16);
-    let mut observer = Observer { memory: LookMemory::default(), late };
+    let mut observer = Observer { memory: LookMemory::default(), late, unclean: UncleanMounts::default() };
     loop {
         let observation = tokio::select! {
             request = requests.recv() => match request {
@@ -52,15 +53,18 @@ struct Observer {
     memory: LookMemory,
     /// How a thread that was left behind says that it goes on: with the volume and what it was to do there.
     late: mpsc::Sender<(VolumeName, Task)>,
+    unclean: UncleanMounts,
 }
 
 impl Observer {
     async fn look(&mut self, request: &LookRequest, cause: LookCause) -> Observation {
         self.memory.begin(request);
         let (known, headers) = (self.memory.known_devices(&request.scope), self.memory.headers());
-        match on_thread(move || Gathered::now(known, headers)).await {
+        let unclean = std::mem::take(&mut self.unclean);
+        match on_thread(move || Gathered::now(known, headers, unclean)).await {
             Ok(gathered) => {
-                self.memory.keep_headers(gathered.headers);
+                self.memory.keep(gathered.headers, gathered.unclean.found());
+                self.unclean = gathered.unclean;
                 self.memory.gathered(gathered.mounts, gathered.devices);
             }
             Err(error) => self.memory.blind(&error),
@@ -126,12 +130,17 @@ struct Gathered {
     mounts: Result<Vec<Mount>, MountsError>,
     devices: Result<Vec<BlockDevice>, DisksError>,
     headers: Headers,
+    unclean: UncleanMounts,
 }
 
 impl Gathered {
     /// Mounts always, devices unless they are known. Devices first: a drive that is plugged in and mounted between
     /// the two is not mounted yet, and its mount makes for another look.
-    fn now(known: Option<Vec<BlockDevice>>, (mut headers, wanted): (Headers, BTreeSet<DriveUuid>)) -> Self {
+    fn now(
+        known: Option<Vec<BlockDevice>>,
+        (mut headers, wanted): (Headers, BTreeSet<DriveUuid>),
+        mut unclean: UncleanMounts,
+    ) -> Self {
         let devices = known.map_or_else(
             || {
                 let mut devices = disks::enumerate()?;
@@ -140,7 +149,11 @@ impl Gathered {
             },
             Ok,
         );
-        Self { mounts: mounts::read(), devices, headers }
+        let mounts = mounts::read();
+        if let (Ok(devices), Ok(mounts)) = (&devices, &mounts) {
+            unclean.take_in(devices, mounts);
+        }
+        Self { mounts, devices, headers, unclean }
     }
 }
 

@@ -14,7 +14,8 @@ use crate::daemon::messages::look::Observation;
 use crate::daemon::messages::probe::{ProbeOrder, ProbeReport};
 use crate::model::{
     Announcement, ChangeExtent, Configuration, DriveName, HostFault, Interruption, Ledger, Left, LocationName,
-    NetworkSight, Obstacle, OpeningTrouble, Outcome, PowerSight, RunId, RunRecord, SyncName, Trigger, VolumeName,
+    NetworkSight, Obstacle, OpeningTrouble, Outcome, PowerSight, RunId, RunRecord, SyncName, Trigger, Unclean,
+    VolumeName,
 };
 use crate::os::history::Entry;
 
@@ -109,8 +110,8 @@ pub enum Notice {
     RunEnded(Box<RunRecord>),
     /// A run that was left behind has ended after all.
     Returned(RunId, SyncName, Outcome),
-    /// A volume came within reach.
-    VolumeCame(VolumeName, PathBuf),
+    /// A volume came within reach; with a filesystem that should be checked.
+    VolumeCame(VolumeName, PathBuf, Option<Unclean>),
     /// A volume went out of reach.
     VolumeWent(VolumeName),
     /// The configuration was read anew.

@@ -1,6 +1,7 @@
 //! Tells the journal and the service manager what happens, on a thread of its own: a service manager that does not take
 //! messages must not stop the daemon. That the journal does not is seen to in [`crate::os::journal`].
 
+use std::path::Path;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use jiff::SignedDuration;
 
 use crate::daemon::messages::event::Notice;
 use crate::formats::text;
-use crate::model::{DriveName, Left, LocationName, Outcome, RunRecord, Status, Step};
+use crate::model::{DriveName, Left, LocationName, Outcome, RunRecord, Status, Step, Unclean, VolumeName};
 use crate::os::service::{self, Word};
 
 /// How long the last words may take.
@@ -135,6 +136,7 @@ mod message_id {
     pub(crate) const LOCATED: &str = "6d0f7c2be0c24e3a9f5b1c7f0a9e1d10";
     pub(crate) const HOST_FAULT: &str = "6d0f7c2be0c24e3a9f5b1c7f0a9e1d11";
     pub(crate) const UNUSABLE: &str = "6d0f7c2be0c24e3a9f5b1c7f0a9e1d12";
+    pub(crate) const UNCLEAN: &str = "6d0f7c2be0c24e3a9f5b1c7f0a9e1d13";
 }
 
 fn write(notice: &Notice) {
@@ -154,12 +156,7 @@ fn write(notice: &Notice) {
             "{sync}: the run that could not be ended is gone ({}); its places are free again",
             outcome.as_str()
         ),
-        Notice::VolumeCame(volume, path) => tracing::info!(
-            message_id = message_id::VOLUME_CAME,
-            nbkp.volume = volume.as_str(),
-            "volume {volume} is there: {}",
-            text::printable(&path.to_string_lossy())
-        ),
+        Notice::VolumeCame(volume, path, unclean) => tell_that_it_came(volume, path, unclean.as_ref()),
         Notice::VolumeWent(volume) => tracing::info!(
             message_id = message_id::VOLUME_WENT,
             nbkp.volume = volume.as_str(),
@@ -205,6 +202,23 @@ fn write(notice: &Notice) {
         ),
         Notice::Left(drive, left) => tell_how_it_was_left(drive, left),
         Notice::Degraded(sentence) => tracing::warn!(message_id = message_id::DEGRADED, "{sentence}"),
+    }
+}
+
+fn tell_that_it_came(volume: &VolumeName, path: &Path, unclean: Option<&Unclean>) {
+    tracing::info!(
+        message_id = message_id::VOLUME_CAME,
+        nbkp.volume = volume.as_str(),
+        "volume {volume} is there: {}",
+        text::printable(&path.to_string_lossy())
+    );
+    if let Some(Unclean { why, command }) = unclean {
+        tracing::warn!(
+            message_id = message_id::UNCLEAN,
+            nbkp.volume = volume.as_str(),
+            "the filesystem of volume {volume} should be checked: {why}; it is used all the same (unmount it, then \
+             `sudo {command}`)"
+        );
     }
 }
 

@@ -264,6 +264,7 @@ fn present(root: &str, disk_seq: Option<u64>) -> VolumeSight {
         disk_seq,
         hardware: None,
         device: disk_seq.map(|_| (7, 0)),
+        unclean: None,
         id: None,
     })
 }

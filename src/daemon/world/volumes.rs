@@ -8,7 +8,7 @@ use crate::daemon::world::settings::Settings;
 use crate::decide::obstacles::{Custody, VolumeStanding};
 use crate::model::{
     Absence, BlockDevice, BootTime, Configuration, EndKind, EndSight, Mounting, Now, Obstacle, RemoteProbe, SyncName,
-    SyncSight, Volume, VolumeName, VolumeSight,
+    SyncSight, Unclean, Volume, VolumeName, VolumeSight,
 };
 
 /// What was seen. Others read it, and change it by these methods alone.
@@ -272,7 +272,7 @@ impl VolumeState {
             (_, _) if unusable(name, &sight).is_some() => {
                 unusable(name, &sight).map(|obstacle| Notice::Unusable(name.clone(), obstacle))
             }
-            (None, Some(root)) => Some(Notice::VolumeCame(name.clone(), root.clone())),
+            (None, Some(root)) => Some(Notice::VolumeCame(name.clone(), root.clone(), unclean(&sight).cloned())),
             (Some(_), None) => Some(Notice::VolumeWent(name.clone())),
             (Some(_), Some(_)) | (None, None) => None,
         };
@@ -298,6 +298,11 @@ pub(super) fn unusable(volume: &VolumeName, sight: &VolumeSight) -> Option<Obsta
         | VolumeSight::Present(_)
         | VolumeSight::Reached(_) => None,
     }
+}
+
+/// Why the filesystem of a drive should be checked, though it can be used.
+pub(super) fn unclean(sight: &VolumeSight) -> Option<&Unclean> {
+    if let VolumeSight::Present(present) = sight { present.unclean.as_ref() } else { None }
 }
 
 /// The root of a volume that is there and proven.
@@ -402,6 +407,7 @@ mod tests {
             disk_seq: Some(seq),
             hardware: None,
             device: Some((7, 0)),
+            unclean: None,
             id: None,
         })
     }

@@ -10,7 +10,7 @@ use crate::daemon::messages::look::{LookCause, LookRequest, Observation, Part, S
 use crate::decide::presence::{DrivePresence, MountTree, sight_of_drive};
 use crate::model::{
     Absence, BlockDevice, Configuration, Containers, DeviceRole, DriveUuid, EndKind, EndProbe, EndSight, Hardware,
-    Mount, MountId, Node, SyncName, SyncSight, VolumeName, VolumeRoot, VolumeSight,
+    Mount, MountId, Node, SyncName, SyncSight, Unclean, VolumeName, VolumeRoot, VolumeSight,
 };
 use crate::os::causes::chain;
 use crate::os::fstab;
@@ -28,6 +28,8 @@ pub(crate) struct LookMemory {
     devices: Vec<BlockDevice>,
     devices_fault: Option<String>,
     headers: Headers,
+    /// The mounts whose filesystems should be checked.
+    unclean: BTreeMap<MountId, Unclean>,
     mounts: Arc<Vec<Mount>>,
     mounts_fault: Option<String>,
     /// The points of mounts that came, went or changed since the look before this one.
@@ -142,9 +144,9 @@ impl LookMemory {
         (self.headers.clone(), around.chain(named.iter().copied()).cloned().collect())
     }
 
-    /// Takes in what was read of them by now.
-    pub(crate) fn keep_headers(&mut self, headers: Headers) {
-        self.headers = headers;
+    /// Takes in what was read of them by now, and which filesystems should be checked.
+    pub(crate) fn keep(&mut self, headers: Headers, unclean: BTreeMap<MountId, Unclean>) {
+        (self.headers, self.unclean) = (headers, unclean);
     }
 
     /// The mount table.
@@ -217,6 +219,7 @@ impl LookMemory {
                 root: mount.point.clone(),
                 mount: Some(mount.id),
                 drive: Some(DriveMount {
+                    unclean: self.unclean.get(&mount.id).cloned(),
                     mount: mount.id,
                     device: device.number,
                     disk_seq: device.disk_seq,

@@ -20,6 +20,7 @@ fn said(story: &mut Story) -> Vec<String> {
                 Matter::SafeToRemove(deeds) => format!("safe {}", names(&deeds.syncs)),
                 Matter::Failed(failure) => format!("failed {}", failure.kind.as_str()),
                 Matter::NotOpened(_, trouble) => format!("not opened, {trouble}"),
+                Matter::Unclean(unclean) => format!("unclean: {}", unclean.why),
                 Matter::Unusable(obstacle, sync) => format!("unusable for {sync}: {}", obstacle.code().as_str()),
                 Matter::Held(obstacles) => {
                     obstacles.iter().map(|obstacle| obstacle.code().as_str()).collect::<Vec<_>>().join("+")
@@ -113,6 +114,26 @@ fn two_drives_of_one_uuid_are_told_of_once_and_taken_back() {
     let mut story = Story::at_home(&disabled.replace("[syncs.onward]", "[syncs.onward]\nenabled = false"));
     story.see(&[("usb", twice(&["/dev/sda1", "/dev/sdb1"]))]);
     assert!(said(&mut story).is_empty());
+}
+
+#[test]
+fn a_filesystem_that_should_be_checked_is_told_of_once_until_it_is_clean() {
+    let mut story = Story::at_home(&HOUSE.replace("grace = \"10s\"", "grace = \"0s\""));
+    let mounted = |medium, why: Option<&str>| {
+        let VolumeSight::Present(mut stick) = present("/media/usb", Some(medium)) else { unreachable!() };
+        let command = "e2fsck -f /dev/sdb1".to_owned();
+        stick.unclean = why.map(|why| Unclean { why: why.to_owned(), command });
+        VolumeSight::Present(stick)
+    };
+    for medium in 1..4 {
+        story.see(&[("usb", mounted(medium, Some("it has errors")))]);
+        story.unplug("usb");
+    }
+    assert_eq!(said(&mut story), ["drive usb: unclean: it has errors"]);
+    let came = |notice: &&Notice| matches!(notice, Notice::VolumeCame(_, _, Some(_)));
+    assert_eq!(story.notices.iter().filter(came).count(), 3, "the journal tells of each time");
+    story.see(&[("usb", mounted(5, None))]);
+    assert_eq!(said(&mut story), ["drive usb: withdrawn"]);
 }
 
 #[test]
