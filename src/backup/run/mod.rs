@@ -184,6 +184,8 @@ impl<'a> Course<'a> {
         let occasion = HookMoment { hook: "before", step: Step::Before, ending: None };
         hooks::run(&self.starter, command, self.job, (&occasion, None), &mut self.stops)?;
         self.before = Before::HasRun;
+        // From here on it is not the hook that takes its time.
+        self.telling.step(Step::Prove);
         Ok(())
     }
 

@@ -12,6 +12,10 @@ use crate::model::{BootTime, DriveName, Left, Now, Obstacle, SyncName, Unmounted
 impl World {
     /// Closes what no run uses and no candidate needs.
     pub(super) fn close_what_nobody_needs(&mut self, now: &Now, effects: &mut Vec<Effect>) {
+        if self.drives.are_late(now.boot) {
+            self.leave_drives_open();
+            return;
+        }
         let idle: Vec<(VolumeName, Expected)> = self
             .drives
             .phases()
@@ -105,7 +109,14 @@ impl World {
         self.drive_requests.answer_closes(&drive, left);
     }
 
-    /// Waits for no drive any more: whoever says twice that the daemon is to end means it. The next one closes them.
+    /// Ends, and waits for drives only so long as the service manager does.
+    pub(super) fn stop_in_time(&mut self, now: &Now, effects: &mut Vec<Effect>) {
+        self.drives.wait_no_longer_than(now);
+        self.stop(effects);
+    }
+
+    /// Waits for no drive any more: whoever says twice that the daemon is to end means it, and one that does not close
+    /// would have it killed by the service manager. The next one closes them.
     pub(super) fn leave_drives_open(&mut self) {
         self.drives.leave_open();
         self.leftovers.give_up_all();

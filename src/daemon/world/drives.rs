@@ -6,6 +6,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use crate::backup::drives::order::{Expected, Sake};
 use crate::daemon::world::servers::Awaited;
 use crate::decide::backoff;
@@ -68,7 +70,13 @@ pub(super) struct DriveStates {
     states: BTreeMap<VolumeName, DriveState>,
     /// How each drive was left that was closed last, until it is opened or closed again.
     left: BTreeMap<VolumeName, Left>,
+    /// Until when they are waited for, once the daemon is to end.
+    waited_until: Option<BootTime>,
 }
+
+/// For so long a daemon that is told to end waits for its drives. What comes behind that is the end by force: the
+/// shipped units have twenty seconds for it, and a run ten of them.
+const LONGEST_END: Duration = Duration::from_secs(16);
 
 /// What is done with one drive.
 #[derive(Debug)]
@@ -125,6 +133,21 @@ impl DriveStates {
             | Phase::Settling(_) => true,
             Phase::Idle | Phase::Open(_) | Phase::Stuck { .. } => false,
         })
+    }
+
+    /// The daemon is to end, and waits for them for a while.
+    pub(super) fn wait_no_longer_than(&mut self, now: &Now) {
+        self.waited_until = Some(now.boot.after(LONGEST_END));
+    }
+
+    /// Whether the daemon has waited for them long enough.
+    pub(super) fn are_late(&self, now: BootTime) -> bool {
+        self.waited_until.is_some_and(|until| until <= now)
+    }
+
+    /// Until when they are waited for, if that is limited.
+    pub(super) fn waited_until(&self, now: &Now) -> Option<Timestamp> {
+        now.wall.checked_add(self.waited_until?.since(now.boot)).ok()
     }
 
     /// An order to open it is given.

@@ -222,7 +222,8 @@ impl World {
                 self.leave_drives_open();
                 self.stop(&mut effects);
             }
-            Event::Stop | Event::Abandoned => self.stop(&mut effects),
+            Event::Stop => self.stop_in_time(now, &mut effects),
+            Event::Abandoned => self.stop(&mut effects),
         }
         // Behind each event: one that comes at the very moment of the alarm sets it anew, and it does not go off.
         if self.suspension.is_overdue(now) {

@@ -31,7 +31,11 @@ impl World {
         self.close_what_nobody_needs(now, effects);
         self.tell_what_is_overdue(now, effects);
         self.suspension.note_runs(&self.runs, now);
-        let alarm = if self.stage == LifeStage::Working { self.next_moment(now) } else { None };
+        let alarm = match self.stage {
+            LifeStage::Starting => None,
+            LifeStage::Working => self.next_moment(now),
+            LifeStage::Stopping => self.drives.waited_until(now),
+        };
         effects.extend(self.plan.set_alarm(alarm));
     }
 

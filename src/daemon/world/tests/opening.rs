@@ -269,6 +269,21 @@ fn told_twice_to_stop_it_waits_for_no_drive() {
 }
 
 #[test]
+fn told_to_stop_it_does_not_wait_for_a_drive_that_does_not_close() {
+    let mut story = Story::with_closed_drive(OPENED);
+    story.wait(10);
+    story.opened("usb", present("/media/usb", Some(1)));
+    story.tell(Event::Stop);
+    story.wait(8);
+    story.end("documents", Conclusion::Interrupted(Interruption::Stopping));
+    assert_eq!(story.orders().last().map(String::as_str), Some("close usb: Leave"));
+    story.wait(6);
+    assert!(!story.finished, "the drive is being closed");
+    story.wait(3);
+    assert!(story.finished, "it does not answer");
+}
+
+#[test]
 fn a_keyring_that_stays_locked_is_tried_at_each_change_and_told_of_once() {
     let mut story = Story::at_home(OPENED);
     story.devices = vec![block_device("/dev/sdc1", RED, 33, 5, DeviceRole::Container)];
