@@ -104,6 +104,7 @@ scenarios! {
         the_journal_tells_the_run
         the_service_manager_is_told
         a_watchdog_that_fires_is_as_a_kill
+        the_part_of_it_that_was_prepared_stays_when_the_whole_is_mounted_too
         an_ordinary_user_is_served;
     restores:
         each_kind_of_copy_gives_back_what_was_there

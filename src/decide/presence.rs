@@ -89,6 +89,9 @@ pub enum DrivePresence<'a> {
         hardware: Option<&'a Hardware>,
         /// The mount to use.
         mount: &'a Mount,
+        /// Where else it is mounted: other parts of it, or the same once more. One of them is used where it proves
+        /// itself there alone.
+        others: Vec<&'a Mount>,
     },
 }
 
@@ -178,15 +181,17 @@ fn on_devices<'a>(
     mounts: &'a [Mount],
     tree: &MountTree<'a>,
 ) -> DrivePresence<'a> {
-    let found = mounts
+    let mut found: Vec<_> = mounts
         .iter()
         .filter_map(|mount| devices.iter().find(|device| is_on(mount, device)).map(|device| (mount, *device)))
         .filter(|(mount, _)| tree.shows(mount))
-        // The whole filesystem before a part of it; among equals the one that was there first.
-        .min_by_key(|(mount, _)| (mount.root != Path::new("/"), mount.id));
-    match found {
-        Some((mount, device)) => {
-            DrivePresence::Mounted { device, hardware: around.or(device.hardware.as_ref()), mount }
+        .collect();
+    // The whole filesystem before a part of it; among equals the one that was there first.
+    found.sort_by_key(|(mount, _)| (mount.root != Path::new("/"), mount.id));
+    match found.split_first() {
+        Some(((mount, device), others)) => {
+            let (hardware, others) = (around.or(device.hardware.as_ref()), others.iter().map(|(it, _)| *it).collect());
+            DrivePresence::Mounted { device, hardware, mount, others }
         }
         None => DrivePresence::NotMounted { device: first },
     }
@@ -315,7 +320,7 @@ mod tests {
             DrivePresence::HoldsMember { device } => format!("holds a member {}", device.node.display()),
             DrivePresence::OnMembers { device } => format!("on members {}", device.node.display()),
             DrivePresence::NotMounted { device } => format!("not mounted {}", device.node.display()),
-            DrivePresence::Mounted { device, hardware, mount } => format!(
+            DrivePresence::Mounted { device, hardware, mount, .. } => format!(
                 "{} at {} on {}",
                 device.node.display(),
                 mount.point.display(),

@@ -33,6 +33,8 @@ pub struct VolumeProbe {
     pub root: PathBuf,
     /// What must be behind the root, for a drive.
     pub drive: Option<DriveMount>,
+    /// Where else the drive is mounted: a part of it, such as a subvolume, may be what was prepared.
+    pub others: Vec<(PathBuf, MountId)>,
     /// The ends to look at.
     pub ends: Vec<Arc<EndProbe>>,
 }
@@ -103,9 +105,23 @@ const SUBVOLUME_INODE: u64 = 256;
 /// Sentinels are at most this long, in bytes.
 const SENTINEL_LIMIT: u64 = 4096;
 
-/// Looks at a volume and at the ends of syncs on it.
+/// Looks at a volume and at the ends of syncs on it: where its root is or, if it is not proven there, at the first of
+/// its other mounts where it is.
 #[must_use]
 pub fn probe(volume: &VolumeProbe, surroundings: &MountContext<'_>) -> Probed {
+    let first = probe_at(volume, surroundings);
+    if !matches!(first.sight, VolumeSight::NotProven { fault: SentinelFault::Missing, .. }) {
+        return first;
+    }
+    let mut others = volume.others.iter().filter_map(|(root, mount)| {
+        let drive = volume.drive.clone().map(|drive| DriveMount { mount: *mount, ..drive });
+        let elsewhere = VolumeProbe { root: root.clone(), drive, others: Vec::new(), ends: volume.ends.clone() };
+        Some(probe_at(&elsewhere, surroundings)).filter(|probed| matches!(probed.sight, VolumeSight::Present(_)))
+    });
+    others.next().unwrap_or(first)
+}
+
+fn probe_at(volume: &VolumeProbe, surroundings: &MountContext<'_>) -> Probed {
     let (root, mount) = match open_root(volume, surroundings) {
         Ok(opened) => opened,
         Err(absence) => return unseen(volume, VolumeSight::Absent(absence), None),
@@ -332,7 +348,7 @@ mod tests {
     fn looked_at(root: &Path, subdir: &str, kind: EndKind) -> (VolumeSight, EndSight) {
         let mounts = mounts::read().unwrap();
         let end = EndProbe { sync: "documents".parse().unwrap(), subdir: subdir.parse().unwrap(), kind };
-        let volume = VolumeProbe { root: root.to_owned(), drive: None, ends: vec![Arc::new(end)] };
+        let volume = VolumeProbe { root: root.to_owned(), drive: None, others: Vec::new(), ends: vec![Arc::new(end)] };
         let mut probed = probe(&volume, &MountContext::new(&mounts));
         assert_eq!(probed.ends.len(), 1);
         (probed.sight, probed.ends.remove(0))

@@ -274,6 +274,37 @@ pub fn the_service_manager_is_told(host: &MiniHost) {
     assert!(daemon.told("STOPPING=1"));
 }
 
+pub fn the_part_of_it_that_was_prepared_stays_when_the_whole_is_mounted_too(host: &MiniHost) {
+    let source = host.source("documents");
+    source.fill(10);
+    let mut usb = host.drive("usb", Btrfs);
+    usb.attach();
+    usb.mount();
+    run("btrfs", &[&"-q", &"subvolume", &"create", &usb.point().join("@data")]);
+    usb.unmount();
+    usb.mount_with("subvol=@data");
+    host.configure(&host.config().drive(&usb).sync("documents", "usb", "btrfs", ""));
+    host.ctl(&["prepare", "documents"]).exits(0);
+    let _daemon = host.start();
+    host.run_ends("documents", 1, "ok");
+
+    // Mounted before or behind it, the whole is not what was prepared.
+    let whole = std::path::Path::new("/run/whole");
+    std::fs::create_dir(whole).unwrap();
+    let mount_whole = || run("mount", &[&usb.device(), &whole]);
+    mount_whole();
+    source.write("new", "1");
+    host.ctl(&["run", "documents", "--wait"]).exits(0);
+    run("umount", &[&usb.point()]);
+    host.stopped_by("documents", "destination-sentinel-missing");
+    usb.mount_with("subvol=@data");
+    host.stands("documents", "idle");
+    host.ctl(&["run", "documents", "--wait"]).exits(0);
+    usb.destination("documents").latest().is_like(&source);
+    assert!(!whole.join(".nbkp-vol").exists());
+    run("umount", &[&whole]);
+}
+
 pub fn a_watchdog_that_fires_is_as_a_kill(host: &MiniHost) {
     let source = host.source("documents");
     source.write_big("big", 32, 1);

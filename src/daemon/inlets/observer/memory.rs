@@ -58,6 +58,8 @@ struct Way {
     /// The mount that the root seems to lie on: once a dead one is unmounted, the volume is not silent any more.
     mount: Option<MountId>,
     drive: Option<DriveMount>,
+    /// Where else the drive is mounted.
+    others: Vec<(PathBuf, MountId)>,
 }
 
 /// How devices and mounts say that a volume stands.
@@ -187,7 +189,7 @@ impl LookMemory {
         let drive = match root {
             VolumeRoot::Directory(path) => {
                 let mount = tree.mount_of(path).map(|mount| mount.id);
-                return Finding::At(Way { root: path.clone(), mount, drive: None });
+                return Finding::At(Way { root: path.clone(), mount, drive: None, others: Vec::new() });
             }
             VolumeRoot::Server(_) => return Finding::NotHere,
             VolumeRoot::Drive(drive) => drive,
@@ -215,7 +217,7 @@ impl LookMemory {
                 automount: fstab::automount(device, &self.devices, mounts),
                 blocked_at: mounts::in_the_way_of(device, &self.devices, mounts),
             }),
-            DrivePresence::Mounted { device, hardware, mount } => Finding::At(Way {
+            DrivePresence::Mounted { device, hardware, mount, others } => Finding::At(Way {
                 root: mount.point.clone(),
                 mount: Some(mount.id),
                 drive: Some(DriveMount {
@@ -236,6 +238,7 @@ impl LookMemory {
                         | DeviceRole::MemberInside(_) => hardware.cloned(),
                     },
                 }),
+                others: others.into_iter().map(|other| (other.point.clone(), other.id)).collect(),
             }),
         }
     }
@@ -261,7 +264,7 @@ impl LookMemory {
         // If it comes back with this look, so do all of its ends.
         let present = self.volumes.get(name).is_some_and(Known::is_present);
         let ends = if present { ends } else { all.to_vec() };
-        let probe = VolumeProbe { root: way.root.clone(), drive: way.drive.clone(), ends };
+        let probe = VolumeProbe { root: way.root.clone(), drive: way.drive.clone(), others: way.others.clone(), ends };
         Some(Task { way, probe })
     }
 
