@@ -218,6 +218,7 @@ scenarios! {
     neighbours:
         a_connection_is_home
         without_a_bus_the_rest_works
+        hooks_run_where_no_rights_were_taken_away
         a_metered_way_waits
         sleep_in_mid_run_interrupts_and_goes_on
         a_long_copy_keeps_the_machine_awake;

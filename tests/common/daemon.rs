@@ -20,6 +20,8 @@ pub enum Wrapping {
     Plain,
     /// As if its standard error were the journal.
     Journal,
+    /// Without the right to gain others, as the shipped units have it.
+    Limited,
     /// A service manager that wants a sign of life every two seconds.
     Watched,
     /// A standard error that takes nothing, and a service manager that wants a sign of life every two seconds.
@@ -56,6 +58,11 @@ impl Daemon {
         let program = env!("CARGO_BIN_EXE_nbkpd");
         let mut command = match wrapping {
             Wrapping::Plain | Wrapping::Journal | Wrapping::Watched | Wrapping::Unread => command(program),
+            Wrapping::Limited => {
+                let mut command = command("setpriv");
+                command.args(["--no-new-privs", program]);
+                command
+            }
             Wrapping::KilledAt(call, time) => {
                 let mut command = command("strace");
                 command.args(["-f", "-qq", "-o", "/dev/null", "-e"]).arg(format!("trace={call}"));
@@ -78,7 +85,7 @@ impl Daemon {
                 command.env("WATCHDOG_USEC", "2000000").stderr(output);
                 None
             }
-            Wrapping::Plain | Wrapping::Journal | Wrapping::KilledAt(..) => {
+            Wrapping::Plain | Wrapping::Journal | Wrapping::Limited | Wrapping::KilledAt(..) => {
                 command.stderr(output);
                 None
             }

@@ -10,6 +10,7 @@ pub mod journal;
 pub mod mini_host;
 pub mod required;
 pub mod server;
+pub mod service_manager;
 pub mod system_bus;
 
 use std::path::Path;

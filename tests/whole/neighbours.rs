@@ -1,12 +1,15 @@
 //! NetworkManager, logind and the bus come, go and come again under a running daemon.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
+use crate::common::daemon::Wrapping;
 use crate::common::drive::Filesystem::Ext4;
 use crate::common::mini_host::{MiniHost, array};
 use crate::common::server::Server;
+use crate::common::service_manager::ServiceManager;
 use crate::common::system_bus::{Login, NetworkManager, SystemBus};
-use crate::common::{throughout, until};
+use crate::common::{text_of, throughout, until};
 
 /// A server that is at home where the connection `Dock` is up.
 fn docked(host: &MiniHost) -> Server {
@@ -50,6 +53,44 @@ pub fn a_connection_is_home(host: &MiniHost) {
     manager.come();
     until("it is back", || !is_degraded(host));
     until("the location is recognised", || host.status()["locations"][0] == "home");
+}
+
+pub fn hooks_run_where_no_rights_were_taken_away(host: &MiniHost) {
+    host.source("documents").fill(3);
+    let mut usb = host.drive("usb", Ext4).prepared_for("documents");
+    usb.plug();
+    let with = |hooks: &str| host.configure(&host.config().drive(&usb).sync("documents", "usb", "hard-link", hooks));
+    // What only a program can see that may gain rights, as `sudo` does.
+    let free =
+        "grep -q NoNewPrivs:.0 /proc/self/status || { echo they were taken away >&2; exit 1; }; echo $$ >/run/ran";
+    with(&format!("hooks = {{ before = [\"sh\", \"-c\", \"{free}\"] }}"));
+    let daemon = host.start_as("nbkpd", &Wrapping::Limited);
+    let failed = host.run_ends("documents", 1, "failed");
+    assert!(failed["error"].as_str().unwrap().contains("they were taken away"), "{failed}");
+    let doctor = host.ctl(&["doctor"]);
+    doctor.says("hook `before`").says("set-user-id programs").says("could not reach the system bus");
+
+    let _bus = SystemBus::start();
+    let manager = ServiceManager::start();
+    host.ctl(&["run", "documents", "--wait"]).exits(0);
+    assert!(
+        manager.started().iter().any(|words| words.last().is_some_and(|word| word == free)),
+        "{:?}",
+        manager.started()
+    );
+    assert!(text_of(Path::new("/run/ran")).trim().parse::<u32>().is_ok(), "the shell did not get its own words");
+    let findings = host.ctl(&["doctor", "--json"]).json().to_string();
+    assert!(!findings.contains("hook-confined"), "{findings}");
+
+    let slow = r#"hooks = { before = ["sh", "-c", "echo the last word >&2; sleep 100"], interrupted = ["false"] }"#;
+    with(slow);
+    let slow_runs = || manager.started().iter().any(|words| words.iter().any(|word| word.contains("sleep 100")));
+    until("the slow one runs", || host.ctl(&["run", "documents", "--force"]).code == Some(0) && slow_runs());
+    let begun = Instant::now();
+    host.ctl(&["cancel", "documents"]).exits(0);
+    until("its run is interrupted", || host.history("documents").iter().any(|run| run["outcome"] == "interrupted"));
+    assert!(begun.elapsed() < Duration::from_secs(15), "{:?}", begun.elapsed());
+    daemon.stop();
 }
 
 pub fn without_a_bus_the_rest_works(host: &MiniHost) {
