@@ -67,6 +67,9 @@ names! {
 
 pub(crate) use assignments;
 
+/// The files in our own directory.
+pub const OWN_FILES: [&str; 5] = [LOCK, WRITER, LOG, STAGING_MARKER, MARKER];
+
 /// A directory that is never there, so that all is new that is compared with it.
 pub const FIRST_COPY: &str = "./.first-copy/";
 

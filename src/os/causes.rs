@@ -32,6 +32,7 @@ pub fn words(errno: Errno) -> String {
         Errno::LOOP => "a symbolic link is on the way, which is not followed".into(),
         Errno::XDEV => "another filesystem is mounted there".into(),
         Errno::NOTSUP => "it is not a regular file".into(),
+        Errno::MLINK => "it has a second name (a hard link)".into(),
         other => std::io::Error::from(other).to_string(),
     }
 }
@@ -95,6 +96,7 @@ mod tests {
             Box::new(DirectoryError::Rename(path(), full)),
             Box::new(DirectoryError::Remove(path(), full)),
             Box::new(DirectoryError::Flush(path(), full)),
+            Box::new(DirectoryError::Foreign(path(), full)),
             Box::new(DirectoryError::Lock(path(), full)),
             Box::new(disks::DisksError::Enumerate(io())),
             Box::new(ears::EarsError::Descriptor("timer", io())),

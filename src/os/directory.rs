@@ -47,6 +47,9 @@ pub enum DirectoryError {
     /// It could not be flushed to the device.
     #[error("flush {} to its device", .0.display())]
     Flush(PathBuf, #[source] Errno),
+    /// It is not what we could have made.
+    #[error("use {}, which is not as we make it; if it is yours, `chown` it or remove it", .0.display())]
+    Foreign(PathBuf, #[source] Errno),
     /// It could not be locked.
     #[error("lock {}", .0.display())]
     Lock(PathBuf, #[source] Errno),
@@ -65,6 +68,7 @@ impl DirectoryError {
         | Self::Rename(_, cause)
         | Self::Remove(_, cause)
         | Self::Flush(_, cause)
+        | Self::Foreign(_, cause)
         | Self::Lock(_, cause)) = self;
         *cause
     }
@@ -81,6 +85,7 @@ impl DirectoryError {
         | Self::Rename(path, _)
         | Self::Remove(path, _)
         | Self::Flush(path, _)
+        | Self::Foreign(path, _)
         | Self::Lock(path, _)) = self;
         path
     }
@@ -354,6 +359,12 @@ impl Directory {
     /// opened, once; rsync itself says nothing of them.
     pub fn flush_filesystem(&self) -> Result<(), DirectoryError> {
         rustix::fs::syncfs(&self.fd).map_err(|cause| DirectoryError::Flush(self.path.clone(), cause))
+    }
+
+    /// Whether it belongs to the user that this is.
+    #[must_use]
+    pub fn is_ours(&self) -> bool {
+        rustix::fs::fstat(&self.fd).is_ok_and(|seen| seen.st_uid == rustix::process::geteuid().as_raw())
     }
 
     /// What is left on its filesystem.

@@ -103,14 +103,16 @@ impl Ground {
         command.args(arguments).current_dir(self.directory.path()).stdout(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let mut said = BufReader::new(child.stdout.take().unwrap()).lines();
-        said.next().unwrap().unwrap();
-        Theirs { child, said }
+        let first = said.next().unwrap().unwrap();
+        Theirs { child, said, first }
     }
 }
 
 /// A program of the other user's; it ends when this is dropped.
 pub struct Theirs {
     child: Child,
+    /// Its first line.
+    pub first: String,
     said: Lines<BufReader<ChildStdout>>,
 }
 

@@ -6,6 +6,8 @@
 )]
 
 mod ground;
+mod own;
 mod places;
 mod power;
 mod races;
+mod rounds;

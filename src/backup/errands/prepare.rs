@@ -277,7 +277,11 @@ fn make_sentinel(directory: &Directory, name: &str, report: &mut Made) -> Result
             Err(error) => return Err(format!("{path}: {error}; remove it if it is not yours, and try again")),
         },
         Err(ReadError::Missing) => {
-            files::write_durably(directory, name, sentinel::content(&new_id()).as_bytes(), Readers::All)
+            // Whoever knows the id of a destination could make another drive pass for it. What another user is to write
+            // is to be read by that user.
+            let is_private = name == layout::DESTINATION_SENTINEL && directory.is_ours();
+            let readers = if is_private { Readers::Owner } else { Readers::All };
+            files::write_durably(directory, name, sentinel::content(&new_id()).as_bytes(), readers)
                 .map_err(|error| unmarked(&error, &path))?;
             report.made.push(format!("the sentinel {path}"));
         }

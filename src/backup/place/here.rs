@@ -43,8 +43,10 @@ impl HereDestination {
     pub(crate) fn lock(pinned: Pinned, job: &Job, ours: &Writer) -> Result<Self, NotDone> {
         let fail = |error: DirectoryError| of_directory(Step::Lock, &error);
         let destination = &pinned.directory;
-        destination.create_directory(OWN, 0o755).map_err(fail)?;
+        destination.create_directory(OWN, 0o700).map_err(fail)?;
         let own = destination.open_below(Path::new(OWN), Reach::SameMount).map_err(fail)?;
+        // Who may read the lock can hold it; whose file it is could change it.
+        files::make_private(&own, &layout::OWN_FILES).map_err(fail)?;
         let taken = Obstacle::LockTaken { path: own.path_of(LOCK) };
         let lock = files::lock(&own, LOCK, Hold::Alone).map_err(fail)?;
         let lock = lock.ok_or(NotDone::Skipped(vec![taken]))?;
@@ -94,7 +96,7 @@ impl HereDestination {
         let fail = |error: DirectoryError| of_directory(Step::Copy, &error);
         if let Spot::New(name) = spot {
             let snapshots = deeds::directory_of_snapshots(&self.pinned.directory).map_err(fail)?;
-            snapshots.create_directory(&layout::in_progress(name), 0o755).map_err(fail)?;
+            snapshots.create_directory(&layout::in_progress(name), 0o700).map_err(fail)?;
         }
         let target = HereTarget { lock: Some(&self.lock), ..compared(&self.pinned.directory, spot).map_err(fail)? };
         if spot == Spot::Whole || earlier == Earlier::Damaged {

@@ -16,7 +16,8 @@ pub(crate) fn append(own: &Directory, record: &LogRecord) -> Result<(), String> 
         files::append_durably(own, LOG, log::record_line(record).as_bytes()).map_err(|error| could_not(&error))?;
     if size > log::LIMIT {
         let cut = files::read_tail(own, LOG, log::LIMIT.saturating_mul(2)).map(|whole| log::cut(&whole));
-        cut.and_then(|kept| files::write_durably(own, LOG, &kept, Readers::All)).map_err(|error| could_not(&error))?;
+        cut.and_then(|kept| files::write_durably(own, LOG, &kept, Readers::Owner))
+            .map_err(|error| could_not(&error))?;
     }
     Ok(())
 }

@@ -46,9 +46,10 @@ enter() {
     sentinel "$4" "$5"
 }
 
-# own FILE: whether a file in our own directory can be used: it is none yet, or a regular one.
+# own FILE: whether a file in our own directory can be used: it is none yet, or a regular one that has no second name.
 own() {
-    [ ! -h "$OWN" ] && [ -d "$OWN" ] && [ ! -h "$OWN/$1" ] && { [ ! -e "$OWN/$1" ] || [ -f "$OWN/$1" ]; }
+    [ ! -h "$OWN" ] && [ -d "$OWN" ] && [ ! -h "$OWN/$1" ] &&
+        { [ ! -e "$OWN/$1" ] || { [ -f "$OWN/$1" ] && [ "$(stat -c %h "$OWN/$1" 2>/dev/null)" -le 1 ]; }; }
 }
 
 # lock: takes the lock of a destination for as long as this shell and its children live. What the step before started may
