@@ -6,6 +6,7 @@
 //! somebody could have changed, and no descriptor of the old root is left to whoever runs in the new one.
 
 use std::fs;
+use std::io::Write as _;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
@@ -119,8 +120,13 @@ impl Apart {
     }
 }
 
+/// Files of settings that are larger than this are mounted: that costs more than to copy a small one.
+const SMALL: u64 = 64 << 10;
+
 /// What lies at a place of the new root.
 enum Piece {
+    /// The content of a small file.
+    Copy(Vec<u8>),
     Directory(OwnedFd),
     File(OwnedFd),
     Link(PathBuf),
@@ -134,6 +140,13 @@ impl Piece {
             Self::Directory(tree) => {
                 make_directories(root, at)?;
                 put(tree.as_fd(), root, at)
+            }
+            Self::Copy(content) => {
+                make_directories(root, at.parent().unwrap_or(Path::new("")))?;
+                let flags = OFlags::CREATE | OFlags::WRONLY | OFlags::CLOEXEC;
+                let file = rustix::fs::openat(root, at, flags, Mode::from_raw_mode(0o444)).map_err(did)?;
+                let written = fs::File::from(file).write_all(content);
+                written.map_err(|error| did(Errno::from_io_error(&error).unwrap_or(Errno::IO)))
             }
             Self::File(tree) => {
                 make_directories(root, at.parent().unwrap_or(Path::new("")))?;
@@ -165,12 +178,20 @@ fn programs(needed: &[PathBuf]) -> Result<Vec<(PathBuf, Piece)>, ApartError> {
             Piece::Link(real)
         } else if real.is_dir() {
             Piece::Directory(clone_at(CWD, &real)?)
+        } else if let Some(content) = small(&path, &real) {
+            Piece::Copy(content)
         } else {
             Piece::File(clone_at(CWD, &real)?)
         };
         pieces.push((path, piece));
     }
     Ok(pieces)
+}
+
+/// The content of a small file of settings.
+fn small(path: &Path, real: &Path) -> Option<Vec<u8>> {
+    let is_small = fs::metadata(real).is_ok_and(|seen| seen.is_file() && seen.len() <= SMALL);
+    (path.starts_with("/etc") && is_small).then(|| fs::read(real).ok()).flatten()
 }
 
 /// A copy of the mounts below a directory, which is in no namespace yet.

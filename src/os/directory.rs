@@ -361,12 +361,6 @@ impl Directory {
         rustix::fs::syncfs(&self.fd).map_err(|cause| DirectoryError::Flush(self.path.clone(), cause))
     }
 
-    /// Whether it belongs to the user that this is.
-    #[must_use]
-    pub fn is_ours(&self) -> bool {
-        rustix::fs::fstat(&self.fd).is_ok_and(|seen| seen.st_uid == rustix::process::geteuid().as_raw())
-    }
-
     /// What is left on its filesystem.
     pub fn space(&self) -> Result<Space, DirectoryError> {
         let seen = fstatvfs(&self.fd).map_err(|cause| DirectoryError::Look(self.path.clone(), cause))?;

@@ -68,48 +68,6 @@ fn open_for(readers: Readers, directory: &Directory, name: &OsStr, flags: OFlags
     Ok(file)
 }
 
-/// Filesystems that keep owners: each file there has the one who made it. By their magic numbers (`statfs(2)`): ext4,
-/// btrfs, XFS, tmpfs, F2FS, ZFS, overlayfs, bcachefs.
-const WITH_OWNERS: [u64; 8] =
-    [0xEF53, 0x9123_683E, 0x5846_5342, 0x0102_1994, 0xF2F5_2010, 0x2FC1_2FC1, 0x794C_7630, 0xCA45_1A4E];
-
-/// Makes a directory of ours, and the files of these names in it, our own business alone. Fails if one of them is not
-/// what we could have made: it belongs to somebody else, has a second name, or is no regular file.
-pub fn make_private(own: &Directory, names: &[&str]) -> Result<(), DirectoryError> {
-    if !own.filesystem_magic().is_ok_and(|magic| WITH_OWNERS.contains(&magic)) {
-        return Ok(());
-    }
-    let us = rustix::process::geteuid();
-    for name in std::iter::once(&".").chain(names) {
-        let fail = |cause| DirectoryError::Foreign(own.path_of(name), cause);
-        let seen = match rustix::fs::statat(own, *name, AtFlags::SYMLINK_NOFOLLOW) {
-            Ok(seen) => seen,
-            Err(Errno::NOENT) => continue,
-            Err(cause) => return Err(DirectoryError::Look(own.path_of(name), cause)),
-        };
-        let is_directory = *name == ".";
-        // Of root's files anybody else may read what root lets them, and write nothing.
-        if seen.st_uid != us.as_raw() && us.is_root() {
-            return Err(fail(Errno::PERM));
-        }
-        if !is_directory && FileType::from_raw_mode(seen.st_mode) != FileType::RegularFile {
-            return Err(fail(Errno::NOTSUP));
-        }
-        if !is_directory && seen.st_nlink > 1 {
-            return Err(fail(Errno::MLINK));
-        }
-        let mode = Mode::from_raw_mode(seen.st_mode);
-        if seen.st_uid == us.as_raw() && mode.intersects(Mode::RWXG | Mode::RWXO) {
-            let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-            let private = mode & Mode::RWXU;
-            let changed = rustix::fs::openat(own, *name, flags, Mode::empty())
-                .and_then(|file| rustix::fs::fchmod(&file, private));
-            changed.map_err(|cause| DirectoryError::Write(own.path_of(name), cause))?;
-        }
-    }
-    Ok(())
-}
-
 /// Reads a regular file of at most `limit` bytes.
 pub fn read_small(directory: &Directory, name: &str, limit: u64) -> Result<Vec<u8>, ReadError> {
     let file = match open(directory, OsStr::new(name), OFlags::RDONLY) {

@@ -34,6 +34,7 @@ pub mod machine;
 pub mod mounts;
 pub mod network_manager;
 pub mod notifications;
+pub mod ours;
 pub mod outside;
 pub mod passed;
 pub mod polkit;

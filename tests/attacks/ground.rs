@@ -104,7 +104,7 @@ impl Ground {
         let mut child = command.spawn().unwrap();
         let mut said = BufReader::new(child.stdout.take().unwrap()).lines();
         let first = said.next().unwrap().unwrap();
-        Theirs { child, said, first }
+        Theirs { child, first, said }
     }
 }
 

@@ -41,7 +41,8 @@ fn who_may_read_a_destination_holds_no_lock_and_sees_no_more_than_the_source_sho
     assert_eq!(mode(&copies.join(".nbkp-dst")), 0o600);
     assert_eq!(run(&ground).code, 0);
     let [own, lock] = [".nbkp", ".nbkp/lock"].map(|name| copies.join(name));
-    let is_private = || mode(&own) == 0o700 && mode(&lock) & 0o077 == 0 && mode(&own.join("log.jsonl")) & 0o077 == 0;
+    let is_owners = |path: &Path| mode(path) & !0o700 == 0;
+    let is_private = || mode(&own) == 0o700 && is_owners(&lock) && is_owners(&own.join("log.jsonl"));
     assert!(is_private());
     // As an earlier version made them.
     for (path, mode) in [(&own, 0o755), (&lock, 0o644), (&own.join("log.jsonl"), 0o644)] {

@@ -32,8 +32,11 @@ const MIX: &str = "import os, random, sys, time\n\
     \x20   except OSError: pass\n\
     \x20   if count == 50: print('swapped', flush=True); count += 1\n";
 
+/// Inode, mode, owner, names, time of the last change of any of it, and content.
+type Told = (u64, u32, u32, u64, i64, i64, Vec<u8>);
+
 /// All that can be told of what lies below a directory: names, files, owners, modes, times, content.
-fn all_of(root: &Path) -> BTreeMap<PathBuf, (u64, u32, u32, u64, i64, i64, Vec<u8>)> {
+fn all_of(root: &Path) -> BTreeMap<PathBuf, Told> {
     let mut found = BTreeMap::new();
     let mut next = vec![root.to_owned()];
     while let Some(path) = next.pop() {
@@ -127,7 +130,9 @@ fn whatever_is_swapped_nothing_outside_is_read_written_or_given_away() {
                 path.display()
             );
         }
-        [ground.path("theirs"), ground.path("around")].iter().for_each(|root| put_back(root));
+        for root in ["theirs", "around"] {
+            put_back(&ground.path(root));
+        }
     }
     assert!(good > 0, "nothing was done in any round");
 }

@@ -18,6 +18,7 @@ use crate::model::{
 use crate::os::btrfs::{self, Role};
 use crate::os::directory::{ChangeMade, Directory, DirectoryError, Errno, Kind, Reach};
 use crate::os::files::{self, ReadError, Readers};
+use crate::os::ours;
 use crate::os::ssh::SshPlace;
 
 /// What is made at both ends of a sync; what is there already is left as it is.
@@ -279,7 +280,7 @@ fn make_sentinel(directory: &Directory, name: &str, report: &mut Made) -> Result
         Err(ReadError::Missing) => {
             // Whoever knows the id of a destination could make another drive pass for it. What another user is to write
             // is to be read by that user.
-            let is_private = name == layout::DESTINATION_SENTINEL && directory.is_ours();
+            let is_private = name == layout::DESTINATION_SENTINEL && ours::belongs_to_us(directory);
             let readers = if is_private { Readers::Owner } else { Readers::All };
             files::write_durably(directory, name, sentinel::content(&new_id()).as_bytes(), readers)
                 .map_err(|error| unmarked(&error, &path))?;

@@ -26,7 +26,7 @@ use crate::model::{
 use crate::os::census::{self, Census};
 use crate::os::directory::{Directory, DirectoryError, Kind, Reach};
 use crate::os::files::{self, Hold};
-use crate::os::tree;
+use crate::os::{ours, tree};
 
 /// A destination that is locked.
 #[derive(Debug)]
@@ -46,7 +46,7 @@ impl HereDestination {
         destination.create_directory(OWN, 0o700).map_err(fail)?;
         let own = destination.open_below(Path::new(OWN), Reach::SameMount).map_err(fail)?;
         // Who may read the lock can hold it; whose file it is could change it.
-        files::make_private(&own, &layout::OWN_FILES).map_err(fail)?;
+        ours::make_private(&own, &layout::OWN_FILES).map_err(fail)?;
         let taken = Obstacle::LockTaken { path: own.path_of(LOCK) };
         let lock = files::lock(&own, LOCK, Hold::Alone).map_err(fail)?;
         let lock = lock.ok_or(NotDone::Skipped(vec![taken]))?;
