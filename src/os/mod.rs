@@ -12,6 +12,7 @@ pub mod config_file;
 mod config_watch;
 pub mod confine;
 pub mod copies;
+pub mod deadline;
 pub mod directory;
 pub mod disks;
 pub mod ears;

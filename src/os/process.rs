@@ -10,8 +10,8 @@ use std::time::Duration;
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open, test_kill_process_group};
-use rustix::time::{ClockId, clock_gettime};
 
+use super::deadline::{Deadline, monotonic};
 use super::directory::Directory;
 use super::outside::{self, OutsideError, Unit, UnitEnd};
 use super::programs;
@@ -136,28 +136,6 @@ pub fn start_for_user(launch: Launch) -> Result<Running, ProcessError> {
     match outside::start(&launch.program, &launch.arguments, &launch.environment) {
         Ok(unit) => Running::of_unit(unit),
         Err(OutsideError::Unlimited | OutsideError::Refused(_)) => start(launch, None),
-    }
-}
-
-/// A moment after which something has lasted too long. It does not come nearer while the machine sleeps.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Deadline(Duration);
-
-impl Deadline {
-    /// So long from now.
-    #[must_use]
-    pub fn after(length: Duration) -> Self {
-        Self(monotonic().saturating_add(length))
-    }
-
-    /// Whether it has passed.
-    #[must_use]
-    pub fn has_passed(self) -> bool {
-        self.left().is_zero()
-    }
-
-    fn left(self) -> Duration {
-        self.0.saturating_sub(monotonic())
     }
 }
 
@@ -411,11 +389,6 @@ fn patiently(fds: &mut [PollFd<'_>], patience: Option<Duration>) -> Result<(), E
         Ok(_) | Err(Errno::INTR) => Ok(()),
         Err(cause) => Err(cause),
     }
-}
-
-fn monotonic() -> Duration {
-    let now = clock_gettime(ClockId::Monotonic);
-    Duration::new(u64::try_from(now.tv_sec).unwrap_or_default(), u32::try_from(now.tv_nsec).unwrap_or_default())
 }
 
 #[cfg(test)]

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::causes::chain;
-use super::process::{self, Bell, Deadline, Ended, Launch, Leftovers, ProcessError, Stream, Wanted};
+use super::deadline::Deadline;
+use super::process::{self, Bell, Ended, Launch, Leftovers, ProcessError, Stream, Wanted};
 
 /// How long they may take to tell.
 const PATIENCE: Duration = Duration::from_secs(5);

@@ -16,7 +16,8 @@ use crate::formats::rsync::output::Lines;
 use crate::model::{
     Conclusion, FailureKind, Figures, HookCommand, Hooks, Interruption, NotDone, Obstacle, SnapshotName, Step,
 };
-use crate::os::process::{self, Deadline, Ended, Launch, Leftovers, ProcessError, Running, Stream, Wanted};
+use crate::os::deadline::Deadline;
+use crate::os::process::{self, Ended, Launch, Leftovers, ProcessError, Running, Stream, Wanted};
 use crate::os::programs;
 
 /// The exit code by which `before` says that it is not the time (`EX_TEMPFAIL` of `sysexits.h`).

@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::directory::{Directory, Reach};
 use super::files;
 use super::guards;
-use super::process::{self, Bell, Deadline, Ended, Launch, Leftovers, Running, Stream, Wanted};
+use super::process::{self, Bell, Ended, Launch, Leftovers, Running, Stream, Wanted};
 use super::programs;
 use super::secret::Secret;
 use crate::formats::ssh::arguments::{Purpose, connection};
@@ -19,6 +19,7 @@ use crate::formats::ssh::script;
 use crate::formats::ssh::{complaints, hops};
 use crate::model::{HostFault, HostTrouble, Route};
 use crate::os::causes::{chain, words};
+use crate::os::deadline::Deadline;
 
 /// The most that an answer may have, in bytes; more is the answer of something else.
 const MOST_OUTPUT: usize = 16 << 20;

@@ -14,7 +14,8 @@ use crate::formats::ssh::complaints;
 use crate::formats::ssh::script::{self, Marks};
 use crate::model::{HostFault, HostTrouble, Route};
 use crate::os::causes::chain;
-use crate::os::process::{Bell, Deadline, Ended, Running, Stream, Wanted};
+use crate::os::deadline::Deadline;
+use crate::os::process::{Bell, Ended, Running, Stream, Wanted};
 
 /// How long a path of a socket may be. The kernel takes 107 bytes, and ssh adds 17 while it makes the socket.
 const LONGEST_SOCKET: usize = 90;
