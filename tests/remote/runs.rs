@@ -1,7 +1,7 @@
 //! Runs that go well, in each direction and with each kind of snapshots.
 
 use std::fs;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
 use crate::ground::{At, Drive, Ground, here, names, remote};
 use crate::needs_root;
@@ -113,9 +113,33 @@ fn keep_snapshots(ground: &mut Ground, shown: &dyn Fn(&Ground, &str) -> std::pat
     assert_eq!(names(&ground.destination.join(".nbkp")), own_files(&ground.job.destination));
     // Nothing of a local run is missing: one made here goes on with what was made there.
     ground.job.sync.keep = Retention::Rules(KeepRules { last: 1, ..KeepRules::default() });
+    let own = ground.destination.join(".nbkp");
+    let mode = || fs::metadata(&own).unwrap().mode() & 0o777;
+    assert_eq!(mode(), 0o700);
+    // As an earlier version made it.
+    fs::set_permissions(&own, fs::Permissions::from_mode(0o755)).unwrap();
     let last = ground.run();
+    assert_eq!(mode(), 0o700);
     assert_eq!((&last.conclusion, &last.warnings), (&Conclusion::Ok, &Vec::new()), "{last:?}");
     assert_eq!(ground.snapshots(), [last.snapshot.unwrap().to_string()]);
+}
+
+#[test]
+fn a_lock_that_has_a_second_name_is_not_used_in_either_direction() {
+    if !needs_root() {
+        return;
+    }
+    for (from, to) in WAYS {
+        let mut ground = Ground::new(from, to, SnapshotKind::None);
+        ground.write("file", "text");
+        assert_eq!(ground.run().conclusion, Conclusion::Ok);
+        let second = ground.destination.join("second");
+        fs::hard_link(ground.destination.join(".nbkp/lock"), &second).unwrap();
+        let report = ground.run();
+        assert_ne!(report.conclusion, Conclusion::Ok, "{report:?}");
+        fs::remove_file(second).unwrap();
+        assert_eq!(ground.run().conclusion, Conclusion::Ok);
+    }
 }
 
 #[test]

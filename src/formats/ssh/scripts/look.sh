@@ -138,8 +138,8 @@ if [ "$what" = write ]; then
     [ -z "$lacking" ] || exit 0
     [ "$kind" != btrfs ] || [ "$writable" = subvolume ] || exit 0
     [ -e "$OWN" ] || tried mkdir -m 700 "$OWN"
-    # Who may read the lock can hold it.
-    [ -h "$OWN" ] || chmod go-rwx "$OWN" 2>/dev/null
+    # Who may read the lock can hold it. What is put in its place meanwhile is not what changes.
+    (below "$OWN" && chmod go-rwx . 2>/dev/null)
     own "$LOCK" || say odd "$OWN/$LOCK"
     own "$WRITER" || say odd "$OWN/$WRITER"
     if [ -e "$OWN/$LOCK" ] && [ ! -w "$OWN/$LOCK" ]; then

@@ -31,7 +31,7 @@ if [ -n "$7" ]; then
         tried sh -c 'printf %s "$2" >"$1"' sh "$OWN/${14}" "${15}"
         if [ -n "${12}" ]; then
             [ -d "$SNAPSHOTS" ] || tried mkdir "$SNAPSHOTS"
-            [ -d "${11}" ] || tried mkdir "${11}"
+            [ -d "${11}" ] || tried mkdir -m 700 "${11}"
         fi
     elif [ "${12}" = share ]; then
         share
