@@ -270,7 +270,7 @@ fn judged_deletions(
     }
     // Whoever allows no deletion means none, and an emptied source deletes nothing.
     let guard = copying.guard();
-    let is_bound = guard == Guard::MaxDelete(0) || told.tally.regular_files == 0;
+    let is_bound = copying.sync.guard == Guard::MaxDelete(0) || told.tally.regular_files == 0;
     let paths = doomed.judged((!is_bound).then_some(sent));
     let before = before(pass, paths.count());
     let (files_left, unstorable) = (told.tally.regular_files, pass.complaints.unstorable());
