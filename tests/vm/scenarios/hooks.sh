@@ -24,7 +24,12 @@ END
 }
 run() { ctl run documents --wait --force; }
 # told_by_run TEXT: a run is asked for, does not end well, and says this.
-told_by_run() { ! said=$(run 2>&1) && [[ $said == *"$1"* ]] || { note "it says: $said"; return 1; }; }
+told_by_run() {
+    if said=$(run 2>&1) || [[ $said != *"$1"* ]]; then
+        note "it says: $said"
+        return 1
+    fi
+}
 
 hooked 'before = ["needs-root"], after = ["sh", "-c", "echo $NBKP_OUTCOME $NBKP_FILES $$ >told"]'
 quietly alice nbkpctl prepare documents
