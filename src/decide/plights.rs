@@ -42,6 +42,29 @@ fn words(plight: Plight) -> (&'static str, &'static str) {
     }
 }
 
+/// The same of entries that were to be given back.
+#[must_use]
+pub fn told_of_restore(plight: Plight, Named { count, examples }: &Named) -> String {
+    let more = if usize::try_from(*count).is_ok_and(|count| count > examples.len()) { ", …" } else { "" };
+    let (what, remedy) = match plight {
+        Plight::Unreadable => ("could not be read in the copy", "ask as their owner, or as root"),
+        Plight::Changed => ("changed or vanished in the copy while they were read", "try again"),
+        Plight::Dangling => ("are links that lead nowhere", "there is nothing to give back in their place"),
+        Plight::LeftOut => (
+            "are devices, which only root makes, and not from a drive or server to where everybody could use them",
+            "as root, use `--to` with a directory that only root may enter",
+        ),
+        Plight::Unstorable(lack) => (unstorable(lack), "use `--to` with a directory on another filesystem"),
+        Plight::Stripped => (
+            "came back without all of their owner, group, mode, times, ACL and attributes",
+            "their content is whole; root, on a filesystem that keeps these, gets all of it",
+        ),
+        Plight::Unwritten => ("could not be written", "move away what is in their place, or use `--to DIR`"),
+        Plight::Undeleted => ("could not be replaced", "move away what is in their place, or use `--to DIR`"),
+    };
+    format!("{count} files or directories {what}: {}{more}; {remedy}", examples.join(", "))
+}
+
 fn unstorable(lack: Lack) -> &'static str {
     match lack {
         Lack::Name => "have names that the filesystem of the destination does not take, and are missing",

@@ -131,6 +131,25 @@ pub fn the_version_of_a_time_comes_back_beside_the_one_that_is_there(host: &Mini
         let answer = host.ctl(&arguments).exits(code);
         assert!(format!("{answer}").contains(words), "{answer}");
     }
+    // What is of another kind and in the way stays, and nothing passes for restored.
+    source.remove("other");
+    let other = source.path.join("other").into_os_string().into_string().unwrap();
+    source.write("other/full/mine", "mine");
+    for force in [&[][..], &["--force"]] {
+        let stays = host.ctl(&[&["restore", &other], force].concat()).exits(1);
+        assert!(stays.said.contains("not restored to"), "{stays}");
+        assert_eq!(std::fs::read(source.path.join("other/full/mine")).unwrap(), b"mine");
+    }
+    source.write("deep/note", "a note");
+    host.ctl(&["run", "documents", "--wait"]).exits(0);
+    std::fs::remove_dir_all(source.path.join("deep")).unwrap();
+    symlink(&to, source.path.join("deep")).unwrap();
+    let note = source.path.join("deep/note").into_os_string().into_string().unwrap();
+    for force in [&[][..], &["--force"]] {
+        let way = host.ctl(&[&["restore", &note], force].concat()).exits(1);
+        assert!(format!("{way}").contains("is something else now"), "{way}");
+        assert!(source.path.join("deep").is_symlink() && !to.join("note").exists());
+    }
     // While a run writes there, nothing is read from it.
     let lock = std::fs::File::open(usb.destination("documents").root.join(".nbkp/lock")).unwrap();
     lock.lock().unwrap();

@@ -241,6 +241,11 @@ fn a_question_that_was_asked_already_is_no_new_failure_for_a_hook() {
     ground.job.asked = Some(std::mem::discriminant(&another));
     assert!(matches!(ground.run().conclusion, Conclusion::Held(HoldReason::Deletions { .. })));
     assert_eq!(fs::read_to_string(&told).unwrap(), "held\nheld\n");
+    // What `before` stopped is started again, each time.
+    ground.job.sync.hooks.before = Some(hook("true"));
+    ground.job.asked = Some(std::mem::discriminant(&reason));
+    assert!(matches!(ground.run().conclusion, Conclusion::Held(HoldReason::Deletions { .. })));
+    assert_eq!(fs::read_to_string(&told).unwrap(), "held\nheld\nheld\n");
 }
 
 #[test]

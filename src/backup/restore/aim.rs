@@ -6,7 +6,7 @@ use crate::backup::failure::{could_not, words};
 use crate::backup::restore::sought::SoughtEntry;
 use crate::model::Earnest;
 use crate::model::layout::DESTINATION_SENTINEL;
-use crate::os::directory::{Directory, Reach};
+use crate::os::directory::{Directory, Kind, Reach};
 use crate::os::entry;
 
 /// A directory to restore into, and what comes there.
@@ -42,6 +42,17 @@ impl Aim {
             // All of the source.
             None => (top, PathBuf::new()),
         };
+        let first = sought.below.strip_prefix(&base).ok().and_then(|rest| rest.components().next());
+        let is_itself = sought.below.strip_prefix(&base).is_ok_and(|rest| rest.components().count() <= 1);
+        if let (Some(first), false) = (first, is_itself)
+            && directory.kind_of(first.as_os_str()).is_ok_and(|kind| kind != Kind::Nothing)
+        {
+            let at = directory.path_of(first.as_os_str());
+            return Err(format!(
+                "{} was a directory when this was copied, and is something else now: move it away, or use `--to DIR`",
+                at.display()
+            ));
+        }
         let item = sought.below.strip_prefix(&base).ok().filter(|item| !item.as_os_str().is_empty());
         let item = item.map_or_else(|| PathBuf::from("."), Path::to_owned);
         Self { directory, base, item, missing: PathBuf::from(".") }.allowed()

@@ -12,6 +12,7 @@ use crate::backup::session::Session;
 use crate::backup::session::failure::refused;
 use crate::backup::session::stop::Stops;
 use crate::decide::judge::{self, CopyVerdict, Distance};
+use crate::decide::plights;
 use crate::formats::rsync::arguments::{Passage, slash};
 use crate::formats::rsync::complaints::Listener;
 use crate::formats::rsync::exit;
@@ -21,8 +22,8 @@ use crate::formats::rsync::restoring::{self, RestoreCall};
 use crate::formats::ssh::arguments::SHARED_HOST;
 use crate::formats::ssh::calls::{ProvenEnd, TransferCall, Usage, WrittenEnd};
 use crate::model::{
-    Earnest, End, Existing, FailureKind, Figures, Interruption, Keeping, NotDone, Obstacle, Privileges, Progress,
-    RsyncSettings, Step, TransferEnd, Walls,
+    Complaints, Earnest, End, Existing, FailureKind, Figures, Interruption, Keeping, NotDone, Obstacle, Plight,
+    Privileges, Progress, RsyncSettings, Step, TransferEnd, Walls,
 };
 use crate::os::apart::{DESTINATION, SOURCE};
 use crate::os::causes::chain;
@@ -194,7 +195,14 @@ fn judge(origin: &FetchOrigin<'_>, end: TransferEnd, heard: &Listener, fetched: 
         FetchOrigin::Here(_) => Distance::Here,
         FetchOrigin::There { .. } => Distance::Server,
     };
-    Err(match judge::verdict(end, heard.complaints(), distance) {
+    let complaints = heard.complaints();
+    let is_about_entries = complaints.refused.is_none()
+        && complaints.gravest.is_none()
+        && (!complaints.entries.is_empty() || complaints.in_the_way > 0);
+    if is_about_entries && matches!(end, TransferEnd::Complete | TransferEnd::Vanished | TransferEnd::Partial) {
+        return Ok(wanting(complaints, fetched));
+    }
+    Err(match judge::verdict(end, complaints, distance) {
         CopyVerdict::Good(remarks) => return Ok(Fetched { remarks, ..fetched }),
         CopyVerdict::Partial(missing) => return Ok(Fetched { missing, ..fetched }),
         CopyVerdict::SourceLost(what) => NotDone::Interrupted(Interruption::SourceLost(what)),
@@ -209,6 +217,24 @@ fn judge(origin: &FetchOrigin<'_>, end: TransferEnd, heard: &Listener, fetched: 
         CopyVerdict::Stopped => failure(Step::Copy, FailureKind::Resource, "rsync was stopped by another program"),
         CopyVerdict::Failed(kind, detail) => failure(Step::Copy, kind, detail),
     })
+}
+
+/// What is wanting where single entries did not come back, and the rest did.
+fn wanting(complaints: &Complaints, mut fetched: Fetched) -> Fetched {
+    for (plight, named) in &complaints.entries {
+        let whole = matches!(plight, Plight::Stripped | Plight::Dangling);
+        let to = if whole { &mut fetched.remarks } else { &mut fetched.missing };
+        to.push(plights::told_of_restore(*plight, named));
+    }
+    if complaints.in_the_way > 0 {
+        fetched.missing.push(
+            "a directory that is not empty, or something else of another kind, is in the way and stays: move it away, \
+             or use `--to DIR`"
+                .into(),
+        );
+    }
+    fetched.missing.extend(complaints.unknown.iter().map(|line| format!("rsync did not do everything: {line}")));
+    fetched
 }
 
 impl Fetched {

@@ -368,8 +368,9 @@ impl<'a> Course<'a> {
     }
 
     fn hook_afterwards(&mut self, conclusion: &Conclusion) {
-        // Who was told of it is not told again each time that the same look is taken.
-        if matches!(conclusion, Conclusion::Held(reason) if self.job.asked == Some(discriminant(reason))) {
+        let is_known = matches!(conclusion, Conclusion::Held(reason) if self.job.asked == Some(discriminant(reason)));
+        // Who was told of it is not told again each time that the same look is taken; what `before` did is undone.
+        if is_known && self.before == Before::ToCome {
             return;
         }
         let Some((hook, command)) = hooks::following(&self.job.sync.hooks, conclusion, self.before) else { return };

@@ -88,10 +88,12 @@ pub fn restored(end: &RestoreEnd, earnest: Earnest, now: &Now, detail: Detail) -
 fn one(page: &mut Page, entry: &RestoredEntry, earnest: Earnest, now: &Now) {
     let made =
         entry.made.map(|Moment(made)| format!(" of {} ({})", wall_time(made, &now.zone), relative(made, now.wall)));
-    let word = match (earnest, entry.files, entry.kept_count) {
+    let is_whole = entry.kept_count == 0 && entry.missing.is_empty();
+    let word = match (earnest, entry.files, is_whole) {
         (Earnest::Pretended, ..) => "would be restored to".to_owned(),
-        (Earnest::Real, 0, 1..) => paint(Tone::Notice, "not restored to"),
-        (Earnest::Real, ..) => paint(Tone::Good, "restored to"),
+        (Earnest::Real, _, true) => paint(Tone::Good, "restored to"),
+        (Earnest::Real, 0, false) => paint(Tone::Notice, "not restored to"),
+        (Earnest::Real, _, false) => paint(Tone::Notice, "restored in part to"),
     };
     page.line(format!(
         "{}: {word} {}, as in `{}`{}",
@@ -227,7 +229,7 @@ away: out of reach (last copied 2 days ago): drive `usb` is not plugged in
             problems: vec![RestoreProblem { path: "/z".into(), message: "no copy has it".into() }],
         };
         let expected = "\
-/home/a/x: restored to /home/a/x, as in `mail` of 2026-11-21 17:30:00 (24 h ago)
+/home/a/x: restored in part to /home/a/x, as in `mail` of 2026-11-21 17:30:00 (24 h ago)
   2 files written, 2.0 KiB, 1 file there already
   1 file kept, although the copy differs; `--force` overwrites:
     x/y
