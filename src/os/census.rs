@@ -1,6 +1,6 @@
 //! The files of one tree and their sizes, beside those of another: all of them, or a sample.
 
-use std::mem;
+use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 
 use super::directory::{Directory, DirectoryError, Kind, Reach};
@@ -44,62 +44,91 @@ pub fn census(old: &Directory, new: &Directory, is_cut: impl Fn(u64, u64) -> boo
 
 /// So many entries of a directory are listed for a sample.
 const LISTED: usize = 10_000;
-/// So many files of one directory are in it.
+/// So many files of one directory may be in it.
 const OF_ONE: usize = 200;
+/// From so many directories it is taken, if there are as many: what cuts files down often does it to whole directories.
+const FROM: usize = 200;
 /// So many directories are looked at.
 const DIRECTORIES: usize = 2000;
 
+/// The part of a tree below one of the directories at its top.
+#[derive(Debug, Default)]
+struct Part {
+    /// Directories not looked at yet.
+    ahead: Vec<PathBuf>,
+    /// Files found, by directory.
+    found: VecDeque<Vec<PathBuf>>,
+}
+
+impl Part {
+    /// Takes a file, each time from the next directory.
+    fn take(&mut self) -> Option<PathBuf> {
+        let mut files = self.found.pop_front()?;
+        let file = files.pop();
+        if !files.is_empty() {
+            self.found.push_back(files);
+        }
+        file
+    }
+}
+
 /// Some files of a tree with their sizes: so many, or all of a smaller one. What lies in each of the directories at the
-/// top has an equal share, so that the largest does not hide the others.
+/// top has an equal share, and of that each of the directories below, so that the largest does not hide the others.
 pub fn sample(top: &Directory, most: usize) -> Result<Vec<(PathBuf, u64)>, DirectoryError> {
-    let (mut files, mut groups) = (Vec::new(), vec![vec![PathBuf::new()]]);
-    let mut seen = 0_usize;
-    while !groups.is_empty() {
-        for mut group in mem::take(&mut groups) {
-            if files.len() >= most || seen >= DIRECTORIES {
-                return Ok(files);
+    let mut parts = candidates(top, most)?;
+    let mut chosen = Vec::new();
+    while chosen.len() < most {
+        let room = most.saturating_sub(chosen.len());
+        let before = chosen.len();
+        chosen.extend(parts.iter_mut().filter_map(Part::take).take(room));
+        if chosen.len() == before {
+            break;
+        }
+    }
+    chosen.sort_unstable();
+    let sizes = sizes(top, chosen.iter().map(PathBuf::as_path));
+    Ok(chosen.into_iter().zip(sizes).filter_map(|(path, size)| Some((path, size?))).collect())
+}
+
+/// The files from which so many are taken.
+fn candidates(top: &Directory, most: usize) -> Result<Vec<Part>, DirectoryError> {
+    let (found, mut ahead) = look(top, Path::new(""))?;
+    fastrand::shuffle(&mut ahead);
+    let (mut files, mut seen) = (found.len(), 1_usize);
+    let mut parts = vec![Part { ahead: Vec::new(), found: VecDeque::from([found]) }];
+    parts.extend(ahead.into_iter().map(|directory| Part { ahead: vec![directory], found: VecDeque::new() }));
+    while parts.iter().any(|part| !part.ahead.is_empty()) {
+        for part in parts.iter_mut().filter(|part| !part.ahead.is_empty()) {
+            if (files >= most && seen >= FROM) || seen >= DIRECTORIES {
+                return Ok(parts);
             }
             seen = seen.saturating_add(1);
-            let below = group.swap_remove(fastrand::usize(..group.len()));
-            let room = most.saturating_sub(files.len()).min(OF_ONE);
-            let deeper = look(top, &below, room, &mut files)?;
-            if below.as_os_str().is_empty() {
-                groups.extend(deeper.into_iter().map(|directory| vec![directory]));
-            } else {
-                group.extend(deeper);
-            }
-            if !group.is_empty() {
-                groups.push(group);
+            let below = part.ahead.swap_remove(fastrand::usize(..part.ahead.len()));
+            let (found, deeper) = look(top, &below)?;
+            files = files.saturating_add(found.len());
+            part.ahead.extend(deeper);
+            if !found.is_empty() {
+                part.found.push_back(found);
             }
         }
     }
-    Ok(files)
+    Ok(parts)
 }
 
-/// Adds some files of a directory, taken at random, and tells the directories in it.
-fn look(
-    top: &Directory,
-    below: &Path,
-    most: usize,
-    files: &mut Vec<(PathBuf, u64)>,
-) -> Result<Vec<PathBuf>, DirectoryError> {
-    let Ok(directory) = top.open_below(below, Reach::AnyMount) else { return Ok(Vec::new()) };
-    let (mut names, mut deeper) = (Vec::new(), Vec::new());
+/// Some files of a directory in random order, and the directories in it.
+fn look(top: &Directory, below: &Path) -> Result<(Vec<PathBuf>, Vec<PathBuf>), DirectoryError> {
+    let Ok(directory) = top.open_below(below, Reach::AnyMount) else { return Ok(Default::default()) };
+    let (mut files, mut deeper) = (Vec::new(), Vec::new());
     for entry in directory.entries(LISTED)? {
         match kind(&directory, &entry)? {
             Kind::Directory => deeper.push(below.join(&entry.name)),
-            Kind::File => names.push(entry.name),
+            Kind::File => files.push(below.join(&entry.name)),
             Kind::Nothing | Kind::Link | Kind::Special => {}
         }
     }
-    while names.len() > most {
-        names.swap_remove(fastrand::usize(..names.len()));
-    }
-    for name in names {
-        let size = directory.file_size(&name).ok().flatten();
-        files.extend(size.map(|size| (below.join(&name), size)));
-    }
-    Ok(deeper)
+    fastrand::shuffle(&mut files);
+    files.truncate(OF_ONE);
+    Ok((files, deeper))
 }
 
 /// The sizes of these files in another tree; nothing where they are none there.
@@ -119,7 +148,7 @@ pub fn sizes<'a>(top: &Directory, files: impl IntoIterator<Item = &'a Path>) -> 
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
+    use std::collections::{BTreeMap, BTreeSet};
     use std::fs;
 
     use super::*;
@@ -144,6 +173,8 @@ mod tests {
             let some = sample(&top, 30).unwrap();
             let of = |part: &str| some.iter().filter(|(path, _)| path.starts_with(part)).count();
             assert_eq!((some.len(), of("few")), (30, 9), "{some:?}");
+            let directories: BTreeSet<_> = some.iter().map(|(path, _)| path.parent().unwrap()).collect();
+            assert_eq!(directories.len(), 20, "each of `many`, but for two or three, one file: {some:?}");
         }
     }
 
