@@ -54,6 +54,7 @@ fn configuration(volumes: &[(&str, VolumeRoot)], syncs: &[(&str, &str, &str, Sna
         when: Conditions { metered: MeteredRule::Avoid, battery: BatteryRule::Any, hours: None },
         guard: Guard::Off,
         hooks: Hooks::default(),
+        ping: None,
     };
     let second = Duration::from_secs(1);
     Arc::new(Configuration {
@@ -63,6 +64,7 @@ fn configuration(volumes: &[(&str, VolumeRoot)], syncs: &[(&str, &str, &str, Sna
         volumes: volumes.iter().map(volume).collect(),
         groups: BTreeMap::new(),
         credentials: CredentialProvider::SecretService,
+        monitoring: nbkp::model::Monitoring::default(),
         syncs: syncs.iter().map(sync).map(|sync| (sync.name.clone(), sync)).collect(),
     })
 }

@@ -44,6 +44,14 @@ python_client() {
     python_room && "$tools/bin/pip" install --quiet --require-hashes -r packaging/python.txt
 }
 
+# What checks metrics, out of its package: installing that would start a service.
+promtool() {
+    [[ -x $tools/bin/promtool ]] && return
+    mkdir -p "$tools/bin" "$log/prometheus"
+    (cd "$log/prometheus" && apt-get download -qq prometheus && dpkg-deb --fsys-tarfile prometheus_*.deb \
+        | tar -x -C "$tools/bin" --strip-components=3 ./usr/bin/promtool)
+}
+
 # cargo-deny comes as a ready program where there is one, and is built otherwise. Advisories are not asked for: their
 # database is not always within reach.
 dependencies() {
@@ -124,6 +132,7 @@ check "dependencies: licences, bans, sources" dependencies
 check "scripts" scripts
 check "units" units
 python_client
+promtool
 all_tests
 
 say "the result, after $(((SECONDS - started) / 60)) min $(((SECONDS - started) % 60)) s"

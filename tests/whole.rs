@@ -55,6 +55,7 @@ mod scenarios {
     pub mod hangs;
     pub mod hostile;
     pub mod kills;
+    pub mod monitoring;
     pub mod neighbours;
     pub mod notices;
     pub mod order;
@@ -111,6 +112,11 @@ scenarios! {
         the_version_of_a_time_comes_back_beside_the_one_that_is_there
         what_is_out_of_reach_is_named_with_its_age
         a_drive_alone_gives_back_and_leads_nowhere;
+    monitoring:
+        metrics_tell_what_status_tells
+        runs_are_reported_to_an_address_that_no_list_of_processes_shows
+        an_address_that_does_not_answer_is_told_and_delays_no_copy
+        the_hook_of_an_overdue_copy_is_told_which_and_why;
     source:
         emptied_before_a_run_is_held
         emptied_in_mid_run_never_reaches_the_backup

@@ -8,6 +8,7 @@ pub(crate) mod failure;
 pub mod job;
 pub mod news;
 pub(crate) mod place;
+pub(crate) mod program;
 pub(crate) mod restore;
 pub(crate) mod run;
 pub(crate) mod session;

@@ -142,6 +142,7 @@ mod tests {
             volumes: volumes.into_iter().map(|volume| (volume.name.clone(), volume)).collect(),
             groups: BTreeMap::new(),
             credentials: CredentialProvider::SecretService,
+            monitoring: crate::model::Monitoring::default(),
             syncs: BTreeMap::new(),
         }
     }

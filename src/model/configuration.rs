@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::model::{
-    Drive, EndpointName, GroupName, LocationName, Place, Server, SnapshotKind, Sync, SyncName, Volume, VolumeName,
-    VolumeRoot,
+    Drive, EndpointName, GroupName, LocationName, Monitoring, Place, Server, SnapshotKind, Sync, SyncName, Volume,
+    VolumeName, VolumeRoot,
 };
 
 /// A whole, valid configuration: every name in it resolves, no two destinations overlap, no dependency is cyclic.
@@ -25,6 +25,8 @@ pub struct Configuration {
     pub groups: BTreeMap<GroupName, Group>,
     /// Where secrets come from.
     pub credentials: CredentialProvider,
+    /// Where others than the person at the desk learn how backups stand.
+    pub monitoring: Monitoring,
     /// The syncs, those to a group once for each member.
     pub syncs: BTreeMap<SyncName, Sync>,
 }

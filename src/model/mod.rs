@@ -14,6 +14,7 @@ mod holding;
 mod keeping;
 pub mod layout;
 mod ledger;
+mod monitoring;
 mod name;
 mod network;
 mod now;
@@ -56,6 +57,7 @@ pub use hold::{HoldReason, StandingHold, Writer};
 pub use holding::Holding;
 pub use keeping::{Fineness, Honours, Keeping, Letters, ODD_NANOSECONDS, ODD_SECONDS, Privileges, Rights};
 pub use ledger::{Containers, Kinship, Ledger, Pause, Places};
+pub use monitoring::{Monitoring, PingSign, PingUrl};
 pub use name::{CredentialName, EndpointName, GroupName, LocationName, NameError, SyncName, VolumeName};
 pub use network::{
     ActiveConnection, ChangeExtent, Connectivity, HostFault, HostTrouble, Link, LinkKind, Metered, NetworkSight,

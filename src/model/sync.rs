@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{Conditions, End, Place, SyncName, VolumeName, words};
+use super::{Conditions, End, PingUrl, Place, SyncName, VolumeName, words};
 
 /// A one-way copy. A sync to a group appears as one of these for each member.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,6 +42,8 @@ pub struct Sync {
     pub guard: Guard,
     /// Commands around a run.
     pub hooks: Hooks,
+    /// Where its runs are reported.
+    pub ping: Option<PingUrl>,
 }
 
 impl Sync {
@@ -192,7 +194,7 @@ pub enum Guard {
     MaxDelete(u8),
 }
 
-/// Commands around a run.
+/// Commands around a run, and one for a copy that is overdue.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Hooks {
     /// Before the copy; a failure stops the run.
@@ -203,14 +205,17 @@ pub struct Hooks {
     pub failed: Option<HookCommand>,
     /// After a run that was cut short, or that could not be although `before` had run.
     pub interrupted: Option<HookCommand>,
+    /// When a copy is overdue, and each day while it is.
+    pub overdue: Option<HookCommand>,
 }
 
 impl Hooks {
     /// All that there are, each with its key.
     pub fn named(&self) -> impl Iterator<Item = (&'static str, &HookCommand)> {
-        let Self { before, after, failed, interrupted } = self;
-        let all = [("before", before), ("after", after), ("failed", failed), ("interrupted", interrupted)];
-        all.into_iter().filter_map(|(key, hook)| Some((key, hook.as_ref()?)))
+        let Self { before, after, failed, interrupted, overdue } = self;
+        let of_runs = [("before", before), ("after", after), ("failed", failed), ("interrupted", interrupted)];
+        let all = of_runs.into_iter().chain([("overdue", overdue)]);
+        all.filter_map(|(key, hook)| Some((key, hook.as_ref()?)))
     }
 }
 

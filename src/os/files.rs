@@ -1,6 +1,6 @@
 //! Small files in an open directory: read with a bound, written so that they survive a power cut.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::os::fd::OwnedFd;
@@ -126,14 +126,41 @@ pub fn write_durably(
 
 /// Replaces a file that need not outlive the machine, at one stroke for whoever reads it or writes the same meanwhile.
 pub fn write_at_once(directory: &Directory, name: &str, content: &[u8]) -> Result<(), DirectoryError> {
+    replace_at_once(Readers::Owner, directory, OsStr::new(name), content)
+}
+
+/// The same for a file that everybody may read, whatever the umask says. Its directory must be there.
+pub fn publish(file: &Path, content: &[u8]) -> Result<(), DirectoryError> {
+    let nameless = || DirectoryError::Write(file.to_owned(), Errno::INVAL);
+    let (Some(place), Some(name)) = (file.parent(), file.file_name()) else { return Err(nameless()) };
+    replace_at_once(Readers::All, &Directory::open_root(place)?, name, content)
+}
+
+fn replace_at_once(
+    readers: Readers,
+    directory: &Directory,
+    name: &OsStr,
+    content: &[u8],
+) -> Result<(), DirectoryError> {
     static WRITTEN: AtomicU64 = AtomicU64::new(0);
     let number = WRITTEN.fetch_add(1, Ordering::Relaxed);
-    let temporary = format!(".{name}.{}-{number}", std::process::id());
+    let mut temporary = OsString::from(".");
+    temporary.push(name);
+    temporary.push(format!(".{}-{number}", std::process::id()));
     let fail = |cause| DirectoryError::Write(directory.path_of(name), cause);
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL;
-    let mut file = open_for(Readers::Owner, directory, OsStr::new(&temporary), flags).map_err(fail)?;
-    file.write_all(content).map_err(|e| fail(errno(&e)))?;
-    directory.rename_over(&temporary, name)
+    let mut file = open_for(readers, directory, &temporary, flags).map_err(fail)?;
+    let written = match readers {
+        Readers::All => rustix::fs::fchmod(&file, Mode::from_raw_mode(0o644)),
+        Readers::Owner => Ok(()),
+    };
+    let written = written.and_then(|()| file.write_all(content).map_err(|e| errno(&e)));
+    let replaced = written.map_err(fail).and_then(|()| directory.rename_over(&temporary, name));
+    if replaced.is_err() {
+        // What could not be written whole is nothing.
+        let _ = directory.remove_file(&temporary);
+    }
+    replaced
 }
 
 /// A file that is nowhere but in memory, to be read from its beginning: what a child is given as its input.

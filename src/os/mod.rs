@@ -38,6 +38,7 @@ pub mod notifications;
 pub mod ours;
 pub mod outside;
 pub mod passed;
+pub mod ping;
 pub mod polkit;
 pub mod power;
 pub mod probe;

@@ -79,6 +79,12 @@ pub fn ssh_environment() -> Vec<(String, OsString)> {
     fixed.into_iter().map(|(name, value)| (name.to_owned(), value.into())).chain(agent).collect()
 }
 
+/// The variables that say through whom the web is reached (curl(1)).
+#[must_use]
+pub fn proxy_environment() -> Vec<(String, OsString)> {
+    inherited(&["http_proxy", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY", "no_proxy", "NO_PROXY"])
+}
+
 fn inherited(names: &[&str]) -> Vec<(String, OsString)> {
     names.iter().filter_map(|name| variable(name).map(|value| ((*name).to_owned(), value))).collect()
 }

@@ -242,6 +242,7 @@ fn job(source: JobEnd, destination: JobEnd, snapshots: SnapshotKind) -> Job {
             when: Conditions { metered: MeteredRule::Avoid, battery: BatteryRule::Any, hours: None },
             guard: Guard::MaxDelete(25),
             hooks: Hooks::default(),
+            ping: None,
         },
         source,
         destination,

@@ -283,6 +283,7 @@ pub fn job(from: &Path, to: &Path, snapshots: SnapshotKind) -> Job {
             when: Conditions { metered: MeteredRule::Avoid, battery: BatteryRule::Any, hours: None },
             guard: Guard::MaxDelete(25),
             hooks: Hooks::default(),
+            ping: None,
         },
         source: end(from),
         destination: end(to),

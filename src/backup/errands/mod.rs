@@ -1,8 +1,9 @@
-//! What people ask for beside runs: prepare, preview, snapshots, prune. Each may wait for a slow drive, and confines
-//! its thread where it writes.
+//! What people ask for beside runs: prepare, preview, snapshots, prune, and a hook without a run. Each may wait for a
+//! slow drive, and confines its thread where it writes.
 
 pub mod listing;
 pub mod made;
+pub mod overdue;
 pub mod prepare;
 pub mod preview;
 pub mod there;

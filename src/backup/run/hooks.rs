@@ -8,20 +8,12 @@ use std::ffi::OsString;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::Duration;
 
-use crate::backup::failure::{failure, of_process};
 use crate::backup::job::Job;
+use crate::backup::program::{UsersProgram, in_one_line};
 use crate::backup::session::stop::Stops;
 use crate::decide::obstacles;
-use crate::formats::rsync::output::Lines;
-use crate::model::{
-    Conclusion, FailureKind, Figures, HookCommand, Hooks, Interruption, NotDone, Obstacle, SnapshotName, Step,
-};
-use crate::os::deadline::Deadline;
-use crate::os::process::{self, Ended, Launch, Leftovers, ProcessError, Running, Stream, Wanted};
-use crate::os::programs;
-
-/// The exit code by which `before` says that it is not the time (`EX_TEMPFAIL` of `sysexits.h`).
-const NOT_NOW: i32 = 75;
+use crate::model::{Conclusion, Figures, HookCommand, Hooks, Interruption, NotDone, Obstacle, SnapshotName, Step};
+use crate::os::process::{self, Launch, ProcessError, Running};
 
 /// How long the hook of a run may take that was told to stop.
 const BRIEF: Duration = Duration::from_mins(1);
@@ -134,78 +126,29 @@ pub(crate) fn run(
     (occasion, limit): (&HookMoment<'_>, Option<Duration>),
     stops: &mut Stops,
 ) -> Result<(), NotDone> {
-    let say = |what: String| failure(occasion.step, FailureKind::Hook, what);
-    let name = format!("the hook `{}` ({})", occasion.hook, command.program);
-    let Some(program) = programs::find_program(&command.program) else {
-        return Err(say(format!("{name} was not found")));
-    };
-    let launch = Launch {
-        program,
-        arguments: command.arguments.iter().map(OsString::from).collect(),
-        environment: environment(job, occasion),
-        input: None,
-        leftovers: Leftovers::Leave,
-    };
-    let mut running = match starter.start(launch) {
-        Some(begun) => begun.map_err(|error| of_process(occasion.step, &error))?,
-        None => return Err(say(format!("{name} could not be started"))),
-    };
-    let deadline = limit.map(Deadline::after);
-    if let Some(deadline) = deadline {
-        running = running.reminded(deadline);
-    }
-    let is_late = || deadline.is_some_and(Deadline::has_passed);
-    let mut last = String::new();
-    let mut lines = Lines::default();
-    let mut keep =
-        |line: &[u8]| last = String::from_utf8_lossy(line).chars().filter(|c| !c.is_control()).take(500).collect();
-    let bell = stops.bell.share().map_err(|cause| say(format!("{name} could not be listened to: {cause}")))?;
-    let heard = |stream: Stream, bytes: &[u8]| match stream {
-        Stream::Output => {}
-        Stream::Errors => lines.feed(bytes, &mut keep),
-    };
-    let wanted = || if is_late() { Wanted::Kill } else { stops.wanted() };
-    let ended = running.listen(&bell, heard, wanted).map_err(|error| of_process(occasion.step, &error))?;
-    lines.finish(&mut keep);
-    let told = if last.is_empty() { String::new() } else { format!(": {last}") };
-    match ended {
-        Ended::Code(0) => Ok(()),
-        Ended::Code(NOT_NOW) if occasion.step == Step::Before => {
-            Err(NotDone::Skipped(vec![Obstacle::PutOff { program: command.program.clone(), said: last }]))
-        }
-        Ended::Code(code) => Err(say(format!("{name} ended with code {code}{told}"))),
-        Ended::Signal(_) if is_late() => {
-            let seconds = limit.unwrap_or_default().as_secs();
-            Err(say(format!("{name} was ended: it took more than {seconds} s{told}")))
-        }
-        Ended::Signal(signal) => {
-            stops.check()?;
-            Err(say(format!("{name} was killed by signal {signal}{told}")))
-        }
-    }
+    let variables = variables(job, occasion);
+    UsersProgram { hook: occasion.hook, command, step: occasion.step, variables, limit }
+        .run(|launch| starter.start(launch), stops)
 }
 
-fn environment(job: &Job, occasion: &HookMoment<'_>) -> Vec<(String, OsString)> {
-    let mut variables = programs::session_environment();
-    let mut add = |name: &str, value: OsString| variables.push((name.to_owned(), value));
-    add("NBKP_HOOK", occasion.hook.into());
-    add("NBKP_SYNC", job.sync.name.as_str().into());
-    add("NBKP_RUN", job.run.as_str().into());
-    add("NBKP_TRIGGER", job.trigger.as_str().into());
-    add("NBKP_SOURCE", job.source.shown().join(job.sync.source.subdir.as_path()).into());
-    add("NBKP_DESTINATION", job.destination.shown().join(job.sync.destination.subdir.as_path()).into());
+fn variables(job: &Job, occasion: &HookMoment<'_>) -> Vec<(&'static str, OsString)> {
+    let mut variables: Vec<(&'static str, OsString)> = vec![
+        ("NBKP_HOOK", occasion.hook.into()),
+        ("NBKP_SYNC", job.sync.name.as_str().into()),
+        ("NBKP_RUN", job.run.as_str().into()),
+        ("NBKP_TRIGGER", job.trigger.as_str().into()),
+        ("NBKP_SOURCE", job.source.shown().join(job.sync.source.subdir.as_path()).into()),
+        ("NBKP_DESTINATION", job.destination.shown().join(job.sync.destination.subdir.as_path()).into()),
+    ];
     if let Some(CourseEnd { conclusion, figures, snapshot, seconds }) = &occasion.ending {
-        add("NBKP_OUTCOME", conclusion.outcome().as_str().into());
-        add("NBKP_SNAPSHOT", snapshot.map(|name| name.to_string()).unwrap_or_default().into());
-        add("NBKP_ERROR", in_one_line(&conclusion.error().unwrap_or_default()).into());
-        add("NBKP_FILES", figures.files_transferred.to_string().into());
-        add("NBKP_BYTES", figures.bytes_transferred.to_string().into());
-        add("NBKP_SECONDS", seconds.to_string().into());
+        variables.extend([
+            ("NBKP_OUTCOME", conclusion.outcome().as_str().into()),
+            ("NBKP_SNAPSHOT", snapshot.map(|name| name.to_string()).unwrap_or_default().into()),
+            ("NBKP_ERROR", in_one_line(&conclusion.error().unwrap_or_default()).into()),
+            ("NBKP_FILES", figures.files_transferred.to_string().into()),
+            ("NBKP_BYTES", figures.bytes_transferred.to_string().into()),
+            ("NBKP_SECONDS", seconds.to_string().into()),
+        ]);
     }
     variables
-}
-
-/// Without what ends a line, and what no service manager takes in a variable.
-fn in_one_line(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, watch};
 
 use crate::daemon::messages::ask::Ask;
+use crate::daemon::messages::call::Call;
 use crate::daemon::messages::event::Record;
 use crate::daemon::messages::look::{LookRequest, Observation};
 use crate::daemon::messages::order::{Ending, Reread};
@@ -47,6 +48,10 @@ pub struct Channels {
     pub read: mpsc::Sender<Reread>,
     /// To the notifier.
     pub board: Board,
+    /// To the caller.
+    pub calls: mpsc::Sender<Call>,
+    /// From the outlets: what of a neighbour is missing, or that nothing is.
+    pub missing: mpsc::Receiver<(&'static str, Option<String>)>,
     /// To all who show the state.
     pub status: watch::Sender<Arc<Status>>,
     /// To all who use the configuration.

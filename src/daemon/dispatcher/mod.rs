@@ -140,6 +140,7 @@ impl Dispatcher {
             Ok(()) = channels.keeping.changed() => {
                 Event::Degraded("history", channels.keeping.borrow_and_update().clone())
             }
+            Some((neighbour, sentence)) = channels.missing.recv() => Event::Degraded(neighbour, sentence),
             heard = hear(self.ears.as_mut()) => return self.heard(&heard?),
             () = sleep_until(rest) => return Ok(None),
             () = tick(self.watchdog.as_mut()) => {
@@ -285,6 +286,12 @@ impl Dispatcher {
                 }
             }
             Effect::Tell(notice) => self.reporter.tell(notice),
+            Effect::Call(call) => {
+                if self.channels.calls.try_send(call).is_err() {
+                    let sentence = "programs outside are not told of runs: too many are being told already".into();
+                    behind.push_back(Event::Degraded("ping", Some(sentence)));
+                }
+            }
             Effect::Announce(announcement) => self.channels.board.post(announcement),
             Effect::Finish => return Course::End,
         }

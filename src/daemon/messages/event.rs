@@ -10,6 +10,7 @@ use crate::backup::drives::order::{DriveNews, DriveOrder};
 use crate::backup::job::Job;
 use crate::backup::news::WorkerNews;
 use crate::daemon::messages::ask::Ask;
+use crate::daemon::messages::call::Call;
 use crate::daemon::messages::look::Observation;
 use crate::daemon::messages::probe::{ProbeOrder, ProbeReport};
 use crate::model::{
@@ -79,6 +80,8 @@ pub enum Effect {
     Alarm(Option<Timestamp>),
     /// Tell journal and service manager.
     Tell(Notice),
+    /// Tell a program outside.
+    Call(Call),
     /// Tell the person at the desk.
     Announce(Announcement),
     /// Nothing runs any more, and the daemon was asked to end.

@@ -1,6 +1,7 @@
 //! What is said between the inhabitants of the daemon, and nothing that acts.
 
 pub mod ask;
+pub mod call;
 pub mod errand;
 pub mod event;
 pub mod look;

@@ -1,7 +1,9 @@
-//! What the daemon does: runs, drives, history, the journal, notifications.
+//! What the daemon does: runs, drives, history, the journal, notifications, and what other programs are told.
 
+pub mod caller;
 pub mod keeper;
 pub mod notifier;
 pub mod opener;
 pub mod reporter;
+pub mod textfile;
 pub mod worker;

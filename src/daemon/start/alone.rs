@@ -6,10 +6,12 @@ use std::os::unix::net::UnixStream as Pair;
 use tokio::net::UnixStream;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
+use tokio::time::timeout;
 
 use crate::daemon::dispatcher::Dispatcher;
 use crate::daemon::fatal::Fatal;
 use crate::daemon::messages::order::Ending;
+use crate::daemon::outlets::caller::LAST_CALLS;
 use crate::daemon::serving as server;
 use crate::daemon::start::inheritance::Inheritance;
 use crate::daemon::start::{Foundation, lay_foundation};
@@ -80,7 +82,7 @@ fn live(
 }
 
 async fn serve_one(foundation: Foundation, client: UnixStream) -> Result<(), Fatal> {
-    let Foundation { world, channels, reporter, doors, endings, mut tasks, keeper, ssh } = foundation;
+    let Foundation { world, channels, reporter, doors, endings, mut tasks, keeper, caller, ssh } = foundation;
     listen_for_signals(endings.clone(), &mut tasks)?;
     tasks.spawn(async move {
         server::converse(client, doors).await;
@@ -91,6 +93,7 @@ async fn serve_one(foundation: Foundation, client: UnixStream) -> Result<(), Fat
     tasks.abort_all();
     // What ended is written down before the process ends.
     let _ = keeper.await;
+    let _ = timeout(LAST_CALLS, caller).await;
     ended
 }
 

@@ -11,25 +11,30 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::timeout;
 
 use crate::daemon::dispatcher::Dispatcher;
 use crate::daemon::dispatcher::channels::Channels;
 use crate::daemon::fatal::Fatal;
 use crate::daemon::inlets::senses::{self, SenseInputs};
 use crate::daemon::inlets::{keyring, observer, prober, reader};
+use crate::daemon::messages::ask::Ask;
+use crate::daemon::messages::call::Call;
 use crate::daemon::messages::event::{Notice, Record};
 use crate::daemon::messages::order::{Ending, Reread};
 use crate::daemon::messages::sensed::Activity;
+use crate::daemon::outlets::caller::{self, LAST_CALLS};
 use crate::daemon::outlets::keeper::{self, KeeperQuestion};
-use crate::daemon::outlets::notifier;
+use crate::daemon::outlets::notifier::{self, Board};
 use crate::daemon::outlets::reporter::Reporter;
+use crate::daemon::outlets::textfile;
 use crate::daemon::serving as server;
 use crate::daemon::serving::doctor::Ground;
 use crate::daemon::serving::{Doors, orders as errands};
 use crate::daemon::start::inheritance::Inheritance;
 use crate::daemon::world::{Initiative, World};
 use crate::decide::diagnosis;
-use crate::model::RunRecord;
+use crate::model::{Configuration, RunRecord, Status};
 use crate::os::bus::Bus;
 use crate::os::ears::Ears;
 use crate::os::environment::{self, PathOptions, Paths};
@@ -59,13 +64,14 @@ async fn live(paths: &Paths) -> Result<(), Fatal> {
     let ears = Ears::start(Some(&paths.config))?;
     foundation.tasks.spawn(server::serve(listener, foundation.doors.clone()));
     listen_for_signals(&mut foundation)?;
-    let keeper = foundation.keeper;
+    let (keeper, caller) = (foundation.keeper, foundation.caller);
     let dispatcher =
         Dispatcher::new(foundation.world, foundation.channels, foundation.reporter, Some(ears), foundation.ssh);
     let ended = dispatcher.run().await;
     foundation.tasks.abort_all();
-    // The dispatcher is gone, so that the keeper writes what is left and ends.
+    // The dispatcher is gone, so that the keeper writes what is left and ends. So does the caller, if it can soon.
     let _ = keeper.await;
+    let _ = timeout(LAST_CALLS, caller).await;
     ended
 }
 
@@ -79,6 +85,7 @@ pub(crate) struct Foundation {
     pub(crate) endings: mpsc::Sender<Ending>,
     pub(crate) tasks: JoinSet<()>,
     pub(crate) keeper: JoinHandle<()>,
+    pub(crate) caller: JoinHandle<()>,
     pub(crate) ssh: SshPlace,
 }
 
@@ -124,15 +131,13 @@ pub(crate) fn lay_foundation(
         again,
     };
     tasks.spawn(senses::listen(surroundings, to_sensed));
-    let (board, mail) = notifier::board();
-    tasks.spawn(notifier::show_announcements(mail, in_force.clone(), to_asks.clone()));
+    let Tellers { board, calls, missing, caller } =
+        start_tellers(initiative, &mut tasks, (&shown, &in_force), &to_asks);
     let (errands, orders) = mpsc::channel(16);
     let ground = Ground::new(paths, initiative, &shown, &in_force, &history);
     tasks.spawn(errands::run(orders, to_asks.clone(), ssh.clone(), ground));
     let (endings, to_end) = mpsc::channel(4);
-    let (keyring_wanted, wanted) = watch::channel(false);
-    let (keyring_changes, keyring) = mpsc::channel(1);
-    tasks.spawn(keyring::listen_to_keyrings(wanted, keyring_changes));
+    let (keyring_wanted, keyring) = start_keyring_listener(&mut tasks);
     let channels = Channels {
         unconfined: diagnosis::daemon::confinement(&enclosure::tried()),
         looks,
@@ -149,6 +154,8 @@ pub(crate) fn lay_foundation(
         configurations,
         read,
         board,
+        calls,
+        missing,
         status,
         configuration,
         endings: to_end,
@@ -157,7 +164,7 @@ pub(crate) fn lay_foundation(
         keyring,
     };
     let doors = Doors { asks: to_asks, status: shown, configuration: in_force, history, errands };
-    Ok(Foundation { world, channels, reporter, doors, endings, tasks, keeper, ssh })
+    Ok(Foundation { world, channels, reporter, doors, endings, tasks, keeper, caller, ssh })
 }
 
 /// Starts what tells the journal, of these runs first, which died with their daemon.
@@ -167,6 +174,40 @@ fn start_reporter(died: Vec<RunRecord>) -> Result<Reporter, Fatal> {
         reporter.tell(Notice::RunEnded(Box::new(record)));
     }
     Ok(reporter)
+}
+
+/// Starts what hears that a keyring came, or was unlocked, while somebody waits for one.
+fn start_keyring_listener(tasks: &mut JoinSet<()>) -> (watch::Sender<bool>, mpsc::Receiver<()>) {
+    let (keyring_wanted, wanted) = watch::channel(false);
+    let (changes, keyring) = mpsc::channel(1);
+    tasks.spawn(keyring::listen_to_keyrings(wanted, changes));
+    (keyring_wanted, keyring)
+}
+
+/// What tells the person at the desk, and other programs, how backups stand.
+struct Tellers {
+    board: Board,
+    calls: mpsc::Sender<Call>,
+    missing: mpsc::Receiver<(&'static str, Option<String>)>,
+    caller: JoinHandle<()>,
+}
+
+/// Starts it; metrics are written only where this is the daemon.
+fn start_tellers(
+    initiative: Initiative,
+    tasks: &mut JoinSet<()>,
+    (status, configuration): (&watch::Receiver<Arc<Status>>, &watch::Receiver<Arc<Configuration>>),
+    asks: &mpsc::Sender<Ask>,
+) -> Tellers {
+    let (board, mail) = notifier::board();
+    tasks.spawn(notifier::show_announcements(mail, configuration.clone(), asks.clone()));
+    let (calls, ordered) = mpsc::channel(64);
+    let (to_missing, missing) = mpsc::channel(8);
+    let caller = tokio::spawn(caller::make_calls(ordered, to_missing.clone()));
+    if initiative == Initiative::Own {
+        tasks.spawn(textfile::write_metrics(status.clone(), configuration.clone(), to_missing));
+    }
+    Tellers { board, calls, missing, caller }
 }
 
 /// Starts what keeps history and ledger; where nothing may be changed, it only answers.

@@ -6,15 +6,18 @@ use std::time::Duration;
 
 use jiff::{Timestamp, civil};
 
+use crate::backup::errands::overdue::OverdueCall;
+use crate::daemon::messages::call::Call;
 use crate::daemon::messages::event::{Effect, Notice};
 use crate::daemon::world::World;
 use crate::daemon::world::histories::SyncHistory;
 use crate::daemon::world::opening::DriveReadiness;
 use crate::daemon::world::plan::Outlook;
-use crate::daemon::world::stage::LifeStage;
+use crate::daemon::world::stage::{Initiative, LifeStage};
 use crate::decide::due::{self, Due};
 use crate::decide::obstacles;
 use crate::decide::queue;
+use crate::formats::text;
 use crate::model::{BootTime, Hours, Now, Obstacle, Outcome, Pause, Sync, SyncName, VolumeName, VolumeSight};
 
 impl World {
@@ -213,8 +216,30 @@ impl World {
                 && self.histories.note_overdue(&sync.name, since, now.boot)
             {
                 effects.push(Effect::Tell(Notice::Overdue(sync.name.clone())));
+                effects.extend(self.overdue_call(sync, since, now).map(Effect::Call));
             }
         }
+    }
+
+    /// What the hook of a copy is told that is overdue since then.
+    fn overdue_call(&self, sync: &Sync, since: Timestamp, now: &Now) -> Option<Call> {
+        if self.initiative != Initiative::Own {
+            return None;
+        }
+        let prospect = self.plan.prospects().get(&sync.name);
+        let obstacles: Vec<Obstacle> = prospect.into_iter().flat_map(|found| found.obstacles().cloned()).collect();
+        let mut reason = format!("overdue since {}", text::wall_time(since, &now.zone));
+        if !obstacles.is_empty() {
+            reason = format!("{reason}: {}", text::obstacle_sentences(&obstacles, &sync.name));
+        }
+        Some(Call::Overdue(Box::new(OverdueCall {
+            command: sync.hooks.overdue.clone()?,
+            sync: sync.name.clone(),
+            source: sync.source.clone(),
+            destination: sync.destination.clone(),
+            outcome: prospect.and_then(|found| found.last_outcome),
+            reason,
+        })))
     }
 
     /// The next moment at which the passing of time alone changes the plan, or what people are shown of it.

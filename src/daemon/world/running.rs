@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::backup::news::Liveness;
+use crate::daemon::messages::call::Call;
 use crate::daemon::messages::event::{Effect, Notice, Record};
 use crate::daemon::messages::look::Scope;
 use crate::daemon::world::World;
@@ -12,8 +13,8 @@ use crate::daemon::world::runs::{Headway, Run};
 use crate::daemon::world::servers::Asked;
 use crate::daemon::world::stage::Initiative;
 use crate::model::{
-    Conclusion, Configuration, End, EndSight, Kinship, Now, Outcome, Places, RunId, RunRecord, RunReport, Sync,
-    SyncName, Trigger, VolumeSight,
+    Conclusion, Configuration, End, EndSight, Kinship, Now, Outcome, PingSign, Places, RunId, RunRecord, RunReport,
+    Sync, SyncName, Trigger, VolumeSight,
 };
 use crate::os::history::Entry;
 
@@ -27,6 +28,7 @@ impl World {
         let trigger = self.histories.get(name).and_then(|history| history.queued_by).unwrap_or(Trigger::Schedule);
         let Some(sync) = self.settings.configuration().syncs.get(name) else { return };
         let Some(job) = self.job(sync, id.clone(), trigger) else { return };
+        let ping = sync.ping.clone();
         let run = Run::new(&job, self.settings.resources(sync), self.settings.places(sync), now);
         self.close_after(&job.sync);
         self.runs.begin(run);
@@ -38,6 +40,7 @@ impl World {
             trigger,
             started: now.wall,
         })));
+        effects.extend(ping.map(|url| Effect::Call(Call::Ping(url, PingSign::Start))));
         effects.push(Effect::Tell(Notice::RunStarted { run: id, sync: name.clone(), trigger }));
     }
 
@@ -121,6 +124,7 @@ impl World {
             self.histories.begin_anew(&record.sync);
         }
         self.requests.ran(&record);
+        effects.extend(ping(sync, record.outcome).map(Effect::Call));
         self.look_behind(&record.sync, record.outcome);
         effects.push(Effect::Tell(Notice::RunEnded(Box::new(record.clone()))));
         effects.push(Effect::Record(Record::Run(match news {
@@ -203,4 +207,14 @@ impl World {
             self.looks.ask(Scope::syncs(again));
         }
     }
+}
+
+/// What the address of a sync is told of such an end. What goes on by itself is told when it has.
+fn ping(sync: &Sync, outcome: Outcome) -> Option<Call> {
+    let sign = match outcome {
+        Outcome::Ok => PingSign::Success,
+        Outcome::Failed | Outcome::Held => PingSign::Failure,
+        Outcome::Skipped | Outcome::Interrupted => return None,
+    };
+    Some(Call::Ping(sync.ping.clone()?, sign))
 }

@@ -1,6 +1,7 @@
 //! Stories: the world is shown events and virtual time, and the test plays observer, workers and clients.
 
 mod announcements;
+mod calls;
 mod closing;
 mod held;
 mod hooked;
@@ -32,6 +33,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::backup::drives::order::{Closer, ClosingSite, DriveNews, DriveOrder, Site};
 use crate::backup::job::Job;
 use crate::daemon::messages::ask::{Accepted, Ask, Refusal, RequestEnd, Urgency};
+use crate::daemon::messages::call::Call;
 use crate::daemon::messages::look::LookCause;
 use crate::daemon::messages::probe::ProbeOrder;
 use crate::daemon::world::*;
@@ -83,6 +85,7 @@ struct Story {
     notices: Vec<Notice>,
     alarm: Option<Timestamp>,
     announced: Vec<Announcement>,
+    called: Vec<Call>,
     recorded: Vec<Entry>,
 }
 
@@ -129,6 +132,7 @@ impl Story {
             notices: Vec::new(),
             alarm: None,
             announced: Vec::new(),
+            called: Vec::new(),
             recorded: Vec::new(),
         }
     }
@@ -147,6 +151,7 @@ impl Story {
                 Effect::LetSleep => self.asleep = true,
                 Effect::Sense => {}
                 Effect::Tell(notice) => self.notices.push(notice),
+                Effect::Call(call) => self.called.push(call),
                 Effect::Announce(announcement) => self.announced.push(announcement),
                 Effect::Record(Record::Run(entry)) => self.recorded.push(entry),
                 Effect::Record(Record::Ledger(_)) => {}

@@ -71,6 +71,7 @@ fn sync(text: &str, enabled: bool) -> Sync {
         when: Conditions { metered: MeteredRule::Avoid, battery: BatteryRule::Any, hours: None },
         guard: Guard::Off,
         hooks: Hooks::default(),
+        ping: None,
     }
 }
 
@@ -86,6 +87,7 @@ fn configuration(syncs: &[Sync]) -> Configuration {
         volumes: roots.map(|(text, root)| (name(text), Volume { name: name(text), root })).into(),
         groups: BTreeMap::new(),
         credentials: CredentialProvider::SecretService,
+        monitoring: crate::model::Monitoring::default(),
         syncs: syncs.iter().map(|sync| (sync.name.clone(), sync.clone())).collect(),
     }
 }

@@ -1,10 +1,12 @@
-//! The table `[daemon]`.
+//! The tables `[daemon]` and `[monitoring]`.
 
 use std::time::Duration;
 
+use toml::Spanned;
+
 use super::reader::{Fields, Reading};
 use super::words;
-use crate::model::{DaemonSettings, Notify};
+use crate::model::{DaemonSettings, Monitoring, Notify};
 
 /// Which desktop notifications are shown, under the names of the file.
 pub(super) const NOTIFY: [(&str, Notify); 3] =
@@ -32,4 +34,13 @@ pub(super) fn settings(reading: &mut Reading<'_>, file: &Fields<'_>) -> DaemonSe
         settings.notify = notify;
     }
     settings
+}
+
+/// What the file says of monitoring.
+pub(super) fn monitoring(reading: &mut Reading<'_>, file: &Fields<'_>) -> Monitoring {
+    let context = reading.context;
+    let Some(fields) = file.table(reading, "monitoring") else { return Monitoring::default() };
+    let textfile = fields.parsed(reading, "textfile", |text| words::path(text, context));
+    let ping = fields.parsed(reading, "ping", words::ping_url);
+    Monitoring { textfile: textfile.map(Spanned::into_inner), ping: ping.map(Spanned::into_inner) }
 }

@@ -106,6 +106,10 @@ const RULE: Shape = Shape::Pattern(
 );
 const GATEWAY: Shape = Shape::Pattern("^([0-9A-Fa-f]{2}[:-]){5}[0-9A-Fa-f]{2}$", "a MAC address in quotes");
 const SUBNET: Shape = Shape::Pattern("^[0-9A-Fa-f.:]+/[0-9]{1,3}$", "a subnet in quotes");
+const WEB: Shape = Shape::Pattern(
+    "^https?://[A-Za-z0-9\\[][!$-;=?-\\[\\]-_a-~]*$",
+    "an address in quotes, such as \"https://hc.example.org/uuid\"",
+);
 const OFF: Shape = Shape::Choice(&["off"]);
 const TEXTS: Shape = Shape::List(&Shape::Text);
 const COUNT: Shape = Shape::Whole(0, 1_000_000);
@@ -119,6 +123,7 @@ pub(super) const FILE: Keys = &[&[
     key("volumes", Shape::Named(VOLUME), "Named roots: directories, removable drives, directories of servers."),
     key("groups", Shape::Named(GROUP), "Volumes that rotate in one role."),
     key("credentials", Shape::Table(CREDENTIALS), "Where secrets come from."),
+    key("monitoring", Shape::Table(MONITORING), "Where other programs learn how backups stand."),
     key("syncs", Shape::Named(SYNC), "The copies that are made."),
 ]];
 
@@ -128,6 +133,12 @@ pub(super) const DAEMON: Keys = &[&[
     key("settle", DURATION, "Quiet time after the last event before acting on it."),
     key("grace", DURATION, "Time after a plug-in before a run starts, in which it can be held."),
     key("notify", Shape::Choice(NOTIFY), "Which desktop notifications are shown."),
+]];
+
+/// `[monitoring]`.
+pub(super) const MONITORING: Keys = &[&[
+    key("textfile", PATH, "A file for the text file collector of Prometheus' node exporter."),
+    key("ping", WEB, "An address to which the runs of all syncs are reported that name none of their own."),
 ]];
 
 /// The choices of `notify`.
@@ -206,7 +217,8 @@ const SETTINGS: &[Key] = &[
     key("rsync", Shape::Table(RSYNC), "How rsync is called."),
     key("when", Shape::Table(WHEN), "When it may start."),
     key("guard", Shape::Either(&[Shape::Table(GUARD), OFF]), "How much a run may delete."),
-    key("hooks", Shape::Table(HOOKS), "Commands around a run."),
+    key("hooks", Shape::Table(HOOKS), "Commands around a run, and one for a copy that is overdue."),
+    key("ping", Shape::Either(&[WEB, OFF]), "An address to which its runs are reported."),
 ];
 
 /// The choices of `snapshots`.
@@ -258,4 +270,5 @@ pub(super) const HOOKS: Keys = &[&[
     key("after", TEXTS, "A command after a success."),
     key("failed", TEXTS, "A command after a failure or a hold."),
     key("interrupted", TEXTS, "A command after a run that was cut short."),
+    key("overdue", TEXTS, "A command for a copy that is overdue: at once, and each day while it is."),
 ]];

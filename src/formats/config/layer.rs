@@ -9,7 +9,8 @@ use toml::de::DeValue;
 use crate::formats::config::reader::{BadValue, Fields, Node, Reading};
 use crate::formats::config::{keys, rsync_options, words};
 use crate::model::{
-    BatteryRule, Every, Filter, Guard, HookCommand, Hours, KeepRules, MeteredRule, MountsBelow, Retention, SnapshotKind,
+    BatteryRule, Every, Filter, Guard, HookCommand, Hours, KeepRules, MeteredRule, MountsBelow, PingUrl, Retention,
+    SnapshotKind,
 };
 
 /// Whether a setting that can be missing holds. It is said to be off where the defaults turned it on.
@@ -62,6 +63,8 @@ pub(super) struct Layer {
     pub after_success: Option<Setting<HookCommand>>,
     pub failed: Option<Setting<HookCommand>>,
     pub interrupted: Option<Setting<HookCommand>>,
+    pub overdue: Option<Setting<HookCommand>>,
+    pub ping: Option<Setting<PingUrl>>,
     /// The programs of its hooks that hold blanks and have no arguments: most likely lines for a shell.
     pub one_text_hooks: Vec<Spanned<String>>,
 }
@@ -85,6 +88,7 @@ impl Layer {
                 .switch(reading, "one-file-system")
                 .map(|only_one| if only_one { MountsBelow::LeftOut } else { MountsBelow::Copied }),
             guard: guard(reading, fields),
+            ping: unless(reading, fields, "ping", "off", words::ping_url),
             ..Self::default()
         };
         if let Some(rsync) = fields.table(reading, "rsync") {
@@ -108,6 +112,7 @@ impl Layer {
             layer.after_success = hook(reading, &hooks, "after");
             layer.failed = hook(reading, &hooks, "failed");
             layer.interrupted = hook(reading, &hooks, "interrupted");
+            layer.overdue = hook(reading, &hooks, "overdue");
             layer.one_text_hooks = one_text_hooks(&hooks);
         }
         layer
@@ -140,6 +145,8 @@ impl Layer {
             after_success: self.after_success.or_else(|| below.after_success.clone()),
             failed: self.failed.or_else(|| below.failed.clone()),
             interrupted: self.interrupted.or_else(|| below.interrupted.clone()),
+            overdue: self.overdue.or_else(|| below.overdue.clone()),
+            ping: self.ping.or_else(|| below.ping.clone()),
             one_text_hooks: [self.one_text_hooks, below.one_text_hooks.clone()].concat(),
         }
     }

@@ -139,12 +139,19 @@ fn whole(reading: &mut Reading<'_>, file: &Node<'_>, around: Option<&Surrounding
     let volumes = volumes::volumes(reading, &file, &endpoint_names);
     let groups = volumes::groups(reading, &file, &volume_names);
     let credentials = volumes::credentials(reading, &file);
-    let known = Known { volumes: &volume_names, group_names: &group_names, groups: &groups, syncs: &sync_names };
+    let monitoring = daemon::monitoring(reading, &file);
+    let known = Known {
+        volumes: &volume_names,
+        group_names: &group_names,
+        groups: &groups,
+        syncs: &sync_names,
+        ping: monitoring.ping.as_ref(),
+    };
     let syncs = syncs::syncs(reading, &file, &known);
     relations::check(reading, &syncs, &volumes, &endpoints);
     if let Some(around) = around {
         doubts::doubt(reading, &syncs, &volumes, around);
     }
     let syncs = syncs.into_iter().map(|(name, (sync, _))| (name, sync)).collect();
-    Some(Configuration { daemon, locations, endpoints, volumes, groups, credentials, syncs })
+    Some(Configuration { daemon, locations, endpoints, volumes, groups, credentials, monitoring, syncs })
 }

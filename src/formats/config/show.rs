@@ -12,7 +12,8 @@ use crate::formats::config::volumes::WHEN_DONE;
 use crate::formats::duration;
 use crate::model::{
     BatteryRule, Configuration, CredentialProvider, Drive, Endpoint, Every, Filter, Guard, HookCommand, KeepRules,
-    Location, MeteredRule, Mounting, MountsBelow, Retention, RsyncOptions, Sync, Volume, VolumeName, VolumeRoot,
+    Location, MeteredRule, Monitoring, Mounting, MountsBelow, PingUrl, Retention, RsyncOptions, Sync, Volume,
+    VolumeName, VolumeRoot,
 };
 
 /// The effective configuration as TOML.
@@ -43,6 +44,12 @@ pub fn show(configuration: &Configuration) -> String {
     }
     page.title("credentials");
     credentials(&mut page, &configuration.credentials);
+    let Monitoring { textfile, ping } = &configuration.monitoring;
+    if textfile.is_some() || ping.is_some() {
+        page.title("monitoring");
+        page.maybe("textfile", textfile.as_deref().map(path));
+        page.maybe("ping", ping.as_ref().map(|ping| text(ping.as_str())));
+    }
     for (name, copies) in copies(configuration) {
         let Some(sync) = copies.first() else { continue };
         page.title(format_args!("syncs.{}", key(name)));
@@ -206,6 +213,7 @@ fn sync(page: &mut Page, sync: &Sync, destination: &str) {
     page.line("guard", table([("max-delete", Some(max_delete))]));
     let hooks = sync.hooks.named().map(|(key, hook)| (key.to_owned(), command(hook)));
     page.line("hooks", Value::Table(hooks.collect::<Table>()));
+    page.line("ping", text(sync.ping.as_ref().map_or("off", PingUrl::as_str)));
 }
 
 fn table<const N: usize>(fields: [(&str, Option<Value>); N]) -> Value {

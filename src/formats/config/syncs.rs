@@ -14,7 +14,7 @@ use crate::formats::config::reader::{BadValue, Fields, Reading};
 use crate::formats::config::rsync_options;
 use crate::model::{
     BatteryRule, Conditions, CopyTraits, Every, Filter, Group, GroupName, Guard, Hooks, MeteredRule, MountsBelow,
-    Place, Retention, RsyncOptions, RsyncSettings, SnapshotKind, Subdir, Sync, SyncName, VolumeName,
+    PingUrl, Place, Retention, RsyncOptions, RsyncSettings, SnapshotKind, Subdir, Sync, SyncName, VolumeName,
 };
 
 /// How often a copy is wanted where nothing is said.
@@ -29,6 +29,8 @@ pub(super) struct Known<'a> {
     pub group_names: &'a Names<'a>,
     pub groups: &'a BTreeMap<GroupName, Group>,
     pub syncs: &'a Names<'a>,
+    /// Where runs are reported of syncs that name no address of their own.
+    pub ping: Option<&'a PingUrl>,
 }
 
 /// Where in the file a sync says what.
@@ -66,7 +68,8 @@ pub(super) fn syncs(
         let own = Layer::read(reading, &fields);
         own_after(reading, &name, &own, known);
         let after = own.after.clone().unwrap_or_default();
-        let layer = own.over(&defaults);
+        let mut layer = own.over(&defaults);
+        layer.ping = layer.ping.or_else(|| known.ping.cloned().map(Setting::On));
         let spans = SyncSpans {
             name: name.span(),
             source: fields.get("source").map_or_else(|| name.span(), Spanned::span),
@@ -247,7 +250,9 @@ fn lowered(layer: &Layer, name: SyncName, source: Place, destination: Place) -> 
             after: layer.after_success.clone().and_then(Setting::value),
             failed: layer.failed.clone().and_then(Setting::value),
             interrupted: layer.interrupted.clone().and_then(Setting::value),
+            overdue: layer.overdue.clone().and_then(Setting::value),
         },
+        ping: layer.ping.clone().and_then(Setting::value),
         name,
     }
 }

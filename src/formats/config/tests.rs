@@ -13,7 +13,7 @@ use crate::formats::config::keys::{FILE, Keys, Shape};
 use crate::formats::config::*;
 use crate::model::{
     BatteryRule, CopyTraits, CredentialProvider, Every, Filter, Guard, KeepRules, MeteredRule, Mounting, MountsBelow,
-    Notify, Retention, RsyncSettings, SnapshotKind, SubdirError, SyncName, VolumeRoot, WhenDone,
+    Notify, PingUrl, Retention, RsyncSettings, SnapshotKind, SubdirError, SyncName, VolumeRoot, WhenDone,
 };
 
 fn context() -> Context {
@@ -99,6 +99,12 @@ fn everything_that_the_contract_names_is_read() {
     assert_eq!(documents.when.battery, BatteryRule::AtLeast(30));
     assert_eq!(documents.when.metered, MeteredRule::Avoid);
     assert_eq!(documents.hooks.before.as_ref().map(|hook| hook.arguments.len()), Some(1));
+    assert_eq!(documents.hooks.named().count(), 5);
+    let pings = ["documents", "photos@red", "music"].map(|name| sync(&configuration, name).ping.clone());
+    let written = |path: &str| PingUrl::new(&format!("https://hc.example.org/{path}"));
+    assert_eq!(pings, [written("documents"), written("uuid"), None]);
+    let textfile = "/var/lib/prometheus/node-exporter/nbkp.prom";
+    assert_eq!(configuration.monitoring.textfile.as_deref(), Some(std::path::Path::new(textfile)));
     assert_eq!(sync(&configuration, "photos@red").guard, Guard::Off);
     let wan = configuration.endpoints.get(&"nas-wan".parse().unwrap()).unwrap();
     assert_eq!(
@@ -277,9 +283,8 @@ fn keys_of_a_later_version_are_refused_as_that() {
     let sync = "[syncs.a]\nsource = 'laptop:a'\ndestination = 'usb:a'\n";
     for text in [
         format!("{sync}unchanged = 'skip'\n"),
-        format!("{sync}hooks = {{ overdue = ['x'] }}\n"),
+        format!("{sync}full-every = '30d'\n"),
         format!("{sync}verify = {{ every = '30d' }}\n"),
-        format!("{sync}[monitoring]\nping = 'https://example.org/'\n"),
     ] {
         refused(&with(&text), &["has no key", "does not know it yet"]);
     }
@@ -375,4 +380,12 @@ proptest! {
             prop_assert!(!mistakes.render(Colour::Plain).is_empty());
         }
     }
+}
+
+#[test]
+fn an_address_that_reports_nothing_is_refused() {
+    for text in ["ping.example.org", "ftp://example.org", "https://a b", "-x", ""] {
+        refused(&with(&format!("[monitoring]\nping = '{text}'\n")), &["no address to which runs can be reported"]);
+    }
+    refused(&with("[monitoring]\ntextfile = 'nbkp.prom'\n"), &["nbkp.prom"]);
 }

@@ -11,7 +11,7 @@ use crate::formats::config::mistake::quoted;
 use crate::formats::config::reader::BadValue;
 use crate::formats::duration;
 use crate::formats::rsync::rules::{self, NoRule, Rule, RuleLines};
-use crate::model::{BatteryRule, Filter, HookCommand, Hours};
+use crate::model::{BatteryRule, Filter, HookCommand, Hours, PingUrl};
 
 /// What can be read of one text.
 pub(super) type Read<T> = Result<T, BadValue>;
@@ -70,6 +70,14 @@ pub(super) fn bandwidth(text: &str) -> Read<u64> {
         return Err(BadValue::new("a bandwidth of zero copies nothing").help("leave it out for no limit"));
     }
     Ok(size)
+}
+
+/// An address to which runs are reported.
+pub(super) fn ping_url(text: &str) -> Read<PingUrl> {
+    PingUrl::new(text).ok_or_else(|| {
+        BadValue::new(format!("{} is no address to which runs can be reported", quoted(text)))
+            .help("write it like \"https://hc.example.org/uuid\", without blanks, quotes or `#`")
+    })
 }
 
 /// A share in percent.
