@@ -84,11 +84,12 @@ units() {
     local unit status=0
     mkdir -p "$log/units"
     for unit in systemd/*; do
-        sed 's|/usr/bin/nbkpd|/bin/true|' "$unit" >"$log/units/${unit##*/}"
+        sed 's|/usr/bin/nbkp\(d\|ctl\)|/bin/true|' "$unit" >"$log/units/${unit##*/}"
     done
     # A user's manager wants a runtime directory, which a machine for tests may not have.
-    XDG_RUNTIME_DIR=$log systemd-analyze verify --user --man=no "$log"/units/nbkpd.service "$log"/units/nbkpd.socket || status=1
-    systemd-analyze verify --man=no "$log"/units/nbkpd-system.service || status=1
+    XDG_RUNTIME_DIR=$log systemd-analyze verify --user --man=no "$log"/units/nbkpd.{service,socket} \
+        "$log"/units/nbkp-overdue.{service,timer} || status=1
+    systemd-analyze verify --man=no "$log"/units/nbkpd-system.service "$log"/units/nbkp-overdue.{service,timer} || status=1
     systemd-analyze security --offline=true --threshold=35 systemd/nbkpd-system.service || status=1
     return $status
 }

@@ -116,7 +116,8 @@ scenarios! {
         metrics_tell_what_status_tells
         runs_are_reported_to_an_address_that_no_list_of_processes_shows
         an_address_that_does_not_answer_is_told_and_delays_no_copy
-        the_hook_of_an_overdue_copy_is_told_which_and_why;
+        the_hook_of_an_overdue_copy_is_told_which_and_why
+        a_dead_daemon_and_what_is_overdue_are_told_once_a_day;
     source:
         emptied_before_a_run_is_held
         emptied_in_mid_run_never_reaches_the_backup

@@ -80,6 +80,8 @@ pub enum Command {
     /// Tests everything that backups depend on, and tells how to mend what is wrong.
     #[command(visible_alias = "troubleshoot")]
     Doctor,
+    /// Tells what is overdue or fails, also where nbkpd is dead (exit code 3): for a timer.
+    Overdue,
     /// Checks and shows the configuration.
     #[command(subcommand)]
     Config(ConfigCommand),

@@ -14,6 +14,7 @@ mod output;
 mod pages;
 mod polkit;
 mod previews;
+mod reminders;
 mod render;
 mod reports;
 mod restores;
@@ -100,6 +101,7 @@ fn obey(
             let options = RestoreOptions { from: None, paths, at, to, dry_run, force };
             restores::restore_from(&from, output, &options)
         }
+        Command::Overdue => reminders::remind(&paths(&common)?, output, alone),
         Command::Doctor => doctor::doctor(&paths(&common)?, output, alone),
         Command::Conversation(command) => {
             let paths = paths(&common)?;

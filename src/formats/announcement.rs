@@ -59,7 +59,7 @@ pub fn notification(announcement: &Announcement, buttons: Buttons) -> Option<Not
             let sentences: Vec<_> = obstacles.iter().map(|obstacle| waits(obstacle, subject)).collect();
             plain(format!("{} needs your approval", title(subject)), sentences.join("\n"), Weight::Pressing)
         }
-        Matter::Overdue { syncs, age, waits_for } => {
+        Matter::Overdue { syncs, age, waits_for, fresh_at } => {
             let told = match (syncs.len(), age) {
                 (1, Some(age)) => format!("its last copy is {} old", text::span(*age)),
                 (_, Some(age)) => format!("the oldest copy is {} old", text::span(*age)),
@@ -67,6 +67,10 @@ pub fn notification(announcement: &Announcement, buttons: Buttons) -> Option<Not
                 (_, None) => "not all were ever copied".to_owned(),
             };
             let mut body = format!("{}: {told}.", names(syncs));
+            if let (Some(fresh), Subject::Overdue(volume)) = (fresh_at, subject) {
+                let body = format!("{body}\nOn {fresh} is a fresh copy.");
+                return plain(format!("{volume} is due to rotate in"), body, Weight::Standing);
+            }
             if let Some(obstacle) = waits_for {
                 body.push('\n');
                 body.push_str(&waits(obstacle, &Subject::Sync(syncs.first()?.clone())));
@@ -308,7 +312,8 @@ mod tests {
         let absent =
             Obstacle::VolumeAbsent { end: End::Destination, volume: volume.clone(), absence: Absence::NotPlugged };
         let overdue = |age| {
-            let matter = Matter::Overdue { syncs: syncs(&["documents"]), age, waits_for: Some(absent.clone()) };
+            let (syncs, waits_for) = (syncs(&["documents"]), Some(absent.clone()));
+            let matter = Matter::Overdue { syncs, age, waits_for, fresh_at: None };
             shown(Subject::Overdue(volume.clone()), matter)
         };
         let never = overdue(None);
@@ -316,6 +321,11 @@ mod tests {
         let overdue = overdue(Some(Duration::from_hours(24 * 9)));
         assert_eq!((overdue.summary.as_str(), overdue.weight), ("Backup to usb is overdue", Weight::Pressing));
         assert_eq!(overdue.body, "documents: its last copy is 9 days old.\nDrive `usb` is not plugged in. Plug it in.");
+        let (syncs, fresh_at) = (syncs(&["documents@usb"]), Some("blue".parse().unwrap()));
+        let turn = Matter::Overdue { syncs, age: None, waits_for: Some(absent), fresh_at };
+        let turn = shown(Subject::Overdue(volume), turn);
+        assert_eq!((turn.summary.as_str(), turn.weight), ("usb is due to rotate in", Weight::Standing));
+        assert_eq!(turn.body, "documents@usb: never copied.\nOn blue is a fresh copy.");
     }
 
     #[test]

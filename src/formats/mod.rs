@@ -16,6 +16,7 @@ pub mod mountinfo;
 mod octal;
 pub mod ping;
 pub mod polkit;
+pub mod reminded;
 pub mod rsync;
 pub mod sentinel;
 pub mod similar;

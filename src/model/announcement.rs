@@ -58,6 +58,8 @@ pub enum Matter {
         age: Option<Duration>,
         /// What they wait for.
         waits_for: Option<Obstacle>,
+        /// Another volume of their group that has fresh copies of all of them: then it is only the turn of this one.
+        fresh_at: Option<VolumeName>,
     },
     /// What was said before is so no longer.
     Withdrawn,
@@ -82,9 +84,12 @@ impl Matter {
     #[must_use]
     pub fn after(&self, length: Duration) -> Self {
         match self {
-            Self::Overdue { syncs, age, waits_for } => {
-                let age = age.map(|age| age.saturating_add(length));
-                Self::Overdue { syncs: syncs.clone(), age, waits_for: waits_for.clone() }
+            Self::Overdue { age, .. } => {
+                let mut later = self.clone();
+                if let Self::Overdue { age: told, .. } = &mut later {
+                    *told = age.map(|age| age.saturating_add(length));
+                }
+                later
             }
             Self::Starting { .. }
             | Self::OnHold
@@ -181,7 +186,7 @@ mod tests {
         let problems = [
             Matter::Failed(failure),
             Matter::Held(vec![Obstacle::Held(deletions)]),
-            Matter::Overdue { syncs: Vec::new(), age: None, waits_for: None },
+            Matter::Overdue { syncs: Vec::new(), age: None, waits_for: None, fresh_at: None },
         ];
         assert!(news.iter().all(|matter| Notify::All.wants(matter) && !Notify::Problems.wants(matter)));
         assert!(problems.iter().all(|matter| Notify::All.wants(matter) && Notify::Problems.wants(matter)));

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
-use std::io::{self, IsTerminal as _};
+use std::io::{self, IsTerminal as _, Write as _};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -112,6 +112,14 @@ where
             "message" => write!(writer, "{value:?}"),
             _ => Ok(()),
         }))
+}
+
+/// A warning of a program that says little else: on standard error where that is the journal, which takes its weight
+/// from the number before it (sd-daemon(3)), and nowhere else.
+pub fn warn_as_service(sentence: &str) {
+    if is_connected_to_journal() {
+        let _nobody_else_to_tell = writeln!(io::stderr(), "<4>{sentence}");
+    }
 }
 
 /// systemd sets `JOURNAL_STREAM` to device and inode of the stream it connected (systemd.exec(5)); a redirection

@@ -183,6 +183,13 @@ impl Desk {
     }
 }
 
+/// Shows one notification for a program that does not stay, if anybody shows notifications.
+pub fn show_alone(notification: &Notification) -> Result<(), NotificationsError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| NotificationsError::Bus(error.into()))?;
+    runtime.block_on(async { Desk::find().await?.show(notification, None).await.map(|_| ()) })
+}
+
 /// Waits until somebody shows notifications on the session bus.
 pub async fn somebody_is_there() {
     while appears().await.is_err() {

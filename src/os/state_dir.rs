@@ -9,12 +9,14 @@ use std::time::Duration;
 use rustix::fs::{Access, FlockOperation, OFlags};
 
 use crate::formats::ledger::{self, LedgerError};
+use crate::formats::reminded::Reminded;
 use crate::model::{Ledger, Room};
 use crate::os::directory::{Directory, DirectoryError};
 use crate::os::files::{self, ReadError, Readers};
 use crate::os::guards::{self, Exposure};
 
 const LEDGER: &str = "ledger.json";
+const REMINDED: &str = "reminded.json";
 const LOCK: &str = "lock";
 
 /// No ledger is larger, in bytes.
@@ -190,6 +192,18 @@ pub fn write_ledger(state_dir: &Path, ledger: &Ledger) -> Result<(), StateDirErr
     let directory = Directory::open_root(state_dir).map_err(StateDirError::WriteLedger)?;
     files::write_durably(&directory, LEDGER, &ledger::to_bytes(ledger), Readers::Owner)
         .map_err(StateDirError::WriteLedger)
+}
+
+/// Reads when a person was reminded of what; of nothing, where that cannot be read.
+#[must_use]
+pub fn read_reminded(path: &Path) -> Reminded {
+    let read = Directory::open_root(path).ok().and_then(|it| files::read_small(&it, REMINDED, LARGEST_LEDGER).ok());
+    read.map(|bytes| Reminded::from_bytes(&bytes)).unwrap_or_default()
+}
+
+/// Replaces that. A daemon may work with the directory meanwhile: it does not use this file.
+pub fn write_reminded(path: &Path, reminded: &Reminded) -> Result<(), DirectoryError> {
+    files::write_at_once(&Directory::open_root(path)?, REMINDED, &reminded.to_bytes())
 }
 
 /// How much is written to see whether it can be, in bytes: as much as a ledger and a few pages of history take.

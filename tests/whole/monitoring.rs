@@ -9,6 +9,7 @@ use std::process::{Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
+use crate::common::desktop::SessionBus;
 use crate::common::drive::Filesystem::Ext4;
 use crate::common::mini_host::{MiniHost, array};
 use crate::common::{required, run, until};
@@ -150,4 +151,46 @@ pub fn the_hook_of_an_overdue_copy_is_told_which_and_why(host: &MiniHost) {
         assert!(text.lines().any(|told| told == line), "{line} in\n{text}");
     }
     assert!(text.contains("NBKP_ERROR=overdue since ") && text.contains("drive `usb` is not plugged in"), "{text}");
+}
+
+pub fn a_dead_daemon_and_what_is_overdue_are_told_once_a_day(host: &MiniHost) {
+    let bus = SessionBus::start(Path::new("/run"));
+    let desktop = bus.desktop(&["body"], 1);
+    host.source("documents").fill(10);
+    let mut blue = host.drive("blue", Ext4).prepared_plainly_for("documents");
+    let red = host.drive("red", Ext4).prepared_plainly_for("documents");
+    let config = host.config().drive(&blue).drive(&red).also("[groups.offsite]\nvolumes = [\"blue\", \"red\"]");
+    let config =
+        config.sync("documents", "offsite", "none", "max-age = \"4w\"").with("notify = \"none\"", "notify = \"all\"");
+    host.configure(&config);
+    let daemon = host.start();
+    blue.plug();
+    host.run_ends("documents@blue", 1, "ok");
+    host.ctl(&["overdue"]).exits(0).says("nothing is overdue");
+    host.configure(&config.clone().with("max-age = \"4w\"", "max-age = \"1s\""));
+    until("both are overdue", || host.ctl(&["status", "--check"]).said.matches("overdue").count() == 2);
+    let told = host.ctl(&["overdue", "--json"]).exits(1).json();
+    assert_eq!((told["daemon"].as_str(), array(&told["reminders"]).len()), (Some("running"), 2), "{told:#}");
+    assert!(array(&told["reminders"]).iter().all(|reminder| reminder["told"] == true), "{told:#}");
+    let again = host.ctl(&["overdue", "--json"]).exits(1).json();
+    assert!(array(&again["reminders"]).iter().all(|reminder| reminder["told"] == false), "{again:#}");
+
+    // The daemon told it on the desktop; that it is dead is told by the timer's program alone.
+    daemon.kill();
+    let before = desktop.shown().len();
+    host.ctl(&["overdue"]).exits(3).says("nbkpd is not running").says("documents@red is overdue: never copied");
+    let shown = desktop.shows("Backups are not made");
+    assert!(shown.body.contains("start it with `systemctl"), "{shown:?}");
+    host.ctl(&["overdue"]).exits(3);
+    assert_eq!(desktop.shown().len(), before + 1, "once a day");
+
+    // While another volume of the group has a fresh copy, it is this one's turn, and nothing is lost.
+    fs::remove_file(host.state().join("reminded.json")).unwrap();
+    host.configure(&config.with("max-age = \"4w\"", "max-age = \"20s\""));
+    let daemon = host.start();
+    host.ctl(&["run", "documents@blue", "--wait"]).exits(0);
+    until("red is overdue again", || host.sync("documents@red")["freshness"] == "overdue");
+    host.ctl(&["run", "documents@blue", "--wait"]).exits(0);
+    host.ctl(&["overdue"]).exits(1).says("red is due to rotate in: documents@red was never copied");
+    daemon.stop();
 }

@@ -11,7 +11,8 @@ use std::time::Duration;
 
 use crate::daemon::world::decisions::Decisions;
 use crate::daemon::world::drives::DriveStates;
-use crate::daemon::world::histories::{Histories, REMINDER};
+use crate::daemon::world::histories::Histories;
+use crate::daemon::world::overdue::{Ages, OverdueCopies};
 use crate::daemon::world::plan::Plan;
 use crate::daemon::world::runs::{EndedRun, Runs};
 use crate::daemon::world::settings::Settings;
@@ -21,7 +22,7 @@ use crate::daemon::world::volumes::{VolumeState, Volumes};
 use crate::decide::obstacles::asks_for_approval;
 use crate::model::{
     Announcement, BootTime, Conclusion, Deeds, DriveName, FailureKind, Left, Matter, Now, Obstacle, ObstacleCode,
-    OpeningTrouble, Outcome, RunId, RunRecord, Subject, Sync, SyncName, VolumeName,
+    OpeningTrouble, Outcome, RunId, RunRecord, Subject, SyncName, VolumeName,
 };
 
 /// What was announced, and what was seen when it was.
@@ -29,8 +30,7 @@ use crate::model::{
 pub(super) struct Announcements {
     syncs: BTreeMap<SyncName, Announced>,
     drives: BTreeMap<VolumeName, Visit>,
-    /// What was told to be overdue, and when.
-    overdue: BTreeMap<VolumeName, (BTreeSet<SyncName>, BootTime)>,
+    overdue: OverdueCopies,
     /// The run that had ended last, and how: one that is left behind may end twice.
     last_run: Option<(RunId, Outcome)>,
     /// How drives had been left.
@@ -110,7 +110,11 @@ impl Announcements {
             self.compare_drives(scene, &mut found);
             self.compare_openings(scene, &mut found);
             found.extend(self.unusable.compare(scene.settings, scene.volumes));
-            self.compare_overdue(scene, &mut found);
+            let Scene { settings, histories, runs, plan, now, .. } = *scene;
+            let matters = self.overdue.compare(&Ages { settings, histories, runs, plan, now });
+            found.extend(
+                matters.into_iter().map(|(volume, matter)| Announcement { subject: Subject::Overdue(volume), matter }),
+            );
         }
         found
     }
@@ -278,48 +282,6 @@ impl Announcements {
                     host: scene.volumes.get(volume).and_then(VolumeState::host_of_closed),
                 };
                 announce(Subject::Drive(volume.clone()), Matter::NotOpened(drive, trouble.clone()), found);
-            }
-        }
-    }
-
-    /// What is overdue at one destination is told together, and only once it does not run anyway.
-    fn compare_overdue(&mut self, scene: &Scene<'_>, found: &mut Vec<Announcement>) {
-        let mut overdue: BTreeMap<&VolumeName, Vec<(&Sync, Option<Duration>)>> = BTreeMap::new();
-        for sync in scene.settings.configuration().syncs.values().filter(|sync| sync.enabled) {
-            let since = scene.plan.prospects().get(&sync.name).and_then(|prospect| prospect.overdue_at);
-            if since.is_some_and(|since| since <= scene.now.wall) {
-                let last_success = scene.histories.get(&sync.name).and_then(|memory| memory.last_success);
-                let age = last_success.map(|success| scene.now.wall.duration_since(success).unsigned_abs());
-                overdue.entry(&sync.destination.volume).or_default().push((sync, age));
-            }
-        }
-        self.overdue.retain(|volume, (known, _)| {
-            let still = overdue.get(volume).map(Vec::as_slice).unwrap_or_default();
-            known.retain(|name| still.iter().any(|(sync, _)| sync.name == *name));
-            if known.is_empty() {
-                announce(Subject::Overdue(volume.clone()), Matter::Withdrawn, found);
-            }
-            !known.is_empty()
-        });
-        for (volume, overdue) in overdue {
-            let known = self.overdue.get(volume);
-            let is_news = |sync: &Sync| {
-                let under_way =
-                    scene.runs.get(&sync.name).is_some() || scene.plan.candidates().contains_key(&sync.name);
-                let is_known = |(known, told): &(BTreeSet<_>, BootTime)| {
-                    known.contains(&sync.name) && told.after(REMINDER) > scene.now.boot
-                };
-                !under_way && !known.is_some_and(is_known)
-            };
-            if overdue.iter().any(|(sync, _)| is_news(sync)) {
-                let syncs: Vec<SyncName> = overdue.iter().map(|(sync, _)| sync.name.clone()).collect();
-                // What was never copied is older than any copy.
-                let ages: Option<Vec<Duration>> = overdue.iter().map(|(_, age)| *age).collect();
-                let age = ages.and_then(|ages| ages.into_iter().max());
-                let waits_for = syncs.first().and_then(|first| scene.plan.prospects().get(first)?.obstacles().next());
-                self.overdue.insert(volume.clone(), (syncs.iter().cloned().collect(), scene.now.boot));
-                let matter = Matter::Overdue { syncs, age, waits_for: waits_for.cloned() };
-                announce(Subject::Overdue(volume.clone()), matter, found);
             }
         }
     }

@@ -18,6 +18,7 @@ mod looks;
 mod mounting;
 mod network;
 mod opening;
+mod overdue;
 mod picture;
 mod plan;
 mod planning;

@@ -25,9 +25,10 @@ fn said(story: &mut Story) -> Vec<String> {
                 Matter::Held(obstacles) => {
                     obstacles.iter().map(|obstacle| obstacle.code().as_str()).collect::<Vec<_>>().join("+")
                 }
-                Matter::Overdue { syncs, age, .. } => {
+                Matter::Overdue { syncs, age, fresh_at, .. } => {
                     let age = age.map_or("ever".to_owned(), |age| format!("{} h", age.as_secs() / 3600));
-                    format!("{} for {age}", names(syncs))
+                    let turn = fresh_at.as_ref().map(|volume| format!(", fresh at {volume}")).unwrap_or_default();
+                    format!("{} for {age}{turn}", names(syncs))
                 }
                 Matter::Withdrawn => "withdrawn".to_owned(),
             };
@@ -300,6 +301,28 @@ fn what_is_overdue_is_told_together_and_not_while_it_is_made_good() {
     story.end("photos", failed());
     let told = said(&mut story);
     assert!(told.contains(&"overdue at usb: photos for 3 h".to_owned()), "{told:?}");
+}
+
+#[test]
+fn a_member_of_a_group_is_only_due_to_rotate_in_while_another_has_a_fresh_copy() {
+    let text = HOUSE.replace("every = \"1h\"", "every = \"1h\"\nmax-age = \"2d\"");
+    let text = text.replace("[defaults]", "[groups.offsite]\nvolumes = [\"usb\", \"red\"]\n[defaults]");
+    let text = text.replace("\"usb:photos\"\n    [syncs.documents]", "\"offsite:photos\"\n    [syncs.documents]");
+    let text = text.split("[syncs.documents]").next().unwrap().to_owned();
+    let mut story = Story::at_home(&text);
+    story.plug("usb");
+    story.wait(10);
+    story.end("photos@usb", Conclusion::Ok);
+    story.wait(86_400);
+    story.end("photos@usb", Conclusion::Ok);
+    said(&mut story);
+    story.wait(86_400);
+    assert_eq!(said(&mut story), ["overdue at red: photos@red for ever, fresh at usb"]);
+    story.unplug("usb");
+    story.end("photos@usb", Conclusion::Interrupted(Interruption::Network("it went".into())));
+    story.wait(2 * 86_400);
+    let told = said(&mut story);
+    assert!(told.contains(&"overdue at red: photos@red for ever".to_owned()), "{told:?}");
 }
 
 #[test]
