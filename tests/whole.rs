@@ -154,6 +154,7 @@ scenarios! {
         in_use_in_a_container_it_is_not_called_safe
         what_a_killed_daemon_left_open_is_closed
         what_is_missing_on_it_is_not_asked_again_and_again
+        a_filesystem_that_was_mended_is_opened_at_once
         a_dead_mount_in_the_way_is_named
         without_the_right_it_waits
         with_the_printed_rule_it_is_opened_and_no_other

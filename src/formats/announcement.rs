@@ -130,7 +130,7 @@ fn again(trouble: &OpeningTrouble) -> &'static str {
         OpeningTrouble::NoSecret(..) | OpeningTrouble::WrongSecret(_) | OpeningTrouble::NotAuthorized(_) => {
             "While it is plugged in, it is tried again once an hour."
         }
-        OpeningTrouble::Damaged { .. } => "While it is plugged in, it is tried again each five minutes.",
+        OpeningTrouble::Damaged { .. } => "While it is plugged in, it is tried again when that is done.",
         OpeningTrouble::NoUdisks(_) | OpeningTrouble::OutOfReach(_) | OpeningTrouble::Other(_) => {
             "While it is plugged in, it is tried again, at first after half a minute, at last once an hour."
         }
@@ -279,7 +279,7 @@ mod tests {
         check(
             OpeningTrouble::Damaged { why: "mount it: bad superblock".into(), command: "e2fsck -f /dev/sdb1".into() },
             "Could not mount it: bad superblock.\nIts filesystem seems to be damaged: `sudo e2fsck -f /dev/sdb1` \
-             checks and mends it. While it is plugged in, it is tried again each five minutes.",
+             checks and mends it. While it is plugged in, it is tried again when that is done.",
         );
     }
 

@@ -233,6 +233,11 @@ impl Drive {
         listed.lines().map(str::to_owned).collect()
     }
 
+    /// The file that it is made of.
+    pub fn image(&self) -> &Path {
+        &self.image
+    }
+
     /// The node of the plugged-in drive.
     pub fn device(&self) -> PathBuf {
         self.device.clone().expect("a drive that is plugged in")

@@ -386,6 +386,24 @@ pub fn another_luks_header_is_told_before_it_is_unlocked(host: &MiniHost) {
     host.stopped_by("documents", "device-unknown");
 }
 
+pub fn a_filesystem_that_was_mended_is_opened_at_once(host: &MiniHost) {
+    let (_bus, _udisks) = (system_bus(), udisks());
+    host.source("documents").fill(5);
+    let mut usb = host.drive("usb", Ext4).prepared_for("documents");
+    host.configure(&opened(host, &usb, "unmount").sync("documents", "usb", "hard-link", ""));
+    let _daemon = host.start();
+    // No kernel mounts a filesystem whose first table of inodes lies outside of it.
+    run("debugfs", &[&"-w", &"-R", &"set_bg 0 inode_table 99999999", &usb.image()]);
+    usb.attach();
+    let why = || host.ctl(&["why", "documents"]).said;
+    until("it is called damaged", || why().contains("e2fsck"));
+    assert!(host.history("documents").is_empty());
+    // A person does what they are told to do, and nothing else.
+    let mended = attempt("e2fsck", &[&"-f", &"-y", &usb.device()]);
+    assert!(mended.status.code().is_some_and(|code| code < 4), "{mended:?}");
+    host.run_ends("documents", 1, "ok");
+}
+
 pub fn a_plain_filesystem_in_place_of_an_encrypted_one_is_refused(host: &MiniHost) {
     let (_bus, _udisks) = (system_bus(), udisks());
     host.source("documents").fill(5);

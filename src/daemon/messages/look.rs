@@ -58,6 +58,11 @@ impl Scope {
         Self([Part::Volume(name)].into())
     }
 
+    /// Whether block devices changed, as they tell it.
+    pub(crate) fn has_blocks(&self) -> bool {
+        self.0.contains(&Part::Blocks)
+    }
+
     /// Both of these.
     pub fn join(&mut self, other: Self) {
         self.0.extend(other.0);

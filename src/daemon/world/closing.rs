@@ -7,9 +7,28 @@ use crate::daemon::world::drives::Phase;
 use crate::daemon::world::leftovers::{Around, Leftover};
 use crate::daemon::world::stage::LifeStage;
 use crate::daemon::world::volumes::{VolumeState, is_open};
-use crate::model::{BootTime, DriveName, Left, Now, Obstacle, SyncName, Unmounted, VolumeName, WhenDone};
+use crate::model::{
+    BootTime, DriveName, Held, HeldAt, Left, Now, Obstacle, SyncName, Unmounted, VolumeName, VolumeRoot, WhenDone,
+};
 
 impl World {
+    /// Takes over what a dead daemon left open: it is closed, unless the queue needs it.
+    pub(super) fn take_over(&mut self, held: Held) {
+        let root = self.settings.configuration().volumes.get(&held.volume).map(|volume| &volume.root);
+        let is_same = match (root, &held.at) {
+            (Some(VolumeRoot::Drive(drive)), HeldAt::Here { .. }) => drive.uuid == held.uuid,
+            (Some(VolumeRoot::Server(root)), HeldAt::There { server, .. }) => {
+                root.key() == *server && root.drive.as_ref().is_some_and(|drive| drive.uuid == held.uuid)
+            }
+            (Some(_) | None, _) => false,
+        };
+        if is_same {
+            self.drives.is_to_be_closed(&held.volume, Expected::Anyhow);
+        } else {
+            self.leftovers.take_over(held);
+        }
+    }
+
     /// Closes what no run uses and no candidate needs.
     pub(super) fn close_what_nobody_needs(&mut self, now: &Now, effects: &mut Vec<Effect>) {
         if self.drives.are_late(now.boot) {

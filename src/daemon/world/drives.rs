@@ -9,6 +9,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::backup::drives::order::{Expected, Sake};
+use crate::daemon::world::refused::Refused;
 use crate::daemon::world::servers::Awaited;
 use crate::decide::backoff;
 use crate::decide::flight::Ticket;
@@ -49,14 +50,6 @@ pub(super) enum Check {
     Answers(Awaited),
 }
 
-/// That a drive could not be opened.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Refused {
-    trouble: OpeningTrouble,
-    until: BootTime,
-    tries: u32,
-}
-
 /// Whether something was not known before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum News {
@@ -87,11 +80,20 @@ struct DriveState {
     refused: Option<Refused>,
     /// How the last run on it ended since it was opened.
     last_outcome: Option<Outcome>,
+    /// Whether a keyring changed while it was being opened: what was asked of it may have been asked too early.
+    keyring: KeyringSince,
+}
+
+/// Whether a keyring changed since a drive began to be opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum KeyringSince {
+    Same,
+    Changed,
 }
 
 impl Default for DriveState {
     fn default() -> Self {
-        Self { phase: Phase::Idle, tries: 0, refused: None, last_outcome: None }
+        Self { phase: Phase::Idle, tries: 0, refused: None, last_outcome: None, keyring: KeyringSince::Same }
     }
 }
 
@@ -156,6 +158,7 @@ impl DriveStates {
         if let Some(state) = self.states.get_mut(volume) {
             state.phase = Phase::Opening(sake);
             state.last_outcome = None;
+            state.keyring = KeyringSince::Same;
         }
     }
 
@@ -173,18 +176,6 @@ impl DriveStates {
     pub(super) fn refused(&mut self, volume: &VolumeName, trouble: OpeningTrouble, jitter: u16, now: &Now) -> News {
         let Some(state) = self.states.get_mut(volume) else { return News::No };
         let tries = state.refused.as_ref().map_or(0, |refused| refused.tries).saturating_add(1);
-        let wait = match trouble {
-            OpeningTrouble::KeyringLocked(_)
-            | OpeningTrouble::MissingOrLocked(_)
-            | OpeningTrouble::KeyringAbsent(_)
-            | OpeningTrouble::Damaged { .. } => backoff::wait_for_obstacle(u32::MAX),
-            OpeningTrouble::NoSecret(..) | OpeningTrouble::WrongSecret(_) | OpeningTrouble::NotAuthorized(_) => {
-                backoff::wait(tries, Remedy::AskPerson, jitter)
-            }
-            OpeningTrouble::NoUdisks(_) | OpeningTrouble::OutOfReach(_) | OpeningTrouble::Other(_) => {
-                backoff::wait(tries, Remedy::TryAgain, jitter)
-            }
-        };
         // Part of it may be done, and is undone by closing it.
         state.phase = match trouble {
             OpeningTrouble::OutOfReach(_) => Phase::Stuck { again: now.boot.after(until_again(1)), tries: 1 },
@@ -199,7 +190,11 @@ impl DriveStates {
             | OpeningTrouble::Other(_) => Phase::Open(Expected::Anyhow),
         };
         let is_known = state.refused.as_ref().is_some_and(|refused| refused.trouble == trouble);
-        state.refused = Some(Refused { trouble, until: now.boot.after(wait), tries });
+        let mut refused = Refused::new(trouble, tries, jitter, now);
+        if std::mem::replace(&mut state.keyring, KeyringSince::Same) == KeyringSince::Changed {
+            refused.keyring_changed_meanwhile();
+        }
+        state.refused = Some(refused);
         if is_known { News::No } else { News::Yes }
     }
 
@@ -221,21 +216,26 @@ impl DriveStates {
         }
     }
 
-    /// A secret may be within reach now that was not: it is tried now, and the same trouble is no news.
+    /// A secret may be within reach now that was not, or be another: it is tried now, and the same trouble is no news.
     pub(super) fn keyring_changed(&mut self, now: &Now) {
         for state in self.states.values_mut() {
-            if let Some(refused) = &mut state.refused
-                && waits_for_keyring(&refused.trouble)
-            {
-                refused.until = now.boot;
-            }
+            state.keyring = KeyringSince::Changed;
+            state.refused.iter_mut().for_each(|refused| refused.keyring_changed(now));
         }
     }
 
     /// Whether a drive waits for a keyring.
     pub(super) fn wait_for_keyring(&self) -> bool {
         let mut refused = self.states.values().filter_map(|state| state.refused.as_ref());
-        refused.any(|refused| waits_for_keyring(&refused.trouble))
+        refused.any(Refused::depends_on_keyring)
+    }
+
+    /// Block devices changed, as they do when whoever wrote to one lets go of it: a filesystem may have been mended.
+    pub(super) fn blocks_changed(&mut self) {
+        // What changes while something is done with a drive is our own doing.
+        for state in self.states.values_mut().filter(|state| state.phase == Phase::Idle) {
+            state.refused.iter_mut().for_each(Refused::blocks_changed);
+        }
     }
 
     /// Its server is within reach again that was not: what could not be done with it can be tried now.
@@ -362,13 +362,6 @@ impl DriveStates {
     pub(super) fn left(&self) -> &BTreeMap<VolumeName, Left> {
         &self.left
     }
-}
-
-fn waits_for_keyring(trouble: &OpeningTrouble) -> bool {
-    matches!(
-        trouble,
-        OpeningTrouble::KeyringLocked(_) | OpeningTrouble::MissingOrLocked(_) | OpeningTrouble::KeyringAbsent(_)
-    )
 }
 
 /// How long to wait before a drive is closed again that could not be.

@@ -23,6 +23,7 @@ mod picture;
 mod plan;
 mod planning;
 mod reach;
+mod refused;
 mod requests;
 mod running;
 mod runs;
@@ -59,13 +60,12 @@ use shortcomings::Shortcomings;
 use suspension::Suspension;
 use volumes::{Arrival, Doing, Volumes};
 
-use crate::backup::drives::order::Expected;
 use crate::backup::news::WorkerNews;
 use crate::daemon::messages::event::{Effect, Event, Notice, Record};
 use crate::daemon::messages::look::{LookRequest, Observation, Scope};
 use crate::daemon::messages::sensed::Activity;
 use crate::model::{
-    Configuration, Held, HeldAt, Ledger, Now, PowerSight, SyncName, VolumeName, VolumeRoot, VolumeSight,
+    Configuration, CredentialProvider, Held, Ledger, Now, PowerSight, SyncName, VolumeName, VolumeSight,
 };
 use crate::os::history::LastRuns;
 pub use stage::Initiative;
@@ -167,11 +167,14 @@ impl World {
 
     /// Whether a drive waits for a keyring.
     pub(crate) fn waits_for_keyring(&self) -> bool {
-        self.drives.wait_for_keyring()
+        self.settings.configuration().credentials == CredentialProvider::SecretService && self.drives.wait_for_keyring()
     }
 
     /// Something may have changed that this look would show.
     pub(crate) fn owe_look(&mut self, scope: Scope) {
+        if scope.has_blocks() {
+            self.drives.blocks_changed();
+        }
         self.looks.ask(scope);
     }
 
@@ -364,23 +367,6 @@ impl World {
             now,
         };
         effects.extend(self.announcements.compare(&scene).into_iter().map(Effect::Announce));
-    }
-
-    /// Takes over what a dead daemon left open: it is closed, unless the queue needs it.
-    fn take_over(&mut self, held: Held) {
-        let root = self.settings.configuration().volumes.get(&held.volume).map(|volume| &volume.root);
-        let is_same = match (root, &held.at) {
-            (Some(VolumeRoot::Drive(drive)), HeldAt::Here { .. }) => drive.uuid == held.uuid,
-            (Some(VolumeRoot::Server(root)), HeldAt::There { server, .. }) => {
-                root.key() == *server && root.drive.as_ref().is_some_and(|drive| drive.uuid == held.uuid)
-            }
-            (Some(_) | None, _) => false,
-        };
-        if is_same {
-            self.drives.is_to_be_closed(&held.volume, Expected::Anyhow);
-        } else {
-            self.leftovers.take_over(held);
-        }
     }
 
     /// Everything may be different after a sleep: drives were pulled, networks left.
