@@ -116,7 +116,7 @@ all_tests() {
 }
 
 program_packages
-debian_packages blkid=util-linux mkfs.ext4=e2fsprogs udevadm=udev strace=strace shellcheck=shellcheck bindfs=bindfs \
+debian_packages blkid=util-linux mkfs.ext4=e2fsprogs udevadm=udev strace=strace shellcheck=shellcheck dot=graphviz bindfs=bindfs \
     fusermount3=fuse3 pkill=procps setpriv=util-linux python3=python3 systemd-analyze=systemd dbus-daemon=dbus-daemon \
     dbus-send=dbus-bin busctl=systemd ss=iproute2 ip=iproute2 nmcli=network-manager upower=upower duk=duktape \
     pkcheck=polkitd udisksctl=udisks2 gnome-keyring-daemon=gnome-keyring secret-tool=libsecret-tools \

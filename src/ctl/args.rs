@@ -85,6 +85,12 @@ pub enum Command {
     /// Checks and shows the configuration.
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Draws how data flows: volumes, syncs, and which goes before which.
+    Graph {
+        /// For people, for Mermaid or for Graphviz.
+        #[arg(long, value_enum, default_value_t = GraphFormat::Tree)]
+        format: GraphFormat,
+    },
     /// Shows the program at work, in a sandbox that cleans up.
     Demo(DemoArguments),
     /// Prints completions for a shell.
@@ -294,6 +300,17 @@ pub struct RestoreOptions {
     pub force: bool,
 }
 
+/// How a graph is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum GraphFormat {
+    /// A tree for people.
+    Tree,
+    /// A flowchart of Mermaid.
+    Mermaid,
+    /// A graph of Graphviz.
+    Dot,
+}
+
 /// A shell that completions can be had for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Shell {
@@ -416,6 +433,9 @@ mod tests {
             "config show",
             "config example",
             "config schema",
+            "graph",
+            "graph --format mermaid",
+            "graph --format dot --json",
             "completions zsh",
             "man",
             "man run",

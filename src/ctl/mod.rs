@@ -9,6 +9,7 @@ mod config;
 pub mod demo;
 mod doctor;
 mod fold;
+mod graph;
 mod orders;
 mod output;
 mod pages;
@@ -85,6 +86,7 @@ fn obey(
     let ended = match command {
         Command::Demo(arguments) => return Ok(demo::demo(&arguments)),
         Command::Config(command) => config::config(command, &common, output),
+        Command::Graph { format } => graph::graph(&common, format, output),
         Command::Completions { shell } => pages::completions(shell, output),
         Command::Man { command } => pages::manual(command.as_deref(), output),
         Command::Conversation(Conversation::Drives { about: Some(DrivesCommand::Polkit { volume }) }) => {

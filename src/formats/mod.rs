@@ -5,6 +5,7 @@ pub mod config;
 pub mod duration;
 pub mod fingerprint;
 pub mod fstab;
+pub mod graph;
 pub mod held;
 pub mod json;
 pub mod kernel_log;
