@@ -8,7 +8,7 @@ use crate::ctl::config;
 use crate::ctl::output::{Form, Output};
 use crate::decide::queue::{self, DueSync};
 use crate::formats::config::Colour;
-use crate::formats::graph::Flow;
+use crate::formats::graph::FlowChart;
 use crate::model::{BootTime, Configuration, SyncName, upstreams};
 
 /// Draws it.
@@ -21,7 +21,7 @@ pub fn graph(common: &Common, format: GraphFormat, output: &mut Output) -> Resul
         }
     };
     let order = run_order(&configuration);
-    let flow = Flow::new(&configuration, &order);
+    let flow = FlowChart::new(&configuration, &order);
     match (output.form(), format) {
         (Form::Json, _) => output.print_json(&flow.json())?,
         (Form::Text, GraphFormat::Tree) => output.print_as_it_is(&flow.tree())?,

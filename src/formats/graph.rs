@@ -14,7 +14,7 @@ use crate::model::{
 
 /// What is drawn.
 #[derive(Debug)]
-pub struct Flow<'a> {
+pub struct FlowChart<'a> {
     configuration: &'a Configuration,
     /// All syncs, each behind those that go before it.
     order: &'a [SyncName],
@@ -41,7 +41,7 @@ struct DrawnSync {
 /// The marks of a tree: before a branch, before the last one, and below each of them.
 const BRANCHES: [(&str, &str); 2] = [("├─ ", "│  "), ("└─ ", "   ")];
 
-impl<'a> Flow<'a> {
+impl<'a> FlowChart<'a> {
     /// The flow of a configuration; `order` has all syncs, each behind those that go before it.
     #[must_use]
     pub fn new(configuration: &'a Configuration, order: &'a [SyncName]) -> Self {
