@@ -19,7 +19,8 @@ use std::process::{Command, Output, Stdio};
 
 use nbkp::formats::ssh::answers::{self, free, lines, looked};
 use nbkp::formats::ssh::calls::{
-    DeleteCall, Intent, LookCall, PrepareCall, ProvenEnd, PublishCall, ScriptCall, SettleCall, TidyCall,
+    Begins, DeleteCall, Intent, LookCall, PrepareCall, ProvenEnd, PublishCall, ReadEnd, ScriptCall, SeenThere,
+    SettleCall, TidyCall, TransferCall, Usage, WrittenEnd,
 };
 use nbkp::formats::ssh::links::{DirectoriesCall, LinksCall};
 use nbkp::formats::ssh::script::{self, Answer};
@@ -472,4 +473,136 @@ fn a_destination_is_prepared_looked_at_published_and_settled() {
         assert_eq!(fs::read_to_string(at.join(".nbkp/log.jsonl")).unwrap(), "standing\nrecord\nend\n", "{shell:?}");
         a_name_that_is_taken_stays_and_a_long_log_is_cut((shell, path, home), &publish, &at);
     });
+}
+
+/// In the place of rsync: tells what it sees, and what it may do.
+const SPY: &str = r#"#!/bin/sh
+[ "$1" != --version ] || exit 0
+may() { "$@" 2>/dev/null && echo "may $*" || echo "may not $*"; }
+echo in "$PWD" as "$@"
+echo / holds /*
+for path in "$1" ./link/outside ../old/file /source/mounted/inside; do
+    [ -e "$path" ] && echo "sees ${path##*/}" || echo "misses ${path##*/}"
+done
+may touch ./written
+may touch /source/written
+may mkdir /usr/written
+may mknod ./node c 1 3
+may cat ./node
+may mount -t tmpfs none .
+"#;
+
+#[test]
+fn rsync_of_root_at_a_server_sees_both_ends_and_the_programs_and_nothing_else() {
+    if !is_root() {
+        return;
+    }
+    for shell in ["dash", "bash", "busybox"] {
+        let place = tempfile::tempdir().unwrap();
+        let home = place.path().canonicalize().unwrap();
+        let here = home.display();
+        // What is beside rsync is found by it: a server of this kind has no other tools.
+        let tools = home.join("tools");
+        let install = format!(
+            "mkdir -p {here}/tools {here}/from/mounted {here}/to/.nbkp {here}/to/snapshots/old {here}/to/snapshots/new
+             case {shell} in
+                 busybox) busybox --install -s {here}/tools ;;
+                 *) ln -s \"$(command -v {shell})\" {here}/tools/sh ;;
+             esac
+             cat >{here}/tools/rsync; chmod +x {here}/tools/rsync
+             cd {here}; : >outside; : >from/.nbkp-vol; : >from/.nbkp-src; : >to/.nbkp-vol; : >to/.nbkp-dst
+             printf r: >to/.nbkp/writer; ln -s {here} to/snapshots/new/link; : >to/snapshots/old/file"
+        );
+        let made = output(&["sh", "-ec", &install], USUAL, &home, SPY.as_bytes());
+        assert!(made.status.success(), "{made:?}");
+        let path = format!("{}:{USUAL}", tools.display());
+        let at = |root: &str, kind: &str| ProvenEnd {
+            root: home.join(root),
+            volume: "".into(),
+            directory: "".into(),
+            end: kind.into(),
+        };
+        let (read, to) = (ReadEnd { end: at("from", ""), data: "".into() }, at("to", ""));
+        let usage = Usage::Written { begins: Begins::AsItIs, run: "r:".as_ref(), marker: "m", note: "n" };
+        let spied = |source, usage, outlook| {
+            let written = WrittenEnd { end: &to, place: "snapshots/new".into(), usage };
+            let mut call = TransferCall { most: 60, source, destination: Some(written), outlook }.call();
+            call.words.push(home.join("outside").into_os_string());
+            let script = script::timed(call.script, &call.words);
+            let mounted = format!(
+                "mount -t tmpfs none {here}/from/mounted; : >{here}/from/mounted/inside; exec {here}/tools/sh -s"
+            );
+            let within = ["/usr/bin/unshare", "--mount", "/bin/sh", "-ec", &mounted];
+            let said = output(&within, &path, &home, &script);
+            assert!(said.status.success(), "{shell}: {said:?}");
+            String::from_utf8(said.stdout).unwrap()
+        };
+        let told = |said: &str, wanted: &[&str]| {
+            let lines: Vec<_> = said.lines().filter(|line| !line.starts_with("/ holds")).collect();
+            assert_eq!(lines[1..], *wanted, "{shell}: {said}");
+        };
+        // The `setpriv` of BusyBox cannot take these rights away.
+        let mounts = if shell == "busybox" { "may mount -t tmpfs none ." } else { "may not mount -t tmpfs none ." };
+        let said = spied(Some(&read), usage, SeenThere::Ends);
+        assert!(said.starts_with("in /destination/snapshots/new as "), "{shell}: {said}");
+        let sees = ["misses outside", "misses outside", "sees file", "sees inside"];
+        let may = ["may touch ./written", "may not touch /source/written", "may not mkdir /usr/written"];
+        told(&said, &[&sees[..], &may, &["may mknod ./node c 1 3", "may not cat ./node", mounts]].concat());
+        fs::remove_file(home.join("to/snapshots/new/node")).unwrap();
+        // What is only read is not written.
+        let said = spied(None, Usage::Restored, SeenThere::Ends);
+        let sees = ["misses outside", "misses outside", "sees file", "misses inside"];
+        let may = ["may not touch ./written", "may not touch /source/written", "may not mkdir /usr/written"];
+        told(&said, &[&sees[..], &may, &["may not mknod ./node c 1 3", "may not cat ./node", mounts]].concat());
+        // Links that are followed lead anywhere.
+        let said = spied(Some(&read), Usage::Compared, SeenThere::Everything);
+        assert!(said.contains("sees outside\nsees outside\n"), "{shell}: {said}");
+        assert_eq!(fs::read_dir(home.join("from")).unwrap().count(), 3, "{shell}");
+    }
+}
+
+#[test]
+fn rsync_at_a_server_runs_as_it_is_where_it_can_have_no_root_of_its_own() {
+    if !is_root() {
+        return;
+    }
+    let place = tempfile::tempdir().unwrap();
+    let home = place.path().canonicalize().unwrap();
+    let here = home.display();
+    let made = format!(
+        "mkdir -p {here}/tools {here}/from; cat >{here}/tools/rsync; chmod +x {here}/tools/rsync; cd {here}; : >outside
+         : >from/.nbkp-vol; : >from/.nbkp-src; printf '#!/bin/sh\nexit 1\n' >refuses; chmod +x refuses"
+    );
+    let made = output(&["sh", "-ec", &made], USUAL, &home, SPY.as_bytes());
+    assert!(made.status.success(), "{made:?}");
+    let end = ProvenEnd { root: home.join("from"), volume: "".into(), directory: "".into(), end: "".into() };
+    let read = ReadEnd { end, data: "".into() };
+    let mut call = TransferCall { most: 60, source: Some(&read), destination: None, outlook: SeenThere::Ends }.call();
+    call.words.push(home.join("outside").into_os_string());
+    let script = script::timed(call.script, &call.words);
+    let path = format!("{here}/tools:{USUAL}");
+    let said = |words: &[&str]| {
+        let said = output(words, &path, &home, &script);
+        assert!(said.status.success(), "{words:?}: {said:?}");
+        String::from_utf8(said.stdout).unwrap()
+    };
+    // What the spy mounts stays with it.
+    let usual = ["/usr/bin/unshare", "--mount", "sh", "-s"];
+    assert!(said(&usual).contains("in /source as "));
+    // At each step that may be refused to it.
+    for tool in ["unshare", "mount", "cp", "chroot", "pivot_root", "umount"] {
+        let link = home.join("tools").join(tool);
+        fs::copy(home.join("refuses"), &link).unwrap();
+        let said = said(&usual);
+        assert!(said.starts_with(&format!("in {here}/from as ")), "{tool}: {said}");
+        assert!(said.contains("sees outside"), "{tool}: {said}");
+        fs::remove_file(link).unwrap();
+    }
+    // What is not to be bound anywhere else is there all the same, and does not pass for deleted.
+    let unbindable = format!(
+        "mkdir {here}/from/mounted; mount -t tmpfs none {here}/from/mounted; : >{here}/from/mounted/inside
+         mount --make-unbindable {here}/from/mounted; exec sh -s"
+    );
+    let said = said(&["/usr/bin/unshare", "--mount", "/bin/sh", "-ec", &unbindable]);
+    assert!(said.starts_with("in /source as ") && said.contains("sees inside"), "{said}");
 }

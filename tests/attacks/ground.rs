@@ -8,6 +8,8 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 
 use tempfile::TempDir;
 
+use crate::sshd::Sshd;
+
 /// The other user; the number of `nobody`.
 pub const OTHER: u32 = 65_534;
 
@@ -55,6 +57,33 @@ impl Ground {
         let path = self.make(name, mode);
         chown(&path, Some(OTHER), Some(OTHER)).unwrap();
         path
+    }
+
+    /// A server that root enters by ssh; `None` where there is no sshd, which is said.
+    pub fn server() -> Option<Sshd> {
+        if Path::new("/usr/sbin/sshd").exists() {
+            return Some(Sshd::new());
+        }
+        assert!(std::env::var_os("NBKP_REQUIRE_ALL").is_none(), "this test needs sshd");
+        eprintln!("skipped: this test needs sshd (`apt install openssh-server`)");
+        None
+    }
+
+    /// The volumes of the user and of the copies, each here or at a server, as the configuration has them.
+    pub fn volumes(&self, (theirs, copies): (Option<&Sshd>, Option<&Sshd>)) -> String {
+        let volume = |name: &str, server: Option<&Sshd>| {
+            let ssh = if server.is_some() { "ssh = [\"nas\"]\n" } else { "" };
+            format!("[volumes.{name}]\n{ssh}path = \"{}\"\n", self.path(name).display())
+        };
+        let endpoint = theirs.or(copies).map(|server| {
+            let [key, known] = ["user", "known"].map(|name| server.file(name).display().to_string());
+            format!(
+                "[ssh-endpoints.nas]\nhost = \"127.0.0.1\"\nport = {}\nuser = \"root\"\nkey = \"{key}\"\n\
+                 known-hosts = \"{known}\"\n",
+                server.port
+            )
+        });
+        endpoint.unwrap_or_default() + &volume("theirs", theirs) + &volume("copies", copies)
     }
 
     pub fn configure(&self, text: &str) {

@@ -11,3 +11,4 @@ mod places;
 mod power;
 mod races;
 mod rounds;
+mod sshd;

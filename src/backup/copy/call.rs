@@ -10,7 +10,9 @@ use crate::backup::failure::{could_not, failure, of_directory, of_process};
 use crate::backup::place::approach::Origin;
 use crate::backup::place::way::{CopyWay, HereTarget, Target};
 use crate::formats::rsync::arguments::{CopyMode, Passage, RsyncCall, WHERE_IT_WORKS, arguments, slash};
+use crate::formats::rsync::chosen::follows_links;
 use crate::formats::ssh::arguments::SHARED_HOST;
+use crate::formats::ssh::calls::SeenThere;
 use crate::formats::ssh::script;
 use crate::model::{FailureKind, Guard, NotDone, PathSet, Precedent, Privileges, SnapshotKind, Step, Sync, Walls};
 use crate::os::apart::{DESTINATION, SOURCE};
@@ -48,7 +50,8 @@ impl<'a> Copying<'a> {
     /// A copy of what is read to this place.
     pub(crate) fn new(origin: &'a Origin<'_>, target: &'a Target<'a>) -> Self {
         let Origin { job, source, rsync, sync, nested, privileges, .. } = origin;
-        let way = CopyWay::between(source, target);
+        let outlook = if follows_links(&sync.rsync) { SeenThere::Everything } else { SeenThere::Ends };
+        let way = CopyWay::between(source, target, outlook);
         let (approved, approved_cuts) = (job.approved.as_ref(), job.approved_cuts.as_ref());
         let (nested, privileges) = (nested.as_deref(), *privileges);
         let past = Precedent::default();

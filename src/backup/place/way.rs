@@ -9,9 +9,10 @@ use crate::backup::place::source::CopySource;
 use crate::backup::session::Session;
 use crate::decide::judge::Distance;
 use crate::decide::tidying::Kept;
-use crate::formats::ssh::calls::{ProvenEnd, ReadEnd, ScriptCall, TransferCall, Usage, WrittenEnd};
+use crate::formats::ssh::calls::{ProvenEnd, ReadEnd, ScriptCall, SeenThere, TransferCall, Usage, WrittenEnd};
 use crate::model::layout::{self, FIRST_COPY, STAGING};
 use crate::model::{SnapshotKind, SnapshotName};
+use crate::os::apart::{DESTINATION, SOURCE};
 use crate::os::directory::Directory;
 
 /// rsync may take so long for one call, in seconds; what lasts longer goes on with the next run. It bounds what a
@@ -119,6 +120,8 @@ pub(crate) struct Far<'a> {
     pub(crate) call: ScriptCall,
     /// Where what is read or written really lies there.
     pub(crate) at: PathBuf,
+    /// Where it lies for an rsync that has a root of its own there.
+    pub(crate) apart: PathBuf,
     /// What of the place is written.
     pub(crate) into: &'static str,
     /// What is read there, if it is.
@@ -127,25 +130,28 @@ pub(crate) struct Far<'a> {
 
 impl<'a> CopyWay<'a> {
     /// From what is read to what is written.
-    pub(crate) fn between(source: &'a CopySource, target: &'a Target<'a>) -> Self {
+    pub(crate) fn between(source: &'a CopySource, target: &'a Target<'a>, outlook: SeenThere) -> Self {
         let written = |far: &FarTarget<'a>| WrittenEnd { end: far.end, place: far.place.clone(), usage: far.usage };
         let lies = |far: &FarTarget<'a>| far.at.join(&far.place);
-        let transfer = |source, destination| TransferCall { most: MOST, source, destination }.call();
+        let apart = |far: &FarTarget<'a>| Path::new(DESTINATION).join(&far.place);
+        let transfer = |source, destination| TransferCall { most: MOST, source, destination, outlook }.call();
         match (source, target) {
             (CopySource::Here(source), Target::Here(target)) => Self::Here(&source.data, target),
             (CopySource::Here(source), Target::There(far)) => {
                 let call = transfer(None, Some(written(far)));
-                Self::Push(&source.data, Far { server: far.server, call, at: lies(far), into: far.into, read: None })
+                let (server, at, apart) = (far.server, lies(far), apart(far));
+                Self::Push(&source.data, Far { server, call, at, apart, into: far.into, read: None })
             }
             (CopySource::There(source), Target::Here(target)) => {
                 let call = transfer(Some(&source.end), None);
                 let (server, at, read) = (&*source.server, source.at.clone(), Some(&source.end));
-                Self::Pull(Far { server, call, at, into: ALL, read }, target)
+                Self::Pull(Far { server, call, at, apart: SOURCE.into(), into: ALL, read }, target)
             }
             (CopySource::There(source), Target::There(far)) => {
                 let call = transfer(Some(&source.end), Some(written(far)));
                 let read = Some(&source.end);
-                Self::There(Far { server: far.server, call, at: lies(far), into: far.into, read })
+                let (server, at, apart) = (far.server, lies(far), apart(far));
+                Self::There(Far { server, call, at, apart, into: far.into, read })
             }
         }
     }
@@ -162,8 +168,11 @@ impl<'a> CopyWay<'a> {
     pub(crate) fn roots(&self) -> Vec<PathBuf> {
         match self {
             Self::Here(_, target) => target.directory.real_path().into_iter().collect(),
-            Self::Push(_, far) | Self::There(far) => vec![far.at.clone()],
-            Self::Pull(far, target) => std::iter::once(far.at.clone()).chain(target.directory.real_path()).collect(),
+            Self::Push(_, far) => vec![far.at.clone(), far.apart.clone()],
+            Self::There(far) => vec![far.at.clone(), far.apart.clone(), SOURCE.into()],
+            Self::Pull(far, target) => {
+                [far.at.clone(), far.apart.clone()].into_iter().chain(target.directory.real_path()).collect()
+            }
         }
     }
 

@@ -20,7 +20,7 @@ use crate::formats::rsync::output::{Lines, OutputLine, Tally, said};
 use crate::formats::rsync::pace::CopyPace;
 use crate::formats::rsync::restoring::{self, RestoreCall};
 use crate::formats::ssh::arguments::SHARED_HOST;
-use crate::formats::ssh::calls::{ProvenEnd, TransferCall, Usage, WrittenEnd};
+use crate::formats::ssh::calls::{ProvenEnd, SeenThere, TransferCall, Usage, WrittenEnd};
 use crate::model::{
     Complaints, Earnest, End, Existing, FailureKind, Figures, Interruption, Keeping, NotDone, Obstacle, Plight,
     Privileges, Progress, RsyncSettings, Step, TransferEnd, Walls,
@@ -256,8 +256,8 @@ impl Fetched {
 /// What entries are named relative to: rsync tells where they lie for it.
 fn roots((origin, enclosure): (&FetchOrigin<'_>, &Enclosure), aim: &Aim) -> Vec<PathBuf> {
     let from = match origin {
-        FetchOrigin::Here(directory) => directory.real_path(),
-        FetchOrigin::There { at, .. } => Some(at.clone()),
+        FetchOrigin::Here(directory) => directory.real_path().into_iter().collect(),
+        FetchOrigin::There { at, place, .. } => vec![at.clone(), Path::new(DESTINATION).join(place)],
     };
     let apart = [SOURCE, DESTINATION].map(PathBuf::from);
     let apart = (enclosure.walls() == Some(Walls::Apart)).then_some(apart);
@@ -311,7 +311,8 @@ fn launch(
         }
         FetchOrigin::There { server, end, place, .. } => {
             let written = WrittenEnd { end, place: place.clone(), usage: Usage::Restored };
-            let call = TransferCall { most: MOST, source: None, destination: Some(written) }.call();
+            let outlook = SeenThere::Ends;
+            let call = TransferCall { most: MOST, source: None, destination: Some(written), outlook }.call();
             let through = (server.remote_shell(), server.rsync_path(&call));
             (OsString::from(format!("{SHARED_HOST}:./")), None, Some(through))
         }

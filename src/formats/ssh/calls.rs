@@ -122,6 +122,17 @@ pub struct TransferCall<'a> {
     pub source: Option<&'a ReadEnd>,
     /// What is written there, if it is.
     pub destination: Option<WrittenEnd<'a>>,
+    /// What has a path for rsync there.
+    pub outlook: SeenThere,
+}
+
+/// What has a path for rsync at a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SeenThere {
+    /// Both ends and the programs, where the account is root's and can have that.
+    Ends,
+    /// All: a person has links followed, wherever they lead.
+    Everything,
 }
 
 /// What is read.
@@ -203,6 +214,10 @@ impl TransferCall<'_> {
                 words.extend(all.map(OsStr::to_owned));
             }
         }
+        words.push(match self.outlook {
+            SeenThere::Ends => script::APART.into(),
+            SeenThere::Everything => OsString::new(),
+        });
         ScriptCall { script: script::TRANSFER, words }
     }
 }
@@ -442,15 +457,16 @@ mod tests {
         let read = ReadEnd { end: end.clone(), data: "snapshots/x".into() };
         let usage = Usage::Written { begins: Begins::Anew, run: OsStr::new("r:"), marker: "m", note: "n" };
         let destination = WrittenEnd { end: &end, place: "new".into(), usage };
-        let pull = TransferCall { most: 9, source: Some(&read), destination: None };
-        let words = ["9", "/srv", "v", "docs", "e", "snapshots/x", "", "", "", "", "", "", "", "", ""];
+        let outlook = SeenThere::Everything;
+        let pull = TransferCall { most: 9, source: Some(&read), destination: None, outlook };
+        let words = ["9", "/srv", "v", "docs", "e", "snapshots/x", "", "", "", "", "", "", "", "", "", ""];
         check(&pull.call(), &words);
-        let push = TransferCall { most: 9, source: None, destination: Some(destination.clone()) };
-        let words = ["9", "", "", "", "", "", "/srv", "v", "docs", "e", "new", "make", "r:", "m", "n"];
+        let push = TransferCall { most: 9, source: None, destination: Some(destination.clone()), outlook };
+        let words = ["9", "", "", "", "", "", "/srv", "v", "docs", "e", "new", "make", "r:", "m", "n", ""];
         check(&push.call(), &words);
         let looked_at = WrittenEnd { usage: Usage::Compared, ..destination };
-        let look = TransferCall { most: 9, source: None, destination: Some(looked_at) };
-        let words = ["9", "", "", "", "", "", "/srv", "v", "docs", "e", "new", "", "", "", ""];
+        let look = TransferCall { most: 9, source: None, destination: Some(looked_at), outlook: SeenThere::Ends };
+        let words = ["9", "", "", "", "", "", "/srv", "v", "docs", "e", "new", "", "", "", "", script::APART];
         check(&look.call(), &words);
     }
 }

@@ -80,6 +80,8 @@ pub const UNLOCK: &str = on_drives!("unlock.sh");
 pub const LOOK: &str = whole!("look.sh");
 /// Proves an end and becomes rsync.
 pub const TRANSFER: &str = whole!("transfer.sh");
+/// Becomes an rsync with a root of its own.
+pub const APART: &str = include_str!("scripts/apart.sh");
 /// Makes complete what was copied.
 pub const PUBLISH: &str = whole!("publish.sh");
 /// Notes what an unfinished copy is worth.
