@@ -104,6 +104,7 @@ const CRATES: [(&str, &[&str]); 8] = [
             "rusqlite",
             "rustix",
             "sd_notify",
+            "sha2",
             "thiserror",
             "tokio",
             "tokio_util",

@@ -22,11 +22,13 @@ use nbkp::formats::ssh::calls::{
     Begins, DeleteCall, Intent, LookCall, PrepareCall, ProvenEnd, PublishCall, ReadEnd, ScriptCall, SeenThere,
     SettleCall, TidyCall, TransferCall, Usage, WrittenEnd,
 };
+use nbkp::formats::ssh::contents::{self, ContentsCall, FilesCall};
 use nbkp::formats::ssh::links::{DirectoriesCall, LinksCall};
 use nbkp::formats::ssh::script::{self, Answer};
 use nbkp::formats::ssh::sizes::{self, SampleCall, SizesCall};
 use nbkp::formats::ssh::traps::{self, TrapsCall};
 use nbkp::model::{DeletedKind, DeletedNames, End, SentinelId, SnapshotKind, TidyDeed, layout};
+use nbkp::model::{Digest, Unread};
 
 const NAME: &str = "2026-11-22T17:30:00.000Z";
 const USUAL: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
@@ -328,6 +330,46 @@ fn what_is_no_file_is_told_by_each_server() {
         let call = TrapsCall { end: &end, which: End::Destination, place: Path::new("snapshots"), names: &names };
         let found = traps::traps(&said(shell, path, home, &call.call()));
         assert_eq!(found, ["x y/.a*", "x y/.c"].map(|path| Path::new(path).to_owned()).into(), "{shell:?}");
+    });
+}
+
+/// What is in files is told by number, whatever they are called; what may not be read is told as that.
+#[test]
+fn contents_are_told_by_their_sums() {
+    if !is_root() {
+        return;
+    }
+    with_each_server(|shell, path, home| {
+        let end = ProvenEnd { root: home.into(), volume: "".into(), directory: "".into(), end: "".into() };
+        let place = home.join("snapshots/x y");
+        fs::create_dir_all(place.join("-sub/de ep")).unwrap();
+        for (name, content) in
+            [("-sub/a\\b", "abc"), ("-sub/-n", "abd"), ("-sub/li\nne", "x"), ("secret", "s"), ("$(x)", "")]
+        {
+            fs::write(place.join(name), content).unwrap();
+        }
+        fs::set_permissions(place.join("secret"), Permissions::from_mode(0o000)).unwrap();
+        std::os::unix::fs::symlink("a", place.join("-sub/link")).unwrap();
+        std::os::unix::fs::symlink("-sub", place.join("other")).unwrap();
+        let below = Path::new("snapshots/x y");
+        let directories = ["", "-sub", "other", "gone"].map(Into::into);
+        let call = FilesCall { end: &end, place: below, directories: &directories }.call();
+        let found = contents::files(&said(shell, path, home, &call));
+        let names: Vec<_> = found.files.keys().map(|name| name.to_str().unwrap()).collect();
+        assert_eq!(names, ["$(x)", "-sub/-n", "-sub/a\\b", "secret"], "{shell:?}");
+        assert_eq!((found.odd, found.directories.len()), (1, 2), "{shell:?}: {found:?}");
+        let paths = ["-sub/a\\b", "-sub/-n", "$(x)", "secret", "-sub/link", "gone"].map(Into::into);
+        let asked = ContentsCall { end: &end, which: End::Destination, place: below, paths: &paths };
+        let facts = contents::facts_there(&said(shell, path, home, &asked.facts()));
+        assert_eq!(facts.len(), 4, "{shell:?}: {facts:?}");
+        assert!(facts.iter().all(|(name, facts)| found.files.get(name) == Some(facts)), "{shell:?}");
+        let sums = contents::sums(&said(shell, path, home, &asked.sums()), &paths);
+        let beginning = |name: &str| sums[Path::new(name)].as_ref().map(|Digest(bytes)| bytes[0]);
+        // As FIPS 180-2 has them.
+        assert_eq!((beginning("-sub/a\\b"), beginning("$(x)")), (Ok(0xba), Ok(0xe3)), "{shell:?}");
+        assert!(beginning("-sub/-n").is_ok_and(|byte| byte != 0xba), "{shell:?}");
+        assert_eq!(beginning("secret"), Err(&Unread::Forbidden), "{shell:?}");
+        assert_eq!((beginning("-sub/link"), beginning("gone")), (Err(&Unread::Gone), Err(&Unread::Gone)), "{shell:?}");
     });
 }
 

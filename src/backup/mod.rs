@@ -1,6 +1,7 @@
 //! Floor 4: what happens to bytes and drives. Plain synchronous code, for a worker thread of the daemon as for the
 //! client.
 
+pub(crate) mod check;
 pub(crate) mod copy;
 pub mod drives;
 pub mod errands;

@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 
 use crate::ctl::demo::DemoArguments;
 use crate::formats::duration;
-use crate::model::{SyncName, VolumeName};
+use crate::model::{SampleShare, SnapshotName, SyncName, VolumeName};
 
 /// Shows how your backups stand, and tells nbkpd what to do.
 #[derive(Debug, Parser)]
@@ -214,6 +214,8 @@ pub enum Conversation {
     },
     /// Gets files and directories back, from the best copy within reach.
     Restore(RestoreOptions),
+    /// Reads copies back, and compares them with the source and with each other.
+    Verify(VerifyOptions),
     /// Makes what both ends of syncs need: directories, sentinels, the staging subvolume.
     Prepare {
         /// The syncs.
@@ -311,6 +313,20 @@ pub enum GraphFormat {
     Dot,
 }
 
+/// What to read back.
+#[derive(Debug, Clone, Args)]
+pub struct VerifyOptions {
+    /// The syncs.
+    #[arg(value_name = "SYNC")]
+    pub syncs: Vec<SyncName>,
+    /// Reads only so many of the files, such as 5%; which ones, goes round.
+    #[arg(long, value_name = "PERCENT", value_parser = sample_share, default_value = "100%", hide_default_value = true)]
+    pub sample: SampleShare,
+    /// Reads this snapshot; otherwise the newest.
+    #[arg(long, value_name = "NAME", value_parser = snapshot_name)]
+    pub snapshot: Option<SnapshotName>,
+}
+
 /// A shell that completions can be had for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Shell {
@@ -340,6 +356,7 @@ impl Conversation {
         match self {
             Self::Run(RunOptions { dry_run: false, .. })
             | Self::Prune { dry_run: false, .. }
+            | Self::Verify(_)
             | Self::Prepare { .. } => WithoutDaemon::Works,
             Self::Run(RunOptions { dry_run: true, .. })
             | Self::Prune { dry_run: true, .. }
@@ -364,6 +381,16 @@ impl Conversation {
             | Self::Eject { .. } => WithoutDaemon::Nothing,
         }
     }
+}
+
+fn sample_share(text: &str) -> Result<SampleShare, String> {
+    let digits = text.strip_suffix('%').unwrap_or_default();
+    let share = digits.parse().ok().and_then(SampleShare::percent);
+    share.ok_or_else(|| "write it like 5%, from 1% to 100%".to_owned())
+}
+
+fn snapshot_name(text: &str) -> Result<SnapshotName, String> {
+    text.parse().map_err(|_| "a snapshot is named like 2026-11-22T17:30:00.000Z; `snapshots` lists them".to_owned())
 }
 
 fn pause_length(text: &str) -> Result<Duration, String> {
@@ -422,6 +449,8 @@ mod tests {
             "restore x usb:y --at 3d --to /tmp --dry-run --force",
             "restore --from /mnt",
             "restore --from /mnt x --to /tmp",
+            "verify",
+            "verify a b --sample 5% --snapshot 2026-11-22T17:30:00.000Z",
             "drives",
             "drives polkit",
             "drives polkit --json",
@@ -458,6 +487,9 @@ mod tests {
             ("run a --dry-run --wait", ErrorKind::ArgumentConflict, "--wait"),
             ("history --limit 0", ErrorKind::ValueValidation, "0 is not in 1.."),
             ("prepare", ErrorKind::MissingRequiredArgument, "SYNC"),
+            ("verify --sample 0%", ErrorKind::ValueValidation, "from 1% to 100%"),
+            ("verify --sample 5", ErrorKind::ValueValidation, "write it like 5%"),
+            ("verify --snapshot x", ErrorKind::ValueValidation, "a snapshot is named like"),
             ("restore", ErrorKind::MissingRequiredArgument, "PATH"),
             ("status -q -v", ErrorKind::ArgumentConflict, "--verbose"),
             ("doctor usb", ErrorKind::UnknownArgument, "usb"),

@@ -2,6 +2,7 @@
 
 pub mod args;
 mod bars;
+mod checks;
 mod client;
 mod command_error;
 mod company;
@@ -172,6 +173,7 @@ fn converse(
         }
         Conversation::Versions { path } => restores::versions(connection, output, &path),
         Conversation::Restore(options) => restores::restore(connection, output, &options),
+        Conversation::Verify(options) => checks::verify(connection, output, options),
         Conversation::Prepare { syncs } => reports::prepare(connection, output, syncs),
         Conversation::Drives { .. } => reports::drives(connection, output),
     }

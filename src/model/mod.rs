@@ -3,6 +3,7 @@
 //! An identifier is checked when it is made and never again; a variant holds exactly what is valid in that state.
 
 mod announcement;
+mod check;
 mod checkup;
 mod condition;
 mod configuration;
@@ -43,6 +44,7 @@ mod volume;
 mod words;
 
 pub use announcement::{Announcement, Button, Deeds, Matter, Notification, Subject, Weight};
+pub use check::{CheckReport, CheckWish, DamagedFile, Digest, FileFacts, Flawed, SampleShare, Unread};
 pub use checkup::{
     BarePoint, Confined, ContainerSight, DrivePlace, DriveSight, FileInForce, FileKind, FileSight, FstabLine, Guarded,
     HistorySight, Lingering, Locks, MountView, OtherUuid, OtherUuidKind, Owner, PolkitSight, ProgramVersion, Room,

@@ -11,6 +11,7 @@ pub mod clock;
 pub mod config_file;
 mod config_watch;
 pub mod confine;
+pub mod contents;
 pub mod copies;
 pub mod deadline;
 pub mod directory;

@@ -25,7 +25,7 @@ fn sample(parameter: &str, kind: &Kind) -> Value {
         ("volume", _) => json!("usb"),
         ("path" | "to", _) => json!("/x"),
         ("paths", _) => json!(["/x"]),
-        ("at", _) => json!("2026-11-22T17:30:00.000Z"),
+        ("at" | "snapshot", _) => json!("2026-11-22T17:30:00.000Z"),
         ("interface", _) => json!("org.nbkp.Daemon"),
         (_, Kind::Bool) => json!(true),
         (_, Kind::Int) => json!(7),

@@ -20,8 +20,8 @@ use nbkp::daemon::outlets::keeper;
 use nbkp::daemon::serving::{Doors, serve};
 use nbkp::formats::config::{Context, parse};
 use nbkp::formats::wire::{
-    Diagnosis, Moment, Prepared, PreviewEnd, Pruned, RestoreEnd, RestoreProblem, RestoredEntry, Snapshots,
-    UnreachedCopies, VersionEntry, Versions,
+    CheckEnd, CheckedCopy, DamagedEntry, Diagnosis, Moment, Prepared, PreviewEnd, Pruned, RestoreEnd, RestoreProblem,
+    RestoredEntry, Snapshots, SyncProblem, UnreachedCopies, VersionEntry, Versions,
 };
 use nbkp::model::{
     Absence, Area, Closed, Configuration, DaemonState, End, EntryKind, Figures, Flaw, Freshness, Left, Obstacle,
@@ -276,6 +276,7 @@ pub async fn carry_out(order: ErrandOrder) {
         Errand::Prune(..) => ErrandResult::Pruned(Pruned { pruned: vec![], problems: vec![] }),
         Errand::Versions(path) => ErrandResult::Versions(versions(path)),
         Errand::Restore(_) => ErrandResult::Restored(restored()),
+        Errand::Verify(..) => ErrandResult::Checked(checked()),
         Errand::Doctor => ErrandResult::Diagnosed(diagnosis()),
     };
     order.news.send(ErrandNews::Done(result)).await.unwrap();
@@ -297,6 +298,23 @@ fn versions(path: String) -> Versions {
     };
     let away = UnreachedCopies { sync: "photos".into(), message: "away".into(), last_success: None };
     Versions { path, versions: vec![version], unreached: vec![away] }
+}
+
+fn checked() -> CheckEnd {
+    let damaged = DamagedEntry { path: "x".into(), reason: "it is another one".into(), snapshots: vec![] };
+    let copy = CheckedCopy {
+        sync: "documents".into(),
+        snapshot: None,
+        files: 1,
+        bytes: 1,
+        compared_with_source: 1,
+        compared_with_copies: 0,
+        damaged: vec![damaged],
+        doubtful: vec!["y".into()],
+        remarks: vec!["z".into()],
+    };
+    let problem = SyncProblem { sync: "photos".into(), message: "away".into() };
+    CheckEnd { checked: vec![copy], problems: vec![problem] }
 }
 
 fn restored() -> RestoreEnd {

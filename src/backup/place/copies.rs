@@ -14,8 +14,10 @@ use crate::decide::retention::Candidate;
 use crate::formats::log;
 use crate::formats::ssh::calls::Intent;
 use crate::formats::text::obstacle_sentences;
-use crate::model::{End, NotDone, SnapshotKind, SnapshotName, Step, Sync, TidyDeed, VolumeSight};
+use crate::model::layout::{LOCK, OWN};
+use crate::model::{End, Keeping, NotDone, SnapshotKind, SnapshotName, Step, Sync, TidyDeed, VolumeSight};
 use crate::os::directory::{Directory, Reach};
+use crate::os::files;
 use crate::os::ssh::SshPlace;
 
 /// The copies of a sync.
@@ -85,6 +87,12 @@ impl HereCopies {
         let below: &Path = seen.sync.destination.subdir.as_path();
         let directory = root.open_below(below, Reach::SameMount).map_err(|error| could_not(&error))?;
         Self::at(root, directory)
+    }
+
+    /// What the filesystem keeps, as far as a run left it to be seen.
+    pub(crate) fn keeping(&self) -> Keeping {
+        let own = self.directory.open_below(Path::new(OWN), Reach::SameMount);
+        own.map(|own| files::kept(&own, LOCK)).unwrap_or_default()
     }
 
     /// The complete snapshots, oldest first.

@@ -1,10 +1,10 @@
 //! A restore: the best copy of each entry, brought to its place or to another.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use crate::backup::failure::could_not;
 use crate::backup::job::{SyncAsSeen, sentence};
-use crate::backup::place::copies::{Copies, HereCopies};
+use crate::backup::place::copies::Copies;
 use crate::backup::place::pinned::read_lock;
 use crate::backup::place::source::privileges;
 use crate::backup::restore::aim::Aim;
@@ -16,14 +16,13 @@ use crate::backup::session::stop::Stops;
 use crate::decide::versions::chosen;
 use crate::formats::text::wall_time;
 use crate::formats::wire::{Moment, RestoredEntry, UnreachedCopies};
-use crate::model::layout::{LOCK, OWN};
 use crate::model::{
     CopyId, HeldEntry, Honours, Interruption, Keeping, NotDone, Obstacle, RestoreWish, RsyncSettings, Standing,
     SyncName,
 };
-use crate::os::directory::{Directory, Reach};
+use crate::os::directory::Reach;
 use crate::os::ssh::SshPlace;
-use crate::os::{clock, entry, files};
+use crate::os::{clock, entry};
 
 /// Gives one entry back; says why not, for a person.
 pub(crate) fn give_back(
@@ -90,7 +89,7 @@ pub(crate) fn bring(
             if !entry::may_read(&directory, &aim.item) {
                 return Err(format!("{} may not be read by you; ask as its owner, or as root", holdings.shown(copy)));
             }
-            let manner = manner(keeping(here), privileges(directory.honours(), Some(&aim.directory)));
+            let manner = manner(here.keeping(), privileges(directory.honours(), Some(&aim.directory)));
             fetch(&FetchOrigin::Here(&directory), aim, manner, stops, hear).map_err(refuse)
         }
         Copies::There(far) => {
@@ -128,12 +127,6 @@ pub(crate) fn as_told(
         missing,
         remarks: fetched.remarks,
     }
-}
-
-/// What the filesystem of a copy keeps, as far as a run left it to be seen.
-fn keeping(here: &HereCopies) -> Keeping {
-    let own = here.directory.open_below(Path::new(OWN), Reach::SameMount);
-    own.map(|own: Directory| files::kept(&own, LOCK)).unwrap_or_default()
 }
 
 fn busy(sync: &SyncName, taken: &Obstacle) -> String {

@@ -3,6 +3,7 @@
 //! Texts carry escape codes of colour, which are taken out later where there is none. What comes from elsewhere goes
 //! through `printable` before it is painted.
 
+pub mod checks;
 pub mod doctor;
 pub mod drives;
 pub mod history;

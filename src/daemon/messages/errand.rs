@@ -4,9 +4,10 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
 use crate::daemon::messages::ask::Refusal;
 use crate::formats::wire::{
-    Diagnosis, Prepared, PreviewEnd, PreviewLine, Pruned, RestoreEnd, RestoreNews, Snapshots, Versions,
+    CheckEnd, CheckNews, Diagnosis, Prepared, PreviewEnd, PreviewLine, Pruned, RestoreEnd, RestoreNews, Snapshots,
+    Versions,
 };
-use crate::model::{Pruning, RestoreWish, SyncName};
+use crate::model::{CheckWish, Pruning, RestoreWish, SyncName};
 
 /// An errand; an empty list of syncs means all.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,6 +24,8 @@ pub enum Errand {
     Versions(String),
     /// Give entries back.
     Restore(RestoreWish),
+    /// Read copies back and compare them.
+    Verify(Vec<SyncName>, CheckWish),
     /// Test everything that backups depend on.
     Doctor,
 }
@@ -45,6 +48,8 @@ pub enum ErrandNews {
     Line(PreviewLine),
     /// How far a restore is.
     Restoring(RestoreNews),
+    /// How far a check is.
+    Checking(CheckNews),
     /// It is done.
     Done(ErrandResult),
 }
@@ -64,6 +69,8 @@ pub enum ErrandResult {
     Versions(Versions),
     /// What was given back.
     Restored(RestoreEnd),
+    /// What was found in copies.
+    Checked(CheckEnd),
     /// What was tested.
     Diagnosed(Diagnosis),
     /// Nothing was done, for this reason.

@@ -19,7 +19,7 @@ use crate::formats::wire::{
     Listing, Mode, Moment, Mounted, Request, SERVICE_DESCRIPTION, SERVICE_INTERFACE, ServiceInfo, StatusReply,
     reply_frame,
 };
-use crate::model::{RestoreWish, Status, SyncName, VolumeName, WhenDone};
+use crate::model::{CheckWish, RestoreWish, Status, SyncName, VolumeName, WhenDone};
 use crate::os::service::process_id;
 
 /// Answers one request.
@@ -87,6 +87,9 @@ pub(crate) async fn answer(
             let (at, to) = (at.map(|Moment(at)| at), to.map(PathBuf::from));
             let wish = RestoreWish { paths, at, to, existing: force, earnest: dry_run };
             errand(Errand::Restore(wish), doors, places, line).await
+        }
+        Request::Verify { syncs, sample, snapshot } => {
+            errand(Errand::Verify(syncs, CheckWish { share: sample, snapshot }), doors, places, line).await
         }
         Request::Doctor => errand(Errand::Doctor, doors, places, line).await,
     }

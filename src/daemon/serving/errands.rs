@@ -22,8 +22,8 @@ pub(super) async fn errand(
 ) -> Result<(), Gone> {
     let Ok(place) = Arc::clone(places).try_acquire_owned() else {
         let message = format!(
-            "{ERRANDS} previews, listings, restores or tests are under way already, perhaps on a drive that does \
-             not answer; try again when they have ended"
+            "{ERRANDS} previews, listings, restores, checks or tests are under way already, perhaps on a drive that \
+             does not answer; try again when they have ended"
         );
         return line.replies.fail(&CallError::Failed { message }).await;
     };
@@ -42,7 +42,8 @@ pub(super) async fn errand(
         match news {
             Some(ErrandNews::Line(told)) if line.replies.mode == Mode::More => line.replies.go_on(&told).await?,
             Some(ErrandNews::Restoring(told)) if line.replies.mode == Mode::More => line.replies.go_on(&told).await?,
-            Some(ErrandNews::Line(_) | ErrandNews::Restoring(_)) => {}
+            Some(ErrandNews::Checking(told)) if line.replies.mode == Mode::More => line.replies.go_on(&told).await?,
+            Some(ErrandNews::Line(_) | ErrandNews::Restoring(_) | ErrandNews::Checking(_)) => {}
             Some(ErrandNews::Done(result)) => {
                 return match result {
                     ErrandResult::Prepared(prepared) => line.replies.end(&prepared).await,
@@ -51,6 +52,7 @@ pub(super) async fn errand(
                     ErrandResult::Pruned(pruned) => line.replies.end(&pruned).await,
                     ErrandResult::Versions(versions) => line.replies.end(&versions).await,
                     ErrandResult::Restored(restored) => line.replies.end(&restored).await,
+                    ErrandResult::Checked(checked) => line.replies.end(&checked).await,
                     ErrandResult::Diagnosed(diagnosis) => line.replies.end(&diagnosis).await,
                     ErrandResult::Refused(refusal) => line.replies.fail(&refusal.into()).await,
                 };

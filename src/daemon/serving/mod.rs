@@ -3,6 +3,7 @@
 mod absent;
 mod answers;
 mod asking;
+mod checking;
 pub mod doctor;
 mod errands;
 mod history;

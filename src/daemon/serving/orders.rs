@@ -10,7 +10,7 @@ use crate::backup::job::{SyncAsSeen, sentence};
 use crate::daemon::messages::ask::{Ask, Refusal};
 use crate::daemon::messages::errand::{Errand, ErrandNews, ErrandOrder, ErrandResult};
 use crate::daemon::serving::doctor::{self, Ground};
-use crate::daemon::serving::restoring;
+use crate::daemon::serving::{checking, restoring};
 use crate::formats::text::{obstacle_sentences, shell_words};
 use crate::formats::wire::{
     Diagnosis, DiffSummary, Prepared, PreviewEnd, PreviewLine, PreviewLineKind, Pruned, Snapshots, SyncProblem, Term,
@@ -50,6 +50,10 @@ async fn go(order: ErrandOrder, asks: mpsc::Sender<Ask>, ssh: SshPlace, ground: 
             at(syncs, &asks, move |found| ErrandResult::Pruned(pruned(found, pruning, &ssh))).await
         }
         Errand::Versions(path) => in_all(&asks, move |all| restoring::version_answer(&path, &all, &ssh)).await,
+        Errand::Verify(syncs, wish) => {
+            let work = move |found: Vec<SyncAsSeen>| checking::checked(&found, wish, &ssh, &lines);
+            at(syncs, &asks, work).await
+        }
         Errand::Restore(wish) => in_all(&asks, move |all| restoring::restored(&wish, &all, &ssh, &lines)).await,
     };
     // Whoever ordered may have left.

@@ -4,6 +4,7 @@ pub mod answers;
 pub mod arguments;
 pub mod calls;
 pub mod complaints;
+pub mod contents;
 pub mod drive;
 pub mod hops;
 pub mod links;

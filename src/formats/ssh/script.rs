@@ -102,6 +102,12 @@ pub const TRAPS: &str = whole!("traps.sh");
 pub const SIZES: &str = whole!("sizes.sh");
 /// Tells the sizes of a sample of files.
 pub const SAMPLE: &str = whole!("sample.sh");
+/// Tells what lies in directories of a copy.
+pub const FILES: &str = whole!("files.sh");
+/// Tells how files are.
+pub const FACTS: &str = whole!("facts.sh");
+/// Tells what the contents of files are known by.
+pub const SUMS: &str = whole!("sums.sh");
 /// Makes what an end needs.
 pub const PREPARE: &str = whole!("prepare.sh");
 

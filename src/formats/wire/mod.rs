@@ -4,6 +4,7 @@
 //! all of it to programs; a test holds the description and the code together.
 
 mod call;
+mod checking;
 mod diagnosis;
 mod error;
 mod frame;
@@ -18,6 +19,7 @@ mod status;
 mod term;
 
 pub use call::{BadMessage, Flow, MethodCall, Mode, Parameters, Reply, reply_frame};
+pub use checking::{CheckEnd, CheckNews, CheckedCopy, DamagedEntry};
 pub use diagnosis::{Diagnosis, FindingEntry, TestedEntry};
 pub use error::CallError;
 pub use frame::{Deframer, FrameTooLong, MAX_DEPTH, MAX_REPLY, MAX_REQUEST, nests_within};

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use super::{CallError, Moment};
-use crate::model::{Earnest, Existing, Pruning, SyncName, VolumeName};
+use crate::model::{Earnest, Existing, Pruning, SampleShare, SnapshotName, SyncName, VolumeName};
 
 /// A type that a parameter can have.
 pub(super) trait Parameter: Sized {
@@ -113,6 +113,40 @@ impl Parameter for Earnest {
 
     fn write(&self) -> Value {
         json!(*self == Self::Pretended)
+    }
+}
+
+/// How much of a copy is read, in percent; all of it if it is not said.
+impl Parameter for SampleShare {
+    const KIND: &'static str = "?int";
+
+    fn absent() -> Option<Self> {
+        Some(Self::ALL)
+    }
+
+    fn read(value: &Value) -> Option<Self> {
+        Self::percent(u8::try_from(value.as_u64()?).ok()?)
+    }
+
+    fn write(&self) -> Value {
+        json!(self.as_percent())
+    }
+}
+
+/// A snapshot.
+impl Parameter for Option<SnapshotName> {
+    const KIND: &'static str = "?string";
+
+    fn absent() -> Option<Self> {
+        Some(None)
+    }
+
+    fn read(value: &Value) -> Option<Self> {
+        value.as_str()?.parse().ok().map(Some)
+    }
+
+    fn write(&self) -> Value {
+        json!(self.map(|name| name.to_string()))
     }
 }
 

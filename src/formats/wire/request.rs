@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::parameters::{Given, HistoryLimit, Parameter};
 use super::{CallError, INTERFACE, MethodCall, Mode, Moment, SERVICE_INTERFACE};
-use crate::model::{Earnest, Existing, Pruning, SyncName, VolumeName};
+use crate::model::{Earnest, Existing, Pruning, SampleShare, SnapshotName, SyncName, VolumeName};
 
 /// A method as the interface has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -205,6 +205,15 @@ methods! {
             /// Whether it is only told what would come.
             dry_run: Earnest,
         };
+        /// Read copies of these syncs back and compare them; of all if there are none.
+        Heavy Verify {
+            /// The syncs.
+            syncs: Vec<SyncName>,
+            /// How much of each, in percent.
+            sample: SampleShare,
+            /// Which snapshot, if it is not the newest.
+            snapshot: Option<SnapshotName>,
+        };
         /// Make what the ends of these syncs need.
         Heavy Prepare {
             /// The syncs.
@@ -294,6 +303,11 @@ mod tests {
                 to: Some("/tmp/x".into()),
                 force: Existing::Replaced,
                 dry_run: Earnest::Pretended,
+            },
+            Request::Verify {
+                syncs: syncs.clone(),
+                sample: SampleShare::percent(5).unwrap(),
+                snapshot: Some("2026-11-22T17:30:00.000Z".parse().unwrap()),
             },
             Request::Prepare { syncs },
             Request::Drives,

@@ -1,0 +1,114 @@
+//! What checks of copies found.
+
+use super::page::{Page, Tone, paint};
+use super::prune::problems;
+use crate::ctl::output::Detail;
+use crate::formats::text::{count, printable, size};
+use crate::formats::wire::{CheckEnd, CheckedCopy};
+use crate::model::SampleShare;
+
+/// So many damaged files are named, unless all are asked for.
+const NAMED: usize = 20;
+
+/// Each copy in a sentence, and each damaged file with what becomes of it.
+#[must_use]
+pub fn checked(end: &CheckEnd, sample: SampleShare, detail: Detail) -> String {
+    let mut page = Page::default();
+    for copy in &end.checked {
+        tell(&mut page, copy, sample, detail);
+    }
+    problems(&mut page, &end.problems);
+    page.finish()
+}
+
+fn tell(page: &mut Page, copy: &CheckedCopy, sample: SampleShare, detail: Detail) {
+    let sync = paint(Tone::Title, printable(&copy.sync));
+    let which = copy.snapshot.as_deref().map(|name| format!(", snapshot {}", printable(name))).unwrap_or_default();
+    let part = match sample.as_percent() {
+        100 => String::new(),
+        percent => format!(" (a sample of {percent}%)"),
+    };
+    let read = format!("{} read, {}{part}", count(copy.files, "file"), size(copy.bytes));
+    let is_sound = copy.damaged.is_empty() && copy.doubtful.is_empty();
+    let found = if !is_sound {
+        let damaged = u64::try_from(copy.damaged.len()).unwrap_or(u64::MAX);
+        paint(Tone::Bad, format!("{} damaged", count(damaged, "file")))
+    } else if copy.files == 0 {
+        paint(Tone::Notice, "nothing was read, and nothing is proven")
+    } else {
+        paint(Tone::Good, "nothing is damaged")
+    };
+    page.line(format!("{sync}{which}: {found}; {read}"));
+    if is_sound || detail == Detail::Full {
+        let alone = copy.files.saturating_sub(copy.compared_with_source).saturating_sub(copy.compared_with_copies);
+        let mut parts = vec![format!("{} compared with the source", copy.compared_with_source)];
+        if copy.compared_with_copies > 0 {
+            parts.push(format!("{} with other copies", copy.compared_with_copies));
+        }
+        if alone > 0 {
+            parts.push(format!("{alone} only read, as the source has changed since or is gone"));
+        }
+        if detail != Detail::Brief {
+            page.line(format!("  {}", parts.join(", ")));
+        }
+    }
+    let shown = if detail == Detail::Full { usize::MAX } else { NAMED };
+    for file in copy.damaged.iter().take(shown) {
+        let held = match file.snapshots.len() {
+            0 | 1 => String::new(),
+            several => format!(" (in {several} snapshots)"),
+        };
+        page.line(format!("  {}: {}{held}", printable(&file.path), printable(&file.reason)));
+    }
+    if copy.damaged.len() > shown {
+        page.line(format!("  and {} more; `-v` names all", copy.damaged.len() - shown));
+    }
+    for path in &copy.doubtful {
+        let what = "the source differs from several copies that agree, though size and time are the same: perhaps \
+                    it is the source that is damaged; compare them by hand";
+        page.line(format!("  {}: {}", printable(path), paint(Tone::Bad, what)));
+    }
+    for remark in &copy.remarks {
+        page.line(format!("  {}", paint(Tone::Notice, printable(remark))));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::page::plain;
+    use super::*;
+    use crate::formats::wire::DamagedEntry;
+
+    #[test]
+    fn what_is_damaged_is_named_and_nothing_read_is_nothing_proven() {
+        let sound = CheckedCopy {
+            sync: "documents".into(),
+            snapshot: Some("2026-11-22T17:30:00.000Z".into()),
+            files: 3,
+            bytes: 2048,
+            compared_with_source: 2,
+            compared_with_copies: 0,
+            damaged: vec![],
+            doubtful: vec![],
+            remarks: vec![],
+        };
+        let damaged = DamagedEntry {
+            path: "a\n".into(),
+            reason: "it cannot be read back: Input/output error".into(),
+            snapshots: vec!["x".into(), "y".into()],
+        };
+        let bad = CheckedCopy { sync: "mail".into(), snapshot: None, damaged: vec![damaged], ..sound.clone() };
+        let empty = CheckedCopy { files: 0, bytes: 0, compared_with_source: 0, ..sound.clone() };
+        let end = CheckEnd { checked: vec![sound, bad, empty], problems: vec![] };
+        let text = plain(&checked(&end, SampleShare::percent(5).unwrap(), Detail::Usual));
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(
+            lines[0],
+            "documents, snapshot 2026-11-22T17:30:00.000Z: nothing is damaged; 3 files read, 2.0 KiB (a sample of 5%)"
+        );
+        assert_eq!(lines[1], "  2 compared with the source, 1 only read, as the source has changed since or is gone");
+        assert!(lines[2].starts_with("mail: 1 file damaged; 3 files read"), "{text}");
+        assert!(lines[3].contains("it cannot be read back: Input/output error (in 2 snapshots)"), "{text}");
+        assert!(lines[4].contains("nothing was read, and nothing is proven"), "{text}");
+    }
+}

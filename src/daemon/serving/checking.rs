@@ -1,0 +1,44 @@
+//! Checks on behalf of a client.
+
+use tokio::sync::mpsc;
+
+use crate::backup::check::{CheckProgress, check_copy};
+use crate::backup::job::SyncAsSeen;
+use crate::backup::session::stop;
+use crate::daemon::messages::ask::Refusal;
+use crate::daemon::messages::errand::{ErrandNews, ErrandResult};
+use crate::formats::wire::{CheckEnd, CheckNews, CheckedCopy, SyncProblem};
+use crate::model::{CheckWish, Interruption};
+use crate::os::ssh::SshPlace;
+
+/// What was found in the copies of these syncs. It ends when the client leaves.
+pub(super) fn checked(
+    all: &[SyncAsSeen],
+    wish: CheckWish,
+    ssh: &SshPlace,
+    news: &mpsc::Sender<ErrandNews>,
+) -> ErrandResult {
+    let (teller, mut stops) = match stop::pair() {
+        Ok(pair) => pair,
+        Err(cause) => return ErrandResult::Refused(Refusal::Failed(format!("could not start: {cause}; try again"))),
+    };
+    let mut end = CheckEnd::default();
+    for seen in all {
+        let sync = seen.sync.name.to_string();
+        let mut hear = |now: CheckProgress| {
+            let told = CheckNews { sync: sync.clone(), files: now.files, bytes: now.bytes };
+            if news.blocking_send(ErrandNews::Checking(told)).is_err() {
+                teller.tell(Interruption::Cancelled);
+            }
+        };
+        let turn = fastrand::u8(0..100);
+        match check_copy(seen, (wish, turn), ssh, (&mut stops, &mut hear)) {
+            Ok(report) => end.checked.push(CheckedCopy::from(&report)),
+            Err(message) => end.problems.push(SyncProblem { sync, message }),
+        }
+        if stops.check().is_err() {
+            break;
+        }
+    }
+    ErrandResult::Checked(end)
+}

@@ -1,0 +1,177 @@
+//! Which files a check reads, and what follows from what was read.
+
+use std::collections::BTreeMap;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
+use std::time::Duration;
+
+use crate::model::{Digest, FileFacts, Fineness, Flawed, SampleShare, SnapshotName, Unread};
+
+/// How many hundredths of all files there are.
+const HUNDREDTHS: u64 = 100;
+
+/// Whether a file is in the sample that begins at `turn`: each file is in one hundredth of all, by its path, and the
+/// samples go round.
+#[must_use]
+pub fn is_in_sample(path: &Path, share: SampleShare, turn: u8) -> bool {
+    // FNV-1a, with its high bits mixed in: it spreads paths evenly, and is the same for ever.
+    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+    for byte in path.as_os_str().as_bytes() {
+        hash = (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+    }
+    let hundredth = (hash ^ (hash >> 32)) % HUNDREDTHS;
+    let behind = (hundredth + HUNDREDTHS - u64::from(turn) % HUNDREDTHS) % HUNDREDTHS;
+    behind < u64::from(share.as_percent())
+}
+
+/// Where the next sample begins.
+#[must_use]
+pub fn next_turn(share: SampleShare, turn: u8) -> u8 {
+    let next = (u64::from(turn) + u64::from(share.as_percent())) % HUNDREDTHS;
+    u8::try_from(next).unwrap_or_default()
+}
+
+/// Whether a file passes for unchanged beside another: then both must have the same content. Who tells no fractions of
+/// seconds is taken at its word.
+#[must_use]
+pub fn passes_for_unchanged(one: &FileFacts, other: &FileFacts, times: Fineness) -> bool {
+    if one.size != other.size {
+        return false;
+    }
+    let has_fraction = |facts: &FileFacts| facts.modified.subsec_nanosecond() != 0;
+    let apart = one.modified.duration_since(other.modified).unsigned_abs();
+    let same_second = one.modified.as_second() == other.modified.as_second();
+    match times {
+        Fineness::Nanoseconds if has_fraction(one) && has_fraction(other) => apart.is_zero(),
+        Fineness::Nanoseconds | Fineness::Seconds => same_second,
+        Fineness::TwoSeconds => apart <= Duration::from_secs(2),
+    }
+}
+
+/// Who holds a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum FileHolder {
+    /// The source.
+    Source,
+    /// A copy: the snapshot, or the mirror.
+    Copy(Option<SnapshotName>),
+}
+
+/// What a file with one name, size and time turned out to be: what each holder gave back. Holders that share one file
+/// are heard once.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct FileVerdict {
+    /// What is wrong with the file of which copy.
+    pub flawed: BTreeMap<Option<SnapshotName>, Flawed>,
+    /// Whether the source is alone against copies that agree.
+    pub source_doubted: bool,
+}
+
+/// Judges what was read. Where contents differ, the source is right; unless at least two files of copies agree against
+/// it. Without a source most copies are right, and where there is no most, none is.
+#[must_use]
+pub fn verdict(heard: &BTreeMap<FileHolder, Result<Digest, Unread>>) -> FileVerdict {
+    let mut found = FileVerdict::default();
+    let mut contents: BTreeMap<Digest, Vec<Option<SnapshotName>>> = BTreeMap::new();
+    let mut source = None;
+    for (holder, said) in heard {
+        match (holder, said) {
+            (FileHolder::Source, Ok(digest)) => source = Some(*digest),
+            // It is no copy that is damaged there: a run tells of what it cannot read.
+            (FileHolder::Source, Err(_)) | (FileHolder::Copy(_), Err(Unread::Forbidden | Unread::Gone)) => {}
+            (FileHolder::Copy(copy), Ok(digest)) => contents.entry(*digest).or_default().push(*copy),
+            (FileHolder::Copy(copy), Err(Unread::Broken(why))) => {
+                found.flawed.insert(*copy, Flawed::Broken(why.clone()));
+            }
+        }
+    }
+    let most = contents.values().map(Vec::len).max().unwrap_or(0);
+    let mut foremost = contents.iter().filter(|(_, copies)| copies.len() == most).map(|(digest, _)| *digest);
+    let foremost = foremost.next().filter(|_| foremost.next().is_none());
+    let is_alone = source.is_some_and(|digest| !contents.contains_key(&digest));
+    found.source_doubted = is_alone && most >= 2 && foremost.is_some();
+    let right = source.filter(|_| !found.source_doubted).or(foremost);
+    let wrong = contents.iter().filter(|(digest, _)| right != Some(**digest));
+    found.flawed.extend(wrong.flat_map(|(_, copies)| copies).map(|copy| (*copy, Flawed::Altered)));
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn day(day: u8) -> FileHolder {
+        FileHolder::Copy(Some(format!("2026-11-{day:02}T00:00:00.000Z").parse().unwrap()))
+    }
+
+    fn judged(heard: &[(FileHolder, Result<u8, Unread>)]) -> (Vec<FileHolder>, bool) {
+        let heard = heard.iter().map(|(holder, said)| (*holder, said.clone().map(|byte| Digest([byte; 32]))));
+        let found = verdict(&heard.collect());
+        (found.flawed.into_keys().map(FileHolder::Copy).collect(), found.source_doubted)
+    }
+
+    #[test]
+    fn the_source_is_right_unless_copies_agree_against_it() {
+        let (mirror, source) = (FileHolder::Copy(None), FileHolder::Source);
+        let broken = || Err(Unread::Broken("EIO".into()));
+        assert_eq!(judged(&[(source, Ok(1)), (mirror, Ok(1))]), (vec![], false));
+        assert_eq!(judged(&[(source, Ok(1)), (mirror, Ok(2))]), (vec![mirror], false));
+        assert_eq!(judged(&[(source, Ok(1)), (day(1), Ok(2)), (day(2), Ok(1))]), (vec![day(1)], false));
+        assert_eq!(judged(&[(source, Ok(1)), (day(1), Ok(2)), (day(2), Ok(2))]), (vec![], true));
+        assert_eq!(judged(&[(source, Ok(1)), (day(1), Ok(2)), (day(2), Ok(3))]), (vec![day(1), day(2)], false));
+        let three = [(source, Ok(1)), (day(1), Ok(2)), (day(2), Ok(2)), (day(3), Ok(3))];
+        assert_eq!(judged(&three), (vec![day(3)], true));
+        assert_eq!(judged(&[(source, Ok(1)), (mirror, broken())]), (vec![mirror], false));
+        assert_eq!(judged(&[(source, broken()), (mirror, Ok(1))]), (vec![], false));
+        assert_eq!(judged(&[(source, Ok(1)), (mirror, Err(Unread::Forbidden))]), (vec![], false));
+    }
+
+    #[test]
+    fn without_a_source_most_copies_are_right() {
+        assert_eq!(judged(&[(day(1), Ok(1))]), (vec![], false));
+        assert_eq!(judged(&[(day(1), Ok(1)), (day(2), Ok(2))]), (vec![day(1), day(2)], false));
+        assert_eq!(judged(&[(day(1), Ok(1)), (day(2), Ok(2)), (day(3), Ok(1))]), (vec![day(2)], false));
+    }
+
+    #[test]
+    fn size_and_time_tell_what_passes_for_unchanged() {
+        let facts = |size, time: &str| FileFacts {
+            size,
+            modified: time.parse().unwrap(),
+            changed: 0,
+            inode: (0, u64::from(size == 0)),
+        };
+        let at = |time: &str| facts(7, time);
+        let same = |one: &str, other: &str, times| passes_for_unchanged(&at(one), &at(other), times);
+        let (fine, coarse, fat) = (Fineness::Nanoseconds, Fineness::Seconds, Fineness::TwoSeconds);
+        assert!(same("2026-11-22T10:00:00.5Z", "2026-11-22T10:00:00.5Z", fine));
+        assert!(!same("2026-11-22T10:00:00.5Z", "2026-11-22T10:00:00.6Z", fine));
+        assert!(same("2026-11-22T10:00:00.5Z", "2026-11-22T10:00:00Z", fine), "a server without fractions");
+        assert!(same("2026-11-22T10:00:00.5Z", "2026-11-22T10:00:00.6Z", coarse));
+        assert!(!same("2026-11-22T10:00:00Z", "2026-11-22T10:00:01Z", coarse));
+        assert!(same("2026-11-22T10:00:00Z", "2026-11-22T10:00:02Z", fat));
+        assert!(!passes_for_unchanged(&facts(1, "2026-11-22T10:00:00Z"), &at("2026-11-22T10:00:00Z"), fat));
+    }
+
+    proptest! {
+        #[test]
+        fn samples_that_go_round_read_every_file(path in "[a-z/]{1,20}", percent in 1..=100_u8, turn in 0..100_u8) {
+            let share = SampleShare::percent(percent).unwrap();
+            let (mut turn, mut read) = (turn, 0);
+            for _ in 0..100_u32.div_ceil(percent.into()) {
+                read += u32::from(is_in_sample(Path::new(&path), share, turn));
+                turn = next_turn(share, turn);
+            }
+            prop_assert!((1..=2).contains(&read), "{read}");
+        }
+    }
+
+    #[test]
+    fn a_sample_is_about_as_large_as_it_says() {
+        let share = SampleShare::percent(5).unwrap();
+        let sampled = (0..20_000).filter(|n| is_in_sample(Path::new(&format!("some/path/{n}.txt")), share, 95)).count();
+        assert!((700..1_300).contains(&sampled), "{sampled}");
+    }
+}

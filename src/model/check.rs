@@ -1,0 +1,115 @@
+//! Checks: copies that are read back, and what is found damaged in them.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use jiff::Timestamp;
+
+use crate::model::{SnapshotName, SyncName};
+
+/// How large a part of the files of a copy a check reads, in percent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SampleShare(u8);
+
+impl SampleShare {
+    /// Every file.
+    pub const ALL: Self = Self(100);
+
+    /// This many percent, of 1 to 100.
+    #[must_use]
+    pub fn percent(percent: u8) -> Option<Self> {
+        (1..=100).contains(&percent).then_some(Self(percent))
+    }
+
+    /// In percent.
+    #[must_use]
+    pub fn as_percent(self) -> u8 {
+        self.0
+    }
+}
+
+/// What a check is to read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CheckWish {
+    /// How much of it.
+    pub share: SampleShare,
+    /// This snapshot; otherwise the newest copy.
+    pub snapshot: Option<SnapshotName>,
+}
+
+/// What tells whether a regular file is the same, and whether it was changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FileFacts {
+    /// Its size in bytes.
+    pub size: u64,
+    /// When its content was changed last; some servers tell no fractions of seconds.
+    pub modified: Timestamp,
+    /// When anything about it was changed last, in the unit of the machine that it is on.
+    pub changed: i128,
+    /// Its filesystem and its number there: names that share it are one file.
+    pub inode: (u64, u64),
+}
+
+/// The SHA-256 of a content.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Digest(pub [u8; 32]);
+
+impl std::fmt::Debug for Digest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.iter().take(4).try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+/// Why the content of a file is not known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unread {
+    /// The medium does not give it back: in the words of the system.
+    Broken(String),
+    /// It may not be read by us.
+    Forbidden,
+    /// It is not there any more.
+    Gone,
+}
+
+/// What is wrong with a file of a copy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Flawed {
+    /// It has another content than what it is a copy of, though size and time are the same.
+    Altered,
+    /// The medium does not give it back: in the words of the system.
+    Broken(String),
+}
+
+/// A file that is damaged in a copy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DamagedFile {
+    /// Its path below the copy.
+    pub path: PathBuf,
+    /// What is wrong with it.
+    pub flaw: Flawed,
+    /// The snapshots that hold it; none for a mirror.
+    pub snapshots: BTreeSet<SnapshotName>,
+}
+
+/// What a check found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CheckReport {
+    /// The sync.
+    pub sync: SyncName,
+    /// The snapshot that was read; `None` for a mirror.
+    pub snapshot: Option<SnapshotName>,
+    /// Files of the copy that were read.
+    pub files: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// How many of them were compared with the source.
+    pub with_source: u64,
+    /// How many more were compared with another copy.
+    pub with_copies: u64,
+    /// The damaged ones.
+    pub damaged: Vec<DamagedFile>,
+    /// Files whose source differs from all copies: perhaps it is what is damaged.
+    pub doubtful: Vec<PathBuf>,
+    /// What else a person should know: sentences.
+    pub remarks: Vec<String>,
+}
