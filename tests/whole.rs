@@ -66,6 +66,7 @@ mod scenarios {
     pub mod server_drives;
     pub mod servers;
     pub mod source;
+    pub mod verifies;
 }
 
 #[cfg(test)]
@@ -125,6 +126,10 @@ scenarios! {
         yanked_in_mid_run_interrupts
         strange_names_arrive
         files_that_cannot_be_read_do_not_stop_the_rest;
+    verifies:
+        a_flipped_bit_is_found_in_each_kind_of_copy
+        what_the_medium_does_not_give_back_is_damaged
+        copies_are_compared_with_each_other_where_the_source_is_gone;
     faults:
         a_yanked_drive_interrupts_and_a_replug_goes_on
         a_drive_that_loses_data_is_not_believed

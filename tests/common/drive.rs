@@ -133,6 +133,14 @@ impl Drive {
         self
     }
 
+    /// Flips one bit where this lies on the medium, while it is not plugged in.
+    pub fn rot(&self, text: &[u8]) {
+        let mut image = std::fs::read(&self.image).unwrap();
+        let at = image.windows(text.len()).position(|window| window == text).expect("it lies on the medium");
+        image[at + text.len() / 2] ^= 1;
+        std::fs::write(&self.image, image).unwrap();
+    }
+
     /// Changes what is on the drive while it is not plugged in, out of sight of who watches mounts at `/run/media`.
     pub fn edit<T>(&self, change: impl FnOnce(&Path) -> T) -> T {
         assert!(self.device.is_none(), "unplug a drive before it is edited");

@@ -1,0 +1,166 @@
+//! Copies that are read back: what a medium changed behind everybody's back is found.
+
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::common::drive::Filesystem::{Btrfs, Ext4};
+use crate::common::mini_host::{MiniHost, array};
+use crate::common::{run, until};
+
+/// Changes a byte in the middle of a file, and nothing else that anybody sees.
+fn flip(file: &Path) {
+    let seen = file.metadata().unwrap();
+    let mut content = std::fs::read(file).unwrap();
+    let middle = content.len() / 2;
+    content[middle] ^= 4;
+    let snapshot = file.parent().unwrap();
+    let is_subvolume = seen.dev() != snapshot.parent().unwrap().metadata().unwrap().dev();
+    let access = |wanted: &str| {
+        if is_subvolume {
+            run("btrfs", &[&"property", &"set", &"-ts", &snapshot, &"ro", &wanted]);
+        }
+    };
+    access("false");
+    std::fs::write(file, content).unwrap();
+    let time = format!("@{}.{:09}", seen.mtime(), seen.mtime_nsec());
+    run("touch", &[&"-d", &time, &file]);
+    access("true");
+    assert_eq!(
+        (file.metadata().unwrap().mtime_nsec(), file.metadata().unwrap().size()),
+        (seen.mtime_nsec(), seen.size())
+    );
+}
+
+/// The damaged files of each copy that was read: their paths, and in how many snapshots.
+fn damaged(told: &Value) -> Vec<(String, usize)> {
+    let files = array(&told["checked"]).iter().flat_map(|copy| array(&copy["damaged"]));
+    files.map(|file| (file["path"].as_str().unwrap().to_owned(), array(&file["snapshots"]).len())).collect()
+}
+
+pub fn a_flipped_bit_is_found_in_each_kind_of_copy(host: &MiniHost) {
+    let source = host.source("documents");
+    source.fill(40).write("letter", "a first letter").write("old", "a letter that goes").write("-odd \\name", "odd");
+    let plain = host.drive("plain", Ext4).prepared_plainly_for("a");
+    let linked = host.drive("linked", Ext4).prepared_for("b");
+    let usb = host.drive("usb", Btrfs).prepared_for("c");
+    let nas = host.server("nas").prepared_for("d");
+    nas.folder("e").write(".nbkp-dst", "");
+    nas.join();
+    let mut config = host.config().drive(&plain).drive(&linked).drive(&usb).server(&nas);
+    let kinds = [
+        ("a", "plain", "none"),
+        ("b", "linked", "hard-link"),
+        ("c", "usb", "btrfs"),
+        ("d", "nas", "hard-link"),
+        ("e", "nas", "none"),
+    ];
+    for (sync, volume, kind) in kinds {
+        config = config.also(&format!(
+            "[syncs.{sync}]\nsource = \"laptop:documents\"\ndestination = \"{volume}:{sync}\"\nsnapshots = \"{kind}\"\n\
+             every = \"7d\"\n"
+        ));
+    }
+    let mut drives = [plain, linked, usb];
+    for drive in &mut drives {
+        drive.plug();
+    }
+    let [plain, linked, usb] = drives;
+    host.configure(&config);
+    let _daemon = host.start();
+    host.ctl(&["run", "a", "b", "c", "d", "e", "--wait"]).exits(0);
+    source.write("new", "a new letter");
+    host.ctl(&["run", "a", "b", "c", "d", "e", "--wait"]).exits(0);
+    let whole = host.ctl(&["verify", "--json"]).exits(0).json();
+    assert_eq!(array(&whole["checked"]).len(), 5, "{whole}");
+    for copy in array(&whole["checked"]) {
+        assert_eq!((&copy["files"], &copy["compared_with_source"]), (&44.into(), &44.into()), "{whole}");
+    }
+    // A change of a person is no damage, in a file that was copied as it was.
+    source.write("folder-01/file-1", "changed since, and longer");
+    for (sync, _, _) in kinds {
+        let mut copy = match sync {
+            "a" => plain.point().join("a"),
+            "b" => linked.point().join("b"),
+            "c" => usb.point().join("c"),
+            _ => nas.folder(sync).path,
+        };
+        let is_snapshot = copy.join("latest").exists();
+        if is_snapshot {
+            copy = copy.join("latest").canonicalize().unwrap();
+        }
+        for name in ["letter", "-odd \\name"] {
+            flip(&copy.join(name));
+        }
+        // Hard links are one file: the snapshots before have it, too.
+        let snapshots = match (is_snapshot, sync) {
+            (false, _) => 0,
+            (true, "c") => 1,
+            (true, _) => std::fs::read_dir(copy.parent().unwrap()).unwrap().count(),
+        };
+        let told = host.ctl(&["verify", sync, "--json"]).exits(1).json();
+        let expected = vec![("-odd \\name".to_owned(), snapshots), ("letter".to_owned(), snapshots)];
+        assert_eq!(damaged(&told), expected, "{sync}: {told}");
+        assert_eq!(told["checked"][0]["compared_with_source"], 43, "{sync}: {told}");
+    }
+    let told = host.ctl(&["verify", "b", "e"]).exits(1);
+    assert!(told.said.contains("letter: its content is another one, though size and time are the same"), "{told}");
+}
+
+pub fn what_the_medium_does_not_give_back_is_damaged(host: &MiniHost) {
+    let source = host.source("documents");
+    let page = |text: &str| text.repeat(2000);
+    source.write("rotten", page("this lies on rotten ground ")).write("firm", page("this does not, and stays "));
+    let mut usb = host.drive("usb", Btrfs).prepared_for("documents");
+    host.configure(&host.config().drive(&usb).sync("documents", "usb", "btrfs", "every = \"7d\""));
+    let _daemon = host.start();
+    usb.plug();
+    host.run_ends("documents", 1, "ok");
+    host.ctl(&["verify"]).exits(0).says("nothing is damaged");
+    usb.unplug();
+    // One bit on the medium: the filesystem itself sees that.
+    usb.rot(b"this lies on rotten ground");
+    usb.plug();
+    until("the drive is there", || host.sync("documents")["state"] == "idle");
+    let told = host.ctl(&["verify", "--json"]).exits(1).json();
+    assert_eq!(damaged(&told), [("rotten".to_owned(), 1)], "{told}");
+    let reason = told["checked"][0]["damaged"][0]["reason"].as_str().unwrap();
+    assert!(reason.contains("it cannot be read back: Input/output error"), "{told}");
+}
+
+pub fn copies_are_compared_with_each_other_where_the_source_is_gone(host: &MiniHost) {
+    let source = host.source("documents");
+    source.write("letter", "a letter that stays").write("other", "x");
+    let mut usb = host.drive("usb", Ext4).prepared_for("documents");
+    let more = "every = \"7d\"\nrsync = { checksum = false }";
+    host.configure(&host.config().drive(&usb).sync("documents", "usb", "hard-link", more));
+    let _daemon = host.start();
+    usb.plug();
+    host.run_ends("documents", 1, "ok");
+    let copies = usb.destination("documents");
+    // Three files of the same size and time, which share nothing.
+    for other in ["y", "zz"] {
+        source.write("other", other);
+        host.ctl(&["run", "documents", "--wait"]).exits(0);
+        let copy = copies.latest().path.join("letter");
+        let apart = copy.with_extension("apart");
+        run("cp", &[&"-p", &copy, &apart]);
+        std::fs::rename(apart, copy).unwrap();
+    }
+    source.remove("letter");
+    host.ctl(&["verify"]).exits(0).says("1 with other copies");
+    let names = copies.snapshots();
+    flip(&copies.snapshot(&names[1]).path.join("letter"));
+    let told = host.ctl(&["verify", "--json"]).exits(1).json();
+    let damaged = &told["checked"][0]["damaged"][0];
+    assert_eq!((&damaged["path"], &damaged["snapshots"]), (&"letter".into(), &serde_json::json!([names[1]])), "{told}");
+    // That one alone has nothing to hold against the others.
+    let told = host.ctl(&["verify", "--snapshot", &names[2], "--json"]).exits(1).json();
+    assert_eq!(told["checked"][0]["damaged"][0]["snapshots"], serde_json::json!([names[1]]), "{told}");
+    host.ctl(&["verify", "--snapshot", "2001-01-01T00:00:00.000Z"]).exits(1).says("has no snapshot");
+    // The source that is out of step with copies that agree is what is in doubt.
+    source.write("letter", "a letter that rots!");
+    run("touch", &[&"-r", &copies.latest().path.join("letter"), &source.path.join("letter")]);
+    host.ctl(&["verify"]).exits(1).says("perhaps it is the source that is damaged");
+}
