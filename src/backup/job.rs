@@ -9,8 +9,8 @@ use jiff::Timestamp;
 
 use crate::formats::text::obstacle_sentences;
 use crate::model::{
-    Access, DriveUuid, HoldReason, MountId, NotDone, Obstacle, PathSet, Route, RunId, SentinelId, SnapshotName, Sync,
-    SyncName, Trigger, VolumeSight,
+    Access, Damage, DriveUuid, HoldReason, MountId, NotDone, Obstacle, PathSet, Route, RunId, SentinelId, SnapshotName,
+    Sync, SyncName, Trigger, VolumeSight,
 };
 
 /// Everything that a run needs to know. It was true when the last look was taken; the run proves it again.
@@ -30,6 +30,8 @@ pub struct Job {
     pub approved: Option<PathSet>,
     /// The same for files that are cut down.
     pub approved_cuts: Option<PathSet>,
+    /// What is known to be damaged in its copies.
+    pub damage: Damage,
     /// Whom else than this machine with its source the destination may have been written by.
     pub writers: BTreeSet<String>,
     /// Where something was mounted below the source at the last good run.
@@ -40,6 +42,16 @@ pub struct Job {
     pub memory: Memory,
     /// The question that a person was asked already, and has not answered: what the sync is held for.
     pub asked: Option<Discriminant<HoldReason>>,
+}
+
+/// So many damaged files a run writes anew; more are left to the next.
+const MENDED: usize = 1000;
+
+impl Job {
+    /// The damaged files that the run writes anew.
+    pub fn damaged(&self) -> impl Iterator<Item = &PathBuf> {
+        self.damage.paths.iter().take(MENDED)
+    }
 }
 
 /// Whether this machine knows of earlier runs of a sync.
@@ -174,6 +186,10 @@ pub struct SyncAsSeen {
     pub destination_server: Option<RemoteEnd>,
     /// When its last good run ended.
     pub last_success: Option<Timestamp>,
+    /// What is known to be damaged in its copies.
+    pub damage: Damage,
+    /// Where its next sample begins, in hundredths; `None` if there was none yet.
+    pub turn: Option<u8>,
     /// What stands in the way of a run.
     pub obstacles: Vec<Obstacle>,
     /// The job of a run, if its two volumes are present (the ends themselves may still lack sentinels).

@@ -5,7 +5,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 use std::time::Duration;
 
-use crate::model::{Digest, FileFacts, Fineness, Flawed, SampleShare, SnapshotName, Unread};
+use crate::model::{CheckReport, Damage, Digest, FileFacts, Fineness, Flawed, SampleShare, SnapshotName, Unread};
 
 /// How many hundredths of all files there are.
 const HUNDREDTHS: u64 = 100;
@@ -96,11 +96,37 @@ pub fn verdict(heard: &BTreeMap<FileHolder, Result<Digest, Unread>>) -> FileVerd
     found
 }
 
+/// What is known to be damaged after a check, from what was known before. Who read all of a copy knows better than
+/// whoever read it before; a sample only adds. What the newest copy has in order needs nobody to write it anew.
+#[must_use]
+pub fn known_damage(before: Damage, report: &CheckReport, share: SampleShare) -> Damage {
+    let Damage { mut paths, mut snapshots } = before;
+    if share == SampleShare::ALL {
+        match report.snapshot {
+            None => paths.clear(),
+            Some(read) => {
+                snapshots.remove(&read);
+                if report.newest == Some(read) {
+                    paths.clear();
+                }
+            }
+        }
+    }
+    for file in &report.damaged {
+        if report.newest.is_none_or(|newest| file.snapshots.contains(&newest)) {
+            paths.insert(file.path.clone());
+        }
+        snapshots.extend(file.snapshots.iter().copied());
+    }
+    Damage { paths, snapshots }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::model::DamagedFile;
 
     fn day(day: u8) -> FileHolder {
         FileHolder::Copy(Some(format!("2026-11-{day:02}T00:00:00.000Z").parse().unwrap()))
@@ -166,6 +192,40 @@ mod tests {
             }
             prop_assert!((1..=2).contains(&read), "{read}");
         }
+    }
+
+    #[test]
+    fn who_read_all_of_a_copy_knows_better() {
+        let name = |day: u8| format!("2026-11-{day:02}T00:00:00.000Z").parse::<SnapshotName>().unwrap();
+        let file = |path: &str, days: &[u8]| DamagedFile {
+            path: path.into(),
+            flaw: Flawed::Altered,
+            snapshots: days.iter().copied().map(name).collect(),
+        };
+        let report = |snapshot, damaged| CheckReport {
+            sync: "documents".parse().unwrap(),
+            snapshot,
+            newest: snapshot.map(|_| name(2)),
+            files: 1,
+            bytes: 1,
+            with_source: 1,
+            with_copies: 0,
+            damaged,
+            doubtful: vec![],
+            remarks: vec![],
+        };
+        let some = SampleShare::percent(5).unwrap();
+        let first = report(Some(name(2)), vec![file("a", &[1, 2])]);
+        let known = known_damage(Damage::default(), &first, some);
+        assert_eq!((known.paths.len(), known.snapshots.len()), (1, 2));
+        let sound = report(Some(name(2)), vec![]);
+        assert_eq!(known_damage(known.clone(), &sound, some), known, "a sample takes nothing back");
+        let after = known_damage(known, &sound, SampleShare::ALL);
+        assert_eq!((after.paths.len(), after.snapshots.clone()), (0, [name(1)].into()));
+        let old = known_damage(Damage::default(), &report(Some(name(1)), vec![file("a", &[1])]), some);
+        assert_eq!((old.paths.len(), old.snapshots.len()), (0, 1), "the newest is in order");
+        let mirror = known_damage(Damage::default(), &report(None, vec![file("a", &[])]), some);
+        assert_eq!(known_damage(mirror, &report(None, vec![]), SampleShare::ALL), Damage::default());
     }
 
     #[test]

@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::formats::writer::{self, WriterLine};
 use crate::model::{
-    DriveUuid, End, Hardware, HoldReason, Ledger, PathSet, Pause, Places, SentinelId, SnapshotName, StandingHold,
-    SyncName, VolumeName,
+    Damage, DriveUuid, End, Hardware, HoldReason, Ledger, PathSet, Pause, Places, SentinelId, SnapshotName,
+    StandingHold, SyncName, VolumeName,
 };
 
 /// The version that is written, and the newest that is read.
@@ -57,7 +57,16 @@ struct File {
     known: BTreeMap<String, KnownEntry>,
     /// Beside `copied`, which tells of a server its directory alone.
     servers: Vec<ServerEntry>,
+    damaged: BTreeMap<String, DamageEntry>,
+    turns: BTreeMap<String, u8>,
     pause: Option<PauseEntry>,
+}
+
+#[derive(Serialize, Deserialize, Default)]
+#[serde(default)]
+struct DamageEntry {
+    paths: BTreeSet<PathEntry>,
+    snapshots: BTreeSet<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -270,6 +279,14 @@ pub fn from_bytes(bytes: &[u8]) -> Result<Ledger, LedgerError> {
     for (name, KnownEntry { since, roots }) in file.known {
         ledger.known.insert(sync(&name)?, (read::<Timestamp>(&since, "no time")?, roots));
     }
+    for (name, found) in file.damaged {
+        let name_of = |name: &String| read(name, "no name of a snapshot");
+        let snapshots = found.snapshots.iter().map(name_of).collect::<Result<_, _>>()?;
+        ledger.damaged.insert(sync(&name)?, Damage { paths: paths(found.paths), snapshots });
+    }
+    for (name, turn) in file.turns {
+        ledger.turns.insert(sync(&name)?, turn);
+    }
     for entry in file.servers {
         if let Some(places) = ledger.copied.get_mut(&sync(&entry.sync)?) {
             places.servers.insert(entry.end.into(), entry.known_by);
@@ -344,6 +361,13 @@ pub fn to_bytes(ledger: &Ledger) -> Vec<u8> {
             })
             .collect(),
         servers: ledger.copied.iter().flat_map(|(name, places)| servers(name, places)).collect(),
+        damaged: (ledger.damaged.iter())
+            .map(|(name, damage)| {
+                let snapshots = damage.snapshots.iter().map(ToString::to_string).collect();
+                (name.to_string(), DamageEntry { paths: entries(&damage.paths), snapshots })
+            })
+            .collect(),
+        turns: ledger.turns.iter().map(|(name, turn)| (name.to_string(), *turn)).collect(),
         pause: ledger.pause.map(|pause| match pause {
             Pause::Until(time) => PauseEntry { until: Some(time.to_string()) },
             Pause::UntilResumed => PauseEntry { until: None },
@@ -399,6 +423,11 @@ mod tests {
                     servers: [(End::Destination, ["a@nas.local".into(), "nas.example.org:2222".into()].into())].into(),
                 },
             )]),
+            damaged: BTreeMap::from([(
+                "photos".parse().unwrap(),
+                Damage { paths: odd_paths(), snapshots: ["2026-11-22T17:30:00.000Z".parse().unwrap()].into() },
+            )]),
+            turns: BTreeMap::from([("photos".parse().unwrap(), 95)]),
             pause: Some(Pause::Until("2026-11-22T17:30:00.123456789Z".parse().unwrap())),
         }
     }

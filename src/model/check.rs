@@ -91,6 +91,15 @@ pub struct DamagedFile {
     pub snapshots: BTreeSet<SnapshotName>,
 }
 
+/// What is damaged in the copies of a sync, as far as it is known.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Damage {
+    /// The files that the next run is to write anew, below the copy.
+    pub paths: BTreeSet<PathBuf>,
+    /// The snapshots that hold damaged files. They stay so, whatever later copies have.
+    pub snapshots: BTreeSet<SnapshotName>,
+}
+
 /// What a check found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CheckReport {
@@ -98,6 +107,8 @@ pub struct CheckReport {
     pub sync: SyncName,
     /// The snapshot that was read; `None` for a mirror.
     pub snapshot: Option<SnapshotName>,
+    /// The newest snapshot; `None` for a mirror.
+    pub newest: Option<SnapshotName>,
     /// Files of the copy that were read.
     pub files: u64,
     /// Their bytes.

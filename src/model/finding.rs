@@ -199,6 +199,8 @@ pub enum Flaw {
     OneSession,
     /// A copy is older than `max-age`.
     Overdue,
+    /// Files of a copy are damaged.
+    Damaged,
     /// The last runs failed.
     RunFailed,
 }
@@ -249,6 +251,7 @@ words!(Flaw {
     SnapshotsUnsupported = "snapshots-unsupported",
     OneSession = "one-session",
     Overdue = "overdue",
+    Damaged = "damaged",
     RunFailed = "run-failed",
 });
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::{DriveUuid, End, Hardware, PathSet, SentinelId, StandingHold, Stranger, SyncName, VolumeName};
+use super::{Damage, DriveUuid, End, Hardware, PathSet, SentinelId, StandingHold, Stranger, SyncName, VolumeName};
 
 /// In which LUKS containers filesystems lie: their UUIDs, by those of the filesystems.
 pub type Containers = BTreeMap<DriveUuid, DriveUuid>;
@@ -38,6 +38,10 @@ pub struct Ledger {
     pub copied: BTreeMap<SyncName, Places>,
     /// Since when each sync has been known, and between which directories.
     pub known: BTreeMap<SyncName, (Timestamp, String)>,
+    /// What checks found damaged, until it is mended.
+    pub damaged: BTreeMap<SyncName, Damage>,
+    /// Where the next sample of each sync begins, in hundredths.
+    pub turns: BTreeMap<SyncName, u8>,
     /// The pause, if there is one.
     pub pause: Option<Pause>,
 }

@@ -44,7 +44,7 @@ mod volume;
 mod words;
 
 pub use announcement::{Announcement, Button, Deeds, Matter, Notification, Subject, Weight};
-pub use check::{CheckReport, CheckWish, DamagedFile, Digest, FileFacts, Flawed, SampleShare, Unread};
+pub use check::{CheckReport, CheckWish, Damage, DamagedFile, Digest, FileFacts, Flawed, SampleShare, Unread};
 pub use checkup::{
     BarePoint, Confined, ContainerSight, DrivePlace, DriveSight, FileInForce, FileKind, FileSight, FstabLine, Guarded,
     HistorySight, Lingering, Locks, MountView, OtherUuid, OtherUuidKind, Owner, PolkitSight, ProgramVersion, Room,

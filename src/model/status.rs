@@ -91,6 +91,8 @@ pub struct SyncStatus {
     pub overdue_at: Option<Timestamp>,
     /// When it will start, if it waits for `settle` or `grace`.
     pub starts_at: Option<Timestamp>,
+    /// How many files of its copies are damaged and not yet written anew.
+    pub damaged: u64,
 }
 
 /// The states of a sync.

@@ -197,6 +197,7 @@ pub fn sync_status(name: &str, state: SyncState, obstacles: Vec<Obstacle>) -> Sy
         next_due: None,
         overdue_at: None,
         starts_at: None,
+        damaged: 0,
     }
 }
 
@@ -252,6 +253,7 @@ pub fn satisfy(ask: Ask) {
             answer.send(Ok((volume.into(), Left::Safe(Closed::PoweredOff)))).is_err()
         }
         Ask::Approve { answer, .. } => answer.send(Ok(vec!["the drive".into()])).is_err(),
+        Ask::Checked { answer, .. } => answer.send(()).is_err(),
         Ask::Cancel { answer, .. } => answer.send(Ok(vec![documents()])).is_err(),
         Ask::Devices { answer } | Ask::KnownDevices { answer } => answer.send((vec![], Arc::default())).is_err(),
         Ask::Prospects { answer, .. } => answer.send(Ok(vec![])).is_err(),

@@ -100,6 +100,8 @@ impl Ground {
             source_server: server(&self.job.source),
             destination_server: server(&self.job.destination),
             last_success: None,
+            damage: nbkp::model::Damage::default(),
+            turn: None,
             obstacles: Vec::new(),
             job: None,
         }
@@ -248,6 +250,7 @@ fn job(source: JobEnd, destination: JobEnd, snapshots: SnapshotKind) -> Job {
         destination,
         approved: None,
         approved_cuts: None,
+        damage: nbkp::model::Damage::default(),
         writers: BTreeSet::new(),
         submounts: BTreeSet::new(),
         remembered: None,

@@ -1,7 +1,7 @@
 //! Copies that are read back: what a medium changed behind everybody's back is found.
 
 use std::os::unix::fs::MetadataExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
@@ -31,6 +31,26 @@ fn flip(file: &Path) {
         (file.metadata().unwrap().mtime_nsec(), file.metadata().unwrap().size()),
         (seen.mtime_nsec(), seen.size())
     );
+}
+
+/// Where the newest copy of a sync lies.
+fn newest(host: &MiniHost, volume: &str, sync: &str) -> PathBuf {
+    let status = host.status();
+    let volume = array(&status["volumes"]).iter().find(|found| found["name"] == volume).unwrap();
+    let copy = Path::new(volume["path"].as_str().unwrap()).join(sync);
+    copy.join("latest").canonicalize().unwrap_or(copy)
+}
+
+/// The snapshots of a sync that stand like this.
+fn standings(host: &MiniHost, sync: &str, standing: &str) -> Vec<String> {
+    let told = host.ctl(&["snapshots", sync, "--json"]).exits(0).json();
+    let mut names: Vec<String> = array(&told["snapshots"])
+        .iter()
+        .filter(|snapshot| snapshot["standing"] == standing)
+        .map(|snapshot| snapshot["name"].as_str().unwrap().to_owned())
+        .collect();
+    names.sort();
+    names
 }
 
 /// The damaged files of each copy that was read: their paths, and in how many snapshots.
@@ -66,7 +86,6 @@ pub fn a_flipped_bit_is_found_in_each_kind_of_copy(host: &MiniHost) {
     for drive in &mut drives {
         drive.plug();
     }
-    let [plain, linked, usb] = drives;
     host.configure(&config);
     let _daemon = host.start();
     host.ctl(&["run", "a", "b", "c", "d", "e", "--wait"]).exits(0);
@@ -79,17 +98,9 @@ pub fn a_flipped_bit_is_found_in_each_kind_of_copy(host: &MiniHost) {
     }
     // A change of a person is no damage, in a file that was copied as it was.
     source.write("folder-01/file-1", "changed since, and longer");
-    for (sync, _, _) in kinds {
-        let mut copy = match sync {
-            "a" => plain.point().join("a"),
-            "b" => linked.point().join("b"),
-            "c" => usb.point().join("c"),
-            _ => nas.folder(sync).path,
-        };
-        let is_snapshot = copy.join("latest").exists();
-        if is_snapshot {
-            copy = copy.join("latest").canonicalize().unwrap();
-        }
+    for (sync, volume, kind) in kinds {
+        let copy = newest(host, volume, sync);
+        let is_snapshot = kind != "none";
         for name in ["letter", "-odd \\name"] {
             flip(&copy.join(name));
         }
@@ -106,6 +117,31 @@ pub fn a_flipped_bit_is_found_in_each_kind_of_copy(host: &MiniHost) {
     }
     let told = host.ctl(&["verify", "b", "e"]).exits(1);
     assert!(told.said.contains("letter: its content is another one, though size and time are the same"), "{told}");
+    host.ctl(&["status", "--check"]).exits(1).says("e: damaged");
+    for (sync, volume, kind) in kinds {
+        is_mended_by_the_next_run(host, (sync, volume, kind));
+    }
+}
+
+/// The next run writes two damaged files anew, and what it has is good; the older ones stay what they are, and count as
+/// nothing better.
+fn is_mended_by_the_next_run(host: &MiniHost, (sync, volume, kind): (&str, &str, &str)) {
+    assert_eq!(host.sync(sync)["damaged"], 2, "{sync}");
+    let held = if kind == "none" { Vec::new() } else { standings(host, sync, "suspect") };
+    host.ctl(&["run", sync, "--wait"]).exits(0);
+    let copy = newest(host, volume, sync);
+    assert_eq!(std::fs::read(copy.join("letter")).unwrap(), b"a first letter", "{sync}");
+    assert_eq!(std::fs::read(copy.join("-odd \\name")).unwrap(), b"odd", "{sync}");
+    assert_eq!(host.sync(sync)["damaged"], 0, "{sync}");
+    // What was flipped in a snapshot of btrfs is not what the next one is made of.
+    let last = &host.history(sync)[0];
+    let is_told = last["warnings"].to_string().contains("2 damaged files were written anew");
+    assert_eq!(is_told, kind != "btrfs", "{sync}: {last}");
+    host.ctl(&["verify", sync]).exits(0).says("nothing is damaged");
+    if kind != "none" {
+        assert!(!held.is_empty() && standings(host, sync, "suspect") == held, "{sync}");
+        assert_eq!(standings(host, sync, "good").last().map(String::as_str), copy.file_name().unwrap().to_str());
+    }
 }
 
 pub fn what_the_medium_does_not_give_back_is_damaged(host: &MiniHost) {
@@ -127,6 +163,13 @@ pub fn what_the_medium_does_not_give_back_is_damaged(host: &MiniHost) {
     assert_eq!(damaged(&told), [("rotten".to_owned(), 1)], "{told}");
     let reason = told["checked"][0]["damaged"][0]["reason"].as_str().unwrap();
     assert!(reason.contains("it cannot be read back: Input/output error"), "{told}");
+    // The next one would share it, and does not.
+    host.ctl(&["run", "documents", "--wait"]).exits(0);
+    assert_eq!(
+        std::fs::read(newest(host, "usb", "documents").join("rotten")).unwrap(),
+        page("this lies on rotten ground ").as_bytes()
+    );
+    host.ctl(&["verify"]).exits(0).says("nothing is damaged");
 }
 
 pub fn copies_are_compared_with_each_other_where_the_source_is_gone(host: &MiniHost) {
@@ -155,9 +198,14 @@ pub fn copies_are_compared_with_each_other_where_the_source_is_gone(host: &MiniH
     let told = host.ctl(&["verify", "--json"]).exits(1).json();
     let damaged = &told["checked"][0]["damaged"][0];
     assert_eq!((&damaged["path"], &damaged["snapshots"]), (&"letter".into(), &serde_json::json!([names[1]])), "{told}");
-    // That one alone has nothing to hold against the others.
-    let told = host.ctl(&["verify", "--snapshot", &names[2], "--json"]).exits(1).json();
-    assert_eq!(told["checked"][0]["damaged"][0]["snapshots"], serde_json::json!([names[1]]), "{told}");
+    // Only an older one holds it: nothing has to be written anew, and it is held against no other.
+    assert_eq!(
+        (&host.sync("documents")["damaged"], standings(host, "documents", "suspect")),
+        (&0.into(), vec![names[1].clone()])
+    );
+    let told = host.ctl(&["verify", "--snapshot", &names[2]]).exits(0);
+    assert!(told.said.contains("damaged files are known there"), "{told}");
+    host.ctl(&["verify", "--snapshot", &names[1]]).exits(1).says("letter: its content is another one");
     host.ctl(&["verify", "--snapshot", "2001-01-01T00:00:00.000Z"]).exits(1).says("has no snapshot");
     // The source that is out of step with copies that agree is what is in doubt.
     source.write("letter", "a letter that rots!");

@@ -289,6 +289,7 @@ pub fn job(from: &Path, to: &Path, snapshots: SnapshotKind) -> Job {
         destination: end(to),
         approved: None,
         approved_cuts: None,
+        damage: nbkp::model::Damage::default(),
         writers: BTreeSet::new(),
         submounts: BTreeSet::new(),
         remembered: None,

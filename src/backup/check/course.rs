@@ -16,7 +16,7 @@ use crate::backup::place::source::CopySource;
 use crate::backup::session::Session;
 use crate::backup::session::stop::Stops;
 use crate::decide::checking::{FileHolder, is_in_sample, passes_for_unchanged, verdict};
-use crate::formats::text::obstacle_sentences;
+use crate::formats::text::{count, obstacle_sentences};
 use crate::model::layout::{OWN, PARTIAL, SENTINELS};
 use crate::model::{
     CheckReport, CheckWish, End, FileFacts, Fineness, NotDone, SnapshotKind, SnapshotName, Unread, layout,
@@ -51,7 +51,11 @@ pub(crate) fn check_copy(
     let name = &seen.sync.name;
     give_way();
     let copies = Copies::open(seen, ssh, stops)?;
-    let (target, others) = chosen(seen, &copies, wish.snapshot)?;
+    let (target, mut others) = chosen(seen, &copies, wish.snapshot)?;
+    let newest = target.into_iter().chain(others.iter().copied()).max();
+    let all = others.len();
+    others.retain(|other| !seen.damage.snapshots.contains(other));
+    let known = all - others.len();
     let (source, unreached) = match source(seen, ssh, stops) {
         Ok(source) => (Some(source), None),
         Err(why) => (None, Some(format!("nothing was compared with the source: {why}"))),
@@ -70,11 +74,15 @@ pub(crate) fn check_copy(
         source: source.as_ref().map(end_of_source).transpose()?,
         times,
         sample: (wish, turn),
-        findings: Findings::new(name.clone(), target),
+        findings: Findings::new(name.clone(), target, newest),
     };
     course.walk((stops, hear)).map_err(|why| sentence(&why, name))?;
     let mut report = course.findings.done();
     report.remarks.extend(unreached);
+    if known > 0 {
+        let others = count(u64::try_from(known).unwrap_or(u64::MAX), "other snapshot");
+        report.remarks.push(format!("nothing was compared with {others}: damaged files are known there"));
+    }
     Ok(report)
 }
 

@@ -48,10 +48,11 @@ pub(super) struct Findings {
 }
 
 impl Findings {
-    pub(super) fn new(sync: SyncName, snapshot: Option<SnapshotName>) -> Self {
+    pub(super) fn new(sync: SyncName, snapshot: Option<SnapshotName>, newest: Option<SnapshotName>) -> Self {
         let report = CheckReport {
             sync,
             snapshot,
+            newest,
             files: 0,
             bytes: 0,
             with_source: 0,

@@ -6,6 +6,7 @@ use crate::backup::failure::could_not;
 use crate::backup::job::{SyncAsSeen, sentence};
 use crate::backup::place::copies::{Copies, HereCopies, have_history};
 use crate::backup::session::stop::{self, Stops};
+use crate::backup::snapshots::listing::doubted;
 use crate::backup::snapshots::prune::{PruneError, Victim, prune_at, victims};
 use crate::decide::retention::{self, Fate};
 use crate::formats::sentinel;
@@ -26,7 +27,7 @@ pub fn list(seen: &SyncAsSeen, ssh: &SshPlace) -> Result<Vec<SnapshotEntry>, Str
         return Ok(Vec::new());
     }
     let copies = Copies::open(seen, ssh, &mut patience()?)?;
-    let finished = copies.finished();
+    let finished = doubted(copies.finished(), &seen.damage.snapshots);
     let now = clock::now();
     let decisions = retention::plan(&finished, seen.sync.keep, &now.zone, now.wall);
     let entry = |decision: &retention::Decision| {
@@ -59,7 +60,7 @@ pub fn prune(seen: &SyncAsSeen, mode: Pruning, ssh: &SshPlace) -> (Vec<PrunedSna
 fn pruned(seen: &SyncAsSeen, mode: Pruning, ssh: &SshPlace) -> Result<(Vec<PrunedSnapshot>, Vec<String>), String> {
     let mut stops = patience()?;
     let copies = Copies::open(seen, ssh, &mut stops)?;
-    let victims = victims(&copies.finished(), seen.sync.keep, &clock::now());
+    let victims = victims(&doubted(copies.finished(), &seen.damage.snapshots), seen.sync.keep, &clock::now());
     let warnings = match mode {
         Pruning::Pretended => Vec::new(),
         Pruning::Real => {
@@ -239,6 +240,8 @@ mod tests {
             source_server: None,
             destination_server: None,
             last_success: None,
+            damage: crate::model::Damage::default(),
+            turn: None,
             obstacles: Vec::new(),
             job: None,
         };

@@ -2,6 +2,7 @@
 //! power cut at any point. The order of this page is the order of the run.
 
 mod hooks;
+mod mending;
 mod record;
 
 use std::mem::discriminant;
@@ -23,7 +24,7 @@ use crate::backup::place::writer;
 use crate::backup::run::hooks::{Before, CourseEnd, HookMoment, Starter};
 use crate::backup::run::record::RunSoFar;
 use crate::backup::session::stop::Stops;
-use crate::backup::snapshots::listing::candidates_with;
+use crate::backup::snapshots::listing::{candidates_with, doubted};
 use crate::backup::snapshots::prune;
 use crate::decide::retention::Candidate;
 use crate::decide::tidying::{self, Kept};
@@ -200,7 +201,7 @@ impl<'a> Course<'a> {
         incomplete::guard(&Copying::new(&ends.origin, &target), &plan, missing, &mut self.stops)
     }
 
-    /// Copies, and tells the name that the copy is to get, if it is a snapshot.
+    /// Copies, writes anew what is damaged, and tells the name that the copy is to get, if it is a snapshot.
     fn copy(
         &mut self,
         ends: &Ends<'_>,
@@ -209,23 +210,26 @@ impl<'a> Course<'a> {
     ) -> Result<(Copied, Option<SnapshotName>), NotDone> {
         let name = kept.next_name(self.started.wall);
         let replace = Manner::Replace(plan::unfinished(earlier));
-        match self.job.sync.snapshots {
-            SnapshotKind::None => Ok((self.copy_to(ends, Spot::Whole, replace, earlier)?, None)),
+        let (mut copied, spot, name) = match self.job.sync.snapshots {
+            SnapshotKind::None => (self.copy_to(ends, Spot::Whole, replace, earlier)?, Spot::Whole, None),
             SnapshotKind::Btrfs => {
                 let manner = match earlier {
                     Earlier::Nothing | Earlier::Trusted | Earlier::Doubtful => Manner::InPlace,
                     Earlier::Damaged => replace,
                 };
-                Ok((self.copy_to(ends, Spot::Staging, manner, earlier)?, Some(name)))
+                (self.copy_to(ends, Spot::Staging, manner, earlier)?, Spot::Staging, Some(name))
             }
             SnapshotKind::HardLink => {
                 let links = Links::new(kept, earlier, self.started.wall);
                 if earlier == Earlier::Doubtful {
                     ends.destination.forget_bases(&links.bases)?;
                 }
-                Ok((self.copy_linked(ends, name, links, earlier)?, Some(name)))
+                (self.copy_linked(ends, name, links, earlier)?, Spot::New(name), Some(name))
             }
-        }
+        };
+        let report = (&self.telling, &mut self.figures);
+        mending::mend((&ends.origin, &ends.destination), (spot, &mut copied), report, &mut self.stops)?;
+        Ok((copied, name))
     }
 
     fn copy_linked(
@@ -327,6 +331,7 @@ impl<'a> Course<'a> {
     fn unwanted(&self, destination: &Destination, kept: &Kept) -> Result<Vec<TidyDeed>, String> {
         let made = self.snapshot.map(|name| Candidate { name, standing: self.standing });
         let finished = candidates_with(made, &kept.complete, &destination.records()?);
+        let finished = doubted(finished, &self.job.damage.snapshots);
         let now = Now { wall: clock::now().wall, ..self.started.clone() };
         let victims = prune::victims(&finished, self.job.sync.keep, &now);
         for victim in &victims {

@@ -1,5 +1,6 @@
 //! What lies at a destination on this machine: its snapshots, and what an earlier run left.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use crate::backup::failure::{failure, of_directory};
@@ -29,6 +30,14 @@ pub(crate) fn candidates(complete: &[SnapshotName], records: &[LogRecord]) -> Ve
     let record = |name: SnapshotName| records.iter().rev().find(|record| record.snapshot == Some(name));
     let standing = |name| record(name).map_or(Standing::Good, |record| record.standing);
     complete.iter().map(|name| Candidate { name: *name, standing: standing(*name) }).collect()
+}
+
+/// The same with these, which hold damaged files, in doubt: no rule counts them as good.
+pub(crate) fn doubted(mut all: Vec<Candidate>, damaged: &BTreeSet<SnapshotName>) -> Vec<Candidate> {
+    for candidate in all.iter_mut().filter(|candidate| damaged.contains(&candidate.name)) {
+        candidate.standing = candidate.standing.max(Standing::Suspect);
+    }
+    all
 }
 
 /// The same with the one just made, of which neither the list nor the log need tell. It need not be the newest: the

@@ -82,6 +82,13 @@ fn sync(
     if let Some(running) = running {
         page.line(format!("    {}", paint(Tone::Busy, progress(running))));
     }
+    if sync.damaged > 0 {
+        let what = format!("{} of its copies damaged", count(sync.damaged, "file"));
+        page.line(format!("    {}", paint(Tone::Bad, what)));
+        let again =
+            format!("the next run writes anew what the source still has; `nbkpctl verify {}` tells more", sync.name);
+        page.hint("    ", &printable(&again));
+    }
     // What went wrong comes first where that is what it stands for.
     let is_failing = sync.state.is(SyncState::Failing);
     let told = sync.last_run.iter().filter(|_| is_failing);
@@ -134,12 +141,15 @@ fn trouble(sync: &SyncStatusEntry) -> Option<String> {
         Some(Freshness::Never) => Some("never copied"),
         Some(Freshness::Fresh) | None => None,
     };
-    let told: Vec<&str> = state.into_iter().chain(freshness).collect();
+    let damaged = (sync.damaged > 0).then_some("damaged");
+    let told: Vec<&str> = state.into_iter().chain(freshness).chain(damaged).collect();
     (!told.is_empty()).then(|| format!("{}: {}", sync.name, told.join(", ")))
 }
 
 fn mark(sync: &SyncStatusEntry) -> (&'static str, Tone) {
+    let is_at_rest = sync.state.is(SyncState::Idle) || sync.state.is(SyncState::Waiting);
     match (sync.state.known(), sync.freshness.known()) {
+        _ if is_at_rest && sync.damaged > 0 => ("✗", Tone::Bad),
         (Some(SyncState::Running), _) => ("▶", Tone::Busy),
         (Some(SyncState::Queued), _) => ("…", Tone::Busy),
         (Some(SyncState::Held), _) => ("✋", Tone::Bad),
@@ -332,6 +342,17 @@ mod tests {
 
     fn sample() -> StatusReply {
         Reply::read(SAMPLE.as_bytes()).unwrap().unwrap().decode().unwrap()
+    }
+
+    #[test]
+    fn what_is_damaged_is_never_shown_as_well() {
+        let fresh = r#""next_due":"2026-11-22T18:27:00.000Z","overdue_at":null}"#;
+        assert!(SAMPLE.contains(fresh));
+        let text = SAMPLE.replace(fresh, &fresh.replace('}', r#","damaged":2}"#));
+        let reply: StatusReply = Reply::read(text.as_bytes()).unwrap().unwrap().decode().unwrap();
+        let shown = plain(&status(&reply, &now(), Detail::Usual));
+        assert!(shown.contains("✗ mail") && shown.contains("2 files of its copies damaged"), "{shown}");
+        assert!(in_one_line(&reply).unwrap_err().contains("mail: damaged"));
     }
 
     #[test]

@@ -7,7 +7,10 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::backup::job::SyncAsSeen;
-use crate::model::{BlockDevice, Containers, DriveName, Left, Obstacle, RunRecord, SyncName, VolumeName, WhenDone};
+use crate::model::{
+    BlockDevice, CheckReport, Containers, DriveName, Left, Obstacle, RunRecord, SampleShare, SyncName, VolumeName,
+    WhenDone,
+};
 
 /// A question or a command of a client. The state itself is not asked for: it is published as `Status`.
 #[derive(Debug)]
@@ -100,6 +103,17 @@ pub enum Ask {
     KnownDevices {
         /// The way back.
         answer: oneshot::Sender<(Vec<BlockDevice>, Arc<Containers>)>,
+    },
+    /// An errand (verify) read copies: what it found.
+    Checked {
+        /// What that is.
+        report: Box<CheckReport>,
+        /// How much of the copy was read.
+        share: SampleShare,
+        /// Where the next sample begins.
+        turn: u8,
+        /// The way back, once it is kept.
+        answer: oneshot::Sender<()>,
     },
     /// An errand (prepare) changed sentinels: look again, and learn these.
     Prepared {

@@ -1,22 +1,23 @@
 //! Checks on behalf of a client.
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use crate::backup::check::{CheckProgress, check_copy};
 use crate::backup::job::SyncAsSeen;
 use crate::backup::session::stop;
-use crate::daemon::messages::ask::Refusal;
+use crate::daemon::messages::ask::{Ask, Refusal};
 use crate::daemon::messages::errand::{ErrandNews, ErrandResult};
+use crate::decide::checking::next_turn;
 use crate::formats::wire::{CheckEnd, CheckNews, CheckedCopy, SyncProblem};
 use crate::model::{CheckWish, Interruption};
 use crate::os::ssh::SshPlace;
 
-/// What was found in the copies of these syncs. It ends when the client leaves.
+/// What was found in the copies of these syncs, which is kept. It ends when the client leaves.
 pub(super) fn checked(
     all: &[SyncAsSeen],
     wish: CheckWish,
     ssh: &SshPlace,
-    news: &mpsc::Sender<ErrandNews>,
+    (news, asks): (&mpsc::Sender<ErrandNews>, &mpsc::Sender<Ask>),
 ) -> ErrandResult {
     let (teller, mut stops) = match stop::pair() {
         Ok(pair) => pair,
@@ -31,9 +32,18 @@ pub(super) fn checked(
                 teller.tell(Interruption::Cancelled);
             }
         };
-        let turn = fastrand::u8(0..100);
+        let turn = seen.turn.unwrap_or_else(|| fastrand::u8(0..100));
         match check_copy(seen, (wish, turn), ssh, (&mut stops, &mut hear)) {
-            Ok(report) => end.checked.push(CheckedCopy::from(&report)),
+            Ok(report) => {
+                end.checked.push(CheckedCopy::from(&report));
+                let (answer, kept) = oneshot::channel();
+                let (share, turn) = (wish.share, next_turn(wish.share, turn));
+                let ask = Ask::Checked { report: Box::new(report), share, turn, answer };
+                // A daemon that ends keeps nothing more; the person is told all the same.
+                if asks.blocking_send(ask).is_ok() {
+                    let _ = kept.blocking_recv();
+                }
+            }
             Err(message) => end.problems.push(SyncProblem { sync, message }),
         }
         if stops.check().is_err() {

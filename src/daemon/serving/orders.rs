@@ -51,7 +51,8 @@ async fn go(order: ErrandOrder, asks: mpsc::Sender<Ask>, ssh: SshPlace, ground: 
         }
         Errand::Versions(path) => in_all(&asks, move |all| restoring::version_answer(&path, &all, &ssh)).await,
         Errand::Verify(syncs, wish) => {
-            let work = move |found: Vec<SyncAsSeen>| checking::checked(&found, wish, &ssh, &lines);
+            let keeper = asks.clone();
+            let work = move |found: Vec<SyncAsSeen>| checking::checked(&found, wish, &ssh, (&lines, &keeper));
             at(syncs, &asks, work).await
         }
         Errand::Restore(wish) => in_all(&asks, move |all| restoring::restored(&wish, &all, &ssh, &lines)).await,

@@ -46,6 +46,7 @@ impl World {
                 Some((self.scope_of(syncs), self.servers_asked_for(syncs)))
             }
             Ask::KnownDevices { .. }
+            | Ask::Checked { .. }
             | Ask::Cancel { .. }
             | Ask::Pause { .. }
             | Ask::Resume { .. }
@@ -100,6 +101,10 @@ impl World {
             Ask::Scan { answer } => drop(answer.send(())),
             Ask::Prepared { syncs, answer } => {
                 self.adopt_what_was_prepared(&syncs);
+                let _ = answer.send(());
+            }
+            Ask::Checked { report, share, turn, answer } => {
+                self.decisions.note_check(&report, share, turn);
                 let _ = answer.send(());
             }
             Ask::Run { syncs, urgency, answer, ends } => {
@@ -360,6 +365,8 @@ impl World {
                 source_server: self.remote_end(sync, End::Source, &sync.source),
                 destination_server: self.remote_end(sync, End::Destination, &sync.destination),
                 last_success: self.histories.get(&name).and_then(|memory| memory.last_success),
+                damage: self.decisions.damage_of(&name),
+                turn: self.decisions.ledger().turns.get(&name).copied(),
                 obstacles: obstacles.cloned().chain(closed).collect(),
                 job: self.job(sync, run, Trigger::Request).map(Box::new),
                 sync: sync.clone(),

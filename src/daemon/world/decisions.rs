@@ -7,9 +7,10 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use crate::daemon::world::runs::Run;
+use crate::decide::checking;
 use crate::model::{
-    Containers, DriveUuid, End, Hardware, HoldReason, Kinship, Ledger, PathSet, Pause, Places, SentinelId,
-    StandingHold, SyncName, VolumeName,
+    CheckReport, Containers, Damage, DriveUuid, End, Hardware, HoldReason, Kinship, Ledger, PathSet, Pause, Places,
+    SampleShare, SentinelId, StandingHold, SyncName, VolumeName,
 };
 
 /// The ledger, and whether it is to be written down.
@@ -232,6 +233,38 @@ impl Decisions {
         }
     }
 
+    /// What is known to be damaged in the copies of a sync.
+    pub(super) fn damage_of(&self, sync: &SyncName) -> Damage {
+        self.ledger.damaged.get(sync).cloned().unwrap_or_default()
+    }
+
+    /// A check of a sync has found this; the next sample begins there.
+    pub(super) fn note_check(&mut self, report: &CheckReport, share: SampleShare, turn: u8) {
+        let sync = &report.sync;
+        let damage = checking::known_damage(self.damage_of(sync), report, share);
+        let ledger = self.change();
+        ledger.turns.insert(sync.clone(), turn);
+        if damage == Damage::default() {
+            ledger.damaged.remove(sync);
+        } else {
+            ledger.damaged.insert(sync.clone(), damage);
+        }
+    }
+
+    /// A run has written these files of a sync anew.
+    pub(super) fn note_mended(&mut self, sync: &SyncName, mended: &BTreeSet<PathBuf>) {
+        if mended.is_empty() || !self.ledger.damaged.contains_key(sync) {
+            return;
+        }
+        let ledger = self.change();
+        if let Some(damage) = ledger.damaged.get_mut(sync) {
+            damage.paths.retain(|path| !mended.contains(path));
+            if *damage == Damage::default() {
+                ledger.damaged.remove(sync);
+            }
+        }
+    }
+
     /// These syncs are known, each between these directories; of the others it is forgotten.
     pub(super) fn note_known(&mut self, syncs: &BTreeMap<SyncName, String>, now: Timestamp) {
         let is_known = |name: &SyncName, roots: &String| {
@@ -266,6 +299,7 @@ impl Decisions {
                 self.ledger.approved_cuts.remove(sync);
             }
             Kinship::Other => {
+                self.ledger.damaged.remove(sync);
                 // Another writer was let in at the destination that is left.
                 self.ledger.writers.remove(sync);
                 self.ledger.held.remove(sync);

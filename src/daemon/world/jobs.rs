@@ -20,6 +20,7 @@ impl World {
             destination: self.job_end(sync, End::Destination, &sync.destination)?,
             approved: self.decisions.ledger().approvals.get(&sync.name).cloned(),
             approved_cuts: self.decisions.ledger().approved_cuts.get(&sync.name).cloned(),
+            damage: self.decisions.damage_of(&sync.name),
             writers: self.decisions.ledger().writers.get(&sync.name).cloned().unwrap_or_default(),
             submounts: self.submounts(sync),
             asked: self.decisions.ledger().held.get(&sync.name).map(|hold| discriminant(&hold.reason)),

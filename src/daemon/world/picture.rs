@@ -120,6 +120,7 @@ impl World {
             next_due: prospect.and_then(|prospect| prospect.next_due(now)),
             overdue_at,
             starts_at: self.starts_at(&sync.name, now),
+            damaged: u64::try_from(self.decisions.damage_of(&sync.name).paths.len()).unwrap_or(u64::MAX),
         }
     }
 }

@@ -42,6 +42,15 @@ fn examined(sync: &SyncStatus, recent: &[RunRecord], said: &mut BTreeSet<String>
             format!("run `nbkpctl why {name}`, which tells what it waits for"),
         ));
     }
+    if sync.damaged > 0 {
+        let count = sync.damaged;
+        findings.push(Flaw::Damaged.error(
+            format!("files of its copies are damaged: {count}"),
+            format!(
+                "run `nbkpctl run {name}`, which writes anew what the source still has, then `nbkpctl verify {name}`"
+            ),
+        ));
+    }
     Area::Syncs.examined(
         name.as_str(),
         Verdict::of(findings, || if is_said { "it waits for what is said above".to_owned() } else { standing(sync) }),

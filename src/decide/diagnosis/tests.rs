@@ -124,6 +124,7 @@ fn sync_status(obstacles: Vec<Obstacle>, freshness: Freshness) -> SyncStatus {
         next_due: None,
         overdue_at: None,
         starts_at: None,
+        damaged: 0,
     }
 }
 

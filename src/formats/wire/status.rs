@@ -116,6 +116,9 @@ pub struct SyncStatusEntry {
     /// When it starts, if it waits for `settle` or `grace`.
     #[serde(default)]
     pub starts_at: Option<Moment>,
+    /// How many files of its copies are damaged and not yet written anew.
+    #[serde(default)]
+    pub damaged: u64,
 }
 
 /// A run that has ended.
@@ -273,5 +276,6 @@ fn sync(sync: &SyncStatus) -> SyncStatusEntry {
         next_due: sync.next_due.map(Moment),
         overdue_at: sync.overdue_at.map(Moment),
         starts_at: sync.starts_at.map(Moment),
+        damaged: sync.damaged,
     }
 }
