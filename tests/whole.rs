@@ -51,6 +51,7 @@ mod scenarios {
     pub mod doctor;
     pub mod drives;
     pub mod faults;
+    pub mod finds;
     pub mod ground;
     pub mod hangs;
     pub mod hostile;
@@ -119,6 +120,11 @@ scenarios! {
         an_address_that_does_not_answer_is_told_and_delays_no_copy
         the_hook_of_an_overdue_copy_is_told_which_and_why
         a_dead_daemon_and_what_is_overdue_are_told_once_a_day;
+    finds:
+        names_in_copies_of_each_kind_and_what_was_deleted
+        what_the_bare_find_finds_and_says_what_is_out_of_reach
+        an_ordinary_user_finds_what_they_may_read
+        two_snapshots_are_compared_here_and_at_a_server;
     source:
         emptied_before_a_run_is_held
         emptied_in_mid_run_never_reaches_the_backup

@@ -6,8 +6,9 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 
 use crate::ctl::demo::DemoArguments;
+use crate::ctl::options::{FindOptions, GraphFormat, RestoreOptions, RunOptions, VerifyOptions};
 use crate::formats::duration;
-use crate::model::{SampleShare, SnapshotName, SyncName, VolumeName};
+use crate::model::{SyncName, VolumeName};
 
 /// Shows how your backups stand, and tells nbkpd what to do.
 #[derive(Debug, Parser)]
@@ -176,10 +177,13 @@ pub enum Conversation {
         /// The sync.
         sync: SyncName,
     },
-    /// Shows what a run would change.
+    /// Shows what a run would change, or what differs between two snapshots.
     Diff {
         /// The sync.
         sync: SyncName,
+        /// Compares the snapshots of two moments: names of snapshots, `yesterday 18:00`, `3d`, `2026-11-20`.
+        #[arg(long, num_args = 2, value_names = ["A", "B"])]
+        between: Option<Vec<String>>,
     },
     /// Shows the runs of the past.
     History {
@@ -212,6 +216,8 @@ pub enum Conversation {
         #[arg(value_name = "PATH", value_hint = ValueHint::AnyPath)]
         path: PathBuf,
     },
+    /// Finds names in all copies within reach, also of what was deleted.
+    Find(FindOptions),
     /// Gets files and directories back, from the best copy within reach.
     Restore(RestoreOptions),
     /// Reads copies back, and compares them with the source and with each other.
@@ -257,76 +263,6 @@ pub enum ConfigCommand {
     Schema,
 }
 
-/// How to run.
-#[derive(Debug, Clone, Args)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own on the command line")]
-pub struct RunOptions {
-    /// The syncs.
-    #[arg(value_name = "SYNC")]
-    pub syncs: Vec<SyncName>,
-    /// Changes nothing; shows every command and change, by rsync's own dry run.
-    #[arg(long, conflicts_with_all = ["wait", "force"])]
-    pub dry_run: bool,
-    /// Shows progress, and ends with the outcome; with exit code 4 if a sync that is named was not copied. So it does
-    /// without a daemon, whether this is said or not.
-    #[arg(short, long)]
-    pub wait: bool,
-    /// Sets aside `when`, a pause and a back-off; never proofs and guards.
-    #[arg(long)]
-    pub force: bool,
-    /// Ends with exit code 4 if nothing could run.
-    #[arg(long)]
-    pub strict: bool,
-}
-
-/// What to get back.
-#[derive(Debug, Clone, Args)]
-pub struct RestoreOptions {
-    /// The files and directories where they are or were, or `volume:path`; with `--from`, as they lie in the copy.
-    #[arg(value_name = "PATH", required_unless_present = "from", value_hint = ValueHint::AnyPath)]
-    pub paths: Vec<PathBuf>,
-    /// As of when: `yesterday 18:00`, `3d`, `2026-11-20`, or the name of a snapshot. Otherwise as they were last.
-    #[arg(long, value_name = "WHEN")]
-    pub at: Option<String>,
-    /// Into this directory; otherwise to their places.
-    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
-    pub to: Option<PathBuf>,
-    /// From the copies below this directory alone, on any machine; without paths, lists them.
-    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
-    pub from: Option<PathBuf>,
-    /// Changes nothing; shows what would come.
-    #[arg(long)]
-    pub dry_run: bool,
-    /// Overwrites files that are there and differ.
-    #[arg(long)]
-    pub force: bool,
-}
-
-/// How a graph is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum GraphFormat {
-    /// A tree for people.
-    Tree,
-    /// A flowchart of Mermaid.
-    Mermaid,
-    /// A graph of Graphviz.
-    Dot,
-}
-
-/// What to read back.
-#[derive(Debug, Clone, Args)]
-pub struct VerifyOptions {
-    /// The syncs.
-    #[arg(value_name = "SYNC")]
-    pub syncs: Vec<SyncName>,
-    /// Reads only so many of the files, such as 5%; which ones, goes round.
-    #[arg(long, value_name = "PERCENT", value_parser = sample_share, default_value = "100%", hide_default_value = true)]
-    pub sample: SampleShare,
-    /// Reads this snapshot; otherwise the newest.
-    #[arg(long, value_name = "NAME", value_parser = snapshot_name)]
-    pub snapshot: Option<SnapshotName>,
-}
-
 /// A shell that completions can be had for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Shell {
@@ -362,6 +298,7 @@ impl Conversation {
             | Self::Prune { dry_run: true, .. }
             | Self::Snapshots { .. }
             | Self::Versions { .. }
+            | Self::Find(_)
             | Self::Restore(_)
             | Self::Diff { .. }
             | Self::History { .. }
@@ -381,16 +318,6 @@ impl Conversation {
             | Self::Eject { .. } => WithoutDaemon::Nothing,
         }
     }
-}
-
-fn sample_share(text: &str) -> Result<SampleShare, String> {
-    let digits = text.strip_suffix('%').unwrap_or_default();
-    let share = digits.parse().ok().and_then(SampleShare::percent);
-    share.ok_or_else(|| "write it like 5%, from 1% to 100%".to_owned())
-}
-
-fn snapshot_name(text: &str) -> Result<SnapshotName, String> {
-    text.parse().map_err(|_| "a snapshot is named like 2026-11-22T17:30:00.000Z; `snapshots` lists them".to_owned())
 }
 
 fn pause_length(text: &str) -> Result<Duration, String> {
@@ -438,6 +365,7 @@ mod tests {
             "release usb",
             "approve a@b",
             "diff a",
+            "diff a --between 3d now",
             "history",
             "history a --stats --limit 3",
             "snapshots",
@@ -446,6 +374,8 @@ mod tests {
             "prune a --dry-run",
             "prepare a b",
             "versions /home/a/x",
+            "find *.odt",
+            "find a/b --deleted --sync a@b --json",
             "restore x usb:y --at 3d --to /tmp --dry-run --force",
             "restore --from /mnt",
             "restore --from /mnt x --to /tmp",
@@ -486,6 +416,7 @@ mod tests {
             ("pause --for 5ms", ErrorKind::ValueValidation, "a second at least"),
             ("run a --dry-run --wait", ErrorKind::ArgumentConflict, "--wait"),
             ("history --limit 0", ErrorKind::ValueValidation, "0 is not in 1.."),
+            ("find", ErrorKind::MissingRequiredArgument, "PATTERN"),
             ("prepare", ErrorKind::MissingRequiredArgument, "SYNC"),
             ("verify --sample 0%", ErrorKind::ValueValidation, "from 1% to 100%"),
             ("verify --sample 5", ErrorKind::ValueValidation, "write it like 5%"),

@@ -1,9 +1,9 @@
 //! `verify`.
 
-use crate::ctl::args::VerifyOptions;
 use crate::ctl::bars::ProgressView;
 use crate::ctl::client::Connection;
 use crate::ctl::command_error::{CommandError, Exit};
+use crate::ctl::options::VerifyOptions;
 use crate::ctl::output::{Form, Output};
 use crate::ctl::render;
 use crate::formats::json;

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use crate::ctl::args::{Common, GraphFormat};
+use crate::ctl::args::Common;
 use crate::ctl::command_error::{CommandError, Exit};
 use crate::ctl::config;
+use crate::ctl::options::GraphFormat;
 use crate::ctl::output::{Form, Output};
 use crate::decide::queue::{self, DueSync};
 use crate::formats::config::Colour;

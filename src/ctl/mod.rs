@@ -9,8 +9,10 @@ mod company;
 mod config;
 pub mod demo;
 mod doctor;
+mod find;
 mod fold;
 mod graph;
+pub mod options;
 mod orders;
 mod output;
 mod pages;
@@ -26,10 +28,11 @@ mod watch;
 use std::os::unix::net::UnixStream;
 use std::process::ExitCode;
 
-use args::{Arguments, Command, Common, Conversation, DrivesCommand, RestoreOptions};
+use args::{Arguments, Command, Common, Conversation, DrivesCommand};
 use client::Connection;
 use command_error::{CommandError, Exit};
 use company::{Company, connect, told_by};
+use options::RestoreOptions;
 use output::Output;
 use runs::Patience;
 
@@ -163,7 +166,7 @@ fn converse(
         Conversation::Unmount { volume } => orders::close(connection, output, &Request::Unmount { volume }),
         Conversation::Eject { volume } => orders::close(connection, output, &Request::Eject { volume }),
         Conversation::Approve { sync } => orders::approve(connection, output, sync),
-        Conversation::Diff { sync } => previews::diff(connection, output, sync),
+        Conversation::Diff { sync, between } => previews::diff(connection, output, sync, between.as_deref()),
         Conversation::History { sync, stats, limit } => {
             reports::show_history(connection, output, &Request::History { sync, limit: HistoryLimit(limit), stats })
         }
@@ -172,6 +175,7 @@ fn converse(
             reports::prune(connection, output, syncs, if dry_run { Pruning::Pretended } else { Pruning::Real })
         }
         Conversation::Versions { path } => restores::versions(connection, output, &path),
+        Conversation::Find(options) => find::find(connection, output, options),
         Conversation::Restore(options) => restores::restore(connection, output, &options),
         Conversation::Verify(options) => checks::verify(connection, output, options),
         Conversation::Prepare { syncs } => reports::prepare(connection, output, syncs),

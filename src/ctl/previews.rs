@@ -1,15 +1,16 @@
 //! `run --dry-run` and `diff`: what runs would do, told line by line.
 
-use crate::ctl::args::RunOptions;
 use crate::ctl::client::Connection;
 use crate::ctl::command_error::{CommandError, Exit};
+use crate::ctl::options::RunOptions;
 use crate::ctl::output::{Detail, Form, Output};
 use crate::ctl::render;
 use crate::ctl::render::page::{Tone, paint};
-use crate::formats::json;
 use crate::formats::text::printable;
-use crate::formats::wire::{Flow, Mode, PreviewEnd, PreviewLine, PreviewLineKind, Request, WholePreview};
+use crate::formats::wire::{Flow, Mode, Moment, PreviewEnd, PreviewLine, PreviewLineKind, Request, WholePreview};
+use crate::formats::{json, when};
 use crate::model::SyncName;
+use crate::os::clock;
 
 /// `run --dry-run`.
 pub fn dry_run(connection: &mut Connection, output: &mut Output, options: RunOptions) -> Result<Exit, CommandError> {
@@ -24,9 +25,21 @@ pub fn dry_run(connection: &mut Connection, output: &mut Output, options: RunOpt
 }
 
 /// `diff`.
-pub fn diff(connection: &mut Connection, output: &mut Output, sync: SyncName) -> Result<Exit, CommandError> {
+pub fn diff(
+    connection: &mut Connection,
+    output: &mut Output,
+    sync: SyncName,
+    between: Option<&[String]>,
+) -> Result<Exit, CommandError> {
+    let now = clock::now();
+    let moment = |text: &String| {
+        let moment = when::parse(text, &now).map(Moment);
+        moment.map_err(|why| CommandError::Usage(format!("--between: {why}")))
+    };
+    let mut moments = between.unwrap_or_default().iter().map(moment);
+    let (older, newer) = (moments.next().transpose()?, moments.next().transpose()?);
     let is_wanted = |line: &PreviewLine| line.kind.is(PreviewLineKind::Change) || line.kind.is(PreviewLineKind::Note);
-    let end = tell(connection, output, &Request::Diff { sync }, is_wanted)?;
+    let end = tell(connection, output, &Request::Diff { sync, older, newer }, is_wanted)?;
     Ok(if end.problems.is_empty() { Exit::Fine } else { Exit::Failed })
 }
 

@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 
 use crate::backup::restore::bare;
 use crate::backup::restore::fetch::FetchNews;
-use crate::ctl::args::RestoreOptions;
 use crate::ctl::bars::ProgressView;
 use crate::ctl::client::Connection;
 use crate::ctl::command_error::{CommandError, Exit};
+use crate::ctl::options::RestoreOptions;
 use crate::ctl::output::{Detail, Form, Output};
 use crate::ctl::render;
 use crate::formats::text::printable;

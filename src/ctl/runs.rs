@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 use std::io::{self, Write as _};
 
-use crate::ctl::args::RunOptions;
 use crate::ctl::bars::ProgressView;
 use crate::ctl::client::Connection;
 use crate::ctl::command_error::{CommandError, Exit};
+use crate::ctl::options::RunOptions;
 use crate::ctl::output::{Detail, Form, Output};
 use crate::ctl::render;
 use crate::formats::wire::{Flow, Mode, Reply, Request, RunEnd, RunEntry, RunProgress, Term};

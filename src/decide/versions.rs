@@ -45,7 +45,7 @@ pub fn chosen(held: Vec<HeldEntry>, at: Option<Timestamp>) -> Option<HeldEntry> 
 }
 
 /// The newest first. Copies that several syncs made of one source within a minute are of one moment.
-fn best_first(one: &CopyId, other: &CopyId) -> std::cmp::Ordering {
+pub(crate) fn best_first(one: &CopyId, other: &CopyId) -> std::cmp::Ordering {
     let minute = |copy: &CopyId| copy.made.map(|made| made.as_second().div_euclid(60));
     let lacks = |copy: &CopyId| copy.standing != Standing::Good;
     minute(other)

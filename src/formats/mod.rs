@@ -15,6 +15,7 @@ pub mod luks;
 pub mod metrics;
 pub mod mountinfo;
 mod octal;
+pub mod pattern;
 pub mod ping;
 pub mod polkit;
 pub mod reminded;

@@ -94,7 +94,9 @@ pub use transfer::{
     Complaint, Complaints, Deleting, Lack, Named, Obscured, Plight, ServerRefusal, Side, TransferEnd, Trouble,
 };
 pub use unclean::Unclean;
-pub use version::{CopyId, Earnest, EntryKind, EntryState, Existing, HeldEntry, Remoteness, RestoreWish};
+pub use version::{
+    Among, CopyId, Earnest, EntryKind, EntryState, Existing, FindWish, HeldEntry, Remoteness, RestoreWish,
+};
 pub use volume::{
     Drive, DriveUuid, DriveUuidError, Mounting, Server, ServerKey, Volume, VolumeKind, VolumeRoot, WhenDone,
 };

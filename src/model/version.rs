@@ -90,6 +90,26 @@ pub enum Earnest {
     Pretended,
 }
 
+/// Among which names in the copies somebody looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Among {
+    /// All.
+    All,
+    /// Those that the source has no more.
+    Deleted,
+}
+
+/// Which names in the copies a person looks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FindWish {
+    /// A pattern, as a shell has it.
+    pub pattern: String,
+    /// Among which of them.
+    pub among: Among,
+    /// In the copies of these syncs; of all, if there are none.
+    pub syncs: Vec<SyncName>,
+}
+
 /// What a person wants back.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RestoreWish {

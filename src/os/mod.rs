@@ -60,3 +60,4 @@ pub mod terminal;
 pub mod tree;
 pub mod udisks;
 pub mod unclean;
+pub mod walk;

@@ -1,9 +1,6 @@
 //! What keeps people free: how data flows, the plain script, and what comes from the Python tool. All without a daemon.
 #![expect(
     clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::string_slice,
     clippy::disallowed_methods,
     reason = "all of this is a test: it fails by panicking, and starts what a person would"
 )]

@@ -20,8 +20,8 @@ use nbkp::daemon::outlets::keeper;
 use nbkp::daemon::serving::{Doors, serve};
 use nbkp::formats::config::{Context, parse};
 use nbkp::formats::wire::{
-    CheckEnd, CheckedCopy, DamagedEntry, Diagnosis, Moment, Prepared, PreviewEnd, Pruned, RestoreEnd, RestoreProblem,
-    RestoredEntry, Snapshots, SyncProblem, UnreachedCopies, VersionEntry, Versions,
+    CheckEnd, CheckedCopy, DamagedEntry, Diagnosis, FindEnd, FindNews, FoundEntry, Moment, Prepared, PreviewEnd,
+    Pruned, RestoreEnd, RestoreProblem, RestoredEntry, Snapshots, SyncProblem, UnreachedCopies, VersionEntry, Versions,
 };
 use nbkp::model::{
     Absence, Area, Closed, Configuration, DaemonState, End, EntryKind, Figures, Flaw, Freshness, Left, Obstacle,
@@ -273,10 +273,28 @@ pub fn diagnosis() -> Diagnosis {
 pub async fn carry_out(order: ErrandOrder) {
     let result = match order.errand {
         Errand::Prepare(_) => ErrandResult::Prepared(Prepared { syncs: vec![] }),
-        Errand::Preview(_) => ErrandResult::Previewed(PreviewEnd { syncs: vec![], problems: vec![] }),
+        Errand::Preview(_) | Errand::Between(..) => {
+            ErrandResult::Previewed(PreviewEnd { syncs: vec![], problems: vec![] })
+        }
         Errand::Snapshots(_) => ErrandResult::Snapshots(Snapshots { snapshots: vec![], problems: vec![] }),
         Errand::Prune(..) => ErrandResult::Pruned(Pruned { pruned: vec![], problems: vec![] }),
         Errand::Versions(path) => ErrandResult::Versions(versions(path)),
+        Errand::Find(_) => {
+            let entry = FoundEntry {
+                name: "/x".into(),
+                modified: None,
+                size: Some(1),
+                kind: Some(EntryKind::File.into()),
+                sync: "documents".into(),
+                snapshot: None,
+                path: "/m/x".into(),
+                made: None,
+                gone: None,
+            };
+            let news = FindNews { found: vec![entry], names: Some(7), ..FindNews::default() };
+            order.news.send(ErrandNews::Finding(news)).await.unwrap();
+            ErrandResult::Found(FindEnd { count: 1, ..FindEnd::default() })
+        }
         Errand::Restore(_) => ErrandResult::Restored(restored()),
         Errand::Verify(..) => ErrandResult::Checked(checked()),
         Errand::Doctor => ErrandResult::Diagnosed(diagnosis()),

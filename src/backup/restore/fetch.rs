@@ -129,7 +129,7 @@ pub(crate) fn fetch(
     done.unwrap_or_else(|_| Err(failure(Step::Copy, FailureKind::Other, "the work ended without a result")))
 }
 
-fn not_confined(error: &EnclosureError) -> NotDone {
+pub(crate) fn not_confined(error: &EnclosureError) -> NotDone {
     match error {
         EnclosureError::Process(error) => of_process(Step::Copy, error),
         EnclosureError::Place(error) => of_directory(Step::Copy, error),

@@ -80,7 +80,7 @@ pub(crate) fn place(copy: &CopyId) -> PathBuf {
 }
 
 /// Every copy of a sync.
-fn ids(seen: &SyncAsSeen, copies: &Copies) -> Vec<CopyId> {
+pub(crate) fn ids(seen: &SyncAsSeen, copies: &Copies) -> Vec<CopyId> {
     let remoteness = match copies {
         Copies::Here(_) => Remoteness::Here,
         Copies::There(_) => Remoteness::Server,

@@ -2,8 +2,11 @@
 
 pub mod aim;
 pub mod bare;
+pub mod between;
 pub mod fetch;
+pub mod find;
 pub mod giving;
 pub mod holdings;
+pub mod origin;
 pub mod sought;
 pub mod versions;

@@ -80,7 +80,8 @@ pub(crate) fn spread(text: &str, all: &[SyncAsSeen]) -> Vec<(String, PathBuf)> {
     if within.is_empty() { itself } else { within.into_iter().collect() }
 }
 
-fn source_here(seen: &SyncAsSeen) -> Option<PathBuf> {
+/// Where the source of a sync is on this machine, if it is.
+pub(crate) fn source_here(seen: &SyncAsSeen) -> Option<PathBuf> {
     match (&seen.source, &seen.source_server) {
         (VolumeSight::Present(present), None) => Some(present.root.join(seen.sync.source.subdir.as_path())),
         _ => None,

@@ -6,6 +6,7 @@
 pub mod checks;
 pub mod doctor;
 pub mod drives;
+pub mod find;
 pub mod history;
 pub mod listing;
 pub mod page;

@@ -48,11 +48,15 @@ pub fn sums(end: &PreviewEnd) -> String {
 }
 
 fn sum(sync: &DiffSummary) -> String {
+    let (gone, nothing, of) = match &sync.between {
+        None => ("to delete", "nothing would change".to_owned(), "in the files to send"),
+        Some([older, newer]) => ("deleted", format!("nothing differs between {older} and {newer}"), "in them"),
+    };
     let counts = [
         (sync.created, "new"),
         (sync.changed, "changed"),
         (sync.attributes, "with other attributes"),
-        (sync.deleted, "to delete"),
+        (sync.deleted, gone),
     ];
     let counted: Vec<_> = counts
         .iter()
@@ -60,9 +64,10 @@ fn sum(sync: &DiffSummary) -> String {
         .map(|(number, what)| format!("{} {what}", grouped(*number)))
         .collect();
     if counted.is_empty() {
-        "nothing would change".to_owned()
+        nothing
     } else {
-        format!("{}; {} in the files to send", counted.join(", "), size(sync.bytes))
+        let since = sync.between.as_ref().map(|[older, newer]| format!("from {older} to {newer}: "));
+        format!("{}{}; {} {of}", since.unwrap_or_default(), counted.join(", "), size(sync.bytes))
     }
 }
 

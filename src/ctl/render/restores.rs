@@ -53,7 +53,7 @@ fn row(version: &VersionEntry, now: &Now, detail: Detail) -> Row {
     Row { cells, tone: if version.now { Tone::Good } else { Tone::Plain } }
 }
 
-fn unreached(page: &mut Page, unreached: &[UnreachedCopies], now: &Now) {
+pub(super) fn unreached(page: &mut Page, unreached: &[UnreachedCopies], now: &Now) {
     for UnreachedCopies { sync, message, last_success } in unreached {
         let age = match last_success {
             Some(Moment(moment)) => format!("last copied {}", relative(*moment, now.wall)),

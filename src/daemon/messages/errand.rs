@@ -1,13 +1,14 @@
 //! Errands: what people ask for beside runs. They need how things stand, and work at the destinations themselves.
 
+use jiff::Timestamp;
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
 use crate::daemon::messages::ask::Refusal;
 use crate::formats::wire::{
-    CheckEnd, CheckNews, Diagnosis, Prepared, PreviewEnd, PreviewLine, Pruned, RestoreEnd, RestoreNews, Snapshots,
-    Versions,
+    CheckEnd, CheckNews, Diagnosis, FindEnd, FindNews, Prepared, PreviewEnd, PreviewLine, Pruned, RestoreEnd,
+    RestoreNews, Snapshots, Versions,
 };
-use crate::model::{CheckWish, Pruning, RestoreWish, SyncName};
+use crate::model::{CheckWish, FindWish, Pruning, RestoreWish, SyncName};
 
 /// An errand; an empty list of syncs means all.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,12 +17,16 @@ pub enum Errand {
     Prepare(Vec<SyncName>),
     /// Tell what runs would do, changing nothing.
     Preview(Vec<SyncName>),
+    /// Tell what differs between the snapshots of two moments.
+    Between(SyncName, [Timestamp; 2]),
     /// List the snapshots, and why each stays or goes.
     Snapshots(Vec<SyncName>),
     /// Delete the snapshots that no rule wants.
     Prune(Vec<SyncName>, Pruning),
     /// Tell the versions of an entry.
     Versions(String),
+    /// Tell names in the copies.
+    Find(FindWish),
     /// Give entries back.
     Restore(RestoreWish),
     /// Read copies back and compare them.
@@ -46,6 +51,8 @@ pub struct ErrandOrder {
 pub enum ErrandNews {
     /// A line of a preview.
     Line(PreviewLine),
+    /// Names that were found, and how far the search is.
+    Finding(FindNews),
     /// How far a restore is.
     Restoring(RestoreNews),
     /// How far a check is.
@@ -67,6 +74,8 @@ pub enum ErrandResult {
     Pruned(Pruned),
     /// The versions.
     Versions(Versions),
+    /// How a search ended.
+    Found(FindEnd),
     /// What was given back.
     Restored(RestoreEnd),
     /// What was found in copies.

@@ -19,7 +19,7 @@ use crate::formats::wire::{
     Listing, Mode, Moment, Mounted, Request, SERVICE_DESCRIPTION, SERVICE_INTERFACE, ServiceInfo, StatusReply,
     reply_frame,
 };
-use crate::model::{CheckWish, RestoreWish, Status, SyncName, VolumeName, WhenDone};
+use crate::model::{CheckWish, FindWish, RestoreWish, Status, SyncName, VolumeName, WhenDone};
 use crate::os::service::process_id;
 
 /// Answers one request.
@@ -40,12 +40,7 @@ pub(crate) async fn answer(
             line.replies.conclude(why).await
         }
         Request::List => line.replies.end(&Listing::new(&doors.configuration_now())).await,
-        Request::Drives => {
-            let devices = doors.ask(|answer| Ask::Devices { answer }).await;
-            let configuration = doors.configuration_now();
-            let drives = devices.map(|(devices, containers)| Drives::new(&devices, &containers, &configuration));
-            line.replies.conclude(drives).await
-        }
+        Request::Drives => drives(doors, line).await,
         Request::Run { syncs, force } => follow_runs(syncs, force, doors, line).await,
         Request::History { sync, limit, stats } => {
             let stats = if stats { Stats::Wanted } else { Stats::Unwanted };
@@ -78,11 +73,18 @@ pub(crate) async fn answer(
             line.replies.conclude(approved.map(|approved| Approved { approved })).await
         }
         Request::Preview { syncs } => errand(Errand::Preview(syncs), doors, places, line).await,
-        Request::Diff { sync } => errand(Errand::Preview(vec![sync]), doors, places, line).await,
+        Request::Diff { sync, older, newer } => match compared(sync, older, newer) {
+            Ok(wanted) => errand(wanted, doors, places, line).await,
+            Err(wrong) => line.replies.fail(&wrong).await,
+        },
         Request::Snapshots { syncs } => errand(Errand::Snapshots(syncs), doors, places, line).await,
         Request::Prune { syncs, dry_run } => errand(Errand::Prune(syncs, dry_run), doors, places, line).await,
         Request::Prepare { syncs } => errand(Errand::Prepare(syncs), doors, places, line).await,
         Request::Versions { path } => errand(Errand::Versions(path), doors, places, line).await,
+        Request::Find { pattern, deleted, syncs } => {
+            let wish = FindWish { pattern, among: deleted, syncs };
+            errand(Errand::Find(wish), doors, places, line).await
+        }
         Request::Restore { paths, at, to, force, dry_run } => {
             let (at, to) = (at.map(|Moment(at)| at), to.map(PathBuf::from));
             let wish = RestoreWish { paths, at, to, existing: force, earnest: dry_run };
@@ -93,6 +95,24 @@ pub(crate) async fn answer(
         }
         Request::Doctor => errand(Errand::Doctor, doors, places, line).await,
     }
+}
+
+/// What a difference is asked between: what is there and the source, or two snapshots.
+fn compared(sync: SyncName, older: Option<Moment>, newer: Option<Moment>) -> Result<Errand, CallError> {
+    let wrong = |parameter: &str| CallError::InvalidParameter { parameter: parameter.into() };
+    match (older, newer) {
+        (None, None) => Ok(Errand::Preview(vec![sync])),
+        (Some(Moment(older)), Some(Moment(newer))) => Ok(Errand::Between(sync, [older, newer])),
+        (Some(_), None) => Err(wrong("newer")),
+        (None, Some(_)) => Err(wrong("older")),
+    }
+}
+
+async fn drives(doors: &Doors, line: &mut Line) -> Result<(), Gone> {
+    let devices = doors.ask(|answer| Ask::Devices { answer }).await;
+    let configuration = doors.configuration_now();
+    let drives = devices.map(|(devices, containers)| Drives::new(&devices, &containers, &configuration));
+    line.replies.conclude(drives).await
 }
 
 /// Says that it is done, or why not.

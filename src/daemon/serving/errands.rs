@@ -42,8 +42,10 @@ pub(super) async fn errand(
         match news {
             Some(ErrandNews::Line(told)) if line.replies.mode == Mode::More => line.replies.go_on(&told).await?,
             Some(ErrandNews::Restoring(told)) if line.replies.mode == Mode::More => line.replies.go_on(&told).await?,
+            Some(ErrandNews::Finding(told)) if line.replies.mode == Mode::More => line.replies.go_on(&told).await?,
             Some(ErrandNews::Checking(told)) if line.replies.mode == Mode::More => line.replies.go_on(&told).await?,
-            Some(ErrandNews::Line(_) | ErrandNews::Restoring(_) | ErrandNews::Checking(_)) => {}
+            Some(ErrandNews::Line(_) | ErrandNews::Finding(_) | ErrandNews::Restoring(_) | ErrandNews::Checking(_)) => {
+            }
             Some(ErrandNews::Done(result)) => {
                 return match result {
                     ErrandResult::Prepared(prepared) => line.replies.end(&prepared).await,
@@ -51,6 +53,7 @@ pub(super) async fn errand(
                     ErrandResult::Snapshots(snapshots) => line.replies.end(&snapshots).await,
                     ErrandResult::Pruned(pruned) => line.replies.end(&pruned).await,
                     ErrandResult::Versions(versions) => line.replies.end(&versions).await,
+                    ErrandResult::Found(end) => line.replies.end(&end).await,
                     ErrandResult::Restored(restored) => line.replies.end(&restored).await,
                     ErrandResult::Checked(checked) => line.replies.end(&checked).await,
                     ErrandResult::Diagnosed(diagnosis) => line.replies.end(&diagnosis).await,

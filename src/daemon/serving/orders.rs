@@ -1,21 +1,25 @@
 //! What people ask for beside runs: prepare, preview, snapshots, prune, doctor. Each on a thread of its own, which may
 //! wait for a slow drive, and which confines itself where it writes.
 
+use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
 use crate::backup::errands::preview::{self, Change, Preview};
 use crate::backup::errands::{listing, prepare};
 use crate::backup::job::{SyncAsSeen, sentence};
+use crate::backup::restore::between::{ComparedCopies, between};
+use crate::backup::session::stop;
 use crate::daemon::messages::ask::{Ask, Refusal};
 use crate::daemon::messages::errand::{Errand, ErrandNews, ErrandOrder, ErrandResult};
 use crate::daemon::serving::doctor::{self, Ground};
 use crate::daemon::serving::{checking, restoring};
+use crate::formats::rsync::output::{Item, OutputLine};
 use crate::formats::text::{obstacle_sentences, shell_words};
 use crate::formats::wire::{
     Diagnosis, DiffSummary, Prepared, PreviewEnd, PreviewLine, PreviewLineKind, Pruned, Snapshots, SyncProblem, Term,
 };
-use crate::model::{Pruning, SyncName};
+use crate::model::{Interruption, Pruning, SyncName};
 use crate::os::ssh::SshPlace;
 
 /// Runs errands until nobody can order any more.
@@ -45,6 +49,10 @@ async fn go(order: ErrandOrder, asks: mpsc::Sender<Ask>, ssh: SshPlace, ground: 
             let work = move |found: Vec<SyncAsSeen>| ErrandResult::Previewed(previewed(&found, &lines, &ssh));
             at(syncs, &asks, work).await
         }
+        Errand::Between(sync, moments) => {
+            let work = move |found: Vec<SyncAsSeen>| ErrandResult::Previewed(compared(&found, moments, &lines, &ssh));
+            at(vec![sync], &asks, work).await
+        }
         Errand::Snapshots(syncs) => at(syncs, &asks, move |found| ErrandResult::Snapshots(listed(&found, &ssh))).await,
         Errand::Prune(syncs, pruning) => {
             at(syncs, &asks, move |found| ErrandResult::Pruned(pruned(found, pruning, &ssh))).await
@@ -55,6 +63,10 @@ async fn go(order: ErrandOrder, asks: mpsc::Sender<Ask>, ssh: SshPlace, ground: 
             let work = move |found: Vec<SyncAsSeen>| checking::checked(&found, wish, &ssh, (&lines, &keeper));
             at(syncs, &asks, work).await
         }
+        Errand::Find(wish) => match prospects(wish.syncs.clone(), &asks).await {
+            Ok(_) => in_all(&asks, move |all| restoring::found(&wish, &all, &ssh, &lines)).await,
+            Err(unknown) => Err(unknown),
+        },
         Errand::Restore(wish) => in_all(&asks, move |all| restoring::restored(&wish, &all, &ssh, &lines)).await,
     };
     // Whoever ordered may have left.
@@ -160,19 +172,75 @@ fn summary(prospect: &SyncAsSeen, found: &Preview) -> DiffSummary {
     for change in &found.changes {
         match change {
             Change::Delete(_) => sums.deleted += 1,
-            Change::Copy(item) => {
-                sums.bytes = sums.bytes.saturating_add(item.bytes);
-                if item.how.contains('+') {
-                    sums.created += 1;
-                } else if item.how.starts_with(['<', '>', 'c']) {
-                    sums.changed += 1;
-                } else {
-                    sums.attributes += 1;
-                }
-            }
+            Change::Copy(item) => add(&mut sums, item),
         }
     }
     sums
+}
+
+fn add(sums: &mut DiffSummary, item: &Item) {
+    sums.bytes = sums.bytes.saturating_add(item.bytes);
+    if item.how.contains('+') {
+        sums.created += 1;
+    } else if item.how.starts_with(['<', '>', 'c']) {
+        sums.changed += 1;
+    } else {
+        sums.attributes += 1;
+    }
+}
+
+/// What differs between the copies of two moments, line by line, and the sums.
+fn compared(
+    prospects: &[SyncAsSeen],
+    [older, newer]: [Timestamp; 2],
+    news: &mpsc::Sender<ErrandNews>,
+    ssh: &SshPlace,
+) -> PreviewEnd {
+    let mut end = PreviewEnd { syncs: Vec::new(), problems: Vec::new() };
+    for prospect in prospects {
+        let sync = prospect.sync.name.to_string();
+        let line = |kind, text| PreviewLine { sync: sync.clone(), kind: Term::Known(kind), text };
+        let mut sums = DiffSummary { sync: sync.clone(), ..DiffSummary::default() };
+        let stops = stop::pair();
+        let Ok((teller, mut stops)) = stops else {
+            end.problems.push(problem(prospect, "could not start; try again".into()));
+            continue;
+        };
+        let mut hear = |said: &OutputLine| {
+            let text = match said {
+                OutputLine::Deleted(name) => {
+                    sums.deleted += 1;
+                    format!("*deleting   {name}")
+                }
+                OutputLine::Changed(item) => {
+                    add(&mut sums, item);
+                    format!("{} {}", item.how, item.name)
+                }
+                OutputLine::Progress(_)
+                | OutputLine::Unchanged(_)
+                | OutputLine::LeftOut(_)
+                | OutputLine::GaveUpDeleting
+                | OutputLine::KeptDirectory
+                | OutputLine::Statistic(..)
+                | OutputLine::Entries(..)
+                | OutputLine::Nothing => return,
+            };
+            if news.blocking_send(ErrandNews::Line(line(PreviewLineKind::Change, text))).is_err() {
+                teller.tell(Interruption::Cancelled);
+            }
+        };
+        match between(prospect, (older, newer), ssh, (&mut stops, &mut hear)) {
+            Ok(ComparedCopies { older, newer, notes }) => {
+                for note in notes {
+                    // A client that has left needs no lines.
+                    let _ = news.blocking_send(ErrandNews::Line(line(PreviewLineKind::Note, note)));
+                }
+                end.syncs.push(DiffSummary { between: Some([older.to_string(), newer.to_string()]), ..sums });
+            }
+            Err(message) => end.problems.push(problem(prospect, message)),
+        }
+    }
+    end
 }
 
 fn listed(prospects: &[SyncAsSeen], ssh: &SshPlace) -> Snapshots {

@@ -4,20 +4,37 @@ use tokio::sync::mpsc;
 
 use crate::backup::job::SyncAsSeen;
 use crate::backup::restore::fetch::FetchNews;
+use crate::backup::restore::find::search;
 use crate::backup::restore::giving::give_back;
 use crate::backup::restore::sought::spread;
 use crate::backup::restore::versions::versions;
 use crate::backup::session::stop::{self, Stops, Teller};
 use crate::daemon::messages::ask::Refusal;
 use crate::daemon::messages::errand::{ErrandNews, ErrandResult};
-use crate::formats::wire::{RestoreEnd, RestoreNews, RestoreProblem};
-use crate::model::{Earnest, Interruption, RestoreWish};
+use crate::formats::wire::{FindNews, RestoreEnd, RestoreNews, RestoreProblem};
+use crate::model::{Earnest, FindWish, Interruption, RestoreWish};
 use crate::os::ssh::SshPlace;
 
 /// The versions of an entry.
 pub(super) fn version_answer(path: &str, all: &[SyncAsSeen], ssh: &SshPlace) -> Result<ErrandResult, Refusal> {
     let (_teller, mut stops) = begun()?;
     versions(path, all, ssh, &mut stops).map(ErrandResult::Versions).map_err(Refusal::Failed)
+}
+
+/// The names that were found. It ends when the client leaves.
+pub(super) fn found(
+    wish: &FindWish,
+    all: &[SyncAsSeen],
+    ssh: &SshPlace,
+    news: &mpsc::Sender<ErrandNews>,
+) -> Result<ErrandResult, Refusal> {
+    let (teller, mut stops) = begun()?;
+    let mut hear = |told: FindNews| {
+        if news.blocking_send(ErrandNews::Finding(told)).is_err() {
+            teller.tell(Interruption::Cancelled);
+        }
+    };
+    search(wish, all, ssh, (&mut stops, &mut hear)).map(ErrandResult::Found).map_err(Refusal::Failed)
 }
 
 /// What was given back of a wish. It ends when the client leaves, and what has come by then stays.

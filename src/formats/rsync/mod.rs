@@ -2,6 +2,7 @@
 
 pub mod arguments;
 pub mod chosen;
+pub mod comparing;
 pub mod complaints;
 pub mod exit;
 mod folded;

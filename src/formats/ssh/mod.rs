@@ -3,9 +3,11 @@
 pub mod answers;
 pub mod arguments;
 pub mod calls;
+pub mod compare;
 pub mod complaints;
 pub mod contents;
 pub mod drive;
+pub mod find;
 pub mod hops;
 pub mod links;
 mod option;

@@ -96,6 +96,10 @@ pub const LINKS: &str = whole!("links.sh");
 pub const DIRECTORIES: &str = whole!("directories.sh");
 /// Tells how an entry is in each copy.
 pub const STATES: &str = whole!("states.sh");
+/// Tells what differs between two copies.
+pub const COMPARE: &str = whole!("compare.sh");
+/// Tells the entries of copies whose names fit a pattern.
+pub const FIND: &str = whole!("find.sh");
 /// Tells what is no file where one is looked for.
 pub const TRAPS: &str = whole!("traps.sh");
 /// Tells the sizes of files.

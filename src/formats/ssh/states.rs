@@ -43,7 +43,7 @@ pub fn states(answer: &[u8]) -> Vec<(PathBuf, EntryState)> {
     for (word, text) in answers::lines(answer) {
         match (word, told.last_mut()) {
             ("copy", _) => told.push((path(text), None)),
-            ("state", Some((_, state))) => *state = std::str::from_utf8(text).ok().and_then(read),
+            ("state", Some((_, state))) => *state = std::str::from_utf8(text).ok().and_then(entry_state),
             ("target", Some((_, Some(state)))) => state.target = Some(path(text)),
             _ => {}
         }
@@ -53,7 +53,7 @@ pub fn states(answer: &[u8]) -> Vec<(PathBuf, EntryState)> {
 
 /// `81a4 123 2026-11-30 01:02:03.123456789 +0000`: the mode in hexadecimal digits, the size, the time of the last
 /// change, of which `BusyBox` tells no fraction.
-fn read(text: &str) -> Option<EntryState> {
+pub(super) fn entry_state(text: &str) -> Option<EntryState> {
     let mut words = text.split_ascii_whitespace();
     let mode = u32::from_str_radix(words.next()?, 16).ok()?;
     let size = words.next()?.parse().ok()?;

@@ -29,8 +29,8 @@ pub use moment::Moment;
 pub use parameters::HistoryLimit;
 pub use request::{Effort, METHODS, Method, Request};
 pub use restoring::{
-    BareCopies, BareListing, RestoreEnd, RestoreNews, RestoreProblem, RestoredEntry, UnreachedCopies, VersionEntry,
-    Versions, WholeRestore,
+    BareCopies, BareListing, FindEnd, FindNews, FoundEntry, RestoreEnd, RestoreNews, RestoreProblem, RestoredEntry,
+    UnreachedCopies, VersionEntry, Versions, WholeRestore,
 };
 pub use results::{
     AcceptedSync, Approved, Cancelled, ClosedDrive, Condition, DiffSummary, DoneReply, HistoryReply,

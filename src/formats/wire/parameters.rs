@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use super::{CallError, Moment};
-use crate::model::{Earnest, Existing, Pruning, SampleShare, SnapshotName, SyncName, VolumeName};
+use crate::model::{Among, Earnest, Existing, Pruning, SampleShare, SnapshotName, SyncName, VolumeName};
 
 /// A type that a parameter can have.
 pub(super) trait Parameter: Sized {
@@ -96,6 +96,23 @@ impl Parameter for Existing {
 
     fn write(&self) -> Value {
         json!(*self == Self::Replaced)
+    }
+}
+
+/// Whether only what is deleted is looked for.
+impl Parameter for Among {
+    const KIND: &'static str = "?bool";
+
+    fn absent() -> Option<Self> {
+        Some(Self::All)
+    }
+
+    fn read(value: &Value) -> Option<Self> {
+        value.as_bool().map(|deleted| if deleted { Self::Deleted } else { Self::All })
+    }
+
+    fn write(&self) -> Value {
+        json!(*self == Self::Deleted)
     }
 }
 

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::parameters::{Given, HistoryLimit, Parameter};
 use super::{CallError, INTERFACE, MethodCall, Mode, Moment, SERVICE_INTERFACE};
-use crate::model::{Earnest, Existing, Pruning, SampleShare, SnapshotName, SyncName, VolumeName};
+use crate::model::{Among, Earnest, Existing, Pruning, SampleShare, SnapshotName, SyncName, VolumeName};
 
 /// A method as the interface has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -161,10 +161,14 @@ methods! {
             /// The sync.
             sync: SyncName,
         };
-        /// What a run would change.
+        /// What a run would change, or what differs between two snapshots.
         Heavy Diff {
             /// The sync.
             sync: SyncName,
+            /// As of when the one snapshot is, that of which is told what differs.
+            older: Option<Moment>,
+            /// As of when the other one is.
+            newer: Option<Moment>,
         };
         /// The runs of the past.
         Heavy History {
@@ -191,6 +195,15 @@ methods! {
         Heavy Versions {
             /// The entry: an absolute path, or `volume:path`.
             path: String,
+        };
+        /// Names in the copies.
+        Heavy Find {
+            /// What they fit.
+            pattern: String,
+            /// Whether only those are meant that the source has no more.
+            deleted: Among,
+            /// In the copies of these syncs; of all, if there are none.
+            syncs: Vec<SyncName>,
         };
         /// Give entries of sources back.
         Heavy Restore {
@@ -292,11 +305,16 @@ mod tests {
             Request::Unmount { volume: volume.clone() },
             Request::Eject { volume },
             Request::Approve { sync: sync.clone() },
-            Request::Diff { sync: sync.clone() },
+            Request::Diff {
+                sync: sync.clone(),
+                older: Some(Moment("2026-11-21T17:30:00Z".parse().unwrap())),
+                newer: Some(Moment("2026-11-22T17:30:00Z".parse().unwrap())),
+            },
             Request::History { sync: Some(sync), limit: HistoryLimit(7), stats: true },
             Request::Snapshots { syncs: syncs.clone() },
             Request::Prune { syncs: syncs.clone(), dry_run: Pruning::Pretended },
             Request::Versions { path: "/home/a/x".into() },
+            Request::Find { pattern: "*.odt".into(), deleted: Among::Deleted, syncs: syncs.clone() },
             Request::Restore {
                 paths: vec!["usb:x".into()],
                 at: Some(Moment("2026-11-22T17:30:00Z".parse().unwrap())),

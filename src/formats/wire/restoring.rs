@@ -52,6 +52,61 @@ pub struct UnreachedCopies {
     pub last_success: Option<Moment>,
 }
 
+/// `Find`, while it goes on.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FindNews {
+    /// What was found.
+    #[serde(default)]
+    pub found: Vec<FoundEntry>,
+    /// The sync whose copies are looked through.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sync: Option<String>,
+    /// The copy, where there is more than one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub snapshot: Option<String>,
+    /// How many names were looked at here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub names: Option<u64>,
+}
+
+/// `Find`, at its end.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FindEnd {
+    /// How many were found.
+    pub count: u64,
+    /// Of how many it could not be told whether the source has them.
+    #[serde(default)]
+    pub unsure: u64,
+    /// The copies that could not be looked through.
+    pub unreached: Vec<UnreachedCopies>,
+    /// What else is wanting.
+    #[serde(default)]
+    pub remarks: Vec<String>,
+}
+
+/// A name in the copies, with the newest copy that has it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FoundEntry {
+    /// Where it is or was, as `versions` and `restore` take it.
+    pub name: String,
+    /// When it was changed last.
+    pub modified: Option<Moment>,
+    /// Its size in bytes; that of a directory says nothing.
+    pub size: Option<u64>,
+    /// What it is.
+    pub kind: Option<Term<EntryKind>>,
+    /// The sync of the copy.
+    pub sync: String,
+    /// The snapshot, where there is more than one copy.
+    pub snapshot: Option<String>,
+    /// Where it lies there.
+    pub path: String,
+    /// When that copy was made.
+    pub made: Option<Moment>,
+    /// When the first copy of this sync was made that has it no more; only where that was asked.
+    pub gone: Option<Moment>,
+}
+
 /// `Restore`, while it goes on.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RestoreNews {

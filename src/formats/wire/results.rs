@@ -226,6 +226,9 @@ pub struct DiffSummary {
     pub deleted: u64,
     /// Bytes of the files that would be sent.
     pub bytes: u64,
+    /// The two snapshots that were compared, the older one first; absent where it is told what a run would change.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub between: Option<[String; 2]>,
 }
 
 /// `History`.

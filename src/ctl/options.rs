@@ -1,0 +1,101 @@
+//! The options of single commands that have many.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum, ValueHint};
+
+use crate::model::{SampleShare, SnapshotName, SyncName};
+
+/// How to run.
+#[derive(Debug, Clone, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own on the command line")]
+pub struct RunOptions {
+    /// The syncs.
+    #[arg(value_name = "SYNC")]
+    pub syncs: Vec<SyncName>,
+    /// Changes nothing; shows every command and change, by rsync's own dry run.
+    #[arg(long, conflicts_with_all = ["wait", "force"])]
+    pub dry_run: bool,
+    /// Shows progress, and ends with the outcome; with exit code 4 if a sync that is named was not copied. So it does
+    /// without a daemon, whether this is said or not.
+    #[arg(short, long)]
+    pub wait: bool,
+    /// Sets aside `when`, a pause and a back-off; never proofs and guards.
+    #[arg(long)]
+    pub force: bool,
+    /// Ends with exit code 4 if nothing could run.
+    #[arg(long)]
+    pub strict: bool,
+}
+
+/// What to look for.
+#[derive(Debug, Clone, Args)]
+pub struct FindOptions {
+    /// A pattern of a shell, quoted: `'*.odt'` is about names, one with a slash (`'photos/2024/*'`) about paths in a source.
+    #[arg(value_name = "PATTERN", value_hint = ValueHint::Other)]
+    pub pattern: String,
+    /// Only what is in a copy and no longer at the source, and when it went.
+    #[arg(long)]
+    pub deleted: bool,
+    /// Only in the copies of this sync.
+    #[arg(long, value_name = "SYNC")]
+    pub sync: Option<SyncName>,
+}
+
+/// What to get back.
+#[derive(Debug, Clone, Args)]
+pub struct RestoreOptions {
+    /// The files and directories where they are or were, or `volume:path`; with `--from`, as they lie in the copy.
+    #[arg(value_name = "PATH", required_unless_present = "from", value_hint = ValueHint::AnyPath)]
+    pub paths: Vec<PathBuf>,
+    /// As of when: `yesterday 18:00`, `3d`, `2026-11-20`, or the name of a snapshot. Otherwise as they were last.
+    #[arg(long, value_name = "WHEN")]
+    pub at: Option<String>,
+    /// Into this directory; otherwise to their places.
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub to: Option<PathBuf>,
+    /// From the copies below this directory alone, on any machine; without paths, lists them.
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub from: Option<PathBuf>,
+    /// Changes nothing; shows what would come.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Overwrites files that are there and differ.
+    #[arg(long)]
+    pub force: bool,
+}
+
+/// How a graph is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum GraphFormat {
+    /// A tree for people.
+    Tree,
+    /// A flowchart of Mermaid.
+    Mermaid,
+    /// A graph of Graphviz.
+    Dot,
+}
+
+/// What to read back.
+#[derive(Debug, Clone, Args)]
+pub struct VerifyOptions {
+    /// The syncs.
+    #[arg(value_name = "SYNC")]
+    pub syncs: Vec<SyncName>,
+    /// Reads only so many of the files, such as 5%; which ones, goes round.
+    #[arg(long, value_name = "PERCENT", value_parser = sample_share, default_value = "100%", hide_default_value = true)]
+    pub sample: SampleShare,
+    /// Reads this snapshot; otherwise the newest.
+    #[arg(long, value_name = "NAME", value_parser = snapshot_name)]
+    pub snapshot: Option<SnapshotName>,
+}
+
+fn sample_share(text: &str) -> Result<SampleShare, String> {
+    let digits = text.strip_suffix('%').unwrap_or_default();
+    let share = digits.parse().ok().and_then(SampleShare::percent);
+    share.ok_or_else(|| "write it like 5%, from 1% to 100%".to_owned())
+}
+
+fn snapshot_name(text: &str) -> Result<SnapshotName, String> {
+    text.parse().map_err(|_| "a snapshot is named like 2026-11-22T17:30:00.000Z; `snapshots` lists them".to_owned())
+}
