@@ -31,7 +31,7 @@ pub struct RunOptions {
 /// What to look for.
 #[derive(Debug, Clone, Args)]
 pub struct FindOptions {
-    /// A pattern of a shell, quoted: `'*.odt'` is about names, one with a slash (`'photos/2024/*'`) about paths in a source.
+    /// A pattern of a shell, quoted: `'*.odt'` is about names, `'photos/2024/*'`, having a slash, about paths.
     #[arg(value_name = "PATTERN", value_hint = ValueHint::Other)]
     pub pattern: String,
     /// Only what is in a copy and no longer at the source, and when it went.

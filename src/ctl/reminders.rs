@@ -11,7 +11,7 @@ use crate::ctl::command_error::{CommandError, Exit};
 use crate::ctl::output::{Form, Output};
 use crate::formats::json;
 use crate::formats::reminded::{Reminded, Reminder, Reminders};
-use crate::formats::text::{listed, printable, relative};
+use crate::formats::text::{count, listed, printable, relative};
 use crate::formats::wire::{Request, StatusReply, SyncStatusEntry};
 use crate::model::{Freshness, Notification, Now, StandIn, SyncState, Weight};
 use crate::os::environment::Paths;
@@ -136,6 +136,13 @@ fn reminder(sync: &SyncStatusEntry, is_fresh: bool, now: &Now) -> Option<(String
         Some(SyncState::Failing) => {
             let why = sync.last_run.as_ref().and_then(|run| run.error.as_deref()).unwrap_or("see `nbkpctl history`");
             return Some((format!("{name} fails: {why}"), Weight::Standing));
+        }
+        Some(SyncState::Waiting | SyncState::Idle | SyncState::Queued | SyncState::Running) | None
+            if sync.damaged > 0 =>
+        {
+            let files = count(sync.damaged, "file");
+            let message = format!("{name} is damaged: {files} of its copies, which the next run writes anew{first}");
+            return Some((message, Weight::Pressing));
         }
         Some(SyncState::Waiting | SyncState::Idle | SyncState::Queued | SyncState::Running) | None => {}
     }

@@ -42,6 +42,11 @@ fn of_syncs(page: &mut Page, status: &Status) {
         "1 if the newest copy is older than max-age, or none was made for so long.",
         syncs().map(|(sync, labels)| (labels, i64::from(sync.freshness == Freshness::Overdue))),
     );
+    page.metric(
+        "nbkp_sync_damaged_files",
+        "How many files of the copies are known to be damaged; the next run writes them anew.",
+        syncs().map(|(sync, labels)| (labels, whole(sync.damaged))),
+    );
     let moments = |of: fn(&SyncStatus) -> Option<Timestamp>| {
         syncs().filter_map(move |(sync, labels)| Some((labels, seconds(of(sync)?))))
     };

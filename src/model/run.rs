@@ -128,6 +128,8 @@ pub struct RunReport {
     pub writer: Option<String>,
     /// Where something was mounted below the source, if that is known.
     pub submounts: Option<BTreeSet<PathBuf>>,
+    /// The damaged files that it wrote anew.
+    pub mended: BTreeSet<PathBuf>,
     /// What a person may want to know of a run that succeeded all the same: sentences.
     pub warnings: Vec<String>,
     /// Earlier runs that the destination remembers and this machine does not, oldest first.
@@ -138,8 +140,18 @@ impl RunReport {
     /// Of a run that has nothing to show but its end.
     #[must_use]
     pub fn bare(run: RunId, sync: SyncName, conclusion: Conclusion) -> Self {
-        let (figures, warnings, earlier) = (Figures::default(), Vec::new(), Vec::new());
-        Self { run, sync, conclusion, figures, snapshot: None, writer: None, submounts: None, warnings, earlier }
+        Self {
+            run,
+            sync,
+            conclusion,
+            figures: Figures::default(),
+            snapshot: None,
+            writer: None,
+            submounts: None,
+            mended: BTreeSet::new(),
+            warnings: Vec::new(),
+            earlier: Vec::new(),
+        }
     }
 }
 

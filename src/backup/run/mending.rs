@@ -19,16 +19,17 @@ use crate::model::{Figures, NotDone};
 const NAMED: usize = 5;
 
 /// Compares what a check found damaged by its content, and writes it anew. A file of its own takes its place, so that
-/// it is no more the one that older copies share. What is missing then is added to what was copied.
+/// it is no more the one that older copies share. What is missing then is added to what was copied. Returns what was
+/// mended: nothing if something of it could not be read at the source.
 pub(super) fn mend(
     (origin, destination): (&Origin<'_>, &Destination),
     (spot, copied): (Spot, &mut Copied),
     (telling, figures): (&Telling, &mut Figures),
     stops: &mut Stops,
-) -> Result<(), NotDone> {
+) -> Result<BTreeSet<PathBuf>, NotDone> {
     let only: BTreeSet<PathBuf> = origin.job.damaged().cloned().collect();
     if only.is_empty() {
-        return Ok(());
+        return Ok(only);
     }
     // What may be broken is no basis to go on from.
     let manner = match spot {
@@ -40,7 +41,9 @@ pub(super) fn mend(
     let target = destination.target(spot, Earlier::Nothing)?;
     let copying = Copying { past: destination.past(), ..Copying::new(origin, &target) };
     let mut of_call = Figures::default();
+    let mended = plan.veil.only.clone();
     let done = copy::copy(&copying, &plan, stops, (telling, &mut of_call), &|_| Ok(()))?;
+    let is_whole = done.missing.is_empty();
     let new = done.missing.into_iter().filter(|told| !copied.missing.contains(told)).collect::<Vec<_>>();
     copied.missing.extend(new);
     let count = of_call.files_transferred;
@@ -50,5 +53,5 @@ pub(super) fn mend(
         let named: Vec<_> = origin.job.damaged().take(NAMED).map(|path| path.display().to_string()).collect();
         copied.remarks.push(format!("{count} damaged files were written anew, among: {}", named.join(", ")));
     }
-    Ok(())
+    Ok(if is_whole { mended } else { BTreeSet::new() })
 }

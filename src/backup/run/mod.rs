@@ -5,6 +5,9 @@ mod hooks;
 mod mending;
 mod record;
 
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
 use std::mem::discriminant;
 
 use crate::backup::copy::call::Copying;
@@ -51,6 +54,7 @@ pub(crate) fn run(job: &Job, place: &SshPlace, stops: Stops, telling: Telling) {
         standing: Standing::Good,
         writer: None,
         submounts: None,
+        mended: BTreeSet::new(),
         warnings: Vec::new(),
         earlier: Vec::new(),
     };
@@ -64,6 +68,7 @@ pub(crate) fn run(job: &Job, place: &SshPlace, stops: Stops, telling: Telling) {
         figures: course.figures,
         snapshot: course.snapshot,
         writer: course.writer,
+        mended: course.mended,
         submounts: course.submounts.map(|submounts| submounts.paths()),
         warnings: course.warnings,
         earlier: course.earlier,
@@ -85,6 +90,7 @@ struct Course<'a> {
     writer: Option<String>,
     /// What is mounted below the source, if that is known.
     submounts: Option<Submounts>,
+    mended: BTreeSet<PathBuf>,
     warnings: Vec<String>,
     earlier: Vec<RunRecord>,
     /// Last, so that the end is told when all else is dropped.
@@ -228,7 +234,7 @@ impl<'a> Course<'a> {
             }
         };
         let report = (&self.telling, &mut self.figures);
-        mending::mend((&ends.origin, &ends.destination), (spot, &mut copied), report, &mut self.stops)?;
+        self.mended = mending::mend((&ends.origin, &ends.destination), (spot, &mut copied), report, &mut self.stops)?;
         Ok((copied, name))
     }
 

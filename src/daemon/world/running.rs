@@ -139,7 +139,7 @@ impl World {
         let sync = &run.sync;
         self.decisions.end_approvals(&sync.name);
         self.decisions.let_go(&sync.name);
-        self.decisions.note_mended(&sync.name, &run.damaged);
+        self.decisions.note_mended(&sync.name, &report.mended);
         self.decisions.note_copied(&sync.name, &run.places);
         if let Some(writer) = &report.writer {
             self.decisions.accept_writer(&sync.name, writer);

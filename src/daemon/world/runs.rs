@@ -1,7 +1,6 @@
 //! Runs, from their start to what is remembered of them.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -31,8 +30,6 @@ pub(super) struct Run {
     /// The deletions, and the files that are cut down, that were approved when it began.
     pub(super) approved: Option<PathSet>,
     pub(super) approved_cuts: Option<PathSet>,
-    /// The damaged files that it writes anew.
-    pub(super) damaged: BTreeSet<PathBuf>,
     source: Ground,
     destination: Ground,
     pub(super) sync: Sync,
@@ -274,7 +271,6 @@ impl Run {
             resources,
             approved: job.approved.clone(),
             approved_cuts: job.approved_cuts.clone(),
-            damaged: job.damaged().cloned().collect(),
             source: ground(&job.source),
             destination: ground(&job.destination),
             sync: job.sync.clone(),

@@ -2,6 +2,26 @@
 
 use crate::daemon::world::tests::*;
 
+#[test]
+fn what_is_damaged_stays_so_until_a_run_says_that_it_wrote_it_anew() {
+    let mut story = Story::at_home(HOUSE);
+    let paths: BTreeSet<PathBuf> = ["a", "b"].map(PathBuf::from).into();
+    let damage = Damage { paths: paths.clone(), snapshots: BTreeSet::new() };
+    let ledger = Ledger { damaged: [(name("photos"), damage)].into(), ..story.world.decisions.ledger().clone() };
+    story.world.decisions = Decisions::new(ledger);
+    story.plug("usb");
+    story.wait(10);
+    assert_eq!(story.started[0].damaged().count(), 2);
+    // It could not read them at the source: its copy is one without them.
+    story.end("photos", Conclusion::Ok);
+    assert_eq!(story.status_of("photos").damaged, 2);
+    story.wait(3600);
+    let (run, sync) = (story.world.runs.get(&name("photos")).unwrap().id.clone(), name("photos"));
+    let report = RunReport { mended: paths, ..RunReport::bare(run, sync, Conclusion::Ok) };
+    story.tell(Event::News(WorkerNews::Ended(Box::new(report))));
+    assert_eq!(story.status_of("photos").damaged, 0);
+}
+
 /// A drive that a run was to be made on, and that turned out to have no sentinel; it is closed again.
 fn with_unproven_drive() -> Story {
     let mut story = Story::with_closed_drive(OPENED);
