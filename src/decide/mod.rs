@@ -1,6 +1,7 @@
 //! Floor 2: judgement. Same inputs, same answer: no I/O, no clock, no log.
 
 pub mod backoff;
+pub mod chains;
 pub mod checking;
 pub mod diagnosis;
 pub mod due;

@@ -7,6 +7,7 @@ mod check;
 mod checkup;
 mod condition;
 mod configuration;
+mod day;
 mod deleted;
 mod finding;
 mod hardware;
@@ -52,6 +53,7 @@ pub use checkup::{
 };
 pub use condition::{BatteryRule, Conditions, Hours, MeteredRule};
 pub use configuration::{Configuration, CredentialProvider, DaemonSettings, Endpoint, Group, Location, Notify, Route};
+pub use day::{DaySum, Days, add_runs};
 pub use deleted::{DeletedKind, DeletedNames};
 pub use finding::{Area, Examined, Finding, FindingCode, Flaw, Severity, Verdict};
 pub use hardware::{Hardware, Stranger};

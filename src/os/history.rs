@@ -11,7 +11,8 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use rusqlite::{Row, Transaction, named_params, params};
 
-use crate::model::{Figures, Interruption, Outcome, RunId, RunRecord, SnapshotName, SyncName, Trigger, Worded};
+use crate::model::{Days, Figures, Interruption, Outcome, RunId, RunRecord, SnapshotName, SyncName, Trigger, Worded};
+use crate::os::history_days::{fold, forget_days, read_days};
 use crate::os::history_file::{
     MIGRATIONS, Work, is_no_file, is_none_yet, is_unusable, make, put_aside, read_only, transact,
 };
@@ -172,6 +173,11 @@ impl HistoryStore {
         })
     }
 
+    /// The sums by day of the runs that are forgotten, of one sync or of all.
+    pub fn days(&mut self, sync: Option<&SyncName>) -> Result<Days, HistoryError> {
+        self.work(HistoryError::Read, &|transaction| read_days(transaction, sync))
+    }
+
     /// The past of every sync.
     pub fn past(&mut self) -> Result<BTreeMap<SyncName, LastRuns>, HistoryError> {
         // With max() SQLite takes the other columns from the row that holds the maximum.
@@ -238,20 +244,23 @@ impl HistoryStore {
     }
 }
 
-/// Deletes the oldest runs beyond the bounds. The last success of a sync always stays: what is due depends on it.
+/// Deletes the oldest runs beyond the bounds, of which the sums by day stay. The last success of a sync always stays:
+/// what is due depends on it.
 fn forget(transaction: &Transaction<'_>, sync: &SyncName) -> rusqlite::Result<()> {
-    transaction.execute(
-        "DELETE FROM runs WHERE sync = ?1 AND place <= (
+    fold(
+        transaction,
+        "sync = ?1 AND place <= (
             SELECT place FROM runs WHERE sync = ?1 ORDER BY place DESC LIMIT 1 OFFSET ?2
          ) AND place IS NOT (SELECT max(place) FROM runs WHERE sync = ?1 AND outcome = 'ok')",
-        params![sync.as_str(), RUNS_A_SYNC],
+        &[&sync.as_str(), &RUNS_A_SYNC],
     )?;
-    transaction.execute(
-        "DELETE FROM runs WHERE place <= (SELECT max(place) FROM runs) - ?1
+    fold(
+        transaction,
+        "place <= (SELECT max(place) FROM runs) - ?1
          AND place NOT IN (SELECT max(place) FROM runs WHERE outcome = 'ok' GROUP BY sync)",
-        [RUNS],
+        &[&RUNS],
     )?;
-    Ok(())
+    forget_days(transaction, sync)
 }
 
 fn begin(

@@ -1,16 +1,15 @@
 //! The runs of the past.
 
-use std::time::Duration;
-
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::page::{Page, Tone, outcome_tone};
 use super::table::{Column, Row, table};
+use super::tallies::tallies;
 use crate::ctl::output::Detail;
 use crate::ctl::render::runs::took;
-use crate::formats::text::{grouped, relative, size, span};
-use crate::formats::wire::{HistoryReply, RunEntry, SyncTally};
+use crate::formats::text::{grouped, size};
+use crate::formats::wire::{HistoryReply, RunEntry};
 use crate::model::{Now, Outcome};
 
 /// The runs as a table, newest first, and the sums if there are any.
@@ -38,7 +37,7 @@ pub fn history(history: &HistoryReply, now: &Now, detail: Detail, room: Option<u
     }
     if let Some(stats) = history.stats.as_ref().filter(|stats| !stats.is_empty()) {
         page.gap();
-        page.block(&tallies(stats, now, room));
+        page.block(&tallies(stats, history.sources.as_deref().unwrap_or_default(), now, room));
     }
     page.finish()
 }
@@ -69,47 +68,16 @@ pub fn local(moment: Timestamp, zone: &TimeZone) -> String {
     moment.to_zoned(zone.clone()).strftime("%Y-%m-%d %H:%M:%S").to_string()
 }
 
-fn tallies(stats: &[SyncTally], now: &Now, room: Option<usize>) -> String {
-    let columns = [
-        Column::Names("SYNC"),
-        Column::Numbers("RUNS"),
-        Column::Numbers("OK"),
-        Column::Notes("FAILED"),
-        Column::Notes("INTERRUPTED"),
-        Column::Notes("HELD"),
-        Column::Numbers("FILES"),
-        Column::Numbers("BYTES"),
-        Column::Numbers("MEAN DURATION"),
-        Column::Words("LAST SUCCESS"),
-    ];
-    let rows = stats.iter().map(|tally| Row {
-        cells: vec![
-            tally.sync.clone(),
-            grouped(tally.runs),
-            grouped(tally.ok),
-            grouped(tally.failed),
-            grouped(tally.interrupted),
-            grouped(tally.held),
-            grouped(tally.files_transferred),
-            size(tally.bytes_transferred),
-            tally.mean_seconds.map_or_else(|| "-".to_owned(), |seconds| span(Duration::from_secs(seconds))),
-            tally.last_success.map_or_else(|| "never".to_owned(), |moment| relative(moment.0, now.wall)),
-        ],
-        tone: Tone::Plain,
-    });
-    table(&columns, &rows.collect::<Vec<_>>(), room)
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::page::plain;
     use super::*;
-    use crate::formats::wire::Moment;
+    use crate::formats::wire::{Moment, SyncTally};
     use crate::model::{BootTime, Trigger};
 
     fn now() -> Now {
         let zone = TimeZone::fixed(jiff::tz::offset(1));
-        Now { boot: BootTime(Duration::ZERO), wall: "2026-11-22T17:30:00Z".parse().unwrap(), zone }
+        Now { boot: BootTime::default(), wall: "2026-11-22T17:30:00Z".parse().unwrap(), zone }
     }
 
     fn run(outcome: Outcome, error: Option<&str>) -> RunEntry {
@@ -134,17 +102,20 @@ mod tests {
     fn each_run_is_a_row_in_local_time_and_sums_follow() {
         let tally = SyncTally { sync: "mail".into(), runs: 2, ok: 1, failed: 1, ..SyncTally::default() };
         let runs = vec![run(Outcome::Failed, Some("no space")), run(Outcome::Ok, None)];
-        let reply = HistoryReply { runs, stats: Some(vec![tally]) };
+        let reply = HistoryReply { runs, stats: Some(vec![tally]), sources: None };
         let expected = "\
 STARTED              SYNC  TRIGGER  OUTCOME  FILES    BYTES   DURATION  NOTE
 2026-11-22 17:00:00  mail  drive    failed   1,204  1.5 KiB  1 min 5 s  no space
 2026-11-22 17:00:00  mail  drive    ok       1,204  1.5 KiB  1 min 5 s  2 files vanished
 
-SYNC  RUNS  OK  FAILED  INTERRUPTED  HELD  FILES  BYTES  MEAN DURATION  LAST SUCCESS
-mail     2   1       1            0     0      0    0 B              -  never
+mail  2 runs: 1 ok, 1 failed
+    sent       no files, 0 B
+    duration   - on average, - at the most
+    success    50 % of the runs made their copy
+    data     none was copied so far
 ";
         assert_eq!(plain(&history(&reply, &now(), Detail::Usual, None)), expected);
-        let nothing = HistoryReply { runs: vec![], stats: Some(vec![]) };
+        let nothing = HistoryReply { runs: vec![], stats: Some(vec![]), sources: None };
         assert_eq!(history(&nothing, &now(), Detail::Usual, None), "there are no runs yet\n");
     }
 }

@@ -16,6 +16,8 @@ pub mod prune;
 pub mod restores;
 pub mod runs;
 pub mod snapshots;
+pub mod sparks;
 pub mod status;
 pub mod table;
+pub mod tallies;
 pub mod why;

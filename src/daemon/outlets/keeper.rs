@@ -10,7 +10,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep_until};
 
 use crate::daemon::messages::event::Record;
-use crate::model::{Ledger, RunRecord, SyncName};
+use crate::model::{Days, Ledger, RunRecord, SyncName};
 use crate::os::causes::chain;
 use crate::os::clock;
 use crate::os::history::{Entry, HistoryError, HistoryStore};
@@ -30,6 +30,8 @@ const AGAIN: Duration = Duration::from_mins(5);
 pub enum KeeperQuestion {
     /// What the history says.
     Runs(HistoryQuestion),
+    /// The sums by day of what it has forgotten; those of one sync, or of all.
+    Days(Option<SyncName>, oneshot::Sender<Result<Days, String>>),
     /// Whether all that was decided so far is on the disk, or why not.
     Kept(oneshot::Sender<Result<(), String>>),
 }
@@ -82,6 +84,7 @@ pub async fn keep_records(
             }
             Some(question) = questions.recv() => match question {
                 KeeperQuestion::Runs(question) => answer(&state_dir, question, &waiting, &trouble).await,
+                KeeperQuestion::Days(sync, answer) => tell_days(&state_dir, sync, answer).await,
                 KeeperQuestion::Kept(answer) => {
                     // What was decided before the question is among these.
                     while let Ok(order) = orders.try_recv() {
@@ -118,6 +121,10 @@ pub async fn show_records(
             Some(question) = questions.recv() => {
                 let HistoryQuestion { sync, limit, answer } = match question {
                     KeeperQuestion::Runs(question) => question,
+                    KeeperQuestion::Days(sync, answer) => {
+                        tell_days(&state_dir, sync, answer).await;
+                        continue;
+                    }
                     KeeperQuestion::Kept(answer) => {
                         // Nothing is decided by who only looks.
                         let _ = answer.send(Ok(()));
@@ -211,6 +218,17 @@ fn write_now(state_dir: &Path, waiting: &mut Waiting) -> Result<Option<PathBuf>,
     history.write(&waiting.entries)?;
     waiting.entries.clear();
     Ok(history.put_aside)
+}
+
+/// Answers from the history as it stands: what waits in memory is too young to be among these.
+async fn tell_days(state_dir: &Path, sync: Option<SyncName>, answer: oneshot::Sender<Result<Days, String>>) {
+    let state_dir = state_dir.to_owned();
+    let read = tokio::task::spawn_blocking(move || match HistoryStore::look(&state_dir) {
+        None => Ok(Days::new()),
+        Some(mut history) => history.days(sync.as_ref()).map_err(|error| format!("could not {}", chain(&error))),
+    });
+    // Whoever asked may have left.
+    let _ = answer.send(read.await.unwrap_or_else(|_| Err("the daemon is ending".into())));
 }
 
 async fn answer(

@@ -12,6 +12,7 @@ mod interface;
 mod listing;
 mod moment;
 mod parameters;
+mod past;
 mod request;
 mod restoring;
 mod results;
@@ -27,16 +28,16 @@ pub use interface::{DESCRIPTION, INTERFACE, SERVICE_DESCRIPTION, SERVICE_INTERFA
 pub use listing::{DriveEntry, Drives, GroupEntry, Listing, SyncEntry, VolumeEntry};
 pub use moment::Moment;
 pub use parameters::HistoryLimit;
+pub use past::{DayEntry, HistoryReply, SourceCopies, SyncTally};
 pub use request::{Effort, METHODS, Method, Request};
 pub use restoring::{
     BareCopies, BareListing, FindEnd, FindNews, FoundEntry, RestoreEnd, RestoreNews, RestoreProblem, RestoredEntry,
     UnreachedCopies, VersionEntry, Versions, WholeRestore,
 };
 pub use results::{
-    AcceptedSync, Approved, Cancelled, ClosedDrive, Condition, DiffSummary, DoneReply, HistoryReply,
-    InterfaceDescription, Mounted, Prepared, PreparedSync, PreviewEnd, PreviewLine, PreviewLineKind, Pruned,
-    PrunedSnapshot, RunEnd, RunProgress, ServiceInfo, SnapshotEntry, Snapshots, SyncProblem, SyncTally, WholePreview,
-    Why,
+    AcceptedSync, Approved, Cancelled, ClosedDrive, Condition, DiffSummary, DoneReply, InterfaceDescription, Mounted,
+    Prepared, PreparedSync, PreviewEnd, PreviewLine, PreviewLineKind, Pruned, PrunedSnapshot, RunEnd, RunProgress,
+    ServiceInfo, SnapshotEntry, Snapshots, SyncProblem, WholePreview, Why,
 };
 pub use status::{
     DaemonInfo, Network, ObstacleEntry, RunEntry, RunningEntry, StatusReply, SyncStatusEntry, VolumeStatusEntry,

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Moment, ObstacleEntry, RunEntry, RunningEntry, Term};
+use super::{ObstacleEntry, RunEntry, RunningEntry, Term};
 use crate::model::{Closed, DriveName, Freshness, KeepReason, Left, Standing, SyncState, words};
 
 /// `GetInfo`: who serves here.
@@ -229,41 +229,6 @@ pub struct DiffSummary {
     /// The two snapshots that were compared, the older one first; absent where it is told what a run would change.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub between: Option<[String; 2]>,
-}
-
-/// `History`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct HistoryReply {
-    /// The runs, newest first.
-    pub runs: Vec<RunEntry>,
-    /// Sums by sync, if they were asked for.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub stats: Option<Vec<SyncTally>>,
-}
-
-/// Sums over the runs of a sync.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SyncTally {
-    /// The sync.
-    pub sync: String,
-    /// How many runs history holds.
-    pub runs: u64,
-    /// How many were successes.
-    pub ok: u64,
-    /// How many failed.
-    pub failed: u64,
-    /// How many were interrupted.
-    pub interrupted: u64,
-    /// How many were held.
-    pub held: u64,
-    /// Files sent in all.
-    pub files_transferred: u64,
-    /// Bytes sent in all.
-    pub bytes_transferred: u64,
-    /// The mean duration of a success, in seconds.
-    pub mean_seconds: Option<u64>,
-    /// When the last success ended.
-    pub last_success: Option<Moment>,
 }
 
 /// `Snapshots`.
