@@ -138,9 +138,9 @@ fn reminder(sync: &SyncStatusEntry, is_fresh: bool, now: &Now) -> Option<(String
             return Some((format!("{name} fails: {why}"), Weight::Standing));
         }
         Some(SyncState::Waiting | SyncState::Idle | SyncState::Queued | SyncState::Running) | None
-            if sync.damaged > 0 =>
+            if sync.damaged() > 0 =>
         {
-            let files = count(sync.damaged, "file");
+            let files = count(sync.damaged(), "file");
             let message = format!("{name} is damaged: {files} of its copies, which the next run writes anew{first}");
             return Some((message, Weight::Pressing));
         }

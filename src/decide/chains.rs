@@ -201,6 +201,7 @@ mod tests {
             when: Conditions { metered: MeteredRule::Avoid, battery: BatteryRule::Any, hours: None },
             guard: Guard::Off,
             hooks: Hooks::default(),
+            ping: None,
         };
         each.iter().map(|one| (one.0.parse().unwrap(), sync(one))).collect()
     }

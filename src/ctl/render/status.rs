@@ -82,8 +82,8 @@ fn sync(
     if let Some(running) = running {
         page.line(format!("    {}", paint(Tone::Busy, progress(running))));
     }
-    if sync.damaged > 0 {
-        let what = format!("{} of its copies damaged", count(sync.damaged, "file"));
+    if sync.damaged() > 0 {
+        let what = format!("{} of its copies damaged", count(sync.damaged(), "file"));
         page.line(format!("    {}", paint(Tone::Bad, what)));
         let again =
             format!("the next run writes anew what the source still has; `nbkpctl verify {}` tells more", sync.name);
@@ -141,7 +141,7 @@ fn trouble(sync: &SyncStatusEntry) -> Option<String> {
         Some(Freshness::Never) => Some("never copied"),
         Some(Freshness::Fresh) | None => None,
     };
-    let damaged = (sync.damaged > 0).then_some("damaged");
+    let damaged = (sync.damaged() > 0).then_some("damaged");
     let told: Vec<&str> = state.into_iter().chain(freshness).chain(damaged).collect();
     (!told.is_empty()).then(|| format!("{}: {}", sync.name, told.join(", ")))
 }
@@ -149,7 +149,7 @@ fn trouble(sync: &SyncStatusEntry) -> Option<String> {
 fn mark(sync: &SyncStatusEntry) -> (&'static str, Tone) {
     let is_at_rest = sync.state.is(SyncState::Idle) || sync.state.is(SyncState::Waiting);
     match (sync.state.known(), sync.freshness.known()) {
-        _ if is_at_rest && sync.damaged > 0 => ("✗", Tone::Bad),
+        _ if is_at_rest && sync.damaged() > 0 => ("✗", Tone::Bad),
         (Some(SyncState::Running), _) => ("▶", Tone::Busy),
         (Some(SyncState::Queued), _) => ("…", Tone::Busy),
         (Some(SyncState::Held), _) => ("✋", Tone::Bad),

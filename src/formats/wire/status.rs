@@ -116,9 +116,17 @@ pub struct SyncStatusEntry {
     /// When it starts, if it waits for `settle` or `grace`.
     #[serde(default)]
     pub starts_at: Option<Moment>,
-    /// How many files of its copies are damaged and not yet written anew.
-    #[serde(default)]
-    pub damaged: u64,
+    /// How many files of its copies are damaged and not yet written anew; older daemons do not know.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub damaged: Option<u64>,
+}
+
+impl SyncStatusEntry {
+    /// How many files of its copies are known to be damaged.
+    #[must_use]
+    pub fn damaged(&self) -> u64 {
+        self.damaged.unwrap_or_default()
+    }
 }
 
 /// A run that has ended.
@@ -276,6 +284,6 @@ fn sync(sync: &SyncStatus) -> SyncStatusEntry {
         next_due: sync.next_due.map(Moment),
         overdue_at: sync.overdue_at.map(Moment),
         starts_at: sync.starts_at.map(Moment),
-        damaged: sync.damaged,
+        damaged: Some(sync.damaged),
     }
 }
