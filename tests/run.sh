@@ -84,7 +84,7 @@ units() {
     local unit status=0
     mkdir -p "$log/units"
     for unit in systemd/*; do
-        sed 's|/usr/bin/nbkp\(d\|ctl\)|/bin/true|' "$unit" >"$log/units/${unit##*/}"
+        sed -E 's#/usr/bin/nbkp(d|ctl)#/bin/true#' "$unit" >"$log/units/${unit##*/}"
     done
     # A user's manager wants a runtime directory, which a machine for tests may not have.
     XDG_RUNTIME_DIR=$log systemd-analyze verify --user --man=no "$log"/units/nbkpd.{service,socket} \

@@ -13,6 +13,7 @@ use crate::backup::place::marker::Earlier;
 use crate::backup::place::way::Spot;
 use crate::backup::session::stop::Stops;
 use crate::formats::rsync::arguments::{Manner, Unfinished, Veil};
+use crate::formats::text;
 use crate::model::{Figures, NotDone};
 
 /// So many of them are named.
@@ -51,7 +52,8 @@ pub(super) fn mend(
     figures.bytes_transferred = figures.bytes_transferred.saturating_add(of_call.bytes_transferred);
     if count > 0 {
         let named: Vec<_> = origin.job.damaged().take(NAMED).map(|path| path.display().to_string()).collect();
-        copied.remarks.push(format!("{count} damaged files were written anew, among: {}", named.join(", ")));
+        let written = text::count(count, "damaged file");
+        copied.remarks.push(format!("written anew: {written}, among them {}", named.join(", ")));
     }
     Ok(if is_whole { mended } else { BTreeSet::new() })
 }

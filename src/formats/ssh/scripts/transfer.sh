@@ -38,7 +38,7 @@ if [ -n "$7" ]; then
     enter "$7" "$8" "$9" "$DESTINATION_SENTINEL" "${10}"
     to=$PWD to_is=$(numbers)
     if [ -n "${13}" ]; then
-        use=write
+        use='write'
         lock
         ours "${13}"
         own "${14}" || say lost "$PWD/$OWN/${14} is no regular file"
