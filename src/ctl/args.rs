@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 
 use crate::ctl::demo::DemoArguments;
-use crate::ctl::options::{FindOptions, GraphFormat, RestoreOptions, RunOptions, VerifyOptions};
+use crate::ctl::options::{FindOptions, GraphFormat, RestoreOptions, RunOptions, ScriptOptions, VerifyOptions};
 use crate::formats::duration;
 use crate::model::{SyncName, VolumeName};
 
@@ -92,6 +92,8 @@ pub enum Command {
         #[arg(long, value_enum, default_value_t = GraphFormat::Tree)]
         format: GraphFormat,
     },
+    /// Writes a plain shell script that makes the same copies without nbkp.
+    Script(ScriptOptions),
     /// Shows the program at work, in a sandbox that cleans up.
     Demo(DemoArguments),
     /// Prints completions for a shell.
@@ -392,6 +394,8 @@ mod tests {
             "config show",
             "config example",
             "config schema",
+            "script -o backup.sh",
+            "script a b --relative-source --relative-destination --output -",
             "graph",
             "graph --format mermaid",
             "graph --format dot --json",

@@ -23,6 +23,7 @@ mod render;
 mod reports;
 mod restores;
 mod runs;
+mod script;
 mod watch;
 
 use std::os::unix::net::UnixStream;
@@ -91,6 +92,7 @@ fn obey(
         Command::Demo(arguments) => return Ok(demo::demo(&arguments)),
         Command::Config(command) => config::config(command, &common, output),
         Command::Graph { format } => graph::graph(&common, format, output),
+        Command::Script(options) => script::script(&options, &common, output),
         Command::Completions { shell } => pages::completions(shell, output),
         Command::Man { command } => pages::manual(command.as_deref(), output),
         Command::Conversation(Conversation::Drives { about: Some(DrivesCommand::Polkit { volume }) }) => {

@@ -65,6 +65,23 @@ pub struct RestoreOptions {
     pub force: bool,
 }
 
+/// Which script to write, and where.
+#[derive(Debug, Clone, Args)]
+pub struct ScriptOptions {
+    /// Only these syncs.
+    #[arg(value_name = "SYNC")]
+    pub syncs: Vec<SyncName>,
+    /// The script; `-` prints it.
+    #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub output: PathBuf,
+    /// Sources are found from where the script lies, so that it can go with their drive.
+    #[arg(long)]
+    pub relative_source: bool,
+    /// Destinations are found from where the script lies, so that it can go with their drive.
+    #[arg(long)]
+    pub relative_destination: bool,
+}
+
 /// How a graph is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum GraphFormat {

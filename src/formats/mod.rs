@@ -20,6 +20,7 @@ pub mod ping;
 pub mod polkit;
 pub mod reminded;
 pub mod rsync;
+pub mod script;
 pub mod sentinel;
 pub mod similar;
 pub mod ssh;

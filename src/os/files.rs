@@ -44,6 +44,8 @@ fn open(directory: &Directory, name: &OsStr, flags: OFlags) -> Result<File, Errn
 pub enum Readers {
     /// Everybody.
     All,
+    /// Everybody, and everybody may run it.
+    AllToRun,
     /// Its owner alone.
     Owner,
 }
@@ -51,6 +53,7 @@ pub enum Readers {
 fn open_for(readers: Readers, directory: &Directory, name: &OsStr, flags: OFlags) -> Result<File, Errno> {
     let mode = match readers {
         Readers::All => 0o644,
+        Readers::AllToRun => 0o755,
         Readers::Owner => 0o600,
     };
     let flags = flags | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
@@ -152,6 +155,7 @@ fn replace_at_once(
     let mut file = open_for(readers, directory, &temporary, flags).map_err(fail)?;
     let written = match readers {
         Readers::All => rustix::fs::fchmod(&file, Mode::from_raw_mode(0o644)),
+        Readers::AllToRun => rustix::fs::fchmod(&file, Mode::from_raw_mode(0o755)),
         Readers::Owner => Ok(()),
     };
     let written = written.and_then(|()| file.write_all(content).map_err(|e| errno(&e)));

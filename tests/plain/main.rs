@@ -9,3 +9,6 @@ mod graph;
 #[path = "../common/required.rs"]
 mod required;
 mod room;
+mod script;
+#[path = "../attacks/sshd.rs"]
+mod sshd;

@@ -131,6 +131,28 @@ pub struct RsyncCall<'a> {
 /// The arguments of a call.
 #[must_use]
 pub fn arguments(call: &RsyncCall<'_>) -> Vec<OsString> {
+    let mut arguments = options(call);
+    arguments.push("--no-h".into());
+    match call.effect {
+        CopyMode::Copy => {
+            arguments.push("--max-delete=0".into());
+            arguments.push("--info=progress2,stats2,flist0".into());
+        }
+        // Without progress: of a copy from a server the first deletion comes on the line of the last progress.
+        CopyMode::Tell => {
+            arguments.push("--dry-run".into());
+            arguments.push("--info=progress0,stats2,flist0".into());
+        }
+    }
+    arguments.push(format!("--out-format={ITEM_FORMAT}").into());
+    sources(call, &mut arguments);
+    arguments.push(call.destination.to_owned());
+    arguments
+}
+
+/// The options that say what is copied and how; none of those by which rsync reports or that keep it in bounds.
+#[must_use]
+pub fn options(call: &RsyncCall<'_>) -> Vec<OsString> {
     let mut arguments: Vec<OsString> = Vec::with_capacity(48);
     match &call.settings.options {
         RsyncOptions::Default => arguments.extend(default_options(call).into_iter().map(OsString::from)),
@@ -148,21 +170,6 @@ pub fn arguments(call: &RsyncCall<'_>) -> Vec<OsString> {
     privileges(call, &mut arguments);
     manner(call, &mut arguments);
     filters(call, &mut arguments);
-    arguments.push("--no-h".into());
-    match call.effect {
-        CopyMode::Copy => {
-            arguments.push("--max-delete=0".into());
-            arguments.push("--info=progress2,stats2,flist0".into());
-        }
-        // Without progress: of a copy from a server the first deletion comes on the line of the last progress.
-        CopyMode::Tell => {
-            arguments.push("--dry-run".into());
-            arguments.push("--info=progress0,stats2,flist0".into());
-        }
-    }
-    arguments.push(format!("--out-format={ITEM_FORMAT}").into());
-    sources(call, &mut arguments);
-    arguments.push(call.destination.to_owned());
     arguments
 }
 
