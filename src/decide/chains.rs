@@ -170,13 +170,9 @@ fn medium(root: &VolumeRoot) -> Medium {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
 
     use super::*;
-    use crate::model::{
-        BatteryRule, Conditions, Drive, Every, Guard, Hooks, MeteredRule, Mounting, MountsBelow, Retention,
-        RsyncSettings, Server, SnapshotKind, WhenDone,
-    };
+    use crate::model::{Drive, Mounting, Server, WhenDone};
 
     fn place(text: &str) -> Place {
         let (volume, subdir) = text.split_once(':').unwrap();
@@ -184,24 +180,8 @@ mod tests {
     }
 
     fn syncs(each: &[(&str, &str, &str)]) -> BTreeMap<SyncName, Sync> {
-        let sync = |(name, source, destination): &(&str, &str, &str)| Sync {
-            name: name.parse().unwrap(),
-            source: place(source),
-            destination: place(destination),
-            enabled: true,
-            snapshots: SnapshotKind::None,
-            keep: Retention::All,
-            every: Every::Interval(Duration::from_hours(1)),
-            max_age: None,
-            after: BTreeSet::new(),
-            filters: Vec::new(),
-            filter_file: None,
-            mounts: MountsBelow::Copied,
-            rsync: RsyncSettings::default(),
-            when: Conditions { metered: MeteredRule::Avoid, battery: BatteryRule::Any, hours: None },
-            guard: Guard::Off,
-            hooks: Hooks::default(),
-            ping: None,
+        let sync = |(name, source, destination): &(&str, &str, &str)| {
+            Sync::new(name.parse().unwrap(), place(source), place(destination))
         };
         each.iter().map(|one| (one.0.parse().unwrap(), sync(one))).collect()
     }

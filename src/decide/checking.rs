@@ -96,20 +96,18 @@ pub fn verdict(heard: &BTreeMap<FileHolder, Result<Digest, Unread>>) -> FileVerd
     found
 }
 
-/// What is known to be damaged after a check, from what was known before. Who read all of a copy knows better than
-/// whoever read it before; a sample only adds. What the newest copy has in order needs nobody to write it anew.
+/// What is known to be damaged after a check, from what was known before. A file is in order again once it was compared
+/// with another and is the same, and a snapshot once all of it was: what was only read proves nothing, and a sample
+/// only adds. What the newest copy has in order needs nobody to write it anew.
 #[must_use]
 pub fn known_damage(before: Damage, report: &CheckReport, share: SampleShare) -> Damage {
     let Damage { mut paths, mut snapshots } = before;
     if share == SampleShare::ALL {
-        match report.snapshot {
-            None => paths.clear(),
-            Some(read) => {
-                snapshots.remove(&read);
-                if report.newest == Some(read) {
-                    paths.clear();
-                }
-            }
+        if report.snapshot == report.newest {
+            paths.retain(|path| !report.sound.contains(path));
+        }
+        if let Some(read) = report.snapshot.filter(|_| report.is_proof()) {
+            snapshots.remove(&read);
         }
     }
     for file in &report.damaged {
@@ -123,6 +121,8 @@ pub fn known_damage(before: Damage, report: &CheckReport, share: SampleShare) ->
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use proptest::prelude::*;
 
     use super::*;
@@ -210,6 +210,8 @@ mod tests {
             bytes: 1,
             with_source: 1,
             with_copies: 0,
+            passed_over: 0,
+            sound: BTreeSet::new(),
             damaged,
             doubtful: vec![],
             remarks: vec![],
@@ -218,14 +220,22 @@ mod tests {
         let first = report(Some(name(2)), vec![file("a", &[1, 2])]);
         let known = known_damage(Damage::default(), &first, some);
         assert_eq!((known.paths.len(), known.snapshots.len()), (1, 2));
-        let sound = report(Some(name(2)), vec![]);
+        let sound = CheckReport { sound: ["a".into()].into(), ..report(Some(name(2)), vec![]) };
         assert_eq!(known_damage(known.clone(), &sound, some), known, "a sample takes nothing back");
+        let unread = CheckReport { passed_over: 1, ..sound.clone() };
+        assert_eq!(known_damage(known.clone(), &unread, SampleShare::ALL).snapshots.len(), 2, "nor who read not all");
+        // The source was out of reach: all was read, and nothing compared.
+        let alone = CheckReport { with_source: 0, ..report(Some(name(2)), vec![]) };
+        assert_eq!(known_damage(known.clone(), &alone, SampleShare::ALL), known);
         let after = known_damage(known, &sound, SampleShare::ALL);
         assert_eq!((after.paths.len(), after.snapshots.clone()), (0, [name(1)].into()));
         let old = known_damage(Damage::default(), &report(Some(name(1)), vec![file("a", &[1])]), some);
         assert_eq!((old.paths.len(), old.snapshots.len()), (0, 1), "the newest is in order");
         let mirror = known_damage(Damage::default(), &report(None, vec![file("a", &[])]), some);
-        assert_eq!(known_damage(mirror, &report(None, vec![]), SampleShare::ALL), Damage::default());
+        let alone = CheckReport { with_source: 0, ..report(None, vec![]) };
+        assert_eq!(known_damage(mirror.clone(), &alone, SampleShare::ALL), mirror);
+        let sound = CheckReport { sound: ["a".into()].into(), ..report(None, vec![]) };
+        assert_eq!(known_damage(mirror, &sound, SampleShare::ALL), Damage::default());
     }
 
     #[test]

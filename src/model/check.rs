@@ -117,10 +117,22 @@ pub struct CheckReport {
     pub with_source: u64,
     /// How many more were compared with another copy.
     pub with_copies: u64,
+    /// Files and directories that were not read: they may not be, or cannot be asked for.
+    pub passed_over: u64,
+    /// Files that were known to be damaged, and are in order now, compared with another.
+    pub sound: BTreeSet<PathBuf>,
     /// The damaged ones.
     pub damaged: Vec<DamagedFile>,
     /// Files whose source differs from all copies: perhaps it is what is damaged.
     pub doubtful: Vec<PathBuf>,
     /// What else a person should know: sentences.
     pub remarks: Vec<String>,
+}
+
+impl CheckReport {
+    /// Whether all of the copy was compared with something: what was only read may hold anything.
+    #[must_use]
+    pub fn is_proof(&self) -> bool {
+        self.passed_over == 0 && self.files == self.with_source.saturating_add(self.with_copies)
+    }
 }

@@ -118,6 +118,19 @@ pub fn a_flipped_bit_is_found_in_each_kind_of_copy(host: &MiniHost) {
     let told = host.ctl(&["verify", "b", "e"]).exits(1);
     assert!(told.said.contains("letter: its content is another one, though size and time are the same"), "{told}");
     host.ctl(&["status", "--check"]).exits(1).says("e: damaged");
+    // Who can compare with nothing has proven nothing: what was damaged stays so.
+    let (sentinel, away) = (source.path.join(".nbkp-src"), source.path.join("away"));
+    std::fs::rename(&sentinel, &away).unwrap();
+    for sync in ["a", "b"] {
+        host.ctl(&["verify", sync]).says("compared with nothing");
+        assert_eq!(host.sync(sync)["damaged"], 2, "{sync}");
+    }
+    std::fs::rename(&away, &sentinel).unwrap();
+    // A restore takes the snapshot that is sound, and says so where each copy of a file holds damaged ones.
+    let (letter, new, out) = (source.path.join("letter"), source.path.join("new"), host.root.join("out"));
+    host.ctl(&["restore", letter.to_str().unwrap(), "--to", out.to_str().unwrap()]).exits(0);
+    assert_eq!(std::fs::read_to_string(out.join("letter")).unwrap(), "a first letter");
+    host.ctl(&["restore", new.to_str().unwrap(), "--to", out.to_str().unwrap()]).exits(0).says("is in doubt");
     for (sync, volume, kind) in kinds {
         is_mended_by_the_next_run(host, (sync, volume, kind));
     }

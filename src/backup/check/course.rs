@@ -74,7 +74,7 @@ pub(crate) fn check_copy(
         source: source.as_ref().map(end_of_source).transpose()?,
         times,
         sample: (wish, turn),
-        findings: Findings::new(name.clone(), target, newest),
+        findings: Findings::new(name.clone(), (target, newest), seen.damage.paths.clone()),
     };
     course.walk((stops, hear)).map_err(|why| sentence(&why, name))?;
     let mut report = course.findings.done();
@@ -238,6 +238,8 @@ impl Course<'_> {
             let found = verdict(&heard.said);
             if found.source_doubted || !found.flawed.is_empty() {
                 doubted.insert(path, heard);
+            } else {
+                self.findings.clear(&path, &heard);
             }
         }
         self.conclude(doubted, stops)

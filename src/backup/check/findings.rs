@@ -38,6 +38,8 @@ impl FileHeard {
 #[derive(Debug)]
 pub(super) struct Findings {
     pub(super) report: CheckReport,
+    /// What was known to be damaged before.
+    known: BTreeSet<PathBuf>,
     damaged: BTreeMap<PathBuf, DamagedFile>,
     /// Files and directories that we may not read.
     forbidden: u64,
@@ -48,7 +50,12 @@ pub(super) struct Findings {
 }
 
 impl Findings {
-    pub(super) fn new(sync: SyncName, snapshot: Option<SnapshotName>, newest: Option<SnapshotName>) -> Self {
+    /// Of a copy of which these files are known to be damaged.
+    pub(super) fn new(
+        sync: SyncName,
+        (snapshot, newest): (Option<SnapshotName>, Option<SnapshotName>),
+        known: BTreeSet<PathBuf>,
+    ) -> Self {
         let report = CheckReport {
             sync,
             snapshot,
@@ -57,11 +64,13 @@ impl Findings {
             bytes: 0,
             with_source: 0,
             with_copies: 0,
+            passed_over: 0,
+            sound: BTreeSet::new(),
             damaged: Vec::new(),
             doubtful: Vec::new(),
             remarks: Vec::new(),
         };
-        Self { report, damaged: BTreeMap::new(), forbidden: 0, odd: 0, unnamed: 0 }
+        Self { report, known, damaged: BTreeMap::new(), forbidden: 0, odd: 0, unnamed: 0 }
     }
 
     /// Counts a file that was read.
@@ -74,12 +83,21 @@ impl Findings {
                 self.report.bytes = self.report.bytes.saturating_add(size);
                 if matches!(heard.said.get(&FileHolder::Source), Some(Ok(_))) {
                     self.report.with_source = self.report.with_source.saturating_add(1);
-                } else if heard.said.len() > 1 {
+                } else if is_held_elsewhere(heard, copy) {
                     self.report.with_copies = self.report.with_copies.saturating_add(1);
                 }
             }
             Some(Err(Unread::Forbidden)) => self.forbidden = self.forbidden.saturating_add(1),
             Some(Err(Unread::Gone)) | None => {}
+        }
+    }
+
+    /// Keeps that nothing is wrong with a file.
+    pub(super) fn clear(&mut self, path: &Path, heard: &FileHeard) {
+        let copy = FileHolder::Copy(self.report.snapshot);
+        let is_read = matches!(heard.said.get(&copy), Some(Ok(_)));
+        if is_read && is_held_elsewhere(heard, copy) && self.known.contains(path) {
+            self.report.sound.insert(path.to_owned());
         }
     }
 
@@ -120,6 +138,7 @@ impl Findings {
     pub(super) fn done(self) -> CheckReport {
         let mut report = self.report;
         report.damaged = self.damaged.into_values().collect();
+        report.passed_over = self.forbidden.saturating_add(self.odd);
         let mut remark = |count: u64, what: &str| {
             if count > 0 {
                 report.remarks.push(format!("{count} {what}"));
@@ -133,4 +152,9 @@ impl Findings {
         remark(self.unnamed, "more damaged files are not named: the medium seems to be broken");
         report
     }
+}
+
+/// Whether another than this one gave the file back, so that both could be compared.
+fn is_held_elsewhere(heard: &FileHeard, this: FileHolder) -> bool {
+    heard.said.iter().any(|(holder, said)| *holder != this && said.is_ok())
 }

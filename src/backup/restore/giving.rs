@@ -112,6 +112,13 @@ pub(crate) fn as_told(
     if copy.standing == Standing::Partial {
         missing.push("this copy itself lacks files that could not be read when it was made".into());
     }
+    let mut remarks = fetched.remarks;
+    if copy.standing == Standing::Suspect {
+        remarks.push(format!(
+            "this copy is in doubt: something was wrong when it was made, or `nbkpctl verify` found damaged files in \
+             it; see what others hold with `nbkpctl versions {text}`"
+        ));
+    }
     RestoredEntry {
         path: text.to_owned(),
         to: aim.shown().display().to_string(),
@@ -125,7 +132,7 @@ pub(crate) fn as_told(
         kept: fetched.kept,
         kept_count: fetched.kept_count,
         missing,
-        remarks: fetched.remarks,
+        remarks,
     }
 }
 

@@ -11,6 +11,7 @@ use crate::backup::place::copies::{Copies, HereCopies, have_history};
 use crate::backup::restore::sought::SoughtEntry;
 use crate::backup::session::LONG;
 use crate::backup::session::stop::Stops;
+use crate::backup::snapshots::listing::doubted;
 use crate::decide::retention::Candidate;
 use crate::formats::ssh::states::{StatesCall, states};
 use crate::model::{CopyId, HeldEntry, Remoteness, Standing, Step, SyncName, layout};
@@ -85,8 +86,13 @@ pub(crate) fn ids(seen: &SyncAsSeen, copies: &Copies) -> Vec<CopyId> {
         Copies::Here(_) => Remoteness::Here,
         Copies::There(_) => Remoteness::Server,
     };
-    let finished = have_history(seen.sync.snapshots).then(|| copies.finished());
-    all_of(&seen.sync.name, seen.last_success, finished, remoteness)
+    let (name, damage) = (&seen.sync.name, &seen.damage);
+    if have_history(seen.sync.snapshots) {
+        return all_of(name, seen.last_success, Some(doubted(copies.finished(), &damage.snapshots)), remoteness);
+    }
+    let standing = if damage.paths.is_empty() { Standing::Good } else { Standing::Suspect };
+    let mirror = all_of(name, seen.last_success, None, remoteness);
+    mirror.into_iter().map(|copy| CopyId { standing, ..copy }).collect()
 }
 
 /// Every copy at a destination: the finished ones, or the one that there is, of this time.

@@ -35,6 +35,8 @@ fn tell(page: &mut Page, copy: &CheckedCopy, sample: SampleShare, detail: Detail
         paint(Tone::Bad, format!("{} damaged", count(damaged, "file")))
     } else if copy.files == 0 {
         paint(Tone::Notice, "nothing was read, and nothing is proven")
+    } else if copy.compared_with_source == 0 && copy.compared_with_copies == 0 {
+        paint(Tone::Notice, "it can be read, and was compared with nothing")
     } else {
         paint(Tone::Good, "nothing is damaged")
     };
@@ -46,7 +48,7 @@ fn tell(page: &mut Page, copy: &CheckedCopy, sample: SampleShare, detail: Detail
             parts.push(format!("{} with other copies", copy.compared_with_copies));
         }
         if alone > 0 {
-            parts.push(format!("{alone} only read, as the source has changed since or is gone"));
+            parts.push(format!("{alone} only read, as nothing that passes for the same is within reach"));
         }
         if detail != Detail::Brief {
             page.line(format!("  {}", parts.join(", ")));
@@ -62,6 +64,11 @@ fn tell(page: &mut Page, copy: &CheckedCopy, sample: SampleShare, detail: Detail
     }
     if copy.damaged.len() > shown {
         page.line(format!("  and {} more; `-v` names all", copy.damaged.len() - shown));
+    }
+    if !copy.damaged.is_empty() {
+        let what = "The next run writes anew what the source still has. If the source is what is damaged, get the file \
+                    out of the copy before: `nbkpctl pause`, then `nbkpctl restore FILE --to DIR`.";
+        page.line(format!("  {what}"));
     }
     for path in &copy.doubtful {
         let what = "the source differs from several copies that agree, though size and time are the same: perhaps \
@@ -99,16 +106,20 @@ mod tests {
         };
         let bad = CheckedCopy { sync: "mail".into(), snapshot: None, damaged: vec![damaged], ..sound.clone() };
         let empty = CheckedCopy { files: 0, bytes: 0, compared_with_source: 0, ..sound.clone() };
-        let end = CheckEnd { checked: vec![sound, bad, empty], problems: vec![] };
+        let alone = CheckedCopy { compared_with_source: 0, ..sound.clone() };
+        let end = CheckEnd { checked: vec![sound, bad, empty, alone], problems: vec![] };
         let text = plain(&checked(&end, SampleShare::percent(5).unwrap(), Detail::Usual));
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(
             lines[0],
             "documents, snapshot 2026-11-22T17:30:00.000Z: nothing is damaged; 3 files read, 2.0 KiB (a sample of 5%)"
         );
-        assert_eq!(lines[1], "  2 compared with the source, 1 only read, as the source has changed since or is gone");
+        let alone = "1 only read, as nothing that passes for the same is within reach";
+        assert_eq!(lines[1], format!("  2 compared with the source, {alone}"));
         assert!(lines[2].starts_with("mail: 1 file damaged; 3 files read"), "{text}");
         assert!(lines[3].contains("it cannot be read back: Input/output error (in 2 snapshots)"), "{text}");
-        assert!(lines[4].contains("nothing was read, and nothing is proven"), "{text}");
+        assert!(lines[4].contains("`nbkpctl pause`"), "a person decides which of two is right: {text}");
+        assert!(lines[5].contains("nothing was read, and nothing is proven"), "{text}");
+        assert!(lines[7].contains("it can be read, and was compared with nothing"), "{text}");
     }
 }

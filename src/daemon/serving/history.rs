@@ -104,11 +104,16 @@ fn frame(records: &[RunRecord], limit: usize, past: Option<Past>) -> Vec<u8> {
 /// The sums of each sync, and where the copies of each source are.
 fn sums(records: &[RunRecord], past: Past) -> (Vec<SyncTally>, Vec<SourceCopies>) {
     let Past { asked, mut days, all, configuration, status } = past;
-    let successes = successes(if asked.is_none() { records } else { &all });
+    // What a sync copied before it led elsewhere is in history, and no copy that is there.
+    let begins_anew: BTreeSet<&SyncName> =
+        status.syncs.iter().filter(|sync| sync.last_success.is_none()).map(|sync| &sync.name).collect();
+    let mut successes = successes(if asked.is_none() { records } else { &all });
+    successes.retain(|sync, _| !begins_anew.contains(sync));
     let arrivals = arrivals(&configuration.syncs, &successes);
     add_runs(&mut days, records, &clock::now().zone);
     let mut newest: BTreeMap<&SyncName, &RunRecord> = BTreeMap::new();
-    for record in records.iter().filter(|record| record.outcome == Outcome::Ok) {
+    let is_copy = |record: &&RunRecord| record.outcome == Outcome::Ok && !begins_anew.contains(&record.sync);
+    for record in records.iter().filter(is_copy) {
         newest.entry(&record.sync).or_insert(record);
     }
     let tally = |(sync, days): (&SyncName, &BTreeMap<Date, DaySum>)| SyncTally {
