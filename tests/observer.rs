@@ -23,9 +23,8 @@ use tokio::sync::mpsc;
 use nbkp::daemon::inlets::observer;
 use nbkp::daemon::messages::look::{LookCause, LookRequest, Observation, Scope};
 use nbkp::model::{
-    Absence, BatteryRule, Conditions, Configuration, CredentialProvider, DaemonSettings, Drive, EndFault, EndSight,
-    Every, Guard, Hooks, MeteredRule, Mounting, MountsBelow, Notify, Place, Retention, RsyncSettings, Server,
-    SnapshotKind, Sync, SyncSight, Volume, VolumeRoot, VolumeSight, WhenDone,
+    Absence, Configuration, CredentialProvider, DaemonSettings, Drive, EndFault, EndSight, Every, Mounting, Notify,
+    Place, Server, SnapshotKind, Sync, SyncSight, Volume, VolumeRoot, VolumeSight, WhenDone,
 };
 
 fn configuration(volumes: &[(&str, VolumeRoot)], syncs: &[(&str, &str, &str, SnapshotKind)]) -> Arc<Configuration> {
@@ -38,23 +37,9 @@ fn configuration(volumes: &[(&str, VolumeRoot)], syncs: &[(&str, &str, &str, Sna
         (name.clone(), Volume { name, root: root.clone() })
     };
     let sync = |(name, source, destination, snapshots): &(&str, &str, &str, SnapshotKind)| Sync {
-        name: name.parse().unwrap(),
-        source: place(source),
-        destination: place(destination),
-        enabled: true,
         snapshots: *snapshots,
-        keep: Retention::All,
         every: Every::Appearance,
-        max_age: None,
-        after: std::collections::BTreeSet::new(),
-        filters: Vec::new(),
-        filter_file: None,
-        mounts: MountsBelow::Copied,
-        rsync: RsyncSettings::default(),
-        when: Conditions { metered: MeteredRule::Avoid, battery: BatteryRule::Any, hours: None },
-        guard: Guard::Off,
-        hooks: Hooks::default(),
-        ping: None,
+        ..Sync::new(name.parse().unwrap(), place(source), place(destination))
     };
     let second = Duration::from_secs(1);
     Arc::new(Configuration {

@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{Conditions, End, PingUrl, Place, SyncName, VolumeName, words};
+use super::{BatteryRule, Conditions, End, MeteredRule, PingUrl, Place, SyncName, VolumeName, words};
 
 /// A one-way copy. A sync to a group appears as one of these for each member.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,7 +46,37 @@ pub struct Sync {
     pub ping: Option<PingUrl>,
 }
 
+/// How often a copy is wanted where nothing is said.
+const EVERY: Duration = Duration::from_hours(1);
+
+/// The share of the destination's files that a run may delete where nothing is said, in percent.
+const MAX_DELETE: u8 = 25;
+
 impl Sync {
+    /// A sync of which nothing more is said than where it leads.
+    #[must_use]
+    pub fn new(name: SyncName, source: Place, destination: Place) -> Self {
+        Self {
+            name,
+            source,
+            destination,
+            enabled: true,
+            snapshots: SnapshotKind::None,
+            keep: Retention::All,
+            every: Every::Interval(EVERY),
+            max_age: None,
+            after: BTreeSet::new(),
+            filters: Vec::new(),
+            filter_file: None,
+            mounts: MountsBelow::Copied,
+            rsync: RsyncSettings::default(),
+            when: Conditions { metered: MeteredRule::Avoid, battery: BatteryRule::Any, hours: None },
+            guard: Guard::MaxDelete(MAX_DELETE),
+            hooks: Hooks::default(),
+            ping: None,
+        }
+    }
+
     /// Where one end of it lies.
     #[must_use]
     pub fn place(&self, end: End) -> &Place {

@@ -10,5 +10,7 @@ mod graph;
 mod required;
 mod room;
 mod script;
+#[path = "../common/shell.rs"]
+mod shell;
 #[path = "../attacks/sshd.rs"]
 mod sshd;

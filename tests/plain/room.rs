@@ -3,7 +3,6 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
 use std::{env, fs};
 
 use tempfile::TempDir;
@@ -64,24 +63,5 @@ impl Room {
         let answer = self.ask(arguments);
         assert_eq!(answer.code, 0, "{answer:?}");
         answer.said
-    }
-}
-
-/// Runs a command that must succeed, and returns what it said.
-pub fn sh(script: &str) -> String {
-    let ended = Command::new("sh").args(["-ec", script]).output().unwrap();
-    assert!(ended.status.success(), "{script}: {}", String::from_utf8_lossy(&ended.stderr));
-    String::from_utf8_lossy(&ended.stdout).trim().to_owned()
-}
-
-/// Waits until this is so; `None` from `condition` for not yet.
-pub fn eventually<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + Duration::from_secs(30);
-    loop {
-        if let Some(value) = condition() {
-            return value;
-        }
-        assert!(Instant::now() < deadline, "not within 30 s: {what}");
-        std::thread::sleep(Duration::from_millis(5));
     }
 }

@@ -8,7 +8,8 @@ use std::{env, fs};
 
 use proptest::prelude::*;
 
-use crate::room::{Answer, Room, eventually, sh};
+use crate::room::{Answer, Room};
+use crate::shell::{eventually, sh};
 use crate::sshd::Sshd;
 
 const SHELLS: [&[&str]; 3] = [&["dash"], &["bash", "--posix"], &["busybox", "sh"]];

@@ -11,7 +11,8 @@ use nbkp::os::ssh::shared::Shared;
 use nbkp::os::ssh::{NoAnswer, Said, SshPlace, ask};
 
 use super::needs_root;
-use super::sshd::{Sshd, eventually};
+use super::shell::eventually;
+use super::sshd::Sshd;
 
 const SECONDS: Duration = Duration::from_secs(20);
 

@@ -4,7 +4,8 @@ use std::fs;
 
 use crate::ground::{At, Drive, Ground, remote};
 use crate::needs_root;
-use crate::sshd::{Sshd, sh};
+use crate::shell::sh;
+use crate::sshd::Sshd;
 use nbkp::backup::errands::listing::{list, prune};
 use nbkp::backup::errands::preview::{Change, preview};
 use nbkp::backup::errands::there::prepare;

@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use crate::ground::{At, Drive, Ground, finish, names, remote, until_copied};
 use crate::needs_root;
-use crate::sshd::{Sshd, eventually, sh, signal_one};
+use crate::shell::{eventually, sh};
+use crate::sshd::{Sshd, signal_one};
 use nbkp::backup::job::{Layout, RemoteEnd};
 use nbkp::model::{Conclusion, FailureKind, Interruption, KeepRules, Retention, RunReport, SnapshotKind};
 

@@ -7,13 +7,14 @@ use std::path::{Path, PathBuf};
 
 use tokio::sync::mpsc::{Receiver, channel};
 
-use crate::sshd::{Sshd, endpoint, sh};
+use crate::shell::sh;
+use crate::sshd::{Sshd, endpoint};
 use nbkp::backup::job::{Job, JobEnd, Layout, LocalEnd, Memory, RemoteEnd, SyncAsSeen};
 use nbkp::backup::news::WorkerNews;
 use nbkp::daemon::outlets::worker::{self, Worker};
 use nbkp::model::{
-    Absence, Access, BatteryRule, Conclusion, Conditions, Every, Guard, HoldReason, Hooks, MeteredRule, MountsBelow,
-    Place, Progress, Retention, Route, RsyncSettings, RunId, RunReport, SnapshotKind, Step, Sync, Trigger, VolumeSight,
+    Absence, Access, Conclusion, Every, HoldReason, Place, Progress, Route, RunId, RunReport, SnapshotKind, Step, Sync,
+    Trigger, VolumeSight,
 };
 use nbkp::os::clock;
 use nbkp::os::directory::Directory;
@@ -228,23 +229,9 @@ fn job(source: JobEnd, destination: JobEnd, snapshots: SnapshotKind) -> Job {
         run: RunId::new(clock::now().wall, 0),
         trigger: Trigger::Request,
         sync: Sync {
-            name: "documents".parse().unwrap(),
-            source: place("laptop", "files"),
-            destination: place("nas", "copies"),
-            enabled: true,
             snapshots,
-            keep: Retention::All,
             every: Every::Appearance,
-            max_age: None,
-            after: [].into(),
-            filters: Vec::new(),
-            filter_file: None,
-            mounts: MountsBelow::Copied,
-            rsync: RsyncSettings::default(),
-            when: Conditions { metered: MeteredRule::Avoid, battery: BatteryRule::Any, hours: None },
-            guard: Guard::MaxDelete(25),
-            hooks: Hooks::default(),
-            ping: None,
+            ..Sync::new("documents".parse().unwrap(), place("laptop", "files"), place("nas", "copies"))
         },
         source,
         destination,

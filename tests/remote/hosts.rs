@@ -6,7 +6,8 @@ use std::path::Path;
 
 use crate::ground::{At, Ground, remote};
 use crate::needs_root;
-use crate::sshd::{Sshd, sh};
+use crate::shell::sh;
+use crate::sshd::Sshd;
 use nbkp::model::{Conclusion, FailureKind, Obstacle, SnapshotKind};
 
 const KINDS: [SnapshotKind; 2] = [SnapshotKind::None, SnapshotKind::HardLink];

@@ -7,7 +7,8 @@ use std::path::PathBuf;
 
 use crate::ground::{At, Ground, names, remote};
 use crate::needs_root;
-use crate::sshd::{Sshd, sh};
+use crate::shell::sh;
+use crate::sshd::Sshd;
 use nbkp::backup::errands::preview::{Change, preview};
 use nbkp::backup::errands::there::prepare;
 use nbkp::model::{Conclusion, End, FailureKind, Filter, HoldReason, Obstacle, ObstacleCode, SentinelId, SnapshotKind};

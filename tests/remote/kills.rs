@@ -10,7 +10,8 @@ use tokio::sync::mpsc::channel;
 
 use crate::ground::{At, Drive, Ground, reopened};
 use crate::needs_root;
-use crate::sshd::{Sshd, eventually, sh};
+use crate::shell::{eventually, sh};
+use crate::sshd::Sshd;
 use nbkp::backup::news::WorkerNews;
 use nbkp::daemon::outlets::worker;
 use nbkp::model::{Conclusion, SnapshotKind, Step};

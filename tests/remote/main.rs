@@ -17,6 +17,8 @@ mod kills;
 #[path = "../common/required.rs"]
 mod required;
 mod runs;
+#[path = "../common/shell.rs"]
+mod shell;
 mod sshd;
 
 /// Says why a test cannot run here; that is a failure where all must run.

@@ -5,7 +5,8 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
 use crate::ground::{At, Drive, Ground, here, names, remote};
 use crate::needs_root;
-use crate::sshd::{Sshd, sh};
+use crate::shell::sh;
+use crate::sshd::Sshd;
 use nbkp::backup::errands::preview::preview;
 use nbkp::backup::job::{JobEnd, Layout, Remembered};
 use nbkp::model::{Conclusion, CopyTraits, Filter, Guard, HoldReason, KeepRules, MountsBelow, Retention, SnapshotKind};

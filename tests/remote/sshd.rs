@@ -4,32 +4,13 @@ use std::fs;
 use std::net::TcpListener;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
-use std::time::{Duration, Instant};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use nbkp::model::{Endpoint, Route};
 use nbkp::os::ssh::SshPlace;
 
-/// Runs a command that must succeed.
-#[expect(clippy::disallowed_methods, reason = "the rig starts real tools")]
-pub fn sh(script: &str) -> String {
-    let Output { status, stdout, stderr } = Command::new("sh").args(["-ec", script]).output().unwrap();
-    assert!(status.success(), "{script}: {}", String::from_utf8_lossy(&stderr));
-    String::from_utf8_lossy(&stdout).trim().to_owned()
-}
-
-/// Waits until this is so; `None` from `condition` for not yet.
-#[expect(clippy::disallowed_methods, reason = "the rig watches the clock")]
-pub fn eventually<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
-    let deadline = Instant::now() + Duration::from_secs(30);
-    loop {
-        if let Some(value) = condition() {
-            return value;
-        }
-        assert!(Instant::now() < deadline, "not within 30 s: {what}");
-        std::thread::sleep(Duration::from_millis(5));
-    }
-}
+use crate::shell::{eventually, sh};
 
 /// A real sshd; it ends with all its sessions when it is dropped.
 pub struct Sshd {

@@ -11,8 +11,8 @@ use nbkp::backup::job::{DriveProof, Job, JobEnd, Layout, LocalEnd, Memory};
 use nbkp::backup::news::WorkerNews;
 use nbkp::daemon::outlets::worker::{self, Worker};
 use nbkp::model::{
-    Access, BatteryRule, Conclusion, Conditions, Every, Guard, HoldReason, HookCommand, Hooks, MeteredRule,
-    MountsBelow, Place, Progress, Retention, RsyncSettings, RunId, RunReport, SnapshotKind, Step, Sync, Trigger,
+    Access, Conclusion, Every, HoldReason, HookCommand, Place, Progress, RunId, RunReport, SnapshotKind, Step, Sync,
+    Trigger,
 };
 use nbkp::os::directory::Directory;
 use nbkp::os::ssh::SshPlace;
@@ -267,23 +267,9 @@ pub fn job(from: &Path, to: &Path, snapshots: SnapshotKind) -> Job {
         run: RunId::new(now, 7),
         trigger: Trigger::Request,
         sync: Sync {
-            name: "documents".parse().unwrap(),
-            source: place("laptop", "files"),
-            destination: place("usb", "copies"),
-            enabled: true,
             snapshots,
-            keep: Retention::All,
             every: Every::Appearance,
-            max_age: None,
-            after: [].into(),
-            filters: Vec::new(),
-            filter_file: None,
-            mounts: MountsBelow::Copied,
-            rsync: RsyncSettings::default(),
-            when: Conditions { metered: MeteredRule::Avoid, battery: BatteryRule::Any, hours: None },
-            guard: Guard::MaxDelete(25),
-            hooks: Hooks::default(),
-            ping: None,
+            ..Sync::new("documents".parse().unwrap(), place("laptop", "files"), place("usb", "copies"))
         },
         source: end(from),
         destination: end(to),

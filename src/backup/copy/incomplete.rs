@@ -31,19 +31,8 @@ impl Losses {
 
     /// Takes what a line of rsync's output says: what would be deleted there, or be written over.
     pub(crate) fn hear(&mut self, said: &OutputLine) {
-        let name = match said {
-            OutputLine::Deleted(name) => name,
-            OutputLine::Changed(item) if !item.how.contains('+') => &item.name,
-            OutputLine::Changed(_)
-            | OutputLine::Progress(_)
-            | OutputLine::Unchanged(_)
-            | OutputLine::LeftOut(_)
-            | OutputLine::GaveUpDeleting
-            | OutputLine::KeptDirectory
-            | OutputLine::Statistic(..)
-            | OutputLine::Entries(..)
-            | OutputLine::Nothing => return,
-        };
+        let overwritten = || said.changed().filter(|item| !item.how.contains('+')).map(|item| item.name.as_str());
+        let Some(name) = said.deleted().or_else(overwritten) else { return };
         if self.lost.len() == self.missing.len() {
             return;
         }

@@ -18,17 +18,8 @@ pub(crate) fn tell(
     hear: &mut dyn FnMut(&OutputLine),
 ) -> Result<(Pass, DeletionVerdict), NotDone> {
     let mut deleted = Vec::new();
-    let mut pass = call(copying, plan, CopyMode::Tell, stops, &mut |said| match said {
-        OutputLine::Deleted(_) => deleted.push(said.clone()),
-        OutputLine::Changed(_)
-        | OutputLine::Progress(_)
-        | OutputLine::Unchanged(_)
-        | OutputLine::LeftOut(_)
-        | OutputLine::GaveUpDeleting
-        | OutputLine::KeptDirectory
-        | OutputLine::Statistic(..)
-        | OutputLine::Entries(..)
-        | OutputLine::Nothing => hear(said),
+    let mut pass = call(copying, plan, CopyMode::Tell, stops, &mut |said| {
+        if said.deleted().is_some() { deleted.push(said.clone()) } else { hear(said) }
     })?;
     let verdict = judge::deletions(&pass.complaints);
     if let DeletionVerdict::Again(around) = &verdict {

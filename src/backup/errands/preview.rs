@@ -1,6 +1,7 @@
 //! What a run would do, found out by rsync itself without doing it.
 
 use std::ffi::OsString;
+use std::fmt;
 
 use crate::backup::copy::call::{self, Copying};
 use crate::backup::copy::cuts::ContentChanges;
@@ -58,6 +59,25 @@ pub enum Change {
     Delete(String),
     /// An entry would be created or changed: how, as rsync itemises it, and its name.
     Copy(Item),
+}
+
+impl Change {
+    /// What a line of rsync's output says, if it tells of one.
+    #[must_use]
+    pub fn of(said: &OutputLine) -> Option<Self> {
+        let deleted = said.deleted().map(|name| Self::Delete(name.to_owned()));
+        deleted.or_else(|| said.changed().cloned().map(Self::Copy))
+    }
+}
+
+impl fmt::Display for Change {
+    /// As rsync itself writes it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Delete(name) => write!(f, "*deleting   {name}"),
+            Self::Copy(item) => write!(f, "{} {}", item.how, item.name),
+        }
+    }
 }
 
 /// Finds out what a run of this job would do. It may take as long as rsync takes to look at both trees. A job that
@@ -130,18 +150,7 @@ fn told(
         content.hear(said);
         losses.hear(said);
         doomed.hear(said);
-        let change = match said {
-            OutputLine::Deleted(name) => Change::Delete(name.clone()),
-            OutputLine::Changed(item) => Change::Copy(item.clone()),
-            OutputLine::Progress(_)
-            | OutputLine::Unchanged(_)
-            | OutputLine::LeftOut(_)
-            | OutputLine::GaveUpDeleting
-            | OutputLine::KeptDirectory
-            | OutputLine::Statistic(..)
-            | OutputLine::Entries(..)
-            | OutputLine::Nothing => return,
-        };
+        let Some(change) = Change::of(said) else { return };
         if changes.len() < LISTED { changes.push(change) } else { unlisted = unlisted.saturating_add(1) }
     };
     let (mut pass, verdict) = tell(copying, &plan, stops, &mut hear)?;

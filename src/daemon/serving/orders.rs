@@ -14,7 +14,7 @@ use crate::daemon::messages::ask::{Ask, Refusal};
 use crate::daemon::messages::errand::{Errand, ErrandNews, ErrandOrder, ErrandResult};
 use crate::daemon::serving::doctor::{self, Ground};
 use crate::daemon::serving::{checking, restoring};
-use crate::formats::rsync::output::{Item, OutputLine};
+use crate::formats::rsync::output::OutputLine;
 use crate::formats::text::{obstacle_sentences, shell_words};
 use crate::formats::wire::{
     Diagnosis, DiffSummary, Prepared, PreviewEnd, PreviewLine, PreviewLineKind, Pruned, Snapshots, SyncProblem, Term,
@@ -151,13 +151,7 @@ fn previewed(prospects: &[SyncAsSeen], news: &mpsc::Sender<ErrandNews>, ssh: &Ss
 fn lines(prospect: &SyncAsSeen, found: &Preview) -> Vec<PreviewLine> {
     let line = |kind, text| PreviewLine { sync: prospect.sync.name.to_string(), kind: Term::Known(kind), text };
     let mut lines = vec![line(PreviewLineKind::Command, shell_words(&found.command))];
-    lines.extend(found.changes.iter().map(|change| {
-        let text = match change {
-            Change::Delete(name) => format!("*deleting   {name}"),
-            Change::Copy(item) => format!("{} {}", item.how, item.name),
-        };
-        line(PreviewLineKind::Change, text)
-    }));
+    lines.extend(found.changes.iter().map(|change| line(PreviewLineKind::Change, change.to_string())));
     if found.unlisted > 0 {
         lines.push(line(PreviewLineKind::Note, format!("{} more changes are not listed", found.unlisted)));
     }
@@ -169,16 +163,15 @@ fn lines(prospect: &SyncAsSeen, found: &Preview) -> Vec<PreviewLine> {
 
 fn summary(prospect: &SyncAsSeen, found: &Preview) -> DiffSummary {
     let mut sums = DiffSummary { sync: prospect.sync.name.to_string(), ..DiffSummary::default() };
-    for change in &found.changes {
-        match change {
-            Change::Delete(_) => sums.deleted += 1,
-            Change::Copy(item) => add(&mut sums, item),
-        }
-    }
+    found.changes.iter().for_each(|change| add(&mut sums, change));
     sums
 }
 
-fn add(sums: &mut DiffSummary, item: &Item) {
+fn add(sums: &mut DiffSummary, change: &Change) {
+    let Change::Copy(item) = change else {
+        sums.deleted += 1;
+        return;
+    };
     sums.bytes = sums.bytes.saturating_add(item.bytes);
     if item.how.contains('+') {
         sums.created += 1;
@@ -207,25 +200,9 @@ fn compared(
             continue;
         };
         let mut hear = |said: &OutputLine| {
-            let text = match said {
-                OutputLine::Deleted(name) => {
-                    sums.deleted += 1;
-                    format!("*deleting   {name}")
-                }
-                OutputLine::Changed(item) => {
-                    add(&mut sums, item);
-                    format!("{} {}", item.how, item.name)
-                }
-                OutputLine::Progress(_)
-                | OutputLine::Unchanged(_)
-                | OutputLine::LeftOut(_)
-                | OutputLine::GaveUpDeleting
-                | OutputLine::KeptDirectory
-                | OutputLine::Statistic(..)
-                | OutputLine::Entries(..)
-                | OutputLine::Nothing => return,
-            };
-            if news.blocking_send(ErrandNews::Line(line(PreviewLineKind::Change, text))).is_err() {
+            let Some(change) = Change::of(said) else { return };
+            add(&mut sums, &change);
+            if news.blocking_send(ErrandNews::Line(line(PreviewLineKind::Change, change.to_string()))).is_err() {
                 teller.tell(Interruption::Cancelled);
             }
         };

@@ -10,12 +10,11 @@ use std::time::Duration;
 
 use crate::decide::diagnosis::{credentials, daemon, drives, neighbours, state, syncs, tools, unanswered, volumes};
 use crate::model::{
-    Absence, Area, BarePoint, BatteryRule, Conditions, Configuration, Confined, ContainerSight, CredentialProvider,
-    DaemonSettings, DaemonState, Drive, DrivePlace, DriveSight, End, Every, Examined, FileInForce, FileKind, FileSight,
-    Flaw, Freshness, Guard, Guarded, Held, HeldAt, HistorySight, Hooks, HostFault, HostTrouble, Lingering, Locks,
-    MeteredRule, MountView, Mounting, MountsBelow, Notify, Obstacle, OpeningTrouble, Outcome, Owner, Place,
-    PolkitSight, ProgramVersion, Retention, Room, RsyncSettings, RunRecord, SecretSight, SentinelFault, ServiceSight,
-    SnapshotKind, Status, Sync, SyncName, SyncState, SyncStatus, Trial, Trigger, Undo, Volume, VolumeKind, VolumeName,
+    Absence, Area, BarePoint, Configuration, Confined, ContainerSight, CredentialProvider, DaemonSettings, DaemonState,
+    Drive, DrivePlace, DriveSight, End, Examined, FileInForce, FileKind, FileSight, Flaw, Freshness, Guarded, Held,
+    HeldAt, HistorySight, HostFault, HostTrouble, Lingering, Locks, MountView, Mounting, Notify, Obstacle,
+    OpeningTrouble, Outcome, Owner, Place, PolkitSight, ProgramVersion, Room, RunRecord, SecretSight, SentinelFault,
+    ServiceSight, Status, Sync, SyncName, SyncState, SyncStatus, Trial, Trigger, Undo, Volume, VolumeKind, VolumeName,
     VolumeRoot, VolumeStatus, Walls, WhenDone, Worded,
 };
 
@@ -54,25 +53,7 @@ fn sync_name(text: &str) -> SyncName {
 
 fn sync(text: &str, enabled: bool) -> Sync {
     let place = |volume: &str| Place { volume: name(volume), subdir: "".parse().unwrap() };
-    Sync {
-        name: sync_name(text),
-        source: place("laptop"),
-        destination: place("usb"),
-        enabled,
-        snapshots: SnapshotKind::None,
-        keep: Retention::All,
-        every: Every::Interval(Duration::from_hours(1)),
-        max_age: None,
-        after: std::collections::BTreeSet::new(),
-        filters: Vec::new(),
-        filter_file: None,
-        mounts: MountsBelow::Copied,
-        rsync: RsyncSettings::default(),
-        when: Conditions { metered: MeteredRule::Avoid, battery: BatteryRule::Any, hours: None },
-        guard: Guard::Off,
-        hooks: Hooks::default(),
-        ping: None,
-    }
+    Sync { enabled, ..Sync::new(sync_name(text), place("laptop"), place("usb")) }
 }
 
 fn configuration(syncs: &[Sync]) -> Configuration {

@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use toml::Spanned;
 
@@ -13,15 +12,9 @@ use crate::formats::config::names::{Names, distinct, given};
 use crate::formats::config::reader::{BadValue, Fields, Reading};
 use crate::formats::config::rsync_options;
 use crate::model::{
-    BatteryRule, Conditions, CopyTraits, Every, Filter, Group, GroupName, Guard, Hooks, MeteredRule, MountsBelow,
-    PingUrl, Place, Retention, RsyncOptions, RsyncSettings, SnapshotKind, Subdir, Sync, SyncName, VolumeName,
+    Conditions, CopyTraits, Filter, Group, GroupName, Hooks, PingUrl, Place, RsyncOptions, RsyncSettings, SnapshotKind,
+    Subdir, Sync, SyncName, VolumeName,
 };
-
-/// How often a copy is wanted where nothing is said.
-const EVERY: Duration = Duration::from_hours(1);
-
-/// The share of the destination's files that a run may delete where nothing is said, in percent.
-const MAX_DELETE: u8 = 25;
 
 /// The names that syncs refer to.
 pub(super) struct Known<'a> {
@@ -215,22 +208,22 @@ fn in_place(reading: &mut Reading<'_>, name: &Spanned<&str>, layer: &Layer) {
 
 fn lowered(layer: &Layer, name: SyncName, source: Place, destination: Place) -> Sync {
     let plain = |options: &[Spanned<String>]| options.iter().map(|option| option.get_ref().clone()).collect();
+    let unsaid = Sync::new(name, source, destination);
+    // Each key is named: one that is new is not forgotten.
     Sync {
-        source,
-        destination,
-        enabled: layer.enabled.unwrap_or(true),
-        snapshots: layer.snapshots.unwrap_or(SnapshotKind::None),
-        keep: layer.keep.as_ref().map_or(Retention::All, |keep| *keep.get_ref()),
-        every: layer.every.unwrap_or(Every::Interval(EVERY)),
+        enabled: layer.enabled.unwrap_or(unsaid.enabled),
+        snapshots: layer.snapshots.unwrap_or(unsaid.snapshots),
+        keep: layer.keep.as_ref().map_or(unsaid.keep, |keep| *keep.get_ref()),
+        every: layer.every.unwrap_or(unsaid.every),
         max_age: layer.max_age.clone().and_then(Setting::value),
         // A default "after" names syncs that it holds for, too; none of them goes after itself.
         after: (layer.after.iter().flatten().map(Spanned::get_ref))
-            .filter(|after| *after != name.base())
+            .filter(|after| *after != unsaid.name.base())
             .filter_map(|after| after.parse().ok())
             .collect(),
         filters: layer.filters.iter().flatten().map(|filter| filter.get_ref().clone()).collect(),
         filter_file: layer.filter_file.as_ref().map(|file| file.get_ref().clone()),
-        mounts: layer.mounts.unwrap_or(MountsBelow::Copied),
+        mounts: layer.mounts.unwrap_or(unsaid.mounts),
         rsync: RsyncSettings {
             compress: layer.compress.unwrap_or(false),
             checksum: layer.checksum.unwrap_or(false),
@@ -240,11 +233,11 @@ fn lowered(layer: &Layer, name: SyncName, source: Place, destination: Place) -> 
             extra_options: plain(layer.extra_options.as_deref().unwrap_or_default()),
         },
         when: Conditions {
-            metered: layer.metered.unwrap_or(MeteredRule::Avoid),
-            battery: layer.battery.unwrap_or(BatteryRule::Any),
+            metered: layer.metered.unwrap_or(unsaid.when.metered),
+            battery: layer.battery.unwrap_or(unsaid.when.battery),
             hours: layer.hours.clone().and_then(Setting::value),
         },
-        guard: layer.guard.unwrap_or(Guard::MaxDelete(MAX_DELETE)),
+        guard: layer.guard.unwrap_or(unsaid.guard),
         hooks: Hooks {
             before: layer.before.clone().and_then(Setting::value),
             after: layer.after_success.clone().and_then(Setting::value),
@@ -253,7 +246,9 @@ fn lowered(layer: &Layer, name: SyncName, source: Place, destination: Place) -> 
             overdue: layer.overdue.clone().and_then(Setting::value),
         },
         ping: layer.ping.clone().and_then(Setting::value),
-        name,
+        name: unsaid.name,
+        source: unsaid.source,
+        destination: unsaid.destination,
     }
 }
 

@@ -69,6 +69,20 @@ pub enum OutputLine {
     Nothing,
 }
 
+impl OutputLine {
+    /// The name of the entry that it tells to be deleted.
+    #[must_use]
+    pub fn deleted(&self) -> Option<&str> {
+        if let Self::Deleted(name) = self { Some(name) } else { None }
+    }
+
+    /// The entry that it tells to be created or changed.
+    #[must_use]
+    pub fn changed(&self) -> Option<&Item> {
+        if let Self::Changed(item) = self { Some(item) } else { None }
+    }
+}
+
 /// An entry that was created or changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Item {

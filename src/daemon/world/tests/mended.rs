@@ -99,3 +99,62 @@ fn another_id_on_a_drive_is_approved_only_while_it_can_be_read() {
     assert_eq!(approve(&mut story).unwrap().len(), 1);
     assert_eq!(story.codes("photos"), [""; 0]);
 }
+
+#[test]
+fn another_passphrase_in_the_keyring_is_tried_soon_and_ever_later_where_it_is_wrong_too() {
+    let mut story = Story::at_home(OPENED);
+    story.devices = vec![block_device("/dev/sdc1", RED, 33, 5, DeviceRole::Container)];
+    story.see(&[("red", locked_sight(5))]);
+    story.wait(12);
+    assert_eq!(story.orders(), ["open red for Runs"]);
+    let refuse = |story: &mut Story| {
+        story.not_opened("red", OpeningTrouble::WrongSecret("red".parse().unwrap()));
+        story.closed("red", Left::AsFound, Closer::Us);
+        assert_eq!(story.orders(), ["close red: Leave"]);
+    };
+    refuse(&mut story);
+    assert!(story.world.waits_for_keyring());
+    story.wait(300);
+    assert_eq!(story.orders(), [""; 0]);
+    story.tell(Event::KeyringChanged);
+    assert_eq!(story.orders(), ["open red for Runs"]);
+    // What changed while it was being opened was not asked for any more.
+    story.tell(Event::KeyringChanged);
+    refuse(&mut story);
+    story.wait(5);
+    assert_eq!(story.orders(), ["open red for Runs"]);
+    story.tell(Event::KeyringChanged);
+    refuse(&mut story);
+    story.wait(7);
+    assert_eq!(story.orders(), [""; 0], "a keyring that changes all the time is not asked all the time");
+    story.wait(2);
+    assert_eq!(story.orders(), ["open red for Runs"]);
+    refuse(&mut story);
+    story.wait(600);
+    assert_eq!(story.orders(), [""; 0]);
+}
+
+#[test]
+fn a_filesystem_that_may_have_been_mended_is_tried_at_once() {
+    let mut story = Story::with_closed_drive(OPENED);
+    story.wait(10);
+    let refuse = |story: &mut Story| {
+        let (why, command) = ("mount it: bad superblock".into(), "e2fsck -f /dev/sdb1".into());
+        story.not_opened("usb", OpeningTrouble::Damaged { why, command });
+        // What was tried changes the device itself.
+        story.world.owe_look(Scope::blocks());
+        story.next = vec![("usb".to_owned(), closed_sight(1))];
+        story.closed("usb", Left::AsFound, Closer::Us);
+        assert_eq!(story.orders(), ["open usb for Runs", "close usb: Leave"]);
+    };
+    refuse(&mut story);
+    story.wait(200);
+    assert_eq!(story.orders(), [""; 0]);
+    story.world.owe_look(Scope::blocks());
+    story.see(&[("usb", closed_sight(1))]);
+    refuse(&mut story);
+    story.wait(290);
+    assert_eq!(story.orders(), [""; 0]);
+    story.wait(20);
+    assert_eq!(story.orders(), ["open usb for Runs"]);
+}
