@@ -135,6 +135,7 @@ scenarios! {
     verifies:
         a_flipped_bit_is_found_in_each_kind_of_copy
         what_the_medium_does_not_give_back_is_damaged
+        copies_are_read_back_by_themselves_when_nothing_is_to_be_copied
         copies_are_compared_with_each_other_where_the_source_is_gone;
     faults:
         a_yanked_drive_interrupts_and_a_replug_goes_on

@@ -16,6 +16,7 @@ pub mod presence;
 pub mod queue;
 pub mod reach;
 pub mod retention;
+pub mod rounds;
 pub mod strangers;
 pub mod tidying;
 pub mod versions;

@@ -59,6 +59,16 @@ pub fn notification(announcement: &Announcement, buttons: Buttons) -> Option<Not
             let sentences: Vec<_> = obstacles.iter().map(|obstacle| waits(obstacle, subject)).collect();
             plain(format!("{} needs your approval", title(subject)), sentences.join("\n"), Weight::Pressing)
         }
+        Matter::Damaged(files) => {
+            let are = if *files == 1 { "is" } else { "are" };
+            let body = format!(
+                "{} {are} damaged. The next run writes anew what the source has; what it cannot, `nbkpctl verify {}` \
+                 names.",
+                text::count(*files, "file"),
+                name(subject)
+            );
+            plain(format!("{} is damaged", title(subject)), body, Weight::Pressing)
+        }
         Matter::Overdue { syncs, age, waits_for, fresh_at } => {
             let told = match (syncs.len(), age) {
                 (1, Some(age)) => format!("its last copy is {} old", text::span(*age)),
@@ -141,7 +151,7 @@ fn again(trouble: &OpeningTrouble) -> &'static str {
 fn waits(obstacle: &Obstacle, subject: &Subject) -> String {
     let what = sentence(&obstacle.to_string());
     match subject {
-        Subject::Sync(sync) => format!("{what} {}", sentence(&obstacle.hint(sync))),
+        Subject::Sync(sync) | Subject::Damage(sync) => format!("{what} {}", sentence(&obstacle.hint(sync))),
         Subject::Drive(_) | Subject::Overdue(_) => what,
     }
 }
@@ -159,6 +169,7 @@ fn sentence(fragment: &str) -> String {
 fn title(subject: &Subject) -> String {
     match subject {
         Subject::Sync(sync) => format!("Backup {sync}"),
+        Subject::Damage(sync) => format!("The copy of {sync}"),
         Subject::Drive(volume) => format!("Drive {volume}"),
         Subject::Overdue(volume) => format!("Backup to {volume}"),
     }
@@ -166,7 +177,7 @@ fn title(subject: &Subject) -> String {
 
 fn name(subject: &Subject) -> &str {
     match subject {
-        Subject::Sync(sync) => sync.as_str(),
+        Subject::Sync(sync) | Subject::Damage(sync) => sync.as_str(),
         Subject::Drive(volume) | Subject::Overdue(volume) => VolumeName::as_str(volume),
     }
 }

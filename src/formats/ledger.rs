@@ -10,6 +10,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::formats::rounds::RoundsEntry;
 use crate::formats::writer::{self, WriterLine};
 use crate::model::{
     Damage, DriveUuid, End, Hardware, HoldReason, Ledger, PathSet, Pause, Places, SentinelId, SnapshotName,
@@ -59,6 +60,7 @@ struct File {
     servers: Vec<ServerEntry>,
     damaged: BTreeMap<String, DamageEntry>,
     turns: BTreeMap<String, u8>,
+    rounds: BTreeMap<String, RoundsEntry>,
     pause: Option<PauseEntry>,
 }
 
@@ -287,6 +289,10 @@ pub fn from_bytes(bytes: &[u8]) -> Result<Ledger, LedgerError> {
     for (name, turn) in file.turns {
         ledger.turns.insert(sync(&name)?, turn);
     }
+    for (name, rounds) in file.rounds {
+        let read = rounds.read().ok_or_else(|| LedgerError::Entry(name.clone(), "no times of checks"))?;
+        ledger.rounds.insert(sync(&name)?, read);
+    }
     for entry in file.servers {
         if let Some(places) = ledger.copied.get_mut(&sync(&entry.sync)?) {
             places.servers.insert(entry.end.into(), entry.known_by);
@@ -368,6 +374,7 @@ pub fn to_bytes(ledger: &Ledger) -> Vec<u8> {
             })
             .collect(),
         turns: ledger.turns.iter().map(|(name, turn)| (name.to_string(), *turn)).collect(),
+        rounds: ledger.rounds.iter().map(|(name, rounds)| (name.to_string(), rounds.into())).collect(),
         pause: ledger.pause.map(|pause| match pause {
             Pause::Until(time) => PauseEntry { until: Some(time.to_string()) },
             Pause::UntilResumed => PauseEntry { until: None },
@@ -381,7 +388,7 @@ pub fn to_bytes(ledger: &Ledger) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    use crate::model::Writer;
+    use crate::model::{CheckRound, CheckRounds, Writer};
 
     use super::*;
 
@@ -428,6 +435,19 @@ mod tests {
                 Damage { paths: odd_paths(), snapshots: ["2026-11-22T17:30:00.000Z".parse().unwrap()].into() },
             )]),
             turns: BTreeMap::from([("photos".parse().unwrap(), 95)]),
+            rounds: BTreeMap::from([(
+                "photos".parse().unwrap(),
+                CheckRounds {
+                    finished: Some("2026-11-22T17:30:00Z".parse().unwrap()),
+                    under_way: Some(CheckRound {
+                        began: "2026-11-23T17:30:00Z".parse().unwrap(),
+                        read: 5,
+                        files: 7,
+                        bytes: 8,
+                        damaged: 1,
+                    }),
+                },
+            )]),
             pause: Some(Pause::Until("2026-11-22T17:30:00.123456789Z".parse().unwrap())),
         }
     }

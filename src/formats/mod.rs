@@ -19,6 +19,7 @@ pub mod pattern;
 pub mod ping;
 pub mod polkit;
 pub mod reminded;
+mod rounds;
 pub mod rsync;
 pub mod script;
 pub mod sentinel;

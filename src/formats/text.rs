@@ -191,6 +191,13 @@ pub fn obstacle_sentences(obstacles: &[Obstacle], sync: &SyncName) -> String {
     each.join("; ")
 }
 
+/// That files of a copy are damaged, and what to do.
+#[must_use]
+pub fn damaged_copies(sync: &SyncName, files: u64) -> String {
+    let (what, are) = (count(files, "file"), if files == 1 { "is" } else { "are" });
+    format!("{what} of the copy {are} damaged; the next run writes anew what the source has: `nbkpctl run {sync}`")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

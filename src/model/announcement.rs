@@ -22,6 +22,8 @@ pub enum Subject {
     Drive(VolumeName),
     /// What is overdue at a destination.
     Overdue(VolumeName),
+    /// What is damaged in the copies of a sync.
+    Damage(SyncName),
 }
 
 /// What there is to say.
@@ -61,6 +63,8 @@ pub enum Matter {
         /// Another volume of their group that has fresh copies of all of them: then it is only the turn of this one.
         fresh_at: Option<VolumeName>,
     },
+    /// So many files of its copies are damaged.
+    Damaged(u64),
     /// What was said before is so no longer.
     Withdrawn,
 }
@@ -72,6 +76,7 @@ impl Matter {
         match self {
             Self::Failed(_)
             | Self::Held(_)
+            | Self::Damaged(_)
             | Self::Overdue { .. }
             | Self::NotOpened(..)
             | Self::Unclean(_)
@@ -97,6 +102,7 @@ impl Matter {
             | Self::SafeToRemove(_)
             | Self::Failed(_)
             | Self::Held(_)
+            | Self::Damaged(_)
             | Self::NotOpened(..)
             | Self::Unclean(_)
             | Self::Unusable(..)
@@ -127,6 +133,7 @@ impl Notify {
             | Matter::Unclean(_)
             | Matter::Unusable(..)
             | Matter::Held(_)
+            | Matter::Damaged(_)
             | Matter::Overdue { .. } => self != Self::None,
             Matter::Withdrawn => false,
         }

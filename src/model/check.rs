@@ -5,27 +5,31 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 
-use crate::model::{SnapshotName, SyncName};
+use crate::model::{Outcome, RunId, SampleShare, SnapshotName, SyncName, Trigger};
 
-/// How large a part of the files of a copy a check reads, in percent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct SampleShare(u8);
-
-impl SampleShare {
-    /// Every file.
-    pub const ALL: Self = Self(100);
-
-    /// This many percent, of 1 to 100.
-    #[must_use]
-    pub fn percent(percent: u8) -> Option<Self> {
-        (1..=100).contains(&percent).then_some(Self(percent))
-    }
-
-    /// In percent.
-    #[must_use]
-    pub fn as_percent(self) -> u8 {
-        self.0
-    }
+/// A check as history keeps it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CheckRecord {
+    /// It has an id like a run.
+    pub run: RunId,
+    /// The sync whose copies were read.
+    pub sync: SyncName,
+    /// What made it start.
+    pub trigger: Trigger,
+    /// When it started.
+    pub started: Timestamp,
+    /// When it ended.
+    pub finished: Timestamp,
+    /// How it ended: it failed where something is damaged, or where it could not be made.
+    pub outcome: Outcome,
+    /// How many files were read.
+    pub files: u64,
+    /// Their bytes.
+    pub bytes: u64,
+    /// How many of them are damaged.
+    pub damaged: u64,
+    /// What is wrong, as a sentence with its remedy.
+    pub error: Option<String>,
 }
 
 /// What a check is to read.

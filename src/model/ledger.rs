@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::{Damage, DriveUuid, End, Hardware, PathSet, SentinelId, StandingHold, Stranger, SyncName, VolumeName};
+use super::{
+    CheckRounds, Damage, DriveUuid, End, Hardware, PathSet, SentinelId, StandingHold, Stranger, SyncName, VolumeName,
+};
 
 /// In which LUKS containers filesystems lie: their UUIDs, by those of the filesystems.
 pub type Containers = BTreeMap<DriveUuid, DriveUuid>;
@@ -42,6 +44,8 @@ pub struct Ledger {
     pub damaged: BTreeMap<SyncName, Damage>,
     /// Where the next sample of each sync begins, in hundredths.
     pub turns: BTreeMap<SyncName, u8>,
+    /// How far the checks of each sync are that are made by themselves.
+    pub rounds: BTreeMap<SyncName, CheckRounds>,
     /// The pause, if there is one.
     pub pause: Option<Pause>,
 }

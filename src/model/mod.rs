@@ -4,6 +4,7 @@
 
 mod announcement;
 mod check;
+mod check_rule;
 mod checkup;
 mod condition;
 mod configuration;
@@ -45,7 +46,8 @@ mod volume;
 mod words;
 
 pub use announcement::{Announcement, Button, Deeds, Matter, Notification, Subject, Weight};
-pub use check::{CheckReport, CheckWish, Damage, DamagedFile, Digest, FileFacts, Flawed, SampleShare, Unread};
+pub use check::{CheckRecord, CheckReport, CheckWish, Damage, DamagedFile, Digest, FileFacts, Flawed, Unread};
+pub use check_rule::{CheckRound, CheckRounds, CheckRule, SampleShare};
 pub use checkup::{
     BarePoint, Confined, ContainerSight, DrivePlace, DriveSight, FileInForce, FileKind, FileSight, FstabLine, Guarded,
     HistorySight, Lingering, Locks, MountView, OtherUuid, OtherUuidKind, Owner, PolkitSight, ProgramVersion, Room,
@@ -85,7 +87,7 @@ pub use sight::{
 };
 pub use snapshot::{KeepReason, Pruning, SnapshotName, SnapshotNameError, Standing};
 pub use stand_in::StandIn;
-pub use status::{DaemonState, Freshness, RunningNow, Status, SyncState, SyncStatus, VolumeStatus};
+pub use status::{Checking, DaemonState, Freshness, RunningNow, Status, SyncState, SyncStatus, VolumeStatus};
 pub use step::Step;
 pub use sync::{
     CopyTraits, Every, Filter, Guard, HookCommand, Hooks, KeepRules, MountsBelow, Retention, RsyncOptions,

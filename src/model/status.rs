@@ -36,6 +36,21 @@ pub struct Status {
     pub queue: Vec<SyncName>,
     /// The runs under way.
     pub running: Vec<RunningNow>,
+    /// The check under way.
+    pub checking: Option<Checking>,
+}
+
+/// A check under way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Checking {
+    /// The sync whose copy is read back.
+    pub sync: SyncName,
+    /// When that began.
+    pub started: Timestamp,
+    /// How many files were read so far.
+    pub files: u64,
+    /// Their bytes.
+    pub bytes: u64,
 }
 
 /// The state of the daemon.
@@ -93,6 +108,8 @@ pub struct SyncStatus {
     pub starts_at: Option<Timestamp>,
     /// How many files of its copies are damaged and not yet written anew.
     pub damaged: u64,
+    /// When its copies were read back last by themselves.
+    pub last_verified: Option<Timestamp>,
 }
 
 /// The states of a sync.

@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{BatteryRule, Conditions, End, MeteredRule, PingUrl, Place, SyncName, VolumeName, words};
+use super::{BatteryRule, CheckRule, Conditions, End, MeteredRule, PingUrl, Place, SyncName, VolumeName, words};
 
 /// A one-way copy. A sync to a group appears as one of these for each member.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,6 +42,8 @@ pub struct Sync {
     pub guard: Guard,
     /// Commands around a run.
     pub hooks: Hooks,
+    /// How often its copies are read back by themselves.
+    pub verify: Option<CheckRule>,
     /// Where its runs are reported.
     pub ping: Option<PingUrl>,
 }
@@ -73,6 +75,7 @@ impl Sync {
             when: Conditions { metered: MeteredRule::Avoid, battery: BatteryRule::Any, hours: None },
             guard: Guard::MaxDelete(MAX_DELETE),
             hooks: Hooks::default(),
+            verify: None,
             ping: None,
         }
     }

@@ -5,6 +5,7 @@ use std::io::Read as _;
 use std::num::NonZeroU64;
 use std::os::fd::AsFd as _;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use jiff::Timestamp;
 use rustix::fs::{Advice, AtFlags, FileType, Mode, OFlags, ResolveFlags, StatxFlags, fadvise, openat2, statx};
@@ -51,8 +52,9 @@ pub fn file_facts(directory: &Directory, below: &Path) -> Result<Option<FileFact
 }
 
 /// The digest of a regular file below a directory, as the medium gives it back. It leaves no trace in the time of its
-/// last reading, where that is ours to say, and none of it in the memory of the kernel.
-pub fn digest(directory: &Directory, below: &Path) -> Result<Digest, Unread> {
+/// last reading, where that is ours to say, and none of it in the memory of the kernel. Once `told`, it is read no
+/// further, and passes for one that is not there.
+pub fn digest(directory: &Directory, below: &Path, told: &AtomicBool) -> Result<Digest, Unread> {
     let file = open(directory, below).map_err(unread)?;
     // What was written a moment ago is in memory still, whatever became of it on the medium.
     let _advice = fadvise(&file, 0, None, Advice::DontNeed);
@@ -61,6 +63,9 @@ pub fn digest(directory: &Directory, below: &Path) -> Result<Digest, Unread> {
     let mut piece = vec![0_u8; PIECE];
     let (mut read, mut forgotten) = (0_u64, 0_u64);
     loop {
+        if told.load(Ordering::Relaxed) {
+            return Err(Unread::Gone);
+        }
         let length = match file.read(&mut piece) {
             Ok(0) => break,
             Ok(length) => length,
@@ -104,11 +109,15 @@ mod tests {
         std::fs::write(place.path().join("abc"), "abc").unwrap();
         std::os::unix::fs::symlink("abc", place.path().join("link")).unwrap();
         let directory = Directory::open_root(place.path()).unwrap();
-        let Digest(bytes) = digest(&directory, Path::new("abc")).unwrap();
+        let told = AtomicBool::new(false);
+        let digest = |name| digest(&directory, Path::new(name), &told);
+        let Digest(bytes) = digest("abc").unwrap();
         // As FIPS 180-2 has it.
         assert_eq!(bytes[..4], [0xba, 0x78, 0x16, 0xbf]);
-        assert_eq!(digest(&directory, Path::new("link")), Err(Unread::Gone));
-        assert_eq!(digest(&directory, Path::new("nothing")), Err(Unread::Gone));
+        assert_eq!(digest("link"), Err(Unread::Gone));
+        assert_eq!(digest("nothing"), Err(Unread::Gone));
+        told.store(true, Ordering::Relaxed);
+        assert_eq!(digest("abc"), Err(Unread::Gone), "nobody wants it any more");
         assert!(file_facts(&directory, Path::new("link")).unwrap().is_none());
         assert_eq!(file_facts(&directory, Path::new("abc")).unwrap().unwrap().size, 3);
     }

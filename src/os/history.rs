@@ -11,7 +11,10 @@ use std::path::{Path, PathBuf};
 use jiff::Timestamp;
 use rusqlite::{Row, Transaction, named_params, params};
 
-use crate::model::{Days, Figures, Interruption, Outcome, RunId, RunRecord, SnapshotName, SyncName, Trigger, Worded};
+use crate::model::{
+    CheckRecord, Days, Figures, Interruption, Outcome, RunId, RunRecord, SnapshotName, SyncName, Trigger, Worded,
+};
+use crate::os::history_checks::{add_check, read_checks};
 use crate::os::history_days::{fold, forget_days, read_days};
 use crate::os::history_file::{
     MIGRATIONS, Work, is_no_file, is_none_yet, is_unusable, make, put_aside, read_only, transact,
@@ -83,6 +86,8 @@ pub enum Entry {
     Ended(Box<RunRecord>),
     /// A run that began found what the one before it found, and asks a person nothing new: no history tells of it.
     Forgotten(RunId),
+    /// Copies were read back.
+    Checked(Box<CheckRecord>),
     /// These runs came before all that the history knows, oldest first; those that it knows are passed over.
     Recalled(Vec<RunRecord>),
 }
@@ -133,6 +138,7 @@ impl HistoryStore {
                         end(transaction, record)?;
                         ended.insert(&record.sync);
                     }
+                    Entry::Checked(record) => add_check(transaction, record)?,
                     Entry::Forgotten(run) => forget_run(transaction, run)?,
                     Entry::Recalled(records) => records.iter().rev().try_for_each(|old| recall(transaction, old))?,
                 }
@@ -176,6 +182,11 @@ impl HistoryStore {
     /// The sums by day of the runs that are forgotten, of one sync or of all.
     pub fn days(&mut self, sync: Option<&SyncName>) -> Result<Days, HistoryError> {
         self.work(HistoryError::Read, &|transaction| read_days(transaction, sync))
+    }
+
+    /// The newest `limit` checks, the last recorded first, of one sync or of all.
+    pub fn checks(&mut self, sync: Option<&SyncName>, limit: usize) -> Result<Vec<CheckRecord>, HistoryError> {
+        self.work(HistoryError::Read, &|transaction| read_checks(transaction, sync, limit))
     }
 
     /// The past of every sync.

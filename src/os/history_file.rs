@@ -12,7 +12,7 @@ use rusqlite::backup::Backup;
 use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
 use rustix::fs::OFlags;
 
-use crate::os::history_days::TABLE;
+use crate::os::{history_checks, history_days};
 
 /// How long another process that reads or writes is waited for.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -34,7 +34,8 @@ pub(super) const MIGRATIONS: &[&str] = &[
     CREATE INDEX runs_of_sync ON runs (sync, place);
     CREATE INDEX successes ON runs (sync, place) WHERE outcome = 'ok';
     CREATE INDEX unfinished ON runs (place) WHERE outcome IS NULL;",
-    TABLE,
+    history_days::TABLE,
+    history_checks::TABLE,
 ];
 
 /// How many pages are copied at once.

@@ -26,6 +26,7 @@ pub mod guards;
 pub mod held;
 pub mod history;
 pub mod history_check;
+mod history_checks;
 mod history_days;
 mod history_file;
 pub mod holders;

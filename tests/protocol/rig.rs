@@ -198,6 +198,7 @@ pub fn sync_status(name: &str, state: SyncState, obstacles: Vec<Obstacle>) -> Sy
         overdue_at: None,
         starts_at: None,
         damaged: 0,
+        last_verified: None,
     }
 }
 
@@ -225,6 +226,7 @@ pub fn status() -> Status {
         ],
         queue: vec!["photos".parse().unwrap()],
         running: vec![],
+        checking: None,
     }
 }
 

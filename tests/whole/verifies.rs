@@ -157,6 +157,47 @@ fn is_mended_by_the_next_run(host: &MiniHost, (sync, volume, kind): (&str, &str,
     }
 }
 
+/// The checks of a sync that history tells of, the newest first: how each ended, and how many files it found damaged.
+fn checks(host: &MiniHost, sync: &str) -> Vec<(String, u64)> {
+    let runs = host.history(sync).into_iter().filter(|run| run["kind"] == "verify");
+    runs.map(|run| (run["outcome"].as_str().unwrap().to_owned(), run["damaged"].as_u64().unwrap())).collect()
+}
+
+pub fn copies_are_read_back_by_themselves_when_nothing_is_to_be_copied(host: &MiniHost) {
+    let source = host.source("documents");
+    source.fill(40).write("letter", "a first letter");
+    let mut usb = host.drive("usb", Ext4).prepared_for("documents");
+    let rule = "every = \"7d\"\nverify = { every = \"2s\" }";
+    host.configure(&host.config().drive(&usb).sync("documents", "usb", "hard-link", rule));
+    let daemon = host.start();
+    usb.plug();
+    host.run_ends("documents", 1, "ok");
+    until("the copy was read back", || checks(host, "documents").first() == Some(&("ok".to_owned(), 0)));
+    assert!(host.sync("documents")["last_verified"].is_string());
+    host.ctl(&["history"]).exits(0).says("verified");
+    // The round goes on where it was when its daemon ended.
+    flip(&newest(host, "usb", "documents").join("letter"));
+    daemon.stop();
+    let _daemon = host.start();
+    until("damage is found", || host.sync("documents")["damaged"] == 1);
+    until("history tells of it", || checks(host, "documents").first() == Some(&("failed".to_owned(), 1)));
+    host.ctl(&["history"]).exits(0).says("damaged");
+    host.ctl(&["status", "--check"]).exits(1).says("documents: damaged");
+    host.ctl(&["run", "documents", "--wait"]).exits(0);
+    assert_eq!(std::fs::read(newest(host, "usb", "documents").join("letter")).unwrap(), b"a first letter");
+    // What a person asks for is in history, too.
+    host.ctl(&["pause"]).exits(0);
+    let before = checks(host, "documents").len();
+    host.ctl(&["verify", "documents"]).exits(0);
+    assert_eq!(checks(host, "documents").len(), before + 1);
+    assert_eq!(host.history("documents")[0]["trigger"], "request");
+    // Nothing reads from a drive that is let go.
+    host.ctl(&["resume"]).exits(0);
+    host.ctl(&["hold", "usb"]).exits(0);
+    assert!(host.status()["checking"].is_null());
+    usb.unplug();
+}
+
 pub fn what_the_medium_does_not_give_back_is_damaged(host: &MiniHost) {
     let source = host.source("documents");
     let page = |text: &str| text.repeat(2000);

@@ -34,11 +34,11 @@ const BYTES: u64 = 256 << 20;
 
 /// How far a check is.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct CheckProgress {
+pub struct CheckProgress {
     /// Files that were read.
-    pub(crate) files: u64,
+    pub files: u64,
     /// Their bytes.
-    pub(crate) bytes: u64,
+    pub bytes: u64,
 }
 
 /// Checks a copy of a sync; says why not, for a person. The sample begins at `turn`.
@@ -205,7 +205,8 @@ impl Course<'_> {
             }
             bytes = gathered.iter().map(|(_, facts)| facts.size).fold(0, u64::saturating_add);
         }
-        Ok(())
+        // What was read last may have been cut short.
+        stops.check()
     }
 
     /// Reads some files of the copy, and what passes for the same elsewhere.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::backup::failure::{of_directory, words};
 use crate::backup::session::stop::Stops;
@@ -94,7 +95,7 @@ impl CheckedEnd<'_> {
                     if stops.wanted() != Wanted::GoOn {
                         stops.check()?;
                     }
-                    sums.insert(path.clone(), digest(top, path));
+                    sums.insert(path.clone(), digest(top, path, &stops.told));
                 }
                 Ok(sums)
             }
@@ -121,8 +122,9 @@ pub(super) fn both(
     (source, of_source): (&CheckedEnd<'_>, &[PathBuf]),
     stops: &mut Stops,
 ) -> Result<(Sums, Sums), NotDone> {
+    let told = Arc::clone(&stops.told);
     let apart = |top: &Directory, paths: &[PathBuf]| {
-        paths.iter().map(|path| (path.clone(), digest(top, path))).collect::<Sums>()
+        paths.iter().map(|path| (path.clone(), digest(top, path, &told))).collect::<Sums>()
     };
     match (copy.here(), source.here()) {
         (_, Some(top)) => std::thread::scope(|scope| {

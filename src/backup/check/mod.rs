@@ -3,5 +3,7 @@
 mod course;
 mod ends;
 mod findings;
+pub mod order;
 
-pub(crate) use course::{CheckProgress, check_copy};
+pub use course::CheckProgress;
+pub(crate) use course::check_copy;

@@ -1,5 +1,7 @@
 //! The way by which a run is told to stop.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 
 use crate::model::{Interruption, NotDone};
@@ -14,12 +16,14 @@ pub struct Stop(pub Interruption);
 pub(crate) struct Teller {
     outbox: SyncSender<Stop>,
     bell: Bell,
+    told: Arc<AtomicBool>,
 }
 
 impl Teller {
     /// Tells the run to stop. It never waits: what does not fit was said often enough.
     pub(crate) fn tell(&self, why: Interruption) {
         let _full = self.outbox.try_send(Stop(why));
+        self.told.store(true, Ordering::Relaxed);
         self.bell.ring();
     }
 }
@@ -30,6 +34,8 @@ pub(crate) struct Stops {
     inbox: Receiver<Stop>,
     /// Rings when something was told.
     pub(crate) bell: Bell,
+    /// Whether anything was told, for threads beside this one.
+    pub(crate) told: Arc<AtomicBool>,
     why: Option<Interruption>,
     wanted: Wanted,
 }
@@ -38,8 +44,9 @@ pub(crate) struct Stops {
 pub(crate) fn pair() -> std::io::Result<(Teller, Stops)> {
     let (outbox, inbox) = sync_channel(8);
     let bell = Bell::new()?;
-    let teller = Teller { outbox, bell: bell.share()? };
-    Ok((teller, Stops { inbox, bell, why: None, wanted: Wanted::GoOn }))
+    let told = Arc::new(AtomicBool::new(false));
+    let teller = Teller { outbox, bell: bell.share()?, told: Arc::clone(&told) };
+    Ok((teller, Stops { inbox, bell, told, why: None, wanted: Wanted::GoOn }))
 }
 
 impl Stops {

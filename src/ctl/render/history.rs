@@ -9,7 +9,7 @@ use super::tallies::tallies;
 use crate::ctl::output::Detail;
 use crate::ctl::render::runs::took;
 use crate::formats::text::{grouped, size};
-use crate::formats::wire::{HistoryReply, RunEntry};
+use crate::formats::wire::{HistoryReply, RunEntry, VERIFY};
 use crate::model::{Now, Outcome};
 
 /// The runs as a table, newest first, and the sums if there are any.
@@ -47,7 +47,7 @@ fn row(run: &RunEntry, zone: &TimeZone, detail: Detail) -> Row {
         local(run.started.0, zone),
         run.sync.clone().unwrap_or_default(),
         run.trigger.to_string(),
-        run.outcome.to_string(),
+        outcome(run),
         grouped(run.files_transferred),
         size(run.bytes_transferred),
         took(run).unwrap_or_else(|| "-".into()),
@@ -60,6 +60,16 @@ fn row(run: &RunEntry, zone: &TimeZone, detail: Detail) -> Row {
     // A table of good runs is read more easily without colour.
     let tone = if run.outcome.is(Outcome::Ok) { Tone::Plain } else { outcome_tone(&run.outcome) };
     Row { cells, tone }
+}
+
+/// How it ended; of a check, what it was, too: it made no copy.
+fn outcome(run: &RunEntry) -> String {
+    match (run.kind.as_deref(), run.damaged) {
+        (None, _) => run.outcome.to_string(),
+        (Some(VERIFY), Some(1..)) => "damaged".to_owned(),
+        (Some(VERIFY), _) if run.outcome.is(Outcome::Ok) => "verified".to_owned(),
+        (Some(kind), _) => format!("{kind} {}", run.outcome),
+    }
 }
 
 /// A moment as the clock on the wall shows it.
@@ -82,6 +92,8 @@ mod tests {
 
     fn run(outcome: Outcome, error: Option<&str>) -> RunEntry {
         RunEntry {
+            kind: None,
+            damaged: None,
             sync: Some("mail".into()),
             id: "r".into(),
             outcome: outcome.into(),
@@ -115,6 +127,10 @@ mail  2 runs: 1 ok, 1 failed
     data     none was copied so far
 ";
         assert_eq!(plain(&history(&reply, &now(), Detail::Usual, None)), expected);
+        let check = |outcome, damaged| RunEntry { kind: Some(VERIFY.into()), damaged, ..run(outcome, None) };
+        assert_eq!(super::outcome(&check(Outcome::Ok, Some(0))), "verified");
+        assert_eq!(super::outcome(&check(Outcome::Failed, Some(2))), "damaged");
+        assert_eq!(super::outcome(&check(Outcome::Failed, Some(0))), "verify failed");
         let nothing = HistoryReply { runs: vec![], stats: Some(vec![]), sources: None };
         assert_eq!(history(&nothing, &now(), Detail::Usual, None), "there are no runs yet\n");
     }

@@ -89,6 +89,8 @@ mod tests {
 
     fn run(outcome: Outcome) -> RunEntry {
         RunEntry {
+            kind: None,
+            damaged: None,
             sync: Some("mail".into()),
             id: "r".into(),
             outcome: outcome.into(),

@@ -8,7 +8,7 @@ use crate::ctl::render::page::{Page, Tone, outcome_tone, paint};
 use crate::ctl::render::table::column;
 use crate::formats::text::{count, in_local_time, listed, printable, relative, size, span};
 use crate::formats::wire::{
-    ObstacleEntry, RunEntry, RunningEntry, StatusReply, SyncStatusEntry, Term, VolumeStatusEntry,
+    CheckingEntry, ObstacleEntry, RunEntry, RunningEntry, StatusReply, SyncStatusEntry, Term, VolumeStatusEntry,
 };
 use crate::model::{DaemonState, Freshness, Now, ObstacleCode, Outcome, Step, SyncState};
 
@@ -25,6 +25,7 @@ pub fn status(status: &StatusReply, now: &Now, detail: Detail) -> String {
     for (sync, name) in status.syncs.iter().zip(&names) {
         let running = status.running.iter().find(|run| run.sync == sync.name);
         self::sync(&mut page, (sync, name), running, now, detail);
+        verified(&mut page, sync, status.checking.as_ref(), now, detail);
     }
     bygone(&mut page, status);
     if status.syncs.is_empty() {
@@ -102,6 +103,19 @@ fn sync(
     }
     let told = sync.last_run.iter().filter(|_| !is_failing);
     told.for_each(|run| last_run(page, run, &sync.obstacles, now, detail));
+}
+
+/// Whether its copies are being read back, and when they were last.
+fn verified(page: &mut Page, sync: &SyncStatusEntry, checking: Option<&CheckingEntry>, now: &Now, detail: Detail) {
+    if detail == Detail::Brief {
+        return;
+    }
+    if let Some(check) = checking.filter(|check| check.sync == sync.name) {
+        let read = format!("reading its copy back, {}, {} so far", count(check.files, "file"), size(check.bytes));
+        page.line(format!("    {}", paint(Tone::Busy, read)));
+    } else if let Some(last) = sync.last_verified.filter(|_| detail == Detail::Full) {
+        page.line(format!("    copy read back {}", relative(last.0, now.wall)));
+    }
 }
 
 /// What runs on under a name that the configuration has no longer.

@@ -2,6 +2,7 @@
 //! what follows. It never waits to send.
 
 pub mod channels;
+mod check_desk;
 mod hearing;
 mod pace;
 
@@ -13,9 +14,11 @@ use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::time::{Instant, Interval};
 
+use crate::backup::check::order::CheckTelling;
 use crate::backup::drives::order::DriveNews;
 use crate::backup::news::WorkerNews;
 use crate::daemon::dispatcher::channels::Channels;
+use crate::daemon::dispatcher::check_desk::CheckDesk;
 use crate::daemon::dispatcher::hearing::{MachineEvent, hear};
 use crate::daemon::dispatcher::pace::LookPace;
 use crate::daemon::fatal::Fatal;
@@ -47,6 +50,7 @@ pub struct Dispatcher {
     to_news: mpsc::Sender<WorkerNews>,
     drive_news: mpsc::Receiver<DriveNews>,
     to_drive_news: mpsc::Sender<DriveNews>,
+    checks: CheckDesk,
     pace: LookPace,
     watchdog: Option<Interval>,
     greeted: bool,
@@ -82,6 +86,7 @@ impl Dispatcher {
             to_news,
             drive_news,
             to_drive_news,
+            checks: CheckDesk::new(),
             pace,
             watchdog,
             greeted: false,
@@ -124,6 +129,7 @@ impl Dispatcher {
                 Event::Looked(Box::new(observation))
             }
             Some(news) = self.news.recv() => Event::News(news),
+            Some(telling) = self.checks.hear() => Event::Check(telling),
             Some(report) = channels.answers.recv() => Event::Probed(Box::new(report)),
             sensed = channels.sensed.recv() => {
                 let sensed = sensed.ok_or(Fatal::TaskEnded("senses"))?;
@@ -201,8 +207,18 @@ impl Dispatcher {
             self.world.step(event, &clock::now());
             return Course::On;
         }
+        if let Event::Check(CheckTelling::Progress(..)) = &event {
+            let now = clock::now();
+            self.world.step(event, &now);
+            let checking = self.world.checking();
+            self.channels.status.send_modify(|status| Arc::make_mut(status).checking = checking);
+            return Course::On;
+        }
         let reloaded = matches!(event, Event::Configured(_));
         let looked = matches!(event, Event::Looked(..));
+        if let Event::Check(CheckTelling::Ended(_)) = &event {
+            self.checks.ended();
+        }
         if let Event::News(WorkerNews::Ended(report)) = &event {
             self.workers.remove(&report.sync);
         }
@@ -263,6 +279,8 @@ impl Dispatcher {
                     Err(error) => behind.push_back(unstarted(run, sync, &error)),
                 }
             }
+            Effect::Check(order) => behind.extend(self.checks.start(*order, &self.ssh).map(Event::Check)),
+            Effect::StopCheck(why) => self.checks.stop(why),
             Effect::Drive(order) => {
                 let (state_dir, ssh) = (self.channels.state_dir.clone(), self.ssh.clone());
                 behind.extend(opener::start_order(*order, state_dir, ssh, &self.to_drive_news).map(Event::Drive));

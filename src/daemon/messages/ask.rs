@@ -8,8 +8,8 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::backup::job::SyncAsSeen;
 use crate::model::{
-    BlockDevice, CheckReport, Containers, DriveName, Left, Obstacle, RunRecord, SampleShare, SyncName, VolumeName,
-    WhenDone,
+    BlockDevice, CheckRecord, CheckReport, Containers, DriveName, Left, Obstacle, RunRecord, SampleShare, SyncName,
+    VolumeName, WhenDone,
 };
 
 /// A question or a command of a client. The state itself is not asked for: it is published as `Status`.
@@ -108,6 +108,8 @@ pub enum Ask {
     Checked {
         /// What that is.
         report: Box<CheckReport>,
+        /// The same for the history.
+        record: Box<CheckRecord>,
         /// How much of the copy was read.
         share: SampleShare,
         /// Where the next sample begins.

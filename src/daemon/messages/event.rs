@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use crate::backup::check::order::{CheckOrder, CheckTelling};
 use crate::backup::drives::order::{DriveNews, DriveOrder};
 use crate::backup::job::Job;
 use crate::backup::news::WorkerNews;
@@ -14,9 +15,9 @@ use crate::daemon::messages::call::Call;
 use crate::daemon::messages::look::Observation;
 use crate::daemon::messages::probe::{ProbeOrder, ProbeReport};
 use crate::model::{
-    Announcement, ChangeExtent, Configuration, DriveName, HostFault, Interruption, Ledger, Left, LocationName,
-    NetworkSight, Obstacle, OpeningTrouble, Outcome, PowerSight, RunId, RunRecord, SyncName, Trigger, Unclean,
-    VolumeName,
+    Announcement, ChangeExtent, CheckRecord, Configuration, DamagedFile, DriveName, HostFault, Interruption, Ledger,
+    Left, LocationName, NetworkSight, Obstacle, OpeningTrouble, Outcome, PowerSight, RunId, RunRecord, SampleShare,
+    SyncName, Trigger, Unclean, VolumeName,
 };
 use crate::os::history::Entry;
 
@@ -39,6 +40,8 @@ pub enum Event {
     Woke,
     /// A worker says something.
     News(WorkerNews),
+    /// A check says something.
+    Check(CheckTelling),
     /// A client asks something.
     Asked(Ask),
     /// The configuration file was read anew.
@@ -72,6 +75,10 @@ pub enum Effect {
     Start(Box<Job>),
     /// Open or close a drive.
     Drive(Box<DriveOrder>),
+    /// Read a copy back.
+    Check(Box<CheckOrder>),
+    /// Stop that.
+    StopCheck(Interruption),
     /// Stop a run.
     StopRun(SyncName, Interruption),
     /// Write something down.
@@ -113,6 +120,12 @@ pub enum Notice {
     RunEnded(Box<RunRecord>),
     /// A run that was left behind has ended after all.
     Returned(RunId, SyncName, Outcome),
+    /// Copies of a sync are read back from now on, so much of them.
+    CheckStarted(RunId, SyncName, SampleShare),
+    /// They were.
+    CheckEnded(Box<CheckRecord>),
+    /// Files of a copy are damaged.
+    Damaged(SyncName, Vec<DamagedFile>),
     /// A volume came within reach; with a filesystem that should be checked.
     VolumeCame(VolumeName, PathBuf, Option<Unclean>),
     /// A volume went out of reach.

@@ -10,7 +10,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep_until};
 
 use crate::daemon::messages::event::Record;
-use crate::model::{Days, Ledger, RunRecord, SyncName};
+use crate::model::{CheckRecord, Days, Ledger, RunRecord, SyncName};
 use crate::os::causes::chain;
 use crate::os::clock;
 use crate::os::history::{Entry, HistoryError, HistoryStore};
@@ -30,6 +30,8 @@ const AGAIN: Duration = Duration::from_mins(5);
 pub enum KeeperQuestion {
     /// What the history says.
     Runs(HistoryQuestion),
+    /// The newest checks of one sync, or of all; so many at the most.
+    Checks(Option<SyncName>, usize, oneshot::Sender<Result<Vec<CheckRecord>, String>>),
     /// The sums by day of what it has forgotten; those of one sync, or of all.
     Days(Option<SyncName>, oneshot::Sender<Result<Days, String>>),
     /// Whether all that was decided so far is on the disk, or why not.
@@ -85,6 +87,9 @@ pub async fn keep_records(
             Some(question) = questions.recv() => match question {
                 KeeperQuestion::Runs(question) => answer(&state_dir, question, &waiting, &trouble).await,
                 KeeperQuestion::Days(sync, answer) => tell_days(&state_dir, sync, answer).await,
+                KeeperQuestion::Checks(sync, limit, answer) => {
+                    tell_checks(&state_dir, (sync, limit), &waiting, answer).await;
+                }
                 KeeperQuestion::Kept(answer) => {
                     // What was decided before the question is among these.
                     while let Ok(order) = orders.try_recv() {
@@ -123,6 +128,10 @@ pub async fn show_records(
                     KeeperQuestion::Runs(question) => question,
                     KeeperQuestion::Days(sync, answer) => {
                         tell_days(&state_dir, sync, answer).await;
+                        continue;
+                    }
+                    KeeperQuestion::Checks(sync, limit, answer) => {
+                        tell_checks(&state_dir, (sync, limit), &Waiting::default(), answer).await;
                         continue;
                     }
                     KeeperQuestion::Kept(answer) => {
@@ -231,6 +240,39 @@ async fn tell_days(state_dir: &Path, sync: Option<SyncName>, answer: oneshot::Se
     let _ = answer.send(read.await.unwrap_or_else(|_| Err("the daemon is ending".into())));
 }
 
+/// Answers with the newest checks, those first that wait in memory.
+async fn tell_checks(
+    state_dir: &Path,
+    (sync, limit): (Option<SyncName>, usize),
+    waiting: &Waiting,
+    answer: oneshot::Sender<Result<Vec<CheckRecord>, String>>,
+) {
+    let mut records: Vec<CheckRecord> = waiting
+        .entries
+        .iter()
+        .rev()
+        .filter_map(|entry| match entry {
+            Entry::Checked(record) => Some((**record).clone()),
+            Entry::Began { .. } | Entry::Ended(_) | Entry::Forgotten(_) | Entry::Recalled(_) => None,
+        })
+        .filter(|record| sync.as_ref().is_none_or(|sync| record.sync.answers_to(sync)))
+        .collect();
+    let state_dir = state_dir.to_owned();
+    let read = tokio::task::spawn_blocking(move || match HistoryStore::look(&state_dir) {
+        None => Ok(Vec::new()),
+        Some(mut history) => {
+            history.checks(sync.as_ref(), limit).map_err(|error| format!("could not {}", chain(&error)))
+        }
+    });
+    let written = read.await.unwrap_or_else(|_| Err("the daemon is ending".into()));
+    // Whoever asked may have left.
+    let _ = answer.send(written.map(|written| {
+        records.extend(written);
+        records.truncate(limit);
+        records
+    }));
+}
+
 async fn answer(
     state_dir: &Path,
     question: HistoryQuestion,
@@ -244,7 +286,7 @@ async fn answer(
         .rev()
         .filter_map(|entry| match entry {
             Entry::Ended(record) => Some((**record).clone()),
-            Entry::Began { .. } | Entry::Forgotten(_) | Entry::Recalled(_) => None,
+            Entry::Began { .. } | Entry::Checked(_) | Entry::Forgotten(_) | Entry::Recalled(_) => None,
         })
         .filter(|record| sync.as_ref().is_none_or(|sync| record.sync.answers_to(sync)))
         .collect();

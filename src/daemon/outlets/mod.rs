@@ -1,6 +1,7 @@
 //! What the daemon does: runs, drives, history, the journal, notifications, and what other programs are told.
 
 pub mod caller;
+pub mod checker;
 pub mod keeper;
 pub mod notifier;
 pub mod opener;

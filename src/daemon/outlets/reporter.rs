@@ -9,7 +9,10 @@ use jiff::SignedDuration;
 
 use crate::daemon::messages::event::Notice;
 use crate::formats::text;
-use crate::model::{DriveName, Left, LocationName, Outcome, RunRecord, Status, Step, Unclean, VolumeName};
+use crate::model::{
+    CheckRecord, DamagedFile, DriveName, Left, LocationName, Outcome, RunId, RunRecord, SampleShare, Status, Step,
+    SyncName, Unclean, VolumeName,
+};
 use crate::os::service::{self, Word};
 
 /// How long the last words may take.
@@ -137,6 +140,10 @@ mod message_id {
     pub(crate) const HOST_FAULT: &str = "6d0f7c2be0c24e3a9f5b1c7f0a9e1d11";
     pub(crate) const UNUSABLE: &str = "6d0f7c2be0c24e3a9f5b1c7f0a9e1d12";
     pub(crate) const UNCLEAN: &str = "6d0f7c2be0c24e3a9f5b1c7f0a9e1d13";
+    pub(crate) const CHECK_STARTED: &str = "6d0f7c2be0c24e3a9f5b1c7f0a9e1d14";
+    pub(crate) const CHECK_OK: &str = "6d0f7c2be0c24e3a9f5b1c7f0a9e1d15";
+    pub(crate) const CHECK_FAILED: &str = "6d0f7c2be0c24e3a9f5b1c7f0a9e1d16";
+    pub(crate) const DAMAGED: &str = "6d0f7c2be0c24e3a9f5b1c7f0a9e1d17";
 }
 
 fn write(notice: &Notice) {
@@ -156,6 +163,9 @@ fn write(notice: &Notice) {
             "{sync}: the run that could not be ended is gone ({}); its places are free again",
             outcome.as_str()
         ),
+        Notice::CheckStarted(run, sync, share) => tell_start_of_check(run, sync, *share),
+        Notice::CheckEnded(record) => write_check(record),
+        Notice::Damaged(sync, files) => tell_damage(sync, files),
         Notice::VolumeCame(volume, path, unclean) => tell_that_it_came(volume, path, unclean.as_ref()),
         Notice::VolumeWent(volume) => tracing::info!(
             message_id = message_id::VOLUME_WENT,
@@ -283,6 +293,59 @@ fn write_end(record: &RunRecord) {
     }
 }
 
+fn tell_start_of_check(run: &RunId, sync: &SyncName, share: SampleShare) {
+    tracing::info!(
+        message_id = message_id::CHECK_STARTED,
+        nbkp.sync = sync.as_str(),
+        nbkp.run = run.as_str(),
+        "{sync}: {} % of its copy is read back and compared",
+        share.as_percent()
+    );
+}
+
+fn write_check(record: &CheckRecord) {
+    let (sync, run, outcome) = (record.sync.as_str(), record.run.as_str(), record.outcome.as_str());
+    match &record.error {
+        None => tracing::info!(
+            message_id = message_id::CHECK_OK,
+            nbkp.sync = sync,
+            nbkp.run = run,
+            nbkp.outcome = outcome,
+            nbkp.files = record.files,
+            nbkp.bytes = record.bytes,
+            "{sync}: {} ({}) of its copy read back, nothing is damaged",
+            text::count(record.files, "file"),
+            text::size(record.bytes)
+        ),
+        Some(error) => tracing::warn!(
+            message_id = message_id::CHECK_FAILED,
+            nbkp.sync = sync,
+            nbkp.run = run,
+            nbkp.outcome = outcome,
+            nbkp.damaged = record.damaged,
+            "{sync}: its copy was read back: {}",
+            text::printable(error)
+        ),
+    }
+}
+
+/// The first of them by name: all of them would be no line.
+fn tell_damage(sync: &SyncName, files: &[DamagedFile]) {
+    const NAMED: usize = 5;
+    let names = files.iter().take(NAMED).map(|file| format!("`{}`", text::printable(&file.path.to_string_lossy())));
+    let mut names = names.collect::<Vec<_>>().join(", ");
+    if files.len() > NAMED {
+        names.push_str(" and more");
+    }
+    let count = text::count(u64::try_from(files.len()).unwrap_or(u64::MAX), "file");
+    tracing::warn!(
+        message_id = message_id::DAMAGED,
+        nbkp.sync = sync.as_str(),
+        nbkp.damaged = files.len(),
+        "{sync}: damaged in its copy: {count}: {names}; the next run writes anew what the source has"
+    );
+}
+
 fn success(record: &RunRecord) -> String {
     let figures = &record.figures;
     let took: SignedDuration = record.finished.duration_since(record.started);
@@ -320,6 +383,7 @@ fn sentence(status: &Status) -> String {
         .collect();
     match (running.is_empty(), status.queue.len()) {
         (false, _) => running.join("; "),
+        (true, 0) if let Some(check) = &status.checking => format!("reading the copy of {} back", check.sync),
         (true, 0) => match status.config_error {
             Some(_) => "waiting; the configuration file has mistakes, the one before is in force".into(),
             None => {

@@ -1,5 +1,6 @@
 //! Checks on behalf of a client.
 
+use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::backup::check::{CheckProgress, check_copy};
@@ -8,8 +9,10 @@ use crate::backup::session::stop;
 use crate::daemon::messages::ask::{Ask, Refusal};
 use crate::daemon::messages::errand::{ErrandNews, ErrandResult};
 use crate::decide::checking::next_turn;
+use crate::formats::text::damaged_copies;
 use crate::formats::wire::{CheckEnd, CheckNews, CheckedCopy, SyncProblem};
-use crate::model::{CheckWish, Interruption};
+use crate::model::{CheckRecord, CheckReport, CheckWish, Interruption, Outcome, RunId, Trigger};
+use crate::os::clock;
 use crate::os::ssh::SshPlace;
 
 /// What was found in the copies of these syncs, which is kept. It ends when the client leaves.
@@ -32,13 +35,15 @@ pub(super) fn checked(
                 teller.tell(Interruption::Cancelled);
             }
         };
+        let started = clock::now().wall;
         let turn = seen.turn.unwrap_or_else(|| fastrand::u8(0..100));
         match check_copy(seen, (wish, turn), ssh, (&mut stops, &mut hear)) {
             Ok(report) => {
                 end.checked.push(CheckedCopy::from(&report));
                 let (answer, kept) = oneshot::channel();
                 let (share, turn) = (wish.share, next_turn(wish.share, turn));
-                let ask = Ask::Checked { report: Box::new(report), share, turn, answer };
+                let record = Box::new(record(&report, (started, clock::now().wall)));
+                let ask = Ask::Checked { report: Box::new(report), record, share, turn, answer };
                 // A daemon that ends keeps nothing more; the person is told all the same.
                 if asks.blocking_send(ask).is_ok() {
                     let _ = kept.blocking_recv();
@@ -51,4 +56,22 @@ pub(super) fn checked(
         }
     }
     ErrandResult::Checked(end)
+}
+
+/// The check for the history.
+fn record(report: &CheckReport, (started, finished): (Timestamp, Timestamp)) -> CheckRecord {
+    let damaged = u64::try_from(report.damaged.len()).unwrap_or(u64::MAX);
+    let error = (damaged > 0).then(|| damaged_copies(&report.sync, damaged));
+    CheckRecord {
+        run: RunId::new(started, fastrand::u16(..)),
+        sync: report.sync.clone(),
+        trigger: Trigger::Request,
+        started,
+        finished: finished.max(started),
+        outcome: if error.is_none() { Outcome::Ok } else { Outcome::Failed },
+        files: report.files,
+        bytes: report.bytes,
+        damaged,
+        error,
+    }
 }

@@ -14,7 +14,7 @@ use crate::decide::chains::{Delivery, Spread, Success, Successes, arrivals, spre
 use crate::formats::wire::{
     CallError, DayEntry, Flow, HistoryLimit, HistoryReply, Moment, RunEntry, SourceCopies, SyncTally, reply_frame,
 };
-use crate::model::{Configuration, DaySum, Days, Outcome, RunRecord, Status, SyncName, add_runs};
+use crate::model::{CheckRecord, Configuration, DaySum, Days, Outcome, RunRecord, Status, SyncName, add_runs};
 use crate::os::clock;
 use crate::os::history::RUNS;
 
@@ -36,19 +36,24 @@ pub(super) async fn tell_history(
     let unknown = doors.know(sync.as_slice()).err();
     let limit = usize::try_from(limit.0).unwrap_or(usize::MAX);
     let asked = match stats {
-        Stats::Wanted => past(sync, doors).await,
+        Stats::Wanted => past(sync.clone(), doors).await,
         // Only what is shown is read.
-        Stats::Unwanted => runs(sync, limit, doors).await.map(|records| (records, None)),
+        Stats::Unwanted => runs(sync.clone(), limit, doors).await.map(|records| (records, None)),
+    };
+    let asked = match asked {
+        Ok((records, past)) => checks(sync, limit, doors).await.map(|checks| (records, checks, past)),
+        Err(error) => Err(error),
     };
     match asked {
-        Ok((records, past)) => {
-            let is_empty = records.is_empty() && past.as_ref().is_none_or(|past| past.days.is_empty());
+        Ok((records, checks, past)) => {
+            let is_empty =
+                records.is_empty() && checks.is_empty() && past.as_ref().is_none_or(|past| past.days.is_empty());
             // A sync that left the configuration has a past all the same.
             if let Some(error) = unknown.filter(|_| is_empty) {
                 return line.replies.fail(&error).await;
             }
             // All that history holds are many megabytes: nobody else waits until they are written as text.
-            let frame = tokio::task::spawn_blocking(move || frame(&records, limit, past));
+            let frame = tokio::task::spawn_blocking(move || frame(&records, &checks, limit, past));
             match frame.await {
                 Ok(frame) => line.replies.send(&frame).await,
                 Err(_) => line.replies.fail(&CallError::Stopping).await,
@@ -74,6 +79,11 @@ async fn runs(sync: Option<SyncName>, limit: usize, doors: &Doors) -> Result<Vec
     ask(KeeperQuestion::Runs(HistoryQuestion { sync, limit, answer }), answered, doors).await
 }
 
+async fn checks(sync: Option<SyncName>, limit: usize, doors: &Doors) -> Result<Vec<CheckRecord>, CallError> {
+    let (answer, answered) = oneshot::channel();
+    ask(KeeperQuestion::Checks(sync, limit, answer), answered, doors).await
+}
+
 async fn ask<T>(
     question: KeeperQuestion,
     answered: oneshot::Receiver<Result<T, String>>,
@@ -95,10 +105,23 @@ async fn past(sync: Option<SyncName>, doors: &Doors) -> Result<(Vec<RunRecord>, 
     Ok((records, Some(Past { asked: sync, days, all, configuration, status })))
 }
 
-fn frame(records: &[RunRecord], limit: usize, past: Option<Past>) -> Vec<u8> {
-    let runs = records.iter().take(limit).map(RunEntry::in_history).collect();
+fn frame(records: &[RunRecord], checks: &[CheckRecord], limit: usize, past: Option<Past>) -> Vec<u8> {
+    let runs = together(records, checks).take(limit).collect();
     let (stats, sources) = past.map(|past| sums(records, past)).unzip();
     reply_frame(&HistoryReply { runs, stats, sources }, Flow::Ends)
+}
+
+/// Runs and checks, each of them in the order in which they were recorded, the newest first.
+fn together(records: &[RunRecord], checks: &[CheckRecord]) -> impl Iterator<Item = RunEntry> {
+    let (mut records, mut checks) = (records.iter().peekable(), checks.iter().peekable());
+    std::iter::from_fn(move || {
+        let is_later = |check: &CheckRecord, run: &RunRecord| check.finished > run.finished;
+        match (records.peek(), checks.peek()) {
+            (Some(run), Some(check)) if is_later(check, run) => checks.next().map(RunEntry::of_check),
+            (None, _) => checks.next().map(RunEntry::of_check),
+            (Some(_), _) => records.next().map(RunEntry::in_history),
+        }
+    })
 }
 
 /// The sums of each sync, and where the copies of each source are.

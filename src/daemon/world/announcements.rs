@@ -38,6 +38,8 @@ pub(super) struct Announcements {
     /// Why drives could not be opened.
     unopened: BTreeMap<VolumeName, OpeningTrouble>,
     unusable: UnusableDrives,
+    /// How many files were damaged in the copies of syncs.
+    damaged: BTreeMap<SyncName, u64>,
 }
 
 /// How everything stands after an event.
@@ -109,6 +111,7 @@ impl Announcements {
             self.compare_left(scene, &mut found);
             self.compare_drives(scene, &mut found);
             self.compare_openings(scene, &mut found);
+            self.compare_damage(scene, &mut found);
             found.extend(self.unusable.compare(scene.settings, scene.volumes));
             let Scene { settings, histories, runs, plan, now, .. } = *scene;
             let matters = self.overdue.compare(&Ages { settings, histories, runs, plan, now });
@@ -178,6 +181,26 @@ impl Announcements {
                 announce(Subject::Sync(name), Matter::Done(deeds), found);
             }
         }
+    }
+
+    /// What checks found damaged: told again when it is more, and taken back when all of it is mended.
+    fn compare_damage(&mut self, scene: &Scene<'_>, found: &mut Vec<Announcement>) {
+        let syncs = scene.settings.configuration().syncs.keys();
+        let damaged = |name: &SyncName| u64::try_from(scene.decisions.damage_of(name).paths.len()).unwrap_or(u64::MAX);
+        let now: BTreeMap<SyncName, u64> =
+            syncs.map(|name| (name.clone(), damaged(name))).filter(|(_, files)| *files > 0).collect();
+        if now == self.damaged {
+            return;
+        }
+        for (name, files) in &now {
+            if self.damaged.get(name).is_none_or(|told| told < files) {
+                announce(Subject::Damage(name.clone()), Matter::Damaged(*files), found);
+            }
+        }
+        for name in self.damaged.keys().filter(|name| !now.contains_key(*name)) {
+            announce(Subject::Damage(name.clone()), Matter::Withdrawn, found);
+        }
+        self.damaged = now;
     }
 
     /// What waits for a person's approval.

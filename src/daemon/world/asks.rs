@@ -17,8 +17,8 @@ use crate::daemon::world::requests::Question;
 use crate::daemon::world::servers::Asked;
 use crate::daemon::world::stage::LifeStage;
 use crate::model::{
-    Absence, End, EndSight, HoldReason, Interruption, Now, Obstacle, Pause, Place, Sync, SyncName, Trigger, VolumeName,
-    VolumeSight, layout,
+    Absence, End, EndSight, HoldReason, Interruption, Now, Obstacle, Pause, Place, RunId, Sync, SyncName, Trigger,
+    VolumeName, VolumeSight, layout,
 };
 
 impl World {
@@ -103,8 +103,9 @@ impl World {
                 self.adopt_what_was_prepared(&syncs);
                 let _ = answer.send(());
             }
-            Ask::Checked { report, share, turn, answer } => {
+            Ask::Checked { report, record, share, turn, answer } => {
                 self.decisions.note_check(&report, share, turn);
+                self.checked_by_hand(*record, (report.snapshot == report.newest).then_some(share), effects);
                 let _ = answer.send(());
             }
             Ask::Run { syncs, urgency, answer, ends } => {
@@ -192,6 +193,10 @@ impl World {
     fn cancel(&mut self, asked: &[SyncName], now: &Now, effects: &mut Vec<Effect>) -> Result<Vec<SyncName>, Refusal> {
         let mut cancelled = Vec::new();
         for name in self.meant_to_be_cancelled(asked)? {
+            if let Some(stop) = self.checks.cancel(&name, now.boot) {
+                effects.push(stop);
+                cancelled.push(name.clone());
+            }
             if self.runs.get(&name).is_some() {
                 effects.extend(self.runs.stop(&name, Interruption::Cancelled));
                 self.requests.drop_behind(&self.runs, |sync| *sync == name);
@@ -232,7 +237,6 @@ impl World {
         self.decisions.hold(&volume);
         effects.extend(self.runs.stop_on(&volume, &Interruption::DriveHeld));
         self.requests.await_quiet(volume, answer);
-        self.requests.answer_where_it_is_quiet(&self.runs);
     }
 
     fn release(&mut self, volume: &VolumeName) -> Result<(), Refusal> {
@@ -351,27 +355,33 @@ impl World {
 
     fn prospects_of(&mut self, asked: &[SyncName], now: &Now) -> Result<Vec<SyncAsSeen>, Refusal> {
         let names = self.settings.resolve(asked)?;
-        let unseen = VolumeSight::Absent(Absence::NotLookedAt);
         let mut found = Vec::new();
         for name in names {
             let run = self.new_run_id(now);
-            let Some(sync) = self.settings.configuration().syncs.get(&name) else { continue };
-            let sight = |volume| self.volumes.get(volume).map_or(unseen.clone(), |state| state.sight.clone());
-            let obstacles = self.plan.prospects().get(&name).into_iter().flat_map(Outlook::obstacles);
-            let closed = sync.ends().into_iter().filter_map(|(end, place)| self.closed_drive(end, &place.volume));
-            found.push(SyncAsSeen {
-                source: sight(&sync.source.volume),
-                destination: sight(&sync.destination.volume),
-                source_server: self.remote_end(sync, End::Source, &sync.source),
-                destination_server: self.remote_end(sync, End::Destination, &sync.destination),
-                last_success: self.histories.get(&name).and_then(|memory| memory.last_success),
-                damage: self.decisions.damage_of(&name),
-                turn: self.decisions.ledger().turns.get(&name).copied(),
-                obstacles: obstacles.cloned().chain(closed).collect(),
-                job: self.job(sync, run, Trigger::Request).map(Box::new),
-                sync: sync.clone(),
-            });
+            let sync = self.settings.configuration().syncs.get(&name);
+            found.extend(sync.map(|sync| self.as_seen(sync, run)));
         }
         Ok(found)
+    }
+
+    /// How a sync stands, for who reads or writes its copies beside runs.
+    pub(super) fn as_seen(&self, sync: &Sync, run: RunId) -> SyncAsSeen {
+        let name = &sync.name;
+        let unseen = VolumeSight::Absent(Absence::NotLookedAt);
+        let sight = |volume| self.volumes.get(volume).map_or(unseen.clone(), |state| state.sight.clone());
+        let obstacles = self.plan.prospects().get(name).into_iter().flat_map(Outlook::obstacles);
+        let closed = sync.ends().into_iter().filter_map(|(end, place)| self.closed_drive(end, &place.volume));
+        SyncAsSeen {
+            source: sight(&sync.source.volume),
+            destination: sight(&sync.destination.volume),
+            source_server: self.remote_end(sync, End::Source, &sync.source),
+            destination_server: self.remote_end(sync, End::Destination, &sync.destination),
+            last_success: self.histories.get(name).and_then(|memory| memory.last_success),
+            damage: self.decisions.damage_of(name),
+            turn: self.decisions.ledger().turns.get(name).copied(),
+            obstacles: obstacles.cloned().chain(closed).collect(),
+            job: self.job(sync, run, Trigger::Request).map(Box::new),
+            sync: sync.clone(),
+        }
     }
 }

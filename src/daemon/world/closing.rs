@@ -56,7 +56,7 @@ impl World {
                     | Phase::Stuck { .. }
                     | Phase::Settling(_) => return None,
                 };
-                let is_free = |name: &VolumeName| self.runs.on(name).next().is_none() && !self.is_needed(name);
+                let is_free = |name: &VolumeName| self.runs.on(name).next().is_none() && !self.is_needed(name, now);
                 let idle = self.stage != LifeStage::Starting && self.settings.on_the_drive_of(name).iter().all(is_free);
                 (idle && self.is_within_reach(name)).then(|| (name.clone(), expected))
             })
@@ -68,11 +68,12 @@ impl World {
     }
 
     /// Whether a sync in the queue needs a drive as it is. One that was closed meanwhile has to be opened again.
-    fn is_needed(&self, volume: &VolumeName) -> bool {
+    fn is_needed(&self, volume: &VolumeName, now: &Now) -> bool {
         let is_open = self.volumes.get(volume).is_some_and(|state| is_open(&state.sight));
         let uses =
             |name: &SyncName| self.settings.configuration().syncs.get(name).is_some_and(|sync| sync.uses(volume));
-        is_open && self.stage == LifeStage::Working && self.plan.candidates().keys().any(uses)
+        let is_to_run = is_open && self.stage == LifeStage::Working && self.plan.candidates().keys().any(uses);
+        is_to_run || self.checks.need(volume, uses, now.boot)
     }
 
     fn close(&mut self, volume: &VolumeName, expected: Expected, now: &Now, effects: &mut Vec<Effect>) {

@@ -9,8 +9,8 @@ use jiff::Timestamp;
 use crate::daemon::world::runs::Run;
 use crate::decide::checking;
 use crate::model::{
-    CheckReport, Containers, Damage, DriveUuid, End, Hardware, HoldReason, Kinship, Ledger, PathSet, Pause, Places,
-    SampleShare, SentinelId, StandingHold, SyncName, VolumeName,
+    CheckReport, CheckRounds, Containers, Damage, DriveUuid, End, Hardware, HoldReason, Kinship, Ledger, PathSet,
+    Pause, Places, SampleShare, SentinelId, StandingHold, SyncName, VolumeName,
 };
 
 /// The ledger, and whether it is to be written down.
@@ -251,6 +251,15 @@ impl Decisions {
         }
     }
 
+    /// How far the checks of a sync are that are made by themselves.
+    pub(super) fn rounds_of(&self, sync: &SyncName) -> CheckRounds {
+        self.ledger.rounds.get(sync).cloned().unwrap_or_default()
+    }
+
+    pub(super) fn note_rounds(&mut self, sync: &SyncName, rounds: CheckRounds) {
+        self.change().rounds.insert(sync.clone(), rounds);
+    }
+
     /// A run has written these files of a sync anew.
     pub(super) fn note_mended(&mut self, sync: &SyncName, mended: &BTreeSet<PathBuf>) {
         if mended.is_empty() || !self.ledger.damaged.contains_key(sync) {
@@ -300,6 +309,7 @@ impl Decisions {
             }
             Kinship::Other => {
                 self.ledger.damaged.remove(sync);
+                self.ledger.rounds.remove(sync);
                 // Another writer was let in at the destination that is left.
                 self.ledger.writers.remove(sync);
                 self.ledger.held.remove(sync);

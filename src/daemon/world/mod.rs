@@ -6,6 +6,8 @@
 mod announcements;
 mod asks;
 mod candidates;
+mod checking;
+mod checks;
 mod closing;
 mod containers;
 mod decisions;
@@ -43,6 +45,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use announcements::{Announcements, Scene};
+use checks::Checks;
 use decisions::Decisions;
 use drive_requests::DriveRequests;
 use drives::DriveStates;
@@ -60,6 +63,7 @@ use shortcomings::Shortcomings;
 use suspension::Suspension;
 use volumes::{Arrival, Doing, Volumes};
 
+use crate::backup::check::order::CheckTelling;
 use crate::backup::news::WorkerNews;
 use crate::daemon::messages::event::{Effect, Event, Notice, Record};
 use crate::daemon::messages::look::{LookRequest, Observation, Scope};
@@ -92,6 +96,7 @@ pub struct World {
     runs: Runs,
     plan: Plan,
     announcements: Announcements,
+    checks: Checks,
     looks: Looks,
     first_look: Option<Timestamp>,
     leftovers: LeftoverDrives,
@@ -142,6 +147,7 @@ impl World {
             runs: Runs::default(),
             plan: Plan::default(),
             announcements: Announcements::default(),
+            checks: Checks::default(),
             looks: Looks::default(),
             first_look: None,
             leftovers: LeftoverDrives::default(),
@@ -201,6 +207,11 @@ impl World {
             }
             Event::News(WorkerNews::Life { run, sync, life }) => self.run_lives(&sync, &run, life, now, &mut effects),
             Event::News(WorkerNews::Ended(report)) => self.run_ended(&report, now, &mut effects),
+            Event::Check(CheckTelling::Progress(run, progress)) => {
+                self.check_told(CheckTelling::Progress(run, progress), now, &mut effects);
+                return effects;
+            }
+            Event::Check(telling) => self.check_told(telling, now, &mut effects),
             Event::Looked(observation) => self.looked(*observation, now, &mut effects),
             Event::Probed(report) => self.probed(&report, now, &mut effects),
             Event::Network(network, extent) => self.network_seen(*network, extent, now, &mut effects),
@@ -239,6 +250,7 @@ impl World {
         effects.extend(self.runs.stop_the_groundless(&self.volumes));
         self.replan(now, &mut effects);
         self.answer_what_waited_for(now, &mut effects);
+        self.requests.answer_where_it_is_quiet(&self.runs, &self.checks, now.boot);
         effects.extend(self.suspension.let_sleep(&self.runs));
         self.announce(now, &mut effects);
         if let Some(ledger) = self.decisions.take_unwritten() {

@@ -47,6 +47,7 @@ impl World {
             syncs: self.settings.configuration().syncs.values().map(|sync| self.sync_status(sync, now)).collect(),
             queue: self.plan.queue().to_vec(),
             running: running.collect(),
+            checking: self.checks.shown(),
         }
     }
 
@@ -120,6 +121,7 @@ impl World {
             next_due: prospect.and_then(|prospect| prospect.next_due(now)),
             overdue_at,
             starts_at: self.starts_at(&sync.name, now),
+            last_verified: self.decisions.rounds_of(&sync.name).finished,
             damaged: u64::try_from(self.decisions.damage_of(&sync.name).paths.len()).unwrap_or(u64::MAX),
         }
     }

@@ -31,6 +31,7 @@ impl World {
         if self.stage == LifeStage::Working && !self.suspension.is_near() {
             self.start_what_may_start(now, effects);
         }
+        self.check_copies(now, effects);
         self.close_what_nobody_needs(now, effects);
         self.tell_what_is_overdue(now, effects);
         self.suspension.note_runs(&self.runs, now);
@@ -253,6 +254,7 @@ impl World {
         moments.extend(self.next_question(now));
         let of_sleep = [self.suspension.forgotten(), self.suspension.long_at_work()];
         moments.extend(of_sleep.into_iter().flatten().filter_map(wall));
+        moments.extend(self.checks.moments().filter_map(wall));
         moments.extend(self.moments_of_drives(now).into_iter().filter_map(wall));
         for (name, prospect) in self.plan.prospects() {
             let (Some(sync), Some(history)) = (self.settings.configuration().syncs.get(name), self.histories.get(name))
@@ -263,6 +265,9 @@ impl World {
                 continue;
             }
             moments.extend(prospect.overdue_at);
+            if let Some(due) = self.check_due(sync, now) {
+                moments.extend([Some(due), wall(prospect.ready_at)].into_iter().flatten());
+            }
             let of_history = [history.setback.as_ref().map(|setback| setback.until), history.reminder()];
             moments.extend(of_history.into_iter().flatten().filter_map(wall));
             if let Due::At(at) = prospect.due {

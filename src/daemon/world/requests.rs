@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::daemon::messages::ask::{Ask, Refusal, RequestEnd, Urgency};
+use crate::daemon::world::checks::Checks;
 use crate::daemon::world::runs::{Run, Runs};
 use crate::daemon::world::servers::Awaited;
 use crate::decide::flight::Ticket;
-use crate::model::{Obstacle, RunId, RunRecord, SyncName, VolumeName};
+use crate::model::{BootTime, Obstacle, RunId, RunRecord, SyncName, VolumeName};
 
 /// Those who wait. Whoever asked may have left: then there is nobody to answer, and nothing is lost by it.
 #[derive(Debug, Default)]
@@ -114,8 +115,10 @@ impl Requests {
     }
 
     /// Answers those on whose volumes nothing runs.
-    pub(super) fn answer_where_it_is_quiet(&mut self, runs: &Runs) {
-        for (_, answer) in self.quiet.extract_if(.., |(volume, _)| !runs.iter().any(|(_, run)| run.sync.uses(volume))) {
+    pub(super) fn answer_where_it_is_quiet(&mut self, runs: &Runs, checks: &Checks, now: BootTime) {
+        let is_quiet =
+            |volume: &VolumeName| !checks.read(volume, now) && !runs.iter().any(|(_, run)| run.sync.uses(volume));
+        for (_, answer) in self.quiet.extract_if(.., |(volume, _)| is_quiet(volume)) {
             let _ = answer.send(Ok(()));
         }
     }

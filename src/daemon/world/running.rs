@@ -131,7 +131,6 @@ impl World {
             News::Yes => Entry::Ended(Box::new(record)),
             News::No => Entry::Forgotten(record.run),
         })));
-        self.requests.answer_where_it_is_quiet(&self.runs);
     }
 
     /// Learns the ids of sentinels that were seen for the first time, and ends an approval that was used.

@@ -2,6 +2,7 @@
 
 mod announcements;
 mod calls;
+mod checks;
 mod closing;
 mod held;
 mod hooked;
@@ -30,6 +31,7 @@ use jiff::{SignedDuration, Timestamp};
 use proptest::prelude::*;
 use tokio::sync::{mpsc, oneshot};
 
+use crate::backup::check::order::{CheckEnding, CheckOrder, CheckTelling, EndedCheck};
 use crate::backup::drives::order::{Closer, ClosingSite, DriveNews, DriveOrder, Site};
 use crate::backup::job::Job;
 use crate::daemon::messages::ask::{Accepted, Ask, Refusal, RequestEnd, Urgency};
@@ -78,6 +80,8 @@ struct Story {
     /// What the next look finds that the world asks for.
     next: Vec<(String, VolumeSight)>,
     stopped: Vec<(SyncName, Interruption)>,
+    checks: Vec<CheckOrder>,
+    checks_stopped: usize,
     finished: bool,
     /// Questions to servers, and whether the machine was let sleep.
     asked: Vec<ProbeOrder>,
@@ -126,6 +130,8 @@ impl Story {
             devices,
             next,
             stopped,
+            checks: Vec::new(),
+            checks_stopped: 0,
             finished: false,
             asked: Vec::new(),
             asleep: false,
@@ -143,6 +149,8 @@ impl Story {
         for effect in self.world.step(event, &now) {
             match effect {
                 Effect::Start(job) => self.started.push(*job),
+                Effect::Check(order) => self.checks.push(*order),
+                Effect::StopCheck(_) => self.checks_stopped += 1,
                 Effect::StopRun(sync, why) => self.stopped.push((sync, why)),
                 Effect::Alarm(at) => self.alarm = at,
                 Effect::Finish => self.finished = true,

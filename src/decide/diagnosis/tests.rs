@@ -87,6 +87,7 @@ fn status(volumes: Vec<VolumeStatus>, syncs: Vec<SyncStatus>) -> Status {
         syncs,
         queue: Vec::new(),
         running: Vec::new(),
+        checking: None,
     }
 }
 
@@ -106,6 +107,7 @@ fn sync_status(obstacles: Vec<Obstacle>, freshness: Freshness) -> SyncStatus {
         overdue_at: None,
         starts_at: None,
         damaged: 0,
+        last_verified: None,
     }
 }
 

@@ -82,6 +82,7 @@ const DURATION: Shape = Shape::Pattern(
 const SIZE: Shape =
     Shape::Pattern("^(?=.*[1-9])[0-9]+ *([KMGTkmgt](i?[Bb])?|[Bb])?$", "a size in quotes, such as \"500K\" or \"2M\"");
 const SHARE: Shape = Shape::Pattern("^([0-9]|[1-9][0-9]|100)%$", "a share in quotes, such as \"25%\"");
+const SAMPLE: Shape = Shape::Pattern("^([1-9]|[1-9][0-9]|100)%$", "a share in quotes, such as \"5%\"");
 const HOURS: Shape = Shape::Pattern(
     "^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)-(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$",
     "a span of the day in quotes, such as \"22:00-06:00\"",
@@ -217,6 +218,7 @@ const SETTINGS: &[Key] = &[
     key("rsync", Shape::Table(RSYNC), "How rsync is called."),
     key("when", Shape::Table(WHEN), "When it may start."),
     key("guard", Shape::Either(&[Shape::Table(GUARD), OFF]), "How much a run may delete."),
+    key("verify", Shape::Either(&[Shape::Table(VERIFY), OFF]), "How often its copies are read back by themselves."),
     key("hooks", Shape::Table(HOOKS), "Commands around a run, and one for a copy that is overdue."),
     key("ping", Shape::Either(&[WEB, OFF]), "An address to which its runs are reported."),
 ];
@@ -263,6 +265,12 @@ pub(super) const WHEN: Keys = &[&[
 /// `guard = { … }`.
 pub(super) const GUARD: Keys =
     &[&[key("max-delete", Shape::Either(&[SHARE, OFF]), "The share of the destination's files a run may delete.")]];
+
+/// `verify = { … }`.
+pub(super) const VERIFY: Keys = &[&[
+    needed("every", SOME_TIME, "How long after one round the next begins."),
+    key("sample", SAMPLE, "How much of the files a round reads; the rounds take turns."),
+]];
 
 /// `hooks = { … }`.
 pub(super) const HOOKS: Keys = &[&[

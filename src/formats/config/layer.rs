@@ -9,12 +9,12 @@ use toml::de::DeValue;
 use crate::formats::config::reader::{BadValue, Fields, Node, Reading};
 use crate::formats::config::{keys, rsync_options, words};
 use crate::model::{
-    BatteryRule, Every, Filter, Guard, HookCommand, Hours, KeepRules, MeteredRule, MountsBelow, PingUrl, Retention,
-    SnapshotKind,
+    BatteryRule, CheckRule, Every, Filter, Guard, HookCommand, Hours, KeepRules, MeteredRule, MountsBelow, PingUrl,
+    Retention, SampleShare, SnapshotKind,
 };
 
 /// Whether a setting that can be missing holds. It is said to be off where the defaults turned it on.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Setting<T> {
     /// With this value.
     On(T),
@@ -64,6 +64,7 @@ pub(super) struct Layer {
     pub failed: Option<Setting<HookCommand>>,
     pub interrupted: Option<Setting<HookCommand>>,
     pub overdue: Option<Setting<HookCommand>>,
+    pub verify: Option<Setting<CheckRule>>,
     pub ping: Option<Setting<PingUrl>>,
     /// The programs of its hooks that hold blanks and have no arguments: most likely lines for a shell.
     pub one_text_hooks: Vec<Spanned<String>>,
@@ -88,6 +89,7 @@ impl Layer {
                 .switch(reading, "one-file-system")
                 .map(|only_one| if only_one { MountsBelow::LeftOut } else { MountsBelow::Copied }),
             guard: guard(reading, fields),
+            verify: verify(reading, fields),
             ping: unless(reading, fields, "ping", "off", words::ping_url),
             ..Self::default()
         };
@@ -125,7 +127,7 @@ impl Layer {
             snapshots: self.snapshots.or(below.snapshots),
             keep: self.keep.or_else(|| below.keep.clone()),
             every: self.every.or(below.every),
-            max_age: self.max_age.or_else(|| below.max_age.clone()),
+            max_age: self.max_age.or(below.max_age),
             after: self.after.or_else(|| below.after.clone()),
             filters: self.filters.or_else(|| below.filters.clone()),
             filter_file: self.filter_file.or_else(|| below.filter_file.clone()),
@@ -134,18 +136,19 @@ impl Layer {
             checksum: self.checksum.or(below.checksum),
             sparse: self.sparse.or(below.sparse),
             hard_links: self.hard_links.or(below.hard_links),
-            bandwidth: self.bandwidth.or_else(|| below.bandwidth.clone()),
+            bandwidth: self.bandwidth.or(below.bandwidth),
             options: self.options.or_else(|| below.options.clone()),
             extra_options: self.extra_options.or_else(|| below.extra_options.clone()),
             metered: self.metered.or(below.metered),
             battery: self.battery.or(below.battery),
-            hours: self.hours.or_else(|| below.hours.clone()),
+            hours: self.hours.or(below.hours),
             guard: self.guard.or(below.guard),
             before: self.before.or_else(|| below.before.clone()),
             after_success: self.after_success.or_else(|| below.after_success.clone()),
             failed: self.failed.or_else(|| below.failed.clone()),
             interrupted: self.interrupted.or_else(|| below.interrupted.clone()),
             overdue: self.overdue.or_else(|| below.overdue.clone()),
+            verify: self.verify.or(below.verify),
             ping: self.ping.or_else(|| below.ping.clone()),
             one_text_hooks: [self.one_text_hooks, below.one_text_hooks.clone()].concat(),
         }
@@ -209,6 +212,23 @@ fn guard(reading: &mut Reading<'_>, fields: &Fields<'_>) -> Option<Guard> {
     let table = fields.table(reading, "guard")?;
     let share = unless(reading, &table, "max-delete", "off", words::share)?;
     Some(share.value().map_or(Guard::Off, Guard::MaxDelete))
+}
+
+fn verify(reading: &mut Reading<'_>, fields: &Fields<'_>) -> Option<Setting<CheckRule>> {
+    if is_text(fields, "verify") {
+        return fields.choice(reading, "verify", &[("off", Setting::Off)]);
+    }
+    fields.get("verify")?;
+    let table = fields.table(reading, "verify")?;
+    if table.get("every").is_none() {
+        let problem = BadValue::new("`verify` does not say how often").help("write verify = { every = \"30d\" }");
+        reading.mistake(fields.place("verify"), problem);
+    }
+    let every = table.parsed(reading, "every", words::some_time).map(Spanned::into_inner);
+    let sample = table.parsed(reading, "sample", words::sample).map(Spanned::into_inner);
+    let is_whole = table.get("sample").is_none();
+    let (every, share) = (every?, sample.or(is_whole.then_some(SampleShare::ALL))?);
+    Some(Setting::On(CheckRule { every, share }))
 }
 
 fn hook(reading: &mut Reading<'_>, hooks: &Fields<'_>, key: &str) -> Option<Setting<HookCommand>> {

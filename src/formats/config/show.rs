@@ -11,9 +11,9 @@ use crate::formats::config::daemon::NOTIFY;
 use crate::formats::config::volumes::WHEN_DONE;
 use crate::formats::duration;
 use crate::model::{
-    BatteryRule, Configuration, CredentialProvider, Drive, Endpoint, Every, Filter, Guard, HookCommand, KeepRules,
-    Location, MeteredRule, Monitoring, Mounting, MountsBelow, PingUrl, Retention, RsyncOptions, Sync, Volume,
-    VolumeName, VolumeRoot,
+    BatteryRule, CheckRule, Configuration, CredentialProvider, Drive, Endpoint, Every, Filter, Guard, HookCommand,
+    KeepRules, Location, MeteredRule, Monitoring, Mounting, MountsBelow, PingUrl, Retention, RsyncOptions, Sync,
+    Volume, VolumeName, VolumeRoot,
 };
 
 /// The effective configuration as TOML.
@@ -213,6 +213,7 @@ fn sync(page: &mut Page, sync: &Sync, destination: &str) {
     page.line("guard", table([("max-delete", Some(max_delete))]));
     let hooks = sync.hooks.named().map(|(key, hook)| (key.to_owned(), command(hook)));
     page.line("hooks", Value::Table(hooks.collect::<Table>()));
+    page.line("verify", verify(sync.verify));
     page.line("ping", text(sync.ping.as_ref().map_or("off", PingUrl::as_str)));
 }
 
@@ -239,6 +240,12 @@ fn keep(keep: Retention) -> Value {
         ("yearly", yearly),
     ];
     table(counts.map(|(key, count)| (key, (count > 0).then(|| whole(count)))))
+}
+
+fn verify(rule: Option<CheckRule>) -> Value {
+    let Some(CheckRule { every, share }) = rule else { return text("off") };
+    let sample = text(format_args!("{}%", share.as_percent()));
+    table([("every", Some(text(duration::format(every)))), ("sample", Some(sample))])
 }
 
 fn filter(filter: &Filter) -> Value {

@@ -215,7 +215,7 @@ fn lowered(layer: &Layer, name: SyncName, source: Place, destination: Place) -> 
         snapshots: layer.snapshots.unwrap_or(unsaid.snapshots),
         keep: layer.keep.as_ref().map_or(unsaid.keep, |keep| *keep.get_ref()),
         every: layer.every.unwrap_or(unsaid.every),
-        max_age: layer.max_age.clone().and_then(Setting::value),
+        max_age: layer.max_age.and_then(Setting::value),
         // A default "after" names syncs that it holds for, too; none of them goes after itself.
         after: (layer.after.iter().flatten().map(Spanned::get_ref))
             .filter(|after| *after != unsaid.name.base())
@@ -228,14 +228,14 @@ fn lowered(layer: &Layer, name: SyncName, source: Place, destination: Place) -> 
             compress: layer.compress.unwrap_or(false),
             checksum: layer.checksum.unwrap_or(false),
             kept: CopyTraits { sparse: layer.sparse.unwrap_or(false), hard_links: layer.hard_links.unwrap_or(false) },
-            bandwidth: layer.bandwidth.clone().and_then(Setting::value),
+            bandwidth: layer.bandwidth.and_then(Setting::value),
             options: layer.options.as_deref().map_or(RsyncOptions::Default, |own| RsyncOptions::Replaced(plain(own))),
             extra_options: plain(layer.extra_options.as_deref().unwrap_or_default()),
         },
         when: Conditions {
             metered: layer.metered.unwrap_or(unsaid.when.metered),
             battery: layer.battery.unwrap_or(unsaid.when.battery),
-            hours: layer.hours.clone().and_then(Setting::value),
+            hours: layer.hours.and_then(Setting::value),
         },
         guard: layer.guard.unwrap_or(unsaid.guard),
         hooks: Hooks {
@@ -245,6 +245,7 @@ fn lowered(layer: &Layer, name: SyncName, source: Place, destination: Place) -> 
             interrupted: layer.interrupted.clone().and_then(Setting::value),
             overdue: layer.overdue.clone().and_then(Setting::value),
         },
+        verify: layer.verify.and_then(Setting::value),
         ping: layer.ping.clone().and_then(Setting::value),
         name: unsaid.name,
         source: unsaid.source,

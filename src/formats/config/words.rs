@@ -11,7 +11,7 @@ use crate::formats::config::mistake::quoted;
 use crate::formats::config::reader::BadValue;
 use crate::formats::duration;
 use crate::formats::rsync::rules::{self, NoRule, Rule, RuleLines};
-use crate::model::{BatteryRule, Filter, HookCommand, Hours, PingUrl};
+use crate::model::{BatteryRule, Filter, HookCommand, Hours, PingUrl, SampleShare};
 
 /// What can be read of one text.
 pub(super) type Read<T> = Result<T, BadValue>;
@@ -86,6 +86,13 @@ pub(super) fn share(text: &str) -> Read<u8> {
     digits.and_then(|digits| digits.parse().ok()).filter(|share| *share <= 100).ok_or_else(|| {
         BadValue::new(format!("{} is not a share", quoted(text))).help("write it like \"25%\", from 0% to 100%")
     })
+}
+
+/// How much of a copy is read: a share that is not nothing.
+pub(super) fn sample(text: &str) -> Read<SampleShare> {
+    let share = share(text)?;
+    SampleShare::percent(share)
+        .ok_or_else(|| BadValue::new("a sample of 0% reads nothing").help("write it like \"5%\", from 1% to 100%"))
 }
 
 /// What is asked of the battery.

@@ -40,6 +40,7 @@ pub use results::{
     ServiceInfo, SnapshotEntry, Snapshots, SyncProblem, WholePreview, Why,
 };
 pub use status::{
-    DaemonInfo, Network, ObstacleEntry, RunEntry, RunningEntry, StatusReply, SyncStatusEntry, VolumeStatusEntry,
+    CheckingEntry, DaemonInfo, Network, ObstacleEntry, RunEntry, RunningEntry, StatusReply, SyncStatusEntry, VERIFY,
+    VolumeStatusEntry,
 };
 pub use term::Term;

@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{Moment, Term};
 use crate::model::{
-    DaemonState, Freshness, Obstacle, ObstacleCode, Outcome, RunRecord, Status, Step, SyncName, SyncState, SyncStatus,
-    Trigger, VolumeKind, VolumeStatus,
+    CheckRecord, DaemonState, Freshness, Obstacle, ObstacleCode, Outcome, RunRecord, Status, Step, SyncName, SyncState,
+    SyncStatus, Trigger, VolumeKind, VolumeStatus,
 };
 
 /// The version of the status; keys are added, never changed.
@@ -30,6 +30,9 @@ pub struct StatusReply {
     pub queue: Vec<String>,
     /// The runs under way.
     pub running: Vec<RunningEntry>,
+    /// The copy that is being read back; older daemons read none by themselves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checking: Option<CheckingEntry>,
 }
 
 /// The daemon.
@@ -119,6 +122,9 @@ pub struct SyncStatusEntry {
     /// How many files of its copies are damaged and not yet written anew; older daemons do not know.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub damaged: Option<u64>,
+    /// When its copies were read back last, where that is done by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_verified: Option<Moment>,
 }
 
 impl SyncStatusEntry {
@@ -129,12 +135,18 @@ impl SyncStatusEntry {
     }
 }
 
+/// The kind of a run that read a copy back.
+pub const VERIFY: &str = "verify";
+
 /// A run that has ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunEntry {
     /// Its sync; absent where the sync is told around it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sync: Option<String>,
+    /// What it was, where it made no copy: `verify`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
     /// Its id.
     pub id: String,
     /// How it ended.
@@ -163,6 +175,9 @@ pub struct RunEntry {
     /// What a person may want to know of it all the same.
     #[serde(default)]
     pub warnings: Vec<String>,
+    /// How many files it found damaged, where it read a copy back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub damaged: Option<u64>,
 }
 
 impl RunEntry {
@@ -171,6 +186,7 @@ impl RunEntry {
     pub fn of_sync(record: &RunRecord) -> Self {
         Self {
             sync: None,
+            kind: None,
             id: record.run.to_string(),
             outcome: record.outcome.into(),
             started: Moment(record.started),
@@ -183,6 +199,29 @@ impl RunEntry {
             entries: record.figures.entries,
             snapshot: record.snapshot.map(|snapshot| snapshot.to_string()),
             warnings: record.warnings.clone(),
+            damaged: None,
+        }
+    }
+
+    /// A check: what it counts are the files that it read.
+    #[must_use]
+    pub fn of_check(record: &CheckRecord) -> Self {
+        Self {
+            sync: Some(record.sync.to_string()),
+            kind: Some(VERIFY.to_owned()),
+            id: record.run.to_string(),
+            outcome: record.outcome.into(),
+            started: Moment(record.started),
+            finished: Moment(record.finished),
+            trigger: record.trigger.into(),
+            files_transferred: record.files,
+            bytes_transferred: record.bytes,
+            error: record.error.clone(),
+            files_deleted: 0,
+            entries: 0,
+            snapshot: None,
+            warnings: Vec::new(),
+            damaged: Some(record.damaged),
         }
     }
 
@@ -191,6 +230,19 @@ impl RunEntry {
     pub fn in_history(record: &RunRecord) -> Self {
         Self { sync: Some(record.sync.to_string()), ..Self::of_sync(record) }
     }
+}
+
+/// A copy that is being read back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CheckingEntry {
+    /// Its sync.
+    pub sync: String,
+    /// When that began.
+    pub started: Moment,
+    /// How many files were read.
+    pub files: u64,
+    /// Their bytes.
+    pub bytes: u64,
 }
 
 /// A run under way.
@@ -254,6 +306,12 @@ impl StatusReply {
                     bygone: status.syncs.iter().all(|sync| sync.name != run.sync).then_some(true),
                 })
                 .collect(),
+            checking: status.checking.as_ref().map(|check| CheckingEntry {
+                sync: check.sync.to_string(),
+                started: Moment(check.started),
+                files: check.files,
+                bytes: check.bytes,
+            }),
         }
     }
 }
@@ -285,5 +343,6 @@ fn sync(sync: &SyncStatus) -> SyncStatusEntry {
         overdue_at: sync.overdue_at.map(Moment),
         starts_at: sync.starts_at.map(Moment),
         damaged: Some(sync.damaged),
+        last_verified: sync.last_verified.map(Moment),
     }
 }

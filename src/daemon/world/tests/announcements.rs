@@ -11,6 +11,7 @@ fn said(story: &mut Story) -> Vec<String> {
             let subject = match subject {
                 Subject::Sync(sync) => format!("sync {sync}"),
                 Subject::Drive(volume) => format!("drive {volume}"),
+                Subject::Damage(sync) => format!("copy of {sync}"),
                 Subject::Overdue(volume) => format!("overdue at {volume}"),
             };
             let matter = match matter {
@@ -30,6 +31,7 @@ fn said(story: &mut Story) -> Vec<String> {
                     let turn = fresh_at.as_ref().map(|volume| format!(", fresh at {volume}")).unwrap_or_default();
                     format!("{} for {age}{turn}", names(syncs))
                 }
+                Matter::Damaged(files) => format!("{files} damaged"),
                 Matter::Withdrawn => "withdrawn".to_owned(),
             };
             format!("{subject}: {matter}")

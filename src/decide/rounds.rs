@@ -1,0 +1,148 @@
+//! When copies are read back by themselves, and how much of them at a time.
+
+use jiff::Timestamp;
+
+use crate::model::{CheckReport, CheckRound, CheckRounds, CheckRule, SampleShare};
+
+/// So many hundredths of a copy are read at a time: what comes before it costs no more than what was read of these.
+const SLICE: u8 = 5;
+
+/// The same where something came before it: some copies are so large that there is never more time than for this.
+const SMALL_SLICE: u8 = 1;
+
+/// How a check fared that was made before in this round.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LastSlice {
+    /// It was read to its end, or there was none.
+    Whole,
+    /// Something else came first.
+    CutShort,
+}
+
+/// When a copy is to be read back next. Nothing is, before there is a copy; one that was never read back is at once.
+#[must_use]
+pub fn next_check(
+    rule: CheckRule,
+    rounds: &CheckRounds,
+    last_success: Option<Timestamp>,
+    now: Timestamp,
+) -> Option<Timestamp> {
+    let success = last_success?;
+    if let Some(round) = &rounds.under_way {
+        return Some(round.began.min(now));
+    }
+    // A clock that was ahead puts nothing off.
+    let Some(finished) = rounds.finished.map(|finished| finished.min(now)) else { return Some(success.min(now)) };
+    finished.checked_add(rule.every).ok()
+}
+
+/// How much is read next, in the round that is under way or begins.
+#[must_use]
+pub fn next_slice(rule: CheckRule, rounds: &CheckRounds, last: LastSlice) -> SampleShare {
+    let read = rounds.under_way.as_ref().map_or(0, |round| round.read);
+    let left = rule.share.as_percent().saturating_sub(read).max(1);
+    let slice = match last {
+        LastSlice::Whole => SLICE,
+        LastSlice::CutShort => SMALL_SLICE,
+    };
+    SampleShare::percent(left.min(slice)).unwrap_or(SampleShare::ALL)
+}
+
+/// How far the rounds are after a slice that was read, and the round that is over with it.
+#[must_use]
+pub fn after_slice(
+    mut rounds: CheckRounds,
+    rule: CheckRule,
+    (slice, report): (SampleShare, &CheckReport),
+    (began, now): (Timestamp, Timestamp),
+) -> (CheckRounds, Option<CheckRound>) {
+    let mut round = rounds.under_way.take().unwrap_or(CheckRound { began, read: 0, files: 0, bytes: 0, damaged: 0 });
+    round.read = round.read.saturating_add(slice.as_percent());
+    round.files = round.files.saturating_add(report.files);
+    round.bytes = round.bytes.saturating_add(report.bytes);
+    round.damaged = round.damaged.saturating_add(u64::try_from(report.damaged.len()).unwrap_or(u64::MAX));
+    if round.read < rule.share.as_percent() {
+        rounds.under_way = Some(round);
+        return (rounds, None);
+    }
+    (CheckRounds { finished: Some(now), under_way: None }, Some(round))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::time::Duration;
+
+    use super::*;
+
+    fn at(hour: i64) -> Timestamp {
+        Timestamp::from_second(hour * 3600).unwrap()
+    }
+
+    fn rule(percent: u8) -> CheckRule {
+        CheckRule { every: Duration::from_hours(24), share: SampleShare::percent(percent).unwrap() }
+    }
+
+    fn report(files: u64) -> CheckReport {
+        CheckReport {
+            sync: "documents".parse().unwrap(),
+            snapshot: None,
+            newest: None,
+            files,
+            bytes: files * 10,
+            with_source: files,
+            with_copies: 0,
+            passed_over: 0,
+            sound: BTreeSet::new(),
+            damaged: vec![],
+            doubtful: vec![],
+            remarks: vec![],
+        }
+    }
+
+    #[test]
+    fn a_copy_is_read_back_once_it_is_there_and_then_by_its_rule() {
+        let next = |rounds: &CheckRounds, success| next_check(rule(5), rounds, success, at(100));
+        let never = CheckRounds::default();
+        assert_eq!(next(&never, None), None, "nothing was copied");
+        assert_eq!(next(&never, Some(at(90))), Some(at(90)));
+        let done = CheckRounds { finished: Some(at(95)), under_way: None };
+        assert_eq!(next(&done, Some(at(99))), Some(at(95 + 24)));
+        let ahead = CheckRounds { finished: Some(at(1_000)), under_way: None };
+        assert_eq!(next(&ahead, Some(at(99))), Some(at(124)), "a clock that was ahead");
+        let round = CheckRound { began: at(98), read: 1, files: 0, bytes: 0, damaged: 0 };
+        let begun = CheckRounds { finished: Some(at(95)), under_way: Some(round) };
+        assert_eq!(next(&begun, Some(at(99))), Some(at(98)), "a round that was begun goes on");
+    }
+
+    #[test]
+    fn a_round_reads_its_share_in_slices_and_no_more() {
+        for (percent, cut_short) in [(1, 0), (4, 0), (5, 1), (12, 1), (100, 0), (100, 30)] {
+            let (mut rounds, mut read, mut slices) = (CheckRounds::default(), 0, 0_u64);
+            let over = loop {
+                let last = if slices < cut_short { LastSlice::CutShort } else { LastSlice::Whole };
+                let slice = next_slice(rule(percent), &rounds, last);
+                read += slice.as_percent();
+                slices += 1;
+                let (after, over) =
+                    after_slice(rounds, rule(percent), (slice, &report(3)), (at(i64::from(read)), at(200)));
+                rounds = after;
+                if let Some(over) = over {
+                    break over;
+                }
+                assert!(slices < 200);
+            };
+            assert_eq!((read, over.read, over.files), (percent, percent, slices * 3));
+            assert_eq!(rounds, CheckRounds { finished: Some(at(200)), under_way: None });
+        }
+    }
+
+    #[test]
+    fn a_smaller_share_in_the_configuration_ends_a_round_that_has_read_more() {
+        let round = CheckRound { began: at(1), read: 40, files: 1, bytes: 1, damaged: 0 };
+        let rounds = CheckRounds { finished: None, under_way: Some(round) };
+        let slice = next_slice(rule(5), &rounds, LastSlice::Whole);
+        assert_eq!(slice.as_percent(), 1);
+        assert!(after_slice(rounds, rule(5), (slice, &report(1)), (at(2), at(3))).1.is_some());
+    }
+}
