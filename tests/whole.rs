@@ -266,6 +266,7 @@ scenarios! {
         what_is_broken_is_named_with_its_remedy
         a_destination_that_cannot_hold_history_is_found
         a_server_with_one_session_a_connection_is_found
+        a_tree_at_a_server_in_other_hands_is_found
         a_state_directory_that_takes_nothing_is_found
         a_keyring_that_is_locked_or_away_is_found
         that_udisks_is_missing_is_told_once

@@ -197,6 +197,10 @@ pub enum Flaw {
     SnapshotsUnsupported,
     /// A server admits one session for each connection.
     OneSession,
+    /// A place at a server is in other hands than those of the account that rsync runs as.
+    ForeignTree,
+    /// A sync has links followed, wherever they lead.
+    LinksFollowed,
     /// A copy is older than `max-age`.
     Overdue,
     /// Files of a copy are damaged.
@@ -250,6 +254,8 @@ words!(Flaw {
     MountPointBare = "mount-point-bare",
     SnapshotsUnsupported = "snapshots-unsupported",
     OneSession = "one-session",
+    ForeignTree = "foreign-tree",
+    LinksFollowed = "links-followed",
     Overdue = "overdue",
     Damaged = "damaged",
     RunFailed = "run-failed",

@@ -11,6 +11,7 @@ mod configuration;
 mod day;
 mod deleted;
 mod finding;
+mod hands;
 mod hardware;
 mod hold;
 mod holding;
@@ -58,6 +59,7 @@ pub use configuration::{Configuration, CredentialProvider, DaemonSettings, Endpo
 pub use day::{DaySum, Days, add_runs};
 pub use deleted::{DeletedKind, DeletedNames};
 pub use finding::{Area, Examined, Finding, FindingCode, Flaw, Severity, Verdict};
+pub use hands::Hands;
 pub use hardware::{Hardware, Stranger};
 pub use hold::{HoldReason, StandingHold, Writer};
 pub use holding::Holding;

@@ -330,6 +330,35 @@ pub fn a_server_with_one_session_a_connection_is_found(host: &MiniHost) {
     host.ctl(&["run", "documents", "--wait"]).exits(1).says("MaxSessions 10");
 }
 
+pub fn a_tree_at_a_server_in_other_hands_is_found(host: &MiniHost) {
+    host.source("documents").fill(3);
+    let nas = host.server("nas").prepared_for("documents");
+    let following = "[syncs.videos]\nsource = \"laptop:documents\"\ndestination = \"nas:videos\"\n\
+                     rsync = { extra-options = [\"--copy-links\"] }\n";
+    host.configure(&host.config().server(&nas).sync("documents", "nas", "none", "enabled = true").also(following));
+    nas.join();
+    let subject = format!("nas:documents at {}", nas.address());
+    let _daemon = host.start();
+    // A run would give the destination the owner of the source.
+    host.ctl(&["pause"]).exits(0);
+    until("nothing runs", || array(&host.status()["running"]).is_empty());
+    run("chown", &[&"12345", &nas.destination("documents").root]);
+    assert!(Found::by(host).is_well(&subject), "rsync of root has a root of its own there");
+    Found::by(host).has("links of videos", "warning links-followed", "`--copy-links`");
+    // Where it can have none, whoever owns the tree has it follow what they like.
+    let tools = host.root.join("refusing");
+    std::fs::create_dir(&tools).unwrap();
+    std::fs::write(tools.join("unshare"), "#!/bin/sh\necho unshare: not permitted >&2\nexit 1\n").unwrap();
+    run("chmod", &[&"+x", &tools.join("unshare")]);
+    nas.switch_off();
+    let path = format!("SetEnv PATH={}:/usr/sbin:/usr/bin:/sbin:/bin\n", tools.display());
+    std::fs::write(nas.file("sessions.more"), path).unwrap();
+    nas.switch_on();
+    Found::by(host).has(&subject, "warning unconfined", "an account of its own");
+    run("chown", &[&"0", &nas.destination("documents").root]);
+    assert!(Found::by(host).is_well(&subject), "whom the machine belongs to needs no rsync");
+}
+
 pub fn it_does_the_same_without_a_daemon(host: &MiniHost) {
     host.source("documents").fill(3);
     let mut usb = host.drive("usb", Btrfs).prepared_for("documents");

@@ -1,6 +1,7 @@
 //! What people ask for beside runs: prepare, preview, snapshots, prune, and a hook without a run. Each may wait for a
 //! slow drive, and confines its thread where it writes.
 
+pub mod hands;
 pub mod listing;
 pub mod made;
 pub mod overdue;

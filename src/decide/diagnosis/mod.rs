@@ -6,6 +6,7 @@
 pub mod credentials;
 pub mod daemon;
 pub mod drives;
+pub mod hands;
 pub mod neighbours;
 pub mod state;
 pub mod syncs;

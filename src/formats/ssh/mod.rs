@@ -8,6 +8,7 @@ pub mod complaints;
 pub mod contents;
 pub mod drive;
 pub mod find;
+pub mod hands;
 pub mod hops;
 pub mod links;
 mod option;

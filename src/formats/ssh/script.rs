@@ -112,6 +112,8 @@ pub const FILES: &str = whole!("files.sh");
 pub const FACTS: &str = whole!("facts.sh");
 /// Tells what the contents of files are known by.
 pub const SUMS: &str = whole!("sums.sh");
+/// Tells in whose hands an end is, and what holds rsync there.
+pub const HANDS: &str = whole!("hands.sh");
 /// Makes what an end needs.
 pub const PREPARE: &str = whole!("prepare.sh");
 

@@ -72,7 +72,9 @@ pub(crate) async fn examine(ground: &Ground, asks: &mpsc::Sender<Ask>, place: Ow
     let status = Arc::clone(&ground.status.borrow());
     let configuration = Arc::clone(&ground.configuration.borrow());
     let ground_of = (ground.paths.clone(), ground.initiative);
-    let known = Arc::new(Premises::new(ground_of, status, configuration, devices.ok().flatten(), place));
+    let seen = timeout(A_LOOK, told(asks, |answer| Ask::Prospects { syncs: Vec::new(), answer })).await;
+    let seen = seen.ok().flatten().and_then(Result::ok).unwrap_or_default();
+    let known = Arc::new(Premises::new(ground_of, status, configuration, devices.ok().flatten(), seen, place));
     let started = [
         Test::start(&known, Area::Daemon, "configuration", files::daemon),
         Test::start(&known, Area::Daemon, "session", buses::lingering),
@@ -93,6 +95,8 @@ pub(crate) async fn examine(ground: &Ground, asks: &mpsc::Sender<Ask>, place: Ow
         Test::start(&known, Area::Volumes, "mount points", files::mount_points),
         Test::start(&known, Area::Volumes, "history", files::destinations),
         Test::start(&known, Area::Volumes, "sessions", servers::sessions).within(SERVERS),
+        Test::start(&known, Area::Volumes, "hands", servers::hands).within(SERVERS),
+        Test::start(&known, Area::Syncs, "links", servers::links),
     ];
     let mut examined = vec![daemon::work(&known.configuration)];
     if known.initiative == Initiative::Own {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::OwnedSemaphorePermit;
 
+use crate::backup::job::SyncAsSeen;
 use crate::daemon::world::Initiative;
 use crate::model::{BlockDevice, Configuration, Containers, Status};
 use crate::os::environment::Paths;
@@ -20,6 +21,8 @@ pub(crate) struct Premises {
     pub(crate) configuration: Arc<Configuration>,
     /// What is plugged in, and which containers it is known to lie in; nothing if that could not be learnt in time.
     pub(crate) devices: Option<(Vec<BlockDevice>, Arc<Containers>)>,
+    /// How each sync stands; nothing if that could not be learnt in time.
+    pub(crate) seen: Vec<SyncAsSeen>,
     /// One of the few places for errands: it is taken for as long as a test waits for what does not answer.
     _place: OwnedSemaphorePermit,
 }
@@ -31,9 +34,10 @@ impl Premises {
         status: Arc<Status>,
         configuration: Arc<Configuration>,
         devices: Option<(Vec<BlockDevice>, Arc<Containers>)>,
+        seen: Vec<SyncAsSeen>,
         place: OwnedSemaphorePermit,
     ) -> Self {
-        Self { paths, initiative, status, configuration, devices, _place: place }
+        Self { paths, initiative, status, configuration, devices, seen, _place: place }
     }
 }
 

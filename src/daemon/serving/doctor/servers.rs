@@ -2,10 +2,14 @@
 
 use std::collections::BTreeSet;
 
+use crate::backup::errands::hands::whose;
+use crate::backup::session::stop;
 use crate::daemon::serving::doctor::premises::Premises;
-use crate::decide::diagnosis::volumes;
+use crate::decide::diagnosis::{hands, volumes};
 use crate::decide::reach;
-use crate::model::{Absence, Examined, Obstacle, ServerKey, Volume, VolumeRoot};
+use crate::formats::rsync::chosen::follows_links;
+use crate::model::{Absence, End, Examined, Obstacle, ServerKey, Volume, VolumeRoot};
+use crate::os::enclosure;
 use crate::os::ssh::SshPlace;
 use crate::os::ssh::shared::admits_several_sessions;
 
@@ -32,6 +36,29 @@ pub(crate) fn sessions(known: &Premises) -> Vec<Examined> {
         }
     }
     examined
+}
+
+/// In whose hands the ends at servers are, and what holds rsync there. What cannot be proven is told of by its volume.
+pub(crate) fn hands(known: &Premises) -> Vec<Examined> {
+    let place = SshPlace::new(known.paths.runtime_dir());
+    let Ok((_teller, mut stops)) = stop::pair() else { return Vec::new() };
+    let mut examined = Vec::new();
+    for seen in known.seen.iter().filter(|seen| seen.sync.enabled && !follows_links(&seen.sync.rsync)) {
+        for which in [End::Source, End::Destination] {
+            if let Ok(Some((host, hands))) = whose(seen, which, &place, &mut stops) {
+                examined.push(hands::at_a_server(&seen.sync, which, &host, &hands));
+            }
+        }
+    }
+    examined
+}
+
+/// Syncs that have links followed.
+pub(crate) fn links(known: &Premises) -> Vec<Examined> {
+    let is_root = enclosure::tried().is_root;
+    let syncs = known.configuration.syncs.values();
+    let following = syncs.filter(|sync| sync.enabled && follows_links(&sync.rsync));
+    following.map(|sync| hands::links_followed(sync, is_root)).collect()
 }
 
 /// Whether a server answered: one that did not is told of by its volume.
