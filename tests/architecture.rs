@@ -89,6 +89,7 @@ const CRATES: [(&str, &[&str]); 8] = [
             "strsim",
             "thiserror",
             "toml",
+            "toml_edit",
         ],
     ),
     (

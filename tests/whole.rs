@@ -55,6 +55,7 @@ mod scenarios {
     pub mod ground;
     pub mod hangs;
     pub mod hostile;
+    pub mod init;
     pub mod kills;
     pub mod monitoring;
     pub mod neighbours;
@@ -261,6 +262,14 @@ scenarios! {
         root_is_told_whose_daemon_runs
         what_is_ours_is_private
         demonstrates_itself;
+    init:
+        from_a_directory_to_drives_of_each_kind
+        what_is_there_is_extended_and_taken_in_at_once
+        to_a_server_that_only_ssh_knows
+        what_is_wrong_is_told_and_nothing_is_written
+        killed_at_any_moment_it_leaves_nothing_half_made
+        asks_on_a_terminal_and_nowhere_else
+        puts_the_service_there_and_enables_it;
     doctor:
         a_healthy_machine_has_nothing_to_mend
         what_is_broken_is_named_with_its_remedy

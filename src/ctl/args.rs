@@ -6,7 +6,9 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 
 use crate::ctl::demo::DemoArguments;
-use crate::ctl::options::{FindOptions, GraphFormat, RestoreOptions, RunOptions, ScriptOptions, VerifyOptions};
+use crate::ctl::options::{
+    FindOptions, GraphFormat, InitOptions, RestoreOptions, RunOptions, ScriptOptions, VerifyOptions,
+};
 use crate::formats::duration;
 use crate::model::{SyncName, VolumeName};
 
@@ -78,6 +80,8 @@ pub enum Command {
     /// Something with the daemon.
     #[command(flatten)]
     Conversation(Conversation),
+    /// Sets up a backup, the first or the next one: asks what goes where, or takes it from options.
+    Init(InitOptions),
     /// Tests everything that backups depend on, and tells how to mend what is wrong.
     #[command(visible_alias = "troubleshoot")]
     Doctor,
@@ -386,6 +390,9 @@ mod tests {
             "drives",
             "drives polkit",
             "drives polkit --json",
+            "init",
+            "init --yes --source a b --destination nas:/srv --snapshots hard-link --no-enable",
+            "init --source a --source b --name n --json",
             "doctor",
             "troubleshoot --json",
             "drives polkit --volume attic",

@@ -12,6 +12,7 @@ mod doctor;
 mod find;
 mod fold;
 mod graph;
+mod init;
 pub mod options;
 mod orders;
 mod output;
@@ -92,6 +93,7 @@ fn obey(
         Command::Demo(arguments) => return Ok(demo::demo(&arguments)),
         Command::Config(command) => config::config(command, &common, output),
         Command::Graph { format } => graph::graph(&common, format, output),
+        Command::Init(options) => init::init(&options, &paths(&common)?, output, alone),
         Command::Script(options) => script::script(&options, &common, output),
         Command::Completions { shell } => pages::completions(shell, output),
         Command::Man { command } => pages::manual(command.as_deref(), output),

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum, ValueHint};
 
-use crate::model::{SampleShare, SnapshotName, SyncName};
+use crate::model::{SampleShare, SnapshotKind, SnapshotName, SyncName};
 
 /// How to run.
 #[derive(Debug, Clone, Args)]
@@ -115,4 +115,49 @@ fn sample_share(text: &str) -> Result<SampleShare, String> {
 
 fn snapshot_name(text: &str) -> Result<SnapshotName, String> {
     text.parse().map_err(|_| "a snapshot is named like 2026-11-22T17:30:00.000Z; `snapshots` lists them".to_owned())
+}
+
+/// What to set up.
+#[derive(Debug, Clone, Args)]
+pub struct InitOptions {
+    /// What is copied: a sync for each directory.
+    #[arg(long, value_name = "DIR", num_args = 1.., value_hint = ValueHint::DirPath)]
+    pub source: Vec<PathBuf>,
+    /// Where the copies go: a directory here or on a drive, a directory of a server, or the UUID of a drive. Each sync
+    /// gets a directory of its own there.
+    #[arg(long, value_name = "DIR|HOST:DIR|UUID", value_hint = ValueHint::AnyPath)]
+    pub destination: Option<String>,
+    /// How earlier versions are kept; without it as the filesystem there does best.
+    #[arg(long, value_name = "KIND", value_enum)]
+    pub snapshots: Option<SnapshotChoice>,
+    /// What the sync is called; without it like its directory.
+    #[arg(long, value_name = "NAME")]
+    pub name: Option<SyncName>,
+    /// Leaves the service of nbkpd as it is.
+    #[arg(long)]
+    pub no_enable: bool,
+    /// Asks nothing: what is not said by options has its default, or is an error.
+    #[arg(short, long)]
+    pub yes: bool,
+}
+
+/// How earlier versions are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum SnapshotChoice {
+    /// Not at all.
+    None,
+    /// As snapshots of btrfs.
+    Btrfs,
+    /// As directories that share unchanged files.
+    HardLink,
+}
+
+impl From<SnapshotChoice> for SnapshotKind {
+    fn from(choice: SnapshotChoice) -> Self {
+        match choice {
+            SnapshotChoice::None => Self::None,
+            SnapshotChoice::Btrfs => Self::Btrfs,
+            SnapshotChoice::HardLink => Self::HardLink,
+        }
+    }
 }

@@ -17,6 +17,7 @@ pub mod queue;
 pub mod reach;
 pub mod retention;
 pub mod rounds;
+pub mod setup;
 pub mod strangers;
 pub mod tidying;
 pub mod versions;

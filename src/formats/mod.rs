@@ -3,6 +3,7 @@
 pub mod announcement;
 pub mod config;
 pub mod duration;
+pub mod extend;
 pub mod fingerprint;
 pub mod fstab;
 pub mod graph;
@@ -23,6 +24,7 @@ mod rounds;
 pub mod rsync;
 pub mod script;
 pub mod sentinel;
+pub mod set_up;
 pub mod similar;
 pub mod ssh;
 pub mod text;

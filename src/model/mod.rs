@@ -33,6 +33,7 @@ mod place;
 mod precedent;
 mod probe;
 mod run;
+mod setup;
 mod sight;
 mod snapshot;
 mod stand_in;
@@ -83,6 +84,7 @@ pub use place::{End, Place, Subdir, SubdirError};
 pub use precedent::Precedent;
 pub use probe::{Beginning, EndKind, EndProbe, RemoteProbe, RemoteSight, ServerProbe, ServerSight, SoughtDrive, Ways};
 pub use run::{Figures, Progress, RunId, RunRecord, RunReport, Trigger};
+pub use setup::{Additions, Cipher, FilesystemFamily, FoundDrive, FoundPlace, FoundServer, Mounter, ServerWay};
 pub use sight::{
     Absence, Access, BlockDevice, DeviceRole, EndFault, EndSight, Mount, MountId, Node, PresentVolume, ReachedVolume,
     SentinelFault, SentinelId, SyncSight, VolumeSight,

@@ -5,6 +5,10 @@ use std::io::{self, Read as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
+use super::directory::{Directory, DirectoryError};
+use super::entry;
+use super::files::{self, Readers};
+
 /// No configuration is larger, in bytes.
 const LARGEST: u64 = 4 << 20;
 
@@ -90,11 +94,61 @@ pub fn inspect(path: &Path) -> Result<ConfigFile, ConfigFileError> {
     }
 }
 
+/// Why the configuration file was not replaced. The old one is as it was.
+#[derive(Debug, thiserror::Error)]
+pub enum ReplaceError {
+    /// Somebody changed it since it was read.
+    #[error("{} was changed meanwhile", .0.display())]
+    Changed(PathBuf),
+    /// It is no name of a file.
+    #[error("{} is no name of a file", .0.display())]
+    Nameless(PathBuf),
+    /// Its directory could not be made or opened, or the file not be written.
+    #[error("could not write the configuration file")]
+    Write(#[from] DirectoryError),
+}
+
+/// Replaces the configuration file at one stroke, for this user alone; its directory is made if it is missing. `seen`
+/// is what was read of it before, or nothing if there was none. A link stays one: what it leads to is replaced.
+pub fn replace(path: &Path, seen: Option<&[u8]>, text: &[u8]) -> Result<(), ReplaceError> {
+    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let target = files::leads_to(&absolute).unwrap_or(absolute);
+    let (Some(place), Some(name)) = (target.parent(), target.file_name().and_then(|name| name.to_str())) else {
+        return Err(ReplaceError::Nameless(target));
+    };
+    let now = match inspect(&target) {
+        Ok(file) => Some(file.bytes),
+        Err(ConfigFileError::Missing(_)) => None,
+        Err(_) => return Err(ReplaceError::Changed(target)),
+    };
+    if now.as_deref() != seen {
+        return Err(ReplaceError::Changed(target));
+    }
+    entry::make_directories(place)?;
+    Ok(files::write_durably(&Directory::open_root(place)?, name, text, Readers::Owner)?)
+}
+
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
     use super::*;
+
+    #[test]
+    fn it_is_replaced_as_it_was_read_or_not_at_all() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("new/config.toml");
+        replace(&path, None, b"one").unwrap();
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert!(matches!(replace(&path, None, b"two"), Err(ReplaceError::Changed(_))));
+        assert!(matches!(replace(&path, Some(b"other"), b"two"), Err(ReplaceError::Changed(_))));
+        let link = place.path().join("link");
+        std::os::unix::fs::symlink(&path, &link).unwrap();
+        replace(&link, Some(b"one"), b"two").unwrap();
+        assert!(std::fs::symlink_metadata(&link).unwrap().is_symlink());
+        assert_eq!(std::fs::read(&path).unwrap(), b"two");
+        assert_eq!(std::fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
+    }
 
     #[test]
     fn a_file_that_others_may_change_is_told_from_one_of_ours() {

@@ -65,6 +65,24 @@ pub fn paths(options: &PathOptions) -> Result<Paths, EnvironmentError> {
     resolve(options, owner, variable, found_runtime_directory)
 }
 
+/// Whether these are the paths of a daemon that is told of no others, as the service manager starts it.
+#[must_use]
+pub fn are_usual(paths: &Paths) -> bool {
+    let owner = if is_root() { Owner::System } else { Owner::User };
+    let unnamed = |name: &str| variable(name).filter(|_| !name.starts_with("NBKP_"));
+    resolve(&PathOptions::default(), owner, unnamed, found_runtime_directory).is_ok_and(|usual| usual == *paths)
+}
+
+/// Where units of the service manager lie that are ours to write: those of this user, or those of the machine for root.
+pub fn unit_directory() -> Result<PathBuf, EnvironmentError> {
+    if is_root() {
+        return Ok("/etc/systemd/system".into());
+    }
+    let base = variable("XDG_CONFIG_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
+    let base = base.or_else(|| variable("HOME").map(|home| PathBuf::from(home).join(".config")));
+    base.map(|base| base.join("systemd/user")).ok_or(EnvironmentError::NoHome("--config"))
+}
+
 /// Where systemd makes the runtime directory of this user.
 fn usual_runtime_directory() -> PathBuf {
     PathBuf::from(format!("/run/user/{}", rustix::process::geteuid().as_raw()))

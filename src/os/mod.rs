@@ -62,4 +62,5 @@ pub mod terminal;
 pub mod tree;
 pub mod udisks;
 pub mod unclean;
+pub mod unit;
 pub mod walk;

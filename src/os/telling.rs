@@ -22,7 +22,8 @@ pub fn told(
     told_within(PATIENCE, program, arguments, environment)
 }
 
-fn told_within(
+/// The same for one that may take so long.
+pub fn told_within(
     patience: Duration,
     program: PathBuf,
     arguments: Vec<OsString>,

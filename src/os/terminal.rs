@@ -20,6 +20,19 @@ pub fn columns() -> Option<usize> {
     io::stdout().is_terminal().then(|| extent().map_or(80, |extent| extent.columns))
 }
 
+/// Whether a person sits at both ends of this process, and can be asked something.
+#[must_use]
+pub fn has_person() -> bool {
+    io::stdin().is_terminal() && io::stdout().is_terminal()
+}
+
+/// The next line that a person types, without its end; `None` when they end the input.
+pub fn typed() -> io::Result<Option<String>> {
+    let mut line = String::new();
+    let read = io::stdin().read_line(&mut line)?;
+    Ok((read > 0).then(|| line.trim_end_matches(['\n', '\r']).to_owned()))
+}
+
 /// Has a last word said when Ctrl-C ends this process, which it does all the same. For processes that start no threads
 /// before.
 pub fn before_interrupted(say: impl FnOnce() + Send + 'static) {

@@ -114,6 +114,8 @@ pub const FACTS: &str = whole!("facts.sh");
 pub const SUMS: &str = whole!("sums.sh");
 /// Tells in whose hands an end is, and what holds rsync there.
 pub const HANDS: &str = whole!("hands.sh");
+/// Tells of a place where copies are to lie.
+pub const SITE: &str = whole!("site.sh");
 /// Makes what an end needs.
 pub const PREPARE: &str = whole!("prepare.sh");
 

@@ -1,5 +1,6 @@
 //! Servers: reached by the user's own ssh, once for one script, or by a connection that a run shares.
 
+pub mod named;
 pub mod shared;
 
 use std::ffi::OsString;

@@ -1,0 +1,195 @@
+//! Does what was answered: the file, the service, what both ends need.
+
+use std::os::unix::net::UnixStream;
+use std::time::Duration;
+
+use super::answers::Answers;
+use super::draft::Draft;
+use super::start::Start;
+use super::tell;
+use crate::ctl::client::Connection;
+use crate::ctl::command_error::{CommandError, Exit};
+use crate::ctl::company::{Company, told_by};
+use crate::ctl::options::InitOptions;
+use crate::ctl::output::{Form, Output};
+use crate::ctl::render;
+use crate::decide::setup::Drafted;
+use crate::formats::set_up::{SetUp, SetUpService, SetUpSync};
+use crate::formats::wire::{Listing, Prepared, PreparedSync, Request};
+use crate::model::{FoundPlace, Mounter, StandIn, SyncName};
+use crate::os::config_file::{self, ReplaceError};
+use crate::os::deadline::Deadline;
+use crate::os::environment::{self, Paths};
+use crate::os::unit::{self, UnitState};
+use crate::os::{clock, service};
+
+/// How long a daemon that runs may take to read the file anew.
+const RELOAD: Duration = Duration::from_secs(15);
+/// How often it is asked meanwhile.
+const BETWEEN: Duration = Duration::from_millis(100);
+
+/// What was done.
+struct Deeds {
+    service: SetUpService,
+    prepared: Vec<PreparedSync>,
+}
+
+/// Does it, and tells what was done and what is next.
+pub(super) fn set_up(
+    draft: &Draft,
+    start: &Start<'_>,
+    answers: &Answers,
+    options: &InitOptions,
+    output: &mut Output,
+    alone: impl FnOnce(&Paths, StandIn) -> Result<UnixStream, (u8, String)>,
+) -> Result<Exit, CommandError> {
+    if !draft.additions.is_empty() {
+        write(draft, start)?;
+        if output.form() == Form::Text {
+            output.confirm(&format!("{} is written", start.paths.config.display()))?;
+        }
+    }
+    let (service, remark) = enabled(start.paths, options);
+    if let Some(remark) = remark {
+        output.remark(&remark);
+    }
+    let prepared = prepared(draft, start, answers, alone);
+    let (prepared, problem) = match prepared {
+        Ok(prepared) => (prepared, None),
+        Err(problem) => (Vec::new(), Some(problem)),
+    };
+    let deeds = Deeds { service, prepared };
+    let is_done = problem.is_none() && deeds.prepared.iter().all(|sync| sync.problems.is_empty());
+    let next = tell::next(draft, answers, deeds.service, is_done, start);
+    match output.form() {
+        Form::Json => output.print_json(&as_a_whole(draft, start, &deeds, &next).json())?,
+        Form::Text => {
+            let reply = Prepared { syncs: deeds.prepared };
+            output.print(&render::prepare::prepared(&reply, output.detail()))?;
+            output.print(&tell::end(draft, &next, is_done))?;
+        }
+    }
+    match problem {
+        Some(problem) => Err(problem),
+        None => Ok(if is_done { Exit::Fine } else { Exit::Failed }),
+    }
+}
+
+fn write(draft: &Draft, start: &Start<'_>) -> Result<(), CommandError> {
+    let replaced = config_file::replace(&start.paths.config, start.file.as_deref(), draft.text.as_bytes());
+    replaced.map_err(|error| match &error {
+        ReplaceError::Changed(_) => {
+            CommandError::Failed(format!("{error}, so that nothing was written; call `nbkpctl init` again"))
+        }
+        ReplaceError::Nameless(_) => CommandError::Usage(error.to_string()),
+        ReplaceError::Write(_) => CommandError::Failed(crate::os::causes::chain(&error)),
+    })
+}
+
+/// Enables the service, unless that is not wanted or the paths are those of another daemon.
+fn enabled(paths: &Paths, options: &InitOptions) -> (SetUpService, Option<String>) {
+    if options.no_enable {
+        return (SetUpService::Left, None);
+    }
+    if !environment::are_usual(paths) {
+        let why = format!(
+            "the service was left alone, since it reads another configuration; start `nbkpd --config {}` yourself",
+            paths.config.display()
+        );
+        return (SetUpService::NotEnabled, Some(why));
+    }
+    match unit::enable() {
+        Ok(UnitState::WasOn) => (SetUpService::WasOn, None),
+        Ok(UnitState::IsOn { written }) => {
+            let written = written.map(|file| format!("{} was written: the service of nbkpd", file.display()));
+            (SetUpService::Enabled, written)
+        }
+        Err(error) => {
+            let why = format!("the service was not enabled: {error}; `{}` does it", service::command("enable --now"));
+            (SetUpService::NotEnabled, Some(why))
+        }
+    }
+}
+
+/// Has both ends of all syncs prepared: by the daemon that runs, or in this process.
+fn prepared(
+    draft: &Draft,
+    start: &Start<'_>,
+    answers: &Answers,
+    alone: impl FnOnce(&Paths, StandIn) -> Result<UnixStream, (u8, String)>,
+) -> Result<Vec<PreparedSync>, CommandError> {
+    let names = draft.names();
+    let (mut connection, company) = match Connection::open(&start.paths.socket) {
+        Ok(mut connection) => {
+            until_known(&mut connection, &names, start)?;
+            open(&mut connection, draft, answers)?;
+            (connection, Company::Daemon)
+        }
+        Err(CommandError::NotRunning(_)) => {
+            let stream = alone(start.paths, StandIn::Works);
+            let stream = stream.map_err(|(code, sentence)| CommandError::Alone(code, sentence))?;
+            (Connection::over(stream), Company::Own)
+        }
+        Err(problem) => return Err(problem),
+    };
+    let reply = connection.ask(&Request::Prepare { syncs: names }).map_err(|problem| told_by(company, problem))?;
+    let prepared: Prepared = reply.decode()?;
+    Ok(prepared.syncs)
+}
+
+/// The daemon hears that the file changed, and reads it by itself.
+fn until_known(connection: &mut Connection, names: &[SyncName], start: &Start<'_>) -> Result<(), CommandError> {
+    let deadline = Deadline::after(RELOAD);
+    loop {
+        let known: Listing = connection.ask(&Request::List)?.decode()?;
+        let is_known = |name: &SyncName| known.syncs.iter().any(|sync| sync.name == name.as_str());
+        if names.iter().all(is_known) {
+            return Ok(());
+        }
+        if deadline.has_passed() {
+            let file = start.paths.config.display();
+            return Err(CommandError::Failed(format!(
+                "nbkpd runs, and does not take in {file}; `nbkpctl status` tells what it reads, then `nbkpctl prepare` \
+                 does the rest"
+            )));
+        }
+        clock::wait(BETWEEN);
+    }
+}
+
+/// A drive that is closed is opened for this, where it takes no passphrase.
+fn open(connection: &mut Connection, draft: &Draft, answers: &Answers) -> Result<(), CommandError> {
+    let FoundPlace::OnDrive(drive, _) = &answers.target.place else { return Ok(()) };
+    let is_closed = answers.target.at.is_none() && drive.mounter == Mounter::Daemon && answers.target.family.is_some();
+    let sync = draft.names().first().and_then(|name| draft.configuration.syncs.get(name));
+    if let Some(sync) = sync.filter(|_| is_closed) {
+        connection.ask(&Request::Mount { volume: sync.destination.volume.clone() })?;
+    }
+    Ok(())
+}
+
+fn as_a_whole(draft: &Draft, start: &Start<'_>, deeds: &Deeds, next: &[String]) -> SetUp {
+    let sync = |drafted: &Drafted| {
+        let (name, new) = match drafted {
+            Drafted::New(name) => (name, true),
+            Drafted::Already(name) => (name, false),
+        };
+        let sync = draft.configuration.syncs.get(name)?;
+        Some(SetUpSync {
+            name: name.to_string(),
+            new,
+            source: sync.source.to_string(),
+            destination: sync.destination.to_string(),
+            snapshots: sync.snapshots.to_string(),
+        })
+    };
+    SetUp {
+        config: start.paths.config.display().to_string(),
+        changed: !draft.additions.is_empty(),
+        added: draft.lines.clone(),
+        syncs: draft.syncs.iter().filter_map(sync).collect(),
+        prepared: deeds.prepared.clone(),
+        service: deeds.service,
+        next: next.to_vec(),
+    }
+}

@@ -1,0 +1,309 @@
+//! The places that a person names, looked at: a directory, a drive, a server.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::start::Start;
+use crate::ctl::command_error::CommandError;
+use crate::decide::setup::{drive_at, family, kind_for, mount_of, mounted_at, with_uuid};
+use crate::formats::ssh::site::{self, DirectoryThere, SiteThere};
+use crate::formats::text::printable;
+use crate::model::{
+    Access, BlockDevice, Cipher, Configuration, DeviceRole, DriveUuid, Endpoint, FilesystemFamily, FoundDrive,
+    FoundPlace, FoundServer, Mount, Mounter, Route, ServerWay, SnapshotKind, Subdir,
+};
+use crate::os::process::{Bell, Wanted};
+use crate::os::ssh::{self, SshPlace};
+use crate::os::{disks, environment, files, fstab, mounts, programs};
+
+/// How long a new server may take to let us in.
+const CONNECT: Duration = Duration::from_secs(5);
+/// How long it may take to answer.
+const ANSWER: Duration = Duration::from_secs(15);
+
+/// What was seen of this machine.
+pub(super) struct Vicinity {
+    pub devices: Vec<BlockDevice>,
+    pub mounts: Vec<Mount>,
+    pub home: PathBuf,
+}
+
+impl Vicinity {
+    /// Vicinity around. Where udev does not tell, there are directories and servers.
+    pub fn take(start: &Start<'_>) -> Self {
+        let home = files::leads_to(&start.paths.home).unwrap_or_else(|_| start.paths.home.clone());
+        Self { devices: disks::enumerate().unwrap_or_default(), mounts: mounts::read().unwrap_or_default(), home }
+    }
+}
+
+/// What is copied.
+pub(super) struct Source {
+    /// Where it is, for its name and for what is left out.
+    pub path: PathBuf,
+    /// As it comes into the configuration.
+    pub place: FoundPlace,
+}
+
+/// Where copies go.
+pub(super) struct CopyTarget {
+    /// As it comes into the configuration.
+    pub place: FoundPlace,
+    /// In words.
+    pub shown: String,
+    /// What it can hold; `None` where it is not open.
+    pub family: Option<FilesystemFamily>,
+    /// Where it is on this machine, as far as it is.
+    pub at: Option<PathBuf>,
+    /// How much room is left, in bytes.
+    pub free: Option<u64>,
+}
+
+impl CopyTarget {
+    /// The kind of copies that is best there.
+    pub fn best_kind(&self) -> Option<SnapshotKind> {
+        self.family.map(kind_for)
+    }
+}
+
+/// A source by its path.
+pub(super) fn source(path: &Path, start: &Start<'_>, looks: &Vicinity) -> Result<Source, CommandError> {
+    let path = absolute(path, start)?;
+    let shown = shown(&path);
+    let real = files::leads_to(&path)
+        .map_err(|error| CommandError::Usage(format!("the source {shown} is not there: {error}; name another one")))?;
+    if !real.is_dir() {
+        return Err(CommandError::Usage(format!("the source {shown} is no directory; name the one that it lies in")));
+    }
+    let place = match mount_of(&real, &looks.mounts) {
+        Some(mount) => match drive_at(mount, &looks.devices, &looks.home) {
+            Some(device) => on_drive(device, Some(mount), &real, looks)?,
+            None => FoundPlace::Directory(real.clone()),
+        },
+        None => FoundPlace::Directory(real.clone()),
+    };
+    Ok(Source { path: real, place })
+}
+
+/// A destination by what a person calls it: a path, `HOST:DIR`, or a UUID.
+pub(super) fn target(text: &str, start: &Start<'_>, looks: &Vicinity) -> Result<CopyTarget, CommandError> {
+    if text.chars().any(char::is_control) || text.is_empty() {
+        return Err(CommandError::Usage(format!("`{}` is no destination", printable(text))));
+    }
+    let (before, behind) = text.split_once(':').unwrap_or((text, ""));
+    if let Ok(uuid) = before.parse::<DriveUuid>()
+        && (text == before || with_uuid(&uuid, &looks.devices).is_some())
+        && !Path::new(text).exists()
+    {
+        return by_uuid(&uuid, behind, looks);
+    }
+    if before.is_empty() || before.contains('/') || !text.contains(':') {
+        return by_path(&absolute(Path::new(text), start)?, looks);
+    }
+    on_server(before, behind, start)
+}
+
+fn absolute(path: &Path, start: &Start<'_>) -> Result<PathBuf, CommandError> {
+    let path = match path.strip_prefix("~") {
+        Ok(below) => start.paths.home.join(below),
+        Err(_) => path.to_owned(),
+    };
+    Ok(environment::absolute(&path)?)
+}
+
+fn shown(path: &Path) -> String {
+    printable(&path.display().to_string()).into_owned()
+}
+
+fn by_path(path: &Path, looks: &Vicinity) -> Result<CopyTarget, CommandError> {
+    let around = path.ancestors().find_map(|above| Some((above, files::leads_to(above).ok()?)));
+    let (above, real) =
+        around.ok_or_else(|| CommandError::Usage(format!("the destination {} is not there", shown(path))))?;
+    let rest = path.strip_prefix(above).unwrap_or(Path::new(""));
+    if !real.is_dir() {
+        return Err(CommandError::Usage(format!("{} is no directory; name another destination", shown(&real))));
+    }
+    let whole = if rest.as_os_str().is_empty() { real.clone() } else { real.join(rest) };
+    let mount = mount_of(&real, &looks.mounts);
+    let drive = mount.and_then(|mount| drive_at(mount, &looks.devices, &looks.home));
+    if mount.is_some_and(|mount| mount.access == Access::ReadOnly) {
+        return Err(CommandError::Usage(format!("{} is mounted read-only; name another destination", shown(&real))));
+    }
+    let place = match drive {
+        // A directory that is missing on a drive is made there.
+        Some(device) => on_drive(device, mount, &whole, looks)?,
+        None if rest.as_os_str().is_empty() => FoundPlace::Directory(real.clone()),
+        None => {
+            let made = shown(&whole);
+            let why = format!("the destination {made} is not there; make it first: `mkdir -p {made}`");
+            return Err(CommandError::Usage(why));
+        }
+    };
+    Ok(CopyTarget {
+        place,
+        shown: shown(&whole),
+        family: mount.map(|mount| family(&mount.fs_type)),
+        free: room(&real),
+        at: Some(whole),
+    })
+}
+
+fn by_uuid(uuid: &DriveUuid, below: &str, looks: &Vicinity) -> Result<CopyTarget, CommandError> {
+    let device = with_uuid(uuid, &looks.devices).ok_or_else(|| {
+        let why = format!("no drive with the UUID {uuid} is plugged in; plug it in, or see `nbkpctl drives`");
+        CommandError::Failed(why)
+    })?;
+    let mount = mounted_at(device, &looks.mounts);
+    let below: Subdir = below.trim_start_matches('/').parse().map_err(|error: crate::model::SubdirError| {
+        CommandError::Usage(format!("`{}` is no directory of a drive: {error}", printable(below)))
+    })?;
+    let at = mount.map(|mount| mount.point.join(below.as_path()));
+    let place = match &at {
+        Some(at) => on_drive(device, mount, at, looks)?,
+        None => FoundPlace::OnDrive(found_drive(device, looks)?, below),
+    };
+    let name = device.label.clone().unwrap_or_else(|| device.node.display().to_string());
+    Ok(CopyTarget {
+        place,
+        shown: at.as_deref().map_or_else(|| format!("the drive {}", printable(&name)), shown),
+        family: filesystem(device).map(family),
+        free: mount.and_then(|mount| room(&mount.point)),
+        at,
+    })
+}
+
+fn filesystem(device: &BlockDevice) -> Option<&str> {
+    match &device.role {
+        DeviceRole::Filesystem(kind) | DeviceRole::Unlocked { filesystem: kind, .. } | DeviceRole::OnMembers(kind) => {
+            Some(kind)
+        }
+        DeviceRole::Container | DeviceRole::Member | DeviceRole::MemberInside(_) => None,
+    }
+}
+
+fn on_drive(
+    device: &BlockDevice,
+    mount: Option<&Mount>,
+    path: &Path,
+    looks: &Vicinity,
+) -> Result<FoundPlace, CommandError> {
+    let below = mount.and_then(|mount| path.strip_prefix(&mount.point).ok()).unwrap_or(Path::new(""));
+    let text = below.to_str().ok_or_else(|| {
+        CommandError::Usage(format!("{} cannot be written into a configuration: it is no UTF-8", shown(path)))
+    })?;
+    let below = text.parse().map_err(|error| {
+        CommandError::Usage(format!("{} cannot be written into a configuration: {error}", shown(path)))
+    })?;
+    Ok(FoundPlace::OnDrive(found_drive(device, looks)?, below))
+}
+
+fn found_drive(device: &BlockDevice, looks: &Vicinity) -> Result<FoundDrive, CommandError> {
+    let is_in_fstab = !fstab::places_of(device, &looks.devices).is_empty();
+    let is_opened = programs::find_program("udisksctl").is_some() && !is_in_fstab;
+    let (uuid, inside, encryption) = match &device.role {
+        DeviceRole::Filesystem(_) => (&device.uuid, None, Cipher::Plain),
+        DeviceRole::Unlocked { container, .. } => (container, Some(device.uuid.clone()), Cipher::Luks),
+        DeviceRole::Container => (&device.uuid, None, Cipher::Luks),
+        DeviceRole::Member | DeviceRole::MemberInside(_) | DeviceRole::OnMembers(_) => {
+            return Err(CommandError::Usage(format!(
+                "{} is a part of LVM or RAID; open and mount it yourself, and name the directory where it is mounted",
+                device.node.display()
+            )));
+        }
+    };
+    Ok(FoundDrive {
+        uuid: uuid.clone(),
+        inside,
+        label: device.label.clone(),
+        encryption,
+        mounter: if is_opened { Mounter::Daemon } else { Mounter::Others },
+    })
+}
+
+fn room(path: &Path) -> Option<u64> {
+    crate::os::state_dir::room(path).map(|room| room.bytes)
+}
+
+/// The way to a host as a person names it, with or without an account before it.
+pub(super) fn way(named: &str, configuration: &Configuration) -> Result<(ServerWay, Route), CommandError> {
+    let bad = || {
+        CommandError::Usage(format!(
+            "`{}` is no host; write it as ssh takes it: HOST:DIR or USER@HOST:DIR",
+            printable(named)
+        ))
+    };
+    let (user, host) = named.rsplit_once('@').map_or((None, named), |(user, host)| (Some(user), host));
+    let is_word = |word: &str| !word.is_empty() && !word.starts_with('-') && !word.contains(char::is_whitespace);
+    if !is_word(host) || !user.is_none_or(is_word) {
+        return Err(bad());
+    }
+    let leads_there = |endpoint: &&Endpoint| {
+        endpoint.name.as_str() == named || (endpoint.host == host && endpoint.user.as_deref() == user)
+    };
+    let known = configuration.endpoints.values().find(leads_there);
+    if let Some(endpoint) = known
+        && let Some(route) = configuration.route(&endpoint.name)
+    {
+        return Ok((ServerWay::Known(endpoint.name.clone()), route));
+    }
+    let endpoint = Endpoint {
+        name: "new".parse().map_err(|_| bad())?,
+        host: host.to_owned(),
+        port: None,
+        user: user.map(str::to_owned),
+        key: None,
+        locations: Vec::new(),
+        proxy_jump: Vec::new(),
+        connect_timeout: CONNECT,
+        known_hosts: None,
+        options: Vec::new(),
+    };
+    let way = ServerWay::New { user: user.map(str::to_owned), host: host.to_owned() };
+    Ok((way, Route { endpoint, hops: Vec::new() }))
+}
+
+/// Asks a server for one of its directories; why it does not tell, as a sentence with what to do.
+pub(super) fn asked(route: &Route, directory: &Path, place: &SshPlace) -> Result<SiteThere, String> {
+    let call = site::call(directory);
+    let bell = Bell::new().map_err(|error| format!("could not ask {}: {error}", route.endpoint.host))?;
+    let words: &[OsString] = &call.words;
+    let said = ssh::ask(route, place, (call.script, words), ANSWER, &bell, || Wanted::GoOn);
+    let said = said.map_err(|fault| format!("{fault}; {}", fault.hint()))?;
+    site::site(&said.output).ok_or_else(|| format!("`{}` answers in a way that makes no sense", route.endpoint.host))
+}
+
+fn on_server(named: &str, directory: &str, start: &Start<'_>) -> Result<CopyTarget, CommandError> {
+    let (way, route) = way(named, &start.configuration)?;
+    let directory = directory.strip_prefix("~/").unwrap_or(directory);
+    let directory = Path::new(if directory == "~" { "" } else { directory });
+    let seen = asked(&route, directory, &SshPlace::new(start.paths.runtime_dir())).map_err(CommandError::Failed)?;
+    let name = printable(&format!("{named}:{}", directory.display())).into_owned();
+    let (root, below) = match seen.directory {
+        DirectoryThere::Open => (directory, Path::new("")),
+        DirectoryThere::Missing if directory.is_relative() => (Path::new(""), directory),
+        DirectoryThere::Missing => {
+            let made = directory.display();
+            let why = format!("{name} is not there; make it first: `ssh {named} mkdir -p {made}`");
+            return Err(CommandError::Usage(why));
+        }
+        DirectoryThere::Closed => {
+            return Err(CommandError::Usage(format!("{name} is no directory that the account there may enter")));
+        }
+    };
+    if !seen.is_writable {
+        return Err(CommandError::Usage(format!(
+            "the account at `{named}` may not write to {}; name a directory of its own, or give it this one",
+            directory.display()
+        )));
+    }
+    let below: Subdir = below.to_str().unwrap_or_default().parse().map_err(|error: crate::model::SubdirError| {
+        CommandError::Usage(format!("{name} cannot be written into a configuration: {error}"))
+    })?;
+    Ok(CopyTarget {
+        place: FoundPlace::OnServer(FoundServer { way, root: root.into() }, below),
+        shown: name,
+        family: Some(seen.fs_type.as_deref().map_or(FilesystemFamily::Posix, family)),
+        free: seen.free,
+        at: None,
+    })
+}

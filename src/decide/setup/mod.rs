@@ -1,0 +1,15 @@
+//! Setting up: what is proposed to a person, and what their answers make of a configuration.
+
+mod additions;
+mod drives;
+mod kinds;
+mod left_out;
+mod names;
+
+pub use additions::{Drafted, Planner, SyncWish, Unplanned};
+pub use drives::{drive_at, is_eligible, mount_of, mounted_at, with_uuid};
+pub use kinds::{family, kind_for, losses};
+pub use left_out::{Proposal, left_out};
+
+#[cfg(test)]
+mod tests;
