@@ -269,7 +269,8 @@ scenarios! {
         what_is_wrong_is_told_and_nothing_is_written
         killed_at_any_moment_it_leaves_nothing_half_made
         asks_on_a_terminal_and_nowhere_else
-        puts_the_service_there_and_enables_it;
+        puts_the_service_there_and_enables_it
+        the_printed_commands_make_a_drive;
     doctor:
         a_healthy_machine_has_nothing_to_mend
         what_is_broken_is_named_with_its_remedy

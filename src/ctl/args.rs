@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 
 use crate::ctl::demo::DemoArguments;
 use crate::ctl::options::{
-    FindOptions, GraphFormat, InitOptions, RestoreOptions, RunOptions, ScriptOptions, VerifyOptions,
+    FindOptions, FormatOptions, GraphFormat, InitOptions, RestoreOptions, RunOptions, ScriptOptions, VerifyOptions,
 };
 use crate::formats::duration;
 use crate::model::{SyncName, VolumeName};
@@ -251,6 +251,8 @@ pub enum DrivesCommand {
         #[arg(long, value_name = "VOLUME")]
         volume: Option<VolumeName>,
     },
+    /// Prints the commands that encrypt and format a drive for backups, and runs none of them.
+    Format(FormatOptions),
 }
 
 /// What to do with the configuration. It needs no daemon.
@@ -390,6 +392,8 @@ mod tests {
             "drives",
             "drives polkit",
             "drives polkit --json",
+            "drives format /dev/sdb1 --print",
+            "drives format /dev/sdb --print --filesystem ext4 --label usb --plain --json",
             "init",
             "init --yes --source a b --destination nas:/srv --snapshots hard-link --no-enable",
             "init --source a --source b --name n --json",
@@ -435,6 +439,9 @@ mod tests {
             ("restore", ErrorKind::MissingRequiredArgument, "PATH"),
             ("status -q -v", ErrorKind::ArgumentConflict, "--verbose"),
             ("doctor usb", ErrorKind::UnknownArgument, "usb"),
+            ("drives format", ErrorKind::MissingRequiredArgument, "DEVICE"),
+            ("drives format /dev/x --label a/b", ErrorKind::ValueValidation, "a name holds"),
+            ("drives format /dev/x --label abcdefghijklmnopq", ErrorKind::ValueValidation, "16 characters"),
             ("fly", ErrorKind::InvalidSubcommand, "fly"),
         ] {
             let error = parse(&format!("nbkpctl {line}")).unwrap_err();

@@ -11,6 +11,7 @@ pub mod demo;
 mod doctor;
 mod find;
 mod fold;
+mod formatting;
 mod graph;
 mod init;
 pub mod options;
@@ -99,6 +100,9 @@ fn obey(
         Command::Man { command } => pages::manual(command.as_deref(), output),
         Command::Conversation(Conversation::Drives { about: Some(DrivesCommand::Polkit { volume }) }) => {
             polkit::polkit(&common, volume.as_ref(), output)
+        }
+        Command::Conversation(Conversation::Drives { about: Some(DrivesCommand::Format(options)) }) => {
+            formatting::format(&options, output)
         }
         Command::Conversation(Conversation::Restore(RestoreOptions {
             from: Some(from),

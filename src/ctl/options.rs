@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum, ValueHint};
 
-use crate::model::{SampleShare, SnapshotKind, SnapshotName, SyncName};
+use crate::model::{SampleShare, SnapshotKind, SnapshotName, SyncName, VolumeName};
 
 /// How to run.
 #[derive(Debug, Clone, Args)]
@@ -160,4 +160,41 @@ impl From<SnapshotChoice> for SnapshotKind {
             SnapshotChoice::HardLink => Self::HardLink,
         }
     }
+}
+
+/// How a drive is to be formatted.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub struct FormatOptions {
+    /// The drive, or a partition of it: /dev/sdb1.
+    #[arg(value_name = "DEVICE", value_hint = ValueHint::AnyPath)]
+    pub device: PathBuf,
+    /// Prints the commands; none is run.
+    #[arg(long)]
+    pub print: bool,
+    /// The filesystem.
+    #[arg(long, value_enum, default_value_t = FilesystemChoice::Btrfs)]
+    pub filesystem: FilesystemChoice,
+    /// Its label, and the name of the volume.
+    #[arg(long, value_name = "NAME", default_value = "backup", value_parser = drive_label)]
+    pub label: VolumeName,
+    /// Does not encrypt it: whoever finds the drive can read it.
+    #[arg(long)]
+    pub plain: bool,
+}
+
+/// A filesystem for backups.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum FilesystemChoice {
+    /// With snapshots that share what did not change.
+    Btrfs,
+    /// With directories that share files that did not change.
+    Ext4,
+}
+
+/// ext4 has the shortest labels.
+fn drive_label(text: &str) -> Result<VolumeName, String> {
+    if text.len() > 16 {
+        return Err("a label has at most 16 characters".to_owned());
+    }
+    text.parse().map_err(|error: crate::model::NameError| error.to_string())
 }

@@ -5,6 +5,7 @@ pub mod config;
 pub mod duration;
 pub mod extend;
 pub mod fingerprint;
+pub mod formatting;
 pub mod fstab;
 pub mod graph;
 pub mod held;

@@ -15,6 +15,7 @@ pub mod contents;
 pub mod copies;
 pub mod deadline;
 pub mod directory;
+pub mod disk_content;
 pub mod disks;
 pub mod ears;
 pub mod enclosure;

@@ -201,7 +201,7 @@ pub fn killed_at_any_moment_it_leaves_nothing_half_made(host: &MiniHost) {
 }
 
 /// Types an answer each time one of these words is shown, and prints what was shown. The end is that of the program.
-const TYPIST: &str = r#"
+const TYPIST: &str = r"
 import os, pty, select, sys, time
 program, talk = sys.argv[1].split('\n'), [pair.split('=>', 1) for pair in sys.argv[2:]]
 child, terminal = pty.fork()
@@ -224,7 +224,7 @@ while True:
 _, status = os.waitpid(child, 0)
 sys.stdout.buffer.write(shown)
 print('\nexit', os.waitstatus_to_exitcode(status), 'unasked', len(talk), 'first %d' % (1000 * (first or 0)))
-"#;
+";
 
 fn typed(host: &MiniHost, words: &[&str], talk: &[&str]) -> String {
     let mut command = host.command("python3", "nbkpd");
@@ -241,7 +241,7 @@ pub fn asks_on_a_terminal_and_nowhere_else(host: &MiniHost) {
     let mut usb: Drive = host.drive("usb", Filesystem::Btrfs);
     usb.plug();
     std::fs::create_dir(host.home().join(".ssh")).unwrap();
-    let dead: String = (1..=5).map(|number| format!("Host dead{number}.invalid\n")).collect();
+    let dead = "Host dead1.invalid dead2.invalid dead3.invalid\nHost dead4.invalid\nHost dead5.invalid\n";
     std::fs::write(host.home().join(".ssh/config"), dead).unwrap();
     // Whoever ends the input has answered nothing.
     let text = typed(host, &["init"], &["want to keep?=>\u{4}"]);
@@ -305,4 +305,32 @@ pub fn puts_the_service_there_and_enables_it(host: &MiniHost) {
     assert!(unit.contains(&format!("ExecStart={}\n", daemon.display())), "{unit}");
     let said = text_of(said);
     assert!(said.contains("--user daemon-reload\n") && said.ends_with("--user enable --now nbkpd.service\n"), "{said}");
+}
+
+pub fn the_printed_commands_make_a_drive(host: &MiniHost) {
+    // As root nobody needs it.
+    let sudo = host.root.join("bin/sudo");
+    std::fs::create_dir(sudo.parent().unwrap()).unwrap();
+    std::fs::write(&sudo, "#!/bin/sh\nexec \"$@\"\n").unwrap();
+    std::fs::set_permissions(&sudo, std::fs::Permissions::from_mode(0o755)).unwrap();
+    for words in [&["drives", "format", "/etc/hostname", "--print"], &["drives", "format", "/dev/none", "--print"]] {
+        host.ctl(words).exits(2);
+    }
+    let mut usb = host.drive("old", Ext4);
+    usb.plug();
+    let device = usb.device().display().to_string();
+    let plain = ["drives", "format", &device, "--print", "--plain", "--label", "fresh"];
+    host.ctl(&plain).exits(2).says("is mounted at /run/media/old");
+    usb.unmount();
+    host.ctl(&["drives", "format", &device]).exits(2).says("--print");
+    host.ctl(&["drives", "format", &device, "--print"]).exits(0).says("cryptsetup luksFormat").says("crypttab");
+    let told = host.ctl(&[&plain[..], &["--json"]].concat()).exits(0).json();
+    assert_eq!(told["holds"][0], "ext4 `old`");
+    let blkid = |tag: &str| run("blkid", &[&"-p", &"-s", &tag, &"-o", &"value", &usb.device()]);
+    assert_eq!(blkid("LABEL"), "old", "nothing was run");
+    let page = host.ctl(&plain).exits(0).says("IT HOLDS ext4 `old`: ALL OF THAT WILL BE LOST.").said;
+    let made = page.split("# 3.").next().unwrap();
+    let output = host.command("sh", "nbkpd").args(["-ec", made]).stdin(Stdio::null()).output().unwrap();
+    assert!(output.status.success(), "{made}{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!((blkid("LABEL"), blkid("TYPE")), ("fresh".to_owned(), "btrfs".to_owned()));
 }

@@ -1,0 +1,40 @@
+//! What a block device holds, before it is formatted.
+
+use std::path::PathBuf;
+
+/// A block device that somebody wants to format.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DiskContent {
+    /// Its node: `/dev/sdb1`.
+    pub node: PathBuf,
+    /// A name of it that stays the same when it is plugged in again.
+    pub stable: PathBuf,
+    /// Its size in bytes.
+    pub size: u64,
+    /// Its make and serial number, as far as it tells.
+    pub hardware: Option<String>,
+    /// What lies on it, as nouns: ``btrfs `usb` ``.
+    pub holds: Vec<String>,
+    /// Who uses it now, as sentences; it is not to be formatted while anybody does.
+    pub uses: Vec<String>,
+}
+
+/// What a drive is to be formatted with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FormatWish {
+    /// The filesystem.
+    pub filesystem: NewFilesystem,
+    /// Its label, which names the volume as well.
+    pub label: String,
+    /// Whether it is encrypted.
+    pub cipher: super::Cipher,
+}
+
+/// A filesystem to be made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NewFilesystem {
+    /// btrfs, for snapshots.
+    Btrfs,
+    /// ext4, for directories with hard links.
+    Ext4,
+}
