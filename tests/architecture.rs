@@ -80,6 +80,7 @@ const CRATES: [(&str, &[&str]); 8] = [
         &[
             "annotate_snippets",
             "crc32fast",
+            "granit_parser",
             "ipnet",
             "jiff",
             "schemars",

@@ -20,6 +20,7 @@ mod octal;
 pub mod pattern;
 pub mod ping;
 pub mod polkit;
+pub mod python_tool;
 pub mod reminded;
 mod rounds;
 pub mod rsync;

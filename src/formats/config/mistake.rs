@@ -72,7 +72,7 @@ pub enum Colour {
 
 impl Mistakes {
     /// The mistakes of this text, in the order of their places, each once.
-    pub(super) fn new(file: &Path, text: &str, found: Vec<RawMistake>) -> Self {
+    pub(in crate::formats) fn new(file: &Path, text: &str, found: Vec<RawMistake>) -> Self {
         Self { file: file.to_owned(), text: text.to_owned(), list: placed(text, found) }
     }
 
@@ -158,7 +158,7 @@ impl std::error::Error for Mistakes {}
 
 /// A mistake as it is found, before its line is known.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct RawMistake {
+pub(in crate::formats) struct RawMistake {
     /// The place in the text, in bytes.
     pub span: Range<usize>,
     /// What is wrong.
@@ -207,7 +207,7 @@ fn boundary(text: &str, at: usize) -> usize {
 }
 
 /// A text of the file as it is put into a message: short, and without control characters.
-pub(super) fn quoted(text: &str) -> String {
+pub(in crate::formats) fn quoted(text: &str) -> String {
     let mut short: String = text.chars().take(60).flat_map(char::escape_debug).collect();
     short = short.replace("\\\"", "\"").replace("\\'", "'");
     if text.chars().nth(60).is_some() {

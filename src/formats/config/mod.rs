@@ -31,8 +31,9 @@ pub use mistake::{Colour, Mistake, Mistakes, Warnings};
 pub use schema::schema;
 pub use show::show;
 
+pub(in crate::formats) use mistake::{RawMistake, quoted};
+
 use crate::model::Configuration;
-use mistake::RawMistake;
 use names::Names;
 use reader::{Node, Reading};
 use syncs::Known;
@@ -94,7 +95,8 @@ pub fn check(bytes: &[u8], context: &Context, around: &Surroundings<'_>) -> Resu
     utf8(bytes, context).and_then(|text| read(text, context, Some(around)))
 }
 
-fn utf8<'b>(bytes: &'b [u8], context: &Context) -> Result<&'b str, Mistakes> {
+/// The text of a file, which must be UTF-8.
+pub(in crate::formats) fn utf8<'b>(bytes: &'b [u8], context: &Context) -> Result<&'b str, Mistakes> {
     match std::str::from_utf8(bytes) {
         Ok(text) => Ok(text),
         Err(error) => {

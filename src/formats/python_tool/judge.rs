@@ -1,0 +1,52 @@
+//! What our own reader refuses becomes a comment with its reason: it has the last word on every line.
+
+use crate::formats::config::{self, Context, Mistakes};
+use crate::formats::python_tool::page::{Entries, Leaf, TomlKey, TomlLine, TomlPage};
+
+/// Keys without which their table is nothing.
+const VITAL: [&str; 9] = ["source", "destination", "path", "drive", "ssh", "host", "extends", "provider", "passphrase"];
+
+/// Keys without which a sync would copy something else.
+const WEIGHTY: [&str; 4] = ["filters", "filter-file", "rsync.options", "rsync.extra-options"];
+
+/// The text that our reader takes. Each round makes at least one more line a comment, so that there is an end.
+pub(super) fn judged(head: &[String], leaves: &mut [Leaf], context: &Context) -> Result<String, Mistakes> {
+    loop {
+        let page = TomlPage::of(head, leaves);
+        let Err(mistakes) = config::parse(&page.text, context) else { return Ok(page.text) };
+        let mut changes = 0;
+        for mistake in mistakes.to_list() {
+            let reason = match &mistake.help {
+                Some(help) => format!("{}; {help}", mistake.message),
+                None => mistake.message.clone(),
+            };
+            let Some(origin) = page.origin(mistake.line) else { continue };
+            let Some(leaf) = leaves.get_mut(origin.leaf).filter(|leaf| leaf.off.is_none()) else { continue };
+            changes += 1;
+            match origin.line.and_then(|line| leaf.lines.get_mut(line)) {
+                Some(TomlLine::Key(key)) if !VITAL.contains(&key.name) => {
+                    let is_weighty = WEIGHTY.contains(&key.name);
+                    refuse(key, origin.entry, reason);
+                    if is_weighty {
+                        leaf.disable();
+                    }
+                }
+                Some(_) | None => leaf.off = Some(reason),
+            }
+        }
+        if changes == 0 {
+            return Err(mistakes);
+        }
+    }
+}
+
+fn refuse(key: &mut TomlKey, entry: Option<usize>, reason: String) {
+    match (&mut key.value, entry) {
+        (Entries::Many(values), Some(at)) => {
+            if let Some((_, refused)) = values.get_mut(at) {
+                *refused = Some(reason);
+            }
+        }
+        (Entries::One(_) | Entries::Many(_), _) => key.refused = Some(reason),
+    }
+}

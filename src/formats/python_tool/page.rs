@@ -1,0 +1,240 @@
+//! Our TOML in the making: tables, lines in them, and what is said beside them.
+
+use std::collections::BTreeSet;
+
+use serde::Serialize;
+use toml::Value;
+
+/// How wide a comment is.
+const WIDTH: usize = 78;
+
+/// What the Python tool has and this program has not, or refuses.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct LeftOut {
+    /// The table that it belongs to, such as `syncs.photos`.
+    pub table: String,
+    /// What it is.
+    pub what: String,
+    /// Why it is not taken over.
+    pub reason: String,
+}
+
+/// A table of our file, with what is said about it.
+#[derive(Debug)]
+pub(super) struct Leaf {
+    /// Its name, such as `syncs.photos`.
+    pub title: String,
+    /// Its lines.
+    pub lines: Vec<TomlLine>,
+    /// Why all of it is a comment.
+    pub off: Option<String>,
+}
+
+/// One line of a table.
+#[derive(Debug)]
+pub(super) enum TomlLine {
+    /// A key and its value.
+    Key(TomlKey),
+    /// What is left out, and why.
+    LeftOut(String, String),
+    /// A remark.
+    Remark(String),
+    /// A line that a person may make use of by taking away the mark of a comment.
+    Proposal(String),
+}
+
+/// A key of ours and what stands behind it.
+#[derive(Debug)]
+pub(super) struct TomlKey {
+    pub name: &'static str,
+    pub value: Entries,
+    /// Why it is a comment.
+    pub refused: Option<String>,
+}
+
+/// What stands behind a key.
+#[derive(Debug)]
+pub(super) enum Entries {
+    One(Value),
+    /// A list of which each entry has a line of its own, and why it is a comment.
+    Many(Vec<(Value, Option<String>)>),
+}
+
+/// What a line of the text belongs to: the leaf, the line in it, the entry in that.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct LineOrigin {
+    pub leaf: usize,
+    pub line: Option<usize>,
+    pub entry: Option<usize>,
+}
+
+impl Leaf {
+    /// An empty table of this name. Names hold no dots: none of the Python tool's does.
+    pub(super) fn new(title: impl Into<String>) -> Self {
+        Self { title: title.into(), lines: Vec::new(), off: None }
+    }
+
+    /// Adds a key.
+    pub(super) fn key(&mut self, name: &'static str, value: impl Into<Value>) {
+        self.lines.push(TomlLine::Key(TomlKey { name, value: Entries::One(value.into()), refused: None }));
+    }
+
+    /// Adds a list that has a line for each entry.
+    pub(super) fn list(&mut self, name: &'static str, values: Vec<Value>) {
+        let value = Entries::Many(values.into_iter().map(|value| (value, None)).collect());
+        self.lines.push(TomlLine::Key(TomlKey { name, value, refused: None }));
+    }
+
+    /// Says that something is left out.
+    pub(super) fn leave_out(&mut self, what: impl Into<String>, reason: impl Into<String>) {
+        self.lines.push(TomlLine::LeftOut(what.into(), reason.into()));
+    }
+
+    /// Says something.
+    pub(super) fn remark(&mut self, text: impl Into<String>) {
+        self.lines.push(TomlLine::Remark(text.into()));
+    }
+
+    /// Switches a sync off: it would not do what it did.
+    pub(super) fn disable(&mut self) {
+        let mut keys = self.lines.iter_mut().filter_map(|line| match line {
+            TomlLine::Key(key) => Some(key),
+            TomlLine::LeftOut(..) | TomlLine::Remark(_) | TomlLine::Proposal(_) => None,
+        });
+        if let Some(enabled) = keys.find(|key| key.name == "enabled") {
+            enabled.value = Entries::One(Value::Boolean(false));
+            return;
+        }
+        self.remark("Off until you have looked at what is left out here:");
+        self.key("enabled", false);
+    }
+
+    fn write(&self, number: usize, page: &mut TomlPage) {
+        page.origin = LineOrigin { leaf: number, line: None, entry: None };
+        page.line("");
+        if let Some(reason) = &self.off {
+            page.comment(&format!("Left out: [{}]: {reason}", self.title));
+        }
+        let mark = if self.off.is_some() { "# " } else { "" };
+        if !self.title.is_empty() {
+            page.line(&format!("{mark}[{}]", self.title));
+        }
+        for (at, line) in self.lines.iter().enumerate() {
+            page.origin = LineOrigin { leaf: number, line: Some(at), entry: None };
+            match line {
+                TomlLine::Key(key) => key.write(mark, page),
+                TomlLine::LeftOut(what, reason) => page.comment(&format!("Left out: {what}: {reason}")),
+                TomlLine::Remark(text) => page.comment(text),
+                TomlLine::Proposal(text) => page.line(&format!("# {text}")),
+            }
+        }
+    }
+}
+
+impl TomlKey {
+    fn write(&self, mark: &str, page: &mut TomlPage) {
+        let mark = match &self.refused {
+            Some(reason) => {
+                page.comment(&format!("Left out: {reason}"));
+                "# "
+            }
+            None => mark,
+        };
+        match &self.value {
+            Entries::One(value) => page.line(&format!("{mark}{} = {value}", self.name)),
+            Entries::Many(values) => {
+                page.line(&format!("{mark}{} = [", self.name));
+                for (at, (value, refused)) in values.iter().enumerate() {
+                    page.origin.entry = Some(at);
+                    match refused {
+                        Some(reason) => {
+                            page.comment(&format!("Left out: {reason}"));
+                            page.line(&format!("#   {value},"));
+                        }
+                        None => page.line(&format!("{mark}  {value},")),
+                    }
+                }
+                page.origin.entry = None;
+                page.line(&format!("{mark}]"));
+            }
+        }
+    }
+}
+
+/// The text, with what each line of it belongs to.
+#[derive(Debug, Default)]
+pub(super) struct TomlPage {
+    pub text: String,
+    origins: Vec<LineOrigin>,
+    origin: LineOrigin,
+}
+
+impl TomlPage {
+    /// The text of these tables below a few lines of comment.
+    pub(super) fn of(head: &[String], leaves: &[Leaf]) -> Self {
+        let mut page = Self::default();
+        for line in head {
+            page.comment(line);
+        }
+        for (number, leaf) in leaves.iter().enumerate() {
+            leaf.write(number, &mut page);
+        }
+        page
+    }
+
+    /// What a line belongs to, counted from 1.
+    pub(super) fn origin(&self, line: usize) -> Option<LineOrigin> {
+        self.origins.get(line.checked_sub(1)?).copied()
+    }
+
+    fn line(&mut self, line: &str) {
+        self.text.push_str(line);
+        self.text.push('\n');
+        self.origins.push(self.origin);
+    }
+
+    /// Words are kept whole, so that a path or a command can be copied.
+    fn comment(&mut self, text: &str) {
+        let mut line = "#".to_owned();
+        for word in text.split(' ') {
+            if line.len() > 1 && line.chars().count() + 1 + word.chars().count() > WIDTH {
+                self.line(&line);
+                "#".clone_into(&mut line);
+            }
+            line.push(' ');
+            line.push_str(word);
+        }
+        self.line(&line);
+    }
+}
+
+/// Everything that is left out.
+pub(super) fn left_out(leaves: &[Leaf]) -> Vec<LeftOut> {
+    let mut all = Vec::new();
+    let mut said = BTreeSet::new();
+    for leaf in leaves {
+        let mut add = |what: String, reason: &String| {
+            if said.insert((leaf.title.clone(), what.clone(), reason.clone())) {
+                all.push(LeftOut { table: leaf.title.clone(), what, reason: reason.clone() });
+            }
+        };
+        if let Some(reason) = &leaf.off {
+            add(format!("[{}]", leaf.title), reason);
+        }
+        for line in &leaf.lines {
+            match line {
+                TomlLine::LeftOut(what, reason) => add(what.clone(), reason),
+                TomlLine::Key(TomlKey { name, refused: Some(reason), .. }) => add((*name).to_owned(), reason),
+                TomlLine::Key(TomlKey { value: Entries::Many(values), .. }) => {
+                    for (value, reason) in values {
+                        if let Some(reason) = reason {
+                            add(value.to_string(), reason);
+                        }
+                    }
+                }
+                TomlLine::Key(_) | TomlLine::Remark(_) | TomlLine::Proposal(_) => {}
+            }
+        }
+    }
+    all
+}
