@@ -9,6 +9,7 @@ use std::path::Path;
 use std::process::Command;
 
 use nbkp::formats::config::{Colour, Context, Doubt, Surroundings, check, parse};
+use nbkp::formats::python_tool::import;
 use snapbox::{Data, assert_data_eq};
 
 /// Reads a bad file and compares what is shown with the text beside it.
@@ -49,6 +50,77 @@ fn what_can_be_used_and_is_hardly_meant() -> Result<(), Box<dyn Error>> {
     let readable = Surroundings { rules: &|_| Ok(b"- *.o\n".to_vec()), ..around };
     let checked = check(&everything, &context, &readable).map_err(|mistakes| mistakes.summary())?;
     assert_eq!(checked.warnings.to_list(), []);
+    Ok(())
+}
+
+/// The folder with configurations of the Python tool.
+fn of_the_python_tool() -> std::path::PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/config/python")
+}
+
+#[test]
+fn the_configuration_of_the_python_tool_is_taken_over_whole() -> Result<(), Box<dyn Error>> {
+    let folder = of_the_python_tool();
+    let context = Context { file: "config.yaml".into(), home: "/home/a".into() };
+    for entry in std::fs::read_dir(&folder)? {
+        let file = entry?.path();
+        if file.extension().is_none_or(|extension| extension != "yaml") {
+            continue;
+        }
+        let imported = import(&std::fs::read(&file)?, &context).map_err(|mistakes| mistakes.summary())?;
+        let expected = Data::read_from(&file.with_extension("toml"), None);
+        assert_data_eq!(&imported.text, expected.raw());
+        parse(&imported.text, &context).map_err(|mistakes| format!("{}: {mistakes}", file.display()))?;
+        let said = imported.text.matches("# Left out: ").count();
+        assert_eq!(imported.left_out.len(), said, "{:#?}", imported.left_out);
+        assert!(imported.text.lines().all(|line| !line.starts_with('#') || line.chars().count() <= 78));
+    }
+    Ok(())
+}
+
+/// Whatever a person leaves out or mistypes: mistakes are told, or what comes out is a configuration.
+#[test]
+fn what_is_taken_over_is_a_configuration_whatever_comes_in() -> Result<(), Box<dyn Error>> {
+    let context = Context { file: "config.yaml".into(), home: "/home/a".into() };
+    let (mut taken, mut refused) = (0, 0);
+    for name in ["everything.yaml", "refused.yaml"] {
+        let text = std::fs::read_to_string(of_the_python_tool().join(name))?;
+        let lines: Vec<&str> = text.lines().collect();
+        for at in 0..lines.len() {
+            let bare = lines.get(at).and_then(|line| line.split_once(": ")).map_or("", |(key, _)| key);
+            for change in [String::new(), format!("{bare}: /.. -x\u{1b}")] {
+                let mut changed = lines.clone();
+                changed.splice(at..=at, [change.as_str()]);
+                match import(changed.join("\n").as_bytes(), &context) {
+                    Ok(imported) => {
+                        parse(&imported.text, &context).map_err(|mistakes| format!("line {at}: {mistakes}"))?;
+                        taken += 1;
+                    }
+                    Err(mistakes) => {
+                        assert!(!mistakes.to_list().is_empty());
+                        refused += 1;
+                    }
+                }
+            }
+        }
+    }
+    assert!(taken > 50 && refused > 50, "{taken} taken over, {refused} refused");
+    Ok(())
+}
+
+#[test]
+fn what_is_no_configuration_of_the_python_tool_is_told_with_its_line() -> Result<(), Box<dyn Error>> {
+    let context = Context { file: "config.yaml".into(), home: "/home/a".into() };
+    for entry in std::fs::read_dir(of_the_python_tool().join("bad"))? {
+        let file = entry?.path();
+        if file.extension().is_some_and(|extension| extension == "yaml") {
+            let Err(mistakes) = import(&std::fs::read(&file)?, &context) else {
+                return Err(format!("{} has no mistakes", file.display()).into());
+            };
+            let expected = Data::read_from(&file.with_extension("txt"), None);
+            assert_data_eq!(mistakes.render(Colour::Plain), expected.raw());
+        }
+    }
     Ok(())
 }
 

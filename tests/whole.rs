@@ -58,6 +58,7 @@ mod scenarios {
     pub mod init;
     pub mod kills;
     pub mod monitoring;
+    pub mod moving;
     pub mod neighbours;
     pub mod notices;
     pub mod order;
@@ -110,6 +111,10 @@ scenarios! {
         a_watchdog_that_fires_is_as_a_kill
         the_part_of_it_that_was_prepared_stays_when_the_whole_is_mounted_too
         an_ordinary_user_is_served;
+    moving:
+        hard_links_go_on
+        btrfs_goes_on
+        what_is_no_yaml_of_it_prints_nothing;
     restores:
         each_kind_of_copy_gives_back_what_was_there
         the_version_of_a_time_comes_back_beside_the_one_that_is_there

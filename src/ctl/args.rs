@@ -269,6 +269,12 @@ pub enum ConfigCommand {
     Example,
     /// Prints a JSON Schema of the configuration, for editors.
     Schema,
+    /// Prints what the configuration of the Python tool nbkp (YAML) is in our words.
+    Import {
+        /// Its file; `-` reads standard input.
+        #[arg(value_hint = ValueHint::FilePath)]
+        file: PathBuf,
+    },
 }
 
 /// A shell that completions can be had for.

@@ -8,6 +8,7 @@ use crate::ctl::output::{Form, Output};
 use crate::decide::strangers::{self, Plugged};
 use crate::formats::config::{self, Checked, Colour, Context, Doubt, Mistakes, Surroundings};
 use crate::formats::json;
+use crate::formats::python_tool::{self, Imported};
 use crate::formats::text::{count, printable};
 use crate::model::{Configuration, Containers, FileSight};
 use crate::os::config_file::{self, ConfigFileError};
@@ -21,6 +22,7 @@ pub fn config(command: ConfigCommand, common: &Common, output: &mut Output) -> R
         ConfigCommand::Show => show(&paths(common, None)?, output),
         ConfigCommand::Example => output.print_as_it_is(config::FIRST).map(|()| Exit::Fine),
         ConfigCommand::Schema => output.print_as_it_is(&config::schema()).map(|()| Exit::Fine),
+        ConfigCommand::Import { file } => import(&file, &paths(common, None)?, output),
     }
 }
 
@@ -104,6 +106,39 @@ fn show(paths: &Paths, output: &mut Output) -> Result<Exit, CommandError> {
         }
     }
     Ok(Exit::Fine)
+}
+
+/// Prints what the configuration of the Python tool is in our words, or nothing but its mistakes.
+fn import(file: &Path, paths: &Paths, output: &mut Output) -> Result<Exit, CommandError> {
+    let (bytes, name) = if file == Path::new("-") {
+        (config_file::read_input()?, Path::new("standard input"))
+    } else {
+        let read = config_file::inspect(file).map_err(|error| {
+            if let ConfigFileError::Missing(path) = error {
+                let where_it_is = "the Python tool has its configuration in ~/.config/nbkp/config.yaml";
+                return CommandError::Usage(format!("there is no file {}; {where_it_is}", path.display()));
+            }
+            error.into()
+        });
+        (read?.bytes, file)
+    };
+    let context = Context { file: name.to_owned(), home: paths.home.clone() };
+    let imported = python_tool::import(&bytes, &context);
+    match (output.form(), &imported) {
+        (Form::Json, Ok(Imported { text, left_out })) => output.print_json(&json::imported(text, left_out))?,
+        (Form::Json, Err(mistakes)) => {
+            output.print_json(&json::checked(&name.display().to_string(), mistakes.to_list(), &[]))?;
+        }
+        (Form::Text, Ok(Imported { text, left_out })) => {
+            output.print_as_it_is(text)?;
+            if !left_out.is_empty() {
+                let things = count(u64::try_from(left_out.len()).unwrap_or(u64::MAX), "thing");
+                output.remark(&format!("{things} left out: the comments that begin with `Left out` tell why"));
+            }
+        }
+        (Form::Text, Err(mistakes)) => output.complain_at_length(&mistakes.render(Colour::Styled)),
+    }
+    Ok(if imported.is_ok() { Exit::Fine } else { Exit::Usage })
 }
 
 /// Reads the configuration.

@@ -4,6 +4,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::config::Mistake;
+use super::python_tool::LeftOut;
 
 /// A value as one line of JSON.
 #[must_use]
@@ -16,6 +17,12 @@ pub fn text<T: Serialize + ?Sized>(value: &T) -> String {
 #[must_use]
 pub fn checked(file: &str, mistakes: &[Mistake], warnings: &[Mistake]) -> String {
     json!({ "file": file, "mistakes": mistakes, "warnings": warnings }).to_string()
+}
+
+/// What became of a configuration of the Python tool, and what is not in it.
+#[must_use]
+pub fn imported(text: &str, left_out: &[LeftOut]) -> String {
+    json!({ "configuration": text, "left_out": left_out }).to_string()
 }
 
 /// A text in TOML as JSON; `None` if it is no TOML.

@@ -63,6 +63,18 @@ pub fn read(path: &Path) -> Result<ConfigFile, ConfigFileError> {
     }
 }
 
+/// Reads a configuration from standard input.
+pub fn read_input() -> Result<Vec<u8>, ConfigFileError> {
+    let path = || PathBuf::from("on standard input");
+    let mut bytes = Vec::new();
+    let read = io::stdin().lock().take(LARGEST + 1).read_to_end(&mut bytes);
+    read.map_err(|error| ConfigFileError::Read(path(), error))?;
+    if u64::try_from(bytes.len()).is_ok_and(|length| length > LARGEST) {
+        return Err(ConfigFileError::TooLarge(path()));
+    }
+    Ok(bytes)
+}
+
 /// Reads a configuration file of whomever, to tell what is in it.
 pub fn inspect(path: &Path) -> Result<ConfigFile, ConfigFileError> {
     let flags = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
