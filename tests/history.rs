@@ -17,7 +17,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use nbkp::daemon::messages::event::Record;
 use nbkp::daemon::outlets::keeper::{self, HistoryQuestion, KeeperQuestion};
-use nbkp::model::{Figures, Ledger, Outcome, RunRecord, SyncName, Trigger};
+use nbkp::model::{Figures, Ledger, Outcome, Pause, RunRecord, SyncName, Trigger};
 use nbkp::os::history::{Entry, HistoryStore, RUNS, RUNS_A_SYNC};
 use nbkp::os::state_dir;
 
@@ -446,7 +446,7 @@ async fn what_cannot_be_written_is_remembered_shown_and_written_later() {
     assert!(trouble.contains("history.db") && trouble.contains("remembered in memory"), "{trouble}");
     assert_eq!(keeping.told().await.unwrap(), ["run-1"]);
     // What people decided is written all the same.
-    let ledger = Ledger { holds: ["usb".parse().unwrap()].into(), ..Ledger::default() };
+    let ledger = Ledger { holds: [("usb".parse().unwrap(), Pause::UntilResumed)].into(), ..Ledger::default() };
     keeping.keep(Record::Ledger(Box::new(ledger))).await;
     let start = Instant::now();
     while !root.path().join("ledger.json").exists() {
@@ -465,7 +465,8 @@ async fn what_is_decided_is_kept_when_that_is_said() {
     let root = tempfile::tempdir().unwrap();
     let keeping = Keeping::start(root.path());
     assert_eq!(keeping.has_kept().await, Ok(()), "nothing is yet to be kept");
-    let holding = |volume: &str| Ledger { holds: [volume.parse().unwrap()].into(), ..Ledger::default() };
+    let holding =
+        |volume: &str| Ledger { holds: [(volume.parse().unwrap(), Pause::UntilResumed)].into(), ..Ledger::default() };
     for volume in ["usb", "red"] {
         keeping.keep(Record::Ledger(Box::new(holding(volume)))).await;
         assert_eq!(keeping.has_kept().await, Ok(()));

@@ -263,6 +263,7 @@ scenarios! {
         works_without_a_daemon
         approves_what_a_guard_stopped
         holds_pauses_and_cancels
+        a_hold_for_some_time_outlives_the_daemon_and_falls_by_itself
         says_when_nobody_answers
         root_is_told_whose_daemon_runs
         what_is_ours_is_private

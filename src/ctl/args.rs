@@ -157,6 +157,9 @@ pub enum Conversation {
     Hold {
         /// The volume.
         volume: VolumeName,
+        /// Only for this long, such as 2h or 30m.
+        #[arg(long = "for", value_name = "DURATION", value_parser = hold_length)]
+        length: Option<Duration>,
     },
     /// Ends a hold, and takes back a drive that was unmounted by hand.
     Release {
@@ -335,9 +338,17 @@ impl Conversation {
 }
 
 fn pause_length(text: &str) -> Result<Duration, String> {
+    length_of("a pause", text)
+}
+
+fn hold_length(text: &str) -> Result<Duration, String> {
+    length_of("a hold", text)
+}
+
+fn length_of(what: &str, text: &str) -> Result<Duration, String> {
     match duration::parse(text) {
         Ok(length) if length.as_secs() > 0 => Ok(length),
-        Ok(_) => Err("a pause lasts a second at least".to_owned()),
+        Ok(_) => Err(format!("{what} lasts a second at least")),
         Err(error) => Err(format!("{error}; write it like 2h or 1h30m")),
     }
 }
@@ -374,6 +385,7 @@ mod tests {
             "cancel a",
             "pause",
             "pause --for 1h30m",
+            "hold usb --for 2h",
             "resume",
             "hold usb",
             "release usb",
@@ -434,6 +446,7 @@ mod tests {
             ("why a/b", ErrorKind::ValueValidation, "a name holds letters, digits"),
             ("hold .x", ErrorKind::ValueValidation, "a name begins with a letter"),
             ("pause --for 2", ErrorKind::ValueValidation, "there is no unit behind 2; write it like 2h"),
+            ("hold usb --for 0s", ErrorKind::ValueValidation, "a hold lasts a second at least"),
             ("pause --for 5ms", ErrorKind::ValueValidation, "a second at least"),
             ("run a --dry-run --wait", ErrorKind::ArgumentConflict, "--wait"),
             ("history --limit 0", ErrorKind::ValueValidation, "0 is not in 1.."),

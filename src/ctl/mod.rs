@@ -168,7 +168,7 @@ fn converse(
         Conversation::Cancel { syncs } => orders::cancel(connection, output, syncs),
         Conversation::Pause { length } => orders::pause(connection, output, length),
         Conversation::Resume => orders::resume(connection, output),
-        Conversation::Hold { volume } => orders::hold(connection, output, volume),
+        Conversation::Hold { volume, length } => orders::hold(connection, output, volume, length),
         Conversation::Release { volume } => orders::release(connection, output, volume),
         Conversation::Mount { volume } => orders::mount(connection, output, volume),
         Conversation::Unmount { volume } => orders::close(connection, output, &Request::Unmount { volume }),

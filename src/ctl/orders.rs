@@ -38,9 +38,19 @@ pub fn resume(connection: &mut Connection, output: &mut Output) -> Result<Exit, 
 }
 
 /// `hold`.
-pub fn hold(connection: &mut Connection, output: &mut Output, volume: VolumeName) -> Result<Exit, CommandError> {
-    let sentence = format!("a hold lies on `{volume}`, and nothing runs on it; `nbkpctl release {volume}` ends it");
-    order(connection, output, &Request::Hold { volume }, |_| Ok(sentence))
+pub fn hold(
+    connection: &mut Connection,
+    output: &mut Output,
+    volume: VolumeName,
+    length: Option<Duration>,
+) -> Result<Exit, CommandError> {
+    let (span, sooner) = match length {
+        Some(length) => (format!(" for {}", duration::format(length)), " sooner"),
+        None => (String::new(), ""),
+    };
+    let sentence =
+        format!("a hold lies on `{volume}`{span}, and nothing runs on it; `nbkpctl release {volume}` ends it{sooner}");
+    order(connection, output, &Request::Hold { volume, seconds: length }, |_| Ok(sentence))
 }
 
 /// `release`.

@@ -72,8 +72,8 @@ pub fn of_one_volume(end: End, name: &VolumeName, standing: VolumeStanding<'_>, 
 
 fn of_volume(end: End, name: &VolumeName, standing: VolumeStanding<'_>, ledger: &Ledger, found: &mut Vec<Obstacle>) {
     let volume = || name.clone();
-    if ledger.holds.contains(name) {
-        found.push(Obstacle::VolumeHeld { volume: volume() });
+    if let Some(hold) = ledger.holds.get(name) {
+        found.push(Obstacle::VolumeHeld { volume: volume(), until: hold.until() });
     }
     match standing.sight {
         VolumeSight::Absent(absence) => {

@@ -48,7 +48,10 @@ struct File {
     containers: BTreeMap<String, String>,
     volume_ids: BTreeMap<String, String>,
     end_ids: Vec<EndId>,
+    /// All of them, so that an earlier program keeps hands off, too.
     holds: BTreeSet<String>,
+    /// When those of them end that end by themselves.
+    holds_until: BTreeMap<String, String>,
     held: BTreeMap<String, HeldEntry>,
     approved_deletions: BTreeMap<String, PathSetEntry>,
     approved_cut_downs: BTreeMap<String, PathSetEntry>,
@@ -256,7 +259,8 @@ pub fn from_bytes(bytes: &[u8]) -> Result<Ledger, LedgerError> {
         ledger.end_ids.insert((sync(&entry.sync)?, entry.end.into()), SentinelId(entry.id));
     }
     for name in file.holds {
-        ledger.holds.insert(volume(&name)?);
+        let until = file.holds_until.get(&name).map(|time| read::<Timestamp>(time, "no time")).transpose()?;
+        ledger.holds.insert(volume(&name)?, until.map_or(Pause::UntilResumed, Pause::Until));
     }
     for (name, HeldEntry { since, looked, reason }) in file.held {
         let time = |text: &str| read::<Timestamp>(text, "no time");
@@ -354,7 +358,10 @@ pub fn to_bytes(ledger: &Ledger) -> Vec<u8> {
         end_ids: (ledger.end_ids.iter())
             .map(|((sync, end), id)| EndId { sync: sync.to_string(), end: (*end).into(), id: id.0.clone() })
             .collect(),
-        holds: ledger.holds.iter().map(ToString::to_string).collect(),
+        holds: ledger.holds.keys().map(ToString::to_string).collect(),
+        holds_until: (ledger.holds.iter())
+            .filter_map(|(name, hold)| Some((name.to_string(), hold.until()?.to_string())))
+            .collect(),
         held: ledger.held.iter().map(|(name, hold)| (name.to_string(), held(hold))).collect(),
         approved_deletions: sets(&ledger.approvals),
         approved_cut_downs: sets(&ledger.approved_cuts),
@@ -404,7 +411,10 @@ mod tests {
                 ((documents.clone(), End::Source), SentinelId("2".to_owned())),
                 ((documents.clone(), End::Destination), SentinelId("3".to_owned())),
             ]),
-            holds: BTreeSet::from([usb]),
+            holds: BTreeMap::from([
+                (usb, Pause::UntilResumed),
+                ("red".parse().unwrap(), Pause::Until("2026-11-22T17:30:00.5Z".parse().unwrap())),
+            ]),
             held: BTreeMap::from([(
                 documents.clone(),
                 StandingHold {
@@ -507,6 +517,7 @@ mod tests {
         let places = Places { roots: "/home/a: -> server /srv:x".to_owned(), servers: BTreeMap::new() };
         assert_eq!(ledger.copied.into_values().collect::<Vec<_>>(), [places]);
         assert_eq!(ledger.pause, Some(Pause::UntilResumed));
+        assert_eq!(ledger.holds.into_values().collect::<Vec<_>>(), [Pause::UntilResumed]);
     }
 
     #[test]

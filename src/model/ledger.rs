@@ -24,8 +24,8 @@ pub struct Ledger {
     pub volume_ids: BTreeMap<VolumeName, SentinelId>,
     /// The ids that the sentinels of the ends of syncs carried.
     pub end_ids: BTreeMap<(SyncName, End), SentinelId>,
-    /// The volumes on which a hold lies.
-    pub holds: BTreeSet<VolumeName>,
+    /// The volumes on which a hold lies, and how long it does.
+    pub holds: BTreeMap<VolumeName, Pause>,
     /// What each sync is held for, until a person approves or the question no longer stands.
     pub held: BTreeMap<SyncName, StandingHold>,
     /// The deletions that a person approved for the next run of a sync.
@@ -114,11 +114,22 @@ impl Places {
     }
 }
 
-/// How long the daemon is paused.
+/// How long the daemon is paused, or a hold lies on a volume.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pause {
     /// Until this moment.
     Until(Timestamp),
-    /// Until a person resumes it.
+    /// Until a person ends it.
     UntilResumed,
+}
+
+impl Pause {
+    /// When it ends by itself, if it does.
+    #[must_use]
+    pub fn until(self) -> Option<Timestamp> {
+        match self {
+            Self::Until(until) => Some(until),
+            Self::UntilResumed => None,
+        }
+    }
 }

@@ -160,6 +160,8 @@ pub enum Obstacle {
     VolumeHeld {
         /// The volume.
         volume: VolumeName,
+        /// Until when; `None` until `release`.
+        until: Option<Timestamp>,
     },
     /// The daemon is paused.
     Paused {
@@ -294,7 +296,7 @@ impl Obstacle {
             Self::NoSpace { .. } => "make room, or keep fewer snapshots (`keep`)".into(),
             Self::UpstreamFailed { upstream } => format!("`nbkpctl why {upstream}` tells what is wrong there"),
             Self::Held(hold) => hold.reason.advice(sync),
-            Self::VolumeHeld { volume } => format!("run `nbkpctl release {volume}`"),
+            Self::VolumeHeld { volume, .. } => format!("run `nbkpctl release {volume}`"),
             Self::Paused { .. } => "run `nbkpctl resume`".into(),
             Self::BackingOff { .. } => format!("wait, or run `nbkpctl run {sync}`"),
             Self::PutOff { .. } => format!("wait, it is asked again; `nbkpctl run {sync}` asks it at once"),
@@ -352,12 +354,9 @@ impl fmt::Display for Obstacle {
             Self::NoSpace { path } => write!(f, "no space or no inodes are left at {}", path.display()),
             Self::UpstreamFailed { upstream } => write!(f, "`{upstream}`, which goes first, did not succeed"),
             Self::Held(hold) => write!(f, "it is held since {:.0}: {}", hold.since, hold.reason),
-            Self::VolumeHeld { volume } => write!(f, "a hold lies on volume `{volume}`"),
-            Self::Paused { until: Some(until) } => write!(f, "backups are paused until {until:.0}"),
-            Self::Paused { until: None } => f.write_str("backups are paused"),
-            Self::BackingOff { until, error } => {
-                write!(f, "{error}; it is tried again at {until:.0}")
-            }
+            Self::VolumeHeld { volume, until } => write!(f, "a hold lies on volume `{volume}`{}", ending(*until)),
+            Self::Paused { until } => write!(f, "backups are paused{}", ending(*until)),
+            Self::BackingOff { until, error } => write!(f, "{error}; it is tried again at {until:.0}"),
             Self::PutOff { program, said } => {
                 let said = if said.is_empty() { String::new() } else { format!(": {said}") };
                 write!(f, "the hook `before` ({program}) says that it is not the time{said}")
@@ -393,6 +392,10 @@ fn package(tool: &str) -> &str {
 /// What a sentinel stands for: a volume serves syncs as source and as destination, a place is one of them.
 fn proven(end: End, sentinel: &Path) -> String {
     if sentinel.ends_with(super::layout::VOLUME_SENTINEL) { "the volume".into() } else { format!("the {end}") }
+}
+
+fn ending(until: Option<Timestamp>) -> String {
+    until.map(|until| format!(" until {until:.0}")).unwrap_or_default()
 }
 
 #[cfg(test)]

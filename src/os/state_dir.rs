@@ -320,7 +320,7 @@ mod tests {
         let state = StateDir::open(root.path()).unwrap();
         assert_eq!(state.ledger().unwrap(), Ledger::default());
         let usb: VolumeName = "usb".parse().unwrap();
-        let kept = Ledger { holds: [usb].into(), ..Ledger::default() };
+        let kept = Ledger { holds: [(usb, crate::model::Pause::UntilResumed)].into(), ..Ledger::default() };
         // What a killed predecessor left does not stand in the way.
         fs::write(root.path().join(".ledger.json.new"), "half of something longer").unwrap();
         write_ledger(root.path(), &kept).unwrap();

@@ -1,6 +1,7 @@
 //! What is asked is answered as it is described.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
@@ -142,8 +143,9 @@ async fn names_that_do_not_exist_come_back_with_those_that_do() {
         assert_eq!(reply["error"], "org.nbkp.Daemon.UnknownSync", "{method}");
         assert_eq!(reply["parameters"], json!({ "sync": "document", "similar": ["documents"] }), "{method}");
     }
-    client.send(&json!({ "method": "org.nbkp.Daemon.Hold", "parameters": { "volume": "ubs" } })).await;
-    let Ask::Hold { answer, volume } = rig.asked().await else { panic!("another question") };
+    client.send(&json!({ "method": "org.nbkp.Daemon.Hold", "parameters": { "volume": "ubs", "seconds": 90 } })).await;
+    let Ask::Hold { answer, volume, length } = rig.asked().await else { panic!("another question") };
+    assert_eq!(length, Some(Duration::from_secs(90)));
     answer.send(Err(Refusal::UnknownVolume(volume, vec!["usb".parse().unwrap()]))).unwrap();
     let reply = client.reply().await.unwrap();
     assert_eq!(reply["error"], "org.nbkp.Daemon.UnknownVolume");

@@ -167,6 +167,24 @@ pub fn holds_pauses_and_cancels(host: &MiniHost) {
     assert!(usb.destination("documents").snapshots().is_empty());
 }
 
+pub fn a_hold_for_some_time_outlives_the_daemon_and_falls_by_itself(host: &MiniHost) {
+    host.source("documents").fill(5);
+    let mut usb = host.drive("usb", Ext4).prepared_plainly_for("documents");
+    host.configure(&host.config().drive(&usb).sync("documents", "usb", "none", ""));
+    let daemon = host.start();
+    host.ctl(&["hold", "usb", "--for", "6s"]).exits(0).says("a hold lies on `usb` for 6s").says("ends it sooner");
+    usb.plug();
+    host.stopped_by("documents", "held");
+    host.ctl(&["status"]).exits(0).says("a hold lies on volume `usb` until ");
+    daemon.stop();
+    let _daemon = host.start();
+    // Still there, and gone without a word of anybody.
+    assert!(host.obstacles("documents").contains(&"held".to_owned()), "{:?}", host.obstacles("documents"));
+    assert!(host.history("documents").is_empty());
+    host.run_ends("documents", 1, "ok");
+    assert!(!host.ctl(&["status"]).exits(0).said.contains("a hold lies"));
+}
+
 pub fn says_when_nobody_answers(host: &MiniHost) {
     host.configure(&host.config());
     host.ctl(&["status"]).exits(3).says("nbkpd");

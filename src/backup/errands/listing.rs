@@ -149,7 +149,7 @@ fn delete_here(copies: &HereCopies, seen: &SyncAsSeen, victims: &[Victim]) -> Re
 fn forbidden(seen: &SyncAsSeen) -> Result<(), String> {
     let forbids = |obstacle: &&Obstacle| match obstacle {
         Obstacle::Sentinel { end, .. } | Obstacle::SentinelMismatch { end, .. } => *end == End::Destination,
-        Obstacle::VolumeHeld { volume }
+        Obstacle::VolumeHeld { volume, .. }
         | Obstacle::DeviceUnknown { volume, .. }
         | Obstacle::ReadOnly { volume, .. } => *volume == seen.sync.destination.volume,
         Obstacle::DuplicateUuid { .. } | Obstacle::NotEncrypted { .. } => true,

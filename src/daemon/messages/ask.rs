@@ -54,6 +54,8 @@ pub enum Ask {
     Hold {
         /// The volume.
         volume: VolumeName,
+        /// For how long; `None` until released.
+        length: Option<Duration>,
         /// The way back, once nothing runs on it any more.
         answer: oneshot::Sender<Result<(), Refusal>>,
     },

@@ -99,7 +99,7 @@ async fn hold(subject: Option<Subject>, asks: &mpsc::Sender<Ask>) {
     let Some(Subject::Drive(volume)) = subject else { return };
     let (answer, _nobody_waits) = oneshot::channel();
     // Without a dispatcher the daemon is ending.
-    let _ = asks.send(Ask::Hold { volume, answer }).await;
+    let _ = asks.send(Ask::Hold { volume, length: None, answer }).await;
 }
 
 /// What nobody could be told yet, and since when.

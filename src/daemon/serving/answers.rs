@@ -51,8 +51,8 @@ pub(crate) async fn answer(
             acknowledge(doors.kept(doors.ask(|answer| Ask::Pause { length: seconds, answer }).await).await, line).await
         }
         Request::Resume => acknowledge(doors.kept(doors.ask(|answer| Ask::Resume { answer }).await).await, line).await,
-        Request::Hold { volume } => {
-            acknowledge(doors.kept(doors.beg(|answer| Ask::Hold { volume, answer }).await).await, line).await
+        Request::Hold { volume, seconds: length } => {
+            acknowledge(doors.kept(doors.beg(|answer| Ask::Hold { volume, length, answer }).await).await, line).await
         }
         Request::Release { volume } => {
             acknowledge(doors.kept(doors.beg(|answer| Ask::Release { volume, answer }).await).await, line).await

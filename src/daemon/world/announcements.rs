@@ -357,7 +357,7 @@ impl Visit {
                 }
             }
             Starting::Announced if !waits => {
-                let held = scene.decisions.ledger().holds.contains(volume);
+                let held = scene.decisions.ledger().holds.contains_key(volume);
                 announce(subject(), if held { Matter::OnHold } else { Matter::Withdrawn }, found);
                 self.starting = Starting::Over;
             }

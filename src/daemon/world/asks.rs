@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 
@@ -113,15 +114,14 @@ impl World {
             }
             Ask::Cancel { syncs, answer } => drop(answer.send(self.cancel(&syncs, now, effects))),
             Ask::Pause { length, answer } => {
-                let until = length.and_then(|length| now.wall.checked_add(length).ok());
-                self.decisions.pause(until.map_or(Pause::UntilResumed, Pause::Until));
+                self.decisions.pause(for_so_long(length, now));
                 let _ = answer.send(());
             }
             Ask::Resume { answer } => {
                 self.decisions.resume();
                 let _ = answer.send(());
             }
-            Ask::Hold { volume, answer } => self.hold(volume, answer, effects),
+            Ask::Hold { volume, length, answer } => self.hold(volume, for_so_long(length, now), answer, effects),
             Ask::Release { volume, answer } => drop(answer.send(self.release(&volume))),
             Ask::Mount { volume, answer } => self.mount(&volume, answer, effects),
             Ask::Unmount { volume, then, answer } => self.unmount(volume, then, answer, effects),
@@ -229,12 +229,18 @@ impl World {
         self.runs.iter().map(|(name, _)| name).filter(|name| !known.contains_key(*name))
     }
 
-    fn hold(&mut self, volume: VolumeName, answer: oneshot::Sender<Result<(), Refusal>>, effects: &mut Vec<Effect>) {
+    fn hold(
+        &mut self,
+        volume: VolumeName,
+        length: Pause,
+        answer: oneshot::Sender<Result<(), Refusal>>,
+        effects: &mut Vec<Effect>,
+    ) {
         if let Err(refusal) = self.settings.check_volume(&volume) {
             let _ = answer.send(Err(refusal));
             return;
         }
-        self.decisions.hold(&volume);
+        self.decisions.hold(&volume, length);
         effects.extend(self.runs.stop_on(&volume, &Interruption::DriveHeld));
         self.requests.await_quiet(volume, answer);
     }
@@ -384,4 +390,9 @@ impl World {
             sync: sync.clone(),
         }
     }
+}
+
+/// How long something lasts that a person wants for so long.
+fn for_so_long(length: Option<Duration>, now: &Now) -> Pause {
+    length.and_then(|length| now.wall.checked_add(length).ok()).map_or(Pause::UntilResumed, Pause::Until)
 }

@@ -72,14 +72,23 @@ impl Decisions {
         }
     }
 
-    pub(super) fn hold(&mut self, volume: &VolumeName) {
-        if !self.ledger.holds.contains(volume) {
-            self.change().holds.insert(volume.clone());
+    /// Ends the holds that are over.
+    pub(super) fn end_holds(&mut self, now: Timestamp) {
+        let is_over = |hold: &Pause| hold.until().is_some_and(|until| until <= now);
+        if self.ledger.holds.values().any(is_over) {
+            self.change().holds.retain(|_, hold| !is_over(hold));
+        }
+    }
+
+    /// Lays a hold on a volume. One that lies there lasts as long as this one from now on.
+    pub(super) fn hold(&mut self, volume: &VolumeName, length: Pause) {
+        if self.ledger.holds.get(volume) != Some(&length) {
+            self.change().holds.insert(volume.clone(), length);
         }
     }
 
     pub(super) fn release(&mut self, volume: &VolumeName) {
-        if self.ledger.holds.contains(volume) {
+        if self.ledger.holds.contains_key(volume) {
             self.change().holds.remove(volume);
         }
     }
@@ -331,12 +340,13 @@ mod tests {
         let mut decisions = Decisions::new(Ledger::default());
         let usb = "usb".parse().unwrap();
         assert!(decisions.take_unwritten().is_none());
-        decisions.hold(&usb);
+        decisions.hold(&usb, Pause::UntilResumed);
         decisions.pause(Pause::UntilResumed);
         let written = decisions.take_unwritten().unwrap();
-        assert!(written.holds.contains(&usb) && written.pause == Some(Pause::UntilResumed));
-        decisions.hold(&usb);
+        assert!(written.holds.contains_key(&usb) && written.pause == Some(Pause::UntilResumed));
+        decisions.hold(&usb, Pause::UntilResumed);
         decisions.end_pause(Timestamp::MAX);
+        decisions.end_holds(Timestamp::MAX);
         decisions.end_approvals(&"photos".parse().unwrap());
         decisions.learn_containers(Vec::new());
         assert!(decisions.take_unwritten().is_none());

@@ -24,6 +24,7 @@ impl World {
     /// Makes the plan anew, starts what may start, and sets the alarm.
     pub(super) fn replan(&mut self, now: &Now, effects: &mut Vec<Effect>) {
         self.decisions.end_pause(now.wall);
+        self.decisions.end_holds(now.wall);
         self.foresee(now);
         self.drop_requests_that_became_impossible();
         let candidates = self.candidates(now);
@@ -248,9 +249,8 @@ impl World {
         let wall = |boot: BootTime| now.wall.checked_add(boot.since(now.boot)).ok();
         let ready = self.plan.candidates().values().filter(|candidate| candidate.ready_at > now.boot);
         let mut moments: Vec<Timestamp> = ready.filter_map(|candidate| wall(candidate.ready_at)).collect();
-        if let Some(Pause::Until(until)) = self.decisions.ledger().pause {
-            moments.push(until);
-        }
+        let ledger = self.decisions.ledger();
+        moments.extend(ledger.pause.iter().chain(ledger.holds.values()).filter_map(|pause| pause.until()));
         moments.extend(self.next_question(now));
         let of_sleep = [self.suspension.forgotten(), self.suspension.long_at_work()];
         moments.extend(of_sleep.into_iter().flatten().filter_map(wall));

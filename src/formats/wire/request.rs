@@ -131,10 +131,12 @@ methods! {
         };
         /// End a pause.
         Light Resume;
-        /// Keep hands off a volume.
+        /// Keep hands off a volume for this long, or until released.
         Heavy Hold {
             /// The volume.
             volume: VolumeName,
+            /// How long.
+            seconds: Option<Duration>,
         };
         /// End a hold.
         Light Release {
@@ -299,7 +301,7 @@ mod tests {
             Request::Cancel { syncs: vec![] },
             Request::Pause { seconds: Some(Duration::from_hours(2)) },
             Request::Resume,
-            Request::Hold { volume: volume.clone() },
+            Request::Hold { volume: volume.clone(), seconds: Some(Duration::from_secs(90)) },
             Request::Release { volume: volume.clone() },
             Request::Mount { volume: volume.clone() },
             Request::Unmount { volume: volume.clone() },

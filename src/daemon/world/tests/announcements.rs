@@ -170,7 +170,7 @@ fn a_hold_within_the_grace_is_confirmed_where_the_start_was_told() {
     story.wait(3);
     said(&mut story);
     let (answer, _answered) = oneshot::channel();
-    story.tell(Event::Asked(Ask::Hold { volume: "usb".parse().unwrap(), answer }));
+    story.tell(Event::Asked(Ask::Hold { volume: "usb".parse().unwrap(), length: None, answer }));
     assert_eq!(said(&mut story), ["drive usb: on hold"]);
     story.wait(60);
     assert!(story.started.is_empty() && said(&mut story).is_empty());

@@ -249,7 +249,7 @@ fn a_hold_within_the_grace_keeps_hands_off() {
     story.plug("usb");
     story.wait(5);
     let (answer, mut answered) = oneshot::channel();
-    story.tell(Event::Asked(Ask::Hold { volume: "usb".parse().unwrap(), answer }));
+    story.tell(Event::Asked(Ask::Hold { volume: "usb".parse().unwrap(), length: None, answer }));
     assert_eq!(answered.try_recv().unwrap(), Ok(()));
     story.wait(1000);
     assert!(story.started.is_empty());
@@ -260,12 +260,37 @@ fn a_hold_within_the_grace_keeps_hands_off() {
 }
 
 #[test]
+fn a_hold_for_some_time_falls_by_itself_and_says_until_when() {
+    let mut story = Story::at_home(HOUSE);
+    story.plug("usb");
+    story.wait(5);
+    let hold = |story: &mut Story, length| {
+        let (answer, mut answered) = oneshot::channel();
+        story.tell(Event::Asked(Ask::Hold { volume: "usb".parse().unwrap(), length, answer }));
+        assert_eq!(answered.try_recv().unwrap(), Ok(()));
+    };
+    // The last word counts.
+    hold(&mut story, None);
+    hold(&mut story, Some(Duration::from_mins(10)));
+    let until = now_at(story.second + 600).wall;
+    let obstacle = Obstacle::VolumeHeld { volume: "usb".parse().unwrap(), until: Some(until) };
+    assert!(story.status_of("photos").obstacles.contains(&obstacle), "{:?}", story.status_of("photos").obstacles);
+    assert!(obstacle.to_string().ends_with(&format!("until {until:.0}")), "{obstacle}");
+    assert!(story.alarm.is_some_and(|alarm| alarm <= until));
+    story.wait(599);
+    assert!(story.started.is_empty());
+    story.wait(1);
+    assert_eq!(story.running(), ["photos"]);
+    assert!(story.world.decisions.ledger().holds.is_empty(), "it is over for the next daemon, too");
+}
+
+#[test]
 fn a_hold_on_a_drive_in_use_is_answered_once_nothing_uses_it() {
     let mut story = Story::at_home(HOUSE);
     story.plug("usb");
     story.wait(10);
     let (answer, mut answered) = oneshot::channel();
-    story.tell(Event::Asked(Ask::Hold { volume: "usb".parse().unwrap(), answer }));
+    story.tell(Event::Asked(Ask::Hold { volume: "usb".parse().unwrap(), length: None, answer }));
     assert_eq!(story.stopped, [(name("photos"), Interruption::DriveHeld)]);
     assert!(answered.try_recv().is_err());
     story.end("photos", Conclusion::Interrupted(Interruption::DriveHeld));

@@ -69,7 +69,11 @@ fn happen(story: &mut Story, happening: &Happening, owed: &mut Vec<(usize, mpsc:
             let (answer, _answered) = oneshot::channel();
             let volume = drive(*first).parse().unwrap();
             let hold = matches!(happening, Happening::Hold(_));
-            story.tell(Event::Asked(if hold { Ask::Hold { volume, answer } } else { Ask::Release { volume, answer } }));
+            story.tell(Event::Asked(if hold {
+                Ask::Hold { volume, length: None, answer }
+            } else {
+                Ask::Release { volume, answer }
+            }));
         }
     }
 }
@@ -109,7 +113,7 @@ proptest! {
             for job in &story.started[before..] {
                 for volume in [&job.sync.source.volume, &job.sync.destination.volume] {
                     let held = &story.world.decisions.ledger().holds;
-                    prop_assert!(!held.contains(volume), "a run started on a held drive");
+                    prop_assert!(!held.contains_key(volume), "a run started on a held drive");
                 }
                 let asked = job.trigger == Trigger::Request;
                 if let (false, Some(success)) = (asked, successes.get(job.sync.name.as_str())) {

@@ -94,7 +94,7 @@ fn absence_is_no_finding_and_what_a_person_can_mend_is() {
         (host(HostTrouble::UnknownKey), Some("error host-key-mismatch")),
         (host(HostTrouble::NotAdmitted), Some("error host-auth-failed")),
         (absent(Absence::NoDirectory("/a".into())), Some("error destination-volume-absent")),
-        (Obstacle::VolumeHeld { volume: name("usb") }, Some("note held")),
+        (Obstacle::VolumeHeld { volume: name("usb"), until: None }, Some("note held")),
         (Obstacle::ReadOnly { volume: name("usb"), root: "/m".into() }, Some("error read-only")),
         (not_opened(OpeningTrouble::KeyringLocked(usb)), Some("warning credential-locked")),
         (not_opened(OpeningTrouble::NotAuthorized("x".into())), Some("error not-authorized")),
