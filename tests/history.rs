@@ -196,6 +196,7 @@ fn sums_by_day_stay_of_what_is_forgotten_and_none_is_counted_twice() {
         record.figures.bytes_transferred = u64::MAX;
     }
     records[5].figures = Figures { size: 77, ..Figures::default() };
+    records[10].figures = Figures { unreadable: 2, ..Figures::default() };
     for some in records.chunks(300) {
         history.write(&some.iter().cloned().map(ended).collect::<Vec<_>>()).unwrap();
     }
@@ -214,6 +215,7 @@ fn sums_by_day_stay_of_what_is_forgotten_and_none_is_counted_twice() {
         first.bytes = 0;
     }
     assert_eq!(told, whole);
+    assert_eq!(whole[&sync("a@x")].values().map(|day| day.partial).sum::<u64>(), 1);
     assert_eq!((whole[&sync("a@x")].values().next().unwrap().size, history.put_aside), (77, None));
 }
 
@@ -242,6 +244,21 @@ fn the_first_version_is_read_for_ever() {
     assert_eq!(history.put_aside, None);
     assert_eq!(runs(root.path(), None, 9), ["run-9", "run-5", "run-4", "run-2", "run-0"]);
     assert_eq!(looked().len(), 5);
+}
+
+#[test]
+fn the_days_of_the_second_version_are_read_for_ever() {
+    let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/history-2.sql");
+    let root = tempfile::tempdir().unwrap();
+    let path = root.path().join("history.db");
+    rusqlite::Connection::open(&path).unwrap().execute_batch(&fs::read_to_string(sample).unwrap()).unwrap();
+    let day = "2026-09-04".parse().unwrap();
+    let looked = HistoryStore::look(root.path()).unwrap().days(None).unwrap();
+    let mut history = open(root.path());
+    let kept = history.days(None).unwrap();
+    assert_eq!((looked, &history.put_aside), (kept.clone(), &None));
+    let sum = kept[&sync("a")][&day];
+    assert_eq!((sum.ok, sum.unchanged, sum.partial, sum.failed, sum.bytes), (7, 2, 0, 1, 12_345));
 }
 
 #[test]

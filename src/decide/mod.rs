@@ -6,6 +6,7 @@ pub mod checking;
 pub mod diagnosis;
 pub mod due;
 pub mod flight;
+pub mod forecast;
 pub mod guard;
 pub mod judge;
 pub mod locations;

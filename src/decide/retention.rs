@@ -132,14 +132,7 @@ fn wanted(
     for (name, _) in local.iter().take(limit(rules.last)) {
         wanted.entry(*name).or_default().insert(KeepReason::Last);
     }
-    let calendar: [(u32, KeepReason, PeriodOf); 5] = [
-        (rules.hourly, KeepReason::Hourly, hour),
-        (rules.daily, KeepReason::Daily, day),
-        (rules.weekly, KeepReason::Weekly, week),
-        (rules.monthly, KeepReason::Monthly, month),
-        (rules.yearly, KeepReason::Yearly, year),
-    ];
-    for (count, reason, period) in calendar {
+    for (count, reason, period) in calendar_rules(rules) {
         let mut periods = BTreeSet::new();
         for (name, time) in &local {
             if periods.len() >= limit(count) {
@@ -154,15 +147,26 @@ fn wanted(
     wanted
 }
 
+/// The rules that go by the calendar: how many periods each keeps, its reason, and the period of a moment.
+pub(super) fn calendar_rules(rules: KeepRules) -> [(u32, KeepReason, PeriodOf); 5] {
+    [
+        (rules.hourly, KeepReason::Hourly, hour),
+        (rules.daily, KeepReason::Daily, day),
+        (rules.weekly, KeepReason::Weekly, week),
+        (rules.monthly, KeepReason::Monthly, month),
+        (rules.yearly, KeepReason::Yearly, year),
+    ]
+}
+
 fn limit(count: u32) -> usize {
     usize::try_from(count).unwrap_or(usize::MAX)
 }
 
 /// What tells one period from another of its kind.
-type Period = (i64, i64);
+pub(super) type Period = (i64, i64);
 
 /// The period in which a moment lies.
-type PeriodOf = fn(&Zoned) -> Period;
+pub(super) type PeriodOf = fn(&Zoned) -> Period;
 
 /// An hour is counted as it passes, not as the clock shows it: where the clock is set back, the hour that it shows
 /// twice is two hours. Zones off by half an hour still begin their hours when the clock shows a full one.

@@ -15,6 +15,8 @@ pub struct DaySum {
     pub ok: u64,
     /// Those of the successes that found nothing new.
     pub unchanged: u64,
+    /// Those of the successes that lack files which could not be read.
+    pub partial: u64,
     /// Runs that failed.
     pub failed: u64,
     /// Runs that were interrupted.
@@ -50,6 +52,7 @@ impl DaySum {
             Outcome::Ok => {
                 let is_unchanged = figures.files_transferred == 0 && figures.deletions == 0;
                 day = Self { ok: 1, unchanged: is_unchanged.into(), size: figures.size, ..day };
+                day.partial = (figures.unreadable > 0).into();
                 day = Self { lasted: took, longest: took, ..day };
             }
             Outcome::Failed => day.failed = 1,
@@ -65,6 +68,7 @@ impl DaySum {
         for (sum, more) in [
             (&mut self.ok, other.ok),
             (&mut self.unchanged, other.unchanged),
+            (&mut self.partial, other.partial),
             (&mut self.failed, other.failed),
             (&mut self.interrupted, other.interrupted),
             (&mut self.held, other.held),

@@ -24,6 +24,9 @@ pub(super) const TABLE: &str = "
         lasted INTEGER NOT NULL, longest INTEGER NOT NULL, PRIMARY KEY (sync, day)
     ) STRICT, WITHOUT ROWID;";
 
+/// The migration that adds the copies which lack files: of what was summed up before it, none is known.
+pub(super) const PARTIAL: &str = "ALTER TABLE days ADD COLUMN partial INTEGER NOT NULL DEFAULT 0;";
+
 /// Sums that would not fit any more stay at this, which is more than there is: a log on a drive may tell anything.
 const MOST: &str = "9000000000000000";
 
@@ -35,13 +38,13 @@ pub(super) fn fold(
 ) -> rusqlite::Result<()> {
     let sum = |what: &str| format!("CAST(min(total({what}), {MOST}) AS INTEGER)");
     let took = "CASE WHEN outcome = 'ok' AND finished > started THEN finished - started ELSE 0 END";
-    let added = ["ok", "unchanged", "failed", "interrupted", "held", "skipped", "files", "bytes", "lasted"]
+    let added = ["ok", "unchanged", "failed", "interrupted", "held", "skipped", "files", "bytes", "lasted", "partial"]
         .map(|column| format!("{column} = min({column} + excluded.{column}, {MOST})"));
     let insert = format!(
         "INSERT INTO days (sync, day, ok, unchanged, failed, interrupted, held, skipped, files, bytes, size, lasted,
-             longest)
+             longest, partial)
          SELECT sync, started / {DAY}, {}, {}, {}, {}, {}, {}, {}, {}, max(CASE outcome WHEN 'ok' THEN size ELSE 0 END),
-             {}, max({took})
+             {}, max({took}), {}
          FROM runs WHERE outcome IS NOT NULL AND {which} GROUP BY sync, started / {DAY}
          ON CONFLICT (sync, day) DO UPDATE SET {}, size = max(size, excluded.size),
              longest = max(longest, excluded.longest)",
@@ -54,6 +57,7 @@ pub(super) fn fold(
         sum("files"),
         sum("bytes"),
         sum(took),
+        sum("outcome = 'ok' AND unreadable > 0"),
         added.join(", "),
     );
     transaction.execute(&insert, parameters)?;
@@ -81,6 +85,7 @@ pub(super) fn read_days(transaction: &Transaction<'_>, sync: Option<&SyncName>) 
         let sum = DaySum {
             ok: count("ok")?,
             unchanged: count("unchanged")?,
+            partial: count("partial")?,
             failed: count("failed")?,
             interrupted: count("interrupted")?,
             held: count("held")?,

@@ -8,10 +8,11 @@ use crate::backup::place::copies::{Copies, HereCopies, have_history};
 use crate::backup::session::stop::{self, Stops};
 use crate::backup::snapshots::listing::doubted;
 use crate::backup::snapshots::prune::{PruneError, Victim, prune_at, victims};
+use crate::decide::forecast;
 use crate::decide::retention::{self, Fate};
 use crate::formats::sentinel;
 use crate::formats::text::obstacle_sentences;
-use crate::formats::wire::{PrunedSnapshot, SnapshotEntry};
+use crate::formats::wire::{Moment, PrunedSnapshot, SnapshotEntry};
 use crate::model::layout::{self, DESTINATION_SENTINEL, VOLUME_SENTINEL};
 use crate::model::{End, NotDone, Obstacle, Pruning, Retention, Standing, VolumeSight};
 use crate::os::causes::chain;
@@ -30,6 +31,7 @@ pub fn list(seen: &SyncAsSeen, ssh: &SshPlace) -> Result<Vec<SnapshotEntry>, Str
     let finished = doubted(copies.finished(), &seen.damage.snapshots);
     let now = clock::now();
     let decisions = retention::plan(&finished, seen.sync.keep, &now.zone, now.wall);
+    let departures = forecast::departures(&finished, seen.sync.keep, &now.zone, now.wall);
     let entry = |decision: &retention::Decision| {
         let name = decision.name.to_string();
         let keep = match &decision.verdict {
@@ -43,6 +45,7 @@ pub fn list(seen: &SyncAsSeen, ssh: &SshPlace) -> Result<Vec<SnapshotEntry>, Str
             name,
             keep,
             standing: Some(standing.unwrap_or(Standing::Good).into()),
+            goes: departures.get(&decision.name).copied().map(Moment),
         }
     };
     Ok(decisions.iter().map(entry).collect())

@@ -78,6 +78,7 @@ mod tests {
             path: format!("/m/{name}"),
             keep: keep.iter().map(|rule| (*rule).into()).collect(),
             standing: Some(standing.into()),
+            goes: None,
         };
         let reply = Snapshots {
             snapshots: vec![

@@ -196,6 +196,7 @@ fn entry(date: Date, day: &DaySum) -> DayEntry {
         day: date.to_string(),
         ok: day.ok,
         unchanged: day.unchanged,
+        partial: Some(day.partial),
         failed: day.failed,
         interrupted: day.interrupted,
         held: day.held,

@@ -75,6 +75,9 @@ pub struct DayEntry {
     pub ok: u64,
     /// How many of these found nothing new.
     pub unchanged: u64,
+    /// How many of these lack files that could not be read; an older daemon does not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub partial: Option<u64>,
     /// How many failed.
     pub failed: u64,
     /// How many were interrupted.

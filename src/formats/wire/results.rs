@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{ObstacleEntry, RunEntry, RunningEntry, Term};
+use super::{Moment, ObstacleEntry, RunEntry, RunningEntry, Term};
 use crate::model::{Closed, DriveName, Freshness, KeepReason, Left, Standing, SyncState, words};
 
 /// `GetInfo`: who serves here.
@@ -255,6 +255,10 @@ pub struct SnapshotEntry {
     /// How far it can be trusted; an older daemon did not tell.
     #[serde(default)]
     pub standing: Option<Term<Standing>>,
+    /// When no rule will want it any more, if copies go on to be made as often as the last ones; absent if it goes with
+    /// the next prune, stays for ever, or nobody can tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub goes: Option<Moment>,
 }
 
 /// `Prune`.
