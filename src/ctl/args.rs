@@ -8,6 +8,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 use crate::ctl::demo::DemoArguments;
 use crate::ctl::options::{
     FindOptions, FormatOptions, GraphFormat, InitOptions, RestoreOptions, RunOptions, ScriptOptions, VerifyOptions,
+    FindOptions, GraphFormat, ReportOptions, RestoreOptions, RunOptions, ScriptOptions, VerifyOptions,
 };
 use crate::formats::duration;
 use crate::model::{SyncName, VolumeName};
@@ -85,6 +86,8 @@ pub enum Command {
     /// Tests everything that backups depend on, and tells how to mend what is wrong.
     #[command(visible_alias = "troubleshoot")]
     Doctor,
+    /// Writes one page for a browser: how everything stands, and how it went.
+    Report(ReportOptions),
     /// Tells what is overdue or fails, also where nbkpd is dead (exit code 3): for a timer.
     Overdue,
     /// Checks and shows the configuration.
@@ -425,6 +428,8 @@ mod tests {
             "config schema",
             "script -o backup.sh",
             "script a b --relative-source --relative-destination --output -",
+            "report",
+            "report -o x.html --days 30 --open --json",
             "graph",
             "graph --format mermaid",
             "graph --format dot --json",
@@ -455,6 +460,7 @@ mod tests {
             ("verify --sample 0%", ErrorKind::ValueValidation, "from 1% to 100%"),
             ("verify --sample 5", ErrorKind::ValueValidation, "write it like 5%"),
             ("verify --snapshot x", ErrorKind::ValueValidation, "a snapshot is named like"),
+            ("report --days 0", ErrorKind::ValueValidation, "0 is not in 1.."),
             ("restore", ErrorKind::MissingRequiredArgument, "PATH"),
             ("status -q -v", ErrorKind::ArgumentConflict, "--verbose"),
             ("doctor usb", ErrorKind::UnknownArgument, "usb"),

@@ -22,6 +22,7 @@ mod polkit;
 mod previews;
 mod reminders;
 mod render;
+mod report;
 mod reports;
 mod restores;
 mod runs;
@@ -115,6 +116,7 @@ fn obey(
             let options = RestoreOptions { from: None, paths, at, to, dry_run, force };
             restores::restore_from(&from, output, &options)
         }
+        Command::Report(options) => report::report(&options, &paths(&common)?, output, alone),
         Command::Overdue => reminders::remind(&paths(&common)?, output, alone),
         Command::Doctor => doctor::doctor(&paths(&common)?, output, alone),
         Command::Conversation(command) => {

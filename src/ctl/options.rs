@@ -82,6 +82,20 @@ pub struct ScriptOptions {
     pub relative_destination: bool,
 }
 
+/// Where a report goes, and what it shows.
+#[derive(Debug, Clone, Args)]
+pub struct ReportOptions {
+    /// The page; otherwise, or for `-`, it is printed.
+    #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub output: Option<PathBuf>,
+    /// Over how many days sizes and durations are shown; the calendar always has a year.
+    #[arg(long, value_name = "N", default_value_t = 90, value_parser = clap::value_parser!(u32).range(1..=3660))]
+    pub days: u32,
+    /// Shows it in the browser.
+    #[arg(long)]
+    pub open: bool,
+}
+
 /// How a graph is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum GraphFormat {

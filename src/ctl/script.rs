@@ -105,7 +105,7 @@ fn one_drive(configuration: &Configuration, syncs: &[Sync], options: &ScriptOpti
 }
 
 /// The directory that a file lies in, without links, and its name.
-fn place_of(file: &Path) -> Result<(PathBuf, String), CommandError> {
+pub(super) fn place_of(file: &Path) -> Result<(PathBuf, String), CommandError> {
     let shown = file.display().to_string();
     let name = file.file_name().and_then(|name| name.to_str()).map(str::to_owned);
     let name = name.ok_or_else(|| CommandError::Usage(format!("`{}` is no name of a file", printable(&shown))))?;

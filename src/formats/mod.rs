@@ -23,6 +23,7 @@ pub mod polkit;
 pub mod python_tool;
 pub mod reminded;
 mod rounds;
+pub mod report;
 pub mod rsync;
 pub mod script;
 pub mod sentinel;

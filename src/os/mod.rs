@@ -64,4 +64,5 @@ pub mod tree;
 pub mod udisks;
 pub mod unclean;
 pub mod unit;
+pub mod viewer;
 pub mod walk;

@@ -106,8 +106,8 @@ pub fn is_too_long(path: &Path) -> bool {
     path.as_os_str().len() > LONGEST
 }
 
-/// The directory must be a real one, ours, and nobody else may put or swap anything in it.
-fn prove_directory(directory: &Path) -> Result<(), SocketError> {
+/// Makes the directory of the socket. It must be a real one, ours, and nobody else may put or swap anything in it.
+pub fn prove_directory(directory: &Path) -> Result<(), SocketError> {
     let directory_error = |error| SocketError::Directory(directory.into(), error);
     DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(directory_error)?;
     prove_ours(directory).map_err(|exposure| SocketError::Unsafe(directory.into(), exposure))

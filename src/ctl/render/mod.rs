@@ -13,6 +13,7 @@ pub mod page;
 pub mod prepare;
 pub mod preview;
 pub mod prune;
+pub mod report;
 pub mod restores;
 pub mod runs;
 pub mod snapshots;

@@ -1,0 +1,184 @@
+//! How everything stands, in words: first what is wrong, then each sync.
+
+use super::markup::Markup;
+use super::verdict::{Grade, Remark, Verdict, surroundings, verdict};
+use crate::ctl::render::tallies::data;
+use crate::formats::report::Facts;
+use crate::formats::text::{count, relative};
+use crate::formats::wire::{SyncStatusEntry, SyncTally};
+use crate::model::{Freshness, Now, Severity, SyncState};
+
+/// The class of a grade, and the shape that stands for it.
+#[must_use]
+pub fn class(grade: Grade) -> &'static str {
+    match grade {
+        Grade::Good => "good",
+        Grade::Calm => "calm",
+        Grade::Notice => "notice",
+        Grade::Bad => "bad",
+    }
+}
+
+/// A sign of a grade: its shape and its colour say the same as the word beside it.
+pub fn sign(page: &mut Markup, grade: Grade) {
+    let shape = format!("#sign-{}", class(grade));
+    page.nest("svg", &[("class", "sign"), ("viewBox", "0 0 16 16"), ("aria-hidden", "true")], |page| {
+        page.shape("use", &[("href", &shape)]);
+    });
+}
+
+/// The sums of a sync.
+#[must_use]
+pub fn tally_of<'a>(facts: &'a Facts, sync: &str) -> Option<&'a SyncTally> {
+    facts.history.stats.iter().flatten().find(|tally| tally.sync == sync)
+}
+
+/// What there is to say of each sync.
+#[must_use]
+pub fn verdicts<'a>(facts: &'a Facts, now: &Now) -> Vec<(&'a SyncStatusEntry, Verdict)> {
+    let dead = facts.dead.as_deref();
+    let each = facts.status.syncs.iter().map(|sync| (sync, verdict(sync, tally_of(facts, &sync.name), dead, now)));
+    each.collect()
+}
+
+/// The verdict on everything: one sentence, and all that is behind it.
+pub fn headline(page: &mut Markup, facts: &Facts, now: &Now) {
+    let around = surroundings(&facts.status, facts.dead.as_deref());
+    let verdicts = verdicts(facts, now);
+    let found = facts.doctor.count(Severity::Error);
+    let (grade, sentence) = judged(&around, &verdicts, found, facts);
+    page.nest("section", &[("id", "verdict"), ("class", class(grade)), ("aria-labelledby", "verdict-title")], |page| {
+        page.nest("h2", &[("id", "verdict-title")], |page| {
+            sign(page, grade);
+            page.text(&sentence);
+        });
+        let is_told = |grade: Grade| grade >= Grade::Notice;
+        let wrong: Vec<_> = verdicts.iter().filter(|(_, verdict)| is_told(verdict.grade)).collect();
+        let found_word = (found > 0).then(|| count(u64::try_from(found).unwrap_or(u64::MAX), "error"));
+        if around.is_empty() && wrong.is_empty() && found_word.is_none() {
+            return;
+        }
+        page.nest("ul", &[("class", "remarks")], |page| {
+            around.iter().for_each(|one| item(page, None, one));
+            for wanted in [Grade::Bad, Grade::Notice] {
+                for (sync, verdict) in &wrong {
+                    let told = verdict.remarks.iter().filter(|remark| remark.grade == wanted);
+                    told.for_each(|one| item(page, Some(&sync.name), one));
+                }
+            }
+            if let Some(errors) = found_word {
+                page.nest("li", &[("class", "bad")], |page| {
+                    sign(page, Grade::Bad);
+                    page.nest("div", &[], |page| {
+                        page.text("doctor found ");
+                        page.leaf("a", &[("href", "#findings")], &errors);
+                    });
+                });
+            }
+        });
+    });
+}
+
+/// The sentence above all others. It is good only if nothing at all is not.
+fn judged(around: &[Remark], verdicts: &[(&SyncStatusEntry, Verdict)], found: usize, facts: &Facts) -> (Grade, String) {
+    let enabled: Vec<_> = verdicts.iter().filter(|(sync, _)| !sync.state.is(SyncState::Disabled)).collect();
+    let many = |grade: Grade| enabled.iter().filter(|(_, verdict)| verdict.grade == grade).count();
+    let (bad, notices) = (many(Grade::Bad), many(Grade::Notice));
+    let all = enabled.len();
+    let are_fresh = enabled.iter().all(|(sync, _)| sync.freshness.is(Freshness::Fresh));
+    let of = |number: usize| if all == 1 { "The only sync".to_owned() } else { format!("{number} of {all} syncs") };
+    let needs = |number: usize| if number == 1 { "needs" } else { "need" };
+    if facts.dead.is_some() {
+        let more = if bad > 0 { format!(", and {} {} you", of(bad).to_lowercase(), needs(bad)) } else { String::new() };
+        return (Grade::Bad, format!("No daemon runs: no copies are made{more}"));
+    }
+    if all == 0 {
+        return (Grade::Bad, "No sync is enabled: nothing is copied".to_owned());
+    }
+    let worst_around = around.iter().map(|remark| remark.grade).max().unwrap_or(Grade::Good);
+    let fresh = if are_fresh { "every copy is fresh, but " } else { "" };
+    match () {
+        () if bad > 0 => (Grade::Bad, format!("{} {} you", of(bad), needs(bad))),
+        () if worst_around == Grade::Bad || found > 0 => {
+            (Grade::Bad, sentence(&format!("{fresh}something about the backups is wrong")))
+        }
+        () if notices > 0 => (
+            Grade::Notice,
+            sentence(&format!("{fresh}{} {} a look", of(notices).replace("The", "the"), needs(notices))),
+        ),
+        () if worst_around == Grade::Notice => (Grade::Notice, sentence(&format!("{fresh}something deserves a look"))),
+        () if many(Grade::Calm) > 0 => {
+            let calm = count(u64::try_from(many(Grade::Calm)).unwrap_or(u64::MAX), "sync");
+            (Grade::Calm, format!("Every copy is fresh; {calm} cannot or need not run right now"))
+        }
+        () => (Grade::Good, "Every copy is fresh, and the last run of each went well".to_owned()),
+    }
+}
+
+fn sentence(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+}
+
+fn item(page: &mut Markup, sync: Option<&str>, remark: &Remark) {
+    page.nest("li", &[("class", class(remark.grade))], |page| {
+        sign(page, remark.grade);
+        page.nest("div", &[], |page| {
+            if let Some(sync) = sync {
+                page.leaf("strong", &[], sync);
+                page.text(": ");
+            }
+            page.sentence(&remark.text);
+            if !remark.hint.is_empty() {
+                page.nest("div", &[("class", "hint")], |page| page.sentence(&remark.hint));
+            }
+        });
+    });
+}
+
+/// Each sync as a card.
+pub fn syncs(page: &mut Markup, facts: &Facts, now: &Now) {
+    page.nest("div", &[("class", "cards")], |page| {
+        for (sync, verdict) in verdicts(facts, now) {
+            page.nest("article", &[("class", class(verdict.grade))], |page| card(page, facts, (sync, &verdict), now));
+        }
+    });
+    if facts.status.syncs.is_empty() {
+        page.leaf("p", &[], "The configuration has no sync.");
+    }
+}
+
+fn card(page: &mut Markup, facts: &Facts, (sync, verdict): (&SyncStatusEntry, &Verdict), now: &Now) {
+    page.leaf("h3", &[], &sync.name);
+    page.nest("p", &[("class", "word")], |page| {
+        sign(page, verdict.grade);
+        page.text(verdict.word);
+    });
+    if let Some(entry) = facts.list.syncs.iter().find(|entry| entry.name == sync.name) {
+        page.nest("p", &[("class", "way")], |page| {
+            page.leaf("span", &[], &entry.source);
+            page.text(" → ");
+            page.leaf("span", &[], &entry.destination);
+        });
+    }
+    page.nest("dl", &[], |page| {
+        let mut pair = |name: &str, value: &str| {
+            page.leaf("dt", &[], name);
+            page.leaf("dd", &[], value);
+        };
+        let copied = sync.last_success.map_or_else(|| "never".to_owned(), |moment| relative(moment.0, now.wall));
+        pair("copied", &copied);
+        if let Some(tally) = tally_of(facts, &sync.name) {
+            pair("data", &data(tally, now).replace('`', ""));
+        }
+        if let Some(run) = &sync.last_run {
+            pair("last run", &format!("{} {}", run.outcome, relative(run.finished.0, now.wall)));
+        }
+        if let Some(next) = sync.next_due.filter(|_| facts.dead.is_none() && !sync.state.is(SyncState::Disabled)) {
+            let next = if next.0 <= now.wall { "due".to_owned() } else { relative(next.0, now.wall) };
+            pair("next", &next);
+        }
+    });
+    let calm: Vec<_> = verdict.remarks.iter().filter(|remark| remark.grade < Grade::Notice).collect();
+    calm.iter().for_each(|remark| page.nest("p", &[("class", "hint")], |page| page.sentence(&remark.text)));
+}

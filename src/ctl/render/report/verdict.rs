@@ -1,0 +1,221 @@
+//! What is to be said of a sync. It is well only where nothing at all is to be said against it.
+
+use std::time::Duration;
+
+use crate::formats::text::{count, relative, span};
+use crate::formats::wire::{ObstacleEntry, RunEntry, StatusReply, SyncStatusEntry, SyncTally, Term};
+use crate::model::{Freshness, Now, ObstacleCode, Outcome, SyncState};
+
+/// A copy this old is told of, though no `max-age` says how old is too old.
+const OLD: Duration = Duration::from_hours(30 * 24);
+
+/// How much something matters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Grade {
+    /// Proven to be well.
+    Good,
+    /// Nothing is wrong, and nothing is proven either.
+    Calm,
+    /// A person should look some day.
+    Notice,
+    /// A person should look now.
+    Bad,
+}
+
+/// Something to be said of a sync.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Remark {
+    /// How much it matters.
+    pub grade: Grade,
+    /// What it is, in a word or two.
+    pub word: &'static str,
+    /// What it is.
+    pub text: String,
+    /// What to do; empty if there is nothing.
+    pub hint: String,
+}
+
+/// What is to be said of a sync in all.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verdict {
+    /// The worst of it, in a word or two.
+    pub word: &'static str,
+    /// How much that matters.
+    pub grade: Grade,
+    /// All of it, the worst first.
+    pub remarks: Vec<Remark>,
+}
+
+fn remark(grade: Grade, word: &'static str, text: impl Into<String>, hint: impl Into<String>) -> Remark {
+    Remark { grade, word, text: text.into(), hint: hint.into() }
+}
+
+/// What is to be said of everything but the syncs: the daemon and what it hears.
+#[must_use]
+pub fn surroundings(status: &StatusReply, dead: Option<&str>) -> Vec<Remark> {
+    let daemon = &status.daemon;
+    let mut remarks = Vec::new();
+    if let Some(why) = dead {
+        remarks.push(remark(Grade::Bad, "no daemon", why, "until then, `nbkpctl run` makes copies by hand"));
+    }
+    if let Some(error) = &daemon.config_error {
+        let text = format!("the configuration file is not in force, the one before it is: {error}");
+        remarks.push(remark(Grade::Bad, "configuration", text, "`nbkpctl config check` shows every mistake"));
+    }
+    if daemon.state.is(crate::model::DaemonState::Paused) {
+        remarks.push(remark(Grade::Notice, "paused", "the daemon is paused: it starts no run", "`nbkpctl resume`"));
+    }
+    remarks.extend(daemon.degraded.iter().map(|sentence| remark(Grade::Notice, "degraded", sentence, "")));
+    remarks
+}
+
+/// What is to be said of a sync. Where no daemon runs nothing is proven to be well.
+#[must_use]
+pub fn verdict(sync: &SyncStatusEntry, tally: Option<&SyncTally>, dead: Option<&str>, now: &Now) -> Verdict {
+    if sync.state.is(SyncState::Disabled) {
+        let why = remark(Grade::Calm, "disabled", "the configuration disables it: it is not copied", "");
+        return Verdict { word: "disabled", grade: Grade::Calm, remarks: vec![why] };
+    }
+    let mut remarks = Vec::new();
+    if sync.damaged() > 0 {
+        let text = format!("{} of its copies damaged", count(sync.damaged(), "file"));
+        let hint = format!("the next run writes anew what the source still has; `nbkpctl verify {}`", sync.name);
+        remarks.push(remark(Grade::Bad, "damaged", text, hint));
+    }
+    remarks.extend(state(sync));
+    remarks.extend(last_run(sync, now));
+    remarks.extend(age(sync, tally, now));
+    remarks.extend(sync.obstacles.iter().map(obstacle));
+    // The first to say something says it.
+    let mut told: Vec<Remark> = Vec::new();
+    for one in remarks {
+        if !told.iter().any(|other| other.text.contains(&one.text) || other.text == one.text) {
+            told.push(one);
+        }
+    }
+    told.sort_by_key(|remark| std::cmp::Reverse(remark.grade));
+    match told.first() {
+        Some(worst) => Verdict { word: worst.word, grade: worst.grade, remarks: told },
+        None if dead.is_some() => Verdict { word: "no daemon", grade: Grade::Calm, remarks: told },
+        None => Verdict { word: "fresh", grade: Grade::Good, remarks: told },
+    }
+}
+
+fn state(sync: &SyncStatusEntry) -> Option<Remark> {
+    let name = &sync.name;
+    match sync.state.known() {
+        Some(SyncState::Held) => {
+            let told = sync.obstacles.iter().find(|obstacle| obstacle.code.is(ObstacleCode::Held));
+            let text = told.map_or("it waits for your word", |obstacle| &obstacle.message);
+            Some(remark(Grade::Bad, "held", text, format!("`nbkpctl diff {name}` shows what, `approve` accepts it")))
+        }
+        Some(SyncState::Failing) if sync.last_run.is_none() => {
+            Some(remark(Grade::Bad, "failing", "it fails", format!("`nbkpctl why {name}`")))
+        }
+        Some(SyncState::Failing | SyncState::Disabled | SyncState::Waiting | SyncState::Idle) => None,
+        Some(SyncState::Queued) => Some(remark(Grade::Calm, "queued", "it waits for its turn", "")),
+        Some(SyncState::Running) => Some(remark(Grade::Calm, "running", "it is being copied", "")),
+        None => Some(remark(Grade::Notice, "unknown", format!("its state is `{}`", sync.state), "")),
+    }
+}
+
+fn last_run(sync: &SyncStatusEntry, now: &Now) -> Vec<Remark> {
+    let Some(run) = &sync.last_run else { return Vec::new() };
+    let ended = relative(run.finished.0, now.wall);
+    let why = |run: &RunEntry| run.error.as_ref().map_or_else(String::new, |error| format!(": {error}"));
+    let failing = sync.state.is(SyncState::Failing);
+    let told = |word: &str| format!("the last run {word} {ended}{}", why(run));
+    let one = match run.outcome.known() {
+        Some(Outcome::Ok) if failing => {
+            remark(Grade::Bad, "failing", "it fails", format!("`nbkpctl why {}`", sync.name))
+        }
+        Some(Outcome::Ok) => {
+            return run.warnings.iter().map(|warning| remark(Grade::Notice, "with a warning", warning, "")).collect();
+        }
+        Some(Outcome::Failed) => {
+            remark(Grade::Bad, "failed", told("failed"), format!("`nbkpctl history {}`", sync.name))
+        }
+        Some(Outcome::Held) => remark(Grade::Bad, "held", told("was held"), format!("`nbkpctl diff {}`", sync.name)),
+        Some(Outcome::Interrupted) => {
+            let grade = if failing { Grade::Bad } else { Grade::Notice };
+            remark(grade, "interrupted", told("was interrupted"), "it goes on by itself when it can")
+        }
+        Some(Outcome::Skipped) => remark(Grade::Notice, "skipped", told("was skipped"), ""),
+        None => remark(Grade::Notice, "unknown", told(&format!("ended with `{}`", run.outcome)), ""),
+    };
+    vec![one]
+}
+
+/// How old the copy is, and the data in it.
+fn age(sync: &SyncStatusEntry, tally: Option<&SyncTally>, now: &Now) -> Option<Remark> {
+    let since = |moment: jiff::Timestamp| Duration::try_from(now.wall.duration_since(moment)).unwrap_or_default();
+    let copied = sync.last_success.map(|moment| format!("last copied {}", relative(moment.0, now.wall)));
+    let copied = copied.unwrap_or_else(|| "never copied".to_owned());
+    match (&sync.freshness, sync.last_success) {
+        (Term::Known(Freshness::Overdue), _) => {
+            Some(remark(Grade::Bad, "overdue", format!("overdue: {copied}"), format!("`nbkpctl why {}`", sync.name)))
+        }
+        (Term::Known(Freshness::Never), _) | (Term::Known(Freshness::Fresh), None) => {
+            Some(remark(Grade::Notice, "never copied", "never copied so far", format!("`nbkpctl why {}`", sync.name)))
+        }
+        (Term::Other(word), _) => Some(remark(Grade::Notice, "unknown", format!("its freshness is `{word}`"), "")),
+        (Term::Known(Freshness::Fresh), Some(success)) => {
+            let data = tally.and_then(|tally| tally.data_of).unwrap_or(success);
+            if since(success.0) > OLD && sync.overdue_at.is_none() {
+                let hint = "`max-age` says how old a copy may become before it is told";
+                return Some(remark(Grade::Notice, "old", copied, hint));
+            }
+            (since(data.0) > OLD && since(success.0) <= OLD).then(|| {
+                let text =
+                    format!("what it copied is {} old: the syncs before it brought nothing newer", span(since(data.0)));
+                remark(Grade::Notice, "old data", text, "look at those")
+            })
+        }
+    }
+}
+
+/// What stands in its way. What comes and goes by itself is nothing to worry about.
+fn obstacle(obstacle: &ObstacleEntry) -> Remark {
+    let (grade, word) = match obstacle.code.known() {
+        Some(
+            ObstacleCode::SourceVolumeAbsent
+            | ObstacleCode::DestinationVolumeAbsent
+            | ObstacleCode::SourceNotMounted
+            | ObstacleCode::DestinationNotMounted,
+        ) => (Grade::Calm, "away"),
+        Some(
+            ObstacleCode::HostUnreachable
+            | ObstacleCode::WrongLocation
+            | ObstacleCode::Metered
+            | ObstacleCode::Battery
+            | ObstacleCode::OutsideHours
+            | ObstacleCode::LockTaken
+            | ObstacleCode::Disabled,
+        ) => (Grade::Calm, "waits"),
+        Some(ObstacleCode::Paused | ObstacleCode::BackingOff | ObstacleCode::CredentialLocked) => {
+            (Grade::Notice, "waits")
+        }
+        Some(ObstacleCode::UpstreamFailed) => (Grade::Bad, "failed before it"),
+        Some(ObstacleCode::Held | ObstacleCode::SourceIncomplete | ObstacleCode::ForeignWriter) => (Grade::Bad, "held"),
+        Some(
+            ObstacleCode::SourceSentinelMissing
+            | ObstacleCode::SourceIsEmpty
+            | ObstacleCode::DestinationSentinelMissing
+            | ObstacleCode::SentinelMismatch
+            | ObstacleCode::DuplicateUuid
+            | ObstacleCode::DeviceUnknown
+            | ObstacleCode::NotEncrypted
+            | ObstacleCode::HostKeyMismatch
+            | ObstacleCode::HostAuthFailed
+            | ObstacleCode::NotAuthorized
+            | ObstacleCode::ReadOnly
+            | ObstacleCode::NotBtrfs
+            | ObstacleCode::LayoutMismatch
+            | ObstacleCode::NoSpace
+            | ObstacleCode::ToolMissing
+            | ObstacleCode::ToolOutdated,
+        ) => (Grade::Bad, "impossible"),
+        None => (Grade::Notice, "waits"),
+    };
+    remark(grade, word, obstacle.message.clone(), obstacle.hint.clone())
+}
