@@ -1,5 +1,5 @@
-//! The page that `nbkpctl report` writes, of a machine with a past and names that nobody would like: read by the letter,
-//! and looked at in a real browser. `NBKP_PAGE=DIR` keeps it there with its pictures, for a person to look at.
+//! The page that `nbkpctl report` writes, of a machine with a past and names that nobody would like: read by the
+//! letter, and looked at in a real browser. `NBKP_PAGE=DIR` keeps it there with its pictures, for a person to look at.
 #![expect(
     clippy::disallowed_methods,
     clippy::unwrap_used,
@@ -158,7 +158,8 @@ impl Machine {
 
     fn report(&self, arguments: &[&str]) -> Output {
         let mut command = Command::new(env!("CARGO_BIN_EXE_nbkpctl"));
-        command.env_clear().env("HOME", self.at("home")).env("PATH", "/usr/bin:/bin:/usr/sbin:/sbin");
+        command.env_clear().env("HOME", self.at("home"));
+        command.env("PATH", format!("{}:/usr/bin:/bin:/usr/sbin:/sbin", self.at("bin").display()));
         command.env("NBKP_SOCKET", self.at("run/sock")).env("NBKP_CONFIG", self.at("config.toml"));
         command.env("NBKP_STATE_DIR", self.at("state")).current_dir(self.at("")).arg("report").args(arguments);
         command.output().unwrap()
@@ -206,6 +207,23 @@ fn a_page_of_nothing_is_sound() {
     assert!(text.contains("No daemon runs") && text.contains("The configuration has no sync."));
     is_read_by_the_letter(&page);
     look(&page, None);
+}
+
+#[test]
+fn a_browser_is_given_a_page_that_goes_with_the_session() {
+    let machine = Machine::new();
+    machine.write("bin/xdg-open", "#!/bin/sh\nprintf %s \"$1\" >\"$HOME/opened\"\n");
+    fs::set_permissions(machine.at("bin/xdg-open"), fs::Permissions::from_mode(0o755)).unwrap();
+    let done = machine.report(&["--open"]);
+    assert!(done.status.success(), "{done:?}");
+    let shown = PathBuf::from(fs::read_to_string(machine.at("home/opened")).unwrap());
+    assert_eq!(shown, fs::canonicalize(machine.at("run/report.html")).unwrap());
+    let mode = |path: &Path| fs::metadata(path).unwrap().mode() & 0o777;
+    assert_eq!((mode(&shown), mode(shown.parent().unwrap())), (0o600, 0o700));
+    machine.write("bin/xdg-open", "#!/bin/sh\nexit 3\n");
+    let told = machine.report(&["--open", "-o", "page.html"]);
+    let told = (told.status.code(), String::from_utf8(told.stderr).unwrap());
+    assert!(told.0 == Some(1) && told.1.contains("is written, but could not show the page"), "{told:?}");
 }
 
 #[test]
@@ -264,8 +282,10 @@ fn well(script: &str, needs: &str, is_there: bool, arguments: &[&Path]) {
 }
 
 fn is_read_by_the_letter(page: &Path) {
-    let is_there =
-        Command::new("/usr/bin/python3").args(["-c", "import html5lib"]).output().is_ok_and(|done| done.status.success());
+    let is_there = Command::new("/usr/bin/python3")
+        .args(["-c", "import html5lib"])
+        .output()
+        .is_ok_and(|done| done.status.success());
     well("valid.py", "python3-html5lib", is_there, &[page]);
 }
 

@@ -123,7 +123,9 @@ debian_packages blkid=util-linux mkfs.ext4=e2fsprogs udevadm=udev strace=strace 
     cryptsetup=cryptsetup-bin ssh=openssh-client /usr/sbin/sshd=openssh-server busybox=busybox tcsh=tcsh fish=fish \
     /usr/lib/python3/dist-packages/jsonschema=python3-jsonschema \
     mkfs.exfat=exfatprogs mount.exfat-fuse=exfat-fuse ntfs-3g=ntfs-3g chattr=e2fsprogs \
-    sshfs=sshfs /usr/lib/openssh/sftp-server=openssh-sftp-server
+    sshfs=sshfs /usr/lib/openssh/sftp-server=openssh-sftp-server \
+    chromium=chromium /usr/share/fonts/truetype/dejavu/DejaVuSans.ttf=fonts-dejavu-core \
+    /usr/lib/python3/dist-packages/html5lib=python3-html5lib
 
 say "checks"
 check "formatting" cargo fmt --check

@@ -64,6 +64,7 @@ mod scenarios {
     pub mod order;
     pub mod outputs;
     pub mod plug;
+    pub mod report;
     pub mod restores;
     pub mod scale;
     pub mod server_drives;
@@ -120,6 +121,8 @@ scenarios! {
         the_version_of_a_time_comes_back_beside_the_one_that_is_there
         what_is_out_of_reach_is_named_with_its_age
         a_drive_alone_gives_back_and_leads_nowhere;
+    report:
+        what_went_wrong_is_the_first_thing_it_says;
     monitoring:
         metrics_tell_what_status_tells
         runs_are_reported_to_an_address_that_no_list_of_processes_shows

@@ -12,7 +12,7 @@ use crate::ctl::render;
 use crate::ctl::script::place_of;
 use crate::decide::diagnosis::daemon;
 use crate::formats::json;
-use crate::formats::report::Facts;
+use crate::formats::report::ReportFacts;
 use crate::formats::text::printable;
 use crate::formats::wire::{Diagnosis, HistoryLimit, Mode, Moment, Request};
 use crate::model::{Now, StandIn};
@@ -99,7 +99,7 @@ fn facts(
     days: u32,
     paths: &Paths,
     alone: impl FnOnce(&Paths, StandIn) -> Result<UnixStream, (u8, String)>,
-) -> Result<Facts, CommandError> {
+) -> Result<ReportFacts, CommandError> {
     match Connection::open(&paths.socket) {
         Ok(connection) => {
             // What takes longest is under way while the rest is asked for.
@@ -131,7 +131,7 @@ fn asked(
     dead: Option<String>,
     mut connection: Connection,
     diagnosis: impl FnOnce() -> Result<Diagnosis, CommandError>,
-) -> Result<Facts, CommandError> {
+) -> Result<ReportFacts, CommandError> {
     let connection = &mut connection;
     let list = connection.ask(&Request::List)?.decode()?;
     let snapshots = connection.ask(&Request::Snapshots { syncs: Vec::new() })?.decode()?;
@@ -139,5 +139,5 @@ fn asked(
     let history = connection.ask(&question)?.decode()?;
     let status = connection.ask(&Request::Status { syncs: Vec::new() })?.decode()?;
     let doctor = diagnosis()?;
-    Ok(Facts { made: Moment(clock::now().wall), days, dead, status, list, history, snapshots, doctor })
+    Ok(ReportFacts { made: Moment(clock::now().wall), days, dead, status, list, history, snapshots, doctor })
 }

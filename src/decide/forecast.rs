@@ -79,7 +79,7 @@ impl Course {
         self.first.checked_add(self.pace.saturating_mul(number.saturating_sub(1))).ok()
     }
 
-    /// When each of so many periods will have its first snapshot, beginning with the first period that is not `current`.
+    /// When each of so many periods will have its first snapshot, beginning with the first that is not `current`.
     fn openings(
         &self,
         (count, period, length): (u32, PeriodOf, Duration),

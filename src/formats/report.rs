@@ -6,7 +6,7 @@ use crate::formats::wire::{Diagnosis, HistoryReply, Listing, Moment, Snapshots, 
 
 /// All that is told in a report.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Facts {
+pub struct ReportFacts {
     /// When it was asked.
     pub made: Moment,
     /// Over how many days the course of the runs is shown.

@@ -13,7 +13,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use jiff::{SignedDuration, Timestamp};
 use measure::{ExecEar, Table, bare_listener, median, memory, milliseconds, processor_time, threads, wall};
+use nbkp::model::{Figures, Outcome, RunRecord, Trigger};
+use nbkp::os::history::{Entry, HistoryStore};
 use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 use rustix::process::Signal;
 
@@ -54,10 +57,55 @@ pub fn all(host: &MiniHost) {
     nothing_to_do(host, &effort, &table);
     a_small_edit_in_a_big_file(host, &effort, &table);
     a_burst_of_mounts(host, &table);
+    a_report(host, &effort, &table);
     servers::address_to_question(host, &effort, &table);
     servers::nothing_to_do_there(host, &effort, &table);
     idle(host, &effort, &table);
     table.end();
+}
+
+/// The page of twenty syncs that ran every hour for three years.
+fn a_report(host: &MiniHost, effort: &Effort, table: &Table) {
+    let mut syncs = String::new();
+    let mut history = HistoryStore::open(&host.state(), Timestamp::now()).unwrap();
+    let began = Timestamp::now() - SignedDuration::from_hours(3 * 365 * 24);
+    for number in 0..20 {
+        host.source(&format!("s{number}"));
+        let place = format!("source = \"laptop:s{number}\"\ndestination = \"laptop:copies/{number}\"");
+        writeln!(syncs, "[syncs.s{number}]\n{place}").unwrap();
+        for days in (0..3 * 365).step_by(30) {
+            let hours = days * 24..(days + 30).min(3 * 365) * 24;
+            let runs = hours.map(|hour| hourly(&format!("s{number}"), began, hour));
+            history.write(&runs.collect::<Vec<_>>()).unwrap();
+        }
+    }
+    host.configure(&host.config().also(&syncs));
+    let daemon = host.start();
+    let page = host.root.join("page.html");
+    let write = || drop(host.ctl(&["report", "-o", page.to_str().unwrap()]).exits(0));
+    let took = (0..effort.pairs).map(|_| milliseconds(wall(write)));
+    table.figure("report of 20 syncs, hourly for 3 years", "ms", median(took.collect()), 1000.0);
+    let size = std::fs::metadata(&page).unwrap().len();
+    table.figure("the same, its size", "kB", f64::from(u32::try_from(size / 1000).unwrap()), 2000.0);
+    daemon.stop();
+    std::fs::remove_dir_all(host.state()).unwrap();
+}
+
+fn hourly(sync: &str, began: Timestamp, hour: i64) -> Entry {
+    let started = began + SignedDuration::from_hours(hour);
+    let outcome = if hour % 50 == 7 { Outcome::Failed } else { Outcome::Ok };
+    Entry::Ended(Box::new(RunRecord {
+        run: format!("{sync}-{hour}").parse().unwrap(),
+        sync: sync.parse().unwrap(),
+        trigger: Trigger::Schedule,
+        started,
+        finished: started + SignedDuration::from_secs(20 + hour % 60),
+        outcome,
+        figures: Figures { files_transferred: 9, bytes_transferred: 9 << 20, size: 9 << 30, ..Figures::default() },
+        snapshot: None,
+        error: (outcome != Outcome::Ok).then(|| "the drive is full; make room on it".to_owned()),
+        warnings: Vec::new(),
+    }))
 }
 
 /// A thousand syncs to a drive that is not there.

@@ -3,13 +3,13 @@
 use super::markup::Markup;
 use super::standing::sign;
 use super::verdict::Grade;
-use crate::formats::report::Facts;
+use crate::formats::report::ReportFacts;
 use crate::formats::text::relative;
 use crate::formats::wire::{Moment, SourceCopies};
 use crate::model::Now;
 
 /// A table with a row for each source.
-pub fn copies(page: &mut Markup, facts: &Facts, now: &Now) {
+pub fn copies(page: &mut Markup, facts: &ReportFacts, now: &Now) {
     let sources = facts.history.sources.as_deref().unwrap_or_default();
     if sources.is_empty() {
         page.leaf("p", &[], "Nothing is copied.");
@@ -45,14 +45,14 @@ fn row(page: &mut Markup, source: &SourceCopies, now: &Now) {
                     sign(page, if found >= wanted { Grade::Calm } else { Grade::Notice });
                     page.text(&text);
                     if found < wanted {
-                        page.text(&format!(", {wanted} would be safer"));
+                        page.text(&format!(" ({wanted} would be safer)"));
                     }
                 });
             });
         };
         let all = copied.saturating_add(1);
         let missing = source.syncs.len().saturating_sub(source.copied.len());
-        let never = if missing > 0 { format!(" ({missing} not made yet)") } else { String::new() };
+        let never = if missing > 0 { format!(", {missing} not made yet") } else { String::new() };
         fulfilled("Copies", all, 3, format!("{all}{never}"));
         fulfilled("Media", source.media, 2, source.media.to_string());
         fulfilled("Elsewhere", source.off_site, 1, source.off_site.to_string());

@@ -7,7 +7,7 @@ use jiff::civil::Date;
 use super::markup::Markup;
 use crate::ctl::render::sparks::{calendar, grouped_days};
 use crate::ctl::render::tallies::success_share;
-use crate::formats::report::Facts;
+use crate::formats::report::ReportFacts;
 use crate::formats::text::{count, grouped, size, span, stopwatch};
 use crate::formats::wire::{DayEntry, SyncTally};
 use crate::model::Now;
@@ -20,7 +20,7 @@ const HEIGHT: u64 = 100;
 type CourseDay<'a> = (Date, Option<&'a DayEntry>);
 
 /// The course of each sync over the days that were asked for.
-pub fn course(page: &mut Markup, facts: &Facts, now: &Now) {
+pub fn course(page: &mut Markup, facts: &ReportFacts, now: &Now) {
     let days = usize::try_from(facts.days).unwrap_or(usize::MAX).min(3_660);
     let today = now.wall.to_zoned(now.zone.clone()).date();
     let stats = facts.history.stats.as_deref().unwrap_or_default();

@@ -3,11 +3,11 @@
 use super::markup::Markup;
 use super::standing::{class, sign};
 use super::verdict::Grade;
-use crate::formats::report::Facts;
+use crate::formats::report::ReportFacts;
 use crate::model::{Now, Severity};
 
 /// The findings, in the order of what was tested.
-pub fn findings(page: &mut Markup, facts: &Facts, _now: &Now) {
+pub fn findings(page: &mut Markup, facts: &ReportFacts, _now: &Now) {
     if facts.doctor.findings.is_empty() {
         let tested = facts.doctor.tested.len();
         page.leaf("p", &[], &format!("Nothing: {tested} things were tested, and each is as it should be."));

@@ -4,7 +4,7 @@
 use super::markup::Markup;
 use super::standing::{class, verdicts};
 use super::verdict::Grade;
-use crate::formats::report::Facts;
+use crate::formats::report::ReportFacts;
 use crate::formats::wire::{Listing, SyncEntry, VolumeEntry};
 use crate::model::Now;
 
@@ -23,7 +23,7 @@ enum Row<'a> {
 }
 
 /// The drawing, and the same as a table.
-pub fn flow(page: &mut Markup, facts: &Facts, now: &Now) {
+pub fn flow(page: &mut Markup, facts: &ReportFacts, now: &Now) {
     let list = &facts.list;
     if list.syncs.is_empty() {
         page.leaf("p", &[], "Nothing flows: there is no sync.");
@@ -81,14 +81,23 @@ fn drawing(page: &mut Markup, list: &Listing, grades: &[(&str, Grade)]) {
     let title = "Each line leads from a sync to the volume that it writes; the table tells the same.";
     let attributes = [("class", "graph"), ("viewBox", box_of.as_str()), ("role", "img"), ("aria-label", title)];
     page.nest("svg", &attributes, |page| {
+        let grade = |sync: &SyncEntry| {
+            grades.iter().find(|(name, _)| *name == sync.name).map_or(Grade::Calm, |(_, grade)| *grade)
+        };
+        let mut lines: Vec<(Grade, usize, &SyncEntry)> = Vec::new();
         for (at, row) in rows.iter().enumerate() {
-            let Row::Sync(sync) = row else { continue };
+            if let Row::Sync(sync) = row {
+                lines.push((grade(sync), at, sync));
+            }
+        }
+        // Where lines lie on each other, the worst news are on top.
+        lines.sort_by_key(|(grade, at, _)| (*grade, *at));
+        for (grade, at, sync) in lines {
             let target = volume_of(&sync.destination);
             let lane = written.iter().position(|name| *name == target).unwrap_or_default();
             let x = NAMES + LANE * (1 + i32::try_from(lane).unwrap_or_default());
             let to = rows.iter().position(|row| matches!(row, Row::Volume(volume) if volume.name == target));
             if let Some(to) = to {
-                let grade = grades.iter().find(|(name, _)| *name == sync.name).map_or(Grade::Calm, |(_, grade)| *grade);
                 line(page, sync, grade, (middle(at), middle(to), x));
             }
         }
@@ -180,4 +189,66 @@ fn table(page: &mut Markup, list: &Listing) {
 
 fn history(kind: &str) -> String {
     if kind == "none" { "no snapshots".to_owned() } else { format!("{kind} snapshots") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::formats::wire::Reply;
+
+    fn list(syncs: &[(&str, &str, &str)], volumes: &[&str]) -> Listing {
+        let syncs: Vec<String> = syncs
+            .iter()
+            .map(|(name, source, destination)| {
+                format!(
+                    concat!(
+                        r#"{{"name":"{}","source":"{}:","destination":"{}:","#,
+                        r#""enabled":true,"snapshots":"none"}}"#
+                    ),
+                    name, source, destination
+                )
+            })
+            .collect();
+        let volumes: Vec<String> =
+            volumes.iter().map(|name| format!(r#"{{"name":"{name}","kind":"directory","root":"/"}}"#)).collect();
+        let text = format!(
+            r#"{{"parameters":{{"syncs":[{}],"volumes":[{}],"groups":[],"locations":[]}}}}"#,
+            syncs.join(","),
+            volumes.join(",")
+        );
+        Reply::read(text.as_bytes()).unwrap().unwrap().decode().unwrap()
+    }
+
+    fn order(list: &Listing) -> String {
+        let name = |row: &Row<'_>| match row {
+            Row::Volume(volume) => volume.name.clone(),
+            Row::Sync(sync) => format!("-{}", sync.name),
+        };
+        rows(list).iter().map(name).collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn volumes_stand_before_those_that_are_filled_from_them_and_circles_end() {
+        let chain = list(&[("far", "usb", "nas"), ("near", "laptop", "usb")], &["alone", "laptop", "nas", "usb"]);
+        assert_eq!(order(&chain), "alone laptop -near usb -far nas");
+        let circle = list(&[("there", "a", "b"), ("back", "b", "a"), ("self", "c", "c")], &["a", "b", "c"]);
+        assert_eq!(order(&circle), "c -self a -there b -back");
+    }
+
+    #[test]
+    fn every_sync_has_a_line_to_where_it_writes() {
+        let chain = list(&[("far", "usb", "nas"), ("near", "laptop", "usb")], &["laptop", "nas", "usb"]);
+        let mut page = Markup::default();
+        drawing(&mut page, &chain, &[("far", Grade::Bad), ("near", Grade::Good)]);
+        let html = page.finish();
+        assert_eq!((html.matches("\"line ").count(), html.matches("\"line bad\"").count()), (2, 1));
+        // `near` stands in the second row, `usb` in the third.
+        assert!(html.contains(" 45H") && html.contains(" 75H234\""), "{html}");
+    }
+
+    #[test]
+    fn long_names_keep_both_ends() {
+        assert_eq!(shortened("a-very-long-name-of-something-or-other@blue"), "a-very-long-na…or-other@blue");
+        assert_eq!(shortened("ä".repeat(28).as_str()).chars().count(), 28);
+    }
 }

@@ -2,11 +2,14 @@
 
 use super::markup::Markup;
 use super::{copies, course, findings, flow, standing, style, timeline, year};
-use crate::formats::report::Facts;
+use crate::formats::report::ReportFacts;
 use crate::model::Now;
 
+/// What writes a part of the page.
+type Part = fn(&mut Markup, &ReportFacts, &Now);
+
 /// The parts behind the verdict, each with its name and its title.
-const PARTS: [(&str, &str, fn(&mut Markup, &Facts, &Now)); 7] = [
+const PARTS: [(&str, &str, Part); 7] = [
     ("syncs", "Each sync", standing::syncs),
     ("year", "The last year, day by day", year::year),
     ("course", "Sizes and durations", course::course),
@@ -18,7 +21,7 @@ const PARTS: [(&str, &str, fn(&mut Markup, &Facts, &Now)); 7] = [
 
 /// The page.
 #[must_use]
-pub fn page(facts: &Facts, now: &Now) -> String {
+pub fn page(facts: &ReportFacts, now: &Now) -> String {
     let mut page = Markup::default();
     page.ours("<!DOCTYPE html>\n");
     page.nest("html", &[("lang", "en")], |page| {
@@ -48,13 +51,14 @@ fn head(page: &mut Markup) {
     page.ours(
         "<meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
          <meta name=\"color-scheme\" content=\"light dark\"><meta name=\"referrer\" content=\"no-referrer\">\
-         <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; img-src data:; style-src 'unsafe-inline'\">\
+         <meta http-equiv=\"Content-Security-Policy\" \
+         content=\"default-src 'none'; img-src data:; style-src 'unsafe-inline'\">\
          <link rel=\"icon\" href=\"data:,\"><title>How the backups stand</title>",
     );
     page.nest("style", &[], |page| page.ours(style::SHEET));
 }
 
-fn title(page: &mut Markup, facts: &Facts, now: &Now) {
+fn title(page: &mut Markup, facts: &ReportFacts, now: &Now) {
     page.leaf("h1", &[], "How the backups stand");
     let made = facts.made.0.to_zoned(now.zone.clone());
     page.nest("p", &[("class", "faint")], |page| {

@@ -1,9 +1,9 @@
 //! How everything stands, in words: first what is wrong, then each sync.
 
 use super::markup::Markup;
-use super::verdict::{Grade, Remark, Verdict, surroundings, verdict};
+use super::verdict::{Grade, Remark, SyncVerdict, surroundings, verdict};
 use crate::ctl::render::tallies::data;
-use crate::formats::report::Facts;
+use crate::formats::report::ReportFacts;
 use crate::formats::text::{count, relative};
 use crate::formats::wire::{SyncStatusEntry, SyncTally};
 use crate::model::{Freshness, Now, Severity, SyncState};
@@ -29,20 +29,20 @@ pub fn sign(page: &mut Markup, grade: Grade) {
 
 /// The sums of a sync.
 #[must_use]
-pub fn tally_of<'a>(facts: &'a Facts, sync: &str) -> Option<&'a SyncTally> {
+pub fn tally_of<'a>(facts: &'a ReportFacts, sync: &str) -> Option<&'a SyncTally> {
     facts.history.stats.iter().flatten().find(|tally| tally.sync == sync)
 }
 
 /// What there is to say of each sync.
 #[must_use]
-pub fn verdicts<'a>(facts: &'a Facts, now: &Now) -> Vec<(&'a SyncStatusEntry, Verdict)> {
+pub fn verdicts<'a>(facts: &'a ReportFacts, now: &Now) -> Vec<(&'a SyncStatusEntry, SyncVerdict)> {
     let dead = facts.dead.as_deref();
     let each = facts.status.syncs.iter().map(|sync| (sync, verdict(sync, tally_of(facts, &sync.name), dead, now)));
     each.collect()
 }
 
 /// The verdict on everything: one sentence, and all that is behind it.
-pub fn headline(page: &mut Markup, facts: &Facts, now: &Now) {
+pub fn headline(page: &mut Markup, facts: &ReportFacts, now: &Now) {
     let around = surroundings(&facts.status, facts.dead.as_deref());
     let verdicts = verdicts(facts, now);
     let found = facts.doctor.count(Severity::Error);
@@ -59,11 +59,13 @@ pub fn headline(page: &mut Markup, facts: &Facts, now: &Now) {
             return;
         }
         page.nest("ul", &[("class", "remarks")], |page| {
-            around.iter().for_each(|one| item(page, None, one));
+            for one in around.chunks(1) {
+                item(page, None, one);
+            }
             for wanted in [Grade::Bad, Grade::Notice] {
-                for (sync, verdict) in &wrong {
-                    let told = verdict.remarks.iter().filter(|remark| remark.grade == wanted);
-                    told.for_each(|one| item(page, Some(&sync.name), one));
+                for (sync, verdict) in wrong.iter().filter(|(_, verdict)| verdict.grade == wanted) {
+                    let told = verdict.remarks.iter().filter(|remark| is_told(remark.grade));
+                    item(page, Some(&sync.name), &told.cloned().collect::<Vec<_>>());
                 }
             }
             if let Some(errors) = found_word {
@@ -80,7 +82,12 @@ pub fn headline(page: &mut Markup, facts: &Facts, now: &Now) {
 }
 
 /// The sentence above all others. It is good only if nothing at all is not.
-fn judged(around: &[Remark], verdicts: &[(&SyncStatusEntry, Verdict)], found: usize, facts: &Facts) -> (Grade, String) {
+fn judged(
+    around: &[Remark],
+    verdicts: &[(&SyncStatusEntry, SyncVerdict)],
+    found: usize,
+    facts: &ReportFacts,
+) -> (Grade, String) {
     let enabled: Vec<_> = verdicts.iter().filter(|(sync, _)| !sync.state.is(SyncState::Disabled)).collect();
     let many = |grade: Grade| enabled.iter().filter(|(_, verdict)| verdict.grade == grade).count();
     let (bad, notices) = (many(Grade::Bad), many(Grade::Notice));
@@ -120,24 +127,30 @@ fn sentence(text: &str) -> String {
     letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
 
-fn item(page: &mut Markup, sync: Option<&str>, remark: &Remark) {
-    page.nest("li", &[("class", class(remark.grade))], |page| {
-        sign(page, remark.grade);
+/// What is to be said of one sync, or of no sync, the worst first.
+fn item(page: &mut Markup, sync: Option<&str>, remarks: &[Remark]) {
+    let worst = remarks.first().map_or(Grade::Calm, |remark| remark.grade);
+    page.nest("li", &[("class", class(worst))], |page| {
+        sign(page, worst);
         page.nest("div", &[], |page| {
             if let Some(sync) = sync {
                 page.leaf("strong", &[], sync);
-                page.text(": ");
             }
-            page.sentence(&remark.text);
-            if !remark.hint.is_empty() {
-                page.nest("div", &[("class", "hint")], |page| page.sentence(&remark.hint));
+            for remark in remarks {
+                page.nest("p", &[], |page| {
+                    page.sentence(&remark.text);
+                    if !remark.hint.is_empty() {
+                        page.text(" ");
+                        page.nest("span", &[("class", "hint")], |page| page.sentence(&format!("→ {}", remark.hint)));
+                    }
+                });
             }
         });
     });
 }
 
 /// Each sync as a card.
-pub fn syncs(page: &mut Markup, facts: &Facts, now: &Now) {
+pub fn syncs(page: &mut Markup, facts: &ReportFacts, now: &Now) {
     page.nest("div", &[("class", "cards")], |page| {
         for (sync, verdict) in verdicts(facts, now) {
             page.nest("article", &[("class", class(verdict.grade))], |page| card(page, facts, (sync, &verdict), now));
@@ -148,7 +161,7 @@ pub fn syncs(page: &mut Markup, facts: &Facts, now: &Now) {
     }
 }
 
-fn card(page: &mut Markup, facts: &Facts, (sync, verdict): (&SyncStatusEntry, &Verdict), now: &Now) {
+fn card(page: &mut Markup, facts: &ReportFacts, (sync, verdict): (&SyncStatusEntry, &SyncVerdict), now: &Now) {
     page.leaf("h3", &[], &sync.name);
     page.nest("p", &[("class", "word")], |page| {
         sign(page, verdict.grade);
@@ -179,6 +192,84 @@ fn card(page: &mut Markup, facts: &Facts, (sync, verdict): (&SyncStatusEntry, &V
             pair("next", &next);
         }
     });
-    let calm: Vec<_> = verdict.remarks.iter().filter(|remark| remark.grade < Grade::Notice).collect();
-    calm.iter().for_each(|remark| page.nest("p", &[("class", "hint")], |page| page.sentence(&remark.text)));
+    for remark in verdict.remarks.iter().filter(|remark| remark.grade < Grade::Notice) {
+        page.nest("p", &[("class", "hint")], |page| page.sentence(&remark.text));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::formats::wire::Reply;
+    use crate::model::BootTime;
+
+    const SAMPLE: &str = r#"{"parameters":{"version":1,
+      "daemon":{"pid":7,"version":"0.1.0","started":"2026-11-22T14:30:00.000Z","state":"idle","config":"/c.toml",
+        "config_error":null,"degraded":[]},
+      "locations":[],"network":{"online":null,"metered":null},"volumes":[],
+      "syncs":[{"name":"a","state":"idle","freshness":"fresh","obstacles":[],"last_success":"2026-11-22T15:30:00.000Z",
+          "last_run":null,"next_due":null,"overdue_at":"2026-11-29T15:30:00.000Z"},
+        {"name":"b","state":"idle","freshness":"fresh","obstacles":[],"last_success":"2026-11-22T15:30:00.000Z",
+          "last_run":null,"next_due":null,"overdue_at":"2026-11-29T15:30:00.000Z"}],
+      "queue":[],"running":[]}}"#;
+
+    fn facts(change: &[(&str, &str)]) -> ReportFacts {
+        let mut text = SAMPLE.to_owned();
+        for (old, new) in change {
+            assert!(text.contains(old), "{old}");
+            text = text.replacen(old, new, 1);
+        }
+        let read = |text: &str| Reply::read(text.as_bytes()).unwrap().unwrap();
+        ReportFacts {
+            made: read(r#"{"parameters":{"m":"2026-11-22T17:30:00.000Z"}}"#)
+                .decode::<std::collections::BTreeMap<String, crate::formats::wire::Moment>>()
+                .unwrap()["m"],
+            days: 90,
+            dead: None,
+            status: read(&text).decode().unwrap(),
+            list: read(r#"{"parameters":{"syncs":[],"volumes":[],"groups":[],"locations":[]}}"#).decode().unwrap(),
+            history: read(r#"{"parameters":{"runs":[]}}"#).decode().unwrap(),
+            snapshots: read(r#"{"parameters":{"snapshots":[]}}"#).decode().unwrap(),
+            doctor: read(r#"{"parameters":{"version":"0","findings":[],"tested":[]}}"#).decode().unwrap(),
+        }
+    }
+
+    fn said(facts: &ReportFacts) -> (Grade, String) {
+        let now = Now { boot: BootTime::default(), wall: facts.made.0, zone: jiff::tz::TimeZone::UTC };
+        let around = surroundings(&facts.status, facts.dead.as_deref());
+        judged(&around, &verdicts(facts, &now), facts.doctor.count(Severity::Error), facts)
+    }
+
+    fn check(change: &[(&str, &str)], grade: Grade, sentence: &str) {
+        assert_eq!(said(&facts(change)), (grade, sentence.to_owned()));
+    }
+
+    #[test]
+    fn the_first_sentence_is_good_only_where_all_is() {
+        let fresh = "\"freshness\":\"fresh\"";
+        check(&[], Grade::Good, "Every copy is fresh, and the last run of each went well");
+        check(&[(fresh, "\"freshness\":\"overdue\"")], Grade::Bad, "1 of 2 syncs needs you");
+        check(&[(fresh, "\"freshness\":\"never\"")], Grade::Notice, "1 of 2 syncs needs a look");
+        let idle = "[],\"last_success\"";
+        let away = r#"[{"code":"destination-volume-absent","message":"m","hint":""}],"last_success""#;
+        check(&[(idle, away)], Grade::Calm, "Every copy is fresh; 1 sync cannot or need not run right now");
+        let broken = ("\"config_error\":null", "\"config_error\":\"line 3\"");
+        check(&[broken], Grade::Bad, "Every copy is fresh, but something about the backups is wrong");
+        let degraded = ("\"degraded\":[]", "\"degraded\":[\"udev cannot be heard\"]");
+        check(&[degraded], Grade::Notice, "Every copy is fresh, but something deserves a look");
+        let (state, disabled) = ("\"state\":\"idle\",\"freshness\"", "\"state\":\"disabled\",\"freshness\"");
+        check(&[(state, disabled), (state, disabled)], Grade::Bad, "No sync is enabled: nothing is copied");
+        let paused = ("\"state\":\"idle\",\"config\"", "\"state\":\"paused\",\"config\"");
+        check(&[paused], Grade::Notice, "Every copy is fresh, but something deserves a look");
+    }
+
+    #[test]
+    fn a_dead_daemon_and_what_doctor_finds_are_never_good() {
+        let dead = ReportFacts { dead: Some("nbkpd is not running".into()), ..facts(&[]) };
+        assert_eq!(said(&dead), (Grade::Bad, "No daemon runs: no copies are made".into()));
+        let found = r#"{"parameters":{"version":"0","findings":[{"code":"tool-missing","severity":"error","subject":"s",
+            "message":"m","fix":"f"}],"tested":[]}}"#;
+        let doctor = Reply::read(found.as_bytes()).unwrap().unwrap().decode().unwrap();
+        assert_eq!(said(&ReportFacts { doctor, ..facts(&[]) }).0, Grade::Bad);
+    }
 }

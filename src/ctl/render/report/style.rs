@@ -14,7 +14,8 @@ pub const SHAPES: &str = "\
 <path id=\"day-held\" class=\"b\" d=\"M5.5 0L11 5.5L5.5 11L0 5.5Z\"/>\
 <path id=\"day-failed\" class=\"bo\" d=\"M1.5 1.5L9.5 9.5M9.5 1.5L1.5 9.5\"/>\
 <circle id=\"day-away\" class=\"f\" cx=\"5.5\" cy=\"5.5\" r=\"1.5\"/>\
-<g id=\"sign-good\"><circle class=\"g\" cx=\"8\" cy=\"8\" r=\"7.5\"/><path class=\"w\" d=\"M4.5 8.3L7 10.8L11.6 5.6\"/></g>\
+<g id=\"sign-good\"><circle class=\"g\" cx=\"8\" cy=\"8\" r=\"7.5\"/>\
+<path class=\"w\" d=\"M4.5 8.3L7 10.8L11.6 5.6\"/></g>\
 <circle id=\"sign-calm\" class=\"co\" cx=\"8\" cy=\"8\" r=\"6.2\"/>\
 <g id=\"sign-notice\"><path class=\"n\" d=\"M8 0.8L15.6 14.6H0.4Z\"/><path class=\"w\" d=\"M8 5.6V9.6M8 12V12.2\"/></g>\
 <g id=\"sign-bad\"><rect class=\"b\" x=\"0.5\" y=\"0.5\" width=\"15\" height=\"15\" rx=\"3.5\"/>\
@@ -58,13 +59,16 @@ padding:1.1rem 1.25rem;margin-top:1.25rem}
 #verdict h2{margin:0;font-size:1.35rem;line-height:1.3;display:flex;align-items:baseline}
 .remarks{list-style:none;margin:1rem 0 0;padding:0;display:grid;gap:.7rem}
 .remarks li{display:flex;align-items:baseline}
+.remarks p{margin:.1rem 0;max-width:none}
+.remarks p .hint{display:block}
 nav ul,.legend{list-style:none;display:flex;flex-wrap:wrap;gap:.25rem 1.1rem;padding:0;margin:1rem 0 0}
 nav{font-size:.95rem}
 nav a{display:inline-block;padding:.2rem 0}
 .cards{display:grid;gap:.9rem;grid-template-columns:repeat(auto-fill,minmax(min(100%,19rem),1fr))}
 .cards article{background:var(--card);border:1px solid var(--edge);border-radius:.75rem;padding:.9rem 1rem}
 .cards .word{margin:.1rem 0 .4rem;font-weight:600}
-.good .word{color:var(--good)}.notice .word{color:var(--notice)}.bad .word{color:var(--bad)}.calm .word{color:var(--calm)}
+.good .word{color:var(--good)}.notice .word{color:var(--notice)}.bad .word{color:var(--bad)}
+.calm .word{color:var(--calm)}
 .way{font-size:.9rem;color:var(--faint);margin:0 0 .5rem}
 dl{display:grid;grid-template-columns:auto 1fr;gap:.1rem .8rem;margin:0;font-size:.93rem}
 dt{color:var(--faint)}dd{margin:0}
@@ -79,7 +83,7 @@ figcaption h3{color:var(--ink)}
 .month{width:100%;display:block}
 @media (max-width:52rem){.months{grid-template-columns:repeat(6,minmax(0,1fr))}}
 @media (max-width:30rem){.months{grid-template-columns:repeat(4,minmax(0,1fr))}h1{font-size:1.4rem}
-#verdict h2{font-size:1.2rem}}
+#verdict h2{font-size:1.2rem}.timeline .close{display:none}}
 details{font-size:.93rem;margin:.25rem 0}
 summary{cursor:pointer;color:var(--busy)}
 .days{margin:.4rem 0;padding-left:1.2rem}
@@ -95,7 +99,9 @@ summary{cursor:pointer;color:var(--busy)}
 .timeline .doubt{fill:var(--notice)}
 .timeline text{font-size:12px;fill:var(--faint)}
 .out{display:flex;align-items:baseline;flex-wrap:wrap}
-.flow{display:grid;gap:1.5rem 2.5rem;grid-template-columns:repeat(auto-fit,minmax(min(100%,20rem),1fr));align-items:start}
+.flow{display:grid;gap:1.5rem 2.5rem;grid-template-columns:minmax(0,23rem) minmax(0,1fr);align-items:start}
+@media (max-width:52rem){.flow{grid-template-columns:minmax(0,1fr)}}
+.flow td{min-width:6.5rem}
 .graph{width:100%;max-width:25rem;height:auto;display:block}
 .graph text{font-size:13px;fill:var(--ink)}
 .graph .kind{fill:var(--faint);font-size:11.5px}
@@ -109,7 +115,8 @@ summary{cursor:pointer;color:var(--busy)}
 .graph .line.bad{stroke:var(--bad)}.graph .head.bad{fill:var(--bad)}
 table{border-collapse:collapse;width:100%;font-size:.93rem}
 caption{text-align:left;font-size:.9rem;padding-bottom:.3rem}
-th,td{text-align:left;padding:.4rem .9rem .4rem 0;border-bottom:1px solid var(--edge);vertical-align:top;font-weight:400}
+th,td{text-align:left;padding:.4rem .9rem .4rem 0;border-bottom:1px solid var(--edge);vertical-align:top;
+font-weight:400}
 thead th{color:var(--faint);font-size:.85rem}
 tbody th{font-weight:600}
 @media (max-width:40rem){.stacked thead{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)}

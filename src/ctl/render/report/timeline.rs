@@ -8,7 +8,7 @@ use super::markup::Markup;
 use super::standing::sign;
 use super::verdict::Grade;
 use crate::ctl::render::tallies::clock_time;
-use crate::formats::report::Facts;
+use crate::formats::report::ReportFacts;
 use crate::formats::text::{count, relative};
 use crate::formats::wire::{SnapshotEntry, Term};
 use crate::model::{KeepReason, Now, Standing};
@@ -31,7 +31,7 @@ enum Lot {
 }
 
 /// A line for each sync that has snapshots within reach; then those that are out of it.
-pub fn timelines(page: &mut Markup, facts: &Facts, now: &Now) {
+pub fn timelines(page: &mut Markup, facts: &ReportFacts, now: &Now) {
     let mut by_sync: BTreeMap<&str, Vec<&SnapshotEntry>> = BTreeMap::new();
     for snapshot in &facts.snapshots.snapshots {
         by_sync.entry(&snapshot.sync).or_default().push(snapshot);
@@ -44,7 +44,8 @@ pub fn timelines(page: &mut Markup, facts: &Facts, now: &Now) {
             "p",
             &[],
             "Each stroke is a snapshot; the newest are on the right, and the further left, the more time there is \
-             between them. A dashed stroke goes with the next prune, a stroke with a dot cannot be trusted as a backup. \
+             between them. A dashed stroke goes with the next prune, a stroke with a dot cannot be trusted as a \
+             backup. \
              When another one goes is told as if copies went on to be made as often as the last ones.",
         );
     }
@@ -128,20 +129,27 @@ impl Scale {
 
     /// The place in percent, with two digits: marks that would fall on each other are one.
     fn place(&self, age: SignedDuration) -> Option<String> {
-        let place = 98.5 - 97.0 * Self::depth(age) / self.whole;
+        let place = self.percent(age);
         (place >= 1.0).then(|| format!("{place:.1}%"))
+    }
+
+    fn percent(&self, age: SignedDuration) -> f64 {
+        98.5 - 97.0 * Self::depth(age) / self.whole
     }
 }
 
 fn drawing(page: &mut Markup, scale: &Scale, moments: &[(Timestamp, &SnapshotEntry)], now: &Now) {
     page.shape("line", &[("class", "ground"), ("x1", "0%"), ("x2", "100%"), ("y1", "36"), ("y2", "36")]);
-    let mut ages: Vec<(String, &str)> = Vec::new();
+    let mut before = 200.0;
     for (hours, word) in MARKS {
-        ages.extend(scale.place(SignedDuration::from_hours(hours)).map(|place| (place, word)));
-    }
-    for (place, word) in ages {
+        let age = SignedDuration::from_hours(hours);
+        let Some(place) = scale.place(age) else { break };
         page.shape("line", &[("class", "mark"), ("x1", &place), ("x2", &place), ("y1", "36"), ("y2", "41")]);
-        page.leaf("text", &[("x", &place), ("y", "54"), ("text-anchor", "middle")], word);
+        // On a phone words that stand close to each other would run into one.
+        let is_close = before - scale.percent(age) < 17.0;
+        let class = if is_close { "close" } else { "apart" };
+        before = if is_close { before } else { scale.percent(age) };
+        page.leaf("text", &[("class", class), ("x", &place), ("y", "54"), ("text-anchor", "middle")], word);
     }
     let mut drawn: BTreeMap<String, Lot> = BTreeMap::new();
     for (moment, snapshot) in moments {
@@ -176,7 +184,9 @@ fn departures(page: &mut Markup, moments: &[(Timestamp, &SnapshotEntry)], now: &
             page.leaf("caption", &[], "The snapshots that go first");
             page.nest("thead", &[], |page| {
                 page.nest("tr", &[], |page| {
-                    ["Made", "Kept by", "Goes"].iter().for_each(|name| page.leaf("th", &[("scope", "col")], name));
+                    for name in ["Made", "Kept by", "Goes"] {
+                        page.leaf("th", &[("scope", "col")], name);
+                    }
                 });
             });
             page.nest("tbody", &[], |page| {

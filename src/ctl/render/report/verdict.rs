@@ -37,7 +37,7 @@ pub struct Remark {
 
 /// What is to be said of a sync in all.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Verdict {
+pub struct SyncVerdict {
     /// The worst of it, in a word or two.
     pub word: &'static str,
     /// How much that matters.
@@ -71,10 +71,10 @@ pub fn surroundings(status: &StatusReply, dead: Option<&str>) -> Vec<Remark> {
 
 /// What is to be said of a sync. Where no daemon runs nothing is proven to be well.
 #[must_use]
-pub fn verdict(sync: &SyncStatusEntry, tally: Option<&SyncTally>, dead: Option<&str>, now: &Now) -> Verdict {
+pub fn verdict(sync: &SyncStatusEntry, tally: Option<&SyncTally>, dead: Option<&str>, now: &Now) -> SyncVerdict {
     if sync.state.is(SyncState::Disabled) {
         let why = remark(Grade::Calm, "disabled", "the configuration disables it: it is not copied", "");
-        return Verdict { word: "disabled", grade: Grade::Calm, remarks: vec![why] };
+        return SyncVerdict { word: "disabled", grade: Grade::Calm, remarks: vec![why] };
     }
     let mut remarks = Vec::new();
     if sync.damaged() > 0 {
@@ -95,9 +95,9 @@ pub fn verdict(sync: &SyncStatusEntry, tally: Option<&SyncTally>, dead: Option<&
     }
     told.sort_by_key(|remark| std::cmp::Reverse(remark.grade));
     match told.first() {
-        Some(worst) => Verdict { word: worst.word, grade: worst.grade, remarks: told },
-        None if dead.is_some() => Verdict { word: "no daemon", grade: Grade::Calm, remarks: told },
-        None => Verdict { word: "fresh", grade: Grade::Good, remarks: told },
+        Some(worst) => SyncVerdict { word: worst.word, grade: worst.grade, remarks: told },
+        None if dead.is_some() => SyncVerdict { word: "no daemon", grade: Grade::Calm, remarks: told },
+        None => SyncVerdict { word: "fresh", grade: Grade::Good, remarks: told },
     }
 }
 
@@ -218,4 +218,153 @@ fn obstacle(obstacle: &ObstacleEntry) -> Remark {
         None => (Grade::Notice, "waits"),
     };
     remark(grade, word, obstacle.message.clone(), obstacle.hint.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::formats::wire::Moment;
+    use crate::model::{BootTime, Trigger};
+
+    fn now() -> Now {
+        Now { boot: BootTime::default(), wall: "2026-11-22T17:30:00Z".parse().unwrap(), zone: jiff::tz::TimeZone::UTC }
+    }
+
+    fn ago(hours: i64) -> Moment {
+        Moment(now().wall - jiff::SignedDuration::from_hours(hours))
+    }
+
+    fn run(outcome: impl Into<Term<Outcome>>) -> RunEntry {
+        RunEntry {
+            sync: None,
+            id: "r".into(),
+            outcome: outcome.into(),
+            started: ago(2),
+            finished: ago(2),
+            trigger: Trigger::Drive.into(),
+            files_transferred: 1,
+            bytes_transferred: 1,
+            error: Some("the drive is full".into()),
+            files_deleted: 0,
+            entries: 9,
+            snapshot: None,
+            warnings: Vec::new(),
+        }
+    }
+
+    /// A sync of which nothing bad is known.
+    fn well() -> SyncStatusEntry {
+        SyncStatusEntry {
+            name: "mail".into(),
+            state: SyncState::Idle.into(),
+            freshness: Freshness::Fresh.into(),
+            obstacles: Vec::new(),
+            last_success: Some(ago(2)),
+            last_run: Some(run(Outcome::Ok)),
+            next_due: None,
+            overdue_at: Some(ago(-20)),
+            starts_at: None,
+            damaged: Some(0),
+        }
+    }
+
+    fn judged(sync: &SyncStatusEntry) -> SyncVerdict {
+        verdict(sync, None, None, &now())
+    }
+
+    fn is_not_well(sync: &SyncStatusEntry, grade: Grade, word: &str) {
+        let verdict = judged(sync);
+        assert_eq!((verdict.grade, verdict.word), (grade, word), "{verdict:?}");
+    }
+
+    #[test]
+    fn what_has_nothing_against_it_is_well_and_only_that() {
+        assert_eq!(judged(&well()), SyncVerdict { word: "fresh", grade: Grade::Good, remarks: Vec::new() });
+        let dead = verdict(&well(), None, Some("nbkpd is not running"), &now());
+        assert_eq!((dead.grade, dead.word), (Grade::Calm, "no daemon"));
+        is_not_well(&SyncStatusEntry { damaged: Some(2), ..well() }, Grade::Bad, "damaged");
+        let mut warned = run(Outcome::Ok);
+        warned.warnings.push("3 files could not be read".into());
+        is_not_well(&SyncStatusEntry { last_run: Some(warned), ..well() }, Grade::Notice, "with a warning");
+    }
+
+    #[test]
+    fn no_outcome_but_ok_is_well() {
+        for (_, outcome) in Outcome::WORDS {
+            let verdict = judged(&SyncStatusEntry { last_run: Some(run(outcome)), ..well() });
+            assert_eq!(verdict.grade == Grade::Good, outcome == Outcome::Ok, "{verdict:?}");
+        }
+        let with = |outcome: Outcome| SyncStatusEntry { last_run: Some(run(outcome)), ..well() };
+        is_not_well(&with(Outcome::Failed), Grade::Bad, "failed");
+        is_not_well(&with(Outcome::Held), Grade::Bad, "held");
+        is_not_well(&with(Outcome::Interrupted), Grade::Notice, "interrupted");
+        is_not_well(&with(Outcome::Skipped), Grade::Notice, "skipped");
+        let new = SyncStatusEntry { last_run: Some(run(Term::Other("melted".into()))), ..well() };
+        is_not_well(&new, Grade::Notice, "unknown");
+        assert_eq!(judged(&with(Outcome::Failed)).remarks[0].text, "the last run failed 2 h ago: the drive is full");
+    }
+
+    #[test]
+    fn no_state_but_that_of_rest_is_well() {
+        for (_, state) in SyncState::WORDS {
+            let verdict = judged(&SyncStatusEntry { state: state.into(), ..well() });
+            let is_at_rest = matches!(state, SyncState::Idle | SyncState::Waiting);
+            assert_eq!(verdict.grade == Grade::Good, is_at_rest, "{state:?}: {verdict:?}");
+        }
+        is_not_well(&SyncStatusEntry { state: SyncState::Held.into(), ..well() }, Grade::Bad, "held");
+        is_not_well(&SyncStatusEntry { state: SyncState::Failing.into(), ..well() }, Grade::Bad, "failing");
+        is_not_well(
+            &SyncStatusEntry { state: SyncState::Failing.into(), last_run: None, ..well() },
+            Grade::Bad,
+            "failing",
+        );
+        is_not_well(&SyncStatusEntry { state: Term::Other("x".into()), ..well() }, Grade::Notice, "unknown");
+    }
+
+    #[test]
+    fn what_is_old_or_was_never_copied_is_not_well() {
+        let with = |freshness: Freshness| SyncStatusEntry { freshness: freshness.into(), ..well() };
+        is_not_well(&with(Freshness::Overdue), Grade::Bad, "overdue");
+        is_not_well(&with(Freshness::Never), Grade::Notice, "never copied");
+        is_not_well(&SyncStatusEntry { last_success: None, ..well() }, Grade::Notice, "never copied");
+        is_not_well(&SyncStatusEntry { freshness: Term::Other("x".into()), ..well() }, Grade::Notice, "unknown");
+        // Nobody said how old is too old.
+        let old = SyncStatusEntry { last_success: Some(ago(24 * 40)), overdue_at: None, ..well() };
+        is_not_well(&old, Grade::Notice, "old");
+        let stale = SyncTally { data_of: Some(ago(24 * 40)), ..SyncTally::default() };
+        let verdict = verdict(&well(), Some(&stale), None, &now());
+        assert_eq!((verdict.grade, verdict.word), (Grade::Notice, "old data"));
+    }
+
+    #[test]
+    fn nothing_that_stands_in_the_way_is_well() {
+        for (word, code) in ObstacleCode::WORDS {
+            let obstacle = ObstacleEntry { code: code.into(), message: "m".into(), hint: "h".into() };
+            let verdict = judged(&SyncStatusEntry { obstacles: vec![obstacle], ..well() });
+            assert_ne!(verdict.grade, Grade::Good, "{word}");
+        }
+        let away = ObstacleCode::DestinationVolumeAbsent.into();
+        let obstacle = |code| ObstacleEntry { code, message: "m".into(), hint: "h".into() };
+        is_not_well(&SyncStatusEntry { obstacles: vec![obstacle(away)], ..well() }, Grade::Calm, "away");
+        let new = obstacle(Term::Other("x".into()));
+        is_not_well(&SyncStatusEntry { obstacles: vec![new], ..well() }, Grade::Notice, "waits");
+    }
+
+    #[test]
+    fn the_same_is_said_once_and_the_worst_first() {
+        let full = ObstacleEntry {
+            code: ObstacleCode::BackingOff.into(),
+            message: "the drive is full".into(),
+            hint: "h".into(),
+        };
+        let sync = SyncStatusEntry {
+            state: SyncState::Failing.into(),
+            last_run: Some(run(Outcome::Failed)),
+            obstacles: vec![full],
+            freshness: Freshness::Never.into(),
+            ..well()
+        };
+        let told: Vec<&str> = judged(&sync).remarks.iter().map(|remark| remark.word).collect();
+        assert_eq!(told, ["failed", "never copied"]);
+    }
 }

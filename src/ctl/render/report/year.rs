@@ -6,7 +6,7 @@ use jiff::ToSpan as _;
 use jiff::civil::Date;
 
 use super::markup::Markup;
-use crate::formats::report::Facts;
+use crate::formats::report::ReportFacts;
 use crate::formats::text::{count, listed};
 use crate::formats::wire::{DayEntry, SyncTally};
 use crate::model::Now;
@@ -87,7 +87,7 @@ impl DayIs {
 }
 
 /// The calendars, below what the shapes mean.
-pub fn year(page: &mut Markup, facts: &Facts, now: &Now) {
+pub fn year(page: &mut Markup, facts: &ReportFacts, now: &Now) {
     page.nest("ul", &[("class", "legend"), ("aria-label", "What the shapes mean")], |page| {
         for (_, shape, word) in KINDS {
             page.nest("li", &[], |page| {
@@ -101,7 +101,9 @@ pub fn year(page: &mut Markup, facts: &Facts, now: &Now) {
     let today = now.wall.to_zoned(now.zone.clone()).date();
     let ours = facts.history.stats.iter().flatten();
     let (shown, bygone): (Vec<&SyncTally>, Vec<&SyncTally>) = ours.partition(|tally| tally.bygone != Some(true));
-    shown.iter().for_each(|tally| calendar_of(page, tally, today));
+    for tally in &shown {
+        calendar_of(page, tally, today);
+    }
     let names = facts.status.syncs.iter().map(|sync| sync.name.as_str());
     let silent: Vec<_> = names.filter(|name| shown.iter().all(|tally| tally.sync != *name)).collect();
     for (names, what) in [
@@ -121,20 +123,9 @@ fn months(today: Date) -> Vec<Date> {
 }
 
 fn calendar_of(page: &mut Markup, tally: &SyncTally, today: Date) {
-    let days: BTreeMap<Date, &DayEntry> =
-        tally.days.iter().filter_map(|day| Some((day.day.parse().ok()?, day))).collect();
+    let days = by_date(tally);
     let months = months(today);
-    let begin = months.first().copied().unwrap_or(today);
-    let known = days.keys().next().copied().unwrap_or(today).max(begin);
-    let mut each = Vec::new();
-    let mut date = known;
-    while date <= today {
-        each.push((date, DayIs::of(days.get(&date).copied())));
-        match date.tomorrow() {
-            Ok(next) => date = next,
-            Err(_) => break,
-        }
-    }
+    let each = each_day(&days, months.first().copied().unwrap_or(today), today);
     page.nest("figure", &[("class", "calendar")], |page| {
         page.nest("figcaption", &[], |page| {
             page.leaf("h3", &[], &tally.sync);
@@ -148,6 +139,25 @@ fn calendar_of(page: &mut Markup, tally: &SyncTally, today: Date) {
         });
         told(page, &each, &days);
     });
+}
+
+fn by_date(tally: &SyncTally) -> BTreeMap<Date, &DayEntry> {
+    tally.days.iter().filter_map(|day| Some((day.day.parse().ok()?, day))).collect()
+}
+
+/// What each day comes to, from the first that history knows of up to this one.
+fn each_day(days: &BTreeMap<Date, &DayEntry>, begin: Date, today: Date) -> Vec<(Date, DayIs)> {
+    let known = days.keys().next().copied().unwrap_or(today).max(begin);
+    let mut each = Vec::new();
+    let mut date = known;
+    while date <= today {
+        each.push((date, DayIs::of(days.get(&date).copied())));
+        match date.tomorrow() {
+            Ok(next) => date = next,
+            Err(_) => break,
+        }
+    }
+    each
 }
 
 /// How many days came to what.
@@ -220,4 +230,69 @@ fn runs(day: &DayEntry) -> String {
     let told: Vec<String> =
         parts.iter().filter(|(count, _)| *count > 0).map(|(count, word)| format!("{count} {word}")).collect();
     told.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn day(name: &str) -> DayEntry {
+        DayEntry { day: name.into(), ..DayEntry::default() }
+    }
+
+    #[test]
+    fn a_day_is_well_only_if_nothing_went_wrong_on_it() {
+        let ok = DayEntry { ok: 3, ..day("2026-11-22") };
+        let check = |day: &DayEntry, expected: DayIs| assert_eq!(DayIs::of(Some(day)), expected, "{day:?}");
+        check(&ok, DayIs::Copied);
+        check(&DayEntry { unchanged: 2, ..ok.clone() }, DayIs::Copied);
+        check(&DayEntry { unchanged: 3, ..ok.clone() }, DayIs::Unchanged);
+        check(&DayEntry { failed: 1, ..ok.clone() }, DayIs::Mixed);
+        check(&DayEntry { held: 1, ..ok.clone() }, DayIs::Mixed);
+        check(&DayEntry { interrupted: 1, unchanged: 3, ..ok.clone() }, DayIs::Mixed);
+        check(&DayEntry { partial: Some(1), ..ok.clone() }, DayIs::Partial);
+        check(&DayEntry { partial: Some(1), failed: 2, ..ok }, DayIs::Partial);
+        check(&DayEntry { failed: 1, interrupted: 1, held: 1, ..day("2026-11-22") }, DayIs::Failed);
+        check(&DayEntry { interrupted: 1, held: 1, ..day("2026-11-22") }, DayIs::Held);
+        check(&DayEntry { interrupted: 1, ..day("2026-11-22") }, DayIs::Interrupted);
+        check(&DayEntry { skipped: 1, ..day("2026-11-22") }, DayIs::Away);
+        assert_eq!(DayIs::of(None), DayIs::Away);
+        let green: Vec<&str> = KINDS.iter().filter(|(kind, ..)| !kind.is_told()).map(|(_, shape, _)| *shape).collect();
+        assert_eq!(green, ["copied", "unchanged", "away"]);
+    }
+
+    #[test]
+    fn a_calendar_has_each_day_once_also_where_the_clock_is_set_and_in_leap_years() {
+        let today: Date = "2028-10-30".parse().unwrap();
+        let tally = SyncTally { days: vec![day("2020-01-01")], ..SyncTally::default() };
+        let months = months(today);
+        assert_eq!(
+            (months.len(), months[0].to_string(), months[11].to_string()),
+            (12, "2027-11-01".into(), "2028-10-01".into())
+        );
+        let each = each_day(&by_date(&tally), months[0], today);
+        // 30 + 31 of 2027; 366 of 2028 without November, December and the 31st of October.
+        assert_eq!(each.len(), 61 + 366 - 62);
+        assert!(each.windows(2).all(|pair| pair[0].0.tomorrow().unwrap() == pair[1].0));
+        for there in ["2028-02-29", "2028-03-26", "2028-10-29", "2028-10-30"] {
+            assert_eq!(each.iter().filter(|(date, _)| date.to_string() == there).count(), 1, "{there}");
+        }
+        let mut page = Markup::default();
+        let february: Vec<_> = each.iter().filter(|(date, _)| date.month() == 2).copied().collect();
+        month(&mut page, months[3], &february);
+        let html = page.finish();
+        // The first was a Tuesday, the 29th too.
+        assert_eq!((february.len(), html.matches("<use ").count()), (29, 29));
+        assert!(html.contains("x=\"14\" y=\"1\"") && html.contains("x=\"14\" y=\"53\""), "{html}");
+        assert!(html.contains("aria-label=\"February 2028: no run on 29 days\""), "{html}");
+    }
+
+    #[test]
+    fn what_was_before_the_first_run_is_not_called_away() {
+        let today: Date = "2026-11-22".parse().unwrap();
+        let tally = SyncTally { days: vec![DayEntry { ok: 1, ..day("2026-11-20") }], ..SyncTally::default() };
+        let each = each_day(&by_date(&tally), "2025-12-01".parse().unwrap(), today);
+        assert_eq!(each.iter().map(|(_, is)| *is).collect::<Vec<_>>(), [DayIs::Copied, DayIs::Away, DayIs::Away]);
+        assert_eq!(summary(&each), "copied on 1 day; no run on 2 days");
+    }
 }
