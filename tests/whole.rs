@@ -133,6 +133,7 @@ scenarios! {
         names_in_copies_of_each_kind_and_what_was_deleted
         what_the_bare_find_finds_and_says_what_is_out_of_reach
         an_ordinary_user_finds_what_they_may_read
+        what_cannot_be_looked_into_is_not_told_to_be_gone
         two_snapshots_are_compared_here_and_at_a_server;
     source:
         emptied_before_a_run_is_held

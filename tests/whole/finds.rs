@@ -160,6 +160,51 @@ pub fn an_ordinary_user_finds_what_they_may_read(host: &MiniHost) {
     assert!(told["remarks"].to_string().contains("/hidden"), "{told}");
 }
 
+pub fn what_cannot_be_looked_into_is_not_told_to_be_gone(host: &MiniHost) {
+    let nas = host.server("nas");
+    // Whoever logs in there is an ordinary user, as here. ssh wants one that has a name.
+    let become_one =
+        "command=\"exec setpriv --reuid=65534 --regid=65534 --clear-groups sh -c \\\"$SSH_ORIGINAL_COMMAND\\\"\" ";
+    let key = std::fs::read_to_string(nas.file("user.pub")).unwrap();
+    std::fs::write(nas.file("admitted"), format!("{become_one}{key}")).unwrap();
+    run("chown", &[&"65534", &nas.file("user")]);
+    let host = host.used_by(65534);
+    let (here, there) = (host.source("documents"), nas.folder("photos"));
+    there.write(".nbkp-src", "");
+    let mut usb = host.drive("usb", Ext4).prepared_for("documents").prepared_for("photos");
+    let photos = "[syncs.photos]\nsource = \"nas:photos\"\ndestination = \"usb:photos\"\nsnapshots = \"hard-link\"\n";
+    let config = host.config().server(&nas).drive(&usb).sync("documents", "usb", "hard-link", "").also(photos);
+    for source in [&here, &there] {
+        source.write("shut/letter", "x").write("shut/deep/letter", "x").write("open/letter", "x").write("letter", "x");
+        run("chown", &[&"-R", &"65534:65534", &source.path]);
+    }
+    host.configure(&config);
+    let _daemon = host.start();
+    nas.join();
+    usb.plug();
+    for (sync, source, shown) in [("documents", &here, ""), ("photos", &there, "10.")] {
+        host.run_ends(sync, 1, "ok");
+        // Two copies that have the same names.
+        host.ctl(&["run", sync, "--wait"]).exits(0);
+        source.remove("open/letter");
+        let shut = source.path.join("shut");
+        for mode in [0o000, 0o600] {
+            std::fs::set_permissions(&shut, std::fs::Permissions::from_mode(mode)).unwrap();
+            let told = host.ctl(&["find", "letter", "--deleted", "--sync", sync, "--json"]).exits(0).json();
+            let gone = array(&told["found"]);
+            assert!(gone.len() == 1 && gone[0]["name"].as_str().unwrap().ends_with("open/letter"), "{sync}: {told}");
+            assert_eq!(told["unsure"], 2, "{sync}: {told}");
+            let remarks = array(&told["remarks"]);
+            let words = format!("{} could not be looked into", shut.display());
+            assert!(remarks.len() == 1 && remarks[0].as_str().unwrap().contains(&words), "{sync}: {told}");
+            assert!(remarks[0].as_str().unwrap().starts_with(shown), "{sync}: {told}");
+        }
+        std::fs::set_permissions(&shut, std::fs::Permissions::from_mode(0o700)).unwrap();
+        std::fs::remove_dir_all(shut.join("deep")).unwrap();
+        assert_eq!(found(&host, &["letter", "--deleted", "--sync", sync], 0).len(), 2, "{sync}");
+    }
+}
+
 pub fn two_snapshots_are_compared_here_and_at_a_server(host: &MiniHost) {
     let mut usb = host.drive("usb", Btrfs).prepared_for("a");
     let nas = host.server("nas").prepared_for("b");

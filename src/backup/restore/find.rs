@@ -1,6 +1,6 @@
 //! Names in the copies, each told from the newest that has it: copies here are walked, those at a server asked for.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::ops::ControlFlow;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
@@ -28,6 +28,8 @@ use crate::os::walk::{Way, walk};
 const STRIDE: u64 = 8192;
 /// So many entries are told at once.
 const TOLD: usize = 64;
+/// So many directories of sources that could not be looked into are named.
+const SHUT: usize = 10;
 
 /// Looks for names. What is found goes to `hear` as it is found.
 pub(crate) fn search(
@@ -65,13 +67,22 @@ pub(crate) fn search(
         .collect();
     rounds.sort_by(|(_, one), (_, other)| best_first(one, other));
     let told = BTreeMap::new();
-    let mut search = Search { pattern: &pattern, hear, stops, told, ahead: Vec::new(), names: 0, end };
+    let (ahead, shut) = (Vec::new(), BTreeSet::new());
+    let mut search = Search { pattern: &pattern, hear, stops, told, shut, ahead, names: 0, end };
     for (at, copy) in rounds {
         let Some(opened) = opened.get_mut(at) else { continue };
         let source = sources.get(&opened.first.sync.source).unwrap_or(&SourceSight::Unasked);
         search.look(opened, &copy, source)?;
     }
-    Ok(search.end)
+    let Search { shut, mut end, .. } = search;
+    let more = shut.len().saturating_sub(SHUT);
+    let told = shut.into_iter().take(SHUT);
+    end.remarks
+        .extend(told.map(|shut| format!("{shut} could not be looked into, and is not told to have lost anything")));
+    if more > 0 {
+        end.remarks.push(format!("{more} more directories of the sources could not be looked into"));
+    }
+    Ok(end)
 }
 
 /// The copies of a sync that are looked through.
@@ -92,8 +103,10 @@ struct Search<'a> {
     pattern: &'a NamePattern,
     hear: &'a mut dyn FnMut(FindNews),
     stops: &'a mut Stops,
-    /// What was told already, by the place that it comes from.
+    /// What was told already or cannot be told, by the place that it comes from.
     told: BTreeMap<String, HashSet<PathBuf>>,
+    /// The directories of sources that could not be looked into.
+    shut: BTreeSet<String>,
     /// What is about to be told.
     ahead: Vec<FoundEntry>,
     /// How many names were looked at.
@@ -238,8 +251,11 @@ impl Search<'_> {
         if let Some(told) = self.told.get(&from_where) {
             fitting.retain(|(below, _)| !told.contains(below));
         }
-        let unsure = source.leave_deleted(&mut fitting, self.stops);
-        self.end.unsure = self.end.unsure.saturating_add(unsure);
+        let untold = source.leave_deleted(&mut fitting, self.stops);
+        self.end.unsure = self.end.unsure.saturating_add(u64::try_from(untold.entries.len()).unwrap_or(u64::MAX));
+        // Nothing of it is asked again for an older copy.
+        self.told.entry(from_where.clone()).or_default().extend(untold.entries);
+        self.shut.extend(untold.shut);
         let newer = opened.ids.iter().filter_map(|other| other.made).filter(|made| Some(*made) > copy.made).min();
         for (below, state) in fitting {
             let name = match source_here(opened.first) {

@@ -1,6 +1,6 @@
 //! Where copies come from, also copies of copies, and what is still there.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
@@ -9,7 +9,7 @@ use crate::backup::job::{SyncAsSeen, sentence};
 use crate::backup::place::look::FarSource;
 use crate::backup::session::stop::Stops;
 use crate::backup::session::{LONG, Session};
-use crate::formats::ssh::sizes::{self, SizesCall};
+use crate::formats::ssh::presence::{PresenceCall, SourcePresence, presence};
 use crate::formats::text::obstacle_sentences;
 use crate::model::{End, EntryState, NotDone, Obstacle, Step, VolumeSight, Worded as _};
 use crate::os::directory::{Directory, Reach};
@@ -76,45 +76,65 @@ impl SourceSight {
         }
     }
 
-    /// Leaves of these entries those that the source has no more. Returns of how many it cannot be told.
-    pub(crate) fn leave_deleted(&self, entries: &mut Vec<(PathBuf, Option<EntryState>)>, stops: &mut Stops) -> u64 {
-        let mut unsure = 0_u64;
+    /// Leaves of these entries those that the source has no more, and tells of which it cannot be told.
+    pub(crate) fn leave_deleted(&self, entries: &mut Vec<(PathBuf, Option<EntryState>)>, stops: &mut Stops) -> Untold {
+        let mut untold = Untold::default();
         match self {
             Self::Unasked | Self::Away(_) => {}
             Self::Here(source) => entries.retain(|(below, _)| {
                 let state = entry::entry_state(source, below);
-                unsure = unsure.saturating_add(u64::from(state.is_err()));
+                if state.is_err() {
+                    untold.shut.insert(shown(&source.path_of(&innermost(source, below))));
+                    untold.entries.push(below.clone());
+                }
                 state.is_ok_and(|state| state.is_none())
             }),
             Self::There(source) => {
                 let mut gone = Vec::new();
                 for part in entries.chunks(ASKED) {
                     let asked: Vec<&Path> = part.iter().map(|(below, _)| below.as_path()).collect();
-                    match there(source, &asked, stops) {
-                        Ok(known) => {
-                            let is_gone = |(below, _): &&(PathBuf, _)| known.get(below) == Some(&false);
-                            gone.extend(part.iter().filter(is_gone).cloned());
-                            let untold = part.iter().filter(|(below, _)| !known.contains_key(below)).count();
-                            unsure = unsure.saturating_add(u64::try_from(untold).unwrap_or(u64::MAX));
+                    // Where nobody answers, nothing is known.
+                    let told = there(source, &asked, stops).unwrap_or_default();
+                    for entry in part {
+                        if told.gone.contains(&entry.0) {
+                            gone.push(entry.clone());
+                        } else if !told.there.contains(&entry.0) {
+                            untold.entries.push(entry.0.clone());
                         }
-                        Err(_) => unsure = unsure.saturating_add(u64::try_from(part.len()).unwrap_or(u64::MAX)),
                     }
+                    let host = source.server.host();
+                    untold.shut.extend(told.shut.iter().map(|shut| format!("{host}:{}", shown(&source.at.join(shut)))));
                 }
                 *entries = gone;
             }
         }
-        unsure
+        untold
     }
 }
 
-/// Which of these a source at a server has; those are left out of which no script can be told.
-fn there(source: &FarSource, paths: &[&Path], stops: &mut Stops) -> Result<BTreeMap<PathBuf, bool>, NotDone> {
-    let call = SizesCall { end: &source.end.end, which: End::Source, place: &source.end.data, paths }.call();
-    let answer = source.server.told(&call, (Step::Prove, LONG), stops)?;
-    let there = sizes::present(&answer);
-    let can_be_asked = |path: &&&Path| !path.as_os_str().as_encoded_bytes().contains(&b'\n');
-    let known = paths.iter().filter(can_be_asked).map(|path| (path.to_path_buf(), there.contains(*path)));
-    Ok(known.collect())
+/// What a source does not tell.
+#[derive(Debug, Default)]
+pub(crate) struct Untold {
+    /// The entries that it may have or not.
+    pub(crate) entries: Vec<PathBuf>,
+    /// The directories that could not be looked into, for people.
+    pub(crate) shut: BTreeSet<String>,
+}
+
+fn shown(path: &Path) -> String {
+    path.components().collect::<PathBuf>().display().to_string()
+}
+
+/// The innermost directory on the way to an entry that can be looked at, if not into.
+fn innermost(source: &Directory, below: &Path) -> PathBuf {
+    let is_seen = |above: &&Path| entry::entry_state(source, above).is_ok();
+    below.ancestors().skip(1).find(is_seen).unwrap_or(Path::new("")).to_owned()
+}
+
+/// Which of these a source at a server has.
+fn there(source: &FarSource, paths: &[&Path], stops: &mut Stops) -> Result<SourcePresence, NotDone> {
+    let call = PresenceCall { end: &source.end.end, place: &source.end.data, paths }.call();
+    Ok(presence(&source.server.told(&call, (Step::Prove, LONG), stops)?))
 }
 
 /// Whether it is about the source itself.

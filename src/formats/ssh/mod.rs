@@ -13,6 +13,7 @@ pub mod hops;
 pub mod hosts;
 pub mod links;
 mod option;
+pub mod presence;
 pub mod probe;
 pub mod quote;
 pub mod script;

@@ -102,6 +102,8 @@ pub const COMPARE: &str = whole!("compare.sh");
 pub const FIND: &str = whole!("find.sh");
 /// Tells what is no file where one is looked for.
 pub const TRAPS: &str = whole!("traps.sh");
+/// Tells which entries are there, and which are gone.
+pub const PRESENCE: &str = whole!("presence.sh");
 /// Tells the sizes of files.
 pub const SIZES: &str = whole!("sizes.sh");
 /// Tells the sizes of a sample of files.

@@ -1,6 +1,6 @@
 //! What the scripts are told that tell the sizes of files, and what they answer.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::path::{Component, Path, PathBuf};
@@ -67,16 +67,6 @@ pub fn sizes(answer: &[u8]) -> BTreeMap<PathBuf, u64> {
     lines(answer).filter(|(word, _)| *word == "size").filter_map(|(_, text)| size(text)).collect()
 }
 
-/// Reads the answer of `sizes.sh`: what is there, whatever it is.
-#[must_use]
-pub fn present(answer: &[u8]) -> BTreeSet<PathBuf> {
-    let path = |text: &[u8]| {
-        let path = text.splitn(3, |byte| *byte == b' ').nth(2)?.strip_prefix(b"./")?;
-        Some(PathBuf::from(OsString::from_vec(path.to_vec())))
-    };
-    lines(answer).filter(|(word, _)| *word == "size").filter_map(|(_, text)| path(text)).collect()
-}
-
 fn size(text: &[u8]) -> Option<(PathBuf, u64)> {
     let mut parts = text.splitn(3, |byte| *byte == b' ');
     let mut number = |radix| u64::from_str_radix(std::str::from_utf8(parts.next()?).ok()?, radix).ok();
@@ -108,7 +98,5 @@ mod tests {
             size 9 81a4 ./../out\nsize 9 81a4 /etc/passwd\nsize x 81a4 ./x\nsize 9\nsizes\n";
         let expected = [(PathBuf::from("a b/c"), 7), (PathBuf::from(OsStr::from_bytes(b"-\xff")), 0)];
         assert_eq!(sizes(answer), expected.into());
-        let there = present(b"size 7 81a4 ./a b/c\nsize 9 a1ff ./link\nsize 9\n");
-        assert_eq!(there, ["a b/c", "link"].map(PathBuf::from).into());
     }
 }
