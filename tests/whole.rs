@@ -66,6 +66,7 @@ mod scenarios {
     pub mod plug;
     pub mod report;
     pub mod restores;
+    pub mod round_trips;
     pub mod scale;
     pub mod server_drives;
     pub mod servers;
@@ -123,6 +124,9 @@ scenarios! {
         a_drive_alone_gives_back_and_leads_nowhere;
     report:
         what_went_wrong_is_the_first_thing_it_says;
+    round_trips:
+        of_root_come_back_from_each_kind_of_copy
+        of_a_user_come_back_from_each_kind_of_copy;
     monitoring:
         metrics_tell_what_status_tells
         runs_are_reported_to_an_address_that_no_list_of_processes_shows

@@ -151,6 +151,15 @@ impl Server {
         String::from_utf8_lossy(&listed.stdout).lines().map(str::to_owned).collect()
     }
 
+    /// Whoever logs in there is this ordinary user, and they may use the key to it. ssh wants one that has a name here.
+    pub fn admits_as(&self, user: u32) {
+        let command =
+            format!("exec setpriv --reuid={user} --regid={user} --clear-groups sh -c \\\"$SSH_ORIGINAL_COMMAND\\\"");
+        let key = text_of(self.ground.join("user.pub"));
+        std::fs::write(self.ground.join("admitted"), format!("command=\"{command}\" {key}")).unwrap();
+        std::os::unix::fs::chown(self.ground.join("user"), Some(user), None).unwrap();
+    }
+
     /// Takes the file of known hosts to say this of it.
     pub fn knows(&self, key: &str) {
         let public = text_of(self.ground.join(format!("{key}.pub")));

@@ -162,12 +162,7 @@ pub fn an_ordinary_user_finds_what_they_may_read(host: &MiniHost) {
 
 pub fn what_cannot_be_looked_into_is_not_told_to_be_gone(host: &MiniHost) {
     let nas = host.server("nas");
-    // Whoever logs in there is an ordinary user, as here. ssh wants one that has a name.
-    let become_one =
-        "command=\"exec setpriv --reuid=65534 --regid=65534 --clear-groups sh -c \\\"$SSH_ORIGINAL_COMMAND\\\"\" ";
-    let key = std::fs::read_to_string(nas.file("user.pub")).unwrap();
-    std::fs::write(nas.file("admitted"), format!("{become_one}{key}")).unwrap();
-    run("chown", &[&"65534", &nas.file("user")]);
+    nas.admits_as(65534);
     let host = host.used_by(65534);
     let (here, there) = (host.source("documents"), nas.folder("photos"));
     there.write(".nbkp-src", "");

@@ -17,12 +17,12 @@ use crate::decide::versions::chosen;
 use crate::formats::text::wall_time;
 use crate::formats::wire::{Moment, RestoredEntry, UnreachedCopies};
 use crate::model::{
-    CopyId, HeldEntry, Honours, Interruption, Keeping, NotDone, Obstacle, RestoreWish, RsyncSettings, Standing,
-    SyncName,
+    CopyId, HeldEntry, Honours, Interruption, Keeping, NotDone, Obstacle, Privileges, RestoreWish, RsyncSettings,
+    Standing, SyncName,
 };
 use crate::os::directory::Reach;
 use crate::os::ssh::SshPlace;
-use crate::os::{clock, entry};
+use crate::os::{clock, entry, environment};
 
 /// Gives one entry back; says why not, for a person.
 pub(crate) fn give_back(
@@ -89,16 +89,33 @@ pub(crate) fn bring(
             if !entry::may_read(&directory, &aim.item) {
                 return Err(format!("{} may not be read by you; ask as its owner, or as root", holdings.shown(copy)));
             }
-            let manner = manner(here.keeping(), privileges(directory.honours(), Some(&aim.directory)));
-            fetch(&FetchOrigin::Here(&directory), aim, manner, stops, hear).map_err(refuse)
+            let privileges = privileges(directory.honours(), Some(&aim.directory));
+            let manner = manner(here.keeping(), privileges);
+            let fetched = fetch(&FetchOrigin::Here(&directory), aim, manner, stops, hear);
+            fetched.map(|fetched| powerless(fetched, privileges, aim)).map_err(refuse)
         }
         Copies::There(far) => {
             let far = &far.destination;
             let (server, end, at) = (&far.server, &far.end, far.at.join(&place));
-            let manner = manner(far.look.keeping(), privileges(Honours::Nothing, Some(&aim.directory)));
-            fetch(&FetchOrigin::There { server, end, place, at }, aim, manner, stops, hear).map_err(refuse)
+            let privileges = privileges(Honours::Nothing, Some(&aim.directory));
+            let manner = manner(far.look.keeping(), privileges);
+            let fetched = fetch(&FetchOrigin::There { server, end, place, at }, aim, manner, stops, hear);
+            fetched.map(|fetched| powerless(fetched, privileges, aim)).map_err(refuse)
         }
     }
+}
+
+/// Root is told what does not come to a directory that others may enter; who else has programs with power?
+fn powerless(mut fetched: Fetched, privileges: Privileges, aim: &Aim) -> Fetched {
+    match privileges {
+        Privileges::LeftOut if environment::is_root() => fetched.remarks.push(format!(
+            "what gives programs the rights of others (set-user-ID, capabilities) and device nodes is left out, since \
+             others may enter {}: to have that too, restore to somewhere below a directory of mode 700",
+            aim.directory.path().display()
+        )),
+        Privileges::LeftOut | Privileges::Copied => {}
+    }
+    fetched
 }
 
 /// What was done, as it is told.

@@ -272,14 +272,19 @@ fn keeping(call: &RsyncCall<'_>, arguments: &mut Vec<OsString>) {
     }
 }
 
+/// The options that leave out what gives a file power.
+pub(super) const POWERLESS: [&str; 2] = ["--no-devices", "--chmod=Fug-s"];
+/// And those where extended attributes are copied: with a rule for attributes rsync leaves out none of the system's by
+/// itself any more.
+pub(super) const POWERLESS_ATTRIBUTES: [&str; 2] = ["--filter=-x security.capability", "--filter=-x system.*"];
+
 fn privileges(call: &RsyncCall<'_>, arguments: &mut Vec<OsString>) {
     match call.privileges {
         Privileges::Copied => return,
-        Privileges::LeftOut => arguments.extend(["--no-devices", "--chmod=Fug-s"].map(OsString::from)),
+        Privileges::LeftOut => arguments.extend(POWERLESS.map(OsString::from)),
     }
     if own_options(call.settings).any(|option| option == "--xattrs" || is_short(option, 'X')) {
-        // With a rule for attributes rsync leaves out none of the system's by itself any more.
-        arguments.extend(["--filter=-x security.capability", "--filter=-x system.*"].map(OsString::from));
+        arguments.extend(POWERLESS_ATTRIBUTES.map(OsString::from));
     }
 }
 

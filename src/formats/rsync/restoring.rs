@@ -2,7 +2,7 @@
 
 use std::ffi::{OsStr, OsString};
 
-use crate::formats::rsync::arguments::{Passage, TIMEOUT};
+use crate::formats::rsync::arguments::{POWERLESS, POWERLESS_ATTRIBUTES, Passage, TIMEOUT};
 use crate::formats::rsync::chosen::{is_short, keeps_hard_links, own_options};
 use crate::formats::rsync::output::ITEM_FORMAT;
 use crate::model::layout::{OWN, PARTIAL, SENTINELS};
@@ -47,7 +47,12 @@ pub fn restore_arguments(call: &RestoreCall<'_>) -> Vec<OsString> {
     }
     match call.privileges {
         Privileges::Copied => {}
-        Privileges::LeftOut => arguments.extend(["--no-devices", "--chmod=Fug-s"].map(OsString::from)),
+        Privileges::LeftOut => {
+            arguments.extend(POWERLESS.map(OsString::from));
+            // Without settings they are all asked for, and a drive that nobody knows may give a program what it likes.
+            let attributes = POWERLESS_ATTRIBUTES.iter().filter(|_| has_attributes(call.settings));
+            arguments.extend(attributes.map(OsString::from));
+        }
     }
     if let Passage::Network { shell, server } = call.passage {
         let mut path = OsString::from("--rsync-path=");
@@ -77,16 +82,21 @@ pub fn restore_arguments(call: &RestoreCall<'_>) -> Vec<OsString> {
 
 /// The options for what the copy has beside content, owners, modes and times.
 fn traits(settings: Option<&RsyncSettings>) -> impl Iterator<Item = &'static str> {
-    let has = |long: &str, letter: char| {
-        settings.is_none_or(|settings| own_options(settings).any(|option| option == long || is_short(option, letter)))
-    };
     let all = [
         (settings.is_none_or(keeps_hard_links), "--hard-links"),
-        (has("--xattrs", 'X'), "--xattrs"),
-        (has("--acls", 'A'), "--acls"),
+        (has_attributes(settings), "--xattrs"),
+        (has(settings, "--acls", 'A'), "--acls"),
         (settings.is_some_and(|settings| settings.kept.sparse), "--sparse"),
     ];
     all.into_iter().filter(|(wanted, _)| *wanted).map(|(_, option)| option)
+}
+
+fn has_attributes(settings: Option<&RsyncSettings>) -> bool {
+    has(settings, "--xattrs", 'X')
+}
+
+fn has(settings: Option<&RsyncSettings>, long: &str, letter: char) -> bool {
+    settings.is_none_or(|settings| own_options(settings).any(|option| option == long || is_short(option, letter)))
 }
 
 /// What of a destination is ours and none of the copy.
@@ -127,6 +137,7 @@ mod tests {
         let words =
             |call: &RestoreCall<'_>| restore_arguments(call).iter().map(|word| word.display().to_string()).collect();
         let usual: Vec<String> = words(&call);
+        assert!(usual.iter().any(|word| word == "--filter=-x security.capability"), "{usual:?}");
         for wanted in ["--ignore-existing", "--dry-run", "--xattrs", "--no-devices", "--partial-dir=.rsync-partial"] {
             assert!(usual.iter().any(|word| word == wanted), "{wanted}: {usual:?}");
         }
