@@ -48,6 +48,7 @@ mod storage;
 mod scenarios {
     pub mod client;
     pub mod configuration;
+    pub mod cut_short;
     pub mod doctor;
     pub mod drives;
     pub mod faults;
@@ -124,6 +125,12 @@ scenarios! {
         a_drive_alone_gives_back_and_leads_nowhere;
     report:
         what_went_wrong_is_the_first_thing_it_says;
+    cut_short:
+        by_a_person_or_a_kill_they_go_on
+        by_the_death_of_the_daemon_they_go_on
+        by_a_full_target_they_go_on_once_there_is_room
+        by_a_drive_or_a_server_that_goes_away_they_say_so_and_go_on
+        what_is_there_stays_or_is_replaced_in_one_step;
     round_trips:
         of_root_come_back_from_each_kind_of_copy
         of_a_user_come_back_from_each_kind_of_copy;

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::backup::restore::bare;
 use crate::backup::restore::fetch::FetchNews;
+use crate::backup::session::stop;
 use crate::ctl::bars::ProgressView;
 use crate::ctl::client::Connection;
 use crate::ctl::command_error::{CommandError, Exit};
@@ -16,7 +17,8 @@ use crate::formats::wire::{
     WholeRestore,
 };
 use crate::formats::{json, when};
-use crate::model::{Earnest, Existing, RestoreWish, Step, VolumeName};
+use crate::model::{Earnest, Existing, Interruption, RestoreWish, Step, VolumeName};
+use crate::os::terminal::once_interrupted;
 use crate::os::{clock, entry, environment};
 
 /// `versions`.
@@ -78,16 +80,21 @@ pub fn restore_from(from: &Path, output: &mut Output, options: &RestoreOptions) 
         let example = "nbkpctl restore --from DIR PATH --to /tmp/restored";
         return Err(CommandError::Usage(format!("what comes from a drive alone needs a place: `{example}`")));
     }
+    let (teller, mut stops) =
+        stop::pair().map_err(|cause| CommandError::Failed(format!("could not start: {cause}")))?;
+    // What has come stays, and rsync keeps the beginning of a file for the next time.
+    once_interrupted(move || teller.tell(Interruption::Cancelled));
     let (mut view, mut gathered) = (ProgressView::new(output), Vec::new());
     let mut end = RestoreEnd::default();
     for path in &wish.paths {
         let mut lost = None;
         let (told, news) = std::sync::mpsc::sync_channel(64);
         let done = std::thread::scope(|scope| {
-            let wish = &wish;
+            let (wish, stops) = (&wish, &mut stops);
             // The channel ends with the work.
-            let work =
-                scope.spawn(move || bare::give_back(from, path, wish, &mut |piece: FetchNews| drop(told.send(piece))));
+            let work = scope.spawn(move || {
+                bare::give_back(from, path, wish, (stops, &mut |piece: FetchNews| drop(told.send(piece))))
+            });
             for piece in news {
                 let heard = hear(news_of(path, piece, wish.earnest), &mut view, &mut gathered, output);
                 lost = lost.take().or(heard.err());

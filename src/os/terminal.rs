@@ -53,6 +53,30 @@ pub fn before_interrupted(say: impl FnOnce() + Send + 'static) {
     }
 }
 
+/// Has this done when Ctrl-C or the end of the terminal asks this process to end, which it does not do by itself then:
+/// a second time it does. For processes that start no threads before.
+pub fn once_interrupted(stop: impl FnOnce() + Send + 'static) {
+    let mut asked = SigSet::from(Signal::SIGINT);
+    asked.extend(&[Signal::SIGTERM, Signal::SIGHUP].into_iter().collect::<SigSet>());
+    // Without it the process ends at once.
+    if asked.thread_block().is_err() {
+        return;
+    }
+    let heard = thread::Builder::new().name("interrupts".into()).spawn(move || {
+        if asked.wait().is_ok() {
+            stop();
+        }
+        // This thread is the one that takes the next.
+        let _ = asked.thread_unblock();
+        loop {
+            thread::park();
+        }
+    });
+    if heard.is_err() {
+        let _ = asked.thread_unblock();
+    }
+}
+
 /// The extent of the terminal behind standard output; `None` if there is none or it does not know.
 #[must_use]
 pub fn extent() -> Option<Extent> {

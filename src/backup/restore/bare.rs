@@ -8,7 +8,7 @@ use crate::backup::restore::aim::Aim;
 use crate::backup::restore::fetch::FetchNews;
 use crate::backup::restore::giving::{as_told, bring};
 use crate::backup::restore::holdings::{Holdings, all_of};
-use crate::backup::session::stop;
+use crate::backup::session::stop::Stops;
 use crate::backup::snapshots::log;
 use crate::decide::versions::chosen;
 use crate::formats::log::LogRecord;
@@ -50,10 +50,9 @@ pub fn give_back(
     from: &Path,
     text: &str,
     wish: &RestoreWish,
-    hear: &mut (dyn FnMut(FetchNews) + Send),
+    (stops, hear): (&mut Stops, &mut (dyn FnMut(FetchNews) + Send)),
 ) -> Result<RestoredEntry, String> {
     let Some(to) = &wish.to else { return Err("say where to with `--to DIR`".into()) };
-    let (_teller, mut stops) = stop::pair().map_err(|cause| format!("could not start: {cause}"))?;
     let mut found = find(from)?;
     let parts: Vec<_> =
         Path::new(text).components().filter(|part| matches!(part, std::path::Component::Normal(_))).collect();
@@ -71,7 +70,7 @@ pub fn give_back(
             && let Some((of_best, _)) = holdings.iter().find(|(holdings, _)| holdings.held.contains(&best))
         {
             let aim = Aim::into(to, &below, wish.earnest)?;
-            let fetched = bring(of_best, (&best.copy, None), &aim, wish, (&mut stops, hear))?;
+            let fetched = bring(of_best, (&best.copy, None), &aim, wish, (stops, hear))?;
             return Ok(as_told(text, &best.copy, (of_best, &aim), fetched));
         }
         found = again(holdings);

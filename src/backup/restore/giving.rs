@@ -17,9 +17,10 @@ use crate::decide::versions::chosen;
 use crate::formats::text::wall_time;
 use crate::formats::wire::{Moment, RestoredEntry, UnreachedCopies};
 use crate::model::{
-    CopyId, HeldEntry, Honours, Interruption, Keeping, NotDone, Obstacle, Privileges, RestoreWish, RsyncSettings,
-    Standing, SyncName,
+    CopyId, Failure, FailureKind, HeldEntry, Honours, Interruption, Keeping, NotDone, Obstacle, Privileges,
+    RestoreWish, RsyncSettings, Standing, SyncName,
 };
+use crate::os::apart::DESTINATION;
 use crate::os::directory::Reach;
 use crate::os::ssh::SshPlace;
 use crate::os::{clock, entry, environment};
@@ -76,12 +77,7 @@ pub(crate) fn bring(
         existing: wish.existing,
         earnest: wish.earnest,
     };
-    let refuse = |why: NotDone| match &why {
-        NotDone::Interrupted(Interruption::SourceLost(what) | Interruption::DestinationLost(what)) => {
-            format!("the copy went away: {what}; what has come is kept, and the same command goes on from there")
-        }
-        NotDone::Skipped(_) | NotDone::Interrupted(_) | NotDone::Failed(_) | NotDone::Held(_) => sentence(&why, sync),
-    };
+    let refuse = |why: NotDone| refusal(&why, sync, aim);
     match &holdings.copies {
         Copies::Here(here) => {
             let _reading = read_lock(&here.directory).map_err(|taken| busy(sync, &taken))?;
@@ -102,6 +98,26 @@ pub(crate) fn bring(
             let fetched = fetch(&FetchOrigin::There { server, end, place, at }, aim, manner, stops, hear);
             fetched.map(|fetched| powerless(fetched, privileges, aim)).map_err(refuse)
         }
+    }
+}
+
+/// Why it did not come, for a person.
+fn refusal(why: &NotDone, sync: &SyncName, aim: &Aim) -> String {
+    let goes_on = "what has come is kept, and the same command goes on from there";
+    // rsync has other names for both ends.
+    let at = |detail: &str| detail.replace(DESTINATION, &aim.directory.path().display().to_string());
+    match why {
+        NotDone::Interrupted(Interruption::SourceLost(what) | Interruption::DestinationLost(what)) => {
+            format!("the copy went away: {what}; {goes_on}")
+        }
+        NotDone::Interrupted(_) => format!("{}; {goes_on}", sentence(why, sync)),
+        NotDone::Failed(Failure { kind: FailureKind::NoSpace, detail, .. }) => format!(
+            "{} has no room left ({}); make some (`df -h` and `df -i` tell what is short): {goes_on}",
+            aim.shown().display(),
+            at(detail)
+        ),
+        NotDone::Failed(_) => at(&sentence(why, sync)),
+        NotDone::Skipped(_) | NotDone::Held(_) => sentence(why, sync),
     }
 }
 

@@ -67,7 +67,10 @@ async fn go(order: ErrandOrder, asks: mpsc::Sender<Ask>, ssh: SshPlace, ground: 
             Ok(_) => in_all(&asks, move |all| restoring::found(&wish, &all, &ssh, &lines)).await,
             Err(unknown) => Err(unknown),
         },
-        Errand::Restore(wish) => in_all(&asks, move |all| restoring::restored(&wish, &all, &ssh, &lines)).await,
+        Errand::Restore(wish) => match restoring::leaving(&lines) {
+            Ok(stops) => in_all(&asks, move |all| restoring::restored(&wish, &all, &ssh, (&lines, stops))).await,
+            Err(refused) => Err(refused),
+        },
     };
     // Whoever ordered may have left.
     let _ = news.send(ErrandNews::Done(done.unwrap_or_else(ErrandResult::Refused))).await;

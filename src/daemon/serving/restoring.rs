@@ -37,17 +37,29 @@ pub(super) fn found(
     search(wish, all, ssh, (&mut stops, &mut hear)).map(ErrandResult::Found).map_err(Refusal::Failed)
 }
 
-/// What was given back of a wish. It ends when the client leaves, and what has come by then stays.
+/// What a restore hears when the client leaves, also while one large file comes and there is nothing to tell: what has
+/// come by then stays.
+pub(super) fn leaving(news: &mpsc::Sender<ErrandNews>) -> Result<Stops, Refusal> {
+    let (teller, stops) = begun()?;
+    let client = news.clone();
+    // It ends with the client, who also leaves once all is told.
+    tokio::spawn(async move {
+        client.closed().await;
+        teller.tell(Interruption::Cancelled);
+    });
+    Ok(stops)
+}
+
+/// What was given back of a wish.
 pub(super) fn restored(
     wish: &RestoreWish,
     all: &[SyncAsSeen],
     ssh: &SshPlace,
-    news: &mpsc::Sender<ErrandNews>,
+    (news, mut stops): (&mpsc::Sender<ErrandNews>, Stops),
 ) -> Result<ErrandResult, Refusal> {
     if let Some(to) = wish.to.as_ref().filter(|to| !to.is_absolute()) {
         return Err(Refusal::Failed(format!("{} is not an absolute path", to.display())));
     }
-    let (teller, mut stops) = begun()?;
     let mut end = RestoreEnd::default();
     for (path, below) in wish.paths.iter().flat_map(|path| spread(path, all)) {
         let to = wish.to.as_ref().map(|to| to.join(&below).components().collect());
@@ -67,9 +79,8 @@ pub(super) fn restored(
                 }
                 FetchNews::Entry(_) => return,
             };
-            if news.blocking_send(ErrandNews::Restoring(news_of)).is_err() {
-                teller.tell(Interruption::Cancelled);
-            }
+            // Who has left is told nothing.
+            let _left = news.blocking_send(ErrandNews::Restoring(news_of));
         };
         match give_back(&path, &wish, all, ssh, (&mut stops, &mut hear)) {
             Ok(entry) => {

@@ -1,0 +1,304 @@
+//! Restores that are cut short by a person, a kill, a full target or a copy that goes away: what is there is whole or
+//! known for a part, it is said, and the same command goes on.
+
+use std::os::unix::fs::{MetadataExt as _, symlink};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::common::drive::Drive;
+use crate::common::drive::Filesystem::Ext4;
+use crate::common::folder::{Content, Folder, noise};
+use crate::common::mini_host::{Answer, MiniHost};
+use crate::common::{run, text_of, until};
+
+/// So many MiB has the file in which restores are cut short.
+const FILM: usize = 48;
+
+/// Every rsync of this machine, which has no other processes than those of its scenario.
+fn each_rsync() -> Vec<Pid> {
+    let processes =
+        std::fs::read_dir("/proc").unwrap().filter_map(|entry| entry.unwrap().file_name().into_string().ok());
+    let is_rsync = |id: &String| {
+        let told = text_if_there(&format!("/proc/{id}/stat"));
+        // One that has ended stays known where nobody waits for it.
+        told.contains(" (rsync) ") && !told.contains(" (rsync) Z ")
+    };
+    processes.filter(is_rsync).filter_map(|id| id.parse().ok().and_then(Pid::from_raw)).collect()
+}
+
+fn text_if_there(path: &str) -> String {
+    std::fs::read_to_string(path).unwrap_or_default()
+}
+
+/// rsync on a machine that hardly gets anything done, until this is dropped.
+struct Slowness(&'static AtomicBool, Option<JoinHandle<()>>);
+
+impl Slowness {
+    fn begins() -> Self {
+        let over: &AtomicBool = Box::leak(Box::default());
+        let slow = move || {
+            while !over.load(Ordering::Relaxed) {
+                let all = each_rsync();
+                for (signal, length) in [(Signal::STOP, 40), (Signal::CONT, 2)] {
+                    for one in &all {
+                        let _gone = kill_process(*one, signal);
+                    }
+                    std::thread::sleep(Duration::from_millis(length));
+                }
+            }
+        };
+        Self(over, Some(std::thread::spawn(slow)))
+    }
+}
+
+impl Drop for Slowness {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+        self.1.take().unwrap().join().unwrap();
+    }
+}
+
+/// A person's restore that is still under way.
+fn begun(host: &MiniHost, arguments: &[&str]) -> Child {
+    let mut command = host.command(env!("CARGO_BIN_EXE_nbkpctl"), "nbkpd");
+    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+}
+
+/// Waits until the film is half there, which no whole file of that name is yet.
+fn until_half_way(to: &Path) {
+    let is_half_there = |entry: PathBuf| {
+        let name = entry.file_name().unwrap().to_str().unwrap().to_owned();
+        name.starts_with(".film.") && entry.metadata().is_ok_and(|seen| seen.len() > 6 << 20)
+    };
+    until("the film is half there", || {
+        std::fs::read_dir(to).is_ok_and(|all| all.flatten().any(|entry| is_half_there(entry.path())))
+    });
+    assert!(!to.join("film").exists());
+}
+
+fn ends(child: Child) -> Answer {
+    let output = child.wait_with_output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+    let (said, complained) = (text(output.stdout), text(output.stderr));
+    Answer { question: "restore".into(), code: output.status.code(), said, complained }
+}
+
+/// A source with a film, and a drive with its copy.
+fn copied(host: &MiniHost) -> (Folder, Drive) {
+    let source = host.source("documents");
+    source.fill(40).write_big("film", FILM, 7).write("letter", "first");
+    let mut usb = host.drive("usb", Ext4).prepared_for("documents");
+    host.configure(&host.config().drive(&usb).sync("documents", "usb", "hard-link", "every = \"7d\""));
+    let daemon = host.start();
+    usb.plug();
+    host.run_ends("documents", 1, "ok");
+    drop(daemon);
+    (source, usb)
+}
+
+/// What lies at a target is whole, but for what says of itself that it is not.
+#[track_caller]
+fn is_a_part_of(to: &Path, wanted: &Content) {
+    for (name, entry) in Folder::at(to).content() {
+        let shown = name.to_string_lossy();
+        if !shown.contains(".rsync-partial") && !shown.starts_with(".film.") {
+            assert!(
+                wanted.get(&name) == Some(&entry) || Path::new(&name).is_dir() || to.join(&name).is_dir(),
+                "{shown}"
+            );
+        }
+    }
+}
+
+/// Says it again, without hindrance, and has all.
+#[track_caller]
+fn goes_on(host: &MiniHost, arguments: &[&str], to: &Path, wanted: &Content) {
+    host.ctl(arguments).exits(0);
+    Folder::at(to).holds(wanted);
+}
+
+pub fn by_a_person_or_a_kill_they_go_on(host: &MiniHost) {
+    let (source, usb) = copied(host);
+    let wanted = source.content();
+    let from = usb.point().join("documents").into_os_string().into_string().unwrap();
+    for (at, signal) in [Signal::INT, Signal::TERM, Signal::KILL].into_iter().enumerate() {
+        for alone in [true, false] {
+            let daemon = (!alone).then(|| host.start());
+            let to = host.root.join(format!("to-{at}-{alone}"));
+            let target = to.to_str().unwrap();
+            let bare = ["restore", "--from", &from, "/", "--to", target];
+            let asked = ["restore", "laptop:documents", "--to", target];
+            let arguments = if alone { &bare[..] } else { &asked[..] };
+            let slowness = Slowness::begins();
+            let client = begun(host, arguments);
+            until_half_way(&to);
+            kill_process(Pid::from_child(&client), signal).unwrap();
+            let answer = ends(client);
+            // Nobody works on for who is gone.
+            until("rsync ends", || each_rsync().is_empty());
+            drop(slowness);
+            if alone && signal != Signal::KILL {
+                assert_eq!(answer.code, Some(1), "{answer}");
+                assert!(format!("{answer}").contains("the same command goes on from there"), "{answer}");
+            } else if !alone {
+                assert_ne!(answer.code, Some(0), "{answer}");
+            }
+            is_a_part_of(&to, &wanted);
+            // Where nobody is left to stop it, rsync may end that one file.
+            if !alone || signal != Signal::KILL {
+                assert!(!to.join("film").exists(), "{signal:?} {alone}: it was not cut short");
+                assert!(to.join(".rsync-partial/film").metadata().unwrap().len() > 6 << 20, "{signal:?} {alone}");
+            }
+            goes_on(host, arguments, &to, &wanted);
+            drop(daemon);
+        }
+    }
+}
+
+pub fn by_the_death_of_the_daemon_they_go_on(host: &MiniHost) {
+    let (source, _usb) = copied(host);
+    let wanted = source.content();
+    let to = host.root.join("to");
+    let arguments = ["restore", "laptop:documents", "--to", to.to_str().unwrap()];
+    let daemon = host.start();
+    let slowness = Slowness::begins();
+    let client = begun(host, &arguments);
+    until_half_way(&to);
+    daemon.kill();
+    let answer = ends(client).exits(3);
+    assert!(!answer.said.contains("restored to"), "{answer}");
+    until("rsync ends", || each_rsync().is_empty());
+    drop(slowness);
+    is_a_part_of(&to, &wanted);
+    let _daemon = host.start();
+    goes_on(host, &arguments, &to, &wanted);
+}
+
+pub fn by_a_full_target_they_go_on_once_there_is_room(host: &MiniHost) {
+    let (source, usb) = copied(host);
+    let wanted = source.content();
+    let from = usb.point().join("documents").into_os_string().into_string().unwrap();
+    let _daemon = host.start();
+    for (place, first) in [("small-a", "restore"), ("small-b", "--from")] {
+        let to = host.root.join(place);
+        std::fs::create_dir(&to).unwrap();
+        run("mount", &[&"-t", &"tmpfs", &"-o", &"size=20m", &"tmpfs", &to]);
+        Folder::at(&to).write("mine", "here before");
+        let target = to.to_str().unwrap();
+        let bare = ["restore", "--from", &from, "/", "--to", target];
+        let asked = ["restore", "laptop:documents", "--to", target];
+        let arguments = if first == "--from" { &bare[..] } else { &asked[..] };
+        let full = host.ctl(arguments).exits(1);
+        let words = format!("{target} has no room left (rsync: [receiver] write failed on \"{target}/film\": No space");
+        assert!(format!("{full}").contains(&words), "{full}");
+        assert!(!full.said.contains("restored to"), "{full}");
+        assert_eq!(text_of(to.join("mine")), "here before");
+        assert!(!to.join("film").exists(), "{full}");
+        run("mount", &[&"-o", &"remount,size=120m", &to]);
+        std::fs::remove_file(to.join("mine")).unwrap();
+        goes_on(host, arguments, &to, &wanted);
+    }
+}
+
+pub fn by_a_drive_or_a_server_that_goes_away_they_say_so_and_go_on(host: &MiniHost) {
+    let (source, mut usb) = copied(host);
+    let wanted = source.content();
+    let nas = host.server("nas").prepared_for("away");
+    nas.join();
+    let to = host.root.join("to");
+    let arguments = ["restore", "laptop:documents", "--to", to.to_str().unwrap()];
+    // What was read once would come from memory.
+    usb.unplug();
+    usb.plug();
+    let daemon = host.start();
+    let slowness = Slowness::begins();
+    let client = begun(host, &arguments);
+    until_half_way(&to);
+    usb.yank();
+    let answer = ends(client).exits(1);
+    assert!(!answer.said.contains("restored to"), "{answer}");
+    drop(slowness);
+    is_a_part_of(&to, &wanted);
+    assert!(!to.join("film").exists(), "{answer}");
+    usb.clear_away();
+    usb.plug();
+    until("the drive is there", || host.sync("documents")["state"] == "idle");
+    goes_on(host, &arguments, &to, &wanted);
+    drop(daemon);
+    let away = "[syncs.away]\nsource = \"laptop:documents\"\ndestination = \"nas:away\"\nsnapshots = \"hard-link\"\n";
+    host.configure(&host.config().server(&nas).also(away));
+    let _daemon = host.start();
+    host.ctl(&["run", "away", "--wait"]).exits(0);
+    for how in ["switched off", "left"] {
+        let to = host.root.join(how);
+        let arguments = ["restore", "laptop:documents", "--to", to.to_str().unwrap()];
+        let slowness = Slowness::begins();
+        let client = begun(host, &arguments);
+        until_half_way(&to);
+        if how == "left" {
+            nas.leave();
+        } else {
+            nas.switch_off();
+        }
+        let answer = ends(client).exits(1);
+        assert!(!answer.said.contains("restored to"), "{answer}");
+        assert!(format!("{answer}").contains("the same command goes on from there"), "{answer}");
+        drop(slowness);
+        is_a_part_of(&to, &wanted);
+        assert!(!to.join("film").exists(), "{answer}");
+        if how == "left" {
+            nas.join();
+        } else {
+            nas.switch_on();
+        }
+        until("the server is there", || host.sync("away")["obstacles"].as_array().is_some_and(Vec::is_empty));
+        goes_on(host, &arguments, &to, &wanted);
+    }
+}
+
+pub fn what_is_there_stays_or_is_replaced_in_one_step(host: &MiniHost) {
+    let (source, _usb) = copied(host);
+    let _daemon = host.start();
+    let film = source.path.join("film");
+    let (copied, mine) = (std::fs::read(&film).unwrap(), noise(FILM << 20, 9));
+    source.write("film", &mine).write("letter", "mine");
+    let all = source.path.to_str().unwrap();
+    let kept = host.ctl(&["restore", all, "--json"]).exits(1).json();
+    let mut names: Vec<_> = kept["restored"][0]["kept"].as_array().unwrap().iter().map(|name| name.as_str()).collect();
+    names.sort_unstable();
+    assert_eq!(names, [Some("film"), Some("letter")], "{kept}");
+    assert!(std::fs::read(&film).unwrap() == mine);
+    // Whoever opens it meanwhile has the one or the other.
+    let slowness = Slowness::begins();
+    let before = film.metadata().unwrap().ino();
+    let client = begun(host, &["restore", film.to_str().unwrap(), "--force"]);
+    until("it is another file", || {
+        let read = std::fs::read(&film).unwrap();
+        assert!(read == mine || read == copied, "half a film");
+        film.metadata().unwrap().ino() != before
+    });
+    drop(slowness);
+    ends(client).exits(0);
+    assert!(std::fs::read(&film).unwrap() == copied);
+    // A file where a directory was, and what a link leads to.
+    let (folder, elsewhere) = (source.path.join("folder-02"), host.root.join("elsewhere"));
+    std::fs::create_dir(&elsewhere).unwrap();
+    std::fs::write(elsewhere.join("file-2"), "not ours").unwrap();
+    for is_link in [false, true] {
+        std::fs::remove_dir_all(&folder).unwrap();
+        let made = if is_link { symlink(&elsewhere, &folder) } else { std::fs::write(&folder, "a file") };
+        made.unwrap();
+        let stays = host.ctl(&["restore", folder.to_str().unwrap()]).exits(1);
+        assert_eq!(folder.is_symlink(), is_link, "{stays}");
+        assert!(is_link || text_of(&folder) == "a file", "{stays}");
+        host.ctl(&["restore", folder.to_str().unwrap(), "--force"]).exits(0);
+        assert!(folder.is_dir() && !folder.is_symlink());
+        assert_eq!(text_of(folder.join("file-2")), "content of file 2\n");
+        assert_eq!(text_of(elsewhere.join("file-2")), "not ours");
+    }
+}
