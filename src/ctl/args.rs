@@ -7,8 +7,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 
 use crate::ctl::demo::DemoArguments;
 use crate::ctl::options::{
-    FindOptions, FormatOptions, GraphFormat, InitOptions, RestoreOptions, RunOptions, ScriptOptions, VerifyOptions,
-    FindOptions, GraphFormat, ReportOptions, RestoreOptions, RunOptions, ScriptOptions, VerifyOptions,
+    FindOptions, FormatOptions, GraphFormat, InitOptions, ReportOptions, RestoreOptions, RunOptions, ScriptOptions,
+    VerifyOptions,
 };
 use crate::formats::duration;
 use crate::model::{SyncName, VolumeName};

@@ -13,7 +13,6 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavio
 use rustix::fs::OFlags;
 
 use crate::os::{history_checks, history_days};
-use crate::os::history_days::{PARTIAL, TABLE};
 
 /// How long another process that reads or writes is waited for.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -36,9 +35,8 @@ pub(super) const MIGRATIONS: &[&str] = &[
     CREATE INDEX successes ON runs (sync, place) WHERE outcome = 'ok';
     CREATE INDEX unfinished ON runs (place) WHERE outcome IS NULL;",
     history_days::TABLE,
+    history_days::PARTIAL,
     history_checks::TABLE,
-    TABLE,
-    PARTIAL,
 ];
 
 /// How many pages are copied at once.

@@ -236,6 +236,8 @@ mod tests {
 
     fn run(outcome: impl Into<Term<Outcome>>) -> RunEntry {
         RunEntry {
+            kind: None,
+            damaged: None,
             sync: None,
             id: "r".into(),
             outcome: outcome.into(),
@@ -265,6 +267,7 @@ mod tests {
             overdue_at: Some(ago(-20)),
             starts_at: None,
             damaged: Some(0),
+            last_verified: None,
         }
     }
 

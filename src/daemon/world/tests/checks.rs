@@ -129,7 +129,7 @@ fn what_a_person_and_the_conditions_say_counts_for_checks_too() {
     story.tell(Event::Power(PowerSight::Mains));
     assert_eq!(story.checking(), Some(1));
     let (answer, mut quiet) = oneshot::channel();
-    story.tell(Event::Asked(Ask::Hold { volume: "disk".parse().unwrap(), answer }));
+    story.tell(Event::Asked(Ask::Hold { volume: "disk".parse().unwrap(), length: None, answer }));
     assert_eq!(story.checks_stopped, 2);
     assert!(quiet.try_recv().is_err(), "it is read until the check has ended");
     story.check_ends(CheckEnding::Stopped);
