@@ -291,7 +291,8 @@ scenarios! {
         killed_at_any_moment_it_leaves_nothing_half_made
         asks_on_a_terminal_and_nowhere_else
         puts_the_service_there_and_enables_it
-        the_printed_commands_make_a_drive;
+        the_printed_commands_make_a_drive
+        each_shell_tells_of_a_place;
     doctor:
         a_healthy_machine_has_nothing_to_mend
         what_is_broken_is_named_with_its_remedy

@@ -17,6 +17,8 @@ pub enum Filesystem {
     Btrfs,
     /// Ext4.
     Ext4,
+    /// exFAT, by FUSE.
+    ExFat,
     /// A LUKS container that nobody can open here: this kernel has no device-mapper.
     Luks,
 }
@@ -59,6 +61,7 @@ impl Drive {
         match filesystem {
             Filesystem::Btrfs => run("mkfs.btrfs", &[&"-q", &"-m", &"single", &"-L", &label, &image]),
             Filesystem::Ext4 => run("mkfs.ext4", &[&"-q", &"-m", &"0", &"-L", &label, &image]),
+            Filesystem::ExFat => run("mkfs.exfat", &[&"-L", &label, &image]),
             Filesystem::Luks => {
                 let key = image.with_extension("key");
                 std::fs::write(&key, "another passphrase").unwrap();
@@ -188,7 +191,12 @@ impl Drive {
     /// Mounts it with these options.
     pub fn mount_with(&self, options: &str) {
         std::fs::create_dir_all(&self.point).unwrap();
-        run("mount", &[&"-o", &options, &self.device(), &self.point]);
+        match self.filesystem {
+            Filesystem::ExFat => run("mount.exfat-fuse", &[&"-o", &options, &self.device(), &self.point]),
+            Filesystem::Btrfs | Filesystem::Ext4 | Filesystem::Luks => {
+                run("mount", &[&"-o", &options, &self.device(), &self.point])
+            }
+        };
     }
 
     /// Mounts it in this very moment, without a program in between.

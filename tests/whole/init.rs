@@ -5,9 +5,11 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
+use nbkp::formats::ssh::script;
+use nbkp::formats::ssh::site::{self, DirectoryThere};
 use serde_json::Value;
 
-use crate::common::drive::Filesystem::{Btrfs, Ext4, Luks};
+use crate::common::drive::Filesystem::{Btrfs, ExFat, Ext4, Luks};
 use crate::common::drive::{Drive, Filesystem};
 use crate::common::folder::Folder;
 use crate::common::mini_host::{Answer, MiniHost, array};
@@ -39,24 +41,27 @@ pub fn from_a_directory_to_drives_of_each_kind(host: &MiniHost) {
     let source = plain_folder(host, "My Documents");
     source.write("node_modules/x/index.js", "made again by itself");
     let kept = plain_folder(host, "kept");
-    for (label, filesystem, kind) in [("USB one", Btrfs, "btrfs"), ("two", Ext4, "hard-link")] {
+    for (label, filesystem, kind) in [("USB one", Btrfs, "btrfs"), ("two", Ext4, "hard-link"), ("three", ExFat, "none")]
+    {
         let mut usb: Drive = host.drive(label, filesystem);
         usb.plug();
         let destination = usb.point().join("backups");
-        let name = if label == "two" { "my-documents-two" } else { "my-documents" };
+        let (volume, name) = match label {
+            "two" => ("two", "my-documents-two"),
+            "three" => ("three", "my-documents-three"),
+            _ => ("usb-one", "my-documents"),
+        };
         let told = set_up(host, &source, destination.to_str().unwrap(), &["--json"]).exits(0).json();
         assert_eq!((&told["changed"], &told["syncs"][0]["name"]), (&true.into(), &name.into()), "{told:#}");
-        let problems = &told["prepared"][0]["problems"];
-        assert!(array(problems).is_empty(), "{told:#}");
+        assert!(array(&told["prepared"][0]["problems"]).is_empty(), "{told:#}");
         let listed = kind_of(host, name);
         assert_eq!(listed["snapshots"], kind);
-        let volume = if label == "two" { "two" } else { "usb-one" };
         assert_eq!(listed["destination"], format!("{volume}:backups/{name}"));
         host.ctl(&["run", name, "--wait"]).exits(0);
         let copy = usb.destination("backups").root.join(name);
-        let latest = Folder::at(copy.join("latest"));
-        assert_eq!(text_of(latest.path.join("letter.txt")), "dear reader");
-        assert!(!latest.path.join("node_modules").exists(), "what is proposed is left out");
+        let latest = if kind == "none" { copy } else { copy.join("latest") };
+        assert_eq!(text_of(latest.join("letter.txt")), "dear reader");
+        assert!(!latest.join("node_modules").exists(), "what is proposed is left out");
 
         let before = text_of(host.config_file());
         let again = set_up(host, &source, destination.to_str().unwrap(), &[]).exits(0);
@@ -333,4 +338,30 @@ pub fn the_printed_commands_make_a_drive(host: &MiniHost) {
     let output = host.command("sh", "nbkpd").args(["-ec", made]).stdin(Stdio::null()).output().unwrap();
     assert!(output.status.success(), "{made}{}", String::from_utf8_lossy(&output.stderr));
     assert_eq!((blkid("LABEL"), blkid("TYPE")), ("fresh".to_owned(), "btrfs".to_owned()));
+}
+
+pub fn each_shell_tells_of_a_place(host: &MiniHost) {
+    let home = host.home();
+    host.source("there");
+    std::fs::write(home.join("file"), "").unwrap();
+    for shell in ["dash", "bash", "busybox"] {
+        let told = |directory: &str| {
+            let call = site::call(Path::new(directory));
+            let program = host.root.join("site.sh");
+            std::fs::write(&program, script::text(call.script, &call.words)).unwrap();
+            let mut command = host.command(shell, "nbkpd");
+            command.args(if shell == "busybox" { &["sh", "-s"][..] } else { &["-s"] });
+            let output = command.stdin(std::fs::File::open(program).unwrap()).output().unwrap();
+            let script::Answer::Whole(0, answer) = script::answer(&output.stdout) else { panic!("{output:?}") };
+            site::site(&answer).unwrap_or_else(|| panic!("{output:?}"))
+        };
+        let there = told("there");
+        assert_eq!((there.directory, there.is_writable), (DirectoryThere::Open, true), "{shell}");
+        assert!(there.free.is_some_and(|free| free > 0) && there.fs_type.is_some(), "{shell}: {there:?}");
+        assert_eq!(there.home.as_deref(), Some(home.canonicalize().unwrap().as_path()));
+        assert_eq!(told("").directory, DirectoryThere::Open);
+        assert_eq!(told("it's \"missing\" $(x)").directory, DirectoryThere::Missing, "{shell}");
+        assert_eq!(told("/missing").fs_type, None, "{shell}");
+        assert_eq!(told("file").directory, DirectoryThere::Closed, "{shell}");
+    }
 }

@@ -142,7 +142,8 @@ fn by_path(path: &Path, looks: &Vicinity) -> Result<CopyTarget, CommandError> {
     Ok(CopyTarget {
         place,
         shown: shown(&whole),
-        family: mount.map(|mount| family(&mount.fs_type)),
+        // By FUSE several are called alike.
+        family: drive.and_then(filesystem).or(mount.map(|mount| mount.fs_type.as_str())).map(family),
         free: room(&real),
         at: Some(whole),
     })
@@ -198,8 +199,6 @@ fn on_drive(
 }
 
 fn found_drive(device: &BlockDevice, looks: &Vicinity) -> Result<FoundDrive, CommandError> {
-    let is_in_fstab = !fstab::places_of(device, &looks.devices).is_empty();
-    let is_opened = programs::find_program("udisksctl").is_some() && !is_in_fstab;
     let (uuid, inside, encryption) = match &device.role {
         DeviceRole::Filesystem(_) => (&device.uuid, None, Cipher::Plain),
         DeviceRole::Unlocked { container, .. } => (container, Some(device.uuid.clone()), Cipher::Luks),
@@ -216,8 +215,20 @@ fn found_drive(device: &BlockDevice, looks: &Vicinity) -> Result<FoundDrive, Com
         inside,
         label: device.label.clone(),
         encryption,
-        mounter: if is_opened { Mounter::Daemon } else { Mounter::Others },
+        mounter: mounter(device, encryption, looks),
     })
+}
+
+/// Nobody but the daemon opens a container before a run, unless the system does.
+fn mounter(device: &BlockDevice, cipher: Cipher, looks: &Vicinity) -> Mounter {
+    let has_udisks = || programs::find_program("udisksctl").is_some();
+    if !fstab::places_of(device, &looks.devices).is_empty() {
+        return Mounter::Others;
+    }
+    match cipher {
+        Cipher::Plain if !has_udisks() => Mounter::Others,
+        Cipher::Plain | Cipher::Luks => Mounter::Daemon,
+    }
 }
 
 fn room(path: &Path) -> Option<u64> {

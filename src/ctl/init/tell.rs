@@ -9,8 +9,7 @@ use crate::decide::setup::{Drafted, losses};
 use crate::formats::set_up::SetUpService;
 use crate::formats::text::{printable, size};
 use crate::model::{
-    Cipher, Configuration, CredentialProvider, FoundPlace, Mounter, Mounting, SnapshotKind, SyncName, VolumeName,
-    VolumeRoot,
+    Configuration, CredentialProvider, FoundPlace, Mounter, Mounting, SnapshotKind, SyncName, VolumeName, VolumeRoot,
 };
 use crate::os::environment::{self, Paths};
 use crate::os::{account, service, unit};
@@ -141,7 +140,7 @@ fn store(configuration: &Configuration, drive: &str, credential: &str) -> String
 
 fn opens_drives(answers: &Answers) -> bool {
     match &answers.target.place {
-        FoundPlace::OnDrive(drive, _) => drive.encryption == Cipher::Luks || drive.mounter == Mounter::Daemon,
+        FoundPlace::OnDrive(drive, _) => drive.mounter == Mounter::Daemon,
         FoundPlace::Directory(_) | FoundPlace::OnServer(..) => false,
     }
 }

@@ -231,9 +231,9 @@ impl Planner {
             Cipher::Luks => Some(name.as_str().parse()?),
             Cipher::Plain => None,
         };
-        let mounting = match (drive.encryption, drive.mounter) {
-            (Cipher::Plain, Mounter::Others) => Mounting::Elsewhere,
-            (Cipher::Luks, _) | (Cipher::Plain, Mounter::Daemon) => Mounting::ForTheRun { passphrase },
+        let mounting = match drive.mounter {
+            Mounter::Others => Mounting::Elsewhere,
+            Mounter::Daemon => Mounting::ForTheRun { passphrase },
         };
         let root = Drive { uuid: drive.uuid.clone(), mounting, when_done: WhenDone::Leave };
         self.new_volume(&[name.to_string()], VolumeRoot::Drive(root))

@@ -44,7 +44,7 @@ fn drive(label: Option<&str>, encryption: Cipher) -> FoundPlace {
         inside: None,
         label: label.map(str::to_owned),
         encryption,
-        mounter: Mounter::Others,
+        mounter: if encryption == Cipher::Luks { Mounter::Daemon } else { Mounter::Others },
     };
     FoundPlace::OnDrive(drive, "backups".parse().unwrap())
 }
