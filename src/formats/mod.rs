@@ -3,7 +3,6 @@
 pub mod announcement;
 pub mod config;
 pub mod duration;
-pub mod extend;
 pub mod fingerprint;
 pub mod formatting;
 pub mod fstab;

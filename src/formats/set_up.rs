@@ -51,6 +51,8 @@ pub enum SetUpService {
     Left,
     /// It was not enabled.
     NotEnabled,
+    /// There is no service manager.
+    NoManager,
 }
 
 impl SetUp {

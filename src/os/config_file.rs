@@ -16,8 +16,7 @@ const LARGEST: u64 = 4 << 20;
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigFileError {
     /// There is none.
-    #[error("find the configuration file {}: write one (`nbkpctl config example` prints a first one), or name it with \
-             --config", .0.display())]
+    #[error("find the configuration file {}: `nbkpctl init` makes one, or name it with --config", .0.display())]
     Missing(PathBuf),
     /// It cannot be read.
     #[error("read the configuration file {}", .0.display())]

@@ -299,6 +299,11 @@ pub fn puts_the_service_there_and_enables_it(host: &MiniHost) {
         command.arg("--destination").arg(host.home().join("copies")).args(more);
         command.stdin(Stdio::null()).output().unwrap()
     };
+    let theirs = host.root.join("theirs");
+    std::fs::create_dir(&theirs).unwrap();
+    let documents_are = documents.path.to_str().unwrap();
+    let denied = host.ctl(&["init", "--yes", "--source", documents_are, "--destination", theirs.to_str().unwrap()]);
+    denied.exits(2).says("sudo chown");
     let output = set_up(&["--no-enable"]);
     assert!(output.status.success() && !said.exists(), "{}", String::from_utf8_lossy(&output.stderr));
     let output = set_up(&["--json"]);

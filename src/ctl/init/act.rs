@@ -20,7 +20,7 @@ use crate::model::{FoundPlace, Mounter, StandIn, SyncName};
 use crate::os::config_file::{self, ReplaceError};
 use crate::os::deadline::Deadline;
 use crate::os::environment::{self, Paths};
-use crate::os::unit::{self, UnitState};
+use crate::os::unit::{self, UnitError, UnitState};
 use crate::os::{clock, service};
 
 /// How long a daemon that runs may take to read the file anew.
@@ -104,6 +104,7 @@ fn enabled(paths: &Paths, options: &InitOptions) -> (SetUpService, Option<String
             let written = written.map(|file| format!("{} was written: the service of nbkpd", file.display()));
             (SetUpService::Enabled, written)
         }
+        Err(error @ UnitError::NoManager) => (SetUpService::NoManager, Some(format!("nothing starts nbkpd: {error}"))),
         Err(error) => {
             let why = format!("the service was not enabled: {error}; `{}` does it", service::command("enable --now"));
             (SetUpService::NotEnabled, Some(why))

@@ -8,7 +8,7 @@ use super::start::Start;
 use crate::ctl::command_error::CommandError;
 use crate::decide::setup::{Drafted, Planner, Proposal, SyncWish, left_out};
 use crate::formats::config::Mistakes;
-use crate::formats::extend::{self, ExtendError};
+use crate::formats::config::extend::{self, ExtendError};
 use crate::model::{Additions, Configuration, Filter, SyncName, layout};
 use crate::os::entry;
 

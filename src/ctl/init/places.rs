@@ -13,9 +13,10 @@ use crate::model::{
     Access, BlockDevice, Cipher, Configuration, DeviceRole, DriveUuid, Endpoint, FilesystemFamily, FoundDrive,
     FoundPlace, FoundServer, Mount, Mounter, Route, ServerWay, SnapshotKind, Subdir,
 };
+use crate::os::directory::{Directory, Errno};
 use crate::os::process::{Bell, Wanted};
 use crate::os::ssh::{self, SshPlace};
-use crate::os::{disks, environment, files, fstab, mounts, programs};
+use crate::os::{disks, entry, environment, files, fstab, mounts, programs};
 
 /// How long a new server may take to let us in.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -129,6 +130,7 @@ fn by_path(path: &Path, looks: &Vicinity) -> Result<CopyTarget, CommandError> {
     if mount.is_some_and(|mount| mount.access == Access::ReadOnly) {
         return Err(CommandError::Usage(format!("{} is mounted read-only; name another destination", shown(&real))));
     }
+    writable(&real)?;
     let place = match drive {
         // A directory that is missing on a drive is made there.
         Some(device) => on_drive(device, mount, &whole, looks)?,
@@ -149,6 +151,21 @@ fn by_path(path: &Path, looks: &Vicinity) -> Result<CopyTarget, CommandError> {
     })
 }
 
+/// Copies need a place of their own. A drive that was just formatted belongs to root.
+fn writable(directory: &Path) -> Result<(), CommandError> {
+    let Ok(opened) = Directory::open_root(directory) else { return Ok(()) };
+    match entry::forbids_writing(&opened) {
+        Some(Errno::ACCESS | Errno::PERM) => {
+            let name = shown(directory);
+            Err(CommandError::Usage(format!(
+                "you may not write to {name}; if it is yours, `sudo chown \"$USER\": {name}` lets you, and else name \
+                 another destination"
+            )))
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
 fn by_uuid(uuid: &DriveUuid, below: &str, looks: &Vicinity) -> Result<CopyTarget, CommandError> {
     let device = with_uuid(uuid, &looks.devices).ok_or_else(|| {
         let why = format!("no drive with the UUID {uuid} is plugged in; plug it in, or see `nbkpctl drives`");
@@ -159,6 +176,9 @@ fn by_uuid(uuid: &DriveUuid, below: &str, looks: &Vicinity) -> Result<CopyTarget
         CommandError::Usage(format!("`{}` is no directory of a drive: {error}", printable(below)))
     })?;
     let at = mount.map(|mount| mount.point.join(below.as_path()));
+    if let Some(at) = &at {
+        at.ancestors().find_map(|above| files::leads_to(above).ok()).map_or(Ok(()), |there| writable(&there))?;
+    }
     let place = match &at {
         Some(at) => on_drive(device, mount, at, looks)?,
         None => FoundPlace::OnDrive(found_drive(device, looks)?, below),

@@ -76,10 +76,12 @@ pub(super) fn next(
             next.push("nbkpd runs; `nbkpctl status` shows how everything stands".into());
             next.extend(linger());
         }
-        SetUpService::Left | SetUpService::NotEnabled => {
-            let enable = service::command("enable --now");
-            let config = start.paths.config.display();
-            let how = if environment::are_usual(start.paths) { enable } else { format!("nbkpd --config {config}") };
+        SetUpService::Left | SetUpService::NotEnabled | SetUpService::NoManager => {
+            let how = match (service, environment::are_usual(start.paths)) {
+                (SetUpService::NoManager, true) => "nbkpd".to_owned(),
+                (_, true) => service::command("enable --now"),
+                (_, false) => format!("nbkpd --config {}", start.paths.config.display()),
+            };
             next.push(format!(
                 "`{how}` makes copies happen by themselves; `nbkpctl run {names} --wait` makes the first one now, and \
                  `nbkpctl status` shows how everything stands"

@@ -29,7 +29,7 @@ pub fn status(status: &StatusReply, now: &Now, detail: Detail) -> String {
     }
     bygone(&mut page, status);
     if status.syncs.is_empty() {
-        page.line("no syncs are configured; `nbkpctl config example` prints a first one");
+        page.line("no syncs are configured; `nbkpctl init` sets up a first one");
     }
     if detail != Detail::Brief {
         surroundings(&mut page, status, detail);

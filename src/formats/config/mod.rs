@@ -3,6 +3,7 @@
 mod context;
 mod daemon;
 mod doubts;
+pub mod extend;
 mod keys;
 mod layer;
 mod mistake;

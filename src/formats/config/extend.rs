@@ -5,8 +5,8 @@ use std::path::Path;
 
 use toml_edit::{Array, DocumentMut, InlineTable, Item, Table, Value};
 
-use super::config::{Context, Mistakes, parse_bytes};
-use super::duration;
+use super::{Context, Mistakes, parse_bytes};
+use crate::formats::duration;
 use crate::model::{
     Additions, Configuration, Drive, Endpoint, EndpointName, Every, Filter, KeepRules, Mounting, Retention, Sync,
     Volume, VolumeRoot,
