@@ -306,6 +306,7 @@ pub fn puts_the_service_there_and_enables_it(host: &MiniHost) {
     denied.exits(2).says("sudo chown");
     let output = set_up(&["--no-enable"]);
     assert!(output.status.success() && !said.exists(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(String::from_utf8_lossy(&output.stdout).contains("lies on the same disk"), "as it is");
     let output = set_up(&["--json"]);
     let told: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));

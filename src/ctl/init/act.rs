@@ -11,7 +11,7 @@ use crate::ctl::client::Connection;
 use crate::ctl::command_error::{CommandError, Exit};
 use crate::ctl::company::{Company, told_by};
 use crate::ctl::options::InitOptions;
-use crate::ctl::output::{Form, Output};
+use crate::ctl::output::{Detail, Form, Output};
 use crate::ctl::render;
 use crate::decide::setup::Drafted;
 use crate::formats::set_up::{SetUp, SetUpService, SetUpSync};
@@ -66,7 +66,9 @@ pub(super) fn set_up(
         Form::Text => {
             let reply = Prepared { syncs: deeds.prepared };
             output.print(&render::prepare::prepared(&reply, output.detail()))?;
-            output.print(&tell::end(draft, &next, is_done))?;
+            if output.detail() != Detail::Brief {
+                output.print(&tell::end(draft, &next, is_done))?;
+            }
         }
     }
     match problem {

@@ -1,12 +1,12 @@
 //! What comes into the configuration, checked before anything is written.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::answers::{Answers, LeavesOut};
 use super::places::{CopyTarget, Vicinity};
 use super::start::Start;
 use crate::ctl::command_error::CommandError;
-use crate::decide::setup::{Drafted, Planner, Proposal, SyncWish, left_out};
+use crate::decide::setup::{Drafted, Planner, Proposal, SyncWish, left_out, mount_of};
 use crate::formats::config::Mistakes;
 use crate::formats::config::extend::{self, ExtendError};
 use crate::model::{Additions, Configuration, Filter, SyncName, layout};
@@ -24,6 +24,8 @@ pub(super) struct Draft {
     pub lines: String,
     /// What the whole says.
     pub configuration: Configuration,
+    /// The sources that lie on the filesystem of their copies.
+    pub beside: Vec<PathBuf>,
 }
 
 impl Draft {
@@ -53,6 +55,7 @@ impl Draft {
                 additions,
                 text: extended.text,
                 configuration: extended.configuration,
+                beside: beside(answers, looks),
             })),
             Err(ExtendError::Mistakes(mistakes)) => Ok(Err(mistakes)),
             Err(ExtendError::Rigid(lines)) => {
@@ -83,6 +86,14 @@ fn proposals(answers: &Answers, source: &Path, looks: &Vicinity) -> Vec<Proposal
         }
         LeavesOut::Nothing => Vec::new(),
     }
+}
+
+/// A broken disk takes what lies beside its copies, and these.
+fn beside(answers: &Answers, looks: &Vicinity) -> Vec<PathBuf> {
+    let device = |path: &Path| mount_of(path, &looks.mounts).map(|mount| mount.device);
+    let copies = answers.target.at.as_deref().and_then(device);
+    let paths = answers.sources.iter().map(|source| &source.path);
+    paths.filter(|path| copies.is_some() && device(path) == copies).cloned().collect()
 }
 
 /// Whether something that is no destination of ours has this name there.

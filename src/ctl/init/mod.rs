@@ -16,7 +16,7 @@ use std::os::unix::net::UnixStream;
 
 use crate::ctl::command_error::{CommandError, Exit};
 use crate::ctl::options::InitOptions;
-use crate::ctl::output::{Form, Output};
+use crate::ctl::output::{Detail, Form, Output};
 use crate::formats::config::{self, Colour, Context};
 use crate::model::StandIn;
 use crate::os::config_file::{self, ConfigFileError};
@@ -66,7 +66,7 @@ pub fn init(
             return Ok(Exit::Usage);
         }
     };
-    if output.form() == Form::Text {
+    if asks || (output.form() == Form::Text && output.detail() != Detail::Brief) {
         output.print(&tell::draft(&draft, &answers, paths))?;
     }
     if asks && !draft.additions.is_empty() && questions::go_ahead(output)? == Consent::No {

@@ -40,6 +40,11 @@ pub(super) fn draft(draft: &Draft, answers: &Answers, paths: &Paths) -> String {
             let _ = writeln!(text, "  - {loss}");
         }
     }
+    for path in &draft.beside {
+        let path = path.display().to_string();
+        let path = printable(&path);
+        let _ = writeln!(text, "{path} lies on the same disk: if that breaks, the copies are gone, too.");
+    }
     text.push('\n');
     text
 }
