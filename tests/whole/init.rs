@@ -270,6 +270,11 @@ pub fn asks_on_a_terminal_and_nowhere_else(host: &MiniHost) {
     host.ctl(&["run", "documents", "--wait"]).exits(0);
     usb.destination("documents").latest().is_like(&documents);
     assert_eq!(kind_of(host, "documents")["snapshots"], "btrfs");
+    // A server that is configured is offered like one of ssh's own, and once.
+    let known = "\n[ssh-endpoints.attic]\nhost = \"dead1.invalid\"\n";
+    std::fs::write(host.config_file(), text_of(host.config_file()) + known).unwrap();
+    let text = typed(host, &["init"], &["want to keep?=>", "copies go?=>\u{4}"]);
+    assert!(text.contains("attic:backups") && !text.contains("dead1.invalid:"), "{text}");
     // Without a terminal nobody is asked.
     host.ctl(&["init"]).exits(2).says("--yes --source DIR");
 }

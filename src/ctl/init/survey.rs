@@ -81,9 +81,12 @@ pub(super) struct Survey {
 }
 
 impl Survey {
-    /// Asks the servers of the user's ssh, each in a thread of its own.
+    /// Asks the servers of the configuration and of the user's ssh, each in a thread of its own.
     pub fn begin(start: &Start<'_>) -> Self {
-        let mut hosts = named_hosts(&start.paths.home);
+        let endpoints = &start.configuration.endpoints;
+        let mut hosts: Vec<String> = endpoints.keys().map(ToString::to_string).collect();
+        let is_known = |host: &String| endpoints.values().any(|endpoint| endpoint.host == *host);
+        hosts.extend(named_hosts(&start.paths.home).into_iter().filter(|host| !is_known(host)));
         hosts.truncate(MOST_SERVERS);
         let (tell, told) = sync_channel(MOST_SERVERS);
         let place = SshPlace::new(start.paths.runtime_dir());
