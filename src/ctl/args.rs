@@ -212,6 +212,9 @@ pub enum Conversation {
     Snapshots {
         /// Only of this sync.
         sync: Option<SyncName>,
+        /// Adds what deleting each would free, for which all are walked through.
+        #[arg(long)]
+        sizes: bool,
     },
     /// Deletes the snapshots that no rule keeps.
     Prune {
@@ -399,6 +402,7 @@ mod tests {
             "history a --stats --limit 3",
             "snapshots",
             "snapshots a",
+            "snapshots a --sizes",
             "prune",
             "prune a --dry-run",
             "prepare a b",

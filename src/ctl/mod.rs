@@ -42,7 +42,7 @@ use runs::Patience;
 
 use crate::formats::text::printable;
 use crate::formats::wire::{HistoryLimit, Request};
-use crate::model::{Pruning, StandIn};
+use crate::model::{Pruning, StandIn, Weighing};
 use crate::os::environment::{self, PathOptions, Paths};
 use crate::os::socket;
 
@@ -180,7 +180,10 @@ fn converse(
         Conversation::History { sync, stats, limit } => {
             reports::show_history(connection, output, &Request::History { sync, limit: HistoryLimit(limit), stats })
         }
-        Conversation::Snapshots { sync } => reports::snapshots(connection, output, sync),
+        Conversation::Snapshots { sync, sizes } => {
+            let weighing = if sizes { Weighing::Wanted } else { Weighing::Unwanted };
+            reports::snapshots(connection, output, sync, weighing)
+        }
         Conversation::Prune { syncs, dry_run } => {
             reports::prune(connection, output, syncs, if dry_run { Pruning::Pretended } else { Pruning::Real })
         }

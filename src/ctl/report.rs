@@ -15,7 +15,7 @@ use crate::formats::json;
 use crate::formats::report::ReportFacts;
 use crate::formats::text::printable;
 use crate::formats::wire::{Diagnosis, HistoryLimit, Mode, Moment, Request};
-use crate::model::{Now, StandIn};
+use crate::model::{Now, StandIn, Weighing};
 use crate::os::causes::chain;
 use crate::os::directory::Directory;
 use crate::os::environment::Paths;
@@ -134,7 +134,7 @@ fn asked(
 ) -> Result<ReportFacts, CommandError> {
     let connection = &mut connection;
     let list = connection.ask(&Request::List)?.decode()?;
-    let snapshots = connection.ask(&Request::Snapshots { syncs: Vec::new() })?.decode()?;
+    let snapshots = connection.ask(&Request::Snapshots { syncs: Vec::new(), sizes: Weighing::Unwanted })?.decode()?;
     let question = Request::History { sync: None, limit: HistoryLimit(RUNS), stats: true };
     let history = connection.ask(&question)?.decode()?;
     let status = connection.ask(&Request::Status { syncs: Vec::new() })?.decode()?;

@@ -6,7 +6,7 @@ use crate::ctl::output::{Form, Output};
 use crate::ctl::render;
 use crate::formats::json;
 use crate::formats::wire::{Drives, HistoryReply, Prepared, Pruned, Reply, Request, Snapshots, SyncProblem};
-use crate::model::{Pruning, SyncName};
+use crate::model::{Pruning, SyncName, Weighing};
 use crate::os::causes::chain;
 use crate::os::{clock, disks};
 
@@ -89,12 +89,13 @@ pub fn snapshots(
     connection: &mut Connection,
     output: &mut Output,
     sync: Option<SyncName>,
+    sizes: Weighing,
 ) -> Result<Exit, CommandError> {
     let is_named = sync.is_some();
-    let reply = connection.ask(&Request::Snapshots { syncs: sync.into_iter().collect() })?;
+    let reply = connection.ask(&Request::Snapshots { syncs: sync.into_iter().collect(), sizes })?;
     let snapshots: Snapshots = reply.decode()?;
     let (detail, room) = (output.detail(), output.room());
-    answer(output, &reply, || render::snapshots::snapshots(&snapshots, &clock::now(), detail, room))?;
+    answer(output, &reply, || render::snapshots::snapshots(&snapshots, &clock::now(), (detail, sizes), room))?;
     Ok(done(is_named, &snapshots.problems))
 }
 

@@ -91,7 +91,7 @@ pub use sight::{
     Absence, Access, BlockDevice, DeviceRole, EndFault, EndSight, Mount, MountId, Node, PresentVolume, ReachedVolume,
     SentinelFault, SentinelId, SyncSight, VolumeSight,
 };
-pub use snapshot::{KeepReason, Pruning, SnapshotName, SnapshotNameError, Standing};
+pub use snapshot::{KeepReason, Pruning, SnapshotName, SnapshotNameError, Standing, Weighing};
 pub use stand_in::StandIn;
 pub use status::{Checking, DaemonState, Freshness, RunningNow, Status, SyncState, SyncStatus, VolumeStatus};
 pub use step::Step;

@@ -114,6 +114,15 @@ words!(KeepReason {
     Future = "future",
 });
 
+/// Whether it is told what snapshots weigh, for which each is walked through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Weighing {
+    /// It is.
+    Wanted,
+    /// It is not.
+    Unwanted,
+}
+
 /// Whether pruning is meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pruning {

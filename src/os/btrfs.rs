@@ -1,7 +1,8 @@
 //! Btrfs: subvolumes and snapshots, by descriptor.
 
 use std::ffi::OsStr;
-use std::path::PathBuf;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
 
 use rustix::io::Errno;
 
@@ -89,6 +90,27 @@ pub fn one_below(subvolume: &Directory) -> Result<Option<PathBuf>, BtrfsError> {
 /// The UUIDs of a subvolume.
 pub fn facts(subvolume: &Directory) -> Result<SubvolumeFacts, BtrfsError> {
     sys::facts(subvolume).map_err(|cause| BtrfsError::Look(subvolume.path().to_owned(), cause))
+}
+
+/// The bytes that no other subvolume holds, which deleting this one would free. `None` where btrfs keeps no account of
+/// them, or is not sure of it (btrfs-quota(8)). What was written in the last seconds may be missing.
+#[must_use]
+pub fn exclusive(subvolume: &Directory) -> Option<u64> {
+    let tree = sys::facts(subvolume).ok()?.tree;
+    let uuid = sys::filesystem_uuid(subvolume).ok()?;
+    let mut name = String::new();
+    for (at, byte) in uuid.iter().enumerate() {
+        name.push_str(if matches!(at, 4 | 6 | 8 | 10) { "-" } else { "" });
+        // Writing to a string cannot fail.
+        let _ = write!(name, "{byte:02x}");
+    }
+    let groups = Path::new("/sys/fs/btrfs").join(name).join("qgroups");
+    let told = |name: &str| std::fs::read_to_string(groups.join(name)).ok();
+    // Simple quotas count what a subvolume has written, whoever shares it by now.
+    if told("mode").is_some_and(|mode| mode.trim() != "qgroup") || told("inconsistent")?.trim() != "0" {
+        return None;
+    }
+    told(&format!("0_{tree}/exclusive"))?.trim().parse().ok()
 }
 
 /// Whether a subvolume is read-only.

@@ -66,3 +66,4 @@ pub mod unclean;
 pub mod unit;
 pub mod viewer;
 pub mod walk;
+pub mod weight;

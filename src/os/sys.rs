@@ -77,11 +77,20 @@ struct Named {
     path: [u8; 3824],
 }
 
+/// `struct btrfs_ioctl_fs_info_args`, of which the UUID alone matters.
+#[repr(C)]
+struct Whole {
+    counts: [u64; 2],
+    uuid: [u8; 16],
+    rest: [u64; 124],
+}
+
 nix::ioctl_write_ptr!(snap_destroy, 0x94, 15, ShortArguments);
 nix::ioctl_write_ptr!(snap_create_v2, 0x94, 23, NamedArguments);
 nix::ioctl_write_ptr!(subvol_create_v2, 0x94, 24, NamedArguments);
 nix::ioctl_read!(subvol_get_flags, 0x94, 25, u64);
 nix::ioctl_write_ptr!(subvol_set_flags, 0x94, 26, u64);
+nix::ioctl_read!(fs_info, 0x94, 31, Whole);
 nix::ioctl_read!(get_subvol_info, 0x94, 60, Information);
 nix::ioctl_readwrite!(get_subvol_rootref, 0x94, 61, Below);
 nix::ioctl_readwrite!(ino_lookup_user, 0x94, 62, Named);
@@ -89,6 +98,8 @@ nix::ioctl_readwrite!(ino_lookup_user, 0x94, 62, Named);
 /// What the kernel says of a subvolume.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SubvolumeFacts {
+    /// The number of its tree, by which its quota group is called.
+    pub tree: u64,
     /// Its UUID.
     pub uuid: [u8; 16],
     /// The UUID of the subvolume that it is a snapshot of; zero if it is none.
@@ -160,7 +171,16 @@ pub fn facts(subvolume: impl AsFd) -> Result<SubvolumeFacts, Errno> {
     // SAFETY: the descriptor is borrowed and thus open; the kernel writes exactly the structure, all of whose fields
     // hold any bit pattern.
     result(unsafe { get_subvol_info(subvolume.as_fd().as_raw_fd(), &raw mut information) })?;
-    Ok(SubvolumeFacts { uuid: information.uuid, parent_uuid: information.parent_uuid })
+    Ok(SubvolumeFacts { tree: information.tree, uuid: information.uuid, parent_uuid: information.parent_uuid })
+}
+
+/// The UUID of the filesystem that a directory is on.
+pub fn filesystem_uuid(directory: impl AsFd) -> Result<[u8; 16], Errno> {
+    let mut whole = Whole { counts: [0; 2], uuid: [0; 16], rest: [0; 124] };
+    // SAFETY: the descriptor is borrowed and thus open; the kernel writes exactly the structure, all of whose fields
+    // hold any bit pattern.
+    result(unsafe { fs_info(directory.as_fd().as_raw_fd(), &raw mut whole) })?;
+    Ok(whole.uuid)
 }
 
 /// One of the subvolumes below a subvolume, by its path there, if there is any.
@@ -273,7 +293,7 @@ mod tests {
         assert_eq!(size_of::<ShortArguments>(), 4096);
         assert_eq!(size_of::<Information>(), 504);
         assert_eq!((size_of::<Below>(), size_of::<Named>()), (4096, 4096));
-        assert_eq!(size_of::<MountAttributes>(), 32);
+        assert_eq!((size_of::<MountAttributes>(), size_of::<Whole>()), (32, 1024));
     }
 
     #[test]

@@ -38,7 +38,9 @@ impl UnreadPlaces {
 /// An entry on the way of a walk.
 #[derive(Debug, Clone, Copy)]
 pub struct PassedName<'a> {
-    /// The directory that it is in, below the top; empty for the top.
+    /// The directory that it is in, open.
+    pub directory: &'a Directory,
+    /// Where that is, below the top; empty for the top.
     pub parent: &'a Path,
     /// Its name.
     pub name: &'a OsStr,
@@ -111,7 +113,7 @@ pub fn walk(
                     Some(Kind::Special)
                 }
             };
-            match hear(PassedName { parent: &path, name, kind }) {
+            match hear(PassedName { directory: &directory, parent: &path, name, kind }) {
                 ControlFlow::Break(()) => return Ok(unread),
                 ControlFlow::Continue(Way::Into) if kind == Some(Kind::Directory) => deeper.push(name.to_owned()),
                 ControlFlow::Continue(Way::Into | Way::Past) => {}

@@ -278,7 +278,7 @@ pub async fn carry_out(order: ErrandOrder) {
         Errand::Preview(_) | Errand::Between(..) => {
             ErrandResult::Previewed(PreviewEnd { syncs: vec![], problems: vec![] })
         }
-        Errand::Snapshots(_) => ErrandResult::Snapshots(Snapshots { snapshots: vec![], problems: vec![] }),
+        Errand::Snapshots(..) => ErrandResult::Snapshots(Snapshots { snapshots: vec![], problems: vec![] }),
         Errand::Prune(..) => ErrandResult::Pruned(Pruned { pruned: vec![], problems: vec![] }),
         Errand::Versions(path) => ErrandResult::Versions(versions(path)),
         Errand::Find(_) => {

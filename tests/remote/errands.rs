@@ -9,7 +9,7 @@ use crate::sshd::Sshd;
 use nbkp::backup::errands::listing::{list, prune};
 use nbkp::backup::errands::preview::{Change, preview};
 use nbkp::backup::errands::there::prepare;
-use nbkp::model::{Conclusion, End, KeepRules, Pruning, Retention, SentinelId, SnapshotKind};
+use nbkp::model::{Conclusion, End, KeepRules, Pruning, Retention, SentinelId, SnapshotKind, Weighing};
 
 #[test]
 fn both_ends_are_prepared_and_then_serve() {
@@ -88,7 +88,8 @@ fn snapshots_are_listed_and_deleted_and_a_look_changes_nothing() {
         assert!(second.command.iter().all(|word| !word.to_string_lossy().contains("sh -c")), "{:?}", second.command);
 
         let mut seen = ground.as_seen();
-        let names: Vec<_> = list(&seen, &place).unwrap().into_iter().map(|snapshot| snapshot.name).collect();
+        let names: Vec<_> =
+            list(&seen, Weighing::Unwanted, &place).unwrap().into_iter().map(|snapshot| snapshot.name).collect();
         assert_eq!(names, ground.snapshots());
         seen.sync.keep = Retention::Rules(KeepRules { last: 2, ..KeepRules::default() });
         let (gone, problems) = prune(&seen, Pruning::Real, &place);

@@ -1,7 +1,9 @@
 //! Snapshots: which there are, why each stays or goes, and letting them go.
 
+use std::collections::BTreeMap;
 use std::os::fd::AsFd as _;
 
+use crate::backup::errands::weights::weights;
 use crate::backup::failure::could_not;
 use crate::backup::job::{SyncAsSeen, sentence};
 use crate::backup::place::copies::{Copies, HereCopies, have_history};
@@ -14,7 +16,7 @@ use crate::formats::sentinel;
 use crate::formats::text::obstacle_sentences;
 use crate::formats::wire::{Moment, PrunedSnapshot, SnapshotEntry};
 use crate::model::layout::{self, DESTINATION_SENTINEL, VOLUME_SENTINEL};
-use crate::model::{End, NotDone, Obstacle, Pruning, Retention, Standing, VolumeSight};
+use crate::model::{End, NotDone, Obstacle, Pruning, Retention, Standing, VolumeSight, Weighing};
 use crate::os::causes::chain;
 use crate::os::confine::confine_writes;
 use crate::os::directory::Directory;
@@ -22,8 +24,9 @@ use crate::os::machine::{self, DeviceState};
 use crate::os::ssh::SshPlace;
 use crate::os::{clock, files};
 
-/// The snapshots of a sync with the rules that keep them; none where it keeps no snapshots.
-pub fn list(seen: &SyncAsSeen, ssh: &SshPlace) -> Result<Vec<SnapshotEntry>, String> {
+/// The snapshots of a sync with the rules that keep them, and what they weigh if that is wanted; none where it keeps no
+/// snapshots.
+pub fn list(seen: &SyncAsSeen, weighing: Weighing, ssh: &SshPlace) -> Result<Vec<SnapshotEntry>, String> {
     if !have_history(seen.sync.snapshots) {
         return Ok(Vec::new());
     }
@@ -32,7 +35,14 @@ pub fn list(seen: &SyncAsSeen, ssh: &SshPlace) -> Result<Vec<SnapshotEntry>, Str
     let now = clock::now();
     let decisions = retention::plan(&finished, seen.sync.keep, &now.zone, now.wall);
     let departures = forecast::departures(&finished, seen.sync.keep, &now.zone, now.wall);
+    let names: Vec<_> = decisions.iter().map(|decision| decision.name).collect();
+    let weights = match (weighing, &copies) {
+        (Weighing::Wanted, Copies::Here(here)) => weights(here, seen.sync.snapshots, &names),
+        // A server is not asked: it takes as long as a walk through each of them.
+        (Weighing::Wanted, Copies::There(_)) | (Weighing::Unwanted, _) => BTreeMap::new(),
+    };
     let entry = |decision: &retention::Decision| {
+        let weight = weights.get(&decision.name).copied().unwrap_or_default();
         let name = decision.name.to_string();
         let keep = match &decision.verdict {
             Fate::Keep(reasons) => reasons.iter().map(|reason| (*reason).into()).collect(),
@@ -46,6 +56,8 @@ pub fn list(seen: &SyncAsSeen, ssh: &SshPlace) -> Result<Vec<SnapshotEntry>, Str
             keep,
             standing: Some(standing.unwrap_or(Standing::Good).into()),
             goes: departures.get(&decision.name).copied().map(Moment),
+            frees: weight.frees,
+            new: weight.new,
         }
     };
     Ok(decisions.iter().map(entry).collect())

@@ -8,3 +8,4 @@ pub mod overdue;
 pub mod prepare;
 pub mod preview;
 pub mod there;
+mod weights;

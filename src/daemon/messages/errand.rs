@@ -8,7 +8,7 @@ use crate::formats::wire::{
     CheckEnd, CheckNews, Diagnosis, FindEnd, FindNews, Prepared, PreviewEnd, PreviewLine, Pruned, RestoreEnd,
     RestoreNews, Snapshots, Versions,
 };
-use crate::model::{CheckWish, FindWish, Pruning, RestoreWish, SyncName};
+use crate::model::{CheckWish, FindWish, Pruning, RestoreWish, SyncName, Weighing};
 
 /// An errand; an empty list of syncs means all.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,7 +20,7 @@ pub enum Errand {
     /// Tell what differs between the snapshots of two moments.
     Between(SyncName, [Timestamp; 2]),
     /// List the snapshots, and why each stays or goes.
-    Snapshots(Vec<SyncName>),
+    Snapshots(Vec<SyncName>, Weighing),
     /// Delete the snapshots that no rule wants.
     Prune(Vec<SyncName>, Pruning),
     /// Tell the versions of an entry.

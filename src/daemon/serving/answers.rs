@@ -77,7 +77,7 @@ pub(crate) async fn answer(
             Ok(wanted) => errand(wanted, doors, places, line).await,
             Err(wrong) => line.replies.fail(&wrong).await,
         },
-        Request::Snapshots { syncs } => errand(Errand::Snapshots(syncs), doors, places, line).await,
+        Request::Snapshots { syncs, sizes } => errand(Errand::Snapshots(syncs, sizes), doors, places, line).await,
         Request::Prune { syncs, dry_run } => errand(Errand::Prune(syncs, dry_run), doors, places, line).await,
         Request::Prepare { syncs } => errand(Errand::Prepare(syncs), doors, places, line).await,
         Request::Versions { path } => errand(Errand::Versions(path), doors, places, line).await,

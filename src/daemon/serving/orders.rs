@@ -19,7 +19,7 @@ use crate::formats::text::{obstacle_sentences, shell_words};
 use crate::formats::wire::{
     Diagnosis, DiffSummary, Prepared, PreviewEnd, PreviewLine, PreviewLineKind, Pruned, Snapshots, SyncProblem, Term,
 };
-use crate::model::{Interruption, Pruning, SyncName};
+use crate::model::{Interruption, Pruning, SyncName, Weighing};
 use crate::os::ssh::SshPlace;
 
 /// Runs errands until nobody can order any more.
@@ -53,7 +53,9 @@ async fn go(order: ErrandOrder, asks: mpsc::Sender<Ask>, ssh: SshPlace, ground: 
             let work = move |found: Vec<SyncAsSeen>| ErrandResult::Previewed(compared(&found, moments, &lines, &ssh));
             at(vec![sync], &asks, work).await
         }
-        Errand::Snapshots(syncs) => at(syncs, &asks, move |found| ErrandResult::Snapshots(listed(&found, &ssh))).await,
+        Errand::Snapshots(syncs, weighing) => {
+            at(syncs, &asks, move |found| ErrandResult::Snapshots(listed(&found, weighing, &ssh))).await
+        }
         Errand::Prune(syncs, pruning) => {
             at(syncs, &asks, move |found| ErrandResult::Pruned(pruned(found, pruning, &ssh))).await
         }
@@ -223,10 +225,10 @@ fn compared(
     end
 }
 
-fn listed(prospects: &[SyncAsSeen], ssh: &SshPlace) -> Snapshots {
+fn listed(prospects: &[SyncAsSeen], weighing: Weighing, ssh: &SshPlace) -> Snapshots {
     let mut listed = Snapshots { snapshots: Vec::new(), problems: Vec::new() };
     for prospect in prospects {
-        match listing::list(prospect, ssh) {
+        match listing::list(prospect, weighing, ssh) {
             Ok(entries) => listed.snapshots.extend(entries),
             Err(message) => listed.problems.push(problem(prospect, message)),
         }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use super::{CallError, Moment};
-use crate::model::{Among, Earnest, Existing, Pruning, SampleShare, SnapshotName, SyncName, VolumeName};
+use crate::model::{Among, Earnest, Existing, Pruning, SampleShare, SnapshotName, SyncName, VolumeName, Weighing};
 
 /// A type that a parameter can have.
 pub(super) trait Parameter: Sized {
@@ -261,6 +261,26 @@ impl Parameter for Pruning {
 
     fn write(&self) -> Value {
         json!(*self == Self::Pretended)
+    }
+}
+
+/// Whether weights are wanted. A daemon that does not know of them is not told that they are not.
+impl Parameter for Weighing {
+    const KIND: &'static str = "?bool";
+
+    fn absent() -> Option<Self> {
+        Some(Self::Unwanted)
+    }
+
+    fn read(value: &Value) -> Option<Self> {
+        value.as_bool().map(|wanted| if wanted { Self::Wanted } else { Self::Unwanted })
+    }
+
+    fn write(&self) -> Value {
+        match self {
+            Self::Wanted => Value::Bool(true),
+            Self::Unwanted => Value::Null,
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::parameters::{Given, HistoryLimit, Parameter};
 use super::{CallError, INTERFACE, MethodCall, Mode, Moment, SERVICE_INTERFACE};
-use crate::model::{Among, Earnest, Existing, Pruning, SampleShare, SnapshotName, SyncName, VolumeName};
+use crate::model::{Among, Earnest, Existing, Pruning, SampleShare, SnapshotName, SyncName, VolumeName, Weighing};
 
 /// A method as the interface has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -185,6 +185,8 @@ methods! {
         Heavy Snapshots {
             /// The syncs.
             syncs: Vec<SyncName>,
+            /// Whether it is told what each weighs.
+            sizes: Weighing,
         };
         /// Delete the snapshots that no rule wants.
         Heavy Prune {
@@ -313,7 +315,7 @@ mod tests {
                 newer: Some(Moment("2026-11-22T17:30:00Z".parse().unwrap())),
             },
             Request::History { sync: Some(sync), limit: HistoryLimit(7), stats: true },
-            Request::Snapshots { syncs: syncs.clone() },
+            Request::Snapshots { syncs: syncs.clone(), sizes: Weighing::Wanted },
             Request::Prune { syncs: syncs.clone(), dry_run: Pruning::Pretended },
             Request::Versions { path: "/home/a/x".into() },
             Request::Find { pattern: "*.odt".into(), deleted: Among::Deleted, syncs: syncs.clone() },

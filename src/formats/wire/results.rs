@@ -259,6 +259,12 @@ pub struct SnapshotEntry {
     /// the next prune, stays for ever, or nobody can tell.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub goes: Option<Moment>,
+    /// The bytes that deleting it alone would free; absent if that was not asked for, or nobody knows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub frees: Option<u64>,
+    /// If nobody knows: the bytes of the files that it holds and the one before it does not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub new: Option<u64>,
 }
 
 /// `Prune`.
