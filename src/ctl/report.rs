@@ -20,7 +20,7 @@ use crate::os::causes::chain;
 use crate::os::directory::Directory;
 use crate::os::environment::Paths;
 use crate::os::files::{self, Readers};
-use crate::os::{clock, service, viewer};
+use crate::os::{clock, machine, service, viewer};
 
 /// So many runs are told one by one, in the JSON.
 const RUNS: u32 = 200;
@@ -139,5 +139,6 @@ fn asked(
     let history = connection.ask(&question)?.decode()?;
     let status = connection.ask(&Request::Status { syncs: Vec::new() })?.decode()?;
     let doctor = diagnosis()?;
-    Ok(ReportFacts { made: Moment(clock::now().wall), days, dead, status, list, history, snapshots, doctor })
+    let (made, machine) = (Moment(clock::now().wall), machine::host_name());
+    Ok(ReportFacts { made, machine, days, dead, status, list, history, snapshots, doctor })
 }

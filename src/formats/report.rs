@@ -9,6 +9,8 @@ use crate::formats::wire::{Diagnosis, HistoryReply, Listing, Moment, Snapshots, 
 pub struct ReportFacts {
     /// When it was asked.
     pub made: Moment,
+    /// The name of the machine.
+    pub machine: String,
     /// Over how many days the course of the runs is shown.
     pub days: u32,
     /// Why no daemon could be asked, as a sentence; null if one was.

@@ -42,7 +42,7 @@ fn course_of(page: &mut Markup, tally: &SyncTally, days: &[CourseDay<'_>]) {
     let sizes = grouped_days(days, BARS, |days| {
         days.iter().rev().find_map(|(_, day)| day.map(|day| day.size)).filter(|size| *size > 0)
     });
-    let durations = grouped_days(days, BARS, longest_mean);
+    let durations = grouped_days(days, BARS, mean_duration);
     page.leaf("h3", &[], &tally.sync);
     page.nest("p", &[], |page| page.text(&numbers(tally)));
     page.nest("div", &[("class", "charts")], |page| {
@@ -61,7 +61,7 @@ fn course_of(page: &mut Markup, tally: &SyncTally, days: &[CourseDay<'_>]) {
 }
 
 /// The mean duration of a success on these days, in milliseconds.
-fn longest_mean(days: &[CourseDay<'_>]) -> Option<u64> {
+fn mean_duration(days: &[CourseDay<'_>]) -> Option<u64> {
     let sum = |of: fn(&DayEntry) -> u64| days.iter().filter_map(|(_, day)| day.map(of)).fold(0, u64::saturating_add);
     sum(|day| day.milliseconds).checked_div(sum(|day| day.ok))
 }

@@ -46,13 +46,16 @@ impl Markup {
 
     /// Adds a sentence in which what stands between backquotes is a command or a name.
     pub fn sentence(&mut self, text: &str) {
+        if !text.matches('`').count().is_multiple_of(2) {
+            // One without a fellow means nothing.
+            self.text(text);
+            return;
+        }
         for (at, part) in text.split('`').enumerate() {
-            if at % 2 == 1 && text.matches('`').count().is_multiple_of(2) {
-                self.leaf("code", &[], part);
-            } else if at > 0 && !text.matches('`').count().is_multiple_of(2) {
-                self.text(&format!("`{part}"));
-            } else {
+            if at.is_multiple_of(2) {
                 self.text(part);
+            } else {
+                self.leaf("code", &[], part);
             }
         }
     }

@@ -25,7 +25,7 @@ pub fn page(facts: &ReportFacts, now: &Now) -> String {
     let mut page = Markup::default();
     page.ours("<!DOCTYPE html>\n");
     page.nest("html", &[("lang", "en")], |page| {
-        page.nest("head", &[], head);
+        page.nest("head", &[], |page| head(page, facts));
         page.nest("body", &[], |page| {
             page.ours(style::SHAPES);
             page.nest("header", &[], |page| title(page, facts, now));
@@ -47,19 +47,24 @@ pub fn page(facts: &ReportFacts, now: &Now) -> String {
     page.finish()
 }
 
-fn head(page: &mut Markup) {
+fn head(page: &mut Markup, facts: &ReportFacts) {
     page.ours(
         "<meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
          <meta name=\"color-scheme\" content=\"light dark\"><meta name=\"referrer\" content=\"no-referrer\">\
          <meta http-equiv=\"Content-Security-Policy\" \
          content=\"default-src 'none'; img-src data:; style-src 'unsafe-inline'\">\
-         <link rel=\"icon\" href=\"data:,\"><title>How the backups stand</title>",
+         <link rel=\"icon\" href=\"data:,\">",
     );
+    page.leaf("title", &[], &headed(facts));
     page.nest("style", &[], |page| page.ours(style::SHEET));
 }
 
+fn headed(facts: &ReportFacts) -> String {
+    format!("How the backups of {} stand", facts.machine)
+}
+
 fn title(page: &mut Markup, facts: &ReportFacts, now: &Now) {
-    page.leaf("h1", &[], "How the backups stand");
+    page.leaf("h1", &[], &headed(facts));
     let made = facts.made.0.to_zoned(now.zone.clone());
     page.nest("p", &[("class", "faint")], |page| {
         page.text("On ");

@@ -224,6 +224,7 @@ mod tests {
             made: read(r#"{"parameters":{"m":"2026-11-22T17:30:00.000Z"}}"#)
                 .decode::<std::collections::BTreeMap<String, crate::formats::wire::Moment>>()
                 .unwrap()["m"],
+            machine: "lap".into(),
             days: 90,
             dead: None,
             status: read(&text).decode().unwrap(),

@@ -26,9 +26,11 @@ pub const SHAPES: &str = "\
 pub const SHEET: &str = "
 :root{color-scheme:light dark;--paper:#f6f5f2;--card:#fff;--ink:#1f2428;--faint:#5a636b;--edge:#dedbd4;
 --good:#1b7a48;--notice:#8a5600;--bad:#b3261e;--calm:#4a6072;--busy:#2f6690;--code:#eeece6}
-@media (prefers-color-scheme:dark){:root{--paper:#14171a;--card:#1d2125;--ink:#e6e4df;--faint:#a2abb3;--edge:#343a40;
+@media screen and (prefers-color-scheme:dark){:root{--paper:#14171a;--card:#1d2125;--ink:#e6e4df;--faint:#a2abb3;
+--edge:#343a40;
 --good:#5ac98d;--notice:#eeb24e;--bad:#ff8f85;--calm:#9fb4c4;--busy:#7fb2dd;--code:#2a2f34}}
-@media print{:root{--paper:#fff;--card:#fff}nav{display:none}section,figure,article{break-inside:avoid}}
+@media print{:root{color-scheme:light;--paper:#fff;
+--card:#fff}nav{display:none}section,figure,article{break-inside:avoid}}
 *{box-sizing:border-box}
 html{-webkit-text-size-adjust:100%;text-size-adjust:100%}
 body{margin:0;background:var(--paper);color:var(--ink);font:16px/1.5 system-ui,-apple-system,'Segoe UI',Roboto,
