@@ -2,6 +2,7 @@
 
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::ctl::client::Connection;
 use crate::ctl::command_error::{CommandError, Exit};
@@ -14,14 +15,18 @@ use crate::decide::diagnosis::daemon;
 use crate::formats::json;
 use crate::formats::report::ReportFacts;
 use crate::formats::text::printable;
-use crate::formats::wire::{Diagnosis, HistoryLimit, Mode, Moment, Request};
-use crate::model::{Now, StandIn, Weighing};
+use crate::formats::wire::{
+    Diagnosis, HistoryLimit, Listing, Mode, Moment, Request, Snapshots, SyncEntry, SyncProblem,
+};
+use crate::model::{Area, Flaw, Now, SnapshotKind, StandIn, Weighing};
 use crate::os::causes::chain;
 use crate::os::directory::Directory;
 use crate::os::environment::Paths;
 use crate::os::files::{self, Readers};
 use crate::os::{clock, machine, service, viewer};
 
+/// So long is waited for what looks at drives and servers: the rest of the page is worth more than no page.
+const PATIENCE: Duration = Duration::from_mins(1);
 /// So many runs are told one by one, in the JSON.
 const RUNS: u32 = 200;
 
@@ -100,45 +105,88 @@ fn facts(
     paths: &Paths,
     alone: impl FnOnce(&Paths, StandIn) -> Result<UnixStream, (u8, String)>,
 ) -> Result<ReportFacts, CommandError> {
+    let snapshots = Request::Snapshots { syncs: Vec::new(), sizes: Weighing::Unwanted };
     match Connection::open(&paths.socket) {
-        Ok(connection) => {
+        Ok(mut connection) => {
             // What takes longest is under way while the rest is asked for.
-            let mut tester = Connection::open(&paths.socket)?;
-            tester.send(&Request::Doctor, Mode::Once)?;
-            let first = |diagnosis: Diagnosis| {
-                let versions = (diagnosis.version.clone(), env!("CARGO_PKG_VERSION"));
-                diagnosis.behind(&daemon::version(&versions.0, versions.1, &service::command("restart")))
+            let aside = |request: &Request| {
+                let mut other = Connection::open(&paths.socket)?;
+                other.send(request, Mode::Once).map(|()| other)
             };
-            asked(days, None, connection, || Ok(first(tester.next()?.decode()?)))
+            let (mut tester, mut lister) = (aside(&Request::Doctor)?, aside(&snapshots)?);
+            asked(days, None, &mut connection, |_, list| {
+                let seen = lister.next_within(PATIENCE)?.map(|reply| reply.decode()).transpose()?;
+                let found = tester.next_within(PATIENCE)?.map(|reply| reply.decode()).transpose()?;
+                let found: Diagnosis = found.unwrap_or_else(silent_doctor);
+                let first = daemon::version(&found.version, env!("CARGO_PKG_VERSION"), &service::command("restart"));
+                Ok((seen.unwrap_or_else(|| silent_places(list)), found.behind(&first)))
+            })
         }
         Err(CommandError::NotRunning(socket)) => {
             let dead = format!("nbkpd is not running: start it with `{}`", service::command("enable --now"));
             let stream = alone(paths, StandIn::Looks).map_err(|(code, why)| CommandError::Alone(code, why))?;
             let mut connection = Connection::over(stream);
-            let own = |problem| told_by(Company::Own, problem);
-            // The copies that are there are looked at once.
-            connection.ask(&Request::Scan).map_err(own)?;
-            let diagnosis: Diagnosis = connection.ask(&Request::Doctor).map_err(own)?.decode()?;
             let first = daemon::not_running(&socket, &service::command("enable --now"));
-            asked(days, Some(dead), connection, || Ok(diagnosis.behind(&first))).map_err(own)
+            // The copies that are there are looked at once.
+            let told = connection.ask(&Request::Scan).and_then(|_| {
+                asked(days, Some(dead), &mut connection, |connection, _| {
+                    let seen = connection.ask(&snapshots)?.decode()?;
+                    let found: Diagnosis = connection.ask(&Request::Doctor)?.decode()?;
+                    Ok((seen, found.behind(&first)))
+                })
+            });
+            told.map_err(|problem| told_by(Company::Own, problem))
         }
         Err(problem) => Err(problem),
     }
 }
 
+/// Asks for what is known at once; `slow` for what has to be looked at.
 fn asked(
     days: u32,
     dead: Option<String>,
-    mut connection: Connection,
-    diagnosis: impl FnOnce() -> Result<Diagnosis, CommandError>,
+    connection: &mut Connection,
+    slow: impl FnOnce(&mut Connection, &Listing) -> Result<(Snapshots, Diagnosis), CommandError>,
 ) -> Result<ReportFacts, CommandError> {
-    let connection = &mut connection;
-    let list = connection.ask(&Request::List)?.decode()?;
-    let snapshots = connection.ask(&Request::Snapshots { syncs: Vec::new(), sizes: Weighing::Unwanted })?.decode()?;
+    let list: Listing = connection.ask(&Request::List)?.decode()?;
     let question = Request::History { sync: None, limit: HistoryLimit(RUNS), stats: true };
     let history = connection.ask(&question)?.decode()?;
     let status = connection.ask(&Request::Status { syncs: Vec::new() })?.decode()?;
-    let doctor = diagnosis()?;
+    let (snapshots, doctor) = slow(connection, &list)?;
     let (made, machine) = (Moment(clock::now().wall), machine::host_name());
     Ok(ReportFacts { made, machine, days, dead, status, list, history, snapshots, doctor })
+}
+
+/// What is told of snapshots where one of their places answers nobody.
+fn silent_places(list: &Listing) -> Snapshots {
+    let message = format!("a place of snapshots has not answered within {} s", PATIENCE.as_secs());
+    let with_history = list.syncs.iter().filter(|sync| !sync.snapshots.is(SnapshotKind::None));
+    let problem = |sync: &SyncEntry| SyncProblem { sync: sync.name.clone(), message: message.clone() };
+    Snapshots { snapshots: Vec::new(), problems: with_history.map(problem).collect() }
+}
+
+/// What is told where something that `doctor` asks answers nobody.
+fn silent_doctor() -> Diagnosis {
+    let what = format!("the tests have not come to an end within {} s: something does not answer", PATIENCE.as_secs());
+    let fix = "run `nbkpctl doctor`, and look for a drive, a mount or a server that hangs";
+    Diagnosis::new(&[Area::Daemon.examined("doctor", Flaw::Degraded.error(what, fix))])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::formats::wire::Reply;
+    use crate::model::Severity;
+
+    #[test]
+    fn what_does_not_answer_is_told_and_is_an_error() {
+        let text = r#"{"parameters":{"syncs":[
+            {"name":"a","source":"x:","destination":"y:","enabled":true,"snapshots":"none"},
+            {"name":"b","source":"x:","destination":"y:b","enabled":true,"snapshots":"btrfs"}],
+            "volumes":[],"groups":[],"locations":[]}}"#;
+        let list = Reply::read(text.as_bytes()).unwrap().unwrap().decode().unwrap();
+        let told = silent_places(&list);
+        assert_eq!(told.problems.iter().map(|problem| problem.sync.as_str()).collect::<Vec<_>>(), ["b"]);
+        assert_eq!(silent_doctor().count(Severity::Error), 1);
+    }
 }
