@@ -3,6 +3,7 @@
 pub mod account;
 pub mod addresses;
 pub mod apart;
+pub mod approach;
 pub mod btrfs;
 pub mod bus;
 pub mod causes;

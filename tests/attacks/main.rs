@@ -10,5 +10,6 @@ mod own;
 mod places;
 mod power;
 mod races;
+mod restores;
 mod rounds;
 mod sshd;

@@ -11,7 +11,7 @@ use crate::ground::{Ground, OTHER};
 const ROUNDS: usize = 15;
 
 /// Puts links to the first path in the place of what lies below the others, one after the other, and puts it back.
-const MIX: &str = "import os, random, sys, time\n\
+pub const MIX: &str = "import os, random, sys, time\n\
     target, *roots = sys.argv[1:]; count = 0\n\
     def below(path):\n\
     \x20   yield path\n\
@@ -32,11 +32,16 @@ const MIX: &str = "import os, random, sys, time\n\
     \x20   except OSError: pass\n\
     \x20   if count == 50: print('swapped', flush=True); count += 1\n";
 
+/// How many rounds there are: so many, or as `NBKP_ROUNDS` says.
+pub fn rounds(usual: usize) -> usize {
+    std::env::var("NBKP_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(usual)
+}
+
 /// Inode, mode, owner, names, time of the last change of any of it, and content.
-type Told = (u64, u32, u32, u64, i64, i64, Vec<u8>);
+pub type Told = (u64, u32, u32, u64, i64, i64, Vec<u8>);
 
 /// All that can be told of what lies below a directory: names, files, owners, modes, times, content.
-fn all_of(root: &Path) -> BTreeMap<PathBuf, Told> {
+pub fn all_of(root: &Path) -> BTreeMap<PathBuf, Told> {
     let mut found = BTreeMap::new();
     let mut next = vec![root.to_owned()];
     while let Some(path) = next.pop() {
@@ -52,7 +57,7 @@ fn all_of(root: &Path) -> BTreeMap<PathBuf, Told> {
 }
 
 /// Puts back what was being swapped when the other user was stopped.
-fn put_back(root: &Path) {
+pub fn put_back(root: &Path) {
     for entry in fs::read_dir(root).unwrap() {
         let path = entry.unwrap().path();
         if let Some(place) = path.to_str().and_then(|path| path.strip_suffix(".was")) {
@@ -107,7 +112,7 @@ fn whatever_is_swapped_nothing_outside_is_read_written_or_given_away() {
         chown(ground.path("around").join(name), Some(OTHER), Some(OTHER)).unwrap();
     }
     let before = all_of(&private);
-    let rounds = std::env::var("NBKP_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(ROUNDS);
+    let rounds = rounds(ROUNDS);
     let roots = ["theirs/source", "around/mirror", "around/links"].map(|name| ground.path(name));
     let paths = [&private, &roots[0], &roots[1], &roots[2]].map(|path| path.to_str().unwrap().to_owned());
     let mut good = 0;

@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 
 use crate::backup::failure::{could_not, words};
 use crate::backup::restore::sought::SoughtEntry;
-use crate::model::Earnest;
 use crate::model::layout::DESTINATION_SENTINEL;
+use crate::model::{Earnest, VolumeSight};
+use crate::os::approach::approach;
 use crate::os::directory::{Directory, Kind, Reach};
 use crate::os::entry;
 
@@ -25,13 +26,16 @@ pub(crate) struct Aim {
 impl Aim {
     /// To its place: into the innermost directory that is left of where it was.
     pub(crate) fn in_place(sought: &SoughtEntry<'_>) -> Result<Self, String> {
-        let Some(source) = sought.source() else {
+        let (VolumeSight::Present(present), None) = (&sought.seen.source, &sought.seen.source_server) else {
             return Err(format!(
                 "the source of `{}` ({}) is not on this machine now; say where to with `--to DIR`",
                 sought.seen.sync.name, sought.seen.sync.source
             ));
         };
-        let top = Directory::open_root(&source)
+        // Like a run: what is a link below the volume leads nowhere.
+        let source = sought.seen.sync.source.subdir.as_path();
+        let top = Directory::open_root(&present.root)
+            .and_then(|root| root.open_below(source, Reach::AnyMount))
             .map_err(|error| format!("{}; make the directory, or say where to with `--to DIR`", could_not(&error)))?;
         let mut parents = sought.below.ancestors().skip(1);
         let left = parents
@@ -60,18 +64,10 @@ impl Aim {
 
     /// Into this directory, which is made if it is missing.
     pub(crate) fn into(to: &Path, below: &Path, earnest: Earnest) -> Result<Self, String> {
-        let at = match earnest {
-            Earnest::Real => {
-                entry::make_directories(to).map_err(|error| could_not(&error))?;
-                to
-            }
-            Earnest::Pretended => to.ancestors().find(|path| path.is_dir()).unwrap_or(to),
-        };
-        let directory = Directory::open_root(at).map_err(|error| could_not(&error))?;
+        let (directory, missing) = approach(to, earnest).map_err(|error| could_not(&error))?;
         let item = below.file_name().map_or_else(|| PathBuf::from("."), PathBuf::from);
         let base = below.parent().unwrap_or(Path::new("")).to_owned();
-        let missing = to.strip_prefix(at).ok().filter(|missing| !missing.as_os_str().is_empty());
-        let missing = missing.map_or_else(|| PathBuf::from("."), Path::to_owned);
+        let missing = if missing.as_os_str().is_empty() { PathBuf::from(".") } else { missing };
         Self { directory, base, item, missing }.allowed()
     }
 
