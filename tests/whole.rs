@@ -64,6 +64,7 @@ mod scenarios {
     pub mod notices;
     pub mod order;
     pub mod outputs;
+    pub mod page;
     pub mod plug;
     pub mod report;
     pub mod restores;
@@ -131,6 +132,8 @@ scenarios! {
         by_a_full_target_they_go_on_once_there_is_room
         by_a_drive_or_a_server_that_goes_away_they_say_so_and_go_on
         what_is_there_stays_or_is_replaced_in_one_step;
+    page:
+        about_getting_files_back_is_true;
     round_trips:
         of_root_come_back_from_each_kind_of_copy
         of_a_user_come_back_from_each_kind_of_copy;
