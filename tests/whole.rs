@@ -131,7 +131,8 @@ scenarios! {
         by_the_death_of_the_daemon_they_go_on
         by_a_full_target_they_go_on_once_there_is_room
         by_a_drive_or_a_server_that_goes_away_they_say_so_and_go_on
-        what_is_there_stays_or_is_replaced_in_one_step;
+        what_is_there_stays_or_is_replaced_in_one_step
+        what_is_restored_is_neither_pruned_nor_copied_over;
     page:
         about_getting_files_back_is_true;
     round_trips:

@@ -44,7 +44,7 @@ impl Slowness {
         let slow = move || {
             while !over.load(Ordering::Relaxed) {
                 let all = each_rsync();
-                for (signal, length) in [(Signal::STOP, 40), (Signal::CONT, 2)] {
+                for (signal, length) in [(Signal::STOP, 80), (Signal::CONT, 2)] {
                     for one in &all {
                         let _gone = kill_process(*one, signal);
                     }
@@ -300,5 +300,62 @@ pub fn what_is_there_stays_or_is_replaced_in_one_step(host: &MiniHost) {
         assert!(folder.is_dir() && !folder.is_symlink());
         assert_eq!(text_of(folder.join("file-2")), "content of file 2\n");
         assert_eq!(text_of(elsewhere.join("file-2")), "not ours");
+    }
+}
+
+pub fn what_is_restored_is_neither_pruned_nor_copied_over(host: &MiniHost) {
+    let nas = host.server("nas").prepared_for("c");
+    nas.join();
+    let mut plain = host.drive("plain", Ext4).prepared_plainly_for("a");
+    let mut linked = host.drive("linked", Ext4).prepared_for("b");
+    plain.plug();
+    linked.plug();
+    for (sync, volume, kind) in [("a", "plain", "none"), ("b", "linked", "hard-link"), ("c", "nas", "hard-link")] {
+        let source = host.source("documents");
+        source.fill(40).write_big("film", 2 * FILM, 7).write("zz/last", "what rsync comes to in the end");
+        let syncs = |keep: u32| {
+            let ends =
+                format!("source = \"laptop:documents\"\ndestination = \"{volume}:{sync}\"\nsnapshots = \"{kind}\"\n");
+            let keep = if kind == "none" { String::new() } else { format!("keep = {{ last = {keep} }}\n") };
+            host.config()
+                .drive(&plain)
+                .drive(&linked)
+                .server(&nas)
+                .also(&format!("[syncs.{sync}]\n{ends}{keep}every = \"7d\"\n"))
+        };
+        host.configure(&syncs(9));
+        let daemon = host.start();
+        host.run_ends(sync, 1, "ok");
+        let (film, wanted) = (source.path.join("film"), source.content());
+        source.remove("film").remove("zz/last");
+        if kind != "none" {
+            host.ctl(&["run", sync, "--wait"]).exits(0);
+            host.run_ends(sync, 2, "ok");
+        }
+        daemon.stop();
+        // Only the newest is to be kept from now on, which has neither.
+        host.configure(&syncs(1));
+        let _daemon = host.start();
+        let runs = host.history(sync).len();
+        let slowness = Slowness::begins();
+        let client = begun(host, &["restore", film.to_str().unwrap(), source.path.join("zz/last").to_str().unwrap()]);
+        until_half_way(&source.path);
+        // A server is asked for a while whether its lock is free.
+        let prune = begun(host, &["prune", sync]);
+        let run = host.ctl(&["run", sync, "--wait"]);
+        let prune = ends(prune);
+        assert!(!film.exists(), "{sync}: too late: {run}{prune}");
+        assert_ne!(run.code, Some(0), "{sync}: {run}");
+        assert!(format!("{run}").contains("lock"), "{sync}: {run}");
+        assert!(!host.history(sync).iter().take(1).any(|run| run["outcome"] == "ok"), "{sync}: {run}");
+        if kind != "none" {
+            assert_ne!(prune.code, Some(0), "{sync}: {prune}");
+        }
+        drop(slowness);
+        ends(client).exits(0);
+        source.holds(&wanted);
+        // Then it is the turn of the others.
+        host.ctl(&["run", sync, "--wait"]).exits(0);
+        assert!(host.history(sync).len() > runs);
     }
 }
