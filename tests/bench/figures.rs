@@ -5,6 +5,8 @@
 
 #[path = "measure.rs"]
 mod measure;
+#[path = "restores.rs"]
+mod restores;
 #[path = "servers.rs"]
 mod servers;
 
@@ -60,6 +62,10 @@ pub fn all(host: &MiniHost) {
     a_report(host, &effort, &table);
     servers::address_to_question(host, &effort, &table);
     servers::nothing_to_do_there(host, &effort, &table);
+    restores::versions_of_a_file(host, &effort, &table);
+    restores::many_files_back(host, &effort, &table);
+    restores::names_in_a_copy(host, &effort, &table);
+    restores::a_copy_read_back(host, &effort, &table);
     idle(host, &effort, &table);
     table.end();
 }
