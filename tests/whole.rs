@@ -125,7 +125,9 @@ scenarios! {
         what_is_out_of_reach_is_named_with_its_age
         a_drive_alone_gives_back_and_leads_nowhere;
     report:
-        what_went_wrong_is_the_first_thing_it_says;
+        what_went_wrong_is_the_first_thing_it_says
+        snapshots_of_hard_links_tell_what_deleting_them_frees
+        snapshots_of_btrfs_tell_what_it_knows_of_them;
     cut_short:
         by_a_person_or_a_kill_they_go_on
         by_the_death_of_the_daemon_they_go_on
@@ -138,9 +140,6 @@ scenarios! {
     round_trips:
         of_root_come_back_from_each_kind_of_copy
         of_a_user_come_back_from_each_kind_of_copy;
-        what_went_wrong_is_the_first_thing_it_says
-        snapshots_of_hard_links_tell_what_deleting_them_frees
-        snapshots_of_btrfs_tell_what_it_knows_of_them;
     monitoring:
         metrics_tell_what_status_tells
         runs_are_reported_to_an_address_that_no_list_of_processes_shows

@@ -90,3 +90,10 @@ pub fn above_with(path: &Path, name: &str) -> Option<PathBuf> {
     };
     path.ancestors().find(holds).map(Path::to_owned)
 }
+
+/// Makes a directory and all that are missing above it.
+pub fn make_directories(path: &Path) -> Result<(), DirectoryError> {
+    std::fs::create_dir_all(path).map_err(|error| {
+        DirectoryError::Create(path.to_owned(), error.raw_os_error().map_or(Errno::IO, Errno::from_raw_os_error))
+    })
+}
