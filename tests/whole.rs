@@ -285,6 +285,7 @@ scenarios! {
         approves_what_a_guard_stopped
         holds_pauses_and_cancels
         a_hold_for_some_time_outlives_the_daemon_and_falls_by_itself
+        what_is_only_supposed_is_told_and_nothing_comes_of_it
         says_when_nobody_answers
         root_is_told_whose_daemon_runs
         what_is_ours_is_private

@@ -11,7 +11,7 @@ use crate::ctl::options::{
     VerifyOptions,
 };
 use crate::formats::duration;
-use crate::model::{SyncName, VolumeName};
+use crate::model::{LocationName, SyncName, VolumeName};
 
 /// Shows how your backups stand, and tells nbkpd what to do.
 #[derive(Debug, Parser)]
@@ -243,12 +243,56 @@ pub enum Conversation {
         #[arg(required = true, value_name = "SYNC")]
         syncs: Vec<SyncName>,
     },
+    /// Tells what would be done if something happened; nothing is done.
+    Simulate {
+        /// What would happen.
+        #[command(subcommand)]
+        event: SimulateCommand,
+    },
     /// Shows the drives that are plugged in, and whose they are.
     Drives {
         /// Something else about them.
         #[command(subcommand)]
         about: Option<DrivesCommand>,
     },
+}
+
+/// What is only supposed to happen.
+#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
+pub enum SimulateCommand {
+    /// A drive is plugged in.
+    Plug {
+        /// Its volume.
+        volume: VolumeName,
+    },
+    /// A drive is pulled out.
+    Unplug {
+        /// Its volume.
+        volume: VolumeName,
+    },
+    /// The machine joins a network.
+    Join {
+        /// The location that it is recognised as.
+        location: LocationName,
+    },
+    /// The machine leaves every network.
+    Leave,
+    /// The machine goes to sleep.
+    Sleep,
+    /// The connection is paid for by volume, or is not.
+    Metered {
+        /// Which.
+        state: OnOrOff,
+    },
+}
+
+/// Whether something is so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum OnOrOff {
+    /// It is.
+    On,
+    /// It is not.
+    Off,
 }
 
 /// What to tell about drives. It needs no daemon.
@@ -333,6 +377,7 @@ impl Conversation {
             | Self::Scan
             | Self::Cancel { .. }
             | Self::Pause { .. }
+            | Self::Simulate { .. }
             | Self::Resume
             | Self::Hold { .. }
             | Self::Release { .. }
@@ -392,6 +437,9 @@ mod tests {
             "pause",
             "pause --for 1h30m",
             "hold usb --for 2h",
+            "simulate plug usb",
+            "simulate metered on",
+            "simulate leave",
             "resume",
             "hold usb",
             "release usb",

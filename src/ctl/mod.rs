@@ -27,6 +27,7 @@ mod reports;
 mod restores;
 mod runs;
 mod script;
+mod simulate;
 mod watch;
 
 use std::os::unix::net::UnixStream;
@@ -170,6 +171,7 @@ fn converse(
         Conversation::Cancel { syncs } => orders::cancel(connection, output, syncs),
         Conversation::Pause { length } => orders::pause(connection, output, length),
         Conversation::Resume => orders::resume(connection, output),
+        Conversation::Simulate { event } => simulate::simulate(connection, output, event),
         Conversation::Hold { volume, length } => orders::hold(connection, output, volume, length),
         Conversation::Release { volume } => orders::release(connection, output, volume),
         Conversation::Mount { volume } => orders::mount(connection, output, volume),

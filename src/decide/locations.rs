@@ -6,8 +6,8 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use crate::model::{
-    BatteryRule, Configuration, Connectivity, LinkKind, Location, LocationName, Metered, MeteredRule, NetworkSight,
-    VolumeRoot,
+    ActiveConnection, BatteryRule, Configuration, Connectivity, Link, LinkKind, Location, LocationName, Metered,
+    MeteredRule, NetworkSight, VolumeRoot,
 };
 
 /// The locations that this network is; one match of each is enough.
@@ -30,6 +30,24 @@ fn is_here(location: &Location, network: &NetworkSight) -> bool {
             let mut own = network.links.values().flat_map(|link| &link.addresses);
             own.any(|(address, _)| subnet.contains(address))
         })
+}
+
+/// A network that would be recognised as this location.
+#[must_use]
+pub fn network_of(location: &Location) -> NetworkSight {
+    let mut subnets = location.subnets.iter().filter_map(|text| text.parse::<IpNet>().ok());
+    let own = subnets.find_map(|subnet| Some((subnet.hosts().next()?, subnet.prefix_len())));
+    // Where no subnet is named, any address will do (RFC 5737).
+    let address = own.unwrap_or((IpAddr::from([192, 0, 2, 1]), 24));
+    let link = Link { addresses: [address].into(), kind: LinkKind::Direct, metered: Metered::Unknown };
+    let connection = |wanted: &String| ActiveConnection { name: wanted.clone(), uuid: String::new() };
+    NetworkSight {
+        links: BTreeMap::from([("net".to_owned(), link)]),
+        gateways: location.gateways.iter().take(1).cloned().collect(),
+        connections: location.connections.iter().take(1).map(connection).collect(),
+        ssids: location.ssids.iter().take(1).cloned().collect(),
+        connectivity: Connectivity::Full,
+    }
 }
 
 /// Whether there is any network: an interface with an address.

@@ -28,6 +28,8 @@ fn sample(parameter: &str, kind: &Kind) -> Value {
         ("paths", _) => json!(["/x"]),
         ("at" | "snapshot" | "older" | "newer", _) => json!("2026-11-22T17:30:00.000Z"),
         ("pattern", _) => json!("x"),
+        ("event", _) => json!("sleep"),
+        ("location", _) => json!("home"),
         ("interface", _) => json!("org.nbkp.Daemon"),
         (_, Kind::Bool) => json!(true),
         (_, Kind::Int) => json!(7),

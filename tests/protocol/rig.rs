@@ -24,9 +24,9 @@ use nbkp::formats::wire::{
     Pruned, RestoreEnd, RestoreProblem, RestoredEntry, Snapshots, SyncProblem, UnreachedCopies, VersionEntry, Versions,
 };
 use nbkp::model::{
-    Absence, Area, Closed, Configuration, DaemonState, End, EntryKind, Figures, Flaw, Freshness, Left, Obstacle,
-    Outcome, Progress, RunRecord, RunningNow, Status, Step, SyncName, SyncState, SyncStatus, Trigger, VolumeKind,
-    VolumeStatus,
+    Absence, Area, Closed, Configuration, Consequence, DaemonState, End, EntryKind, Figures, Flaw, Forecast, Foreseen,
+    Freshness, Left, Obstacle, Outcome, Progress, RunRecord, RunningNow, Status, Step, SyncName, SyncState, SyncStatus,
+    Trigger, VolumeKind, VolumeStatus,
 };
 
 pub const DEADLINE: Duration = Duration::from_secs(30);
@@ -257,6 +257,7 @@ pub fn satisfy(ask: Ask) {
         Ask::Approve { answer, .. } => answer.send(Ok(vec!["the drive".into()])).is_err(),
         Ask::Checked { answer, .. } => answer.send(()).is_err(),
         Ask::Cancel { answer, .. } => answer.send(Ok(vec![documents()])).is_err(),
+        Ask::Simulate { answer, .. } => answer.send(Ok(forecast())).is_err(),
         Ask::Devices { answer } | Ask::KnownDevices { answer } => answer.send((vec![], Arc::default())).is_err(),
         Ask::Prospects { answer, .. } => answer.send(Ok(vec![])).is_err(),
         Ask::Run { answer, .. } => {
@@ -264,6 +265,17 @@ pub fn satisfy(ask: Ask) {
         }
     };
     assert!(!nobody_waits, "the server has forgotten its question");
+}
+
+/// One sync that would start, and one that would not.
+fn forecast() -> Forecast {
+    let told =
+        |sync: &str, fate, after| Foreseen { sync: sync.parse().unwrap(), fate, after, reasons: vec!["x".into()] };
+    let syncs = vec![
+        told("documents", Consequence::Starts, Some(Duration::from_secs(9))),
+        told("photos", Consequence::Stays, None),
+    ];
+    Forecast { assumed: vec!["`usb` is mounted".into()], syncs }
 }
 
 /// One thing that is well, and one that is not.

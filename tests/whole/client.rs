@@ -185,6 +185,36 @@ pub fn a_hold_for_some_time_outlives_the_daemon_and_falls_by_itself(host: &MiniH
     assert!(!host.ctl(&["status"]).exits(0).said.contains("a hold lies"));
 }
 
+pub fn what_is_only_supposed_is_told_and_nothing_comes_of_it(host: &MiniHost) {
+    host.source("documents").fill(5);
+    host.source("photos").fill(5);
+    let mut usb = host.drive("usb", Ext4).prepared_plainly_for("documents");
+    let syncs = host.config().drive(&usb).sync("documents", "usb", "none", "").sync("photos", "usb", "none", "");
+    host.configure(&syncs.with("grace = \"0s\"", "grace = \"3s\""));
+    host.ctl(&["simulate", "plug", "usb"]).exits(3);
+    let _daemon = host.start();
+    host.stopped_by("documents", "destination-volume-absent");
+    let told = host.ctl(&["simulate", "plug", "usb"]).exits(0).says("`documents` would start in 3 s");
+    assert!(told.said.ends_with("nothing was done\n") && !told.said.contains("starts"), "{told}");
+    let told = host.ctl(&["simulate", "plug", "usb", "--json"]).exits(0).json();
+    assert_eq!((&told["syncs"][0]["sync"], &told["syncs"][0]["fate"]), (&"documents".into(), &"would-start".into()));
+    assert_eq!(told["syncs"][0]["after_seconds"], 3);
+    host.ctl(&["simulate", "unplug", "usb"]).exits(1).says("is not plugged in");
+    host.ctl(&["simulate", "plug", "laptop"]).exits(1).says("is no drive");
+    host.ctl(&["simulate", "plug", "ubs"]).exits(2).says("did you mean `usb`?");
+    host.ctl(&["simulate", "join", "home"]).exits(1).says("no location `home`");
+    host.ctl(&["simulate", "fly"]).exits(2);
+    assert!(host.history("documents").is_empty() && host.obstacles("documents").len() == 1);
+
+    usb.plug();
+    host.run_ends("documents", 1, "ok");
+    host.ctl(&["simulate", "unplug", "usb"])
+        .exits(0)
+        .says("`documents` would stay as it is: drive `usb` is not plugged in");
+    host.ctl(&["simulate", "sleep"]).exits(0).says("would stay as it is: no copy is due before ");
+    assert!(host.obstacles("documents").is_empty(), "it is still there");
+}
+
 pub fn says_when_nobody_answers(host: &MiniHost) {
     host.configure(&host.config());
     host.ctl(&["status"]).exits(3).says("nbkpd");

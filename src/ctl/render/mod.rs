@@ -16,6 +16,7 @@ pub mod prune;
 pub mod report;
 pub mod restores;
 pub mod runs;
+pub mod simulate;
 pub mod snapshots;
 pub mod sparks;
 pub mod status;

@@ -10,6 +10,8 @@ use crate::backup::job::SyncAsSeen;
 use crate::model::{
     BlockDevice, CheckRecord, CheckReport, Containers, DriveName, Left, Obstacle, RunRecord, SampleShare, SyncName,
     VolumeName, WhenDone,
+    BlockDevice, CheckReport, Containers, DriveName, Forecast, Left, Obstacle, RunRecord, SampleShare, Supposition,
+    SyncName, VolumeName, WhenDone,
 };
 
 /// A question or a command of a client. The state itself is not asked for: it is published as `Status`.
@@ -95,6 +97,13 @@ pub enum Ask {
         syncs: Vec<SyncName>,
         /// The way back.
         answer: oneshot::Sender<Result<Vec<SyncAsSeen>, Refusal>>,
+    },
+    /// What would be done about something that is only supposed.
+    Simulate {
+        /// What that is.
+        what: Supposition,
+        /// The way back.
+        answer: oneshot::Sender<Result<Forecast, Refusal>>,
     },
     /// The devices that are plugged in, and in which containers lie the filesystems that drives are named by.
     Devices {

@@ -15,9 +15,9 @@ use crate::daemon::serving::runs::follow_runs;
 use crate::daemon::serving::wire::{Gone, Line};
 use crate::daemon::serving::{absent, why};
 use crate::formats::wire::{
-    Approved, CallError, Cancelled, ClosedDrive, DESCRIPTION, DoneReply, Drives, Flow, INTERFACE, InterfaceDescription,
-    Listing, Mode, Moment, Mounted, Request, SERVICE_DESCRIPTION, SERVICE_INTERFACE, ServiceInfo, StatusReply,
-    reply_frame,
+    Approved, CallError, Cancelled, ClosedDrive, DESCRIPTION, DoneReply, Drives, Flow, ForecastReply, INTERFACE,
+    InterfaceDescription, Listing, Mode, Moment, Mounted, Request, SERVICE_DESCRIPTION, SERVICE_INTERFACE, ServiceInfo,
+    StatusReply, reply_frame, supposition,
 };
 use crate::model::{CheckWish, FindWish, RestoreWish, Status, SyncName, VolumeName, WhenDone};
 use crate::os::service::process_id;
@@ -61,6 +61,7 @@ pub(crate) async fn answer(
             let mounted = doors.beg(|answer| Ask::Mount { volume, answer }).await;
             line.replies.conclude(mounted.map(|path| Mounted { path: path.to_string_lossy().into_owned() })).await
         }
+        Request::Simulate { event, volume, location } => simulate((event, volume, location), doors, line).await,
         Request::Unmount { volume } => close(volume, WhenDone::Lock, doors, line).await,
         Request::Eject { volume } => close(volume, WhenDone::PowerOff, doors, line).await,
         Request::Cancel { syncs } => {
@@ -113,6 +114,18 @@ async fn drives(doors: &Doors, line: &mut Line) -> Result<(), Gone> {
     let configuration = doors.configuration_now();
     let drives = devices.map(|(devices, containers)| Drives::new(&devices, &containers, &configuration));
     line.replies.conclude(drives).await
+}
+
+async fn simulate(
+    (event, volume, location): (String, Option<String>, Option<String>),
+    doors: &Doors,
+    line: &mut Line,
+) -> Result<(), Gone> {
+    let forecast = match supposition(&event, volume.as_deref(), location.as_deref()) {
+        Ok(what) => doors.beg(|answer| Ask::Simulate { what, answer }).await.map(ForecastReply::from),
+        Err(wrong) => Err(wrong),
+    };
+    line.replies.conclude(forecast).await
 }
 
 /// Says that it is done, or why not.

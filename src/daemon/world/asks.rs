@@ -48,6 +48,7 @@ impl World {
             }
             Ask::KnownDevices { .. }
             | Ask::Checked { .. }
+            | Ask::Simulate { .. }
             | Ask::Cancel { .. }
             | Ask::Pause { .. }
             | Ask::Resume { .. }
@@ -126,6 +127,7 @@ impl World {
             Ask::Mount { volume, answer } => self.mount(&volume, answer, effects),
             Ask::Unmount { volume, then, answer } => self.unmount(volume, then, answer, effects),
             Ask::Approve { sync, answer } => drop(answer.send(self.approve(&sync))),
+            Ask::Simulate { what, answer } => drop(answer.send(self.forecast(&what, now))),
             Ask::Prospects { syncs, answer } => drop(answer.send(self.prospects_of(&syncs, now))),
             Ask::Devices { answer } | Ask::KnownDevices { answer } => {
                 drop(answer.send((self.volumes.devices().to_vec(), Arc::clone(self.decisions.containers()))));

@@ -14,7 +14,7 @@ use crate::model::{
 };
 
 /// The ledger, and whether it is to be written down.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Decisions {
     ledger: Ledger,
     written: Written,

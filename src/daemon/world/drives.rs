@@ -58,7 +58,7 @@ pub(super) enum News {
 }
 
 /// All drives, by their volumes. Others read what is done with them, and change it by these methods alone.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct DriveStates {
     states: BTreeMap<VolumeName, DriveState>,
     /// How each drive was left that was closed last, until it is opened or closed again.
@@ -72,7 +72,7 @@ pub(super) struct DriveStates {
 const LONGEST_END: Duration = Duration::from_secs(16);
 
 /// What is done with one drive.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct DriveState {
     phase: Phase,
     /// How often it was tried to close it.

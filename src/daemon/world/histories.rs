@@ -15,7 +15,7 @@ use crate::model::{
 use crate::os::history::LastRuns;
 
 /// The histories of all syncs. Others read them, and change them by these methods alone.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Histories(BTreeMap<SyncName, SyncHistory>);
 
 /// How often it is told that a sync is overdue, while it is.
@@ -148,7 +148,7 @@ impl Histories {
 }
 
 /// The history of one sync.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct SyncHistory {
     pub(super) last_run: Option<Arc<RunRecord>>,
     pub(super) last_success: Option<Timestamp>,

@@ -15,11 +15,11 @@ use crate::model::{
 };
 
 /// All that is left over.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct LeftoverDrives(Vec<Leftover>);
 
 /// A drive that is left over.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Leftover {
     /// What its volume was called: what was done to open it is written down by that name.
     volume: VolumeName,
@@ -33,7 +33,7 @@ pub(super) struct Leftover {
 }
 
 /// Where a drive is plugged in that is left over.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 enum LeftAt {
     Here,
     /// A server, with the ways to it that were known last.

@@ -31,9 +31,11 @@ mod running;
 mod runs;
 mod servers;
 mod settings;
+mod shadow;
 mod shortcomings;
 mod sites;
 mod stage;
+mod supposing;
 mod suspension;
 #[cfg(test)]
 mod tests;

@@ -11,7 +11,7 @@ use crate::model::{BootTime, Configuration, LocationName, Metered, NetworkSight,
 const COMING_UP: Duration = Duration::from_mins(5);
 
 /// The network.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct NetworkState {
     /// `None` until it was seen for the first time.
     sight: Option<Arc<NetworkSight>>,

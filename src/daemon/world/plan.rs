@@ -12,7 +12,7 @@ use crate::decide::queue;
 use crate::model::{BootTime, Now, Obstacle, Outcome, SyncName};
 
 /// The plan.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Plan {
     prospects: BTreeMap<SyncName, Outlook>,
     candidates: BTreeMap<SyncName, queue::DueSync>,
@@ -65,7 +65,7 @@ impl Plan {
 }
 
 /// How one sync stands.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Outlook {
     /// What stands in its way at its two places.
     pub(super) places: Vec<Obstacle>,

@@ -40,6 +40,17 @@ pub(super) struct Question {
 }
 
 impl Requests {
+    /// What is asked for, without those who wait for it.
+    pub(super) fn without_those_who_wait(&self) -> Self {
+        let of = |request: &Request| Request {
+            urgency: request.urgency,
+            behind: request.behind.clone(),
+            end: mpsc::channel(1).0,
+        };
+        let runs = self.runs.iter().map(|(sync, all)| (sync.clone(), all.iter().map(of).collect()));
+        Self { runs: runs.collect(), ..Self::default() }
+    }
+
     /// How much a person wants a run of a sync, if one does. The most urgent wish counts.
     pub(super) fn urgency(&self, sync: &SyncName) -> Option<Urgency> {
         self.runs.get(sync)?.iter().map(|request| request.urgency).max()

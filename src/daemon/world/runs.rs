@@ -18,7 +18,7 @@ use crate::model::{
 };
 
 /// A run under way.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Run {
     pub(super) id: RunId,
     pub(super) trigger: Trigger,
@@ -75,7 +75,7 @@ enum Ground {
 }
 
 /// How the last run ended.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct EndedRun {
     pub(super) record: RunRecord,
     pub(super) conclusion: Conclusion,
@@ -91,7 +91,7 @@ pub(super) struct LeftBehind {
 }
 
 /// The runs under way. Others read them, and change them by these methods alone.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Runs {
     under_way: BTreeMap<SyncName, Run>,
     last_end: Option<EndedRun>,

@@ -14,11 +14,11 @@ use crate::model::{
 };
 
 /// The servers that the configuration names.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Servers(BTreeMap<ServerKey, Server>);
 
 /// What is known of a server.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Server {
     questions: Flight,
     /// What is owed.
@@ -238,6 +238,11 @@ impl Servers {
         if let Some(server) = self.0.get_mut(key) {
             server.missing = 0;
         }
+    }
+
+    /// Nothing new comes of the questions that are under way.
+    pub(super) fn land_all(&mut self) {
+        self.0.values_mut().for_each(|server| server.questions.land());
     }
 
     /// Whether all these questions are answered. A server that the configuration names no longer is not waited for.

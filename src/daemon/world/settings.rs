@@ -13,7 +13,7 @@ use crate::model::{
 };
 
 /// The configuration in force.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Settings {
     file: PathBuf,
     configuration: Arc<Configuration>,

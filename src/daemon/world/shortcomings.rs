@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::daemon::messages::event::Notice;
 
 /// The neighbours that work no longer, each with a sentence that says what is missing.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Shortcomings(BTreeMap<&'static str, String>);
 
 impl Shortcomings {

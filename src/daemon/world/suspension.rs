@@ -16,7 +16,7 @@ const LONGEST_WAIT_FOR_SLEEP: Duration = Duration::from_mins(1);
 const LONG: Duration = Duration::from_secs(10);
 
 /// How the machine stands to sleep.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Suspension {
     /// Since when it is about to sleep, or sleeps.
     announced: Option<BootTime>,

@@ -20,6 +20,7 @@ mod server_leftovers;
 mod server_runs;
 mod servers;
 mod stuck;
+mod supposed;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;

@@ -12,7 +12,7 @@ use crate::model::{
 };
 
 /// What was seen. Others read it, and change it by these methods alone.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Volumes {
     states: BTreeMap<VolumeName, VolumeState>,
     ends: BTreeMap<SyncName, SyncSight>,
@@ -123,7 +123,7 @@ impl Volumes {
 }
 
 /// How one volume stands.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct VolumeState {
     pub(super) sight: VolumeSight,
     /// When it last changed.

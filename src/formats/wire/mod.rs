@@ -7,6 +7,7 @@ mod call;
 mod checking;
 mod diagnosis;
 mod error;
+mod forecast;
 mod frame;
 mod interface;
 mod listing;
@@ -23,6 +24,7 @@ pub use call::{BadMessage, Flow, MethodCall, Mode, Parameters, Reply, reply_fram
 pub use checking::{CheckEnd, CheckNews, CheckedCopy, DamagedEntry};
 pub use diagnosis::{Diagnosis, FindingEntry, TestedEntry};
 pub use error::CallError;
+pub use forecast::{ForecastEntry, ForecastReply, supposed, supposition};
 pub use frame::{Deframer, FrameTooLong, MAX_DEPTH, MAX_REPLY, MAX_REQUEST, nests_within};
 pub use interface::{DESCRIPTION, INTERFACE, SERVICE_DESCRIPTION, SERVICE_INTERFACE};
 pub use listing::{DriveEntry, Drives, GroupEntry, Listing, SyncEntry, VolumeEntry};

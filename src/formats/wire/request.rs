@@ -236,6 +236,15 @@ methods! {
             /// The syncs.
             syncs: Vec<SyncName>,
         };
+        /// What would be done about an event that is only supposed.
+        Light Simulate {
+            /// The event.
+            event: String,
+            /// The volume that it is about.
+            volume: Option<String>,
+            /// The location that it is about.
+            location: Option<String>,
+        };
         /// What is plugged in.
         Heavy Drives;
         /// Test everything.
@@ -332,6 +341,7 @@ mod tests {
                 snapshot: Some("2026-11-22T17:30:00.000Z".parse().unwrap()),
             },
             Request::Prepare { syncs },
+            Request::Simulate { event: "plug".into(), volume: Some("usb".into()), location: None },
             Request::Drives,
             Request::Doctor,
             Request::Ping,
