@@ -88,6 +88,11 @@ pub enum Command {
     Doctor,
     /// Writes one page for a browser: how everything stands, and how it went.
     Report(ReportOptions),
+    Doctor {
+        /// Mends what can be mended for certain and without harm, says so, and tests again.
+        #[arg(long)]
+        fix: bool,
+    },
     /// Tells what is overdue or fails, also where nbkpd is dead (exit code 3): for a timer.
     Overdue,
     /// Checks and shows the configuration.

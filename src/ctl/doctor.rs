@@ -1,7 +1,8 @@
 //! `doctor`: everything is tested by the daemon, from where it is; without one by this process.
 
+use std::collections::BTreeSet;
 use std::os::unix::net::UnixStream;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::ctl::client::Connection;
 use crate::ctl::command_error::{CommandError, Exit};
@@ -12,29 +13,57 @@ use crate::ctl::render;
 use crate::decide::diagnosis::daemon;
 use crate::formats::config::Colour;
 use crate::formats::json;
-use crate::formats::wire::{Diagnosis, Request};
+use crate::formats::text::printable;
+use crate::formats::wire::{Diagnosis, Mended, Request};
 use crate::model::{Area, Examined, Flaw, Severity, StandIn};
 use crate::os::environment::Paths;
-use crate::os::service;
+use crate::os::{guards, service};
+
+/// Whether anything is mended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FixMode {
+    /// Nothing is changed.
+    No,
+    /// What can be mended for certain and without harm.
+    Yes,
+}
+
+impl From<bool> for FixMode {
+    fn from(fix: bool) -> Self {
+        if fix { Self::Yes } else { Self::No }
+    }
+}
 
 /// Tests everything, and tells what a person could mend.
 pub fn doctor(
     paths: &Paths,
+    mending: FixMode,
     output: &mut Output,
     alone: impl FnOnce(&Paths, StandIn) -> Result<UnixStream, (u8, String)>,
 ) -> Result<Exit, CommandError> {
-    let diagnosis = match Connection::open(&paths.socket) {
-        Ok(connection) => {
-            let diagnosis = asked(connection)?;
-            let first = daemon::version(&diagnosis.version, env!("CARGO_PKG_VERSION"), &service::command("restart"));
-            diagnosis.behind(&first)
+    let mut examiner = Examiner::find(paths, alone)?;
+    let mut diagnosis = examiner.examine()?;
+    let mut mended = Vec::new();
+    if mending == FixMode::Yes {
+        mended = mend(&diagnosis, output);
+        if !mended.is_empty() {
+            diagnosis = examiner.examine()?;
         }
-        Err(CommandError::NotRunning(socket)) => without_daemon(paths, &socket, alone)?,
-        Err(problem) => return Err(problem),
-    };
-    match output.form() {
-        Form::Json => output.print_json(&json::text(&diagnosis))?,
-        Form::Text => output.print(&render::doctor::diagnosis(&diagnosis, output.detail()))?,
+    }
+    match (output.form(), mending) {
+        (Form::Json, FixMode::No) => output.print_json(&json::text(&diagnosis))?,
+        (Form::Json, FixMode::Yes) => {
+            output.print_json(&json::text(&Mended { mended: &mended, diagnosis: &diagnosis }))?;
+        }
+        (Form::Text, _) => {
+            for sentence in &mended {
+                output.confirm(&printable(sentence))?;
+            }
+            if mending == FixMode::Yes && mended.is_empty() {
+                output.confirm("nothing was mended: nothing that was found can be mended without you")?;
+            }
+            output.print(&render::doctor::diagnosis(&diagnosis, output.detail()))?;
+        }
     }
     if diagnosis.has(Flaw::ConfigurationRefused) {
         show_mistakes(paths, output);
@@ -43,24 +72,69 @@ pub fn doctor(
     Ok(if diagnosis.count(Severity::Error) > 0 { Exit::Failed } else { Exit::Fine })
 }
 
-fn asked(mut connection: Connection) -> Result<Diagnosis, CommandError> {
-    Ok(connection.ask(&Request::Doctor)?.decode()?)
+/// Mends what findings say can be mended, and tells what was.
+fn mend(diagnosis: &Diagnosis, output: &mut Output) -> Vec<String> {
+    let all = diagnosis.findings.iter().filter_map(|finding| finding.mend.as_ref());
+    let certain: BTreeSet<_> = all.filter_map(|mend| Some((mend.path.as_str(), mend.takes.known()?))).collect();
+    let mut mended = Vec::new();
+    for (path, takes) in certain {
+        match guards::take_rights(Path::new(path), takes) {
+            Ok(()) => mended.push(format!("mended: `chmod {} {path}`", takes.as_str())),
+            Err(why) => output.complain(&printable(&format!("could not mend {path}: {why}"))),
+        }
+    }
+    mended
 }
 
-/// Does the same tests in this process, which changes nothing. What keeps it from that is a finding, too.
-fn without_daemon(
-    paths: &Paths,
-    socket: &Path,
-    alone: impl FnOnce(&Paths, StandIn) -> Result<UnixStream, (u8, String)>,
-) -> Result<Diagnosis, CommandError> {
-    let rest = match unusable(paths) {
-        Some(refused) => Diagnosis::new(&[refused]),
-        None => match alone(paths, StandIn::Looks) {
-            Ok(stream) => asked(Connection::over(stream)).map_err(|problem| told_by(Company::Own, problem))?,
-            Err((_, sentence)) => Diagnosis::new(&[cannot_begin(&sentence)]),
-        },
-    };
-    Ok(rest.behind(&daemon::not_running(socket, &service::command("enable --now"))))
+/// Who tests.
+enum Examiner {
+    /// The daemon.
+    Daemon(Connection),
+    /// This process, which changes nothing; nobody answers at this socket.
+    Own(Connection, PathBuf),
+    /// Nobody, because of this.
+    Nobody(Box<Examined>, PathBuf),
+}
+
+impl Examiner {
+    /// What keeps this process from testing is a finding, too.
+    fn find(
+        paths: &Paths,
+        alone: impl FnOnce(&Paths, StandIn) -> Result<UnixStream, (u8, String)>,
+    ) -> Result<Self, CommandError> {
+        let socket = match Connection::open(&paths.socket) {
+            Ok(connection) => return Ok(Self::Daemon(connection)),
+            Err(CommandError::NotRunning(socket)) => socket,
+            Err(problem) => return Err(problem),
+        };
+        if let Some(refused) = unusable(paths) {
+            return Ok(Self::Nobody(Box::new(refused), socket));
+        }
+        Ok(match alone(paths, StandIn::Looks) {
+            Ok(stream) => Self::Own(Connection::over(stream), socket),
+            Err((_, sentence)) => Self::Nobody(Box::new(cannot_begin(&sentence)), socket),
+        })
+    }
+
+    fn examine(&mut self) -> Result<Diagnosis, CommandError> {
+        let (rest, socket) = match self {
+            Self::Daemon(connection) => {
+                let diagnosis = asked(connection)?;
+                let restart = service::command("restart");
+                let first = daemon::version(&diagnosis.version, env!("CARGO_PKG_VERSION"), &restart);
+                return Ok(diagnosis.behind(&first));
+            }
+            Self::Own(connection, socket) => {
+                (asked(connection).map_err(|problem| told_by(Company::Own, problem))?, socket)
+            }
+            Self::Nobody(refused, socket) => (Diagnosis::new(std::slice::from_ref(refused)), socket),
+        };
+        Ok(rest.behind(&daemon::not_running(socket, &service::command("enable --now"))))
+    }
+}
+
+fn asked(connection: &mut Connection) -> Result<Diagnosis, CommandError> {
+    Ok(connection.ask(&Request::Doctor)?.decode()?)
 }
 
 /// The configuration file, if it cannot be used.

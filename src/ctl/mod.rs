@@ -119,7 +119,7 @@ fn obey(
         }
         Command::Report(options) => report::report(&options, &paths(&common)?, output, alone),
         Command::Overdue => reminders::remind(&paths(&common)?, output, alone),
-        Command::Doctor => doctor::doctor(&paths(&common)?, output, alone),
+        Command::Doctor { fix } => doctor::doctor(&paths(&common)?, fix.into(), output, alone),
         Command::Conversation(command) => {
             let paths = paths(&common)?;
             match (connect(&command, &paths, output, alone), &command) {

@@ -1,5 +1,7 @@
 //! What `doctor` tells: each thing that was tested, and what a person could mend about it.
 
+use std::path::PathBuf;
+
 use super::{ObstacleCode, Worded, words};
 
 /// How much a finding matters.
@@ -62,6 +64,40 @@ pub struct Finding {
     pub message: String,
     /// What to do.
     pub fix: String,
+    /// What `doctor --fix` does about it: only what can harm nobody.
+    pub mend: Option<Mend>,
+}
+
+/// What mends something for certain, and takes nothing from anybody who should have it: something of ours is made ours
+/// alone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mend {
+    /// Of what.
+    pub path: PathBuf,
+    /// What others may do with it no longer.
+    pub takes: OthersRights,
+}
+
+/// What others may do with something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum OthersRights {
+    /// To change it.
+    Write,
+    /// To do anything with it.
+    All,
+}
+
+words!(OthersRights {
+    Write = "go-w",
+    All = "go-rwx",
+});
+
+impl Finding {
+    /// The same, with what mends it.
+    #[must_use]
+    pub fn mended_by(self, mend: Option<Mend>) -> Self {
+        Self { mend, ..self }
+    }
 }
 
 /// What was found: something of its own, or an obstacle.
@@ -281,7 +317,7 @@ impl Flaw {
     }
 
     fn found(self, severity: Severity, message: String, fix: String) -> Finding {
-        Finding { code: FindingCode::Flaw(self), severity, message, fix }
+        Finding { code: FindingCode::Flaw(self), severity, message, fix, mend: None }
     }
 }
 

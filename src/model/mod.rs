@@ -64,6 +64,7 @@ pub use deleted::{DeletedKind, DeletedNames};
 pub use disk_content::{DiskContent, FormatWish, NewFilesystem};
 pub use finding::{Area, Examined, Finding, FindingCode, Flaw, Severity, Verdict};
 pub use hands::Hands;
+pub use finding::{Area, Examined, Finding, FindingCode, Flaw, Mend, OthersRights, Severity, Verdict};
 pub use forecast::{Consequence, Forecast, Foreseen, Supposition};
 pub use hardware::{Hardware, Stranger};
 pub use hold::{HoldReason, StandingHold, Writer};

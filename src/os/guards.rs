@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use nix::unistd::{Gid, Group, Uid, User};
 use rustix::fs::{IFlags, Mode, OFlags, ioctl_getflags, open};
 
-use crate::model::{BarePoint, FileKind, FileSight, Guarded, Owner};
+use crate::model::{BarePoint, FileKind, FileSight, Guarded, OthersRights, Owner};
 
 /// How the file or directory at a path stands; links are followed.
 #[must_use]
@@ -78,6 +78,23 @@ pub fn is_behind_private(directory: &Path) -> bool {
         FileSight::Missing | FileSight::Unseen(_) => false,
     };
     directory.ancestors().skip(1).any(is_private)
+}
+
+/// Takes rights of others from a file or directory that is ours. A link is not followed, and nothing is given: whoever
+/// could swap what is at this path gains nothing by it.
+pub fn take_rights(path: &Path, takes: OthersRights) -> Result<(), Exposure> {
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let file = std::fs::File::from(open(path, flags, Mode::empty()).map_err(io::Error::from)?);
+    let found = file.metadata()?;
+    if found.uid() != rustix::process::geteuid().as_raw() {
+        return Err(Exposure::OfAnother);
+    }
+    let bits = match takes {
+        OthersRights::Write => 0o022,
+        OthersRights::All => 0o077,
+    };
+    let left = Mode::from_raw_mode(found.mode() & 0o7777 & !bits);
+    Ok(rustix::fs::fchmod(&file, left).map_err(io::Error::from)?)
 }
 
 /// Why a directory is not ours alone.
@@ -183,6 +200,32 @@ mod tests {
             std::os::unix::fs::chown(&path, Some(65_534), None).unwrap();
             fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
             assert!(matches!(inspect(&path), FileSight::There(guarded) if guarded.is_open_to_others()));
+        }
+    }
+
+    #[test]
+    fn rights_are_taken_from_what_is_ours_and_from_nothing_else() {
+        let root = tempfile::tempdir().unwrap();
+        let [path, link] = ["file", "link"].map(|name| root.path().join(name));
+        fs::write(&path, "").unwrap();
+        std::os::unix::fs::symlink(&path, &link).unwrap();
+        let mode = || fs::metadata(&path).unwrap().mode() & 0o7777;
+        for (before, takes, after) in [
+            (0o666, OthersRights::Write, 0o644),
+            (0o1777, OthersRights::All, 0o1700),
+            (0o400, OthersRights::All, 0o400),
+        ] {
+            fs::set_permissions(&path, Permissions::from_mode(before)).unwrap();
+            assert!(take_rights(&link, takes).is_err(), "a link leads elsewhere");
+            assert_eq!(mode(), before);
+            take_rights(&path, takes).unwrap();
+            assert_eq!(mode(), after, "{before:o}");
+        }
+        if rustix::process::geteuid().is_root() {
+            fs::set_permissions(&path, Permissions::from_mode(0o666)).unwrap();
+            std::os::unix::fs::chown(&path, Some(65_534), None).unwrap();
+            assert!(matches!(take_rights(&path, OthersRights::All), Err(Exposure::OfAnother)));
+            assert_eq!(mode(), 0o666);
         }
     }
 

@@ -165,6 +165,21 @@ pub fn what_is_broken_is_named_with_its_remedy(host: &MiniHost) {
     // Of a source that a hook may mount nobody knows before it ran; `far` reads the same one without.
     assert!(found.of("far").contains(&"error source-sentinel-missing"), "{:#}", found.all);
     found.has("directory", "warning state-exposed", "chmod 700");
+    // What can be mended without harm is mended when it is asked for, and the rest keeps its remedy.
+    let fixed = asking(host).args(["doctor", "--fix", "--json"]).output().unwrap();
+    let fixed: Value = serde_json::from_slice(&fixed.stdout).unwrap();
+    let mended: Vec<_> = array(&fixed["mended"]).iter().filter_map(Value::as_str).collect();
+    assert_eq!(mended.len(), 3, "{fixed:#}");
+    assert!(mended.contains(&format!("mended: `chmod go-rwx {}`", key.display()).as_str()), "{mended:?}");
+    let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!([&host.config_file(), &state, &key].map(|path| mode(path)), [0o644, 0o700, 0o600]);
+    let found = Found::by(host);
+    for subject in ["configuration", "directory", &format!("key {}", key.display())] {
+        assert!(found.is_well(subject), "{subject} in {:#}", found.all);
+    }
+    found.has("rsync", "error tool-outdated", "apt install rsync");
+    let again = asking(host).args(["doctor", "--fix"]).output().unwrap();
+    assert!(String::from_utf8_lossy(&again.stdout).contains("nothing was mended"), "{again:?}");
     host.ctl(&["doctor"]).exits(1).says("✗ rsync").says("→ install a newer one: `apt install rsync`").says("errors, ");
 
     // What a broken file holds is told with its carets, and the rest is tested all the same.

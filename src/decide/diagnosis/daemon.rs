@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::alone;
+use super::{alone, mend};
 use crate::model::{
-    Area, Configuration, Confined, Examined, FileInForce, FileSight, Flaw, Lingering, MountView, Verdict, VolumeRoot,
-    Walls,
+    Area, Configuration, Confined, Examined, FileInForce, FileSight, Flaw, Lingering, MountView, OthersRights, Verdict,
+    VolumeRoot, Walls,
 };
 
 /// Whether a daemon runs, and is of the version of the client: what a client can tell of the one that it spoke to.
@@ -50,10 +50,11 @@ pub fn configuration(
     if let FileSight::There(guarded) = itself
         && guarded.is_open_to_others()
     {
-        findings.push(Flaw::ConfigurationExposed.error(
+        let finding = Flaw::ConfigurationExposed.error(
             format!("others can change {shown}, which names commands that nbkpd runs"),
             alone(guarded, "go-w", &shown, "name one of your own with --config (`cp` makes one of it)"),
-        ));
+        );
+        findings.push(finding.mended_by(mend(guarded, file, OthersRights::Write)));
     }
     let around = file.parent().unwrap_or(Path::new("/")).display();
     if let FileSight::There(guarded) = directory

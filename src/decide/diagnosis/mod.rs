@@ -15,7 +15,9 @@ mod tests;
 pub mod tools;
 pub mod volumes;
 
-use crate::model::{Area, Examined, Flaw, Guarded, Owner};
+use std::path::Path;
+
+use crate::model::{Area, Examined, Flaw, Guarded, Mend, OthersRights, Owner};
 
 /// How something becomes ours alone: by `chmod`, or, where it belongs to another user, whose it stays, by `instead`.
 #[must_use]
@@ -24,6 +26,11 @@ fn alone(guarded: &Guarded, mode: &str, shown: impl std::fmt::Display, instead: 
         Owner::Us | Owner::Root => format!("run `chmod {mode} {shown}`"),
         Owner::Other(uid) => format!("it belongs to the user with the number {uid}, whose it stays: {instead}"),
     }
+}
+
+/// What makes something of ours ours alone.
+fn mend(guarded: &Guarded, path: &Path, takes: OthersRights) -> Option<Mend> {
+    (guarded.owner == Owner::Us).then(|| Mend { path: path.to_owned(), takes })
 }
 
 /// Something was asked and has not answered in time.

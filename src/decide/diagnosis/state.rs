@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::alone;
-use crate::model::{Area, Examined, FileSight, Flaw, HistorySight, Room, Status, Verdict};
+use super::{alone, mend};
+use crate::model::{Area, Examined, FileSight, Flaw, HistorySight, OthersRights, Room, Status, Verdict};
 
 /// Less room than this, in bytes, is hardly any: the history of a busy year takes some megabytes.
 const HARDLY_ANY: u64 = 16 << 20;
@@ -24,15 +24,17 @@ pub fn directory(path: &Path, sight: &FileSight, written: &Result<(), String>, r
     let mut findings = Vec::new();
     if let FileSight::There(guarded) = sight {
         if guarded.is_open_to_others() {
-            findings.push(Flaw::StateExposed.error(
+            let finding = Flaw::StateExposed.error(
                 format!("others may write to {shown}, where it is kept which drives are trusted; nbkpd will not start"),
                 alone(guarded, "700", &shown, "name a directory of your own with --state-dir"),
-            ));
+            );
+            findings.push(finding.mended_by(mend(guarded, path, OthersRights::All)));
         } else if guarded.is_readable_to_others() {
-            findings.push(Flaw::StateExposed.warning(
+            let finding = Flaw::StateExposed.warning(
                 format!("others may look into {shown}, where the history of your backups lies"),
                 format!("run `chmod 700 {shown}`"),
-            ));
+            );
+            findings.push(finding.mended_by(mend(guarded, path, OthersRights::All)));
         }
     }
     match (written, room) {

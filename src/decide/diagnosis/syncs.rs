@@ -133,6 +133,7 @@ pub fn finding(obstacle: &Obstacle, sync: &SyncName) -> Option<Finding> {
         severity,
         message: obstacle.to_string(),
         fix: obstacle.hint(sync),
+        mend: None,
     })
 }
 

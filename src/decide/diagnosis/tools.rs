@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use super::alone;
-use crate::model::{Area, Examined, FileSight, Finding, Flaw, ProgramVersion, SyncName, Verdict};
+use super::{alone, mend};
+use crate::model::{Area, Examined, FileSight, Finding, Flaw, OthersRights, ProgramVersion, SyncName, Verdict};
 
 /// The oldest rsync that understands what it is told: `--modify-window=-1` came with it.
 pub const OLDEST_RSYNC: ProgramVersion = ProgramVersion(3, 1, 3);
@@ -69,6 +69,7 @@ pub fn key(path: &Path, sight: &FileSight) -> Examined {
                 format!("others may use the private key {shown}, so ssh does not take it"),
                 alone(guarded, "600", &shown, "name a key of your own in `key` (`install -m 600` makes a copy)"),
             )
+            .mended_by(mend(guarded, path, OthersRights::All))
             .into(),
         FileSight::There(_) => Verdict::Well("it is yours alone".into()),
     };

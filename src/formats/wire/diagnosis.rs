@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Term;
-use crate::model::{Area, Examined, FindingCode, Flaw, Severity, Verdict};
+use crate::model::{Area, Examined, FindingCode, Flaw, OthersRights, Severity, Verdict};
 
 /// `Doctor`: what was tested, and what a person could mend.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,6 +29,28 @@ pub struct FindingEntry {
     pub message: String,
     /// What to do.
     pub fix: String,
+    /// What `doctor --fix` does about it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub mend: Option<MendEntry>,
+}
+
+/// What mends a finding and harms nobody: others lose these rights to something of ours.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MendEntry {
+    /// Of what.
+    pub path: String,
+    /// Which rights, in the words of `chmod`.
+    pub takes: Term<OthersRights>,
+}
+
+/// What `doctor --fix` has done, and what was found after it.
+#[derive(Debug, Serialize)]
+pub struct Mended<'a> {
+    /// What was mended, as sentences.
+    pub mended: &'a [String],
+    /// What was found then.
+    #[serde(flatten)]
+    pub diagnosis: &'a Diagnosis,
 }
 
 /// A thing that was tested.
@@ -82,6 +104,10 @@ impl Diagnosis {
                 subject: thing.subject.clone(),
                 message: finding.message.clone(),
                 fix: finding.fix.clone(),
+                // A path that is no text is left to its person.
+                mend: finding.mend.as_ref().and_then(|mend| {
+                    Some(MendEntry { path: mend.path.to_str()?.to_owned(), takes: mend.takes.into() })
+                }),
             }));
         }
     }

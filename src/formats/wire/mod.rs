@@ -22,7 +22,7 @@ mod term;
 
 pub use call::{BadMessage, Flow, MethodCall, Mode, Parameters, Reply, reply_frame};
 pub use checking::{CheckEnd, CheckNews, CheckedCopy, DamagedEntry};
-pub use diagnosis::{Diagnosis, FindingEntry, TestedEntry};
+pub use diagnosis::{Diagnosis, FindingEntry, Mended, TestedEntry};
 pub use error::CallError;
 pub use forecast::{ForecastEntry, ForecastReply, supposed, supposition};
 pub use frame::{Deframer, FrameTooLong, MAX_DEPTH, MAX_REPLY, MAX_REQUEST, nests_within};
