@@ -7,8 +7,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 
 use crate::ctl::demo::DemoArguments;
 use crate::ctl::options::{
-    FindOptions, FormatOptions, GraphFormat, InitOptions, ReportOptions, RestoreOptions, RunOptions, ScriptOptions,
-    VerifyOptions,
+    ConfigCommand, DrivesCommand, FindOptions, GraphFormat, InitOptions, ReportOptions, RestoreOptions, RunOptions,
+    ScriptOptions, Shell, VerifyOptions,
 };
 use crate::formats::duration;
 use crate::model::{LocationName, SyncName, VolumeName};
@@ -85,14 +85,13 @@ pub enum Command {
     Init(InitOptions),
     /// Tests everything that backups depend on, and tells how to mend what is wrong.
     #[command(visible_alias = "troubleshoot")]
-    Doctor,
-    /// Writes one page for a browser: how everything stands, and how it went.
-    Report(ReportOptions),
     Doctor {
         /// Mends what can be mended for certain and without harm, says so, and tests again.
         #[arg(long)]
         fix: bool,
     },
+    /// Writes one page for a browser: how everything stands, and how it went.
+    Report(ReportOptions),
     /// Tells what is overdue or fails, also where nbkpd is dead (exit code 3): for a timer.
     Overdue,
     /// Checks and shows the configuration.
@@ -300,52 +299,6 @@ pub enum OnOrOff {
     Off,
 }
 
-/// What to tell about drives. It needs no daemon.
-#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
-pub enum DrivesCommand {
-    /// Prints the polkit rule that lets nbkpd mount and unlock its drives while nobody is logged in.
-    Polkit {
-        /// The rule for the server that this volume is on: for the account that ssh enters there, and its drives.
-        #[arg(long, value_name = "VOLUME")]
-        volume: Option<VolumeName>,
-    },
-    /// Prints the commands that encrypt and format a drive for backups, and runs none of them.
-    Format(FormatOptions),
-}
-
-/// What to do with the configuration. It needs no daemon.
-#[derive(Debug, Subcommand)]
-pub enum ConfigCommand {
-    /// Tells every mistake of the configuration, with its place and how to mend it.
-    Check {
-        /// Another file.
-        file: Option<PathBuf>,
-    },
-    /// Prints the configuration in full, with all defaults.
-    Show,
-    /// Prints a first configuration, to begin with.
-    Example,
-    /// Prints a JSON Schema of the configuration, for editors.
-    Schema,
-    /// Prints what the configuration of the Python tool nbkp (YAML) is in our words.
-    Import {
-        /// Its file; `-` reads standard input.
-        #[arg(value_hint = ValueHint::FilePath)]
-        file: PathBuf,
-    },
-}
-
-/// A shell that completions can be had for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Shell {
-    /// GNU Bash.
-    Bash,
-    /// Z shell.
-    Zsh,
-    /// fish.
-    Fish,
-}
-
 /// What a command can do where no daemon runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WithoutDaemon {
@@ -425,78 +378,81 @@ mod tests {
         Arguments::command().debug_assert();
     }
 
+    /// Every command, with its options.
+    const COMMANDS: &[&str] = &[
+        "status",
+        "status a b@c --watch",
+        "status --check",
+        "why a",
+        "scan",
+        "list",
+        "run",
+        "run a --dry-run",
+        "run a b --wait --force --strict",
+        "cancel",
+        "cancel a",
+        "pause",
+        "pause --for 1h30m",
+        "hold usb --for 2h",
+        "simulate plug usb",
+        "simulate metered on",
+        "simulate leave",
+        "resume",
+        "hold usb",
+        "release usb",
+        "approve a@b",
+        "diff a",
+        "diff a --between 3d now",
+        "history",
+        "history a --stats --limit 3",
+        "snapshots",
+        "snapshots a",
+        "snapshots a --sizes",
+        "prune",
+        "prune a --dry-run",
+        "prepare a b",
+        "versions /home/a/x",
+        "find *.odt",
+        "find a/b --deleted --sync a@b --json",
+        "restore x usb:y --at 3d --to /tmp --dry-run --force",
+        "restore --from /mnt",
+        "restore --from /mnt x --to /tmp",
+        "verify",
+        "verify a b --sample 5% --snapshot 2026-11-22T17:30:00.000Z",
+        "drives",
+        "drives polkit",
+        "drives polkit --json",
+        "drives format /dev/sdb1 --print",
+        "drives format /dev/sdb --print --filesystem ext4 --label usb --plain --json",
+        "init",
+        "init --yes --source a b --destination nas:/srv --snapshots hard-link --no-enable",
+        "init --source a --source b --name n --json",
+        "doctor",
+        "troubleshoot --json",
+        "drives polkit --volume attic",
+        "config check",
+        "config check x.toml",
+        "config show",
+        "config example",
+        "config schema",
+        "script -o backup.sh",
+        "script a b --relative-source --relative-destination --output -",
+        "report",
+        "report -o x.html --days 30 --open --json",
+        "graph",
+        "graph --format mermaid",
+        "graph --format dot --json",
+        "completions zsh",
+        "man",
+        "man run",
+        "--json status",
+        "status --json -q --config c --socket s --state-dir d --color never",
+        "-v list",
+    ];
+
     #[test]
     fn every_command_of_the_contract_is_read() {
-        for line in [
-            "status",
-            "status a b@c --watch",
-            "status --check",
-            "why a",
-            "scan",
-            "list",
-            "run",
-            "run a --dry-run",
-            "run a b --wait --force --strict",
-            "cancel",
-            "cancel a",
-            "pause",
-            "pause --for 1h30m",
-            "hold usb --for 2h",
-            "simulate plug usb",
-            "simulate metered on",
-            "simulate leave",
-            "resume",
-            "hold usb",
-            "release usb",
-            "approve a@b",
-            "diff a",
-            "diff a --between 3d now",
-            "history",
-            "history a --stats --limit 3",
-            "snapshots",
-            "snapshots a",
-            "snapshots a --sizes",
-            "prune",
-            "prune a --dry-run",
-            "prepare a b",
-            "versions /home/a/x",
-            "find *.odt",
-            "find a/b --deleted --sync a@b --json",
-            "restore x usb:y --at 3d --to /tmp --dry-run --force",
-            "restore --from /mnt",
-            "restore --from /mnt x --to /tmp",
-            "verify",
-            "verify a b --sample 5% --snapshot 2026-11-22T17:30:00.000Z",
-            "drives",
-            "drives polkit",
-            "drives polkit --json",
-            "drives format /dev/sdb1 --print",
-            "drives format /dev/sdb --print --filesystem ext4 --label usb --plain --json",
-            "init",
-            "init --yes --source a b --destination nas:/srv --snapshots hard-link --no-enable",
-            "init --source a --source b --name n --json",
-            "doctor",
-            "troubleshoot --json",
-            "drives polkit --volume attic",
-            "config check",
-            "config check x.toml",
-            "config show",
-            "config example",
-            "config schema",
-            "script -o backup.sh",
-            "script a b --relative-source --relative-destination --output -",
-            "report",
-            "report -o x.html --days 30 --open --json",
-            "graph",
-            "graph --format mermaid",
-            "graph --format dot --json",
-            "completions zsh",
-            "man",
-            "man run",
-            "--json status",
-            "status --json -q --config c --socket s --state-dir d --color never",
-            "-v list",
-        ] {
+        for line in COMMANDS {
             assert!(parse(&format!("nbkpctl {line}")).is_ok(), "{line}");
         }
     }

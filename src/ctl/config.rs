@@ -2,8 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::ctl::args::{Common, ConfigCommand};
+use crate::ctl::args::Common;
 use crate::ctl::command_error::{CommandError, Exit};
+use crate::ctl::options::ConfigCommand;
 use crate::ctl::output::{Form, Output};
 use crate::decide::strangers::{self, Plugged};
 use crate::formats::config::{self, Checked, Colour, Context, Doubt, Mistakes, Surroundings};

@@ -33,11 +33,11 @@ mod watch;
 use std::os::unix::net::UnixStream;
 use std::process::ExitCode;
 
-use args::{Arguments, Command, Common, Conversation, DrivesCommand};
+use args::{Arguments, Command, Common, Conversation};
 use client::Connection;
 use command_error::{CommandError, Exit};
 use company::{Company, connect, told_by};
-use options::RestoreOptions;
+use options::{DrivesCommand, RestoreOptions};
 use output::Output;
 use runs::Patience;
 

@@ -1,8 +1,8 @@
-//! The options of single commands that have many.
+//! The options of single commands that have many, or commands of their own.
 
 use std::path::PathBuf;
 
-use clap::{Args, ValueEnum, ValueHint};
+use clap::{Args, Subcommand, ValueEnum, ValueHint};
 
 use crate::model::{SampleShare, SnapshotKind, SnapshotName, SyncName, VolumeName};
 
@@ -211,4 +211,50 @@ fn drive_label(text: &str) -> Result<VolumeName, String> {
         return Err("a label has at most 16 characters".to_owned());
     }
     text.parse().map_err(|error: crate::model::NameError| error.to_string())
+}
+
+/// What to tell about drives. It needs no daemon.
+#[derive(Debug, Clone, PartialEq, Eq, Subcommand)]
+pub enum DrivesCommand {
+    /// Prints the polkit rule that lets nbkpd mount and unlock its drives while nobody is logged in.
+    Polkit {
+        /// The rule for the server that this volume is on: for the account that ssh enters there, and its drives.
+        #[arg(long, value_name = "VOLUME")]
+        volume: Option<VolumeName>,
+    },
+    /// Prints the commands that encrypt and format a drive for backups, and runs none of them.
+    Format(FormatOptions),
+}
+
+/// What to do with the configuration. It needs no daemon.
+#[derive(Debug, Subcommand)]
+pub enum ConfigCommand {
+    /// Tells every mistake of the configuration, with its place and how to mend it.
+    Check {
+        /// Another file.
+        file: Option<PathBuf>,
+    },
+    /// Prints the configuration in full, with all defaults.
+    Show,
+    /// Prints a first configuration, to begin with.
+    Example,
+    /// Prints a JSON Schema of the configuration, for editors.
+    Schema,
+    /// Prints what the configuration of the Python tool nbkp (YAML) is in our words.
+    Import {
+        /// Its file; `-` reads standard input.
+        #[arg(value_hint = ValueHint::FilePath)]
+        file: PathBuf,
+    },
+}
+
+/// A shell that completions can be had for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Shell {
+    /// GNU Bash.
+    Bash,
+    /// Z shell.
+    Zsh,
+    /// fish.
+    Fish,
 }

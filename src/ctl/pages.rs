@@ -3,8 +3,9 @@
 use clap::CommandFactory as _;
 use clap_mangen::Man;
 
-use crate::ctl::args::{Arguments, Shell};
+use crate::ctl::args::Arguments;
 use crate::ctl::command_error::{CommandError, Exit};
+use crate::ctl::options::Shell;
 use crate::ctl::output::Output;
 
 /// `completions`.

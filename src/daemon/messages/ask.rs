@@ -8,10 +8,8 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::backup::job::SyncAsSeen;
 use crate::model::{
-    BlockDevice, CheckRecord, CheckReport, Containers, DriveName, Left, Obstacle, RunRecord, SampleShare, SyncName,
-    VolumeName, WhenDone,
-    BlockDevice, CheckReport, Containers, DriveName, Forecast, Left, Obstacle, RunRecord, SampleShare, Supposition,
-    SyncName, VolumeName, WhenDone,
+    BlockDevice, CheckRecord, CheckReport, Containers, DriveName, Forecast, Left, Obstacle, RunRecord, SampleShare,
+    Supposition, SyncName, VolumeName, WhenDone,
 };
 
 /// A question or a command of a client. The state itself is not asked for: it is published as `Status`.

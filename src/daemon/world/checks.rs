@@ -19,7 +19,7 @@ pub(super) const OPEN: Duration = Duration::from_mins(30);
 pub(super) const REST: Duration = Duration::from_hours(6);
 
 /// The checks. Others read them, and change them by these methods alone.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Checks {
     pub(super) under_way: Option<UnderWay>,
     /// The sync whose copy is read next, once its drives are open.
@@ -30,7 +30,7 @@ pub(super) struct Checks {
 }
 
 /// A check under way.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct UnderWay {
     pub(super) run: RunId,
     pub(super) sync: Sync,
@@ -44,7 +44,7 @@ pub(super) struct UnderWay {
 }
 
 /// What is remembered of the checks of a sync, as long as the daemon lives.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct CheckPast {
     pub(super) last: LastSlice,
     /// Before this none begins.

@@ -27,6 +27,7 @@ impl World {
             runs: self.runs.clone(),
             plan: self.plan.clone(),
             announcements: Announcements::default(),
+            checks: self.checks.clone(),
             looks: Looks::default(),
             first_look: self.first_look,
             leftovers: self.leftovers.clone(),

@@ -90,6 +90,8 @@ impl World {
                     // Nothing of it is carried out, and nobody is told.
                     Effect::Sense
                     | Effect::LetSleep
+                    | Effect::Check(_)
+                    | Effect::StopCheck(_)
                     | Effect::Drive(_)
                     | Effect::Record(_)
                     | Effect::Alarm(_)
