@@ -69,7 +69,7 @@ dependencies() {
 
 scripts() {
     local script status=0
-    shellcheck --external-sources tests/run.sh tests/bench/run.sh packaging/*.sh .ci/run \
+    shellcheck --external-sources tests/run.sh tests/packages.sh tests/bench/run.sh packaging/*.sh packaging/debian/{postinst,prerm,postrm} .ci/run \
         tests/vm/{run,disk,guest-setup,*.sh,scenarios/*.sh,guest/usr/local/sbin/*} || status=1
     # Those for servers run behind what they have in common.
     for script in src/formats/ssh/scripts/*.sh; do
@@ -123,7 +123,7 @@ debian_packages blkid=util-linux mkfs.ext4=e2fsprogs udevadm=udev strace=strace 
     cryptsetup=cryptsetup-bin ssh=openssh-client /usr/sbin/sshd=openssh-server busybox=busybox tcsh=tcsh fish=fish \
     /usr/lib/python3/dist-packages/jsonschema=python3-jsonschema \
     mkfs.exfat=exfatprogs mount.exfat-fuse=exfat-fuse ntfs-3g=ntfs-3g chattr=e2fsprogs \
-    sshfs=sshfs /usr/lib/openssh/sftp-server=openssh-sftp-server \
+    dpkg-deb=dpkg lintian=lintian sshfs=sshfs /usr/lib/openssh/sftp-server=openssh-sftp-server \
     chromium=chromium /usr/share/fonts/truetype/dejavu/DejaVuSans.ttf=fonts-dejavu-core \
     /usr/lib/python3/dist-packages/html5lib=python3-html5lib
 
@@ -137,6 +137,7 @@ check "units" units
 python_client
 promtool
 all_tests
+check "packages" tests/packages.sh
 
 say "the result, after $(((SECONDS - started) / 60)) min $(((SECONDS - started) % 60)) s"
 if [[ ${#complaints[@]} -gt 0 ]]; then
