@@ -93,6 +93,25 @@ pub struct Endpoint {
     pub options: Vec<String>,
 }
 
+impl Endpoint {
+    /// A host that is reached as ssh reaches it by itself, in this time at most.
+    #[must_use]
+    pub fn plain(name: EndpointName, host: String, user: Option<String>, connect_timeout: Duration) -> Self {
+        Self {
+            name,
+            host,
+            user,
+            connect_timeout,
+            port: None,
+            key: None,
+            locations: Vec::new(),
+            proxy_jump: Vec::new(),
+            known_hosts: None,
+            options: Vec::new(),
+        }
+    }
+}
+
 impl fmt::Display for Endpoint {
     /// `user@host:port`, as far as they are named.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -277,18 +277,8 @@ pub(super) fn way(named: &str, configuration: &Configuration) -> Result<(ServerW
     {
         return Ok((ServerWay::Known(endpoint.name.clone()), route));
     }
-    let endpoint = Endpoint {
-        name: "new".parse().map_err(|_| bad())?,
-        host: host.to_owned(),
-        port: None,
-        user: user.map(str::to_owned),
-        key: None,
-        locations: Vec::new(),
-        proxy_jump: Vec::new(),
-        connect_timeout: CONNECT,
-        known_hosts: None,
-        options: Vec::new(),
-    };
+    let name = "new".parse().map_err(|_| bad())?;
+    let endpoint = Endpoint::plain(name, host.to_owned(), user.map(str::to_owned), CONNECT);
     let way = ServerWay::New { user: user.map(str::to_owned), host: host.to_owned() };
     Ok((way, Route { endpoint, hops: Vec::new() }))
 }

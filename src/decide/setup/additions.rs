@@ -271,18 +271,7 @@ impl Planner {
         let candidate = names::simple(host).unwrap_or_else(|| "server".to_owned());
         let is_taken = |name: &EndpointName| self.configuration.endpoints.contains_key(name);
         let name: EndpointName = names::free(&[candidate], is_taken)?;
-        let endpoint = Endpoint {
-            name: name.clone(),
-            host: host.to_owned(),
-            port: None,
-            user: user.map(str::to_owned),
-            key: None,
-            locations: Vec::new(),
-            proxy_jump: Vec::new(),
-            connect_timeout: CONNECT,
-            known_hosts: None,
-            options: Vec::new(),
-        };
+        let endpoint = Endpoint::plain(name.clone(), host.to_owned(), user.map(str::to_owned), CONNECT);
         self.configuration.endpoints.insert(name.clone(), endpoint.clone());
         self.additions.endpoints.push(endpoint);
         Ok(name)

@@ -64,6 +64,19 @@ impl Story {
         records.collect()
     }
 
+    /// A house in which copies were made to a drive that was opened for them; one of them is read back.
+    fn copied_to_a_drive_of_ours() -> Self {
+        let checked =
+            OPENED.replace("destination = \"usb:photos\"", "destination = \"usb:photos\"\nverify = { every = \"1d\" }");
+        let mut story = Story::with_closed_drive(&checked);
+        story.wait(10);
+        story.opened("usb", present("/media/usb", Some(1)));
+        story.orders();
+        story.end("documents", Conclusion::Ok);
+        story.end("photos", Conclusion::Ok);
+        story
+    }
+
     /// A house in which one copy was made.
     fn copied(text: &str) -> Self {
         let mut story = Self::new(text);
@@ -191,14 +204,7 @@ fn damage_is_told_at_once_and_a_check_that_cannot_be_made_is_tried_again_later()
 
 #[test]
 fn a_drive_of_ours_stays_open_for_checks_and_not_for_ever() {
-    let checked =
-        OPENED.replace("destination = \"usb:photos\"", "destination = \"usb:photos\"\nverify = { every = \"1d\" }");
-    let mut story = Story::with_closed_drive(&checked);
-    story.wait(10);
-    story.opened("usb", present("/media/usb", Some(1)));
-    story.orders();
-    story.end("documents", Conclusion::Ok);
-    story.end("photos", Conclusion::Ok);
+    let mut story = Story::copied_to_a_drive_of_ours();
     assert_eq!((story.orders(), story.checking()), (vec![], Some(5)));
     for _ in 0..3 {
         story.wait(500);
@@ -213,14 +219,7 @@ fn a_drive_of_ours_stays_open_for_checks_and_not_for_ever() {
 
 #[test]
 fn who_does_not_stop_keeps_no_drive_open() {
-    let checked =
-        OPENED.replace("destination = \"usb:photos\"", "destination = \"usb:photos\"\nverify = { every = \"1d\" }");
-    let mut story = Story::with_closed_drive(&checked);
-    story.wait(10);
-    story.opened("usb", present("/media/usb", Some(1)));
-    story.orders();
-    story.end("documents", Conclusion::Ok);
-    story.end("photos", Conclusion::Ok);
+    let mut story = Story::copied_to_a_drive_of_ours();
     let (answer, _told) = oneshot::channel();
     story.tell(Event::Asked(Ask::Unmount { volume: "usb".parse().unwrap(), then: WhenDone::Unmount, answer }));
     story.wait(14);
