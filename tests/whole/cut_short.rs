@@ -4,7 +4,7 @@
 use std::os::unix::fs::{MetadataExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use crate::common::mini_host::{Answer, MiniHost};
 use crate::common::{run, text_of, until};
 
 /// So many MiB has the file in which restores are cut short.
-const FILM: usize = 48;
+const FILM: usize = 96;
 
 /// Every rsync of this machine, which has no other processes than those of its scenario.
 fn each_rsync() -> Vec<Pid> {
@@ -36,29 +36,47 @@ fn text_if_there(path: &str) -> String {
 }
 
 /// rsync on a machine that hardly gets anything done, until this is dropped.
-struct Slowness(&'static AtomicBool, Option<JoinHandle<()>>);
+struct Slowness(Option<Sender<Vec<Pid>>>, Option<JoinHandle<()>>);
 
 impl Slowness {
     fn begins() -> Self {
-        let over: &AtomicBool = Box::leak(Box::default());
-        let slow = move || {
-            while !over.load(Ordering::Relaxed) {
-                let all = each_rsync();
-                for (signal, length) in [(Signal::STOP, 80), (Signal::CONT, 2)] {
-                    for one in &all {
-                        let _gone = kill_process(*one, signal);
-                    }
-                    std::thread::sleep(Duration::from_millis(length));
-                }
+        let signal_all = |all: &[Pid], signal| {
+            for one in all {
+                let _gone = kill_process(*one, signal);
             }
         };
-        Self(over, Some(std::thread::spawn(slow)))
+        let (stand, told) = channel::<Vec<Pid>>();
+        let slow = move || loop {
+            let all = each_rsync();
+            signal_all(&all, Signal::STOP);
+            match told.recv_timeout(Duration::from_millis(80)) {
+                Ok(these) => {
+                    signal_all(&these, Signal::STOP);
+                    let others: Vec<Pid> = all.into_iter().filter(|one| !these.contains(one)).collect();
+                    signal_all(&others, Signal::CONT);
+                    // Until it is over.
+                    let _over = told.recv();
+                    signal_all(&these, Signal::CONT);
+                    return;
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return signal_all(&all, Signal::CONT),
+            }
+            signal_all(&all, Signal::CONT);
+            std::thread::sleep(Duration::from_millis(2));
+        };
+        Self(Some(stand), Some(std::thread::spawn(slow)))
+    }
+
+    /// What there is moves no more: however busy the machine is, nothing of it ends meanwhile.
+    fn stands(&self) {
+        self.0.as_ref().unwrap().send(each_rsync()).unwrap();
     }
 }
 
 impl Drop for Slowness {
     fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
+        self.0 = None;
         self.1.take().unwrap().join().unwrap();
     }
 }
@@ -138,10 +156,11 @@ pub fn by_a_person_or_a_kill_they_go_on(host: &MiniHost) {
             let client = begun(host, arguments);
             until_half_way(&to);
             kill_process(Pid::from_child(&client), signal).unwrap();
+            // Who is told to end has ten seconds, and needs them for itself.
+            drop(slowness);
             let answer = ends(client);
             // Nobody works on for who is gone.
             until("rsync ends", || each_rsync().is_empty());
-            drop(slowness);
             if alone && signal != Signal::KILL {
                 assert_eq!(answer.code, Some(1), "{answer}");
                 assert!(format!("{answer}").contains("the same command goes on from there"), "{answer}");
@@ -312,7 +331,7 @@ pub fn what_is_restored_is_neither_pruned_nor_copied_over(host: &MiniHost) {
     linked.plug();
     for (sync, volume, kind) in [("a", "plain", "none"), ("b", "linked", "hard-link"), ("c", "nas", "hard-link")] {
         let source = host.source("documents");
-        source.fill(40).write_big("film", 2 * FILM, 7).write("zz/last", "what rsync comes to in the end");
+        source.fill(40).write_big("film", FILM, 7).write("zz/last", "what rsync comes to in the end");
         let syncs = |keep: u32| {
             let ends =
                 format!("source = \"laptop:documents\"\ndestination = \"{volume}:{sync}\"\nsnapshots = \"{kind}\"\n");
@@ -340,6 +359,7 @@ pub fn what_is_restored_is_neither_pruned_nor_copied_over(host: &MiniHost) {
         let slowness = Slowness::begins();
         let client = begun(host, &["restore", film.to_str().unwrap(), source.path.join("zz/last").to_str().unwrap()]);
         until_half_way(&source.path);
+        slowness.stands();
         // A server is asked for a while whether its lock is free.
         let prune = begun(host, &["prune", sync]);
         let run = host.ctl(&["run", sync, "--wait"]);
