@@ -78,8 +78,14 @@ impl Drive {
 
     /// Forgets all that the kernel remembers of it.
     pub fn mount_again(&self) {
-        let root = self.root.display();
-        sh(&format!("umount {root}; mount {} {root}", self.device));
+        let (root, device) = (self.root.display(), &self.device);
+        // A run of another test may have copied the table of mounts, and holds the filesystem as it was until it ends.
+        sh(&format!(
+            "umount {root}; for _ in $(seq 300); do
+                 mount -w {device} {root} 2>/dev/null && findmnt -no OPTIONS {root} | grep -q '^rw' && exit
+                 umount {root} 2>/dev/null || :; sleep 0.1
+             done; echo '{device} stays read-only' >&2; exit 1"
+        ));
     }
 
     pub fn proof(&self) -> DriveProof {
