@@ -18,7 +18,13 @@ if [ "$(id -u)" = 0 ]; then
 else
     prefix=${prefix:-$HOME/.local} units='lib/systemd/user'
 fi
-case $prefix in /*) ;; *) echo "install.sh: --prefix has to begin with /" >&2 && exit 2 ;; esac
+case $prefix in
+    *[!A-Za-z0-9/._+@~-]*)
+        echo "install.sh: no unit can name a program below $prefix: --prefix takes letters, digits and /._+@~-" >&2
+        exit 2 ;;
+    /*) ;;
+    *) echo "install.sh: --prefix has to begin with /" >&2 && exit 2 ;;
+esac
 
 # files: what is installed, below the prefix.
 files() {
@@ -43,16 +49,30 @@ files | while IFS= read -r file; do
         continue
     fi
     mkdir -p -- "${to%/*}"
-    # Under another name first: a program that runs is not written to.
+    # Under another name first: a program that runs is not written to, and half a program replaces none.
     case $file in
-        lib/systemd/*) sed "s#/usr/bin/#$prefix/bin/#" "$file" >"$to.new" && chmod 644 "$to.new" ;;
-        bin/*) cp -- "$file" "$to.new" && chmod 755 "$to.new" ;;
-        *) cp -- "$file" "$to.new" && chmod 644 "$to.new" ;;
-    esac
+        lib/systemd/*) sed "s#/usr/bin/#$prefix/bin/#" "$file" >"$to.new" ;;
+        *) cp -- "$file" "$to.new" ;;
+    esac || {
+        rm -f -- "$to.new"
+        echo "install.sh: $to could not be written: what is there stays. Make room, and begin again" >&2
+        exit 1
+    }
+    case $file in bin/*) chmod 755 "$to.new" ;; *) chmod 644 "$to.new" ;; esac
     mv -f -- "$to.new" "$to"
 done
+# for_each WHAT: what to tell the service managers.
+for_each() {
+    if [ "$(id -u)" = 0 ]; then
+        echo "\`sudo systemctl $1 nbkpd\`, or \`systemctl --user $1 nbkpd\` in the session of whoever has it"
+    else
+        echo "\`systemctl --user $1 nbkpd\`"
+    fi
+}
 if [ -n "$undo" ]; then
     echo "nbkp is removed from $prefix; configuration, state and copies are as they were"
+    echo "A daemon that runs goes on until it is stopped: $(for_each "disable --now")"
 else
+    echo "A daemon that runs already goes on as the version before until it is started anew: $(for_each restart)"
     echo "nbkp is installed in $prefix; \`$prefix/bin/nbkpctl init\` sets up the first backup"
 fi

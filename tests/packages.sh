@@ -54,6 +54,35 @@ if command -v lintian >/dev/null; then
     lintian --allow-root --fail-on error "$deb" >"$place/log" || { cat "$place/log" >&2; failed "lintian finds errors"; }
 fi
 
+# What the scripts of the package say to a service manager, where there is one: a stand-in writes it down.
+dpkg-deb --control "$deb" "$place/control"
+mkdir "$place/stand-in"
+cat >"$place/stand-in/systemctl" <<'STAND_IN'
+#!/bin/sh
+echo "$*" >>"$SAID"
+case $* in *is-active*) [ -n "${ACTIVE:-}" ] ;; esac
+STAND_IN
+chmod 755 "$place/stand-in/systemctl"
+# says EXPECTED SCRIPT ARGUMENT...: what a script tells the service manager, its lines joined by semicolons.
+says() {
+    local expected=$1 script=$2 said
+    shift 2
+    rm -f "$place/said"
+    unshare --mount --map-root-user sh -ec 'mount -t tmpfs none /run; mkdir -p /run/systemd/system; exec "$@"' sh \
+        env -u DPKG_ROOT PATH="$place/stand-in:$PATH" SAID="$place/said" "$place/control/$script" "$@" >"$place/log"
+    said=$(paste -sd ';' "$place/said" 2>/dev/null || true)
+    [[ $said = "$expected" ]] || failed "$script $* says \`$said\` to the service manager, and not \`$expected\`"
+}
+says 'daemon-reload' postinst configure ''
+[[ ! -s $place/log ]] || failed "a first installation speaks of versions before it"
+says 'daemon-reload;--quiet is-active nbkpd.service' postinst configure 0.0.1
+grep -q 'systemctl --user restart nbkpd' "$place/log" || failed "an upgrade says nothing of the daemons of users"
+ACTIVE=1 says 'daemon-reload;--quiet is-active nbkpd.service;restart nbkpd.service' postinst configure 0.0.1
+says '' prerm upgrade 0.0.2
+says 'disable --now nbkpd.service nbkp-overdue.timer' prerm remove
+grep -q 'systemctl --user disable --now nbkpd' "$place/log" || failed "a removal says nothing of the daemons of users"
+says 'daemon-reload' postrm remove
+
 # The archive, for the machine and for one user.
 tar -C "$place" -xzf "$archive"
 unpacked=$(echo "$place"/nbkp-*/)
@@ -64,9 +93,14 @@ before=$(snapshot "$place/opt")
 "$place/opt/bin/nbkpctl" --version >/dev/null
 grep -q "^ExecStart=$place/opt/bin/nbkpd" "$place/opt/lib/systemd/user/nbkpd.service" || failed "the unit starts another program"
 "$unpacked/install.sh" --prefix "$place/opt" >/dev/null
+# Where something cannot be written whole, what was there stays.
+whole=$(snapshot "$place/opt")
+if (ulimit -f 64 && "$unpacked/install.sh" --prefix "$place/opt") >/dev/null 2>&1; then failed "half a program was put in place"; fi
+[[ $(snapshot "$place/opt") = "$whole" ]] || failed "an installation that failed has left something else"
 "$unpacked/install.sh" --prefix "$place/opt" --uninstall >/dev/null
 [[ $(snapshot "$place/opt") = "$before" ]] || failed "after it was taken away something else is there"
-if "$unpacked/install.sh" --prefix relative >/dev/null 2>&1 || "$unpacked/install.sh" --nonsense >/dev/null 2>&1; then
+if "$unpacked/install.sh" --prefix relative >/dev/null 2>&1 ||
+    "$unpacked/install.sh" --prefix "$place/a b" >/dev/null 2>&1 || "$unpacked/install.sh" --nonsense >/dev/null 2>&1; then
     failed "nonsense was taken"
 fi
 if [[ $(id -u) -eq 0 ]]; then
