@@ -246,7 +246,7 @@ fn it_is_written_at_one_stroke_for_its_owner_and_through_no_link() {
     // What cannot be written leaves nothing.
     for (arguments, code, why) in [
         (&["-o", "none/page.html"][..], 1, "none"),
-        (&["-o", "home"], 1, "home"),
+        (&["-o", "home"], 2, "home is no file"),
         (&["--open", "--json"], 2, "leave out --open or --json"),
         (&["--open", "-o", "-"], 2, "name one with -o"),
     ] {

@@ -16,9 +16,9 @@ use crate::formats::json;
 use crate::formats::report::ReportFacts;
 use crate::formats::text::printable;
 use crate::formats::wire::{
-    Diagnosis, HistoryLimit, Listing, Mode, Moment, Request, Snapshots, SyncEntry, SyncProblem,
+    Diagnosis, HistoryLimit, Listing, Mode, Moment, Reply, Request, Snapshots, SyncEntry, SyncProblem,
 };
-use crate::model::{Area, Flaw, Now, SnapshotKind, StandIn, Weighing};
+use crate::model::{Area, BootTime, Flaw, Now, SnapshotKind, StandIn, Weighing};
 use crate::os::causes::chain;
 use crate::os::directory::Directory;
 use crate::os::environment::Paths;
@@ -51,7 +51,7 @@ pub fn report(
     let Some(Target { directory, name, file }) = target else {
         return output.print_unchanged(text.as_bytes()).map(|()| Exit::Fine);
     };
-    files::write_durably(&directory, &name, text.as_bytes(), Readers::Owner).map_err(failed)?;
+    files::hand_over(&directory, &name, text.as_bytes(), Readers::Owner).map_err(failed)?;
     if let Some(why) = &facts.dead {
         output.remark(why);
     }
@@ -106,6 +106,7 @@ fn facts(
     alone: impl FnOnce(&Paths, StandIn) -> Result<UnixStream, (u8, String)>,
 ) -> Result<ReportFacts, CommandError> {
     let snapshots = Request::Snapshots { syncs: Vec::new(), sizes: Weighing::Unwanted };
+    let until = clock::boot().after(PATIENCE);
     match Connection::open(&paths.socket) {
         Ok(mut connection) => {
             // What takes longest is under way while the rest is asked for.
@@ -115,23 +116,24 @@ fn facts(
             };
             let (mut tester, mut lister) = (aside(&Request::Doctor)?, aside(&snapshots)?);
             asked(days, None, &mut connection, |_, list| {
-                let seen = lister.next_within(PATIENCE)?.map(|reply| reply.decode()).transpose()?;
-                let found = tester.next_within(PATIENCE)?.map(|reply| reply.decode()).transpose()?;
-                let found: Diagnosis = found.unwrap_or_else(silent_doctor);
+                let seen = told_until(until, &mut lister)?.map_or_else(|| Ok(silent_places(list)), |it| it.decode())?;
+                let found = told_until(until, &mut tester)?.map_or_else(|| Ok(silent_doctor()), |it| it.decode())?;
                 let first = daemon::version(&found.version, env!("CARGO_PKG_VERSION"), &service::command("restart"));
-                Ok((seen.unwrap_or_else(|| silent_places(list)), found.behind(&first)))
+                Ok((seen, found.behind(&first)))
             })
         }
         Err(CommandError::NotRunning(socket)) => {
             let dead = format!("nbkpd is not running: start it with `{}`", service::command("enable --now"));
             let stream = alone(paths, StandIn::Looks).map_err(|(code, why)| CommandError::Alone(code, why))?;
-            let mut connection = Connection::over(stream);
             let first = daemon::not_running(&socket, &service::command("enable --now"));
-            // The copies that are there are looked at once.
-            let told = connection.ask(&Request::Scan).and_then(|_| {
-                asked(days, Some(dead), &mut connection, |connection, _| {
-                    let seen = connection.ask(&snapshots)?.decode()?;
-                    let found: Diagnosis = connection.ask(&Request::Doctor)?.decode()?;
+            let mut alone = Connection::over(stream);
+            let told = looked_at(&mut alone, until).and_then(|()| {
+                asked(days, Some(dead), &mut alone, |alone, list| {
+                    // It answers one question after the other: behind one that it cannot answer there is no next.
+                    let seen = asked_until(until, alone, &snapshots)?;
+                    let found = seen.as_ref().map(|_| asked_until(until, alone, &Request::Doctor)).transpose()?;
+                    let seen = seen.map_or_else(|| Ok(silent_places(list)), |it| it.decode())?;
+                    let found = found.flatten().map_or_else(|| Ok(silent_doctor()), |it| it.decode())?;
                     Ok((seen, found.behind(&first)))
                 })
             });
@@ -139,6 +141,23 @@ fn facts(
         }
         Err(problem) => Err(problem),
     }
+}
+
+/// Has one that only looks see once which copies are there.
+fn looked_at(alone: &mut Connection, until: BootTime) -> Result<(), CommandError> {
+    let silent = || CommandError::Failed("something that is looked at does not answer: `nbkpctl doctor`".to_owned());
+    asked_until(until, alone, &Request::Scan)?.map(|_| ()).ok_or_else(silent)
+}
+
+fn asked_until(until: BootTime, connection: &mut Connection, request: &Request) -> Result<Option<Reply>, CommandError> {
+    connection.send(request, Mode::Once)?;
+    told_until(until, connection)
+}
+
+/// The next reply; `None` if there is none by then.
+fn told_until(until: BootTime, connection: &mut Connection) -> Result<Option<Reply>, CommandError> {
+    // A socket knows no time limit of nothing.
+    connection.next_within(until.since(clock::boot()).max(Duration::from_millis(1)))
 }
 
 /// Asks for what is known at once; `slow` for what has to be looked at.
@@ -175,7 +194,6 @@ fn silent_doctor() -> Diagnosis {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::formats::wire::Reply;
     use crate::model::Severity;
 
     #[test]

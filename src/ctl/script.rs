@@ -14,7 +14,8 @@ use crate::formats::rsync::rules;
 use crate::formats::script::{Recipe, Standpoint, script as written};
 use crate::formats::text::{listed, printable};
 use crate::model::{Configuration, End, Sync, SyncName, VolumeRoot};
-use crate::os::directory::Directory;
+use crate::os::causes::chain;
+use crate::os::directory::{Directory, Kind};
 use crate::os::files::{self, Readers};
 use crate::os::rules_file;
 
@@ -52,9 +53,9 @@ pub fn script(options: &ScriptOptions, common: &Common, output: &mut Output) -> 
     let Some((directory, name)) = &target else {
         return output.print_unchanged(&text).map(|()| Exit::Fine);
     };
-    let failed = |error| CommandError::Failed(format!("could not {}", crate::os::causes::chain(&error)));
+    let failed = |error| CommandError::Failed(format!("could not {}", chain(&error)));
     let directory = Directory::open_root(directory).map_err(failed)?;
-    files::write_durably(&directory, name, &text, Readers::AllToRun).map_err(failed)?;
+    files::hand_over(&directory, name, &text, Readers::AllToRun).map_err(failed)?;
     for sync in recipe.syncs.iter().filter(|sync| !sync.enabled) {
         output.remark(&format!("`{}` is disabled, and stands in the script as a comment", sync.name));
     }
@@ -113,5 +114,14 @@ pub(super) fn place_of(file: &Path) -> Result<(PathBuf, String), CommandError> {
     let directory = files::leads_to(parent).map_err(|error| {
         CommandError::Failed(format!("could not open the directory of {}: {error}", printable(&shown)))
     })?;
-    Ok((directory, name))
+    let found = Directory::open_root(&directory).and_then(|place| place.kind_of(&name));
+    match found {
+        // A link is replaced, and not what it leads to.
+        Ok(Kind::Nothing | Kind::File | Kind::Link) => Ok((directory, name)),
+        Ok(Kind::Directory | Kind::Special) => Err(CommandError::Usage(format!(
+            "{} is no file, and is not replaced by one; `-o -` writes to standard output",
+            printable(&shown)
+        ))),
+        Err(error) => Err(CommandError::Failed(format!("could not {}", chain(&error)))),
+    }
 }

@@ -129,21 +129,32 @@ pub fn write_durably(
 
 /// Replaces a file that need not outlive the machine, at one stroke for whoever reads it or writes the same meanwhile.
 pub fn write_at_once(directory: &Directory, name: &str, content: &[u8]) -> Result<(), DirectoryError> {
-    replace_at_once(Readers::Owner, directory, OsStr::new(name), content)
+    replace_at_once(Readers::Owner, directory, OsStr::new(name), |file| file.write_all(content))
+}
+
+/// The same for a file that a person asked for, which survives a power cut. What cannot be written whole leaves nothing
+/// behind.
+pub fn hand_over(directory: &Directory, name: &str, content: &[u8], readers: Readers) -> Result<(), DirectoryError> {
+    let write = |file: &mut File| file.write_all(content).and_then(|()| file.sync_all());
+    replace_at_once(readers, directory, OsStr::new(name), write)?;
+    directory.flush()
 }
 
 /// The same for a file that everybody may read, whatever the umask says. Its directory must be there.
 pub fn publish(file: &Path, content: &[u8]) -> Result<(), DirectoryError> {
     let nameless = || DirectoryError::Write(file.to_owned(), Errno::INVAL);
     let (Some(place), Some(name)) = (file.parent(), file.file_name()) else { return Err(nameless()) };
-    replace_at_once(Readers::All, &Directory::open_root(place)?, name, content)
+    replace_at_once(Readers::All, &Directory::open_root(place)?, name, |file| {
+        rustix::fs::fchmod(&*file, Mode::from_raw_mode(0o644))?;
+        file.write_all(content)
+    })
 }
 
 fn replace_at_once(
     readers: Readers,
     directory: &Directory,
     name: &OsStr,
-    content: &[u8],
+    write: impl FnOnce(&mut File) -> std::io::Result<()>,
 ) -> Result<(), DirectoryError> {
     static WRITTEN: AtomicU64 = AtomicU64::new(0);
     let number = WRITTEN.fetch_add(1, Ordering::Relaxed);
@@ -153,13 +164,8 @@ fn replace_at_once(
     let fail = |cause| DirectoryError::Write(directory.path_of(name), cause);
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL;
     let mut file = open_for(readers, directory, &temporary, flags).map_err(fail)?;
-    let written = match readers {
-        Readers::All => rustix::fs::fchmod(&file, Mode::from_raw_mode(0o644)),
-        Readers::AllToRun => rustix::fs::fchmod(&file, Mode::from_raw_mode(0o755)),
-        Readers::Owner => Ok(()),
-    };
-    let written = written.and_then(|()| file.write_all(content).map_err(|e| errno(&e)));
-    let replaced = written.map_err(fail).and_then(|()| directory.rename_over(&temporary, name));
+    let written = write(&mut file).map_err(|e| fail(errno(&e)));
+    let replaced = written.and_then(|()| directory.rename_over(&temporary, name));
     if replaced.is_err() {
         // What could not be written whole is nothing.
         let _ = directory.remove_file(&temporary);

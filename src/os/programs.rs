@@ -70,6 +70,12 @@ pub fn session_environment() -> Vec<(String, OsString)> {
     session
 }
 
+/// The variables that a program of the person's own desktop needs beside these.
+#[must_use]
+pub(super) fn desktop_environment() -> Vec<(String, OsString)> {
+    inherited(&["XAUTHORITY", "XDG_CURRENT_DESKTOP", "DESKTOP_SESSION", "XDG_DATA_DIRS", "XDG_CONFIG_DIRS", "BROWSER"])
+}
+
 /// The variables that ssh needs: the agent of the user, no window that asks for a passphrase, and messages in no
 /// language, here and at the other end.
 #[must_use]

@@ -36,6 +36,7 @@ pub fn show(file: &Path) -> Result<(), ViewerError> {
     let mut command = Command::new(program);
     command.arg(file).env_clear().env("PATH", programs::search_path());
     command.envs(programs::account_environment()).envs(programs::session_environment());
+    command.envs(programs::desktop_environment());
     command.process_group(0).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     let mut child = command.spawn().map_err(ViewerError::Start)?;
     let process = i32::try_from(child.id()).ok().and_then(Pid::from_raw);

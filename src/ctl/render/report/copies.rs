@@ -30,19 +30,22 @@ pub fn copies(page: &mut Markup, facts: &ReportFacts, now: &Now) {
                 }
             });
         });
-        page.nest("tbody", &[], |page| sources.iter().for_each(|source| row(page, source, now)));
+        page.nest("tbody", &[], |page| sources.iter().for_each(|source| row(page, source, facts, now)));
     });
 }
 
-fn row(page: &mut Markup, source: &SourceCopies, now: &Now) {
+fn row(page: &mut Markup, source: &SourceCopies, facts: &ReportFacts, now: &Now) {
     let copied = u64::try_from(source.copied.len()).unwrap_or(u64::MAX);
     let age = |moment: Option<Moment>| moment.map_or_else(|| "none".to_owned(), |at| relative(at.0, now.wall));
     page.nest("tr", &[], |page| {
         page.leaf("th", &[("scope", "row")], &source.source);
+        let is_damaged =
+            |name: &&String| facts.status.syncs.iter().any(|sync| sync.name == **name && sync.damaged() > 0);
+        let damaged = source.copied.iter().filter(is_damaged).count();
         let mut fulfilled = |label: &str, found: u64, wanted: u64, text: String| {
             page.nest("td", &[("data-label", label)], |page| {
                 page.nest("span", &[], |page| {
-                    sign(page, if found >= wanted { Grade::Calm } else { Grade::Notice });
+                    sign(page, if found >= wanted && damaged == 0 { Grade::Calm } else { Grade::Notice });
                     page.text(&text);
                     if found < wanted {
                         page.text(&format!(" ({wanted} would be safer)"));
@@ -53,7 +56,8 @@ fn row(page: &mut Markup, source: &SourceCopies, now: &Now) {
         let all = copied.saturating_add(1);
         let missing = source.syncs.len().saturating_sub(source.copied.len());
         let never = if missing > 0 { format!(", {missing} not made yet") } else { String::new() };
-        fulfilled("Copies", all, 3, format!("{all}{never}"));
+        let flawed = if damaged > 0 { format!(", {damaged} with damaged files") } else { String::new() };
+        fulfilled("Copies", all, 3, format!("{all}{never}{flawed}"));
         fulfilled("Media", source.media, 2, source.media.to_string());
         fulfilled("Elsewhere", source.off_site, 1, source.off_site.to_string());
         for (label, moment) in [("Newest data", source.newest), ("Oldest data", source.oldest)] {

@@ -1,7 +1,7 @@
 //! How everything stands, in words: first what is wrong, then each sync.
 
 use super::markup::Markup;
-use super::verdict::{Grade, Remark, SyncVerdict, surroundings, verdict};
+use super::verdict::{Beside, Grade, Remark, SyncVerdict, surroundings, verdict};
 use crate::ctl::render::tallies::data;
 use crate::formats::report::ReportFacts;
 use crate::formats::text::{count, relative};
@@ -36,9 +36,9 @@ pub fn tally_of<'a>(facts: &'a ReportFacts, sync: &str) -> Option<&'a SyncTally>
 /// What there is to say of each sync.
 #[must_use]
 pub fn verdicts<'a>(facts: &'a ReportFacts, now: &Now) -> Vec<(&'a SyncStatusEntry, SyncVerdict)> {
-    let dead = facts.dead.as_deref();
-    let each = facts.status.syncs.iter().map(|sync| (sync, verdict(sync, tally_of(facts, &sync.name), dead, now)));
-    each.collect()
+    let (dead, findings) = (facts.dead.as_deref(), facts.doctor.findings.as_slice());
+    let beside = |sync: &SyncStatusEntry| Beside { tally: tally_of(facts, &sync.name), dead, findings };
+    facts.status.syncs.iter().map(|sync| (sync, verdict(sync, beside(sync), now))).collect()
 }
 
 /// The verdict on everything: one sentence, and all that is behind it.
@@ -52,7 +52,6 @@ pub fn headline(page: &mut Markup, facts: &ReportFacts, now: &Now) {
             sign(page, grade);
             page.text(&sentence);
         });
-        let is_told = |grade: Grade| grade >= Grade::Notice;
         let wrong: Vec<_> = verdicts.iter().filter(|(_, verdict)| is_told(verdict.grade)).collect();
         let found_word = (found > 0).then(|| count(u64::try_from(found).unwrap_or(u64::MAX), "error"));
         if around.is_empty() && wrong.is_empty() && found_word.is_none() {
@@ -81,6 +80,13 @@ pub fn headline(page: &mut Markup, facts: &ReportFacts, now: &Now) {
     });
 }
 
+/// What a copy that is told of with these words is not: whole, and as fresh as its time says.
+const DOUBTS: [&str; 6] = ["old", "old data", "with a warning", "never copied", "unknown", "damaged"];
+
+fn is_told(grade: Grade) -> bool {
+    grade >= Grade::Notice
+}
+
 /// The sentence above all others. It is good only if nothing at all is not.
 fn judged(
     around: &[Remark],
@@ -88,11 +94,19 @@ fn judged(
     found: usize,
     facts: &ReportFacts,
 ) -> (Grade, String) {
-    let enabled: Vec<_> = verdicts.iter().filter(|(sync, _)| !sync.state.is(SyncState::Disabled)).collect();
+    // One that is disabled counts where something is wrong with its copies.
+    let counts = |(sync, verdict): &&(&SyncStatusEntry, SyncVerdict)| {
+        !sync.state.is(SyncState::Disabled) || is_told(verdict.grade)
+    };
+    let enabled: Vec<_> = verdicts.iter().filter(counts).collect();
     let many = |grade: Grade| enabled.iter().filter(|(_, verdict)| verdict.grade == grade).count();
     let (bad, notices) = (many(Grade::Bad), many(Grade::Notice));
     let all = enabled.len();
-    let are_fresh = enabled.iter().all(|(sync, _)| sync.freshness.is(Freshness::Fresh));
+    let is_fresh = |(sync, verdict): &&(&SyncStatusEntry, SyncVerdict)| {
+        let is_doubted = verdict.remarks.iter().any(|remark| DOUBTS.contains(&remark.word));
+        sync.freshness.is(Freshness::Fresh) && !is_doubted
+    };
+    let are_fresh = enabled.iter().all(is_fresh);
     let of = |number: usize| if all == 1 { "The only sync".to_owned() } else { format!("{number} of {all} syncs") };
     let needs = |number: usize| if number == 1 { "needs" } else { "need" };
     if facts.dead.is_some() {
@@ -115,8 +129,15 @@ fn judged(
         ),
         () if worst_around == Grade::Notice => (Grade::Notice, sentence(&format!("{fresh}something deserves a look"))),
         () if many(Grade::Calm) > 0 => {
-            let calm = count(u64::try_from(many(Grade::Calm)).unwrap_or(u64::MAX), "sync");
-            (Grade::Calm, format!("Every copy is fresh; {calm} cannot or need not run right now"))
+            let is_busy = |verdict: &SyncVerdict| ["running", "queued"].contains(&verdict.word);
+            let calm = enabled.iter().filter(|(_, verdict)| verdict.grade == Grade::Calm);
+            let busy = calm.filter(|(_, verdict)| is_busy(verdict)).count();
+            let idle = many(Grade::Calm).saturating_sub(busy);
+            let syncs = |all: usize| count(u64::try_from(all).unwrap_or(u64::MAX), "sync");
+            let mut parts = vec!["Every copy is fresh".to_owned()];
+            parts.extend((busy > 0).then(|| format!("{} at work or in the queue", syncs(busy))));
+            parts.extend((idle > 0).then(|| format!("{} cannot or need not run right now", syncs(idle))));
+            (Grade::Calm, parts.join("; "))
         }
         () => (Grade::Good, "Every copy is fresh, and the last run of each went well".to_owned()),
     }
@@ -254,6 +275,12 @@ mod tests {
         let idle = "[],\"last_success\"";
         let away = r#"[{"code":"destination-volume-absent","message":"m","hint":""}],"last_success""#;
         check(&[(idle, away)], Grade::Calm, "Every copy is fresh; 1 sync cannot or need not run right now");
+        let busy = ("\"state\":\"idle\",\"freshness\"", "\"state\":\"running\",\"freshness\"");
+        check(&[busy], Grade::Calm, "Every copy is fresh; 1 sync at work or in the queue");
+        // Without `max-age` any age passes for fresh.
+        let old = ("2026-11-22T15:30:00.000Z", "2023-11-22T15:30:00.000Z");
+        let unlimited = ("\"2026-11-29T15:30:00.000Z\"", "null");
+        check(&[old, unlimited], Grade::Notice, "1 of 2 syncs needs a look");
         let broken = ("\"config_error\":null", "\"config_error\":\"line 3\"");
         check(&[broken], Grade::Bad, "Every copy is fresh, but something about the backups is wrong");
         let degraded = ("\"degraded\":[]", "\"degraded\":[\"udev cannot be heard\"]");

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::formats::text::{count, relative, span};
-use crate::formats::wire::{ObstacleEntry, RunEntry, StatusReply, SyncStatusEntry, SyncTally, Term};
-use crate::model::{Freshness, Now, ObstacleCode, Outcome, SyncState};
+use crate::formats::wire::{FindingEntry, ObstacleEntry, RunEntry, StatusReply, SyncStatusEntry, SyncTally, Term};
+use crate::model::{Freshness, Now, ObstacleCode, Outcome, Severity, SyncState};
 
 /// A copy this old is told of, though no `max-age` says how old is too old.
 const OLD: Duration = Duration::from_hours(30 * 24);
@@ -69,34 +69,47 @@ pub fn surroundings(status: &StatusReply, dead: Option<&str>) -> Vec<Remark> {
     remarks
 }
 
+/// What is known of a sync beside how it stands.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Beside<'a> {
+    /// The sums over its runs.
+    pub tally: Option<&'a SyncTally>,
+    /// That no daemon runs.
+    pub dead: Option<&'a str>,
+    /// What doctor found.
+    pub findings: &'a [FindingEntry],
+}
+
 /// What is to be said of a sync. Where no daemon runs nothing is proven to be well.
 #[must_use]
-pub fn verdict(sync: &SyncStatusEntry, tally: Option<&SyncTally>, dead: Option<&str>, now: &Now) -> SyncVerdict {
-    if sync.state.is(SyncState::Disabled) {
-        let why = remark(Grade::Calm, "disabled", "the configuration disables it: it is not copied", "");
-        return SyncVerdict { word: "disabled", grade: Grade::Calm, remarks: vec![why] };
-    }
+pub fn verdict(sync: &SyncStatusEntry, beside: Beside<'_>, now: &Now) -> SyncVerdict {
     let mut remarks = Vec::new();
     if sync.damaged() > 0 {
         let text = format!("{} of its copies damaged", count(sync.damaged(), "file"));
         let hint = format!("the next run writes anew what the source still has; `nbkpctl verify {}`", sync.name);
         remarks.push(remark(Grade::Bad, "damaged", text, hint));
     }
-    remarks.extend(state(sync));
-    remarks.extend(last_run(sync, now));
-    remarks.extend(age(sync, tally, now));
-    remarks.extend(sync.obstacles.iter().map(obstacle));
-    // The first to say something says it.
+    if sync.state.is(SyncState::Disabled) {
+        remarks.push(remark(Grade::Calm, "disabled", "the configuration disables it: it is not copied", ""));
+    } else {
+        remarks.extend(state(sync));
+        remarks.extend(last_run(sync, now));
+        remarks.extend(age(sync, beside.tally, now));
+        remarks.extend(sync.obstacles.iter().map(|found| obstacle(found, beside.findings)));
+    }
     let mut told: Vec<Remark> = Vec::new();
     for one in remarks {
-        if !told.iter().any(|other| other.text.contains(&one.text) || other.text == one.text) {
-            told.push(one);
+        // The first to say something says it, as badly as anybody does.
+        match told.iter_mut().find(|other| other.text.contains(&one.text)) {
+            Some(other) if other.grade < one.grade => (other.grade, other.word) = (one.grade, one.word),
+            Some(_) => {}
+            None => told.push(one),
         }
     }
     told.sort_by_key(|remark| std::cmp::Reverse(remark.grade));
     match told.first() {
         Some(worst) => SyncVerdict { word: worst.word, grade: worst.grade, remarks: told },
-        None if dead.is_some() => SyncVerdict { word: "no daemon", grade: Grade::Calm, remarks: told },
+        None if beside.dead.is_some() => SyncVerdict { word: "no daemon", grade: Grade::Calm, remarks: told },
         None => SyncVerdict { word: "fresh", grade: Grade::Good, remarks: told },
     }
 }
@@ -160,22 +173,33 @@ fn age(sync: &SyncStatusEntry, tally: Option<&SyncTally>, now: &Now) -> Option<R
         }
         (Term::Other(word), _) => Some(remark(Grade::Notice, "unknown", format!("its freshness is `{word}`"), "")),
         (Term::Known(Freshness::Fresh), Some(success)) => {
-            let data = tally.and_then(|tally| tally.data_of).unwrap_or(success);
             if since(success.0) > OLD && sync.overdue_at.is_none() {
                 let hint = "`max-age` says how old a copy may become before it is told";
                 return Some(remark(Grade::Notice, "old", copied, hint));
             }
-            (since(data.0) > OLD && since(success.0) <= OLD).then(|| {
-                let text =
-                    format!("what it copied is {} old: the syncs before it brought nothing newer", span(since(data.0)));
-                remark(Grade::Notice, "old data", text, "look at those")
-            })
+            // What counts for the copy counts for what came to its source by other syncs.
+            let limit = sync.overdue_at.and_then(|at| Duration::try_from(at.0.duration_since(success.0)).ok());
+            let chained = tally.filter(|tally| !tally.through.is_empty())?;
+            let text = match chained.data_of {
+                None => "how old what it copied is, nobody knows: the syncs before it have made no copy".to_owned(),
+                Some(data) if since(data.0) > limit.unwrap_or(OLD) => {
+                    format!("what it copied is {} old: the syncs before it brought nothing newer", span(since(data.0)))
+                }
+                Some(_) => return None,
+            };
+            Some(remark(Grade::Notice, "old data", text, "look at those"))
         }
     }
 }
 
-/// What stands in its way. What comes and goes by itself is nothing to worry about.
-fn obstacle(obstacle: &ObstacleEntry) -> Remark {
+/// What stands in its way. What comes and goes by itself is nothing to worry about; what doctor calls an error is none
+/// of that, whatever its code.
+fn obstacle(obstacle: &ObstacleEntry, findings: &[FindingEntry]) -> Remark {
+    let is_error =
+        |found: &FindingEntry| found.severity.is(Severity::Error) && found.message.contains(&obstacle.message);
+    if findings.iter().any(is_error) {
+        return remark(Grade::Bad, "impossible", obstacle.message.clone(), obstacle.hint.clone());
+    }
     let (grade, word) = match obstacle.code.known() {
         Some(
             ObstacleCode::SourceVolumeAbsent
@@ -272,7 +296,7 @@ mod tests {
     }
 
     fn judged(sync: &SyncStatusEntry) -> SyncVerdict {
-        verdict(sync, None, None, &now())
+        verdict(sync, Beside::default(), &now())
     }
 
     fn is_not_well(sync: &SyncStatusEntry, grade: Grade, word: &str) {
@@ -283,7 +307,7 @@ mod tests {
     #[test]
     fn what_has_nothing_against_it_is_well_and_only_that() {
         assert_eq!(judged(&well()), SyncVerdict { word: "fresh", grade: Grade::Good, remarks: Vec::new() });
-        let dead = verdict(&well(), None, Some("nbkpd is not running"), &now());
+        let dead = verdict(&well(), Beside { dead: Some("nbkpd is not running"), ..Beside::default() }, &now());
         assert_eq!((dead.grade, dead.word), (Grade::Calm, "no daemon"));
         is_not_well(&SyncStatusEntry { damaged: Some(2), ..well() }, Grade::Bad, "damaged");
         let mut warned = run(Outcome::Ok);
@@ -334,9 +358,21 @@ mod tests {
         // Nobody said how old is too old.
         let old = SyncStatusEntry { last_success: Some(ago(24 * 40)), overdue_at: None, ..well() };
         is_not_well(&old, Grade::Notice, "old");
-        let stale = SyncTally { data_of: Some(ago(24 * 40)), ..SyncTally::default() };
-        let verdict = verdict(&well(), Some(&stale), None, &now());
-        assert_eq!((verdict.grade, verdict.word), (Grade::Notice, "old data"));
+        // What came by other syncs may be older than the copy of it.
+        let chained = |hours: Option<i64>, sync: &SyncStatusEntry| {
+            let tally = SyncTally { data_of: hours.map(ago), through: vec!["a".into()], ..SyncTally::default() };
+            let verdict = verdict(sync, Beside { tally: Some(&tally), ..Beside::default() }, &now());
+            (verdict.grade, verdict.word)
+        };
+        let (good, stale) = ((Grade::Good, "fresh"), (Grade::Notice, "old data"));
+        assert_eq!(
+            [chained(Some(3), &well()), chained(Some(23), &well()), chained(None, &well())],
+            [good, stale, stale]
+        );
+        let lax = SyncStatusEntry { last_success: Some(ago(24 * 40)), overdue_at: Some(ago(-24 * 40)), ..well() };
+        assert_eq!([chained(Some(24 * 50), &lax), chained(Some(24 * 400), &lax)], [good, stale]);
+        let unlimited = SyncStatusEntry { overdue_at: None, ..well() };
+        assert_eq!([chained(Some(24 * 20), &unlimited), chained(Some(24 * 40), &unlimited)], [good, stale]);
     }
 
     #[test]
@@ -351,6 +387,32 @@ mod tests {
         is_not_well(&SyncStatusEntry { obstacles: vec![obstacle(away)], ..well() }, Grade::Calm, "away");
         let new = obstacle(Term::Other("x".into()));
         is_not_well(&SyncStatusEntry { obstacles: vec![new], ..well() }, Grade::Notice, "waits");
+    }
+
+    #[test]
+    fn what_doctor_calls_an_error_is_never_calm() {
+        let away = ObstacleEntry {
+            code: ObstacleCode::DestinationVolumeAbsent.into(),
+            message: "/mnt cannot be read".into(),
+            hint: "h".into(),
+        };
+        let sync = SyncStatusEntry { obstacles: vec![away], ..well() };
+        let found = |severity: Severity| FindingEntry {
+            code: Term::Other("x".into()),
+            severity: severity.into(),
+            subject: "usb".into(),
+            message: "/mnt cannot be read".into(),
+            fix: "f".into(),
+            mend: None,
+        };
+        for (severity, grade) in [(Severity::Error, Grade::Bad), (Severity::Note, Grade::Calm)] {
+            let findings = [found(severity)];
+            let verdict = verdict(&sync, Beside { findings: &findings, ..Beside::default() }, &now());
+            assert_eq!(verdict.grade, grade, "{verdict:?}");
+        }
+        // What is disabled is damaged all the same.
+        let disabled = SyncStatusEntry { state: SyncState::Disabled.into(), damaged: Some(1), ..well() };
+        is_not_well(&disabled, Grade::Bad, "damaged");
     }
 
     #[test]
@@ -369,5 +431,14 @@ mod tests {
         };
         let told: Vec<&str> = judged(&sync).remarks.iter().map(|remark| remark.word).collect();
         assert_eq!(told, ["failed", "never copied"]);
+        // A run that found what stands in the way tells of it first, and more calmly.
+        let missing = ObstacleEntry {
+            code: ObstacleCode::ToolMissing.into(),
+            message: "the drive is full".into(),
+            hint: "h".into(),
+        };
+        let skipped = SyncStatusEntry { last_run: Some(run(Outcome::Skipped)), obstacles: vec![missing], ..well() };
+        is_not_well(&skipped, Grade::Bad, "impossible");
+        assert_eq!(judged(&skipped).remarks.len(), 1);
     }
 }
