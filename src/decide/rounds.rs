@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use crate::model::{CheckReport, CheckRound, CheckRounds, CheckRule, SampleShare};
+use crate::model::{CheckProof, CheckReport, CheckRound, CheckRounds, CheckRule, CheckSums, Outcome, SampleShare};
 
 /// So many hundredths of a copy are read at a time: what comes before it costs no more than what was read of these.
 const SLICE: u8 = 5;
@@ -56,16 +56,42 @@ pub fn after_slice(
     (slice, report): (SampleShare, &CheckReport),
     (began, now): (Timestamp, Timestamp),
 ) -> (CheckRounds, Option<CheckRound>) {
-    let mut round = rounds.under_way.take().unwrap_or(CheckRound { began, read: 0, files: 0, bytes: 0, damaged: 0 });
+    let mut round = rounds.under_way.take().unwrap_or(CheckRound { began, read: 0, sums: CheckSums::default() });
     round.read = round.read.saturating_add(slice.as_percent());
-    round.files = round.files.saturating_add(report.files);
-    round.bytes = round.bytes.saturating_add(report.bytes);
-    round.damaged = round.damaged.saturating_add(u64::try_from(report.damaged.len()).unwrap_or(u64::MAX));
+    round.sums = together(round.sums, report.sums());
     if round.read < rule.share.as_percent() {
         rounds.under_way = Some(round);
         return (rounds, None);
     }
-    (CheckRounds { finished: Some(now), under_way: None }, Some(round))
+    (finished(&rounds, &round.sums, now), Some(round))
+}
+
+/// How far the rounds are once one is over that has found this.
+#[must_use]
+pub fn finished(rounds: &CheckRounds, sums: &CheckSums, now: Timestamp) -> CheckRounds {
+    let verified = if sums.proof() == CheckProof::Sound { Some(now) } else { rounds.verified };
+    CheckRounds { finished: Some(now), verified, under_way: None }
+}
+
+fn together(one: CheckSums, other: CheckSums) -> CheckSums {
+    CheckSums {
+        files: one.files.saturating_add(other.files),
+        bytes: one.bytes.saturating_add(other.bytes),
+        compared: one.compared.saturating_add(other.compared),
+        passed_over: one.passed_over.saturating_add(other.passed_over),
+        damaged: one.damaged.saturating_add(other.damaged),
+        doubtful: one.doubtful.saturating_add(other.doubtful),
+    }
+}
+
+/// How a check counts that has found this.
+#[must_use]
+pub fn outcome(sums: &CheckSums) -> Outcome {
+    match sums.proof() {
+        CheckProof::Sound => Outcome::Ok,
+        CheckProof::Damaged | CheckProof::Doubted => Outcome::Failed,
+        CheckProof::Nothing => Outcome::Skipped,
+    }
 }
 
 #[cfg(test)]
@@ -106,12 +132,12 @@ mod tests {
         let never = CheckRounds::default();
         assert_eq!(next(&never, None), None, "nothing was copied");
         assert_eq!(next(&never, Some(at(90))), Some(at(90)));
-        let done = CheckRounds { finished: Some(at(95)), under_way: None };
+        let done = CheckRounds { finished: Some(at(95)), ..CheckRounds::default() };
         assert_eq!(next(&done, Some(at(99))), Some(at(95 + 24)));
-        let ahead = CheckRounds { finished: Some(at(1_000)), under_way: None };
+        let ahead = CheckRounds { finished: Some(at(1_000)), ..CheckRounds::default() };
         assert_eq!(next(&ahead, Some(at(99))), Some(at(124)), "a clock that was ahead");
-        let round = CheckRound { began: at(98), read: 1, files: 0, bytes: 0, damaged: 0 };
-        let begun = CheckRounds { finished: Some(at(95)), under_way: Some(round) };
+        let round = CheckRound { began: at(98), read: 1, sums: CheckSums::default() };
+        let begun = CheckRounds { finished: Some(at(95)), verified: None, under_way: Some(round) };
         assert_eq!(next(&begun, Some(at(99))), Some(at(98)), "a round that was begun goes on");
     }
 
@@ -132,17 +158,38 @@ mod tests {
                 }
                 assert!(slices < 200);
             };
-            assert_eq!((read, over.read, over.files), (percent, percent, slices * 3));
-            assert_eq!(rounds, CheckRounds { finished: Some(at(200)), under_way: None });
+            assert_eq!((read, over.read, over.sums.files), (percent, percent, slices * 3));
+            let verified = Some(at(200));
+            assert_eq!(rounds, CheckRounds { finished: verified, verified, under_way: None });
         }
     }
 
     #[test]
     fn a_smaller_share_in_the_configuration_ends_a_round_that_has_read_more() {
-        let round = CheckRound { began: at(1), read: 40, files: 1, bytes: 1, damaged: 0 };
-        let rounds = CheckRounds { finished: None, under_way: Some(round) };
+        let round = CheckRound { began: at(1), read: 40, sums: CheckSums::default() };
+        let rounds = CheckRounds { under_way: Some(round), ..CheckRounds::default() };
         let slice = next_slice(rule(5), &rounds, LastSlice::Whole);
         assert_eq!(slice.as_percent(), 1);
         assert!(after_slice(rounds, rule(5), (slice, &report(1)), (at(2), at(3))).1.is_some());
+    }
+
+    #[test]
+    fn only_what_was_compared_proves_anything() {
+        let sums =
+            |compared, damaged, doubtful| CheckSums { files: 9, compared, damaged, doubtful, ..CheckSums::default() };
+        for (sums, expected) in [
+            (sums(9, 0, 0), CheckProof::Sound),
+            (sums(1, 0, 0), CheckProof::Sound),
+            (sums(0, 0, 0), CheckProof::Nothing),
+            (CheckSums::default(), CheckProof::Nothing),
+            (sums(9, 0, 1), CheckProof::Doubted),
+            (sums(0, 1, 1), CheckProof::Damaged),
+        ] {
+            assert_eq!(sums.proof(), expected, "{sums:?}");
+            let before = CheckRounds { verified: Some(at(1)), ..CheckRounds::default() };
+            let after = finished(&before, &sums, at(7));
+            let proven = if expected == CheckProof::Sound { at(7) } else { at(1) };
+            assert_eq!((after.finished, after.verified), (Some(at(7)), Some(proven)), "{sums:?}");
+        }
     }
 }

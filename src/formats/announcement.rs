@@ -59,16 +59,7 @@ pub fn notification(announcement: &Announcement, buttons: Buttons) -> Option<Not
             let sentences: Vec<_> = obstacles.iter().map(|obstacle| waits(obstacle, subject)).collect();
             plain(format!("{} needs your approval", title(subject)), sentences.join("\n"), Weight::Pressing)
         }
-        Matter::Damaged(files) => {
-            let are = if *files == 1 { "is" } else { "are" };
-            let body = format!(
-                "{} {are} damaged. The next run writes anew what the source has; what it cannot, `nbkpctl verify {}` \
-                 names.",
-                text::count(*files, "file"),
-                name(subject)
-            );
-            plain(format!("{} is damaged", title(subject)), body, Weight::Pressing)
-        }
+        Matter::Damaged(files, doubted) => Some(of_damage(subject, (*files, *doubted))),
         Matter::Overdue { syncs, age, waits_for, fresh_at } => {
             let told = match (syncs.len(), age) {
                 (1, Some(age)) => format!("its last copy is {} old", text::span(*age)),
@@ -112,6 +103,24 @@ fn starting(subject: &Subject, syncs: &[SyncName], after: Duration, buttons: But
         weight: Weight::Passing(Some(after)),
         button,
     }
+}
+
+/// What checks found: so many damaged files of copies, and so many of a source that differ from copies that agree.
+fn of_damage(subject: &Subject, (files, doubted): (u64, u64)) -> Notification {
+    let are = |number: u64| if number == 1 { "is" } else { "are" };
+    let mut body = Vec::new();
+    if files > 0 {
+        let count = text::count(files, "file");
+        body.push(format!("{count} {} damaged. The next run writes anew what the source has.", are(files)));
+    }
+    if doubted > 0 {
+        let (count, are) = (text::count(doubted, "file"), are(doubted));
+        body.push(format!("{count} of the source {are} not what its copies hold: perhaps the source is damaged."));
+    }
+    body.push(format!("`nbkpctl verify {}` tells more.", name(subject)));
+    let what = if files > 0 { "is damaged" } else { "differs from its source" };
+    let (summary, body) = (format!("{} {what}", title(subject)), body.join("\n"));
+    Notification { summary, body, weight: Weight::Pressing, button: None }
 }
 
 fn done(deeds: &Deeds) -> String {
@@ -232,6 +241,20 @@ mod tests {
         let without = notification(&Announcement { subject: drive(), matter }, Buttons::Left).unwrap();
         assert_eq!(without.body, "documents, photos will be copied. `nbkpctl hold usb` keeps hands off it.");
         assert_eq!(without.button, None);
+    }
+
+    #[test]
+    fn what_checks_found_is_told_for_copies_and_for_sources() {
+        let told = |files, doubted| {
+            let shown = shown(Subject::Damage("documents".parse().unwrap()), Matter::Damaged(files, doubted));
+            format!("{}: {}", shown.summary, shown.body.replace('\n', " "))
+        };
+        let (anew, more) = ("The next run writes anew what the source has.", "`nbkpctl verify documents` tells more.");
+        let perhaps = "not what its copies hold: perhaps the source is damaged.";
+        assert_eq!(told(2, 0), format!("The copy of documents is damaged: 2 files are damaged. {anew} {more}"));
+        let doubted = format!("1 file of the source is {perhaps} {more}");
+        assert_eq!(told(0, 1), format!("The copy of documents differs from its source: {doubted}"));
+        assert_eq!(told(1, 1), format!("The copy of documents is damaged: 1 file is damaged. {anew} {doubted}"));
     }
 
     #[test]

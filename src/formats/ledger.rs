@@ -395,7 +395,7 @@ pub fn to_bytes(ledger: &Ledger) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    use crate::model::{CheckRound, CheckRounds, Writer};
+    use crate::model::{CheckRound, CheckRounds, CheckSums, Writer};
 
     use super::*;
 
@@ -449,12 +449,11 @@ mod tests {
                 "photos".parse().unwrap(),
                 CheckRounds {
                     finished: Some("2026-11-22T17:30:00Z".parse().unwrap()),
+                    verified: Some("2026-11-21T17:30:00Z".parse().unwrap()),
                     under_way: Some(CheckRound {
                         began: "2026-11-23T17:30:00Z".parse().unwrap(),
                         read: 5,
-                        files: 7,
-                        bytes: 8,
-                        damaged: 1,
+                        sums: CheckSums { files: 7, bytes: 8, compared: 6, passed_over: 2, damaged: 1, doubtful: 3 },
                     }),
                 },
             )]),

@@ -8,7 +8,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use crate::model::{Obstacle, SyncName};
+use crate::model::{CheckProof, CheckSums, Obstacle, SyncName};
 
 /// The text with everything escaped that a terminal would obey rather than show: control characters, and the marks
 /// that reorder or hide text. File names of drives and of other people may hold any of them.
@@ -191,11 +191,33 @@ pub fn obstacle_sentences(obstacles: &[Obstacle], sync: &SyncName) -> String {
     each.join("; ")
 }
 
-/// That files of a copy are damaged, and what to do.
+/// What is wrong with what a check has read, and what to do; `None` if nothing is.
 #[must_use]
-pub fn damaged_copies(sync: &SyncName, files: u64) -> String {
-    let (what, are) = (count(files, "file"), if files == 1 { "is" } else { "are" });
-    format!("{what} of the copy {are} damaged; the next run writes anew what the source has: `nbkpctl run {sync}`")
+pub fn check_sentence(sync: &SyncName, sums: &CheckSums) -> Option<String> {
+    let are = |number: u64| if number == 1 { "is" } else { "are" };
+    match sums.proof() {
+        CheckProof::Sound => None,
+        CheckProof::Damaged => {
+            let (what, are) = (count(sums.damaged, "file"), are(sums.damaged));
+            Some(format!(
+                "{what} of the copy {are} damaged; the next run writes anew what the source has: `nbkpctl run {sync}`"
+            ))
+        }
+        CheckProof::Doubted => Some(format!(
+            "{} of the source, of the same size and time as before, {} not what the copies hold, which agree: perhaps \
+             the source is what is damaged; `nbkpctl verify {sync}` names them, and `nbkpctl restore` gets them back",
+            count(sums.doubtful, "file"),
+            are(sums.doubtful)
+        )),
+        CheckProof::Nothing if sums.files == 0 => Some(format!(
+            "no file was read, so nothing is proven: `nbkpctl verify {sync}` tells more ({} may not be read)",
+            grouped(sums.passed_over)
+        )),
+        CheckProof::Nothing => Some(format!(
+            "{} could be read back, and compared with nothing, so nothing is proven: `nbkpctl verify {sync}` tells why",
+            count(sums.files, "file")
+        )),
+    }
 }
 
 #[cfg(test)]
@@ -208,6 +230,26 @@ mod tests {
         assert_eq!(printable("a\x1b[31mb\nc\x07"), "a\\u{1b}[31mb\\nc\\u{7}");
         assert_eq!(printable("gpj\u{202e}exe"), "gpj\\u{202e}exe");
         assert_eq!(printable("\u{9b}2J"), "\\u{9b}2J");
+    }
+
+    #[test]
+    fn a_check_is_told_as_what_it_proves() {
+        let told = |files, compared, damaged, doubtful| {
+            let sums = CheckSums { files, compared, damaged, doubtful, passed_over: 3, ..CheckSums::default() };
+            check_sentence(&"documents".parse().unwrap(), &sums)
+        };
+        assert_eq!(told(9, 1, 0, 0), None);
+        for (sentence, start) in [
+            (told(9, 9, 1, 1), "1 file of the copy is damaged; the next run"),
+            (
+                told(9, 9, 0, 2),
+                "2 files of the source, of the same size and time as before, are not what the copies hold",
+            ),
+            (told(9, 0, 0, 0), "9 files could be read back, and compared with nothing, so nothing is proven"),
+            (told(0, 0, 0, 0), "no file was read, so nothing is proven: `nbkpctl verify documents` tells more (3 may"),
+        ] {
+            assert!(sentence.as_ref().is_some_and(|it| it.starts_with(start)), "{sentence:?}");
+        }
     }
 
     #[test]

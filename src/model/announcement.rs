@@ -63,8 +63,8 @@ pub enum Matter {
         /// Another volume of their group that has fresh copies of all of them: then it is only the turn of this one.
         fresh_at: Option<VolumeName>,
     },
-    /// So many files of its copies are damaged.
-    Damaged(u64),
+    /// So many files of its copies are damaged, and so many of its source differ from copies that agree.
+    Damaged(u64, u64),
     /// What was said before is so no longer.
     Withdrawn,
 }
@@ -76,7 +76,7 @@ impl Matter {
         match self {
             Self::Failed(_)
             | Self::Held(_)
-            | Self::Damaged(_)
+            | Self::Damaged(..)
             | Self::Overdue { .. }
             | Self::NotOpened(..)
             | Self::Unclean(_)
@@ -102,7 +102,7 @@ impl Matter {
             | Self::SafeToRemove(_)
             | Self::Failed(_)
             | Self::Held(_)
-            | Self::Damaged(_)
+            | Self::Damaged(..)
             | Self::NotOpened(..)
             | Self::Unclean(_)
             | Self::Unusable(..)
@@ -133,7 +133,7 @@ impl Notify {
             | Matter::Unclean(_)
             | Matter::Unusable(..)
             | Matter::Held(_)
-            | Matter::Damaged(_)
+            | Matter::Damaged(..)
             | Matter::Overdue { .. } => self != Self::None,
             Matter::Withdrawn => false,
         }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 
-use crate::model::{Outcome, RunId, SampleShare, SnapshotName, SyncName, Trigger};
+use crate::model::{CheckSums, Outcome, RunId, SampleShare, SnapshotName, SyncName, Trigger};
 
 /// A check as history keeps it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,14 +20,11 @@ pub struct CheckRecord {
     pub started: Timestamp,
     /// When it ended.
     pub finished: Timestamp,
-    /// How it ended: it failed where something is damaged, or where it could not be made.
+    /// How it ended: it failed where something is wrong with a file, or where it could not be made, and was skipped
+    /// where nothing is proven.
     pub outcome: Outcome,
-    /// How many files were read.
-    pub files: u64,
-    /// Their bytes.
-    pub bytes: u64,
-    /// How many of them are damaged.
-    pub damaged: u64,
+    /// What was read and found.
+    pub sums: CheckSums,
     /// What is wrong, as a sentence with its remedy.
     pub error: Option<String>,
 }
@@ -134,6 +131,20 @@ pub struct CheckReport {
 }
 
 impl CheckReport {
+    /// In numbers.
+    #[must_use]
+    pub fn sums(&self) -> CheckSums {
+        let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
+        CheckSums {
+            files: self.files,
+            bytes: self.bytes,
+            compared: self.with_source.saturating_add(self.with_copies),
+            passed_over: self.passed_over,
+            damaged: count(self.damaged.len()),
+            doubtful: count(self.doubtful.len()),
+        }
+    }
+
     /// Whether all of the copy was compared with something: what was only read may hold anything.
     #[must_use]
     pub fn is_proof(&self) -> bool {

@@ -39,6 +39,8 @@ pub struct CheckRule {
 pub struct CheckRounds {
     /// When the last round was over.
     pub finished: Option<Timestamp>,
+    /// When the last round was over that proved something, and found nothing wrong.
+    pub verified: Option<Timestamp>,
     /// The round that was begun and is not over.
     pub under_way: Option<CheckRound>,
 }
@@ -50,10 +52,49 @@ pub struct CheckRound {
     pub began: Timestamp,
     /// How many hundredths of the copy were read.
     pub read: u8,
-    /// How many files.
+    /// What was read of them.
+    pub sums: CheckSums,
+}
+
+/// What checks have read and found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct CheckSums {
+    /// Files that were read.
     pub files: u64,
     /// Their bytes.
     pub bytes: u64,
-    /// How many of them are damaged.
+    /// How many of them were compared with another of the same name, size and time.
+    pub compared: u64,
+    /// Files and directories that were not read: they may not be, or cannot be asked for.
+    pub passed_over: u64,
+    /// How many files are damaged.
     pub damaged: u64,
+    /// How many files of the source differ from all copies, which agree.
+    pub doubtful: u64,
+}
+
+/// What is proven by what was read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CheckProof {
+    /// What was compared is the same.
+    Sound,
+    /// Files of the copy are damaged.
+    Damaged,
+    /// Files of the source differ from copies that agree.
+    Doubted,
+    /// Nothing: nothing could be read, or there was nothing to compare it with.
+    Nothing,
+}
+
+impl CheckSums {
+    /// What is proven by it. Damage that is known counts, whatever else is.
+    #[must_use]
+    pub fn proof(&self) -> CheckProof {
+        match self {
+            Self { damaged: 1.., .. } => CheckProof::Damaged,
+            Self { doubtful: 1.., .. } => CheckProof::Doubted,
+            Self { compared: 0, .. } => CheckProof::Nothing,
+            Self { .. } => CheckProof::Sound,
+        }
+    }
 }

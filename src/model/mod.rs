@@ -51,7 +51,7 @@ mod words;
 
 pub use announcement::{Announcement, Button, Deeds, Matter, Notification, Subject, Weight};
 pub use check::{CheckRecord, CheckReport, CheckWish, Damage, DamagedFile, Digest, FileFacts, Flawed, Unread};
-pub use check_rule::{CheckRound, CheckRounds, CheckRule, SampleShare};
+pub use check_rule::{CheckProof, CheckRound, CheckRounds, CheckRule, CheckSums, SampleShare};
 pub use checkup::{
     BarePoint, Confined, ContainerSight, DrivePlace, DriveSight, FileInForce, FileKind, FileSight, FstabLine, Guarded,
     HistorySight, Lingering, Locks, MountView, OtherUuid, OtherUuidKind, Owner, PolkitSight, ProgramVersion, Room,

@@ -4,7 +4,7 @@
 use jiff::Timestamp;
 use rusqlite::{Row, Transaction, named_params, params};
 
-use crate::model::{CheckRecord, Outcome, SyncName, Trigger, Worded as _};
+use crate::model::{CheckRecord, CheckSums, Outcome, SyncName, Trigger, Worded as _};
 
 /// How many checks are kept of one sync.
 const CHECKS_A_SYNC: u32 = 1_000;
@@ -14,16 +14,20 @@ pub(super) const TABLE: &str = "
     CREATE TABLE checks (
         place INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, sync TEXT NOT NULL, cause TEXT NOT NULL,
         started INTEGER NOT NULL, finished INTEGER NOT NULL, outcome TEXT NOT NULL, files INTEGER NOT NULL,
-        bytes INTEGER NOT NULL, damaged INTEGER NOT NULL, error TEXT
+        bytes INTEGER NOT NULL, compared INTEGER NOT NULL, passed_over INTEGER NOT NULL, damaged INTEGER NOT NULL,
+        doubtful INTEGER NOT NULL, error TEXT
     ) STRICT;
     CREATE INDEX checks_of_sync ON checks (sync, place);";
 
 /// Writes a check down, and forgets the oldest beyond the bounds.
 pub(super) fn add_check(transaction: &Transaction<'_>, record: &CheckRecord) -> rusqlite::Result<()> {
+    let sums = &record.sums;
     let whole = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
     transaction.execute(
-        "INSERT OR REPLACE INTO checks (id, sync, cause, started, finished, outcome, files, bytes, damaged, error)
-         VALUES (:id, :sync, :cause, :started, :finished, :outcome, :files, :bytes, :damaged, :error)",
+        "INSERT OR REPLACE INTO checks (id, sync, cause, started, finished, outcome, files, bytes, compared,
+             passed_over, damaged, doubtful, error)
+         VALUES (:id, :sync, :cause, :started, :finished, :outcome, :files, :bytes, :compared,
+             :passed_over, :damaged, :doubtful, :error)",
         named_params! {
             ":id": record.run.as_str(),
             ":sync": record.sync.as_str(),
@@ -31,9 +35,12 @@ pub(super) fn add_check(transaction: &Transaction<'_>, record: &CheckRecord) -> 
             ":started": record.started.as_millisecond(),
             ":finished": record.finished.as_millisecond(),
             ":outcome": record.outcome.as_str(),
-            ":files": whole(record.files),
-            ":bytes": whole(record.bytes),
-            ":damaged": whole(record.damaged),
+            ":files": whole(sums.files),
+            ":bytes": whole(sums.bytes),
+            ":compared": whole(sums.compared),
+            ":passed_over": whole(sums.passed_over),
+            ":damaged": whole(sums.damaged),
+            ":doubtful": whole(sums.doubtful),
             ":error": record.error,
         },
     )?;
@@ -68,7 +75,15 @@ fn read_check(row: &Row<'_>) -> rusqlite::Result<Option<CheckRecord>> {
     let (run, sync) = (text("id")?.parse().ok(), text("sync")?.parse().ok());
     let (trigger, outcome) = (Trigger::of_word(&text("cause")?), Outcome::of_word(&text("outcome")?));
     let (started, finished) = (time("started")?, time("finished")?);
-    let (files, bytes, damaged, error) = (count("files")?, count("bytes")?, count("damaged")?, row.get("error")?);
+    let sums = CheckSums {
+        files: count("files")?,
+        bytes: count("bytes")?,
+        compared: count("compared")?,
+        passed_over: count("passed_over")?,
+        damaged: count("damaged")?,
+        doubtful: count("doubtful")?,
+    };
+    let error = row.get("error")?;
     let record = || {
         Some(CheckRecord {
             run: run?,
@@ -77,9 +92,7 @@ fn read_check(row: &Row<'_>) -> rusqlite::Result<Option<CheckRecord>> {
             started: started?,
             finished: finished?,
             outcome: outcome?,
-            files,
-            bytes,
-            damaged,
+            sums,
             error,
         })
     };

@@ -191,11 +191,30 @@ pub fn copies_are_read_back_by_themselves_when_nothing_is_to_be_copied(host: &Mi
     host.ctl(&["verify", "documents"]).exits(0);
     assert_eq!(checks(host, "documents").len(), before + 1);
     assert_eq!(host.history("documents")[0]["trigger"], "request");
-    // Nothing reads from a drive that is let go.
+    // Nothing reads from a drive that is let go, and no round begins.
     host.ctl(&["resume"]).exits(0);
+    let rounds = checks(host, "documents").len();
+    until("rounds go on", || checks(host, "documents").len() > rounds);
+    let point = usb.point().canonicalize().unwrap();
     host.ctl(&["hold", "usb"]).exits(0);
-    assert!(host.status()["checking"].is_null());
+    let rounds = checks(host, "documents").len();
+    for _ in 0..30 {
+        assert!(host.status()["checking"].is_null());
+        assert_eq!(open_below(&point), Vec::<PathBuf>::new());
+        std::thread::sleep(std::time::Duration::from_millis(100));
+    }
+    assert_eq!(checks(host, "documents").len(), rounds);
+    host.ctl(&["release", "usb"]).exits(0);
+    until("rounds go on behind it", || checks(host, "documents").len() > rounds);
     usb.unplug();
+}
+
+/// What processes of this machine have open below a directory.
+fn open_below(directory: &Path) -> Vec<PathBuf> {
+    let processes = std::fs::read_dir("/proc").unwrap().flatten();
+    let opened = processes.flat_map(|process| std::fs::read_dir(process.path().join("fd")).into_iter().flatten());
+    let paths = opened.flatten().filter_map(|descriptor| std::fs::read_link(descriptor.path()).ok());
+    paths.filter(|path| path.starts_with(directory)).collect()
 }
 
 pub fn what_the_medium_does_not_give_back_is_damaged(host: &MiniHost) {

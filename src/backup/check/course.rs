@@ -136,7 +136,8 @@ fn source(seen: &SyncAsSeen, ssh: &SshPlace, stops: &mut Stops) -> Result<CopySo
     let Some(job) = &seen.job else { return Err(obstacle_sentences(&seen.obstacles, name)) };
     let proven = match &job.source {
         JobEnd::Here(end) => HereSource::prove(job, end)
-            .map(|source| CopySource::Here(Box::new(source)))
+            // A run that fills it waits for no check; what is pruned meanwhile is gone, and judged by nobody.
+            .map(|source| CopySource::Here(Box::new(source.let_go())))
             .map_err(|obstacle| NotDone::Skipped(vec![obstacle])),
         JobEnd::There(end) => Session::for_errand(sync, (end, End::Source), ssh, stops)
             .and_then(|server| FarSource::prove(Rc::new(server), job, end, stops))
@@ -182,11 +183,12 @@ impl Course<'_> {
             if !listed.is_empty() {
                 let level = self.copy.level(&listed, stops)?;
                 self.findings.pass_over(level.there.closed.len(), level.there.odd);
-                for (path, why) in level.broken {
+                let (wish, turn) = self.sample;
+                // Each slice meets it, and one of them tells.
+                for (path, why) in level.broken.into_iter().filter(|(path, _)| is_in_sample(path, wish.share, turn)) {
                     self.findings.note_directory(&path, why);
                 }
                 left.extend(level.there.directories.into_iter().filter(|path| is_of_the_copy(path)));
-                let (wish, turn) = self.sample;
                 let sampled =
                     |(path, _): &(PathBuf, FileFacts)| is_of_the_copy(path) && is_in_sample(path, wish.share, turn);
                 gathered.extend(level.there.files.into_iter().filter(sampled));

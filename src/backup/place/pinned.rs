@@ -39,13 +39,19 @@ pub(crate) struct HereSource {
     /// What is copied: the source itself, or the snapshot that its `latest` named.
     pub(crate) data: Directory,
     /// Keeps the snapshot that is read from being pruned.
-    _reading: Option<OwnedFd>,
+    reading: Option<OwnedFd>,
 }
 
 impl HereSource {
     /// Opens and proves a source.
     pub(crate) fn prove(job: &Job, end: &LocalEnd) -> Result<Self, Obstacle> {
         readable(end, pin(job, end, End::Source)?)
+    }
+
+    /// The same, for who reads it and has nobody wait for that: it may be pruned meanwhile.
+    pub(crate) fn let_go(mut self) -> Self {
+        self.reading = None;
+        self
     }
 
     /// The same place as a hook left it: what it mounted there is what counts.
@@ -207,7 +213,7 @@ fn readable(end: &LocalEnd, pinned: Pinned) -> Result<HereSource, Obstacle> {
         Layout::Plain => {
             let data = directory.open_below(Path::new(""), Reach::AnyMount);
             let data = data.map_err(|error| missing(directory.path(), words(error.cause())))?;
-            Ok(HereSource { pinned, data, _reading: None })
+            Ok(HereSource { pinned, data, reading: None })
         }
         Layout::Snapshots => {
             let reading = read_lock(directory)?;
@@ -225,7 +231,7 @@ fn readable(end: &LocalEnd, pinned: Pinned) -> Result<HereSource, Obstacle> {
             }
             let data = directory.open_below(&below, Reach::SameMount);
             let data = data.map_err(|error| missing(&directory.path_of(&below), words(error.cause())))?;
-            Ok(HereSource { pinned, data, _reading: reading })
+            Ok(HereSource { pinned, data, reading })
         }
     }
 }

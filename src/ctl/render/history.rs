@@ -68,6 +68,7 @@ fn outcome(run: &RunEntry) -> String {
         (None, _) => run.outcome.to_string(),
         (Some(VERIFY), Some(1..)) => "damaged".to_owned(),
         (Some(VERIFY), _) if run.outcome.is(Outcome::Ok) => "verified".to_owned(),
+        (Some(VERIFY), _) if run.outcome.is(Outcome::Skipped) => "unproven".to_owned(),
         (Some(kind), _) => format!("{kind} {}", run.outcome),
     }
 }
@@ -131,6 +132,7 @@ mail  2 runs: 1 ok, 1 failed
         assert_eq!(super::outcome(&check(Outcome::Ok, Some(0))), "verified");
         assert_eq!(super::outcome(&check(Outcome::Failed, Some(2))), "damaged");
         assert_eq!(super::outcome(&check(Outcome::Failed, Some(0))), "verify failed");
+        assert_eq!(super::outcome(&check(Outcome::Skipped, Some(0))), "unproven");
         let nothing = HistoryReply { runs: vec![], stats: Some(vec![]), sources: None };
         assert_eq!(history(&nothing, &now(), Detail::Usual, None), "there are no runs yet\n");
     }

@@ -126,6 +126,8 @@ pub enum Notice {
     CheckEnded(Box<CheckRecord>),
     /// Files of a copy are damaged.
     Damaged(SyncName, Vec<DamagedFile>),
+    /// Files of a source differ from all copies, which agree.
+    SourceDoubted(SyncName, Vec<PathBuf>),
     /// A volume came within reach; with a filesystem that should be checked.
     VolumeCame(VolumeName, PathBuf, Option<Unclean>),
     /// A volume went out of reach.

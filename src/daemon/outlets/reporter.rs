@@ -8,11 +8,9 @@ use std::time::Duration;
 use jiff::SignedDuration;
 
 use crate::daemon::messages::event::Notice;
+use crate::daemon::outlets::{check_notices, message_id};
 use crate::formats::text;
-use crate::model::{
-    CheckRecord, DamagedFile, DriveName, Left, LocationName, Outcome, RunId, RunRecord, SampleShare, Status, Step,
-    SyncName, Unclean, VolumeName,
-};
+use crate::model::{DriveName, Left, LocationName, Outcome, RunRecord, Status, Step, Unclean, VolumeName};
 use crate::os::service::{self, Word};
 
 /// How long the last words may take.
@@ -119,33 +117,6 @@ fn tell_all(reports: &Receiver<Report>) {
     }
 }
 
-/// `MESSAGE_ID`s (systemd.journal-fields(7)): stable, so that `journalctl MESSAGE_ID=…` finds all of a kind.
-mod message_id {
-    pub(crate) const RUN_STARTED: &str = "6d0f7c2be0c24e3a9f5b1c7f0a9e1d01";
-    pub(crate) const RUN_OK: &str = "6d0f7c2be0c24e3a9f5b1c7f0a9e1d02";
-    pub(crate) const RUN_SKIPPED: &str = "6d0f7c2be0c24e3a9f5b1c7f0a9e1d03";
-    pub(crate) const RUN_INTERRUPTED: &str = "6d0f7c2be0c24e3a9f5b1c7f0a9e1d04";
-    pub(crate) const RUN_FAILED: &str = "6d0f7c2be0c24e3a9f5b1c7f0a9e1d05";
-    pub(crate) const RUN_HELD: &str = "6d0f7c2be0c24e3a9f5b1c7f0a9e1d06";
-    pub(crate) const VOLUME_CAME: &str = "6d0f7c2be0c24e3a9f5b1c7f0a9e1d07";
-    pub(crate) const VOLUME_WENT: &str = "6d0f7c2be0c24e3a9f5b1c7f0a9e1d08";
-    pub(crate) const CONFIGURATION: &str = "6d0f7c2be0c24e3a9f5b1c7f0a9e1d09";
-    pub(crate) const CONFIGURATION_REFUSED: &str = "6d0f7c2be0c24e3a9f5b1c7f0a9e1d0a";
-    pub(crate) const OVERDUE: &str = "6d0f7c2be0c24e3a9f5b1c7f0a9e1d0b";
-    pub(crate) const DEGRADED: &str = "6d0f7c2be0c24e3a9f5b1c7f0a9e1d0c";
-    pub(crate) const NOT_OPENED: &str = "6d0f7c2be0c24e3a9f5b1c7f0a9e1d0d";
-    pub(crate) const LEFT: &str = "6d0f7c2be0c24e3a9f5b1c7f0a9e1d0e";
-    pub(crate) const NOT_LEFT: &str = "6d0f7c2be0c24e3a9f5b1c7f0a9e1d0f";
-    pub(crate) const LOCATED: &str = "6d0f7c2be0c24e3a9f5b1c7f0a9e1d10";
-    pub(crate) const HOST_FAULT: &str = "6d0f7c2be0c24e3a9f5b1c7f0a9e1d11";
-    pub(crate) const UNUSABLE: &str = "6d0f7c2be0c24e3a9f5b1c7f0a9e1d12";
-    pub(crate) const UNCLEAN: &str = "6d0f7c2be0c24e3a9f5b1c7f0a9e1d13";
-    pub(crate) const CHECK_STARTED: &str = "6d0f7c2be0c24e3a9f5b1c7f0a9e1d14";
-    pub(crate) const CHECK_OK: &str = "6d0f7c2be0c24e3a9f5b1c7f0a9e1d15";
-    pub(crate) const CHECK_FAILED: &str = "6d0f7c2be0c24e3a9f5b1c7f0a9e1d16";
-    pub(crate) const DAMAGED: &str = "6d0f7c2be0c24e3a9f5b1c7f0a9e1d17";
-}
-
 fn write(notice: &Notice) {
     match notice {
         Notice::RunStarted { run, sync, trigger } => tracing::info!(
@@ -163,9 +134,10 @@ fn write(notice: &Notice) {
             "{sync}: the run that could not be ended is gone ({}); its places are free again",
             outcome.as_str()
         ),
-        Notice::CheckStarted(run, sync, share) => tell_start_of_check(run, sync, *share),
-        Notice::CheckEnded(record) => write_check(record),
-        Notice::Damaged(sync, files) => tell_damage(sync, files),
+        Notice::CheckStarted(run, sync, share) => check_notices::tell_start_of_check(run, sync, *share),
+        Notice::CheckEnded(record) => check_notices::write_check(record),
+        Notice::Damaged(sync, files) => check_notices::tell_damage(sync, files),
+        Notice::SourceDoubted(sync, files) => check_notices::tell_doubt(sync, files),
         Notice::VolumeCame(volume, path, unclean) => tell_that_it_came(volume, path, unclean.as_ref()),
         Notice::VolumeWent(volume) => tracing::info!(
             message_id = message_id::VOLUME_WENT,
@@ -291,59 +263,6 @@ fn write_end(record: &RunRecord) {
             "{sync}: held: {error}"
         ),
     }
-}
-
-fn tell_start_of_check(run: &RunId, sync: &SyncName, share: SampleShare) {
-    tracing::info!(
-        message_id = message_id::CHECK_STARTED,
-        nbkp.sync = sync.as_str(),
-        nbkp.run = run.as_str(),
-        "{sync}: {} % of its copy is read back and compared",
-        share.as_percent()
-    );
-}
-
-fn write_check(record: &CheckRecord) {
-    let (sync, run, outcome) = (record.sync.as_str(), record.run.as_str(), record.outcome.as_str());
-    match &record.error {
-        None => tracing::info!(
-            message_id = message_id::CHECK_OK,
-            nbkp.sync = sync,
-            nbkp.run = run,
-            nbkp.outcome = outcome,
-            nbkp.files = record.files,
-            nbkp.bytes = record.bytes,
-            "{sync}: {} ({}) of its copy read back, nothing is damaged",
-            text::count(record.files, "file"),
-            text::size(record.bytes)
-        ),
-        Some(error) => tracing::warn!(
-            message_id = message_id::CHECK_FAILED,
-            nbkp.sync = sync,
-            nbkp.run = run,
-            nbkp.outcome = outcome,
-            nbkp.damaged = record.damaged,
-            "{sync}: its copy was read back: {}",
-            text::printable(error)
-        ),
-    }
-}
-
-/// The first of them by name: all of them would be no line.
-fn tell_damage(sync: &SyncName, files: &[DamagedFile]) {
-    const NAMED: usize = 5;
-    let names = files.iter().take(NAMED).map(|file| format!("`{}`", text::printable(&file.path.to_string_lossy())));
-    let mut names = names.collect::<Vec<_>>().join(", ");
-    if files.len() > NAMED {
-        names.push_str(" and more");
-    }
-    let count = text::count(u64::try_from(files.len()).unwrap_or(u64::MAX), "file");
-    tracing::warn!(
-        message_id = message_id::DAMAGED,
-        nbkp.sync = sync.as_str(),
-        nbkp.damaged = files.len(),
-        "{sync}: damaged in its copy: {count}: {names}; the next run writes anew what the source has"
-    );
 }
 
 fn success(record: &RunRecord) -> String {

@@ -9,9 +9,10 @@ use crate::backup::session::stop;
 use crate::daemon::messages::ask::{Ask, Refusal};
 use crate::daemon::messages::errand::{ErrandNews, ErrandResult};
 use crate::decide::checking::next_turn;
-use crate::formats::text::damaged_copies;
+use crate::decide::rounds::outcome;
+use crate::formats::text::check_sentence;
 use crate::formats::wire::{CheckEnd, CheckNews, CheckedCopy, SyncProblem};
-use crate::model::{CheckRecord, CheckReport, CheckWish, Interruption, Outcome, RunId, Trigger};
+use crate::model::{CheckRecord, CheckReport, CheckWish, Interruption, RunId, Trigger};
 use crate::os::clock;
 use crate::os::ssh::SshPlace;
 
@@ -60,18 +61,15 @@ pub(super) fn checked(
 
 /// The check for the history.
 fn record(report: &CheckReport, (started, finished): (Timestamp, Timestamp)) -> CheckRecord {
-    let damaged = u64::try_from(report.damaged.len()).unwrap_or(u64::MAX);
-    let error = (damaged > 0).then(|| damaged_copies(&report.sync, damaged));
+    let sums = report.sums();
     CheckRecord {
         run: RunId::new(started, fastrand::u16(..)),
         sync: report.sync.clone(),
         trigger: Trigger::Request,
         started,
         finished: finished.max(started),
-        outcome: if error.is_none() { Outcome::Ok } else { Outcome::Failed },
-        files: report.files,
-        bytes: report.bytes,
-        damaged,
-        error,
+        outcome: outcome(&sums),
+        sums,
+        error: check_sentence(&report.sync, &sums),
     }
 }

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::mem::discriminant;
 use std::time::Duration;
 
+use crate::daemon::world::checks::Checks;
 use crate::daemon::world::decisions::Decisions;
 use crate::daemon::world::drives::DriveStates;
 use crate::daemon::world::histories::Histories;
@@ -38,8 +39,8 @@ pub(super) struct Announcements {
     /// Why drives could not be opened.
     unopened: BTreeMap<VolumeName, OpeningTrouble>,
     unusable: UnusableDrives,
-    /// How many files were damaged in the copies of syncs.
-    damaged: BTreeMap<SyncName, u64>,
+    /// How many files were damaged in the copies of syncs, and how many of their sources were in doubt.
+    damaged: BTreeMap<SyncName, (u64, u64)>,
 }
 
 /// How everything stands after an event.
@@ -50,6 +51,7 @@ pub(super) struct Scene<'a> {
     pub(super) decisions: &'a Decisions,
     pub(super) volumes: &'a Volumes,
     pub(super) drives: &'a DriveStates,
+    pub(super) checks: &'a Checks,
     pub(super) histories: &'a Histories,
     pub(super) runs: &'a Runs,
     pub(super) plan: &'a Plan,
@@ -183,18 +185,21 @@ impl Announcements {
         }
     }
 
-    /// What checks found damaged: told again when it is more, and taken back when all of it is mended.
+    /// What checks found damaged or in doubt: told again when it is more, and taken back when all of it is mended.
     fn compare_damage(&mut self, scene: &Scene<'_>, found: &mut Vec<Announcement>) {
         let syncs = scene.settings.configuration().syncs.keys();
-        let damaged = |name: &SyncName| u64::try_from(scene.decisions.damage_of(name).paths.len()).unwrap_or(u64::MAX);
-        let now: BTreeMap<SyncName, u64> =
-            syncs.map(|name| (name.clone(), damaged(name))).filter(|(_, files)| *files > 0).collect();
+        let flawed = |name: &SyncName| {
+            let damaged = u64::try_from(scene.decisions.damage_of(name).paths.len()).unwrap_or(u64::MAX);
+            (damaged, scene.checks.doubted.get(name).copied().unwrap_or_default())
+        };
+        let now: BTreeMap<SyncName, (u64, u64)> =
+            syncs.map(|name| (name.clone(), flawed(name))).filter(|(_, flawed)| *flawed != (0, 0)).collect();
         if now == self.damaged {
             return;
         }
-        for (name, files) in &now {
-            if self.damaged.get(name).is_none_or(|told| told < files) {
-                announce(Subject::Damage(name.clone()), Matter::Damaged(*files), found);
+        for (name, (files, doubted)) in &now {
+            if self.damaged.get(name).is_none_or(|told| told.0 < *files || told.1 < *doubted) {
+                announce(Subject::Damage(name.clone()), Matter::Damaged(*files, *doubted), found);
             }
         }
         for name in self.damaged.keys().filter(|name| !now.contains_key(*name)) {

@@ -193,25 +193,25 @@ impl World {
     }
 
     fn cancel(&mut self, asked: &[SyncName], now: &Now, effects: &mut Vec<Effect>) -> Result<Vec<SyncName>, Refusal> {
-        let mut cancelled = Vec::new();
+        let mut cancelled = BTreeSet::new();
         for name in self.meant_to_be_cancelled(asked)? {
             if let Some(stop) = self.checks.cancel(&name, now.boot) {
                 effects.push(stop);
-                cancelled.push(name.clone());
+                cancelled.insert(name.clone());
             }
             if self.runs.get(&name).is_some() {
                 effects.extend(self.runs.stop(&name, Interruption::Cancelled));
                 self.requests.drop_behind(&self.runs, |sync| *sync == name);
-                cancelled.push(name);
+                cancelled.insert(name);
             } else if self.plan.candidates().contains_key(&name) {
                 self.requests.drop_run(&name, &[]);
                 if let Some(sync) = self.settings.configuration().syncs.get(&name) {
                     self.histories.set_aside(&name, sync.every, now);
                 }
-                cancelled.push(name);
+                cancelled.insert(name);
             }
         }
-        Ok(cancelled)
+        Ok(cancelled.into_iter().collect())
     }
 
     /// Also what runs on under a name that the configuration has no longer.

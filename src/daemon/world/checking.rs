@@ -1,6 +1,7 @@
 //! Copies that are read back by themselves: one at a time, when nothing is to be copied, and no longer than until
 //! something is.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -14,11 +15,11 @@ use crate::daemon::world::opening::DriveReadiness;
 use crate::daemon::world::plan::Outlook;
 use crate::daemon::world::stage::{Initiative, LifeStage};
 use crate::decide::checking::next_turn;
-use crate::decide::rounds::{LastSlice, after_slice, next_check, next_slice};
-use crate::formats::text::damaged_copies;
+use crate::decide::rounds::{LastSlice, after_slice, finished, next_check, next_slice, outcome};
+use crate::formats::text::check_sentence;
 use crate::model::{
-    CheckRecord, CheckReport, CheckRound, CheckRule, Checking, Interruption, Now, Obstacle, Outcome, SampleShare, Sync,
-    SyncName, Trigger, VolumeName,
+    BootTime, CheckRecord, CheckReport, CheckRule, CheckSums, Checking, Interruption, Now, Obstacle, Outcome,
+    SampleShare, Sync, SyncName, Trigger, VolumeName,
 };
 use crate::os::history::Entry;
 
@@ -34,30 +35,35 @@ impl World {
     /// Stops the check under way if something else comes first, or begins the next.
     pub(super) fn check_copies(&mut self, now: &Now, effects: &mut Vec<Effect>) {
         self.checks.next = None;
+        self.end_of_keeping_open(now);
         if let Some(check) = &self.checks.under_way {
-            if self.comes_after_all_else(&check.sync, now) {
-                let name = check.sync.name.clone();
-                if self.is_open_for_long(&name, now) {
-                    self.checks.past.entry(name).or_default().rests_until = now.boot.after(REST);
-                } else {
-                    return;
-                }
+            let rests = self.checks.past.get(&check.sync.name).is_some_and(|past| past.rests_until > now.boot);
+            if rests || !self.comes_after_all_else(&check.sync, now) {
+                effects.extend(self.checks.stop(Interruption::Cancelled, now.boot));
             }
-            effects.extend(self.checks.stop(Interruption::Cancelled, now.boot));
             return;
         }
         let Some(name) = self.next_to_check(now) else {
-            self.checks.since = None;
+            self.checks.kept_open = None;
             return;
         };
-        if self.is_open_for_long(&name, now) {
-            self.checks.since = None;
-            self.checks.past.entry(name).or_default().rests_until = now.boot.after(REST);
-            return;
-        }
         self.checks.next = Some(name.clone());
         if self.opens_for(&name, effects) == DriveReadiness::Ready {
             self.begin_check(&name, now, effects);
+        }
+    }
+
+    /// Once a drive that would be closed otherwise was open for long, all checks on it rest.
+    fn end_of_keeping_open(&mut self, now: &Now) {
+        let Some((volume, _)) = self.checks.kept_open.take_if(|(_, since)| since.after(OPEN) <= now.boot) else {
+            return;
+        };
+        let on_it = self.settings.on_the_drive_of(&volume);
+        let users: BTreeSet<SyncName> =
+            on_it.iter().flat_map(|volume| self.settings.users_of(volume)).map(|sync| sync.name.clone()).collect();
+        for sync in users {
+            let past = self.checks.past.entry(sync).or_default();
+            past.rests_until = past.rests_until.max(now.boot.after(REST));
         }
     }
 
@@ -71,15 +77,16 @@ impl World {
         Some(rested.map_or(due, |rested| due.max(rested)))
     }
 
-    /// The sync whose copy has waited longest to be read back.
+    /// The sync whose copy has waited longest to be read: each has its turn, however long their rounds are.
     fn next_to_check(&self, now: &Now) -> Option<SyncName> {
         let due = |sync: &Sync| {
             let due = self.check_due(sync, now).filter(|due| *due <= now.wall)?;
-            self.comes_after_all_else(sync, now).then(|| (due, sync.name.clone()))
+            let began = self.checks.past.get(&sync.name).map(|past| past.began);
+            self.comes_after_all_else(sync, now).then(|| (began, due, sync.name.clone()))
         };
         let is_ours = self.initiative == Initiative::Own;
         let syncs = is_ours.then(|| self.settings.configuration().syncs.values()).into_iter().flatten();
-        syncs.filter_map(due).min().map(|(_, name)| name)
+        syncs.filter_map(due).min().map(|(.., name)| name)
     }
 
     /// Whether nothing is to be copied, and a sync could be: then its copies may be read.
@@ -92,12 +99,18 @@ impl World {
         is_time && is_quiet && is_as_it_was() && sync.verify.is_some() && prospect.is_some_and(may_be)
     }
 
-    /// Whether a drive of a sync has been kept open for checks for long, which would be closed otherwise.
-    fn is_open_for_long(&self, sync: &SyncName, now: &Now) -> bool {
-        let Some(sync) = self.settings.configuration().syncs.get(sync) else { return false };
-        let is_ours = |volume: &VolumeName| matches!(self.drives.phase(volume), Phase::Open(_));
-        let is_ours = [&sync.source.volume, &sync.destination.volume].into_iter().any(is_ours);
-        is_ours && self.checks.since.is_some_and(|since| since.after(OPEN) <= now.boot)
+    /// The drive of a sync that we keep open, or could not close, by its volume.
+    fn drive_of_ours(&self, sync: &Sync) -> Option<VolumeName> {
+        let is_ours = |volume: &&VolumeName| match self.drives.phase(volume) {
+            Phase::Open(_) | Phase::Stuck { .. } => true,
+            Phase::Idle
+            | Phase::Opening(_)
+            | Phase::Awaited(..)
+            | Phase::Closing
+            | Phase::ClosedByAnotherName
+            | Phase::Settling(_) => false,
+        };
+        [&sync.source.volume, &sync.destination.volume].into_iter().find(is_ours).cloned()
     }
 
     fn begin_check(&mut self, name: &SyncName, now: &Now, effects: &mut Vec<Effect>) {
@@ -113,7 +126,13 @@ impl World {
             effects.push(Effect::Tell(Notice::CheckStarted(run.clone(), name.clone(), rule.share)));
         }
         self.checks.next = None;
-        self.checks.since.get_or_insert(now.boot);
+        let ours = self.drive_of_ours(&sync);
+        let is_kept = |(kept, _): &(VolumeName, BootTime)| {
+            ours.as_ref().is_some_and(|ours| self.settings.on_the_drive_of(ours).contains(kept))
+        };
+        let since = self.checks.kept_open.take().filter(is_kept).map_or(now.boot, |(_, since)| since);
+        self.checks.kept_open = ours.map(|ours| (ours, since));
+        self.checks.past.entry(name.clone()).or_default().began = now.boot;
         let order = CheckOrder { run: run.clone(), seen, share, turn };
         effects.push(Effect::Check(Box::new(order)));
         let (started, told) = (now.wall, None);
@@ -142,7 +161,7 @@ impl World {
         let past = self.checks.past.entry(name.clone()).or_default();
         match ended.end {
             CheckEnding::Read(report) => {
-                *past = CheckPast { rests_until: past.rests_until, ..CheckPast::default() };
+                *past = CheckPast { rests_until: past.rests_until, began: past.began, ..CheckPast::default() };
                 self.slice_read(&check, &report, now, effects);
             }
             CheckEnding::Stopped => past.last = LastSlice::CutShort,
@@ -151,8 +170,9 @@ impl World {
                 past.failures = past.failures.saturating_add(1);
                 past.rests_until = past.rests_until.max(now.boot.after(wait));
                 if past.trouble.replace(why.clone()).as_ref() != Some(&why) {
-                    let read = CheckRound { began: check.started, read: 0, files: 0, bytes: 0, damaged: 0 };
-                    keep(record(&check, &read, Some(why), now), effects);
+                    let error = Some(format!("the copy could not be read back: {why}"));
+                    let none = record(&check, check.started, CheckSums::default(), now);
+                    keep(CheckRecord { outcome: Outcome::Failed, error, ..none }, effects);
                 }
             }
         }
@@ -165,13 +185,20 @@ impl World {
         if !report.damaged.is_empty() {
             effects.push(Effect::Tell(Notice::Damaged(name.clone(), report.damaged.clone())));
         }
+        if !report.doubtful.is_empty() {
+            effects.push(Effect::Tell(Notice::SourceDoubted(name.clone(), report.doubtful.clone())));
+        }
         let Some(rule) = check.sync.verify else { return };
-        let rounds = self.decisions.rounds_of(name);
-        let (rounds, over) = after_slice(rounds, rule, (check.share, report), (check.started, now.wall));
+        let (rounds, over) = (self.decisions.rounds_of(name), (check.started, now.wall));
+        let (rounds, over) = after_slice(rounds, rule, (check.share, report), over);
+        let found = over.as_ref().or(rounds.under_way.as_ref()).map(|round| round.sums.doubtful);
+        // What the round before found in doubt stays so until all of this one was read.
+        if over.is_some() || found > self.checks.doubted.get(name).copied() {
+            self.checks.note_doubt(name, found.unwrap_or_default());
+        }
         self.decisions.note_rounds(name, rounds);
         if let Some(round) = over {
-            let error = (round.damaged > 0).then(|| damaged_copies(name, round.damaged));
-            keep(record(check, &round, error, now), effects);
+            keep(record(check, round.began, round.sums, now), effects);
         }
     }
 
@@ -184,9 +211,9 @@ impl World {
     ) {
         let rule = self.settings.configuration().syncs.get(&record.sync).and_then(|sync| sync.verify);
         if rule.is_some_and(|CheckRule { share: wanted, .. }| of_newest >= Some(wanted)) {
-            let mut rounds = self.decisions.rounds_of(&record.sync);
-            (rounds.finished, rounds.under_way) = (Some(record.finished), None);
-            self.decisions.note_rounds(&record.sync, rounds);
+            let rounds = self.decisions.rounds_of(&record.sync);
+            self.decisions.note_rounds(&record.sync, finished(&rounds, &record.sums, record.finished));
+            self.checks.note_doubt(&record.sync, record.sums.doubtful);
         }
         keep(record, effects);
     }
@@ -204,18 +231,16 @@ fn allows_checks(obstacle: &Obstacle) -> bool {
     )
 }
 
-fn record(check: &UnderWay, round: &CheckRound, error: Option<String>, now: &Now) -> CheckRecord {
+fn record(check: &UnderWay, began: Timestamp, sums: CheckSums, now: &Now) -> CheckRecord {
     CheckRecord {
         run: check.run.clone(),
         sync: check.sync.name.clone(),
         trigger: Trigger::Schedule,
-        started: round.began.min(now.wall),
+        started: began.min(now.wall),
         finished: now.wall,
-        outcome: if error.is_none() { Outcome::Ok } else { Outcome::Failed },
-        files: round.files,
-        bytes: round.bytes,
-        damaged: round.damaged,
-        error,
+        outcome: outcome(&sums),
+        sums,
+        error: check_sentence(&check.sync.name, &sums),
     }
 }
 

@@ -24,9 +24,11 @@ pub(super) struct Checks {
     pub(super) under_way: Option<UnderWay>,
     /// The sync whose copy is read next, once its drives are open.
     pub(super) next: Option<SyncName>,
-    /// Since when slice has followed upon slice.
-    pub(super) since: Option<BootTime>,
+    /// The drive that is kept open for checks, by a volume on it, and since when.
+    pub(super) kept_open: Option<(VolumeName, BootTime)>,
     pub(super) past: BTreeMap<SyncName, CheckPast>,
+    /// How many files of sources differ from copies that agree, as the last rounds found.
+    pub(super) doubted: BTreeMap<SyncName, u64>,
 }
 
 /// A check under way.
@@ -47,6 +49,8 @@ pub(super) struct UnderWay {
 #[derive(Debug, Clone)]
 pub(super) struct CheckPast {
     pub(super) last: LastSlice,
+    /// When the last one began: whoever waited longest is next.
+    pub(super) began: BootTime,
     /// Before this none begins.
     pub(super) rests_until: BootTime,
     pub(super) failures: u32,
@@ -56,7 +60,13 @@ pub(super) struct CheckPast {
 
 impl Default for CheckPast {
     fn default() -> Self {
-        Self { last: LastSlice::Whole, rests_until: BootTime::default(), failures: 0, trouble: None }
+        Self {
+            last: LastSlice::Whole,
+            began: BootTime::default(),
+            rests_until: BootTime::default(),
+            failures: 0,
+            trouble: None,
+        }
     }
 }
 
@@ -96,10 +106,19 @@ impl Checks {
         self.stop(Interruption::Cancelled, now)
     }
 
+    /// So many files of a source differ from copies that agree.
+    pub(super) fn note_doubt(&mut self, sync: &SyncName, files: u64) {
+        if files == 0 {
+            self.doubted.remove(sync);
+        } else {
+            self.doubted.insert(sync.clone(), files);
+        }
+    }
+
     /// The moments at which something about the check under way changes by itself.
     pub(super) fn moments(&self) -> impl Iterator<Item = BootTime> {
         let told = self.under_way.as_ref().and_then(|check| check.told).map(|told| told.after(HEARING));
-        let open = self.since.filter(|_| self.under_way.is_some()).map(|since| since.after(OPEN));
+        let open = self.kept_open.as_ref().filter(|_| self.under_way.is_some()).map(|(_, since)| since.after(OPEN));
         told.into_iter().chain(open)
     }
 }

@@ -46,7 +46,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use announcements::{Announcements, Scene};
+use announcements::Announcements;
 use checks::Checks;
 use decisions::Decisions;
 use drive_requests::DriveRequests;
@@ -362,25 +362,6 @@ impl World {
             let around = Around { settings: &self.settings, decisions: &self.decisions, network: &self.network };
             self.leftovers.part_with(volume, phase, around);
         }
-    }
-
-    /// Tells the person at the desk what has changed.
-    fn announce(&mut self, now: &Now, effects: &mut Vec<Effect>) {
-        if self.initiative != Initiative::Own {
-            return;
-        }
-        let scene = Scene {
-            stage: self.stage,
-            settings: &self.settings,
-            decisions: &self.decisions,
-            volumes: &self.volumes,
-            drives: &self.drives,
-            histories: &self.histories,
-            runs: &self.runs,
-            plan: &self.plan,
-            now,
-        };
-        effects.extend(self.announcements.compare(&scene).into_iter().map(Effect::Announce));
     }
 
     /// Everything may be different after a sleep: drives were pulled, networks left.

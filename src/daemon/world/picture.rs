@@ -3,10 +3,13 @@
 use std::collections::BTreeMap;
 
 use crate::daemon::messages::ask::Urgency;
+use crate::daemon::messages::event::Effect;
 use crate::daemon::world::World;
+use crate::daemon::world::announcements::Scene;
 use crate::daemon::world::candidates::gives_way;
 use crate::daemon::world::plan::Outlook;
 use crate::daemon::world::runs::Headway;
+use crate::daemon::world::stage::Initiative;
 use crate::decide::{due, locations, obstacles};
 use crate::model::{
     DaemonState, End, Metered, NetworkSight, Now, Obstacle, Outcome, RunningNow, Status, Sync, SyncName, SyncState,
@@ -14,6 +17,26 @@ use crate::model::{
 };
 
 impl World {
+    /// Tells the person at the desk what has changed.
+    pub(super) fn announce(&mut self, now: &Now, effects: &mut Vec<Effect>) {
+        if self.initiative != Initiative::Own {
+            return;
+        }
+        let scene = Scene {
+            stage: self.stage,
+            settings: &self.settings,
+            decisions: &self.decisions,
+            volumes: &self.volumes,
+            drives: &self.drives,
+            checks: &self.checks,
+            histories: &self.histories,
+            runs: &self.runs,
+            plan: &self.plan,
+            now,
+        };
+        effects.extend(self.announcements.compare(&scene).into_iter().map(Effect::Announce));
+    }
+
     /// The state of everything at `now`.
     #[must_use]
     pub fn status(&self, now: &Now) -> Status {
@@ -121,7 +144,7 @@ impl World {
             next_due: prospect.and_then(|prospect| prospect.next_due(now)),
             overdue_at,
             starts_at: self.starts_at(&sync.name, now),
-            last_verified: self.decisions.rounds_of(&sync.name).finished,
+            last_verified: self.decisions.rounds_of(&sync.name).verified,
             damaged: u64::try_from(self.decisions.damage_of(&sync.name).paths.len()).unwrap_or(u64::MAX),
         }
     }

@@ -1,5 +1,6 @@
 //! Whole files, read and refused.
 
+mod checks;
 mod table;
 mod together;
 
@@ -12,9 +13,8 @@ use proptest::prelude::*;
 use crate::formats::config::keys::{FILE, Keys, Shape};
 use crate::formats::config::*;
 use crate::model::{
-    BatteryRule, CheckRule, CopyTraits, CredentialProvider, Every, Filter, Guard, KeepRules, MeteredRule, Mounting,
-    MountsBelow, Notify, PingUrl, Retention, RsyncSettings, SampleShare, SnapshotKind, SubdirError, SyncName,
-    VolumeRoot, WhenDone,
+    BatteryRule, CopyTraits, CredentialProvider, Every, Filter, Guard, KeepRules, MeteredRule, Mounting, MountsBelow,
+    Notify, PingUrl, Retention, RsyncSettings, SnapshotKind, SubdirError, SyncName, VolumeRoot, WhenDone,
 };
 
 fn context() -> Context {
@@ -284,29 +284,6 @@ fn keys_of_a_later_version_are_refused_as_that() {
     let sync = "[syncs.a]\nsource = 'laptop:a'\ndestination = 'usb:a'\n";
     for text in [format!("{sync}unchanged = 'skip'\n"), format!("{sync}full-every = '30d'\n")] {
         refused(&with(&text), &["has no key", "does not know it yet"]);
-    }
-}
-
-#[test]
-fn how_often_copies_are_read_back_is_said_or_not() {
-    let sync = "[syncs.a]\nsource = 'laptop:a'\ndestination = 'usb:a'\n";
-    let rule = |text: &str| super::tests::sync(&read(&with(text)), "a").verify;
-    assert_eq!(rule(sync), None);
-    let day = Duration::from_hours(24);
-    let whole = CheckRule { every: day * 30, share: SampleShare::ALL };
-    assert_eq!(rule(&format!("{sync}verify = {{ every = '30d' }}\n")), Some(whole));
-    let some = CheckRule { every: day, share: SampleShare::percent(5).expect("a share") };
-    let of_defaults = format!("[defaults]\nverify = {{ every = '1d', sample = '5%' }}\n{sync}");
-    assert_eq!(rule(&of_defaults), Some(some));
-    assert_eq!(rule(&format!("{of_defaults}verify = 'off'\n")), None);
-    for (wrong, words) in [
-        ("{ sample = '5%' }", ["does not say how often", "30d"]),
-        ("{ every = '0s' }", ["must not be zero", ""]),
-        ("{ every = '1d', sample = '0%' }", ["reads nothing", "5%"]),
-        ("{ every = '1d', sample = '101%' }", ["is not a share", ""]),
-        ("'daily'", ["off", ""]),
-    ] {
-        refused(&with(&format!("{sync}verify = {wrong}\n")), &words);
     }
 }
 

@@ -3,9 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Moment, Term};
+use crate::formats::text::grouped;
 use crate::model::{
-    CheckRecord, DaemonState, Freshness, Obstacle, ObstacleCode, Outcome, RunRecord, Status, Step, SyncName, SyncState,
-    SyncStatus, Trigger, VolumeKind, VolumeStatus,
+    CheckRecord, CheckSums, DaemonState, Freshness, Obstacle, ObstacleCode, Outcome, RunRecord, Status, Step, SyncName,
+    SyncState, SyncStatus, Trigger, VolumeKind, VolumeStatus,
 };
 
 /// The version of the status; keys are added, never changed.
@@ -122,7 +123,7 @@ pub struct SyncStatusEntry {
     /// How many files of its copies are damaged and not yet written anew; older daemons do not know.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub damaged: Option<u64>,
-    /// When its copies were read back last, where that is done by itself.
+    /// When its copies were read back last, compared with something, and found to be in order.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_verified: Option<Moment>,
 }
@@ -206,6 +207,10 @@ impl RunEntry {
     /// A check: what it counts are the files that it read.
     #[must_use]
     pub fn of_check(record: &CheckRecord) -> Self {
+        let CheckSums { files, compared, passed_over, .. } = record.sums;
+        let alone = (compared > 0 && compared < files).then(|| format!("{} of them compared", grouped(compared)));
+        let unread = (passed_over > 0).then(|| format!("{} could not be read", grouped(passed_over)));
+        let warnings = alone.into_iter().chain(unread).collect();
         Self {
             sync: Some(record.sync.to_string()),
             kind: Some(VERIFY.to_owned()),
@@ -214,14 +219,14 @@ impl RunEntry {
             started: Moment(record.started),
             finished: Moment(record.finished),
             trigger: record.trigger.into(),
-            files_transferred: record.files,
-            bytes_transferred: record.bytes,
+            files_transferred: record.sums.files,
+            bytes_transferred: record.sums.bytes,
             error: record.error.clone(),
             files_deleted: 0,
             entries: 0,
             snapshot: None,
-            warnings: Vec::new(),
-            damaged: Some(record.damaged),
+            warnings,
+            damaged: Some(record.sums.damaged),
         }
     }
 

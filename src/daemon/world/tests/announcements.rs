@@ -31,7 +31,7 @@ fn said(story: &mut Story) -> Vec<String> {
                     let turn = fresh_at.as_ref().map(|volume| format!(", fresh at {volume}")).unwrap_or_default();
                     format!("{} for {age}{turn}", names(syncs))
                 }
-                Matter::Damaged(files) => format!("{files} damaged"),
+                Matter::Damaged(files, doubted) => format!("{files} damaged, {doubted} in doubt"),
                 Matter::Withdrawn => "withdrawn".to_owned(),
             };
             format!("{subject}: {matter}")

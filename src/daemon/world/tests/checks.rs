@@ -54,11 +54,17 @@ impl Story {
         self.check_ends(CheckEnding::Read(Box::new(report(files, damaged))));
     }
 
+    /// The one under way has read so many files, of whatever sync it is.
+    fn checked_of(&mut self, files: u64) {
+        let sync = self.checks.last().unwrap().seen.sync.name.clone();
+        self.check_ends(CheckEnding::Read(Box::new(CheckReport { sync, ..report(files, &[]) })));
+    }
+
     /// The checks that history was told of: how each ended, its files, and how many were damaged.
     fn check_records(&mut self) -> Vec<(Outcome, u64, u64)> {
         let entries = std::mem::take(&mut self.recorded);
         let records = entries.into_iter().filter_map(|entry| match entry {
-            Entry::Checked(record) => Some((record.outcome, record.files, record.damaged)),
+            Entry::Checked(record) => Some((record.outcome, record.sums.files, record.sums.damaged)),
             Entry::Began { .. } | Entry::Ended(_) | Entry::Forgotten(_) | Entry::Recalled(_) => None,
         });
         records.collect()
@@ -66,9 +72,17 @@ impl Story {
 
     /// A house in which copies were made to a drive that was opened for them; one of them is read back.
     fn copied_to_a_drive_of_ours() -> Self {
-        let checked =
-            OPENED.replace("destination = \"usb:photos\"", "destination = \"usb:photos\"\nverify = { every = \"1d\" }");
-        let mut story = Story::with_closed_drive(&checked);
+        Self::copied_to_a_drive_and_checked(&["photos"], "1h")
+    }
+
+    /// The same with a rule for each of these; all run so often.
+    fn copied_to_a_drive_and_checked(syncs: &[&str], every: &str) -> Self {
+        let with_rule = |text: String, sync: &&str| {
+            let destination = format!("destination = \"usb:{sync}\"");
+            text.replace(&destination, &format!("{destination}\nverify = {{ every = \"1d\" }}"))
+        };
+        let checked = syncs.iter().fold(OPENED.replace("1h", every), with_rule);
+        let mut story = Self::with_closed_drive(&checked);
         story.wait(10);
         story.opened("usb", present("/media/usb", Some(1)));
         story.orders();
@@ -181,7 +195,7 @@ fn damage_is_told_at_once_and_a_check_that_cannot_be_made_is_tried_again_later()
             .map(|it| it.matter)
             .collect::<Vec<_>>()
     };
-    assert_eq!(told(&mut story), [Matter::Damaged(2)]);
+    assert_eq!(told(&mut story), [Matter::Damaged(2, 0)]);
     story.checked(5, &["a"]);
     assert_eq!((told(&mut story), story.check_records()), (vec![], vec![(Outcome::Failed, 10, 3)]));
     // The next run writes them anew, and that is the end of it.
@@ -215,6 +229,83 @@ fn a_drive_of_ours_stays_open_for_checks_and_not_for_ever() {
     assert_eq!((story.orders(), story.checks_stopped), (vec![], 1), "it is read still");
     story.check_ends(CheckEnding::Stopped);
     assert_eq!((story.orders(), story.checking()), (vec!["close usb: PowerOff".to_owned()], None));
+}
+
+#[test]
+fn the_checks_of_all_syncs_of_a_drive_keep_it_open_no_longer_than_those_of_one() {
+    let mut story = Story::copied_to_a_drive_and_checked(&["photos", "documents"], "1h");
+    let mut turns = Vec::new();
+    for _ in 0..17 {
+        turns.push(story.checks.last().unwrap().seen.sync.name.to_string());
+        story.wait(100);
+        story.checked_of(1);
+        assert_eq!(story.orders(), Vec::<String>::new());
+    }
+    let of_photos = turns.iter().filter(|sync| *sync == "photos").count();
+    assert!((8..=9).contains(&of_photos), "each has its turn: {turns:?}");
+    story.wait(100);
+    assert_eq!((story.orders(), story.checks_stopped), (vec![], 1));
+    story.check_ends(CheckEnding::Stopped);
+    assert_eq!((story.orders(), story.checking()), (vec!["close usb: PowerOff".to_owned()], None), "all rest");
+}
+
+#[test]
+fn a_drive_that_could_not_be_closed_is_not_kept_open_for_ever_either() {
+    let mut story = Story::copied_to_a_drive_and_checked(&["photos"], "30d");
+    while story.checking().is_some() {
+        story.checked(1, &[]);
+    }
+    assert_eq!(story.orders(), ["close usb: PowerOff"]);
+    story.closed("usb", Left::Stuck("busy".into()), Closer::Us);
+    story.wait(86_400);
+    // However often it was tried meanwhile, it stays stuck, and its copies are due again.
+    while story.orders().contains(&"close usb: PowerOff".to_owned()) {
+        story.closed("usb", Left::Stuck("busy".into()), Closer::Us);
+    }
+    let before = story.checks.len();
+    for _ in 0..4 {
+        assert!(story.checking().is_some());
+        story.wait(500);
+        if story.checks_stopped > 0 {
+            story.check_ends(CheckEnding::Stopped);
+        } else {
+            story.checked(1, &[]);
+        }
+    }
+    assert_eq!((story.orders(), story.checks.len() - before), (vec!["close usb: PowerOff".to_owned()], 3));
+}
+
+#[test]
+fn what_was_compared_with_nothing_proves_nothing() {
+    let mut story = Story::copied(CHECKED);
+    let alone = CheckReport { with_source: 0, ..report(5, &[]) };
+    for _ in 0..2 {
+        story.check_ends(CheckEnding::Read(Box::new(alone.clone())));
+    }
+    assert_eq!((story.checking(), story.check_records()), (None, vec![(Outcome::Skipped, 10, 0)]));
+    assert_eq!(story.status_of("photos").last_verified, None);
+}
+
+#[test]
+fn a_source_that_is_not_what_its_copies_hold_is_told_of_until_a_round_finds_it_to_be() {
+    let mut story = Story::copied(&CHECKED.replace("every = \"1h\"", "every = \"30d\""));
+    let matters = |story: &mut Story| {
+        let said = std::mem::take(&mut story.announced).into_iter();
+        said.filter(|it| it.subject == Subject::Damage(name("photos"))).map(|it| it.matter).collect::<Vec<_>>()
+    };
+    let doubted = CheckReport { doubtful: vec!["a".into()], ..report(5, &[]) };
+    story.check_ends(CheckEnding::Read(Box::new(doubted)));
+    assert_eq!(matters(&mut story), [Matter::Damaged(0, 1)]);
+    assert!(story.notices.iter().any(|notice| matches!(notice, Notice::SourceDoubted(_, files) if files.len() == 1)));
+    story.checked(5, &[]);
+    assert_eq!((matters(&mut story), story.check_records()), (vec![], vec![(Outcome::Failed, 10, 0)]));
+    assert_eq!(story.status_of("photos").last_verified, None);
+    story.wait(86_400);
+    story.checked(5, &[]);
+    assert_eq!(matters(&mut story), [], "half of it was read");
+    story.checked(5, &[]);
+    assert_eq!((matters(&mut story), story.check_records()), (vec![Matter::Withdrawn], vec![(Outcome::Ok, 10, 0)]));
+    assert!(story.status_of("photos").last_verified.is_some());
 }
 
 #[test]

@@ -1,0 +1,26 @@
+//! `MESSAGE_ID`s (systemd.journal-fields(7)): stable, so that `journalctl MESSAGE_ID=…` finds all of a kind.
+
+pub(super) const RUN_STARTED: &str = "6d0f7c2be0c24e3a9f5b1c7f0a9e1d01";
+pub(super) const RUN_OK: &str = "6d0f7c2be0c24e3a9f5b1c7f0a9e1d02";
+pub(super) const RUN_SKIPPED: &str = "6d0f7c2be0c24e3a9f5b1c7f0a9e1d03";
+pub(super) const RUN_INTERRUPTED: &str = "6d0f7c2be0c24e3a9f5b1c7f0a9e1d04";
+pub(super) const RUN_FAILED: &str = "6d0f7c2be0c24e3a9f5b1c7f0a9e1d05";
+pub(super) const RUN_HELD: &str = "6d0f7c2be0c24e3a9f5b1c7f0a9e1d06";
+pub(super) const VOLUME_CAME: &str = "6d0f7c2be0c24e3a9f5b1c7f0a9e1d07";
+pub(super) const VOLUME_WENT: &str = "6d0f7c2be0c24e3a9f5b1c7f0a9e1d08";
+pub(super) const CONFIGURATION: &str = "6d0f7c2be0c24e3a9f5b1c7f0a9e1d09";
+pub(super) const CONFIGURATION_REFUSED: &str = "6d0f7c2be0c24e3a9f5b1c7f0a9e1d0a";
+pub(super) const OVERDUE: &str = "6d0f7c2be0c24e3a9f5b1c7f0a9e1d0b";
+pub(super) const DEGRADED: &str = "6d0f7c2be0c24e3a9f5b1c7f0a9e1d0c";
+pub(super) const NOT_OPENED: &str = "6d0f7c2be0c24e3a9f5b1c7f0a9e1d0d";
+pub(super) const LEFT: &str = "6d0f7c2be0c24e3a9f5b1c7f0a9e1d0e";
+pub(super) const NOT_LEFT: &str = "6d0f7c2be0c24e3a9f5b1c7f0a9e1d0f";
+pub(super) const LOCATED: &str = "6d0f7c2be0c24e3a9f5b1c7f0a9e1d10";
+pub(super) const HOST_FAULT: &str = "6d0f7c2be0c24e3a9f5b1c7f0a9e1d11";
+pub(super) const UNUSABLE: &str = "6d0f7c2be0c24e3a9f5b1c7f0a9e1d12";
+pub(super) const UNCLEAN: &str = "6d0f7c2be0c24e3a9f5b1c7f0a9e1d13";
+pub(super) const CHECK_STARTED: &str = "6d0f7c2be0c24e3a9f5b1c7f0a9e1d14";
+pub(super) const CHECK_OK: &str = "6d0f7c2be0c24e3a9f5b1c7f0a9e1d15";
+pub(super) const CHECK_FAILED: &str = "6d0f7c2be0c24e3a9f5b1c7f0a9e1d16";
+pub(super) const DAMAGED: &str = "6d0f7c2be0c24e3a9f5b1c7f0a9e1d17";
+pub(super) const SOURCE_DOUBTED: &str = "6d0f7c2be0c24e3a9f5b1c7f0a9e1d18";
