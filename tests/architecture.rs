@@ -38,7 +38,7 @@ use crate::source::Source;
 /// rooms of one height do not know each other. The rooms of the two big floors have heights of their own, which count
 /// between them. In a folder that has rooms in this table, a file that is in none of them is an offence; a room that
 /// is not there yet is none.
-const ROOMS: [(&str, u8); 30] = [
+const ROOMS: [(&str, u8); 31] = [
     ("model", 1),
     ("decide", 2),
     ("formats", 2),
@@ -50,6 +50,7 @@ const ROOMS: [(&str, u8); 30] = [
     ("backup/news", 2),
     ("backup/session", 2),
     ("backup/program", 3),
+    ("backup/mirrors", 3),
     ("backup/snapshots", 3),
     ("backup/place", 4),
     ("backup/copy", 5),

@@ -34,7 +34,7 @@ fn configuration(volumes: &[(&str, VolumeRoot)], syncs: &[(&str, &str, &str, Sna
     };
     let volume = |(name, root): &(&str, VolumeRoot)| {
         let name: nbkp::model::VolumeName = name.parse().unwrap();
-        (name.clone(), Volume { name, root: root.clone() })
+        (name.clone(), Volume { name, root: root.clone(), repositories: vec![] })
     };
     let sync = |(name, source, destination, snapshots): &(&str, &str, &str, SnapshotKind)| Sync {
         snapshots: *snapshots,

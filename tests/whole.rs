@@ -67,6 +67,7 @@ mod scenarios {
     pub mod page;
     pub mod plug;
     pub mod report;
+    pub mod repositories;
     pub mod restores;
     pub mod round_trips;
     pub mod scale;
@@ -159,6 +160,9 @@ scenarios! {
         yanked_in_mid_run_interrupts
         strange_names_arrive
         files_that_cannot_be_read_do_not_stop_the_rest;
+    repositories:
+        are_fetched_and_what_they_let_go_is_kept
+        that_were_never_had_are_missing_and_locks_of_the_dead_go;
     verifies:
         a_flipped_bit_is_found_in_each_kind_of_copy
         what_the_medium_does_not_give_back_is_damaged

@@ -9,8 +9,8 @@ use jiff::Timestamp;
 
 use crate::formats::text::obstacle_sentences;
 use crate::model::{
-    Access, Damage, DriveUuid, HoldReason, MountId, NotDone, Obstacle, PathSet, Route, RunId, SentinelId, SnapshotName,
-    Sync, SyncName, Trigger, VolumeSight,
+    Access, Damage, DriveUuid, HoldReason, MountId, NotDone, Obstacle, PathSet, Repositories, Route, RunId, SentinelId,
+    SnapshotName, Sync, SyncName, Trigger, VolumeSight,
 };
 
 /// Everything that a run needs to know. It was true when the last look was taken; the run proves it again.
@@ -26,6 +26,8 @@ pub struct Job {
     pub source: JobEnd,
     /// Where it writes.
     pub destination: JobEnd,
+    /// The repositories that are fetched before.
+    pub repositories: Option<Repositories>,
     /// The deletions that a person approved for this run.
     pub approved: Option<PathSet>,
     /// The same for files that are cut down.
@@ -192,6 +194,8 @@ pub struct SyncAsSeen {
     pub turn: Option<u8>,
     /// What stands in the way of a run.
     pub obstacles: Vec<Obstacle>,
+    /// The repositories of which mirrors lie at its source.
+    pub repositories: Option<Repositories>,
     /// The job of a run, if its two volumes are present (the ends themselves may still lack sentinels).
     pub job: Option<Box<Job>>,
 }

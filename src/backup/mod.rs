@@ -7,6 +7,7 @@ pub mod drives;
 pub mod errands;
 pub(crate) mod failure;
 pub mod job;
+pub(crate) mod mirrors;
 pub mod news;
 pub(crate) mod place;
 pub(crate) mod program;

@@ -251,8 +251,11 @@ mod tests {
             ("usb", VolumeRoot::Drive(drive)),
             ("nas", VolumeRoot::Server(server)),
         ];
-        let volumes: BTreeMap<VolumeName, Volume> =
-            roots.map(|(name, root)| (name.parse().unwrap(), Volume { name: name.parse().unwrap(), root })).into();
+        let volumes: BTreeMap<VolumeName, Volume> = roots
+            .map(|(name, root)| {
+                (name.parse().unwrap(), Volume { name: name.parse().unwrap(), root, repositories: vec![] })
+            })
+            .into();
         let arrivals = arrivals(&chain, &ran(&[("near", 50, 51), ("usb", 1, 2), ("nas", 3, 4)]));
         let shown = |away: &[&str]| -> Vec<String> {
             let away = away.iter().map(|name| name.parse().unwrap()).collect();

@@ -68,6 +68,14 @@ pub fn metered(network: &NetworkSight, interface: &str) -> Metered {
     }
 }
 
+/// The interface by which everything leaves that is paid for by volume; `None` if there is one that is not.
+#[must_use]
+pub fn only_metered(network: &NetworkSight) -> Option<&str> {
+    let ways = || network.links.iter().filter(|(_, link)| link.kind == LinkKind::Direct && !link.addresses.is_empty());
+    let (first, _) = ways().next()?;
+    ways().all(|(_, link)| link.metered == Metered::Yes).then_some(first)
+}
+
 /// Whether this address is out of reach because there is no internet: a captive portal wants something first, or the
 /// network leads nowhere else. What lies in our own network needs no internet.
 #[must_use]
@@ -117,7 +125,7 @@ pub fn wishes(configuration: &Configuration) -> BTreeSet<Wish> {
         let mut ends = [&sync.source, &sync.destination].into_iter();
         let remote = ends.any(|end| {
             let volume = configuration.volumes.get(&end.volume);
-            volume.is_some_and(|volume| matches!(volume.root, VolumeRoot::Server(_)))
+            volume.is_some_and(|volume| matches!(volume.root, VolumeRoot::Server(_)) || !volume.repositories.is_empty())
         });
         if remote && sync.when.metered == MeteredRule::Avoid {
             wishes.insert(Wish::Metered);

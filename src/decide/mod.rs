@@ -16,6 +16,7 @@ pub mod plights;
 pub mod presence;
 pub mod queue;
 pub mod reach;
+pub mod refs;
 pub mod retention;
 pub mod rounds;
 pub mod setup;

@@ -3,7 +3,7 @@
 use crate::model::layout;
 use crate::model::{
     Absence, Access, BatteryRule, Conditions, End, EndFault, EndSight, Ledger, MeteredRule, Mounting, Obstacle,
-    PowerSight, SentinelFault, Sync, SyncSight, Unmounted, VolumeName, VolumeRoot, VolumeSight,
+    PowerSight, SentinelFault, Sync, SyncSight, Unmounted, Volume, VolumeName, VolumeRoot, VolumeSight,
 };
 
 /// A volume as far as obstacles depend on it.
@@ -232,11 +232,14 @@ pub fn asks_for_approval(obstacle: &Obstacle) -> bool {
     matches!(obstacle, Obstacle::Held(_) | Obstacle::DeviceUnknown { .. } | Obstacle::SentinelMismatch { .. })
 }
 
-/// What must not be used by two runs at once for the sake of a volume: its drive or its server.
+/// What must not be used by two runs at once for the sake of a volume: its drive or its server, or the mirrors that are
+/// fetched.
 #[must_use]
-pub fn exclusive_resources(root: &VolumeRoot) -> Vec<String> {
+pub fn exclusive_resources(volume: &Volume) -> Vec<String> {
+    let root = &volume.root;
     match root {
-        VolumeRoot::Directory(_) => Vec::new(),
+        VolumeRoot::Directory(_) if volume.repositories.is_empty() => Vec::new(),
+        VolumeRoot::Directory(path) => vec![format!("mirrors in {}", path.display())],
         VolumeRoot::Drive(_) => drive_resource(root).into_iter().collect(),
         VolumeRoot::Server(server) => {
             let endpoints = server.endpoints.iter().map(|endpoint| format!("server {endpoint}"));

@@ -126,7 +126,7 @@ mod tests {
 
     fn drive(name: &str, id: &str, mounting: Mounting, when_done: WhenDone) -> Volume {
         let root = VolumeRoot::Drive(Drive { uuid: uuid(id), mounting, when_done });
-        Volume { name: name.parse().unwrap(), root }
+        Volume { name: name.parse().unwrap(), root, repositories: vec![] }
     }
 
     fn encrypted() -> Mounting {
@@ -189,7 +189,7 @@ mod tests {
         let there = |name: &str, endpoint: &str, mounting, when_done| {
             let drive = Some(Drive { uuid: uuid(OUTER), mounting, when_done });
             let root = VolumeRoot::Server(Server { endpoints: endpoints(endpoint), path: "x".into(), drive });
-            Volume { name: name.parse().unwrap(), root }
+            Volume { name: name.parse().unwrap(), root, repositories: vec![] }
         };
         let attic = there("attic", "nas", encrypted(), WhenDone::PowerOff);
         let loft = there("loft", "other", Mounting::ForTheRun { passphrase: None }, WhenDone::Leave);

@@ -238,7 +238,7 @@ impl<'a> FlowChart<'a> {
 }
 
 fn described(volume: &Volume) -> (&'static str, String) {
-    let kind = volume.root.kind().as_str();
+    let kind = volume.kind().as_str();
     let root = match &volume.root {
         VolumeRoot::Directory(path) => path.display().to_string(),
         VolumeRoot::Drive(drive) => drive.uuid.to_string(),

@@ -6,6 +6,7 @@ pub mod duration;
 pub mod fingerprint;
 pub mod formatting;
 pub mod fstab;
+pub mod git;
 pub mod graph;
 pub mod held;
 pub mod json;

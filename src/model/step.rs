@@ -11,6 +11,8 @@ pub enum Step {
     Lock,
     /// What an earlier run left is put right.
     Recover,
+    /// The repositories are fetched whose mirrors are copied.
+    Fetch,
     /// The `before` hook runs.
     Before,
     /// rsync copies.
@@ -35,6 +37,7 @@ words!(Step {
     Prove = "prove",
     Lock = "lock",
     Recover = "recover",
+    Fetch = "fetch",
     Before = "before",
     Copy = "copy",
     Judge = "judge",

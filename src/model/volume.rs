@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use super::{CredentialName, EndpointName, VolumeName, words};
+use super::{CredentialName, EndpointName, RepositoryUrl, VolumeName, words};
 
 /// A named root.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,6 +13,21 @@ pub struct Volume {
     pub name: VolumeName,
     /// Where it is.
     pub root: VolumeRoot,
+    /// The repositories of which mirrors lie there, fetched before each copy of them; for most volumes none.
+    pub repositories: Vec<RepositoryUrl>,
+}
+
+impl Volume {
+    /// Its kind.
+    #[must_use]
+    pub fn kind(&self) -> VolumeKind {
+        match &self.root {
+            VolumeRoot::Directory(_) if self.repositories.is_empty() => VolumeKind::Directory,
+            VolumeRoot::Directory(_) => VolumeKind::Git,
+            VolumeRoot::Drive(_) => VolumeKind::Drive,
+            VolumeRoot::Server(_) => VolumeKind::Server,
+        }
+    }
 }
 
 /// Where a volume is.
@@ -35,25 +50,18 @@ pub enum VolumeKind {
     Drive,
     /// A directory or drive of a server.
     Server,
+    /// A directory of this machine that holds mirrors of repositories.
+    Git,
 }
 
 words!(VolumeKind {
     Directory = "directory",
     Drive = "drive",
     Server = "server",
+    Git = "git",
 });
 
 impl VolumeRoot {
-    /// Its kind.
-    #[must_use]
-    pub fn kind(&self) -> VolumeKind {
-        match self {
-            Self::Directory(_) => VolumeKind::Directory,
-            Self::Drive(_) => VolumeKind::Drive,
-            Self::Server(_) => VolumeKind::Server,
-        }
-    }
-
     /// The drive that it is on, here or on a server.
     #[must_use]
     pub fn drive(&self) -> Option<&Drive> {

@@ -14,7 +14,8 @@ use rustix::io::Errno;
 use crate::model::layout::{OTHER_PROBE, PROBE};
 use crate::model::{Fineness, Keeping, Letters, ODD_NANOSECONDS, ODD_SECONDS, Rights};
 use crate::os::causes::words;
-use crate::os::directory::{Directory, DirectoryError, Kind};
+use crate::os::clock;
+use crate::os::directory::{ChangeMade, Directory, DirectoryError, Kind, Reach};
 
 /// Why a small file was not read: the cause of an error that names the file.
 #[derive(Debug, thiserror::Error)]
@@ -249,6 +250,30 @@ pub fn lock(directory: &Directory, name: &str, hold: Hold) -> Result<Option<Owne
             Err(cause) => return Err(fail(cause)),
         }
     }
+}
+
+/// Locks a directory itself; `None` if another holds it.
+pub fn lock_directory(directory: &Directory) -> Result<Option<OwnedFd>, DirectoryError> {
+    let fail = |cause| DirectoryError::Lock(directory.path().to_owned(), cause);
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let opened = openat2(directory, ".", flags, Mode::empty(), ResolveFlags::BENEATH).map_err(fail)?;
+    match rustix::fs::flock(&opened, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(Some(opened)),
+        Err(Errno::WOULDBLOCK) => Ok(None),
+        Err(cause) => Err(fail(cause)),
+    }
+}
+
+/// Removes a regular file that lies below a directory and was not written for so long. Returns whether it has.
+pub fn remove_older(directory: &Directory, below: &Path, age: Duration) -> Result<bool, DirectoryError> {
+    let (Some(parent), Some(name)) = (below.parent(), below.file_name()) else { return Ok(false) };
+    let parent = directory.open_below(parent, Reach::SameMount)?;
+    let fail = |cause| DirectoryError::Look(parent.path_of(name), cause);
+    let seen = rustix::fs::statat(&parent, name, AtFlags::SYMLINK_NOFOLLOW).map_err(fail)?;
+    let is_old =
+        clock::now().wall.as_second().saturating_sub(seen.st_mtime) > i64::try_from(age.as_secs()).unwrap_or(i64::MAX);
+    let is_file = FileType::from_raw_mode(seen.st_mode) == FileType::RegularFile;
+    Ok(is_file && is_old && parent.remove_file(name)? == ChangeMade::Changed)
 }
 
 /// The bit of a lock's mode that shows whether modes are kept; nobody runs a lock.

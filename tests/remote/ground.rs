@@ -104,6 +104,7 @@ impl Ground {
             damage: nbkp::model::Damage::default(),
             turn: None,
             obstacles: Vec::new(),
+            repositories: None,
             job: None,
         }
     }
@@ -235,6 +236,7 @@ fn job(source: JobEnd, destination: JobEnd, snapshots: SnapshotKind) -> Job {
         },
         source,
         destination,
+        repositories: None,
         approved: None,
         approved_cuts: None,
         damage: nbkp::model::Damage::default(),

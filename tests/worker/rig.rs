@@ -279,6 +279,7 @@ pub fn job(from: &Path, to: &Path, snapshots: SnapshotKind) -> Job {
         },
         source: end(from),
         destination: end(to),
+        repositories: None,
         approved: None,
         approved_cuts: None,
         damage: nbkp::model::Damage::default(),

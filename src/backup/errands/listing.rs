@@ -258,6 +258,7 @@ mod tests {
             damage: crate::model::Damage::default(),
             turn: None,
             obstacles: Vec::new(),
+            repositories: None,
             job: None,
         };
         // On a thread of its own, since it confines itself.

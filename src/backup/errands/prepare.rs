@@ -13,8 +13,9 @@ use crate::formats::text::obstacle_sentences;
 use crate::formats::wire::PreparedSync;
 use crate::model::layout::{self, LATEST, SNAPSHOTS, STAGING};
 use crate::model::{
-    Absence, End, Honours, Obstacle, Place, Privileges, SentinelId, SnapshotKind, Sync, Unmounted, VolumeSight,
+    Absence, Earnest, End, Honours, Obstacle, Place, Privileges, SentinelId, SnapshotKind, Sync, Unmounted, VolumeSight,
 };
+use crate::os::approach::approach;
 use crate::os::btrfs::{self, Role};
 use crate::os::directory::{ChangeMade, Directory, DirectoryError, Errno, Kind, Reach};
 use crate::os::files::{self, ReadError, Readers};
@@ -99,6 +100,12 @@ fn prepare_end(
     let root = match sight {
         VolumeSight::Present(present) => &present.root,
         VolumeSight::NotProven { root, .. } => root,
+        // Where mirrors are to lie there is nothing to be lost.
+        VolumeSight::Absent(Absence::NoDirectory(path)) if end == End::Source && seen.repositories.is_some() => {
+            approach(path, Earnest::Real).map_err(|error| could_not(&error))?;
+            report.made.push(format!("the directory {}", path.display()));
+            path
+        }
         VolumeSight::Absent(absence) => return Err(away(place, absence)),
         VolumeSight::Reached(_) => return Err(format!("volume `{}` is on a server", place.volume)),
         VolumeSight::NotMounted { device, blocked_at, .. } if !blocked_at.is_empty() => {

@@ -1,21 +1,22 @@
 //! The course of a run, from here or a server to here or a server: its steps, in the order that survives a kill and a
 //! power cut at any point. The order of this page is the order of the run.
 
+mod copying;
 mod hooks;
 mod mending;
 mod record;
 
 use std::collections::BTreeSet;
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
 use std::mem::discriminant;
 
 use crate::backup::copy::call::Copying;
-use crate::backup::copy::crossings::Crossings;
-use crate::backup::copy::linking::{Links, guard_new};
-use crate::backup::copy::plan::{self, Circumstances, CopyPlan};
-use crate::backup::copy::{self, Copied, incomplete};
+use crate::backup::copy::plan;
+use crate::backup::copy::{Copied, incomplete};
 use crate::backup::job::{Job, Memory};
+use crate::backup::mirrors;
 use crate::backup::news::Telling;
 use crate::backup::place::approach::{Approach, Origin};
 use crate::backup::place::destination::Destination;
@@ -31,7 +32,6 @@ use crate::backup::snapshots::listing::{candidates_with, doubted};
 use crate::backup::snapshots::prune;
 use crate::decide::retention::Candidate;
 use crate::decide::tidying::{self, Kept};
-use crate::formats::rsync::arguments::{Manner, Veil};
 use crate::model::{
     Conclusion, FailureKind, Figures, NotDone, Now, Obstacle, Place, Retention, RunRecord, RunReport, SnapshotKind,
     SnapshotName, Standing, Step, TidyDeed, layout,
@@ -49,6 +49,7 @@ pub(crate) fn run(job: &Job, place: &SshPlace, stops: Stops, telling: Telling) {
         telling,
         starter: Starter::new(&job.sync.hooks),
         before: Before::ToCome,
+        mirrors: None,
         figures: Figures::default(),
         snapshot: None,
         standing: Standing::Good,
@@ -83,6 +84,8 @@ struct Course<'a> {
     stops: Stops,
     starter: Starter,
     before: Before,
+    /// Keeps others from fetching what is copied.
+    mirrors: Option<OwnedFd>,
     figures: Figures,
     snapshot: Option<SnapshotName>,
     standing: Standing,
@@ -97,21 +100,6 @@ struct Course<'a> {
     telling: Telling,
 }
 
-/// Copies by one call, as far as one does it.
-fn copy_to(
-    (submounts, Ends { origin, destination }): (Option<&Submounts>, &Ends<'_>),
-    spot: Spot,
-    ((manner, veil), earlier): ((Manner, Veil), Earlier),
-    report: (&Telling, &mut Figures),
-    stops: &mut Stops,
-) -> Result<Copied, NotDone> {
-    let plan = plan::plan(manner, Circumstances { source: &origin.source, destination, earlier });
-    let target = destination.target(spot, earlier)?;
-    let proven = |stops: &mut Stops| origin.still_whole(submounts, stops);
-    let copying = Copying { past: destination.past(), ..Copying::new(origin, &target) };
-    copy::copy(&copying, &CopyPlan { veil, ..plan }, stops, report, &proven)
-}
-
 /// Both ends of a run, the destination locked.
 struct Ends<'a> {
     origin: Origin<'a>,
@@ -120,6 +108,9 @@ struct Ends<'a> {
 
 impl<'a> Course<'a> {
     fn go(&mut self, place: &SshPlace) -> Result<(), NotDone> {
+        if self.job.repositories.is_some() {
+            self.renew_mirrors()?;
+        }
         self.telling.step(Step::Prove);
         self.stops.check()?;
         let mut approach = match Approach::prove(self.job, place, &mut self.stops) {
@@ -136,6 +127,18 @@ impl<'a> Course<'a> {
         let mut ends = Ends { origin, destination };
         self.writer = Some(writer::ours(&ends.origin.source).id);
         self.under_lock(&mut ends).map_err(|why| self.close(&ends, &why))
+    }
+
+    /// What is fetched is what is copied. A repository of which there is no mirror is missing in the copy.
+    fn renew_mirrors(&mut self) -> Result<(), NotDone> {
+        self.telling.step(Step::Fetch);
+        let fetched = mirrors::renew(self.job, &mut self.stops)?;
+        if fetched.missing > 0 {
+            self.standing = Standing::Partial;
+        }
+        self.warnings.extend(fetched.warnings);
+        self.mirrors = fetched.lock;
+        Ok(())
     }
 
     fn under_lock(&mut self, ends: &mut Ends<'_>) -> Result<(), NotDone> {
@@ -205,71 +208,6 @@ impl<'a> Course<'a> {
         let target = ends.destination.compared(Spot::judged(kind, kept, self.started.wall))?;
         let plan = plan::look(plan::manner_of_look(kind), ends.destination.keeping());
         incomplete::guard(&Copying::new(&ends.origin, &target), &plan, missing, &mut self.stops)
-    }
-
-    /// Copies, writes anew what is damaged, and tells the name that the copy is to get, if it is a snapshot.
-    fn copy(
-        &mut self,
-        ends: &Ends<'_>,
-        kept: &Kept,
-        earlier: Earlier,
-    ) -> Result<(Copied, Option<SnapshotName>), NotDone> {
-        let name = kept.next_name(self.started.wall);
-        let replace = Manner::Replace(plan::unfinished(earlier));
-        let (mut copied, spot, name) = match self.job.sync.snapshots {
-            SnapshotKind::None => (self.copy_to(ends, Spot::Whole, replace, earlier)?, Spot::Whole, None),
-            SnapshotKind::Btrfs => {
-                let manner = match earlier {
-                    Earlier::Nothing | Earlier::Trusted | Earlier::Doubtful => Manner::InPlace,
-                    Earlier::Damaged => replace,
-                };
-                (self.copy_to(ends, Spot::Staging, manner, earlier)?, Spot::Staging, Some(name))
-            }
-            SnapshotKind::HardLink => {
-                let links = Links::new(kept, earlier, self.started.wall);
-                if earlier == Earlier::Doubtful {
-                    ends.destination.forget_bases(&links.bases)?;
-                }
-                (self.copy_linked(ends, name, links, earlier)?, Spot::New(name), Some(name))
-            }
-        };
-        let report = (&self.telling, &mut self.figures);
-        self.mended = mending::mend((&ends.origin, &ends.destination), (spot, &mut copied), report, &mut self.stops)?;
-        Ok((copied, name))
-    }
-
-    fn copy_linked(
-        &mut self,
-        ends: &Ends<'_>,
-        name: SnapshotName,
-        mut links: Links,
-        earlier: Earlier,
-    ) -> Result<Copied, NotDone> {
-        let Ends { origin, destination } = ends;
-        let (crossings, unknown) = Crossings::find(destination, &mut links, &mut self.stops)?;
-        self.warnings.extend(unknown.iter().map(|base| {
-            format!(
-                "all is copied anew: `{}/{base}` holds names with a line break, or cannot be looked through",
-                layout::SNAPSHOTS
-            )
-        }));
-        let Self { submounts, stops, telling, figures, .. } = self;
-        let mut copy = |manner, veil: Veil, stops: &mut Stops| {
-            let mut of_call = Figures::default();
-            let is_first = veil.only.is_empty();
-            let report = (&*telling, if is_first { &mut *figures } else { &mut of_call });
-            copy_to((submounts.as_ref(), ends), Spot::New(name), ((manner, veil), earlier), report, stops)
-        };
-        let source = (&origin.source, &origin.sync);
-        let copied = crossings.copy_around(source, (destination, name), &links, stops, &mut copy)?;
-        self.figures = copied.figures;
-        guard_new((origin, destination), (name, &links), &copied, &mut self.figures, &mut self.stops)?;
-        Ok(copied)
-    }
-
-    fn copy_to(&mut self, ends: &Ends<'_>, spot: Spot, manner: Manner, earlier: Earlier) -> Result<Copied, NotDone> {
-        let Self { submounts, stops, telling, figures, .. } = self;
-        copy_to((submounts.as_ref(), ends), spot, ((manner, Veil::default()), earlier), (telling, figures), stops)
     }
 
     /// rsync is content. Whether the copy is one depends on whether both ends are still what they were.

@@ -233,6 +233,7 @@ pub fn step(step: &Term<Step>) -> Cow<'_, str> {
         Step::Prove => "proving both ends",
         Step::Lock => "taking the lock",
         Step::Recover => "tidying up after an earlier run",
+        Step::Fetch => "fetching repositories",
         Step::Before => "running the hook before it",
         Step::Copy => "copying",
         Step::Judge => "judging the copy",

@@ -290,7 +290,7 @@ fn sentence(status: &Status) -> String {
             let doing = match run.progress.step {
                 Step::Copy => "copying",
                 Step::Prune => "pruning",
-                Step::Prove | Step::Lock | Step::Recover | Step::Before => "preparing",
+                Step::Prove | Step::Lock | Step::Recover | Step::Fetch | Step::Before => "preparing",
                 Step::Judge | Step::Flush | Step::Commit | Step::Record | Step::After | Step::Undo => "finishing",
             };
             let (sync, volume) = (&run.sync, &run.destination);

@@ -18,8 +18,8 @@ use crate::daemon::world::requests::Question;
 use crate::daemon::world::servers::Asked;
 use crate::daemon::world::stage::LifeStage;
 use crate::model::{
-    Absence, End, EndSight, HoldReason, Interruption, Now, Obstacle, Pause, Place, RunId, Sync, SyncName, Trigger,
-    VolumeName, VolumeSight, layout,
+    End, EndSight, HoldReason, Interruption, Now, Obstacle, Pause, Place, Sync, SyncName, VolumeName, VolumeSight,
+    layout,
 };
 
 impl World {
@@ -370,27 +370,6 @@ impl World {
             found.extend(sync.map(|sync| self.as_seen(sync, run)));
         }
         Ok(found)
-    }
-
-    /// How a sync stands, for who reads or writes its copies beside runs.
-    pub(super) fn as_seen(&self, sync: &Sync, run: RunId) -> SyncAsSeen {
-        let name = &sync.name;
-        let unseen = VolumeSight::Absent(Absence::NotLookedAt);
-        let sight = |volume| self.volumes.get(volume).map_or(unseen.clone(), |state| state.sight.clone());
-        let obstacles = self.plan.prospects().get(name).into_iter().flat_map(Outlook::obstacles);
-        let closed = sync.ends().into_iter().filter_map(|(end, place)| self.closed_drive(end, &place.volume));
-        SyncAsSeen {
-            source: sight(&sync.source.volume),
-            destination: sight(&sync.destination.volume),
-            source_server: self.remote_end(sync, End::Source, &sync.source),
-            destination_server: self.remote_end(sync, End::Destination, &sync.destination),
-            last_success: self.histories.get(name).and_then(|memory| memory.last_success),
-            damage: self.decisions.damage_of(name),
-            turn: self.decisions.ledger().turns.get(name).copied(),
-            obstacles: obstacles.cloned().chain(closed).collect(),
-            job: self.job(sync, run, Trigger::Request).map(Box::new),
-            sync: sync.clone(),
-        }
     }
 }
 

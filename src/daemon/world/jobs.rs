@@ -1,13 +1,15 @@
-//! Jobs: what a run of a sync is given, as things stand.
+//! Jobs: what a run of a sync is given, as things stand; and what an errand is given.
 
 use std::collections::BTreeSet;
 use std::mem::discriminant;
 use std::path::PathBuf;
 
-use crate::backup::job::{DriveProof, Job, JobEnd, Layout, LocalEnd, Memory, Remembered, RemoteEnd};
+use crate::backup::job::{DriveProof, Job, JobEnd, Layout, LocalEnd, Memory, Remembered, RemoteEnd, SyncAsSeen};
 use crate::daemon::world::World;
+use crate::daemon::world::plan::Outlook;
 use crate::model::{
-    Access, End, MountsBelow, Outcome, Place, RunId, SnapshotKind, Sync, SyncName, Trigger, VolumeRoot, VolumeSight,
+    Absence, Access, End, MountsBelow, Outcome, Place, RunId, SnapshotKind, Sync, SyncName, Trigger, VolumeRoot,
+    VolumeSight,
 };
 
 impl World {
@@ -16,6 +18,7 @@ impl World {
         Some(Job {
             run,
             trigger,
+            repositories: self.settings.repositories(sync),
             source: self.job_end(sync, End::Source, &sync.source)?,
             destination: self.job_end(sync, End::Destination, &sync.destination)?,
             approved: self.decisions.ledger().approvals.get(&sync.name).cloned(),
@@ -31,6 +34,28 @@ impl World {
             },
             sync: sync.clone(),
         })
+    }
+
+    /// How a sync stands, for who reads or writes its copies beside runs.
+    pub(super) fn as_seen(&self, sync: &Sync, run: RunId) -> SyncAsSeen {
+        let name = &sync.name;
+        let unseen = VolumeSight::Absent(Absence::NotLookedAt);
+        let sight = |volume| self.volumes.get(volume).map_or(unseen.clone(), |state| state.sight.clone());
+        let obstacles = self.plan.prospects().get(name).into_iter().flat_map(Outlook::obstacles);
+        let closed = sync.ends().into_iter().filter_map(|(end, place)| self.closed_drive(end, &place.volume));
+        SyncAsSeen {
+            repositories: self.settings.repositories(sync),
+            source: sight(&sync.source.volume),
+            destination: sight(&sync.destination.volume),
+            source_server: self.remote_end(sync, End::Source, &sync.source),
+            destination_server: self.remote_end(sync, End::Destination, &sync.destination),
+            last_success: self.histories.get(name).and_then(|memory| memory.last_success),
+            damage: self.decisions.damage_of(name),
+            turn: self.decisions.ledger().turns.get(name).copied(),
+            obstacles: obstacles.cloned().chain(closed).collect(),
+            job: self.job(sync, run, Trigger::Request).map(Box::new),
+            sync: sync.clone(),
+        }
     }
 
     /// What must be mounted below the source. What is not copied is not missed.

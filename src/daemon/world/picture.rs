@@ -84,7 +84,7 @@ impl World {
                 let end = known_use.map_or(End::Source, |it| it.end);
                 VolumeStatus {
                     name: volume.name.clone(),
-                    kind: volume.root.kind(),
+                    kind: volume.kind(),
                     path: match &state.sight {
                         VolumeSight::Present(present) => Some(present.root.clone()),
                         VolumeSight::Reached(reached) => Some(reached.root.clone()),

@@ -15,6 +15,7 @@ use crate::daemon::world::opening::DriveReadiness;
 use crate::daemon::world::plan::Outlook;
 use crate::daemon::world::stage::{Initiative, LifeStage};
 use crate::decide::due::{self, Due};
+use crate::decide::locations;
 use crate::decide::obstacles;
 use crate::decide::queue;
 use crate::formats::text;
@@ -171,8 +172,13 @@ impl World {
         }
     }
 
-    /// The volume of a sync on a server to which the way is metered, and the interface.
+    /// The volume of a sync on a server, or with repositories, to which the way is metered, and the interface.
     fn metered_way(&self, sync: &Sync) -> Option<(VolumeName, String)> {
+        if self.settings.repositories(sync).is_some()
+            && let Some(interface) = self.network.sight().and_then(|sight| locations::only_metered(sight))
+        {
+            return Some((sync.source.volume.clone(), interface.to_owned()));
+        }
         [&sync.source.volume, &sync.destination.volume].into_iter().find_map(|volume| {
             let VolumeSight::Reached(reached) = &self.volumes.get(volume)?.sight else { return None };
             let interface = reached.interface.as_ref().filter(|interface| self.network.is_metered(interface))?;

@@ -185,7 +185,7 @@ impl Runs {
         let (standing, why) = match life {
             Liveness::Moves => (Headway::Moves, None),
             // What a person's program does is its own affair. Others do not wait for it for ever.
-            Liveness::Still(lasts) if matches!(run.progress.step, Step::Before | Step::After) => {
+            Liveness::Still(lasts) if matches!(run.progress.step, Step::Fetch | Step::Before | Step::After) => {
                 (if lasts < LONGEST_HOOK { Headway::Moves } else { Headway::Still(lasts) }, None)
             }
             Liveness::Still(lasts) if lasts < run.longest_still() => (Headway::Still(lasts), None),

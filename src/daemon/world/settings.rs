@@ -6,10 +6,11 @@ use std::sync::Arc;
 
 use crate::daemon::messages::ask::Refusal;
 use crate::decide::obstacles;
+use crate::decide::refs::span;
 use crate::formats::similar::closest;
 use crate::model::{
-    Configuration, Drive, End, Mounting, Place, Places, Server, ServerKey, Sync, SyncName, VolumeName, VolumeRoot,
-    WhenDone, upstreams,
+    Configuration, Drive, End, Mounting, Place, Places, Repositories, Server, ServerKey, Sync, SyncName, VolumeName,
+    VolumeRoot, WhenDone, upstreams,
 };
 
 /// The configuration in force.
@@ -129,11 +130,22 @@ impl Settings {
         syncs.flat_map(|sync| self.servers_of_sync(sync)).collect()
     }
 
+    /// The repositories that are fetched before a sync copies. What they delete is kept as long as any sync that copies
+    /// them keeps anything.
+    pub(super) fn repositories(&self, sync: &Sync) -> Option<Repositories> {
+        let source = &sync.source.volume;
+        let urls = self.configuration.volumes.get(source)?.repositories.clone();
+        let spans = self.users_of(source).filter(|user| user.source.volume == *source).map(|user| span(user.keep));
+        // One that keeps all keeps it for ever.
+        let kept_for = spans.collect::<Option<Vec<_>>>().and_then(|spans| spans.into_iter().max());
+        Some(Repositories { urls, kept_for }).filter(|repositories| !repositories.urls.is_empty())
+    }
+
     /// What no two runs use at once.
     pub(super) fn resources(&self, sync: &Sync) -> BTreeSet<String> {
         let volumes = [&sync.source.volume, &sync.destination.volume];
         let known = volumes.iter().filter_map(|name| self.configuration.volumes.get(*name));
-        known.flat_map(|volume| obstacles::exclusive_resources(&volume.root)).collect()
+        known.flat_map(obstacles::exclusive_resources).collect()
     }
 
     /// Whether a sync reads or writes a volume of this kind.

@@ -65,7 +65,7 @@ fn configuration(syncs: &[Sync]) -> Configuration {
         daemon: DaemonSettings { max_parallel: 1, settle: seconds(2), grace: seconds(10), notify: Notify::None },
         locations: BTreeMap::new(),
         endpoints: BTreeMap::new(),
-        volumes: roots.map(|(text, root)| (name(text), Volume { name: name(text), root })).into(),
+        volumes: roots.map(|(text, root)| (name(text), Volume { name: name(text), root, repositories: vec![] })).into(),
         groups: BTreeMap::new(),
         credentials: CredentialProvider::SecretService,
         monitoring: crate::model::Monitoring::default(),

@@ -288,7 +288,7 @@ impl Planner {
 
     fn new_volume(&mut self, candidates: &[String], root: VolumeRoot) -> Result<VolumeName, NameError> {
         let name = self.free_volume(candidates)?;
-        let volume = Volume { name: name.clone(), root };
+        let volume = Volume { name: name.clone(), root, repositories: Vec::new() };
         self.configuration.volumes.insert(name.clone(), volume.clone());
         self.additions.volumes.push(volume);
         Ok(name)

@@ -301,8 +301,8 @@ path = \"/srv/copies\"
         Additions {
             endpoints: Vec::new(),
             volumes: vec![
-                Volume { name: "usb".parse().unwrap(), root },
-                Volume { name: "odd".parse().unwrap(), root: odd },
+                Volume { name: "usb".parse().unwrap(), root, repositories: vec![] },
+                Volume { name: "odd".parse().unwrap(), root: odd, repositories: vec![] },
             ],
             syncs: vec![sync],
         }

@@ -170,6 +170,7 @@ pub(super) const ENDPOINT: Keys = &[&[
 /// `[volumes.NAME]`.
 pub(super) const VOLUME: Keys = &[&[
     key("path", Shape::Text, "A directory of this machine, or with `ssh` of the server."),
+    key("git", TEXTS, "The repositories of which bare mirrors lie in `path`, fetched before each copy."),
     key("drive", UUID, "The UUID of the filesystem on a removable drive, or of the LUKS container around it."),
     key("ssh", TEXTS, "The endpoints that reach the server, best first."),
     key("mount", Shape::Switch, "Whether the daemon mounts the drive for the run."),

@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use super::reader::{BadValue, Reading};
 use super::syncs::SyncSpans;
 use crate::model::{
-    DriveUuid, Endpoint, EndpointName, Place, Sync, SyncName, Volume, VolumeName, VolumeRoot, first_cycle, upstreams,
+    DriveUuid, Endpoint, EndpointName, Place, Subdir, Sync, SyncName, Volume, VolumeName, VolumeRoot, first_cycle,
+    upstreams,
 };
 
 /// What a place lies on, whatever the volumes are called that lead there.
@@ -56,6 +57,7 @@ pub(super) fn check(
         }
         destinations.push((destination, sync, spans));
     }
+    mirrors(reading, syncs, volumes, &ground);
     destinations.sort_by(|(a, x, _), (b, y, _)| (a, &x.name).cmp(&(b, &y.name)));
     let mut upper: Option<&(_, &Sync, &SyncSpans)> = None;
     for lower in &destinations {
@@ -75,6 +77,33 @@ pub(super) fn check(
         }
     }
     circle(reading, syncs);
+}
+
+/// Mirrors of repositories are read whole, and written by nobody but git.
+fn mirrors(
+    reading: &mut Reading<'_>,
+    syncs: &BTreeMap<SyncName, (Sync, SyncSpans)>,
+    volumes: &BTreeMap<VolumeName, Volume>,
+    ground: &impl Fn(&Place) -> Option<(Ground, PathBuf)>,
+) {
+    for volume in volumes.values().filter(|volume| !volume.repositories.is_empty()) {
+        let whole = Place { volume: volume.name.clone(), subdir: Subdir::default() };
+        for (sync, spans) in syncs.values() {
+            if sync.source.volume == volume.name && sync.source != whole {
+                let message = format!("the mirrors of `{}` are copied together", volume.name);
+                let help =
+                    format!("write source = \"{}:\"; a repository of its own takes a volume of its own", volume.name);
+                reading.mistake(spans.source.clone(), BadValue::new(message).help(help));
+            }
+            let places = (ground(&whole), ground(&sync.destination));
+            if let (Some(mirrors), Some(destination)) = places
+                && overlap(&mirrors, &destination)
+            {
+                let message = format!("`{}` holds mirrors of repositories, which nothing else may write", volume.name);
+                reading.mistake(spans.destination.clone(), BadValue::new(message).help("choose another destination"));
+            }
+        }
+    }
 }
 
 /// The volumes of a sync, if they are on two servers.

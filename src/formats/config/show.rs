@@ -153,7 +153,12 @@ fn endpoint(page: &mut Page, endpoint: &Endpoint) {
 
 fn volume(page: &mut Page, volume: &Volume) {
     match &volume.root {
-        VolumeRoot::Directory(directory) => page.line("path", path(directory)),
+        VolumeRoot::Directory(directory) => {
+            if !volume.repositories.is_empty() {
+                page.line("git", texts(&volume.repositories));
+            }
+            page.line("path", path(directory));
+        }
         VolumeRoot::Drive(drive) => self::drive(page, drive),
         VolumeRoot::Server(server) => {
             page.line("ssh", texts(&server.endpoints));

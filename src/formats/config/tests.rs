@@ -1,6 +1,7 @@
 //! Whole files, read and refused.
 
 mod checks;
+mod repositories;
 mod table;
 mod together;
 

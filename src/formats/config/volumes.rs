@@ -1,6 +1,6 @@
 //! Volumes, groups, and where secrets come from.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use toml::Spanned;
 
@@ -9,8 +9,8 @@ use super::names::{Names, given};
 use super::reader::{BadValue, Fields, Reading};
 use super::words;
 use crate::model::{
-    CredentialProvider, Drive, DriveUuid, EndpointName, Group, GroupName, Mounting, Server, Volume, VolumeName,
-    VolumeRoot, WhenDone,
+    CredentialProvider, Drive, DriveUuid, EndpointName, Group, GroupName, Mounting, RepositoryUrl, Server, Volume,
+    VolumeName, VolumeRoot, WhenDone,
 };
 
 /// What may happen to a drive after a run, under the names of the file.
@@ -31,8 +31,9 @@ pub(super) fn volumes(
     for (place, fields) in file.named(reading, "volumes") {
         let name = given::<VolumeName>(reading, &place);
         let root = root(reading, &fields, &place, endpoints);
+        let repositories = repositories(reading, &fields);
         if let (Some(name), Some(root)) = (name, root) {
-            volumes.insert(name.clone(), Volume { name, root });
+            volumes.insert(name.clone(), Volume { name, root, repositories });
         }
     }
     volumes
@@ -76,6 +77,41 @@ fn root(
             None
         }
     }
+}
+
+/// The repositories of a volume. Their mirrors lie in a directory of this machine, each under a name of its own.
+fn repositories(reading: &mut Reading<'_>, fields: &Fields<'_>) -> Vec<RepositoryUrl> {
+    if fields.get("git").is_none() {
+        return Vec::new();
+    }
+    let read = |text: &str| {
+        text.parse::<RepositoryUrl>().map_err(|error| {
+            BadValue::new(format!("{} is not the address of a repository: {error}", quoted(text))).help(
+                "write it as `git clone` takes it: \"https://example.org/tool.git\", \"git@example.org:tool.git\"",
+            )
+        })
+    };
+    let found = fields.texts(reading, "git", read).unwrap_or_default();
+    if fields.list(reading, "git").is_some_and(<[_]>::is_empty) {
+        let problem = BadValue::new("`git` names no repository").help("name at least one, or leave it out");
+        reading.mistake(fields.place("git"), problem);
+    }
+    for key in ["drive", "ssh"] {
+        if fields.get(key).is_some() {
+            let problem = BadValue::new(format!("a volume has `git` or `{key}`, not both"));
+            let help = "mirrors lie in a directory of this machine, `path`; a sync copies them to where you like";
+            reading.mistake(fields.place("git"), problem.help(help));
+        }
+    }
+    let mut names = BTreeSet::new();
+    for url in &found {
+        let name = url.get_ref().mirror_name();
+        if !names.insert(name.clone()) {
+            let problem = BadValue::new(format!("two repositories would have the mirror {}", quoted(&name)));
+            reading.mistake(url.span(), problem.help("give one of them a volume of its own, with another `path`"));
+        }
+    }
+    found.into_iter().map(Spanned::into_inner).collect()
 }
 
 /// The drive of a volume, and the keys that make sense for a drive only.

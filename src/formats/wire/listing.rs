@@ -92,7 +92,7 @@ fn volume(volume: &Volume) -> VolumeEntry {
             format!("{}:{}", endpoints.join(","), server.path.display())
         }
     };
-    VolumeEntry { name: volume.name.to_string(), kind: volume.root.kind().into(), root }
+    VolumeEntry { name: volume.name.to_string(), kind: volume.kind().into(), root }
 }
 
 /// What is plugged in.

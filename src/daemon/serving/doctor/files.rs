@@ -76,13 +76,17 @@ pub(crate) fn left_open(known: &Premises) -> Vec<Examined> {
     known.chain(faults.iter().map(|fault| drives::left_unknown(&chain(fault)))).collect()
 }
 
-/// rsync, ssh, and the programs of hooks.
+/// rsync, ssh, git, and the programs of hooks.
 pub(crate) fn programs(known: &Premises) -> Vec<Examined> {
     let mut examined = vec![tools::rsync(programs::find_program("rsync").map(rsync_version).as_ref())];
     let has_server = known.configuration.volumes.values().any(|volume| matches!(volume.root, VolumeRoot::Server(_)));
     if has_server {
         let found = programs::find_program("ssh");
         examined.push(tools::program("ssh", "openssh-client", found.as_deref(), "leads to servers"));
+    }
+    if known.configuration.volumes.values().any(|volume| !volume.repositories.is_empty()) {
+        let found = programs::find_program("git");
+        examined.push(tools::program("git", "git", found.as_deref(), "fetches repositories"));
     }
     let command = match &known.configuration.credentials {
         CredentialProvider::Command(command) => command.first().and_then(|word| programs::find_program(word)),

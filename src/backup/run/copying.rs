@@ -1,0 +1,98 @@
+//! The copy of each kind of snapshots, with what is damaged written anew.
+
+use crate::backup::copy::call::Copying;
+use crate::backup::copy::crossings::Crossings;
+use crate::backup::copy::linking::{Links, guard_new};
+use crate::backup::copy::plan::{self, Circumstances, CopyPlan};
+use crate::backup::copy::{self, Copied};
+use crate::backup::news::Telling;
+use crate::backup::place::marker::Earlier;
+use crate::backup::place::submounts::Submounts;
+use crate::backup::place::way::Spot;
+use crate::backup::run::{Course, Ends, mending};
+use crate::backup::session::stop::Stops;
+use crate::decide::tidying::Kept;
+use crate::formats::rsync::arguments::{Manner, Veil};
+use crate::model::{Figures, NotDone, SnapshotKind, SnapshotName, layout};
+
+/// Copies by one call, as far as one does it.
+fn copy_to(
+    (submounts, Ends { origin, destination }): (Option<&Submounts>, &Ends<'_>),
+    spot: Spot,
+    ((manner, veil), earlier): ((Manner, Veil), Earlier),
+    report: (&Telling, &mut Figures),
+    stops: &mut Stops,
+) -> Result<Copied, NotDone> {
+    let plan = plan::plan(manner, Circumstances { source: &origin.source, destination, earlier });
+    let target = destination.target(spot, earlier)?;
+    let proven = |stops: &mut Stops| origin.still_whole(submounts, stops);
+    let copying = Copying { past: destination.past(), ..Copying::new(origin, &target) };
+    copy::copy(&copying, &CopyPlan { veil, ..plan }, stops, report, &proven)
+}
+
+impl Course<'_> {
+    /// Copies, writes anew what is damaged, and tells the name that the copy is to get, if it is a snapshot.
+    pub(super) fn copy(
+        &mut self,
+        ends: &Ends<'_>,
+        kept: &Kept,
+        earlier: Earlier,
+    ) -> Result<(Copied, Option<SnapshotName>), NotDone> {
+        let name = kept.next_name(self.started.wall);
+        let replace = Manner::Replace(plan::unfinished(earlier));
+        let (mut copied, spot, name) = match self.job.sync.snapshots {
+            SnapshotKind::None => (self.copy_to(ends, Spot::Whole, replace, earlier)?, Spot::Whole, None),
+            SnapshotKind::Btrfs => {
+                let manner = match earlier {
+                    Earlier::Nothing | Earlier::Trusted | Earlier::Doubtful => Manner::InPlace,
+                    Earlier::Damaged => replace,
+                };
+                (self.copy_to(ends, Spot::Staging, manner, earlier)?, Spot::Staging, Some(name))
+            }
+            SnapshotKind::HardLink => {
+                let links = Links::new(kept, earlier, self.started.wall);
+                if earlier == Earlier::Doubtful {
+                    ends.destination.forget_bases(&links.bases)?;
+                }
+                (self.copy_linked(ends, name, links, earlier)?, Spot::New(name), Some(name))
+            }
+        };
+        let report = (&self.telling, &mut self.figures);
+        self.mended = mending::mend((&ends.origin, &ends.destination), (spot, &mut copied), report, &mut self.stops)?;
+        Ok((copied, name))
+    }
+
+    fn copy_linked(
+        &mut self,
+        ends: &Ends<'_>,
+        name: SnapshotName,
+        mut links: Links,
+        earlier: Earlier,
+    ) -> Result<Copied, NotDone> {
+        let Ends { origin, destination } = ends;
+        let (crossings, unknown) = Crossings::find(destination, &mut links, &mut self.stops)?;
+        self.warnings.extend(unknown.iter().map(|base| {
+            format!(
+                "all is copied anew: `{}/{base}` holds names with a line break, or cannot be looked through",
+                layout::SNAPSHOTS
+            )
+        }));
+        let Self { submounts, stops, telling, figures, .. } = self;
+        let mut copy = |manner, veil: Veil, stops: &mut Stops| {
+            let mut of_call = Figures::default();
+            let is_first = veil.only.is_empty();
+            let report = (&*telling, if is_first { &mut *figures } else { &mut of_call });
+            copy_to((submounts.as_ref(), ends), Spot::New(name), ((manner, veil), earlier), report, stops)
+        };
+        let source = (&origin.source, &origin.sync);
+        let copied = crossings.copy_around(source, (destination, name), &links, stops, &mut copy)?;
+        self.figures = copied.figures;
+        guard_new((origin, destination), (name, &links), &copied, &mut self.figures, &mut self.stops)?;
+        Ok(copied)
+    }
+
+    fn copy_to(&mut self, ends: &Ends<'_>, spot: Spot, manner: Manner, earlier: Earlier) -> Result<Copied, NotDone> {
+        let Self { submounts, stops, telling, figures, .. } = self;
+        copy_to((submounts.as_ref(), ends), spot, ((manner, Veil::default()), earlier), (telling, figures), stops)
+    }
+}
