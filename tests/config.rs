@@ -10,6 +10,7 @@ use std::process::Command;
 
 use nbkp::formats::config::{Colour, Context, Doubt, Surroundings, check, parse};
 use nbkp::formats::python_tool::import;
+use nbkp::model::RsyncOptions;
 use snapbox::{Data, assert_data_eq};
 
 /// Reads a bad file and compares what is shown with the text beside it.
@@ -74,6 +75,47 @@ fn the_configuration_of_the_python_tool_is_taken_over_whole() -> Result<(), Box<
         let said = imported.text.matches("# Left out: ").count();
         assert_eq!(imported.left_out.len(), said, "{:#?}", imported.left_out);
         assert!(imported.text.lines().all(|line| !line.starts_with('#') || line.chars().count() <= 78));
+    }
+    Ok(())
+}
+
+/// Our own options delete. Who replaced those of the Python tool, by none or by what is left out here, never gets them.
+#[test]
+fn who_replaced_the_options_never_gets_ours() -> Result<(), Box<dyn Error>> {
+    let context = Context { file: "config.yaml".into(), home: "/home/a".into() };
+    for (options, expected) in [
+        ("default-options-override: []", None),
+        ("default-options-override: [--progress]", None),
+        ("default-options-override: [--delete]", None),
+        ("default-options-override: [-e]", None),
+        ("default-options-override: [], extra-options: [-rt]", Some(&["-rt"][..])),
+        (
+            "default_options_override: [--progress], extra_options: [-v, -a, --bwlimit, '5']",
+            Some(&["-a", "--bwlimit=5"]),
+        ),
+        ("default-options-override: [-a], extra-options: []", Some(&["-a"])),
+    ] {
+        let yaml = format!(
+            "volumes: {{a: {{type: local, path: /a}}, b: {{type: local, path: /b}}}}\n\
+             sync-endpoints: {{a: {{volume: a}}, b: {{volume: b}}}}\n\
+             syncs: {{s: {{source: a, destination: b, rsync-options: {{{options}}}}}}}\n"
+        );
+        let imported = import(yaml.as_bytes(), &context).map_err(|mistakes| mistakes.summary())?;
+        let configuration = parse(&imported.text, &context).map_err(|mistakes| mistakes.summary())?;
+        let sync = configuration.syncs.values().next().ok_or("there is no sync")?;
+        match (&sync.rsync.options, expected) {
+            (RsyncOptions::Replaced(options), Some(expected)) => {
+                assert!(sync.enabled && options == expected, "{}", imported.text);
+                assert!(sync.rsync.extra_options.is_empty(), "{}", imported.text);
+            }
+            (RsyncOptions::Default, None) => {
+                assert!(!sync.enabled, "{}", imported.text);
+                assert!(imported.text.contains("copy no directory") || options.contains("-e"), "{}", imported.text);
+            }
+            (other @ (RsyncOptions::Default | RsyncOptions::Replaced(_)), _) => {
+                return Err(format!("{options}: {other:?}\n{}", imported.text).into());
+            }
+        }
     }
     Ok(())
 }

@@ -180,15 +180,23 @@ fn rsync(findings: &mut YamlMistakes, sync: &Section<'_>, leaf: &mut Leaf) {
             leaf.key(ours, on);
         }
     }
-    for (key, ours) in [("default-options-override", "rsync.options"), ("extra-options", "rsync.extra-options")] {
-        let Some(words) = rsync.texts(findings, key) else { continue };
-        let words: Vec<&str> = words.iter().map(|word| word.text).collect();
-        let (options, left_out) = translated(&words);
+    let mut words = |key| {
+        let words = rsync.texts(findings, key)?;
+        Some(translated(&words.iter().map(|word| word.text).collect::<Vec<_>>()))
+    };
+    let (basic, extra) = (words("default-options-override"), words("extra-options").unwrap_or_default());
+    // A list without an option replaces them, too, and where we leave the key out our own count, which delete. So the
+    // further ones stand there; if there are none either, our reader says what comes of it.
+    let is_empty = basic.as_ref().is_some_and(|(options, _)| options.is_empty());
+    let place_of_extra = if is_empty { "rsync.options" } else { "rsync.extra-options" };
+    for (name, (options, left_out), must_be_there) in
+        [("rsync.options", basic.unwrap_or_default(), false), (place_of_extra, extra, is_empty)]
+    {
         for (option, reason) in left_out {
             leaf.leave_out(quoted(&option), reason);
         }
-        if !options.is_empty() {
-            leaf.list(ours, options.into_iter().map(Value::from).collect());
+        if must_be_there || !options.is_empty() {
+            leaf.list(name, options.into_iter().map(Value::from).collect());
         }
     }
     strangers(&rsync, &["compress", "checksum", "default-options-override", "extra-options"], leaf);
