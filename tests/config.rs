@@ -120,6 +120,48 @@ fn who_replaced_the_options_never_gets_ours() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
+/// Who reads the `latest` that another sync writes is off where that one is, and so is who reads what this one writes.
+#[test]
+fn a_reader_is_off_with_its_writer() -> Result<(), Box<dyn Error>> {
+    let context = Context { file: "config.yaml".into(), home: "/home/a".into() };
+    let history = "hard-link-snapshots: {enabled: true}";
+    for (what, first, kept, second, on) in [
+        ("all is well", "", history, "", "first second third"),
+        ("the writer is left out", "source: bad", history, "", ""),
+        ("it is off for an option", "rsync-options: {extra-options: [-e]}", history, "", ""),
+        ("it was off there, too", "enabled: false", history, "", "second third"),
+        ("it was off there, and is left out", "source: bad, enabled: false", history, "", ""),
+        ("a mirror is left out", "source: bad", "slug: x", "", ""),
+        ("the reader is left out", "", history, "filter-file: relative", "first"),
+        ("the reader was off there", "source: bad", history, "enabled: false", "third"),
+        ("another name of the place has no history", "destination: plain", history, "", "first"),
+        ("another name of the place has history", "destination: old", "slug: x", "", "first"),
+    ] {
+        let mut one = String::from("source: a, destination: b");
+        for change in first.split(", ").filter(|change| !change.is_empty()) {
+            let key = change.split(':').next().unwrap_or_default();
+            let rest: Vec<&str> = one.split(", ").filter(|part| !part.starts_with(&format!("{key}:"))).collect();
+            one = format!("{}, {change}", rest.join(", ")).trim_start_matches(", ").to_owned();
+        }
+        let two = format!("source: b, destination: c{}{second}", if second.is_empty() { "" } else { ", " });
+        let yaml = format!(
+            "volumes:\n  a: {{type: local, path: /a}}\n  b: {{type: local, path: /b}}\n  \
+             bad: {{type: local, path: relative}}\n\
+             sync-endpoints:\n  a: {{volume: a}}\n  b: {{volume: b, subdir: b, {kept}}}\n  bad: {{volume: bad}}\n  \
+             plain: {{volume: b, subdir: b/}}\n  old: {{volume: b, subdir: b//., {history}}}\n  \
+             c: {{volume: b, subdir: c}}\n  below: {{volume: b, subdir: c/below}}\n  d: {{volume: b, subdir: d}}\n\
+             syncs:\n  third: {{source: below, destination: d}}\n  second: {{{two}}}\n  first: {{{one}}}\n"
+        );
+        let imported =
+            import(yaml.as_bytes(), &context).map_err(|mistakes| format!("{what}: {}", mistakes.summary()))?;
+        let configuration = parse(&imported.text, &context).map_err(|mistakes| mistakes.summary())?;
+        let are_on = configuration.syncs.values().filter(|sync| sync.enabled);
+        let are_on = are_on.map(|sync| sync.name.to_string()).collect::<Vec<_>>().join(" ");
+        assert_eq!(are_on, on, "{what}:\n{}", imported.text);
+    }
+    Ok(())
+}
+
 /// Whatever a person leaves out or mistypes: mistakes are told, or what comes out is a configuration.
 #[test]
 fn what_is_taken_over_is_a_configuration_whatever_comes_in() -> Result<(), Box<dyn Error>> {

@@ -2,6 +2,7 @@
 
 use crate::formats::config::{self, Context, Mistakes};
 use crate::formats::python_tool::page::{Entries, Leaf, TomlKey, TomlLine, TomlPage};
+use crate::formats::python_tool::readers;
 
 /// Keys without which their table is nothing.
 const VITAL: [&str; 9] = ["source", "destination", "path", "drive", "ssh", "host", "extends", "provider", "passphrase"];
@@ -9,11 +10,16 @@ const VITAL: [&str; 9] = ["source", "destination", "path", "drive", "ssh", "host
 /// Keys without which a sync would copy something else.
 const WEIGHTY: [&str; 4] = ["filters", "filter-file", "rsync.options", "rsync.extra-options"];
 
-/// The text that our reader takes. Each round makes at least one more line a comment, so that there is an end.
+/// The text that our reader takes. Each round makes at least one more line a comment, or
+/// switches one more sync off, so that there is an end.
 pub(super) fn judged(head: &[String], leaves: &mut [Leaf], context: &Context) -> Result<String, Mistakes> {
     loop {
         let page = TomlPage::of(head, leaves);
-        let Err(mistakes) = config::parse(&page.text, context) else { return Ok(page.text) };
+        let mistakes = match config::parse(&page.text, context) {
+            Ok(configuration) if readers::switch_off(leaves, &configuration) == 0 => return Ok(page.text),
+            Ok(_) => continue,
+            Err(mistakes) => mistakes,
+        };
         let mut changes = 0;
         for mistake in mistakes.to_list() {
             let reason = match &mistake.help {

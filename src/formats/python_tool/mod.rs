@@ -7,6 +7,7 @@ mod endpoints;
 mod judge;
 mod options;
 mod page;
+mod readers;
 mod reading;
 mod syncs;
 mod tree;
@@ -17,8 +18,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::formats::config::{Context, Mistakes, quoted, utf8};
 use crate::formats::text::printable;
 use crate::model::SyncName;
+use page::Leaf;
 pub use page::LeftOut;
-use page::{Entries, Leaf, TomlKey, TomlLine};
 use reading::{Section, YamlMistakes};
 use syncs::SyncPlaces;
 use tree::YamlEntry;
@@ -73,18 +74,12 @@ fn leaves(findings: &mut YamlMistakes, file: &Section<'_>) -> Vec<Leaf> {
     let (volume_order, volumes) = tables(findings, file, "volumes", "a volume");
     let (_, sync_endpoints) = tables(findings, file, "sync-endpoints", "a sync endpoint");
     let (sync_order, syncs) = tables(findings, file, "syncs", "a sync");
-    let mut places =
-        SyncPlaces { named: BTreeMap::new(), volumes: volumes.keys().copied().collect(), written: BTreeSet::new() };
+    let mut places = SyncPlaces { named: BTreeMap::new(), volumes: volumes.keys().copied().collect() };
     for (name, section) in &sync_endpoints {
         let whose = format!("the sync endpoint `{name}`");
         if let Some(place) = syncs::place(findings, &whose, section, volumes.keys().copied()) {
             places.named.insert(name, place);
         }
-    }
-    for section in syncs.values() {
-        // What is wrong with it is told by the sync itself.
-        let written = syncs::end(&mut YamlMistakes::default(), "", section, "destination", &places);
-        places.written.extend(written.map(|place| place.place));
     }
     let mut leaves = endpoints::leaves(findings, &endpoint_order, &endpoints);
     let volume_leaf = |name: &&str| volumes.get(name).map(|volume| volumes::leaf(findings, name, volume, &endpoints));
@@ -130,9 +125,6 @@ fn tables<'a>(
 
 /// The names of the passphrases that volumes need, each once.
 fn passphrases(leaves: &[Leaf]) -> Vec<String> {
-    let keys = leaves.iter().flat_map(|leaf| &leaf.lines).filter_map(|line| match line {
-        TomlLine::Key(TomlKey { name: "passphrase", value: Entries::One(value), .. }) => value.as_str(),
-        TomlLine::Key(_) | TomlLine::LeftOut(..) | TomlLine::Remark(_) | TomlLine::Proposal(_) => None,
-    });
+    let keys = leaves.iter().filter_map(|leaf| leaf.value("passphrase")?.as_str());
     keys.map(str::to_owned).collect::<BTreeSet<_>>().into_iter().collect()
 }

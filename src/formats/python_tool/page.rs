@@ -28,6 +28,19 @@ pub(super) struct Leaf {
     pub lines: Vec<TomlLine>,
     /// Why all of it is a comment.
     pub off: Option<String>,
+    /// Whether it is a sync that was on, and is switched off here.
+    pub is_switched_off: bool,
+    /// What a sync reads of its source there; nothing once it is told that it would read something else here.
+    pub reads: Option<SourceReading>,
+}
+
+/// What the Python tool reads of the source of a sync.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum SourceReading {
+    /// Its `latest`: the source keeps snapshots.
+    Latest,
+    /// All of it.
+    Whole,
 }
 
 /// One line of a table.
@@ -71,7 +84,7 @@ pub(super) struct LineOrigin {
 impl Leaf {
     /// An empty table of this name. Names hold no dots: none of the Python tool's does.
     pub(super) fn new(title: impl Into<String>) -> Self {
-        Self { title: title.into(), lines: Vec::new(), off: None }
+        Self { title: title.into(), lines: Vec::new(), off: None, is_switched_off: false, reads: None }
     }
 
     /// Adds a key.
@@ -97,16 +110,28 @@ impl Leaf {
 
     /// Switches a sync off: it would not do what it did.
     pub(super) fn disable(&mut self) {
-        let mut keys = self.lines.iter_mut().filter_map(|line| match line {
-            TomlLine::Key(key) => Some(key),
-            TomlLine::LeftOut(..) | TomlLine::Remark(_) | TomlLine::Proposal(_) => None,
-        });
+        self.is_switched_off |= self.is_enabled();
+        let mut keys = self.lines.iter_mut().filter_map(TomlLine::as_key_mut);
         if let Some(enabled) = keys.find(|key| key.name == "enabled") {
             enabled.value = Entries::One(Value::Boolean(false));
             return;
         }
         self.remark("Off until you have looked at what is left out here:");
         self.key("enabled", false);
+    }
+
+    /// Whether nothing says that this sync is off.
+    pub(super) fn is_enabled(&self) -> bool {
+        self.value("enabled").is_none_or(|value| *value != Value::Boolean(false))
+    }
+
+    /// The one value of a key.
+    pub(super) fn value(&self, name: &str) -> Option<&Value> {
+        let key = self.lines.iter().filter_map(TomlLine::as_key).find(|key| key.name == name)?;
+        match &key.value {
+            Entries::One(value) => Some(value),
+            Entries::Many(_) => None,
+        }
     }
 
     fn write(&self, number: usize, page: &mut TomlPage) {
@@ -127,6 +152,23 @@ impl Leaf {
                 TomlLine::Remark(text) => page.comment(text),
                 TomlLine::Proposal(text) => page.line(&format!("# {text}")),
             }
+        }
+    }
+}
+
+impl TomlLine {
+    /// The key, if it is one.
+    pub(super) fn as_key(&self) -> Option<&TomlKey> {
+        match self {
+            Self::Key(key) => Some(key),
+            Self::LeftOut(..) | Self::Remark(_) | Self::Proposal(_) => None,
+        }
+    }
+
+    fn as_key_mut(&mut self) -> Option<&mut TomlKey> {
+        match self {
+            Self::Key(key) => Some(key),
+            Self::LeftOut(..) | Self::Remark(_) | Self::Proposal(_) => None,
         }
     }
 }

@@ -7,7 +7,7 @@ use toml::{Table, Value};
 use crate::formats::config::quoted;
 use crate::formats::python_tool::endpoints::strangers;
 use crate::formats::python_tool::options::translated;
-use crate::formats::python_tool::page::Leaf;
+use crate::formats::python_tool::page::{Leaf, SourceReading};
 use crate::formats::python_tool::reading::{Section, Written, YamlMistakes, in_short, in_words};
 use crate::formats::python_tool::tree::{YamlNode, YamlValue};
 
@@ -55,14 +55,12 @@ pub(super) fn place<'a>(
     Some(SyncPlace { place, history: kinds.pop() })
 }
 
-/// The places of a file under their names, and those that a sync writes with history.
+/// The places of a file under their names.
 pub(super) struct SyncPlaces<'p> {
     /// Those that have names.
     pub named: BTreeMap<&'p str, SyncPlace>,
     /// The names of volumes.
     pub volumes: BTreeSet<&'p str>,
-    /// The places that syncs of the file write.
-    pub written: BTreeSet<String>,
 }
 
 /// One end of a sync: the name of a sync endpoint or, as in early versions, a table of its own.
@@ -93,6 +91,8 @@ pub(super) fn leaf(findings: &mut YamlMistakes, name: &str, sync: &Section<'_>, 
     let destination = end(findings, &whose, sync, "destination", places);
     if let Some(source) = &source {
         leaf.key("source", source.place.as_str());
+        let is_kept = source.history.is_some();
+        leaf.reads = Some(if is_kept { SourceReading::Latest } else { SourceReading::Whole });
     }
     if let Some(destination) = &destination {
         leaf.key("destination", destination.place.as_str());
@@ -111,17 +111,6 @@ pub(super) fn leaf(findings: &mut YamlMistakes, name: &str, sync: &Section<'_>, 
         leaf.key("filter-file", file.text);
     }
     rsync(findings, sync, &mut leaf);
-    // Without one here that writes it, nothing tells that only its `latest` is meant.
-    if let Some(SyncPlace { place, history: Some(_) }) = &source
-        && !places.written.contains(place)
-    {
-        let reason = format!(
-            "no sync of this file writes `{place}`, and without one nbkp copies all of it, older snapshots included, \
-             instead of its `latest`"
-        );
-        leaf.leave_out("snapshots of the source", reason);
-        leaf.disable();
-    }
     strangers(sync, &KEYS, &mut leaf);
     leaf
 }
