@@ -12,9 +12,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::{fs, thread};
 
+use rustix::process::Uid;
 use tempfile::TempDir;
 
 use nbkp::model::Flaw;
+
+#[path = "common/required.rs"]
+mod required;
 
 /// A place with nothing but what a test puts there.
 struct Room {
@@ -61,7 +65,17 @@ impl Room {
 
     /// Answers the one call of one client with these bytes, and hangs up.
     fn answer_once(&self, bytes: Vec<u8>) -> thread::JoinHandle<Vec<u8>> {
-        let listener = UnixListener::bind(self.path("sock")).unwrap();
+        self.answer_once_as(rustix::process::geteuid(), bytes)
+    }
+
+    /// The same as another user, to whom the directory of the socket belongs. Each thread has a user of its own.
+    fn answer_once_as(&self, user: Uid, bytes: Vec<u8>) -> thread::JoinHandle<Vec<u8>> {
+        std::os::unix::fs::chown(self.directory.path(), Some(user.as_raw()), None).unwrap();
+        let listen = |socket| {
+            rustix::thread::set_thread_res_uid(user, user, user).unwrap();
+            UnixListener::bind(socket).unwrap()
+        };
+        let listener = thread::scope(|scope| scope.spawn(|| listen(self.path("sock"))).join().unwrap());
         thread::spawn(move || {
             let (mut stream, _) = listener.accept().unwrap();
             let mut call = Vec::new();
@@ -69,7 +83,9 @@ impl Room {
             while stream.read(&mut byte).unwrap() == 1 && byte != [0] {
                 call.extend(byte);
             }
-            stream.write_all(&bytes).unwrap();
+            if !call.is_empty() {
+                stream.write_all(&bytes).unwrap();
+            }
             call
         })
     }
@@ -288,6 +304,38 @@ fn doctor_needs_no_daemon_and_tells_that_none_runs() {
     let answer = room.ask(&["doctor", "--json"]);
     assert_eq!((answer.code, answer.complained.as_str()), (2, ""));
     assert!(answer.said.contains(r#""code":"configuration-refused""#), "{answer:?}");
+}
+
+/// What a daemon answers that has found that this file is open to others.
+fn exposed(file: &Path) -> Vec<u8> {
+    let file = file.display();
+    let finding = format!(
+        r#"{{"code":"key-exposed","severity":"warning","subject":"s","message":"m","fix":"f",
+        "mend":{{"path":"{file}","takes":"go-rwx"}}}}"#
+    );
+    let reply = format!(r#"{{"parameters":{{"version":"9","findings":[{finding}],"tested":[]}}}}"#);
+    format!("{reply}\0").into_bytes()
+}
+
+#[test]
+fn root_mends_nothing_at_the_word_of_a_user() {
+    if !rustix::process::geteuid().is_root() {
+        assert!(!required::all_must_run(), "becoming another user needs root");
+        eprintln!("skipped: becoming another user needs root");
+        return;
+    }
+    let room = Room::new();
+    let file = room.path("file");
+    fs::write(&file, "").unwrap();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
+    let daemon = room.answer_once_as(Uid::from_raw(65_534), exposed(&file));
+    let answer = room.ask(&["doctor", "--fix"]);
+    assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o644, "{answer:?}");
+    assert_eq!((answer.code, answer.said.as_str()), (2, ""), "{answer:?}");
+    for words in ["user 65534", &room.path("sock").display().to_string(), "as that user"] {
+        assert!(answer.complained.contains(words), "{words} in {answer:?}");
+    }
+    assert!(daemon.join().unwrap().is_empty(), "it is not even asked");
 }
 
 #[test]

@@ -46,6 +46,11 @@ impl Connection {
         Self { stream, deframer: Deframer::new(MAX_REPLY) }
     }
 
+    /// The user that answers, unless it is the one that asks.
+    pub fn other_user(&self) -> Result<Option<u32>, CommandError> {
+        socket::other_user(&self.stream).map_err(CommandError::Broken)
+    }
+
     /// Sends a request; replies are read with [`Connection::next`].
     pub fn send(&mut self, request: &Request, mode: Mode) -> Result<(), CommandError> {
         let sent = self.stream.write_all(&request.call(mode).frame());

@@ -42,6 +42,9 @@ pub fn doctor(
     alone: impl FnOnce(&Paths, StandIn) -> Result<UnixStream, (u8, String)>,
 ) -> Result<Exit, CommandError> {
     let mut examiner = Examiner::find(paths, alone)?;
+    if mending == FixMode::Yes {
+        examiner.prove_same_user(&paths.socket)?;
+    }
     let mut diagnosis = examiner.examine()?;
     let mut mended = Vec::new();
     if mending == FixMode::Yes {
@@ -114,6 +117,21 @@ impl Examiner {
             Ok(stream) => Self::Own(Connection::over(stream), socket),
             Err((_, sentence)) => Self::Nobody(Box::new(cannot_begin(&sentence)), socket),
         })
+    }
+
+    /// Fails if the daemon is that of another user, who may have it name anything: root would obey. The configuration
+    /// of another user is never used.
+    fn prove_same_user(&self, socket: &Path) -> Result<(), CommandError> {
+        let other = match self {
+            Self::Daemon(connection) => connection.other_user()?,
+            Self::Own(..) | Self::Nobody(..) => None,
+        };
+        let Some(user) = other else { return Ok(()) };
+        let socket = socket.display();
+        Err(CommandError::Usage(format!(
+            "would mend nothing at the word of another user: the daemon at {socket} is that of user {user}; run \
+             `nbkpctl doctor --fix` as that user, or without `--fix` to see what it finds"
+        )))
     }
 
     fn examine(&mut self) -> Result<Diagnosis, CommandError> {

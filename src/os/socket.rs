@@ -203,6 +203,12 @@ pub fn stranger(connection: impl AsFd, socket: &Path) -> io::Result<Option<u32>>
     Ok((!is_theirs).then_some(peer.as_raw()))
 }
 
+/// The user whose process listens at the other end of a connection, unless that is the one that asks.
+pub fn other_user(connection: impl AsFd) -> io::Result<Option<u32>> {
+    let peer = rustix::net::sockopt::socket_peercred(connection)?.uid;
+    Ok((peer != rustix::process::geteuid()).then_some(peer.as_raw()))
+}
+
 /// Whether the other side has closed its end altogether, rather than only said that it sends no more (`unix(7)`: then
 /// the end hangs up).
 #[must_use]
