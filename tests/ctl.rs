@@ -339,6 +339,33 @@ fn root_mends_nothing_at_the_word_of_a_user() {
 }
 
 #[test]
+fn what_could_not_be_mended_is_told_as_that() {
+    let room = Room::new();
+    let [file, link] = ["file", "link"].map(|name| room.path(name));
+    fs::write(&file, "").unwrap();
+    std::os::unix::fs::symlink(&file, &link).unwrap();
+    for (path, why) in
+        [(&link, "it is a symbolic link, which is not followed"), (&room.path("none"), "it does not exist")]
+    {
+        let daemon = room.answer_once(exposed(path));
+        let answer = room.ask(&["doctor", "--fix"]);
+        assert_eq!(answer.code, 1, "{answer:?}");
+        let path = path.display();
+        let told = format!("nbkpctl: could not mend {path}: {why}\n");
+        assert_eq!(answer.complained, told);
+        assert!(answer.said.starts_with("nothing was mended: each attempt failed\n"), "{answer:?}");
+        daemon.join().unwrap();
+        fs::remove_file(room.path("sock")).unwrap();
+        let daemon = room.answer_once(exposed(Path::new(&path.to_string())));
+        let answer = room.ask(&["doctor", "--fix", "--json"]);
+        assert_eq!((answer.code, answer.complained), (1, told), "{}", answer.said);
+        assert!(answer.said.starts_with(&format!(r#"{{"mended":[],"not_mended":["could not mend {path}: "#)));
+        daemon.join().unwrap();
+        fs::remove_file(room.path("sock")).unwrap();
+    }
+}
+
+#[test]
 fn a_daemon_of_another_version_is_a_finding_and_errors_decide_the_exit_code() {
     let reply = |severity: &str| {
         format!(

@@ -46,24 +46,34 @@ pub fn doctor(
         examiner.prove_same_user(&paths.socket)?;
     }
     let mut diagnosis = examiner.examine()?;
-    let mut mended = Vec::new();
-    if mending == FixMode::Yes {
-        mended = mend(&diagnosis, output);
-        if !mended.is_empty() {
-            diagnosis = examiner.examine()?;
-        }
+    let Mending { mended, not_mended } = match mending {
+        FixMode::Yes => mend(&diagnosis),
+        FixMode::No => Mending::default(),
+    };
+    for sentence in &not_mended {
+        output.complain(&printable(sentence));
+    }
+    if !mended.is_empty() {
+        diagnosis = examiner.examine()?;
     }
     match (output.form(), mending) {
         (Form::Json, FixMode::No) => output.print_json(&json::text(&diagnosis))?,
         (Form::Json, FixMode::Yes) => {
-            output.print_json(&json::text(&Mended { mended: &mended, diagnosis: &diagnosis }))?;
+            output.print_json(&json::text(&Mended {
+                mended: &mended,
+                not_mended: &not_mended,
+                diagnosis: &diagnosis,
+            }))?;
         }
         (Form::Text, _) => {
             for sentence in &mended {
                 output.confirm(&printable(sentence))?;
             }
             if mending == FixMode::Yes && mended.is_empty() {
-                output.confirm("nothing was mended: nothing that was found can be mended without you")?;
+                output.confirm(match not_mended.as_slice() {
+                    [] => "nothing was mended: nothing that was found can be mended without you",
+                    [..] => "nothing was mended: each attempt failed",
+                })?;
             }
             output.print(&render::doctor::diagnosis(&diagnosis, output.detail()))?;
         }
@@ -72,21 +82,28 @@ pub fn doctor(
         show_mistakes(paths, output);
         return Ok(Exit::Usage);
     }
-    Ok(if diagnosis.count(Severity::Error) > 0 { Exit::Failed } else { Exit::Fine })
+    Ok(if diagnosis.count(Severity::Error) > 0 || !not_mended.is_empty() { Exit::Failed } else { Exit::Fine })
 }
 
-/// Mends what findings say can be mended, and tells what was.
-fn mend(diagnosis: &Diagnosis, output: &mut Output) -> Vec<String> {
+/// What came of mending, as sentences.
+#[derive(Default)]
+struct Mending {
+    mended: Vec<String>,
+    not_mended: Vec<String>,
+}
+
+/// Mends what findings say can be mended.
+fn mend(diagnosis: &Diagnosis) -> Mending {
     let all = diagnosis.findings.iter().filter_map(|finding| finding.mend.as_ref());
     let certain: BTreeSet<_> = all.filter_map(|mend| Some((mend.path.as_str(), mend.takes.known()?))).collect();
-    let mut mended = Vec::new();
+    let mut done = Mending::default();
     for (path, takes) in certain {
         match guards::take_rights(Path::new(path), takes) {
-            Ok(()) => mended.push(format!("mended: `chmod {} {path}`", takes.as_str())),
-            Err(why) => output.complain(&printable(&format!("could not mend {path}: {why}"))),
+            Ok(()) => done.mended.push(format!("mended: `chmod {} {path}`", takes.as_str())),
+            Err(why) => done.not_mended.push(format!("could not mend {path}: {why}")),
         }
     }
-    mended
+    done
 }
 
 /// Who tests.

@@ -6,8 +6,10 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use nix::unistd::{Gid, Group, Uid, User};
-use rustix::fs::{IFlags, Mode, OFlags, ioctl_getflags, open};
+use rustix::fs::{IFlags, Mode, OFlags, fstat, ioctl_getflags, open};
+use rustix::io::Errno;
 
+use super::causes::words;
 use crate::model::{BarePoint, FileKind, FileSight, Guarded, OthersRights, Owner};
 
 /// How the file or directory at a path stands; links are followed.
@@ -82,19 +84,36 @@ pub fn is_behind_private(directory: &Path) -> bool {
 
 /// Takes rights of others from a file or directory that is ours. A link is not followed, and nothing is given: whoever
 /// could swap what is at this path gains nothing by it.
-pub fn take_rights(path: &Path, takes: OthersRights) -> Result<(), Exposure> {
+pub fn take_rights(path: &Path, takes: OthersRights) -> Result<(), RightsError> {
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let file = std::fs::File::from(open(path, flags, Mode::empty()).map_err(io::Error::from)?);
-    let found = file.metadata()?;
-    if found.uid() != rustix::process::geteuid().as_raw() {
-        return Err(Exposure::OfAnother);
+    let file = open(path, flags, Mode::empty()).map_err(|errno| match errno {
+        Errno::LOOP => RightsError::Link,
+        other => RightsError::Refused(other),
+    })?;
+    let found = fstat(&file).map_err(RightsError::Refused)?;
+    if found.st_uid != rustix::process::geteuid().as_raw() {
+        return Err(RightsError::OfAnother);
     }
     let bits = match takes {
         OthersRights::Write => 0o022,
         OthersRights::All => 0o077,
     };
-    let left = Mode::from_raw_mode(found.mode() & 0o7777 & !bits);
-    Ok(rustix::fs::fchmod(&file, left).map_err(io::Error::from)?)
+    let left = Mode::from_raw_mode(found.st_mode & 0o7777 & !bits);
+    rustix::fs::fchmod(&file, left).map_err(RightsError::Refused)
+}
+
+/// Why others have kept their rights to something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum RightsError {
+    /// It leads elsewhere.
+    #[error("it is a symbolic link, which is not followed")]
+    Link,
+    /// Whose it is, is not ours to say.
+    #[error("it belongs to another user")]
+    OfAnother,
+    /// The kernel says no.
+    #[error("{}", words(*.0))]
+    Refused(Errno),
 }
 
 /// Why a directory is not ours alone.
@@ -216,7 +235,7 @@ mod tests {
             (0o400, OthersRights::All, 0o400),
         ] {
             fs::set_permissions(&path, Permissions::from_mode(before)).unwrap();
-            assert!(take_rights(&link, takes).is_err(), "a link leads elsewhere");
+            assert_eq!(take_rights(&link, takes), Err(RightsError::Link), "it leads elsewhere");
             assert_eq!(mode(), before);
             take_rights(&path, takes).unwrap();
             assert_eq!(mode(), after, "{before:o}");
@@ -224,7 +243,7 @@ mod tests {
         if rustix::process::geteuid().is_root() {
             fs::set_permissions(&path, Permissions::from_mode(0o666)).unwrap();
             std::os::unix::fs::chown(&path, Some(65_534), None).unwrap();
-            assert!(matches!(take_rights(&path, OthersRights::All), Err(Exposure::OfAnother)));
+            assert_eq!(take_rights(&path, OthersRights::All), Err(RightsError::OfAnother));
             assert_eq!(mode(), 0o666);
         }
     }

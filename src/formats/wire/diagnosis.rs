@@ -48,6 +48,9 @@ pub struct MendEntry {
 pub struct Mended<'a> {
     /// What was mended, as sentences.
     pub mended: &'a [String],
+    /// What could not be, and why, as sentences.
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    pub not_mended: &'a [String],
     /// What was found then.
     #[serde(flatten)]
     pub diagnosis: &'a Diagnosis,
