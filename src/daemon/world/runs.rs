@@ -285,6 +285,11 @@ impl Run {
         }
     }
 
+    /// Why it was told to stop, if it was.
+    pub(super) fn told_to_stop(&self) -> Option<&Interruption> {
+        self.stop.as_ref()
+    }
+
     /// How long it may stand still where it is.
     fn longest_still(&self) -> Duration {
         if self.is_finishing() { LONGEST_STILL_ELSEWHERE } else { self.limit }

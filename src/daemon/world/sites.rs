@@ -52,7 +52,7 @@ impl World {
     }
 
     /// The host of the server that a volume is on: the one by which it was reached, or else the best.
-    fn host_of(&self, volume: &VolumeName) -> Option<String> {
+    pub(super) fn host_of(&self, volume: &VolumeName) -> Option<String> {
         let ServerKey(endpoints) = self.settings.server_of(volume)?;
         let sight = &self.volumes.get(volume)?.sight;
         if let VolumeSight::NotMounted { device, .. } | VolumeSight::Locked { device, .. } = sight

@@ -1,5 +1,6 @@
 //! What is only supposed: the forecast is what happens when it really does, and nothing happens by it.
 
+use super::server_drives::{ATTIC, open_there};
 use super::servers::{at_home, elsewhere};
 use super::*;
 
@@ -101,6 +102,45 @@ fn a_drive_that_is_opened_for_its_runs_needs_no_mount() {
         );
     }
     assert!(story.drives.is_empty(), "no drive is opened for it");
+}
+
+#[test]
+fn a_drive_that_is_pulled_out_of_a_server_ends_its_runs_too() {
+    let office = "[locations.office]\nsubnets = [\"10.1.0.0/16\"]\n";
+    let mut story = Story::with_attic(&format!("{ATTIC}\n{office}"));
+    story.wait(10);
+    story.attic_opened();
+    story.server_tells(&open_there(1));
+    assert_eq!(story.running(), ["documents"]);
+    for (location, fate) in [("office", Consequence::Interrupted), ("home", Consequence::GoesOn)] {
+        let join = Supposition::Join(location.parse().unwrap());
+        assert_eq!(story.fate_of("documents", &join).fate, fate, "{location}");
+    }
+    let told = |story: &Story, sync| {
+        let foreseen = story.fate_of(sync, &unplug("attic"));
+        (foreseen.fate, foreseen.reasons.join("; "))
+    };
+    let lost = "the destination went away: drive `attic` was pulled out of `nas.local`".to_owned();
+    assert_eq!(told(&story, "documents"), (Consequence::Interrupted, lost));
+    let waits = "drive `attic` is not plugged into `nas.local`".to_owned();
+    assert_eq!(told(&story, "photos"), (Consequence::Stays, waits));
+    assert_eq!(story.fate_of("documents", &Supposition::Metered).fate, Consequence::GoesOn);
+    assert!(story.stopped.is_empty(), "nothing was stopped");
+    // What was told to stop does not go on, whatever else happens.
+    let (answer, _answered) = oneshot::channel();
+    story.tell(Event::Asked(Ask::Cancel { syncs: vec![name("documents")], answer }));
+    let cancelled = story.fate_of("documents", &Supposition::Metered);
+    assert_eq!((cancelled.fate, cancelled.reasons), (Consequence::Interrupted, vec!["cancelled".to_owned()]));
+    story.end("documents", Conclusion::Interrupted(Interruption::Cancelled));
+
+    story.tell(Event::RoutesChanged(ChangeExtent::Outside));
+    story.server_is_silent();
+    for what in [unplug("attic"), plug("attic")] {
+        let refused = story.forecast(&what);
+        let is_told =
+            matches!(&refused, Err(Refusal::Failed(why)) if why.contains("server of `attic` is out of reach"));
+        assert!(is_told, "{refused:?}");
+    }
 }
 
 #[test]

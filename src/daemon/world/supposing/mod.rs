@@ -1,39 +1,33 @@
 //! What the daemon would do about an event that is only supposed. It is tried on a copy of the world, with the
 //! observation that the event would bring about, and with servers that answer as is assumed.
 
+mod fates;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+
+use fates::AtOnce;
 
 use crate::daemon::messages::ask::Refusal;
 use crate::daemon::messages::event::{Effect, Event};
 use crate::daemon::messages::look::{LookCause, Observation};
 use crate::daemon::messages::probe::{ProbeOrder, ProbeReport};
 use crate::daemon::world::World;
-use crate::daemon::world::candidates::gives_way;
-use crate::daemon::world::plan::Outlook;
 use crate::daemon::world::servers::Asked;
 use crate::daemon::world::stage::LifeStage;
-use crate::decide::due::Due;
+use crate::daemon::world::volumes::is_away;
 use crate::decide::locations;
 use crate::formats::similar::did_you_mean;
-use crate::formats::text;
 use crate::model::{
-    Absence, Access, ChangeExtent, Consequence, Drive, End, EndKind, EndSight, EndpointName, Forecast, Foreseen,
-    HostFault, HostTrouble, Interruption, LocationName, Metered, MountId, Mounting, NetworkSight, Node, Now, Obstacle,
-    PresentVolume, ReachedVolume, RemoteProbe, RemoteSight, SentinelId, ServerSight, Supposition, Sync, SyncName,
-    SyncSight, VolumeName, VolumeRoot, VolumeSight, Ways,
+    Absence, Access, ChangeExtent, Drive, End, EndKind, EndSight, EndpointName, Forecast, HostFault, HostTrouble,
+    LocationName, Metered, MountId, Mounting, NetworkSight, Node, Now, PresentVolume, ReachedVolume, RemoteProbe,
+    RemoteSight, SentinelId, ServerSight, Supposition, Sync, SyncName, SyncSight, VolumeName, VolumeRoot, VolumeSight,
+    Ways,
 };
 
 /// The number of a medium that was never seen.
 const ANOTHER_MEDIUM: u64 = u64::MAX;
-
-/// What is done at once.
-#[derive(Debug, Default)]
-struct Deeds {
-    started: Vec<SyncName>,
-    stopped: Vec<(SyncName, Interruption)>,
-}
 
 /// How servers answer that are asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,8 +66,8 @@ impl World {
     }
 
     /// Lets it happen here, and everything that follows from it at once.
-    fn happen(&mut self, event: Event, reply: Reply, now: &Now) -> Deeds {
-        let mut all = Deeds::default();
+    fn happen(&mut self, event: Event, reply: Reply, now: &Now) -> AtOnce {
+        let mut all = AtOnce::default();
         let mut events = vec![event];
         while let Some(event) = events.pop() {
             let effects = self.step(event, now);
@@ -174,9 +168,29 @@ impl World {
         }
     }
 
-    fn plug(&mut self, volume: &VolumeName, assumed: &mut Vec<String>, now: &Now) -> Result<Deeds, Refusal> {
+    /// Whether a drive is in, as far as anybody can know.
+    fn is_plugged_in(&self, volume: &VolumeName, sight: &VolumeSight) -> Result<bool, Refusal> {
+        match sight {
+            VolumeSight::Absent(Absence::NotPlugged | Absence::NotPluggedThere(_)) => Ok(false),
+            away if is_away(away) => Err(Refusal::Failed(if self.settings.is_on_server(volume) {
+                format!("the server of `{volume}` is out of reach: what is plugged in there would not be seen")
+            } else {
+                format!("`{volume}` has not been looked at yet; ask again in a moment")
+            })),
+            VolumeSight::Absent(_)
+            | VolumeSight::Ambiguous { .. }
+            | VolumeSight::NotMounted { .. }
+            | VolumeSight::Locked { .. }
+            | VolumeSight::NotEncrypted { .. }
+            | VolumeSight::NotProven { .. }
+            | VolumeSight::Present(_)
+            | VolumeSight::Reached(_) => Ok(true),
+        }
+    }
+
+    fn plug(&mut self, volume: &VolumeName, assumed: &mut Vec<String>, now: &Now) -> Result<AtOnce, Refusal> {
         let (drive, sight) = self.supposed_drive(volume)?;
-        if !matches!(sight, VolumeSight::Absent(_)) {
+        if self.is_plugged_in(volume, &sight)? {
             return Err(Refusal::Failed(format!(
                 "`{volume}` is plugged in already: `nbkpctl why SYNC` tells the rest"
             )));
@@ -188,11 +202,6 @@ impl World {
             }
         });
         if self.settings.is_on_server(volume) {
-            if !matches!(sight, VolumeSight::Absent(Absence::NotPluggedThere(_))) {
-                return Err(Refusal::Failed(format!(
-                    "the server of `{volume}` is out of reach: what is plugged in there would not be seen"
-                )));
-            }
             self.ask_servers(&Asked::OfVolume(volume.clone()));
             return Ok(self.happen(Event::Deadline, Reply::Reached, now));
         }
@@ -215,17 +224,13 @@ impl World {
         Ok(self.happen(self.looked_like(volumes, syncs), Reply::AsBefore, now))
     }
 
-    fn unplug(&mut self, volume: &VolumeName, now: &Now) -> Result<Deeds, Refusal> {
+    fn unplug(&mut self, volume: &VolumeName, now: &Now) -> Result<AtOnce, Refusal> {
         let (_, sight) = self.supposed_drive(volume)?;
-        if matches!(sight, VolumeSight::Absent(_)) {
+        if !self.is_plugged_in(volume, &sight)? {
             return Err(Refusal::Failed(format!("`{volume}` is not plugged in")));
         }
         let volumes = self.settings.on_the_drive_of(volume);
-        let gone = if self.settings.is_on_server(volume) {
-            Absence::NotPluggedThere("its server".into())
-        } else {
-            Absence::NotPlugged
-        };
+        let gone = self.host_of(volume).map_or(Absence::NotPlugged, Absence::NotPluggedThere);
         let volumes = volumes.into_iter().map(|volume| (volume, VolumeSight::Absent(gone.clone()))).collect();
         Ok(self.happen(self.looked_like(volumes, BTreeMap::new()), Reply::AsBefore, now))
     }
@@ -259,7 +264,7 @@ impl World {
         })
     }
 
-    fn join(&mut self, name: &LocationName, assumed: &mut Vec<String>, now: &Now) -> Result<Deeds, Refusal> {
+    fn join(&mut self, name: &LocationName, assumed: &mut Vec<String>, now: &Now) -> Result<AtOnce, Refusal> {
         let locations = &self.settings.configuration().locations;
         let Some(location) = locations.get(name) else {
             let near = did_you_mean(name.as_str(), locations.keys().map(LocationName::as_str));
@@ -271,7 +276,7 @@ impl World {
         Ok(self.happen(network(sight), Reply::Reached, now))
     }
 
-    fn pay_for_ways(&mut self, metered: Metered, assumed: &mut Vec<String>, now: &Now) -> Result<Deeds, Refusal> {
+    fn pay_for_ways(&mut self, metered: Metered, assumed: &mut Vec<String>, now: &Now) -> Result<AtOnce, Refusal> {
         let Some(mut sight) = self.network.sight().map(|sight| NetworkSight::clone(sight)) else {
             return Err(Refusal::Failed("nbkpd has not seen the network yet; ask again in a moment".into()));
         };
@@ -281,60 +286,6 @@ impl World {
         sight.links.values_mut().for_each(|link| link.metered = metered);
         assumed.push("servers answer as they do now".to_owned());
         Ok(self.happen(network(sight), Reply::AsBefore, now))
-    }
-
-    /// What became of each sync in the shadow.
-    fn fates(&self, what: &Supposition, shadow: &Self, deeds: &Deeds, now: &Now) -> Vec<Foreseen> {
-        let first: Vec<&SyncName> = deeds.started.iter().chain(shadow.plan.queue()).collect();
-        let names = self.settings.configuration().syncs.keys();
-        let rest = names.filter(|name| !first.contains(name));
-        let order: Vec<&SyncName> = first.iter().copied().chain(rest).collect();
-        let mut all: Vec<Foreseen> =
-            order.into_iter().map(|name| self.fate(name, what, (shadow, deeds), now)).collect();
-        all.sort_by_key(|foreseen| foreseen.fate);
-        all
-    }
-
-    fn fate(&self, name: &SyncName, what: &Supposition, (shadow, deeds): (&Self, &Deeds), now: &Now) -> Foreseen {
-        let told = |fate, reasons| Foreseen { sync: name.clone(), fate, after: None, reasons };
-        let stopped = deeds.stopped.iter().find(|(sync, _)| sync == name).map(|(_, why)| why);
-        if let Some(run) = self.runs.get(name) {
-            let is_far = [&run.sync.source.volume, &run.sync.destination.volume]
-                .into_iter()
-                .any(|volume| self.settings.is_on_server(volume));
-            return match (stopped, what) {
-                (Some(why), _) => told(Consequence::Interrupted, vec![why.to_string()]),
-                (None, Supposition::Leave) if is_far => {
-                    let why = Interruption::Network("its server is out of reach".into());
-                    told(Consequence::Interrupted, vec![why.to_string()])
-                }
-                (None, _) => told(Consequence::GoesOn, Vec::new()),
-            };
-        }
-        if deeds.started.contains(name) {
-            return told(Consequence::Starts, Vec::new());
-        }
-        if let Some(candidate) = shadow.plan.candidates().get(name) {
-            if shadow.suspension.is_near() {
-                return told(Consequence::Stays, vec!["it would wait until the machine wakes".to_owned()]);
-            }
-            let after = candidate.ready_at.since(now.boot);
-            return Foreseen { after: (!after.is_zero()).then_some(after), ..told(Consequence::Starts, Vec::new()) };
-        }
-        told(Consequence::Stays, shadow.why_it_stays(name, now))
-    }
-
-    fn why_it_stays(&self, name: &SyncName, now: &Now) -> Vec<String> {
-        let Some(prospect) = self.plan.prospects().get(name) else { return Vec::new() };
-        let firm: Vec<&Obstacle> = Outlook::obstacles(prospect).filter(|found| !gives_way(found, None)).collect();
-        if !firm.is_empty() {
-            return firm.into_iter().map(ToString::to_string).collect();
-        }
-        vec![match prospect.due {
-            Due::At(at) => format!("no copy is due before {}", text::wall_time(at, &now.zone)),
-            Due::NextAppearance => "its copy of this appearance is made".to_owned(),
-            Due::Now(_) => "its places were not looked at yet".to_owned(),
-        }]
     }
 }
 
