@@ -156,9 +156,11 @@ impl CommandError {
 
 fn refused(error: &CallError) -> Exit {
     match error {
-        CallError::UnknownSync { .. } | CallError::UnknownVolume { .. } | CallError::InvalidParameter { .. } => {
-            Exit::Usage
-        }
+        CallError::UnknownSync { .. }
+        | CallError::UnknownVolume { .. }
+        | CallError::NoDrive { .. }
+        | CallError::UnknownLocation { .. }
+        | CallError::InvalidParameter { .. } => Exit::Usage,
         CallError::Stopping | CallError::TooManyConnections { .. } => Exit::Unreachable,
         CallError::InterfaceNotFound { .. }
         | CallError::MethodNotFound { .. }

@@ -93,6 +93,8 @@ fn every_error_is_described_with_its_parameters() {
         CallError::InvalidParameter { parameter: "syncs".into() },
         CallError::UnknownSync { sync: "a".into(), similar: vec!["b".into()] },
         CallError::UnknownVolume { volume: "a".into(), similar: vec!["b".into()] },
+        CallError::NoDrive { volume: "a".into(), drives: vec!["b".into()] },
+        CallError::UnknownLocation { location: "a".into(), known: vec!["b".into()] },
         CallError::Stopping,
         CallError::TooManyConnections { limit: 64 },
         CallError::BadMessage { reason: "r".into() },

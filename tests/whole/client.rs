@@ -200,9 +200,9 @@ pub fn what_is_only_supposed_is_told_and_nothing_comes_of_it(host: &MiniHost) {
     assert_eq!((&told["syncs"][0]["sync"], &told["syncs"][0]["fate"]), (&"documents".into(), &"would-start".into()));
     assert_eq!(told["syncs"][0]["after_seconds"], 3);
     host.ctl(&["simulate", "unplug", "usb"]).exits(1).says("is not plugged in");
-    host.ctl(&["simulate", "plug", "laptop"]).exits(1).says("is no drive");
+    host.ctl(&["simulate", "plug", "laptop"]).exits(2).says("`laptop` is no drive").says("drives: `usb`");
     host.ctl(&["simulate", "plug", "ubs"]).exits(2).says("did you mean `usb`?");
-    host.ctl(&["simulate", "join", "home"]).exits(1).says("no location `home`");
+    host.ctl(&["simulate", "join", "home"]).exits(2).says("no location is named `home`; there is none");
     host.ctl(&["simulate", "fly"]).exits(2);
     assert!(host.history("documents").is_empty() && host.obstacles("documents").len() == 1);
 

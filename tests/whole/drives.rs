@@ -256,7 +256,7 @@ pub fn a_person_mounts_and_ejects_it(host: &MiniHost) {
     host.configure(&opened(host, &usb, "power-off").also("[volumes.old]\ndrive = \"5e3f-1a2b\""));
     let _daemon = host.start();
     host.ctl(&["mount", "usb"]).exits(1).says("drive `usb` is not plugged in");
-    host.ctl(&["eject", "laptop"]).exits(1).says("is no drive of this machine");
+    host.ctl(&["eject", "laptop"]).exits(2).says("`laptop` is no drive").says("drives: `old` and `usb`");
     host.ctl(&["eject", "ubs"]).exits(2).says("usb");
     usb.attach();
     until("the drive is known", || {

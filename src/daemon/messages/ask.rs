@@ -8,8 +8,8 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::backup::job::SyncAsSeen;
 use crate::model::{
-    BlockDevice, CheckRecord, CheckReport, Containers, DriveName, Forecast, Left, Obstacle, RunRecord, SampleShare,
-    Supposition, SyncName, VolumeName, WhenDone,
+    BlockDevice, CheckRecord, CheckReport, Containers, DriveName, Forecast, Left, LocationName, Obstacle, RunRecord,
+    SampleShare, Supposition, SyncName, VolumeName, WhenDone,
 };
 
 /// A question or a command of a client. The state itself is not asked for: it is published as `Status`.
@@ -174,6 +174,10 @@ pub enum Refusal {
     UnknownSync(SyncName, Vec<SyncName>),
     /// No volume has this name; these are close.
     UnknownVolume(VolumeName, Vec<VolumeName>),
+    /// This volume is on no drive; these are.
+    NoDrive(VolumeName, Vec<VolumeName>),
+    /// No location has this name; these are all.
+    UnknownLocation(LocationName, Vec<LocationName>),
     /// It cannot be done, for this reason.
     Failed(String),
     /// The daemon is stopping.

@@ -109,6 +109,13 @@ impl From<Refusal> for CallError {
                 volume: volume.to_string(),
                 similar: similar.iter().map(ToString::to_string).collect(),
             },
+            Refusal::NoDrive(volume, drives) => {
+                Self::NoDrive { volume: volume.to_string(), drives: drives.iter().map(ToString::to_string).collect() }
+            }
+            Refusal::UnknownLocation(location, known) => Self::UnknownLocation {
+                location: location.to_string(),
+                known: known.iter().map(ToString::to_string).collect(),
+            },
             Refusal::Failed(message) => Self::Failed { message },
             Refusal::Stopping => Self::Stopping,
         }

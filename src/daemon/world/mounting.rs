@@ -77,14 +77,10 @@ impl World {
     }
 
     fn admit(&self, volume: &VolumeName) -> Result<(), Refusal> {
-        self.settings.check_volume(volume)?;
+        self.settings.drive_named(volume)?;
         let failed = |why: String| Err(Refusal::Failed(why));
         if self.stage == LifeStage::Stopping {
             return Err(Refusal::Stopping);
-        }
-        if self.settings.drive(volume).is_none() {
-            let of_machine = if self.settings.is_on_server(volume) { "" } else { " of this machine" };
-            return failed(format!("volume `{volume}` is no drive{of_machine}"));
         }
         let Some(state) = self.volumes.get(volume) else { return Ok(()) };
         let named = || volume.clone();

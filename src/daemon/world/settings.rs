@@ -196,6 +196,15 @@ impl Settings {
         Ok(names)
     }
 
+    /// What the configuration says of the drive with the name of this volume, which must be on one.
+    pub(super) fn drive_named(&self, volume: &VolumeName) -> Result<&Drive, Refusal> {
+        self.check_volume(volume)?;
+        self.drive(volume).ok_or_else(|| {
+            let drives = self.configuration.volumes.keys().filter(|name| self.drive(name).is_some());
+            Refusal::NoDrive(volume.clone(), drives.cloned().collect())
+        })
+    }
+
     /// Whether there is a volume of this name.
     pub(super) fn check_volume(&self, volume: &VolumeName) -> Result<(), Refusal> {
         let known = &self.configuration.volumes;

@@ -106,6 +106,22 @@ errors! {
             /// Names that may have been meant.
             similar: Vec<String>,
         };
+        /// What was asked for is done with drives, and this volume is on none.
+        #[error("volume `{volume}` is no drive: it has no `drive` in the configuration{}", all(drives, "drives"))]
+        NoDrive {
+            /// The volume that was asked for.
+            volume: String,
+            /// Those that are on drives.
+            drives: Vec<String>,
+        };
+        /// No location has this name.
+        #[error("no location is named `{location}`{}", all(known, "known"))]
+        UnknownLocation {
+            /// The name that was asked for.
+            location: String,
+            /// All that there are.
+            known: Vec<String>,
+        };
         /// The daemon is stopping and takes nothing on.
         #[error("the daemon is stopping; ask again once it has been started")]
         Stopping;
@@ -138,6 +154,13 @@ fn suggestion(similar: &[String], otherwise: &str) -> String {
     }
 }
 
+fn all(names: &[String], which: &str) -> String {
+    match names {
+        [] => "; there is none".to_owned(),
+        names => format!("; {which}: {}", listed(names.iter().map(String::as_str), "and")),
+    }
+}
+
 fn parameter<T: DeserializeOwned + Default>(given: &Map<String, Value>, key: &str) -> T {
     given.get(key).and_then(|value| T::deserialize(value).ok()).unwrap_or_default()
 }
@@ -155,6 +178,8 @@ mod tests {
             CallError::InvalidParameter { parameter: "syncs".into() },
             CallError::UnknownSync { sync: "a".into(), similar: vec!["b".into()] },
             CallError::UnknownVolume { volume: "a".into(), similar: vec![] },
+            CallError::NoDrive { volume: "a".into(), drives: vec!["b".into()] },
+            CallError::UnknownLocation { location: "a".into(), known: vec!["b".into()] },
             CallError::Stopping,
             CallError::TooManyConnections { limit: 64 },
             CallError::BadMessage { reason: "r".into() },
@@ -172,5 +197,10 @@ mod tests {
         assert_eq!(error.to_string(), "no sync is named `foto`; did you mean `photos` or `photo`?");
         let error = CallError::UnknownVolume { volume: "x".into(), similar: vec![] };
         assert_eq!(error.to_string(), "no volume is named `x`; `nbkpctl list` shows the names");
+        let error = CallError::NoDrive { volume: "x".into(), drives: vec!["red".into(), "usb".into()] };
+        let told = "volume `x` is no drive: it has no `drive` in the configuration; drives: `red` and `usb`";
+        assert_eq!(error.to_string(), told);
+        let error = CallError::UnknownLocation { location: "x".into(), known: vec![] };
+        assert_eq!(error.to_string(), "no location is named `x`; there is none");
     }
 }

@@ -18,12 +18,10 @@ use crate::daemon::world::servers::Asked;
 use crate::daemon::world::stage::LifeStage;
 use crate::daemon::world::volumes::is_away;
 use crate::decide::locations;
-use crate::formats::similar::did_you_mean;
 use crate::model::{
     Absence, Access, ChangeExtent, Drive, End, EndKind, EndSight, EndpointName, Forecast, HostFault, HostTrouble,
     LocationName, Metered, MountId, Mounting, NetworkSight, Node, Now, PresentVolume, ReachedVolume, RemoteProbe,
-    RemoteSight, SentinelId, ServerSight, Supposition, Sync, SyncName, SyncSight, VolumeName, VolumeRoot, VolumeSight,
-    Ways,
+    RemoteSight, SentinelId, ServerSight, Supposition, Sync, SyncName, SyncSight, VolumeName, VolumeSight, Ways,
 };
 
 /// The number of a medium that was never seen.
@@ -157,15 +155,10 @@ impl World {
 
     /// The drive of a volume, which must be one, and where it is.
     fn supposed_drive(&self, volume: &VolumeName) -> Result<(Drive, VolumeSight), Refusal> {
-        self.settings.check_volume(volume)?;
-        let root = self.settings.configuration().volumes.get(volume).map(|volume| &volume.root);
-        let sight = self.volumes.get(volume).map(|state| state.sight.clone());
-        match (root.and_then(VolumeRoot::drive), sight) {
-            (Some(drive), Some(sight)) => Ok((drive.clone(), sight)),
-            (None, _) | (_, None) => Err(Refusal::Failed(format!(
-                "`{volume}` is no drive: it has no `drive` in the configuration, and cannot be plugged in or pulled out"
-            ))),
-        }
+        let drive = self.settings.drive_named(volume)?.clone();
+        let unseen = || VolumeSight::Absent(Absence::NotLookedAt);
+        let sight = self.volumes.get(volume).map_or_else(unseen, |state| state.sight.clone());
+        Ok((drive, sight))
     }
 
     /// Whether a drive is in, as far as anybody can know.
@@ -267,9 +260,7 @@ impl World {
     fn join(&mut self, name: &LocationName, assumed: &mut Vec<String>, now: &Now) -> Result<AtOnce, Refusal> {
         let locations = &self.settings.configuration().locations;
         let Some(location) = locations.get(name) else {
-            let near = did_you_mean(name.as_str(), locations.keys().map(LocationName::as_str));
-            let near = near.map(|near| format!("; {near}")).unwrap_or_default();
-            return Err(Refusal::Failed(format!("no location `{name}`{near}")));
+            return Err(Refusal::UnknownLocation(name.clone(), locations.keys().cloned().collect()));
         };
         let sight = locations::network_of(location);
         assumed.push("each server that has a way from there answers, and holds what `nbkpctl prepare` made".to_owned());

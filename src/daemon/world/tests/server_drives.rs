@@ -314,7 +314,7 @@ fn a_directory_of_a_server_is_no_drive() {
     let (answer, mut mounted) = oneshot::channel();
     story.tell(Event::Asked(Ask::Mount { volume: "attic".parse().unwrap(), answer }));
     story.server_tells(&open_there(1));
-    assert_eq!(mounted.try_recv().unwrap(), Err(Refusal::Failed("volume `attic` is no drive".into())));
+    assert_eq!(mounted.try_recv().unwrap(), Err(Refusal::NoDrive("attic".parse().unwrap(), Vec::new())));
 }
 
 #[test]

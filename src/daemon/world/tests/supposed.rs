@@ -80,12 +80,16 @@ fn what_cannot_happen_is_refused() {
     };
     assert!(refused(&story, Supposition::Sleep).contains("has not looked around yet"));
     story.see(&[("laptop", present("/home/a", None)), ("usb", absent()), ("red", absent())]);
-    assert!(refused(&story, plug("laptop")).contains("is no drive"));
+    let drives = ["red", "usb"].map(|name| name.parse().unwrap()).to_vec();
+    for what in [plug("laptop"), unplug("laptop")] {
+        assert_eq!(story.forecast(&what), Err(Refusal::NoDrive("laptop".parse().unwrap(), drives.clone())));
+    }
     assert!(refused(&story, unplug("usb")).contains("is not plugged in"));
     story.plug("usb");
     assert!(refused(&story, plug("usb")).contains("is plugged in already"));
     assert!(refused(&story, Supposition::Metered).contains("has not seen the network yet"));
-    assert!(refused(&story, Supposition::Join("home".parse().unwrap())).contains("no location `home`"));
+    let unknown = Refusal::UnknownLocation("home".parse().unwrap(), Vec::new());
+    assert_eq!(story.forecast(&Supposition::Join("home".parse().unwrap())), Err(unknown));
     let unknown = Refusal::UnknownVolume("ubs".parse().unwrap(), vec!["usb".parse().unwrap()]);
     assert_eq!(story.forecast(&plug("ubs")), Err(unknown));
 }
