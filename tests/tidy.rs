@@ -27,7 +27,7 @@ use nbkp::formats::ssh::links::{DirectoriesCall, LinksCall};
 use nbkp::formats::ssh::script::{self, Answer};
 use nbkp::formats::ssh::sizes::{self, SampleCall, SizesCall};
 use nbkp::formats::ssh::traps::{self, TrapsCall};
-use nbkp::model::{DeletedKind, DeletedNames, End, SentinelId, SnapshotKind, TidyDeed, layout};
+use nbkp::model::{DeletedKind, DeletedNames, End, Intruding, SentinelId, SnapshotKind, TidyDeed, layout};
 use nbkp::model::{Digest, Unread};
 
 const NAME: &str = "2026-11-22T17:30:00.000Z";
@@ -460,7 +460,8 @@ fn a_destination_is_prepared_looked_at_published_and_settled() {
         fs::remove_file(home.join(".nbkp-vol")).unwrap();
         let (kind, directory) = (SnapshotKind::HardLink, Path::new("a b/$(touch pwned)"));
         let (root, end) = (home, End::Destination);
-        let prepare = PrepareCall { root, directory, end, kind, volume_id: &ids.0, end_id: &ids.1 };
+        let intruding = Intruding::Refused;
+        let prepare = PrepareCall { root, directory, end, kind, volume_id: &ids.0, end_id: &ids.1, intruding };
         let made = said(shell, path, home, &prepare.call());
         assert_eq!(lines(&made).filter(|(word, _)| *word == "made").count(), 6, "{shell:?}: {made:?}");
 
@@ -514,6 +515,40 @@ fn a_destination_is_prepared_looked_at_published_and_settled() {
         assert_eq!(fs::read_to_string(at.join(".nbkp/unfinished")).unwrap(), "flushed\n", "{shell:?}");
         assert_eq!(fs::read_to_string(at.join(".nbkp/log.jsonl")).unwrap(), "standing\nrecord\nend\n", "{shell:?}");
         a_name_that_is_taken_stays_and_a_long_log_is_cut((shell, path, home), &publish, &at);
+    });
+}
+
+#[test]
+fn what_is_somebody_elses_is_left_alone_and_what_was_begun_goes_on() {
+    if !is_root() {
+        return;
+    }
+    with_each_server(|shell, path, home| {
+        let ids = (SentinelId("volume-1".into()), SentinelId("end-1".into()));
+        let theirs = home.join("theirs");
+        fs::create_dir(&theirs).unwrap();
+        fs::write(theirs.join("a letter"), "dear reader").unwrap();
+        output(
+            &[&ANOTHER[..], &["mkdir", "-p", home.join("begun/snapshots").to_str().unwrap()]].concat(),
+            USUAL,
+            home,
+            b"",
+        );
+        std::os::unix::fs::symlink("/dev/null", home.join("begun/latest")).unwrap();
+        let told = |directory: &str, kind, intruding| {
+            let (root, directory, end) = (home, Path::new(directory), End::Destination);
+            let call = PrepareCall { root, directory, end, kind, volume_id: &ids.0, end_id: &ids.1, intruding };
+            said(shell, path, home, &call.call())
+        };
+        for kind in [SnapshotKind::None, SnapshotKind::HardLink] {
+            let refused = told("theirs", kind, Intruding::Refused);
+            assert!(lines(&refused).any(|line| line == ("taken", &b"1"[..])), "{shell:?}: {refused:?}");
+            assert_eq!(fs::read_dir(&theirs).unwrap().count(), 1, "{shell:?}");
+        }
+        let begun = told("begun", SnapshotKind::HardLink, Intruding::Refused);
+        assert!(home.join("begun/.nbkp-dst").exists(), "{shell:?}: {begun:?}");
+        let mirror = told("begun", SnapshotKind::None, Intruding::Refused);
+        assert!(lines(&mirror).all(|(word, _)| word != "taken"), "a sentinel is there: {mirror:?}");
     });
 }
 

@@ -73,6 +73,7 @@ mod scenarios {
     pub mod scale;
     pub mod server_drives;
     pub mod servers;
+    pub mod setting_up;
     pub mod source;
     pub mod verifies;
 }
@@ -304,6 +305,9 @@ scenarios! {
         puts_the_service_there_and_enables_it
         the_printed_commands_make_a_drive
         each_shell_tells_of_a_place;
+    setting_up:
+        what_is_somebody_elses_is_never_taken
+        what_is_somebody_elses_at_a_server_is_never_taken;
     doctor:
         a_healthy_machine_has_nothing_to_mend
         what_is_broken_is_named_with_its_remedy

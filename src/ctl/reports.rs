@@ -6,7 +6,7 @@ use crate::ctl::output::{Form, Output};
 use crate::ctl::render;
 use crate::formats::json;
 use crate::formats::wire::{Drives, HistoryReply, Prepared, Pruned, Reply, Request, Snapshots, SyncProblem};
-use crate::model::{Pruning, SyncName, Weighing};
+use crate::model::{Intruding, Pruning, SyncName, Weighing};
 use crate::os::causes::chain;
 use crate::os::{clock, disks};
 
@@ -121,7 +121,8 @@ fn done(are_named: bool, problems: &[SyncProblem]) -> Exit {
 
 /// `prepare`.
 pub fn prepare(connection: &mut Connection, output: &mut Output, syncs: Vec<SyncName>) -> Result<Exit, CommandError> {
-    let reply = connection.ask(&Request::Prepare { syncs })?;
+    // Whoever calls this has seen what lies there, or is told of it.
+    let reply = connection.ask(&Request::Prepare { syncs, only_free: Intruding::Allowed })?;
     let prepared: Prepared = reply.decode()?;
     let detail = output.detail();
     answer(output, &reply, || render::prepare::prepared(&prepared, detail))?;

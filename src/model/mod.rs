@@ -90,7 +90,9 @@ pub use precedent::Precedent;
 pub use probe::{Beginning, EndKind, EndProbe, RemoteProbe, RemoteSight, ServerProbe, ServerSight, SoughtDrive, Ways};
 pub use repository::{Refs, Repositories, RepositoryUrl, RepositoryUrlError};
 pub use run::{Figures, Progress, RunId, RunRecord, RunReport, Trigger};
-pub use setup::{Additions, Cipher, FilesystemFamily, FoundDrive, FoundPlace, FoundServer, Mounter, ServerWay};
+pub use setup::{
+    Additions, Cipher, FilesystemFamily, FoundDrive, FoundPlace, FoundServer, Intruding, Mounter, ServerWay, Vacancy,
+};
 pub use sight::{
     Absence, Access, BlockDevice, DeviceRole, EndFault, EndSight, Mount, MountId, Node, PresentVolume, ReachedVolume,
     SentinelFault, SentinelId, SyncSight, VolumeSight,

@@ -90,6 +90,28 @@ impl Additions {
     }
 }
 
+/// What lies in the directory that a new sync is to get at its destination.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Vacancy {
+    /// Nothing: there is no such directory, or nothing is in it.
+    Free,
+    /// Copies that were made, or begun, by nbkp.
+    Copies,
+    /// Something else.
+    Taken,
+    /// It cannot be seen from here now.
+    Unseen,
+}
+
+/// What becomes of a destination in which something lies that is no copy, when it is prepared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Intruding {
+    /// It becomes the destination, as a person who saw it wants it.
+    Allowed,
+    /// It stays as it is, and is told.
+    Refused,
+}
+
 /// What is known of the filesystem that copies are to lie on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FilesystemFamily {

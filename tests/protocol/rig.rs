@@ -286,7 +286,7 @@ pub fn diagnosis() -> Diagnosis {
 
 pub async fn carry_out(order: ErrandOrder) {
     let result = match order.errand {
-        Errand::Prepare(_) => ErrandResult::Prepared(Prepared { syncs: vec![] }),
+        Errand::Prepare(..) => ErrandResult::Prepared(Prepared { syncs: vec![] }),
         Errand::Preview(_) | Errand::Between(..) => {
             ErrandResult::Previewed(PreviewEnd { syncs: vec![], problems: vec![] })
         }

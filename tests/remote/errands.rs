@@ -9,7 +9,7 @@ use crate::sshd::Sshd;
 use nbkp::backup::errands::listing::{list, prune};
 use nbkp::backup::errands::preview::{Change, preview};
 use nbkp::backup::errands::there::prepare;
-use nbkp::model::{Conclusion, End, KeepRules, Pruning, Retention, SentinelId, SnapshotKind, Weighing};
+use nbkp::model::{Conclusion, End, Intruding, KeepRules, Pruning, Retention, SentinelId, SnapshotKind, Weighing};
 
 #[test]
 fn both_ends_are_prepared_and_then_serve() {
@@ -25,7 +25,9 @@ fn both_ends_are_prepared_and_then_serve() {
         ground.write("file", "x");
         let end = remote(&mut ground.job.destination).clone();
         let ids = (&SentinelId("volume-1".into()), &SentinelId("end-1".into()));
-        let made = prepare(&ground.job.sync, (&end, End::Destination), ids, &ground.server.ssh_place()).unwrap();
+        let made =
+            prepare(&ground.job.sync, (&end, End::Destination), ids, Intruding::Allowed, &ground.server.ssh_place())
+                .unwrap();
         assert_eq!(made.problem, None);
         let wanted = match kind {
             SnapshotKind::None => 3,
@@ -34,7 +36,9 @@ fn both_ends_are_prepared_and_then_serve() {
         };
         assert_eq!(made.made.len(), wanted, "{made:?}");
         assert!(made.made.iter().all(|line| line.contains("127.0.0.1:/")), "{made:?}");
-        let again = prepare(&ground.job.sync, (&end, End::Destination), ids, &ground.server.ssh_place()).unwrap();
+        let again =
+            prepare(&ground.job.sync, (&end, End::Destination), ids, Intruding::Allowed, &ground.server.ssh_place())
+                .unwrap();
         assert_eq!((again.made.len(), again.problem), (0, None));
         let end = remote(&mut ground.job.destination);
         (end.volume_id, end.end_id) = (Some(ids.0.clone()), Some(ids.1.clone()));
@@ -53,15 +57,19 @@ fn what_is_in_the_way_is_told_and_stays() {
     fs::remove_file(ground.destination.join(".nbkp-dst")).unwrap();
     let end = remote(&mut ground.job.destination).clone();
     let ids = (&SentinelId("a".into()), &SentinelId("b".into()));
-    let made = prepare(&ground.job.sync, (&end, End::Destination), ids, &ground.server.ssh_place()).unwrap();
+    let made = prepare(&ground.job.sync, (&end, End::Destination), ids, Intruding::Allowed, &ground.server.ssh_place())
+        .unwrap();
     assert!(made.problem.as_ref().is_some_and(|problem| problem.contains("staging is no subvolume")), "{made:?}");
     assert!(!ground.destination.join(".nbkp-dst").exists());
     fs::write(ground.destination.parent().unwrap().join(".nbkp-vol"), "hello").unwrap();
-    let made = prepare(&ground.job.sync, (&end, End::Destination), ids, &ground.server.ssh_place()).unwrap();
+    let made = prepare(&ground.job.sync, (&end, End::Destination), ids, Intruding::Allowed, &ground.server.ssh_place())
+        .unwrap();
     assert!(made.problem.is_some(), "{made:?}");
     let mut lost = end.clone();
     lost.root = "/nowhere/at all".into();
-    let made = prepare(&ground.job.sync, (&lost, End::Destination), ids, &ground.server.ssh_place()).unwrap();
+    let made =
+        prepare(&ground.job.sync, (&lost, End::Destination), ids, Intruding::Allowed, &ground.server.ssh_place())
+            .unwrap();
     assert!(made.problem.is_some_and(|problem| problem.contains("/nowhere/at all does not exist")));
 }
 

@@ -11,7 +11,9 @@ use crate::shell::sh;
 use crate::sshd::Sshd;
 use nbkp::backup::errands::preview::{Change, preview};
 use nbkp::backup::errands::there::prepare;
-use nbkp::model::{Conclusion, End, FailureKind, Filter, HoldReason, Obstacle, ObstacleCode, SentinelId, SnapshotKind};
+use nbkp::model::{
+    Conclusion, End, FailureKind, Filter, HoldReason, Intruding, Obstacle, ObstacleCode, SentinelId, SnapshotKind,
+};
 
 const WAYS: [(At, At); 3] = [(At::Here, At::Server), (At::Server, At::Here), (At::Server, At::Server)];
 
@@ -91,7 +93,10 @@ fn a_source_at_a_server_is_never_made_and_a_link_is_named() {
     let ids = (&SentinelId("a".into()), &SentinelId("b".into()));
     let mut asked = |subdir: &str| {
         ground.job.sync.source.subdir = subdir.parse().unwrap();
-        prepare(&ground.job.sync, (&end, End::Source), ids, &ground.server.ssh_place()).unwrap().problem.unwrap()
+        prepare(&ground.job.sync, (&end, End::Source), ids, Intruding::Allowed, &ground.server.ssh_place())
+            .unwrap()
+            .problem
+            .unwrap()
     };
     let near = asked("flies");
     assert!(near.contains("flies does not exist") && near.contains("`files`"), "{near}");

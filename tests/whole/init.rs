@@ -7,16 +7,18 @@ use std::time::Duration;
 
 use nbkp::formats::ssh::script;
 use nbkp::formats::ssh::site::{self, DirectoryThere};
+use nbkp::model::Vacancy;
 use serde_json::Value;
 
 use crate::common::drive::Filesystem::{Btrfs, ExFat, Ext4, Luks};
 use crate::common::drive::{Drive, Filesystem};
 use crate::common::folder::Folder;
 use crate::common::mini_host::{Answer, MiniHost, array};
+use crate::common::server::Server;
 use crate::common::{run, text_of};
 
 /// A directory without anything of ours in it.
-fn plain_folder(host: &MiniHost, name: &str) -> Folder {
+pub fn plain_folder(host: &MiniHost, name: &str) -> Folder {
     let folder = Folder::at(host.home().join(name));
     std::fs::create_dir_all(&folder.path).unwrap();
     folder.fill(10).write("letter.txt", "dear reader");
@@ -25,13 +27,15 @@ fn plain_folder(host: &MiniHost, name: &str) -> Folder {
 
 /// Calls `init` without questions.
 #[track_caller]
-fn set_up(host: &MiniHost, source: &Folder, destination: &str, more: &[&str]) -> Answer {
+pub fn set_up(host: &MiniHost, source: &Folder, destination: &str, more: &[&str]) -> Answer {
     let source = source.path.to_str().unwrap();
     let all = [&["init", "--yes", "--source", source, "--destination", destination][..], more].concat();
     host.ctl(&all)
 }
 
-fn kind_of(host: &MiniHost, sync: &str) -> Value {
+/// How a sync is listed.
+#[track_caller]
+pub fn kind_of(host: &MiniHost, sync: &str) -> Value {
     let listed = host.ctl(&["list", "--json"]).json();
     let found = array(&listed["syncs"]).iter().find(|entry| entry["name"] == sync).cloned();
     found.unwrap_or_else(|| panic!("no sync {sync} in {listed:#}"))
@@ -103,10 +107,8 @@ pub fn what_is_there_is_extended_and_taken_in_at_once(host: &MiniHost) {
         .exits(0);
 }
 
-pub fn to_a_server_that_only_ssh_knows(host: &MiniHost) {
-    let documents = plain_folder(host, "documents");
-    let nas = host.server("nas");
-    nas.join();
+/// Lets root's own ssh know a server by its name.
+pub fn ssh_knows(nas: &Server) {
     // ssh asks the user database where its files are, and not the environment.
     run("mount", &[&"-t", &"tmpfs", &"-o", &"mode=700", &"tmpfs", &"/root"]);
     std::fs::create_dir("/root/.ssh").unwrap();
@@ -117,6 +119,13 @@ pub fn to_a_server_that_only_ssh_knows(host: &MiniHost) {
         nas.file("known").display()
     );
     std::fs::write("/root/.ssh/config", config).unwrap();
+}
+
+pub fn to_a_server_that_only_ssh_knows(host: &MiniHost) {
+    let documents = plain_folder(host, "documents");
+    let nas = host.server("nas");
+    nas.join();
+    ssh_knows(&nas);
     set_up(host, &documents, "nas:/no/such/place", &[]).exits(2).says("ssh nas mkdir -p /no/such/place");
     assert!(!host.config_file().exists());
     set_up(host, &documents, "nas:backups", &[]).exits(0).says("[ssh-endpoints.nas]");
@@ -355,6 +364,11 @@ pub fn each_shell_tells_of_a_place(host: &MiniHost) {
     let home = host.home();
     host.source("there");
     std::fs::write(home.join("file"), "").unwrap();
+    for name in ["empty", "copies"] {
+        std::fs::create_dir(home.join(name)).unwrap();
+    }
+    std::fs::write(home.join("copies/.nbkp-dst"), "").unwrap();
+    std::os::unix::fs::symlink("empty", home.join("link")).unwrap();
     for shell in ["dash", "bash", "busybox"] {
         let told = |directory: &str| {
             let call = site::call(Path::new(directory));
@@ -374,5 +388,9 @@ pub fn each_shell_tells_of_a_place(host: &MiniHost) {
         assert_eq!(told("it's \"missing\" $(x)").directory, DirectoryThere::Missing, "{shell}");
         assert_eq!(told("/missing").fs_type, None, "{shell}");
         assert_eq!(told("file").directory, DirectoryThere::Closed, "{shell}");
+        let vacancy = |directory: &str| told(directory).vacancy;
+        assert_eq!((vacancy("there"), vacancy("missing")), (Vacancy::Taken, Vacancy::Free), "{shell}");
+        assert_eq!((vacancy("empty"), vacancy("link")), (Vacancy::Free, Vacancy::Taken), "{shell}");
+        assert_eq!(vacancy("copies"), Vacancy::Copies, "{shell}");
     }
 }

@@ -12,7 +12,9 @@ pub struct Made {
     /// What was there already.
     pub already: Vec<String>,
     /// The place that the first run makes equal to the source, and how many entries lie there, if any do.
-    pub holds: Option<(String, String)>,
+    pub holds: Option<(String, u64)>,
+    /// The place that was left as it is, and how many entries lie there that are no copy, if that is why.
+    pub taken: Option<(String, u64)>,
     /// What could not be made.
     pub problem: Option<String>,
 }
@@ -24,12 +26,24 @@ impl Made {
         report.already.extend(self.already);
         report.already.extend(self.holds.map(|(place, count)| {
             format!(
-                "{place} holds {count} entries; the first run makes it equal to the source, \
-                 so look with `nbkpctl diff {sync}` first"
+                "{place} holds {}; the first run makes it equal to the source, so look with `nbkpctl diff {sync}` \
+                 first",
+                entries(count)
+            )
+        }));
+        report.problems.extend(self.taken.map(|(place, count)| {
+            format!(
+                "{place} holds {} that nbkp did not make, and stays as it is; give `{sync}` another directory in the \
+                 configuration file, or look there, and `nbkpctl prepare {sync}` makes it the destination all the same",
+                entries(count)
             )
         }));
         report.problems.extend(self.problem);
     }
+}
+
+fn entries(count: u64) -> String {
+    if count == 1 { "1 entry".to_owned() } else { format!("{count} entries") }
 }
 
 /// What to say of a source that is not there, among these names.

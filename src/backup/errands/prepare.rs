@@ -13,7 +13,8 @@ use crate::formats::text::obstacle_sentences;
 use crate::formats::wire::PreparedSync;
 use crate::model::layout::{self, LATEST, SNAPSHOTS, STAGING};
 use crate::model::{
-    Absence, Earnest, End, Honours, Obstacle, Place, Privileges, SentinelId, SnapshotKind, Sync, Unmounted, VolumeSight,
+    Absence, Earnest, End, Honours, Intruding, Obstacle, Place, Privileges, SentinelId, SnapshotKind, Sync, Unmounted,
+    Vacancy, VolumeSight,
 };
 use crate::os::approach::approach;
 use crate::os::btrfs::{self, Role};
@@ -23,7 +24,7 @@ use crate::os::ours;
 use crate::os::ssh::SshPlace;
 
 /// What is made at both ends of a sync; what is there already is left as it is.
-pub(crate) fn prepare(seen: &SyncAsSeen, ssh: &SshPlace) -> PreparedSync {
+pub(crate) fn prepare(seen: &SyncAsSeen, intruding: Intruding, ssh: &SshPlace) -> PreparedSync {
     let sync = &seen.sync;
     let mut report = PreparedSync { sync: sync.name.to_string(), ..PreparedSync::default() };
     for (end, place, sight, server) in [
@@ -36,8 +37,8 @@ pub(crate) fn prepare(seen: &SyncAsSeen, ssh: &SshPlace) -> PreparedSync {
             continue;
         }
         let made = match server {
-            Some(server) => prepare_there(sync, (server, end), ssh),
-            None => prepare_here(seen, (end, place), sight),
+            Some(server) => prepare_there(sync, (server, end), intruding, ssh),
+            None => prepare_here((seen, intruding), (end, place), sight),
         };
         made.report(&sync.name, &mut report);
     }
@@ -80,19 +81,19 @@ fn leaves_out_privileges(seen: &SyncAsSeen) -> bool {
 }
 
 /// What is made at a server. It is asked whatever the last look saw: a person waits for it.
-fn prepare_there(sync: &Sync, end: (&RemoteEnd, End), ssh: &SshPlace) -> Made {
-    let made = errands::prepare(sync, end, (&new_id(), &new_id()), ssh);
+fn prepare_there(sync: &Sync, end: (&RemoteEnd, End), intruding: Intruding, ssh: &SshPlace) -> Made {
+    let made = errands::prepare(sync, end, (&new_id(), &new_id()), intruding, ssh);
     made.unwrap_or_else(|why| Made { problem: Some(sentence(&why, &sync.name)), ..Made::default() })
 }
 
-fn prepare_here(seen: &SyncAsSeen, end: (End, &Place), sight: &VolumeSight) -> Made {
+fn prepare_here(seen: (&SyncAsSeen, Intruding), end: (End, &Place), sight: &VolumeSight) -> Made {
     let mut made = Made::default();
     made.problem = prepare_end(seen, end, sight, &mut made).err();
     made
 }
 
 fn prepare_end(
-    seen: &SyncAsSeen,
+    (seen, intruding): (&SyncAsSeen, Intruding),
     (end, place): (End, &Place),
     sight: &VolumeSight,
     report: &mut Made,
@@ -137,7 +138,9 @@ fn prepare_end(
         End::Destination => {
             let known =
                 directory.kind_of(layout::DESTINATION_SENTINEL).map_err(|error| not_made(&error))? != Kind::Nothing;
-            warn_of_content(&directory, known, seen, report)?;
+            if !known && content(&directory, seen.sync.snapshots, intruding, report)? == Vacancy::Taken {
+                return Ok(());
+            }
             prepare_layout(&directory, seen.sync.snapshots, report)?;
             // The sentinel comes last: it says that all else is there.
             make_sentinel(&directory, layout::DESTINATION_SENTINEL, report)
@@ -200,17 +203,45 @@ fn no_source(above: &Directory, name: &OsStr) -> String {
     missing_source(&above.path_of(name).display().to_string(), &names)
 }
 
-/// A destination that holds files already would be made equal to the source.
-fn warn_of_content(directory: &Directory, known: bool, seen: &SyncAsSeen, report: &mut Made) -> Result<(), String> {
-    if known || seen.sync.snapshots != SnapshotKind::None {
-        return Ok(());
-    }
+/// Tells what lies in a place that is to become a destination, and whether it may become one. A mirror would be made
+/// equal to the source.
+fn content(
+    directory: &Directory,
+    kind: SnapshotKind,
+    intruding: Intruding,
+    report: &mut Made,
+) -> Result<Vacancy, String> {
     let entries = directory.entries(1000).map_err(|error| not_made(&error))?;
-    let count = entries.iter().filter(|entry| !entry.name.to_string_lossy().starts_with(layout::OWN)).count();
-    if count > 0 {
-        report.holds = Some((directory.path().display().to_string(), count.to_string()));
+    let is_strange = |name: &OsStr| !name.as_encoded_bytes().starts_with(layout::OWN.as_bytes());
+    let names = entries.iter().map(|entry| entry.name.as_os_str());
+    let strange = names.filter(|name| is_strange(name) && !is_begun(directory, name, kind)).count();
+    let count = u64::try_from(strange).unwrap_or(u64::MAX);
+    let told = (count > 0).then(|| (directory.path().display().to_string(), count));
+    match (intruding, kind) {
+        (Intruding::Refused, _) if told.is_some() => {
+            report.taken = told;
+            return Ok(Vacancy::Taken);
+        }
+        (Intruding::Refused | Intruding::Allowed, SnapshotKind::None) => report.holds = told,
+        (Intruding::Refused | Intruding::Allowed, SnapshotKind::Btrfs | SnapshotKind::HardLink) => {}
     }
-    Ok(())
+    Ok(Vacancy::Free)
+}
+
+/// Whether this is what we make first in a destination with snapshots, with nothing in it: whoever was cut off in the
+/// middle left it.
+fn is_begun(directory: &Directory, name: &OsStr, kind: SnapshotKind) -> bool {
+    let is_empty = || {
+        let below = directory.open_below(Path::new(name), Reach::SameMount);
+        below.and_then(|below| below.entries(1)).is_ok_and(|entries| entries.is_empty())
+    };
+    let leads_nowhere =
+        || directory.link_target(name).is_ok_and(|to| to.as_deref() == Some(Path::new(layout::NOWHERE)));
+    match kind {
+        SnapshotKind::None => false,
+        SnapshotKind::Btrfs | SnapshotKind::HardLink if name == LATEST => leads_nowhere(),
+        SnapshotKind::Btrfs | SnapshotKind::HardLink => (name == SNAPSHOTS || name == STAGING) && is_empty(),
+    }
 }
 
 fn prepare_layout(directory: &Directory, kind: SnapshotKind, report: &mut Made) -> Result<(), String> {

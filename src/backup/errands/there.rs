@@ -8,7 +8,7 @@ use crate::backup::session::{SHORT, Session, Stoppable, failure as trouble};
 use crate::formats::sentinel;
 use crate::formats::ssh::answers;
 use crate::formats::ssh::calls::PrepareCall;
-use crate::model::{End, NotDone, SentinelId, SnapshotKind, Step, Sync};
+use crate::model::{End, Intruding, NotDone, SentinelId, SnapshotKind, Step, Sync};
 use crate::os::ssh::SshPlace;
 
 /// Makes what one end needs: sentinels with these ids, directories, the staging subvolume.
@@ -16,6 +16,7 @@ pub fn prepare(
     sync: &Sync,
     (end, which): (&RemoteEnd, End),
     (volume_id, end_id): (&SentinelId, &SentinelId),
+    intruding: Intruding,
     place: &SshPlace,
 ) -> Result<Made, NotDone> {
     // Nobody stops an errand: each of its steps has a deadline.
@@ -26,7 +27,7 @@ pub fn prepare(
         End::Destination => (&sync.destination.subdir, sync.snapshots),
     };
     let (root, directory) = (&root(end), directory.as_path());
-    let call = PrepareCall { root, directory, end: which, kind, volume_id, end_id };
+    let call = PrepareCall { root, directory, end: which, kind, volume_id, end_id, intruding };
     let said = server.ask(&call.call(), (Stoppable::Yes, SHORT), &mut stops)?;
     let host = server.host();
     let mut report = Made::default();
@@ -55,7 +56,8 @@ pub fn prepare(
             }
             "lacks" => lacks = text_shown,
             "lacking" => report.problem = Some(unsupported(&format!("{host}:{text_shown}"), &lacks)),
-            "holds" => report.holds = Some((sync.destination.to_string(), text_shown)),
+            "holds" => report.holds = Some((sync.destination.to_string(), text_shown.parse().unwrap_or_default())),
+            "taken" => report.taken = Some((sync.destination.to_string(), text_shown.parse().unwrap_or_default())),
             _ => {}
         }
     }

@@ -16,7 +16,7 @@ use crate::ctl::render;
 use crate::decide::setup::Drafted;
 use crate::formats::set_up::{SetUp, SetUpService, SetUpSync};
 use crate::formats::wire::{Listing, Prepared, PreparedSync, Request};
-use crate::model::{FoundPlace, Mounter, StandIn, SyncName};
+use crate::model::{FoundPlace, Intruding, Mounter, StandIn, SyncName};
 use crate::os::config_file::{self, ReplaceError};
 use crate::os::deadline::Deadline;
 use crate::os::environment::{self, Paths};
@@ -135,7 +135,10 @@ fn prepared(
         }
         Err(problem) => return Err(problem),
     };
-    let reply = connection.ask(&Request::Prepare { syncs: names }).map_err(|problem| told_by(company, problem))?;
+    // Nobody has seen what lies there but who looked before the file was written.
+    let reply = connection
+        .ask(&Request::Prepare { syncs: names, only_free: Intruding::Refused })
+        .map_err(|problem| told_by(company, problem))?;
     let prepared: Prepared = reply.decode()?;
     Ok(prepared.syncs)
 }

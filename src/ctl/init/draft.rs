@@ -1,16 +1,19 @@
 //! What comes into the configuration, checked before anything is written.
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::answers::{Answers, LeavesOut};
-use super::places::{CopyTarget, Vicinity};
+use super::places::Vicinity;
 use super::start::Start;
+use super::vacancy::vacancy;
 use crate::ctl::command_error::CommandError;
 use crate::decide::setup::{Drafted, Planner, Proposal, SyncWish, left_out, mount_of};
 use crate::formats::config::Mistakes;
 use crate::formats::config::extend::{self, ExtendError};
-use crate::model::{Additions, Configuration, Filter, SyncName, layout};
-use crate::os::entry;
+use crate::model::{Additions, Configuration, Filter, SyncName, Vacancy};
+use crate::os::ssh::SshPlace;
 
 /// What comes into the configuration.
 pub(super) struct Draft {
@@ -24,6 +27,8 @@ pub(super) struct Draft {
     pub lines: String,
     /// What the whole says.
     pub configuration: Configuration,
+    /// What lies where the copies of a new sync are to be.
+    pub vacancies: BTreeMap<SyncName, Vacancy>,
     /// The sources that lie on the filesystem of their copies.
     pub beside: Vec<PathBuf>,
 }
@@ -33,6 +38,11 @@ impl Draft {
     pub fn new(start: &Start<'_>, answers: &Answers, looks: &Vicinity) -> Result<Result<Self, Mistakes>, CommandError> {
         let mut planner = Planner::new(start.configuration.clone(), &looks.home);
         let mut syncs = Vec::new();
+        // A server is asked once for each name.
+        let (seen, ssh) = (RefCell::new(BTreeMap::new()), SshPlace::new(start.paths.runtime_dir()));
+        let seen_at = |name: &SyncName| {
+            *seen.borrow_mut().entry(name.clone()).or_insert_with(|| vacancy(&answers.target, name, &ssh))
+        };
         for source in &answers.sources {
             let filters: Vec<Filter> = proposals(answers, &source.path, looks).iter().map(Proposal::filter).collect();
             let drafted = planner.take_in(SyncWish {
@@ -42,7 +52,7 @@ impl Draft {
                 snapshots: answers.snapshots,
                 filters,
                 name: answers.name.clone(),
-                occupied: &|name| is_occupied(&answers.target, name),
+                vacancy: &seen_at,
             });
             syncs.push(drafted.map_err(|error| CommandError::Usage(error.to_string()))?);
         }
@@ -50,12 +60,13 @@ impl Draft {
         let old = start.file.as_deref().unwrap_or_default();
         match extend::extend(old, &additions, &start.context) {
             Ok(extended) => Ok(Ok(Self {
-                syncs,
                 lines: extend::added_lines(&additions, &looks.home),
                 additions,
                 text: extended.text,
                 configuration: extended.configuration,
+                vacancies: syncs.iter().filter_map(new_name).map(|name| (name.clone(), seen_at(name))).collect(),
                 beside: beside(answers, looks),
+                syncs,
             })),
             Err(ExtendError::Mistakes(mistakes)) => Ok(Err(mistakes)),
             Err(ExtendError::Rigid(lines)) => {
@@ -96,8 +107,9 @@ fn beside(answers: &Answers, looks: &Vicinity) -> Vec<PathBuf> {
     paths.filter(|path| copies.is_some() && device(path) == copies).cloned().collect()
 }
 
-/// Whether something that is no destination of ours has this name there.
-fn is_occupied(target: &CopyTarget, name: &SyncName) -> bool {
-    let Some(place) = target.at.as_ref().map(|at| at.join(name.as_str())) else { return false };
-    entry::look_at(&place).is_some() && entry::look_at(&place.join(layout::DESTINATION_SENTINEL)).is_none()
+fn new_name(drafted: &Drafted) -> Option<&SyncName> {
+    match drafted {
+        Drafted::New(name) => Some(name),
+        Drafted::Already(_) => None,
+    }
 }

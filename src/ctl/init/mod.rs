@@ -11,6 +11,7 @@ mod questions;
 mod start;
 mod survey;
 mod tell;
+mod vacancy;
 
 use std::os::unix::net::UnixStream;
 

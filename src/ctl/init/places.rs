@@ -56,6 +56,8 @@ pub(super) struct CopyTarget {
     pub family: Option<FilesystemFamily>,
     /// Where it is on this machine, as far as it is.
     pub at: Option<PathBuf>,
+    /// The way to the server that it is on, and the directory there.
+    pub there: Option<(Route, PathBuf)>,
     /// How much room is left, in bytes.
     pub free: Option<u64>,
 }
@@ -147,6 +149,7 @@ fn by_path(path: &Path, looks: &Vicinity) -> Result<CopyTarget, CommandError> {
         // By FUSE several are called alike.
         family: drive.and_then(filesystem).or(mount.map(|mount| mount.fs_type.as_str())).map(family),
         free: room(&real),
+        there: None,
         at: Some(whole),
     })
 }
@@ -189,6 +192,7 @@ fn by_uuid(uuid: &DriveUuid, below: &str, looks: &Vicinity) -> Result<CopyTarget
         shown: at.as_deref().map_or_else(|| format!("the drive {}", printable(&name)), shown),
         family: filesystem(device).map(family),
         free: mount.and_then(|mount| room(&mount.point)),
+        there: None,
         at,
     })
 }
@@ -325,6 +329,7 @@ fn on_server(named: &str, directory: &str, start: &Start<'_>) -> Result<CopyTarg
         shown: name,
         family: Some(seen.fs_type.as_deref().map_or(FilesystemFamily::Posix, family)),
         free: seen.free,
+        there: Some((route, directory.into())),
         at: None,
     })
 }

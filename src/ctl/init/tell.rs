@@ -9,7 +9,8 @@ use crate::decide::setup::{Drafted, losses};
 use crate::formats::set_up::SetUpService;
 use crate::formats::text::{printable, size};
 use crate::model::{
-    Configuration, CredentialProvider, FoundPlace, Mounter, Mounting, SnapshotKind, SyncName, VolumeName, VolumeRoot,
+    Configuration, CredentialProvider, FoundPlace, Mounter, Mounting, SnapshotKind, SyncName, Vacancy, VolumeName,
+    VolumeRoot,
 };
 use crate::os::environment::{self, Paths};
 use crate::os::{account, service, unit};
@@ -44,6 +45,22 @@ pub(super) fn draft(draft: &Draft, answers: &Answers, paths: &Paths) -> String {
         let path = path.display().to_string();
         let path = printable(&path);
         let _ = writeln!(text, "{path} lies on the same disk: if that breaks, the copies are gone, too.");
+    }
+    for (name, vacancy) in &draft.vacancies {
+        let Some(sync) = draft.configuration.syncs.get(name) else { continue };
+        let place = sync.destination.to_string();
+        let told = match vacancy {
+            Vacancy::Free | Vacancy::Taken => continue,
+            Vacancy::Copies => format!(
+                "{place} holds copies of nbkp already: this machine goes on with its own, and those of another one are \
+                 asked about before anything is changed."
+            ),
+            Vacancy::Unseen => format!(
+                "What lies in {place} cannot be seen now. If it is something else than copies, it stays as it is, and \
+                 nothing is copied there before `nbkpctl prepare {name}` says so."
+            ),
+        };
+        let _ = writeln!(text, "{}", printable(&told));
     }
     text.push('\n');
     text

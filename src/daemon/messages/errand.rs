@@ -8,13 +8,13 @@ use crate::formats::wire::{
     CheckEnd, CheckNews, Diagnosis, FindEnd, FindNews, Prepared, PreviewEnd, PreviewLine, Pruned, RestoreEnd,
     RestoreNews, Snapshots, Versions,
 };
-use crate::model::{CheckWish, FindWish, Pruning, RestoreWish, SyncName, Weighing};
+use crate::model::{CheckWish, FindWish, Intruding, Pruning, RestoreWish, SyncName, Weighing};
 
 /// An errand; an empty list of syncs means all.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Errand {
     /// Make what both ends of syncs need.
-    Prepare(Vec<SyncName>),
+    Prepare(Vec<SyncName>, Intruding),
     /// Tell what runs would do, changing nothing.
     Preview(Vec<SyncName>),
     /// Tell what differs between the snapshots of two moments.

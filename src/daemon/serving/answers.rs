@@ -80,7 +80,7 @@ pub(crate) async fn answer(
         },
         Request::Snapshots { syncs, sizes } => errand(Errand::Snapshots(syncs, sizes), doors, places, line).await,
         Request::Prune { syncs, dry_run } => errand(Errand::Prune(syncs, dry_run), doors, places, line).await,
-        Request::Prepare { syncs } => errand(Errand::Prepare(syncs), doors, places, line).await,
+        Request::Prepare { syncs, only_free } => errand(Errand::Prepare(syncs, only_free), doors, places, line).await,
         Request::Versions { path } => errand(Errand::Versions(path), doors, places, line).await,
         Request::Find { pattern, deleted, syncs } => {
             let wish = FindWish { pattern, among: deleted, syncs };

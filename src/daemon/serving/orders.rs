@@ -19,7 +19,7 @@ use crate::formats::text::{obstacle_sentences, shell_words};
 use crate::formats::wire::{
     Diagnosis, DiffSummary, Prepared, PreviewEnd, PreviewLine, PreviewLineKind, Pruned, Snapshots, SyncProblem, Term,
 };
-use crate::model::{Interruption, Pruning, SyncName, Weighing};
+use crate::model::{Interruption, Intruding, Pruning, SyncName, Weighing};
 use crate::os::ssh::SshPlace;
 
 /// Runs errands until nobody can order any more.
@@ -44,7 +44,7 @@ async fn go(order: ErrandOrder, asks: mpsc::Sender<Ask>, ssh: SshPlace, ground: 
     let lines = news.clone();
     let done = match errand {
         Errand::Doctor => Ok(ErrandResult::Diagnosed(Diagnosis::new(&doctor::examine(&ground, &asks, place).await))),
-        Errand::Prepare(syncs) => prepare_all(syncs, &asks, ssh).await,
+        Errand::Prepare(syncs, intruding) => prepare_all((syncs, intruding), &asks, ssh).await,
         Errand::Preview(syncs) => {
             let work = move |found: Vec<SyncAsSeen>| ErrandResult::Previewed(previewed(&found, &lines, &ssh));
             at(syncs, &asks, work).await
@@ -97,10 +97,14 @@ async fn in_all(
     on_a_thread(move || work(found)).await?
 }
 
-async fn prepare_all(syncs: Vec<SyncName>, asks: &mpsc::Sender<Ask>, ssh: SshPlace) -> Result<ErrandResult, Refusal> {
+async fn prepare_all(
+    (syncs, intruding): (Vec<SyncName>, Intruding),
+    asks: &mpsc::Sender<Ask>,
+    ssh: SshPlace,
+) -> Result<ErrandResult, Refusal> {
     let found = prospects(syncs, asks).await?;
     let syncs: Vec<SyncName> = found.iter().map(|prospect| prospect.sync.name.clone()).collect();
-    let prepare = move || found.iter().map(|prospect| prepare::prepare(prospect, &ssh)).collect();
+    let prepare = move || found.iter().map(|prospect| prepare::prepare(prospect, intruding, &ssh)).collect();
     let result = ErrandResult::Prepared(Prepared { syncs: on_a_thread(prepare).await? });
     let (answer, answered) = oneshot::channel();
     // What was prepared is there, whether or not the daemon is still up to look at it.

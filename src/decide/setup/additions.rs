@@ -9,7 +9,7 @@ use super::names;
 use crate::model::{
     Additions, Cipher, Configuration, CredentialName, Drive, Endpoint, EndpointName, Filter, FoundDrive, FoundPlace,
     FoundServer, KeepRules, Mounter, Mounting, NameError, Place, Retention, Server, ServerWay, SnapshotKind, Subdir,
-    SubdirError, Sync, SyncName, Volume, VolumeName, VolumeRoot, WhenDone,
+    SubdirError, Sync, SyncName, Vacancy, Volume, VolumeName, VolumeRoot, WhenDone,
 };
 
 /// How long a connection may take to come up.
@@ -33,8 +33,8 @@ pub struct SyncWish<'a> {
     pub filters: Vec<Filter>,
     /// The name, if the person gave one.
     pub name: Option<SyncName>,
-    /// Whether a name in the destination is taken by something else.
-    pub occupied: &'a dyn Fn(&SyncName) -> bool,
+    /// What lies at the destination under a name.
+    pub vacancy: &'a dyn Fn(&SyncName) -> Vacancy,
 }
 
 /// What became of a wish.
@@ -49,8 +49,10 @@ pub enum Drafted {
 /// Why a wish makes no sync.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Unplanned {
-    /// The name is that of something else.
+    /// The name is that of another sync.
     NameTaken(SyncName),
+    /// Something that is no copy has the name at the destination.
+    PlaceTaken(SyncName),
     /// It is set up, and keeps history in another way.
     OtherKind(SyncName, SnapshotKind),
     /// The copies would be copied.
@@ -65,6 +67,11 @@ impl fmt::Display for Unplanned {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NameTaken(name) => write!(f, "a sync is called `{name}` already; choose another name with --name"),
+            Self::PlaceTaken(name) => write!(
+                f,
+                "the destination holds something already that is called `{name}` and is no copy of nbkp; choose \
+                 another name with --name, or move it away"
+            ),
             Self::OtherKind(name, kind) => write!(
                 f,
                 "`{name}` copies that there already, with snapshots = \"{kind}\"; change it in the configuration file, \
@@ -158,15 +165,15 @@ impl Planner {
             place.is_ok_and(|place| self.configuration.syncs.values().any(|sync| sync.destination.overlaps(&place)))
         };
         if let Some(name) = &wish.name {
-            return if is_known(name) || is_written(name) {
-                Err(Unplanned::NameTaken(name.clone()))
-            } else {
-                Ok(name.clone())
+            return match (wish.vacancy)(name) {
+                _ if is_known(name) || is_written(name) => Err(Unplanned::NameTaken(name.clone())),
+                Vacancy::Taken => Err(Unplanned::PlaceTaken(name.clone())),
+                Vacancy::Free | Vacancy::Copies | Vacancy::Unseen => Ok(name.clone()),
             };
         }
         let plain = names::of_directory(wish.path, &self.home);
         let longer = format!("{plain}-{}", destination.volume);
-        let is_taken = |name: &SyncName| is_known(name) || is_written(name) || (wish.occupied)(name);
+        let is_taken = |name: &SyncName| is_known(name) || is_written(name) || (wish.vacancy)(name) == Vacancy::Taken;
         Ok(names::free(&[plain, longer], is_taken)?)
     }
 

@@ -6,7 +6,7 @@ use super::*;
 use crate::model::{
     Access, Additions, BlockDevice, Cipher, Configuration, CredentialProvider, DaemonSettings, DeviceRole,
     FilesystemFamily, Filter, FoundDrive, FoundPlace, FoundServer, Monitoring, Mount, MountId, Mounter, Mounting,
-    Notify, Place, ServerWay, SnapshotKind, Sync, SyncName, Volume, VolumeRoot,
+    Notify, Place, ServerWay, SnapshotKind, Sync, SyncName, Vacancy, Volume, VolumeRoot,
 };
 
 const HOME: &str = "/home/ada";
@@ -67,7 +67,7 @@ fn wish(
         snapshots: SnapshotKind::HardLink,
         filters: Vec::new(),
         name: name.map(|name| name.parse().unwrap()),
-        occupied: &|_| false,
+        vacancy: &|_| Vacancy::Unseen,
     })
 }
 
@@ -130,6 +130,7 @@ fn names_never_collide() {
 #[test]
 fn what_lies_at_the_destination_under_a_name_keeps_it() {
     let mut planner = Planner::new(nothing(), Path::new(HOME));
+    let taken = |name: &SyncName| if name.as_str() == "a" { Vacancy::Taken } else { Vacancy::Free };
     let drafted = planner.take_in(SyncWish {
         source: &FoundPlace::Directory("/home/ada/a".into()),
         path: Path::new("/home/ada/a"),
@@ -137,9 +138,20 @@ fn what_lies_at_the_destination_under_a_name_keeps_it() {
         snapshots: SnapshotKind::None,
         filters: Vec::new(),
         name: None,
-        occupied: &|name| name.as_str() == "a",
+        vacancy: &taken,
     });
     assert_eq!(drafted, Ok(Drafted::New(sync("a-usb"))));
+    // Who gave it the name is asked for another one.
+    let named = planner.take_in(SyncWish {
+        source: &FoundPlace::Directory("/home/ada/b".into()),
+        path: Path::new("/home/ada/b"),
+        destination: &drive(Some("usb"), Cipher::Plain),
+        snapshots: SnapshotKind::None,
+        filters: Vec::new(),
+        name: Some(sync("a")),
+        vacancy: &taken,
+    });
+    assert_eq!(named, Err(Unplanned::PlaceTaken(sync("a"))));
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
 use super::script;
-use crate::model::{DeletedKind, DeletedNames, End, SentinelId, SnapshotKind, SnapshotName, TidyDeed};
+use crate::model::{DeletedKind, DeletedNames, End, Intruding, SentinelId, SnapshotKind, SnapshotName, TidyDeed};
 
 /// A script with its words.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -366,6 +366,8 @@ pub struct PrepareCall<'a> {
     pub volume_id: &'a SentinelId,
     /// The same for its own.
     pub end_id: &'a SentinelId,
+    /// What becomes of a destination in which something else lies.
+    pub intruding: Intruding,
 }
 
 impl PrepareCall<'_> {
@@ -377,8 +379,13 @@ impl PrepareCall<'_> {
             End::Destination => "dst",
         };
         let (root, directory) = (self.root.as_os_str(), self.directory.as_os_str());
-        let [end, kind, volume, id] = [end, word(self.kind), &self.volume_id.0, &self.end_id.0].map(OsStr::new);
-        ScriptCall::new(script::PREPARE, [root, directory, end, kind, volume, id])
+        let intruding = match self.intruding {
+            Intruding::Allowed => "",
+            Intruding::Refused => "refuse",
+        };
+        let words = [end, word(self.kind), &self.volume_id.0, &self.end_id.0, intruding];
+        let [end, kind, volume, id, intruding] = words.map(OsStr::new);
+        ScriptCall::new(script::PREPARE, [root, directory, end, kind, volume, id, intruding])
     }
 }
 
@@ -447,8 +454,9 @@ mod tests {
             kind: SnapshotKind::None,
             volume_id: &SentinelId("a".into()),
             end_id: &id,
+            intruding: Intruding::Refused,
         };
-        check(&prepare.call(), &["/srv", "docs", "src", "none", "a", "i"]);
+        check(&prepare.call(), &["/srv", "docs", "src", "none", "a", "i", "refuse"]);
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::calls::ScriptCall;
 use super::script;
+use crate::model::Vacancy;
 
 /// Asks for a directory there: absolute, or below the home directory; empty for that itself.
 #[must_use]
@@ -25,6 +26,8 @@ pub struct SiteThere {
     pub is_writable: bool,
     /// How much room is left, in bytes.
     pub free: Option<u64>,
+    /// What lies in the directory, seen as the destination of a sync.
+    pub vacancy: Vacancy,
 }
 
 /// Whether a directory is there.
@@ -52,12 +55,19 @@ pub fn site(answer: &[u8]) -> Option<SiteThere> {
         "closed" => DirectoryThere::Closed,
         _ => return None,
     };
+    // No sync goes through a link.
+    let vacancy = match (directory, line("way"), line("holds")) {
+        (_, Some(_), _) | (DirectoryThere::Closed, ..) | (DirectoryThere::Open, None, Some("other")) => Vacancy::Taken,
+        (DirectoryThere::Open, None, Some(_)) => Vacancy::Copies,
+        (DirectoryThere::Open, None, None) | (DirectoryThere::Missing, None, _) => Vacancy::Free,
+    };
     Some(SiteThere {
         home: line("home").map(PathBuf::from),
         directory,
         fs_type: line("type").map(str::to_owned),
         is_writable: line("access") == Some("write"),
         free: line("free").and_then(|kibibytes| kibibytes.parse::<u64>().ok()).map(|kibibytes| kibibytes << 10),
+        vacancy,
     })
 }
 
@@ -67,17 +77,22 @@ mod tests {
 
     #[test]
     fn an_answer_is_read() {
-        let told = b"home /home/ada\nplace there\ntype btrfs\naccess write\nfree 1024\n";
+        let told = b"home /home/ada\nplace there\nholds copies\ntype btrfs\naccess write\nfree 1024\n";
         let expected = SiteThere {
             home: Some("/home/ada".into()),
             directory: DirectoryThere::Open,
             fs_type: Some("btrfs".into()),
             is_writable: true,
             free: Some(1 << 20),
+            vacancy: Vacancy::Copies,
         };
         assert_eq!(site(told), Some(expected));
         let missing = site(b"home /root\nplace missing\ntype \nfree \n").unwrap();
         assert_eq!((missing.directory, missing.fs_type, missing.free), (DirectoryThere::Missing, None, None));
+        assert_eq!(missing.vacancy, Vacancy::Free);
+        assert_eq!(site(b"home /root\nway link\nplace missing\n").unwrap().vacancy, Vacancy::Taken);
+        assert_eq!(site(b"home /root\nplace there\nholds other\n").unwrap().vacancy, Vacancy::Taken);
+        assert_eq!(site(b"home /root\nplace there\n").unwrap().vacancy, Vacancy::Free);
         assert_eq!(site(b"home /root\nplace closed\n").unwrap().directory, DirectoryThere::Closed);
         assert_eq!(site(b"Welcome!\n"), None);
     }

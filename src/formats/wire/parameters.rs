@@ -6,7 +6,9 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use super::{CallError, Moment};
-use crate::model::{Among, Earnest, Existing, Pruning, SampleShare, SnapshotName, SyncName, VolumeName, Weighing};
+use crate::model::{
+    Among, Earnest, Existing, Intruding, Pruning, SampleShare, SnapshotName, SyncName, VolumeName, Weighing,
+};
 
 /// A type that a parameter can have.
 pub(super) trait Parameter: Sized {
@@ -96,6 +98,23 @@ impl Parameter for Existing {
 
     fn write(&self) -> Value {
         json!(*self == Self::Replaced)
+    }
+}
+
+/// Whether only a destination is prepared in which nothing else lies.
+impl Parameter for Intruding {
+    const KIND: &'static str = "?bool";
+
+    fn absent() -> Option<Self> {
+        Some(Self::Allowed)
+    }
+
+    fn read(value: &Value) -> Option<Self> {
+        value.as_bool().map(|only_free| if only_free { Self::Refused } else { Self::Allowed })
+    }
+
+    fn write(&self) -> Value {
+        json!(*self == Self::Refused)
     }
 }
 

@@ -6,7 +6,9 @@ use serde_json::Value;
 
 use super::parameters::{Given, HistoryLimit, Parameter};
 use super::{CallError, INTERFACE, MethodCall, Mode, Moment, SERVICE_INTERFACE};
-use crate::model::{Among, Earnest, Existing, Pruning, SampleShare, SnapshotName, SyncName, VolumeName, Weighing};
+use crate::model::{
+    Among, Earnest, Existing, Intruding, Pruning, SampleShare, SnapshotName, SyncName, VolumeName, Weighing,
+};
 
 /// A method as the interface has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -235,6 +237,8 @@ methods! {
         Heavy Prepare {
             /// The syncs.
             syncs: Vec<SyncName>,
+            /// What becomes of a destination in which something else lies.
+            only_free: Intruding,
         };
         /// What would be done about an event that is only supposed.
         Light Simulate {
@@ -340,7 +344,7 @@ mod tests {
                 sample: SampleShare::percent(5).unwrap(),
                 snapshot: Some("2026-11-22T17:30:00.000Z".parse().unwrap()),
             },
-            Request::Prepare { syncs },
+            Request::Prepare { syncs, only_free: Intruding::Refused },
             Request::Simulate { event: "plug".into(), volume: Some("usb".into()), location: None },
             Request::Drives,
             Request::Doctor,

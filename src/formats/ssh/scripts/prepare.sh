@@ -1,7 +1,7 @@
-# prepare ROOT DIRECTORY END KIND VOLUME-ID END-ID: makes what one end of a sync needs; what is there stays as it is. END is
-# `src` or `dst`.
+# prepare ROOT DIRECTORY END KIND VOLUME-ID END-ID INTRUDING: makes what one end of a sync needs; what is there stays as it
+# is. END is `src` or `dst`; with `refuse`, nothing is made in a destination in which something lies that is no copy.
 serving=
-root=$1 directory=$2 end=$3 kind=$4 volume=$5 id=$6
+root=$1 directory=$2 end=$3 kind=$4 volume=$5 id=$6 intruding=$7
 
 made() { printf 'made %s\n' "$1"; }
 already() { printf 'already %s\n' "$1"; }
@@ -53,9 +53,22 @@ if [ "$end" = src ]; then
     make_sentinel "$SOURCE_SENTINEL" "$id"
     exit 0
 fi
-if [ "$kind" = none ] && [ ! -e "$DESTINATION_SENTINEL" ]; then
+if [ ! -e "$DESTINATION_SENTINEL" ]; then
     count=$(find . -mindepth 1 -maxdepth 1 ! -name "$OWN*" -exec printf x \; | wc -c)
-    [ "$count" -eq 0 ] || printf 'holds %s\n' "$count"
+    if [ "$kind" != none ]; then
+        # Whoever was cut off in the middle left these, with nothing in them.
+        [ "$(readlink "$LATEST")" != "$NOWHERE" ] || count=$((count - 1))
+        for begun in "$SNAPSHOTS" "$STAGING"; do
+            if [ -d "$begun" ] && [ ! -h "$begun" ] && [ -z "$(ls -A "$begun")" ]; then
+                count=$((count - 1))
+            fi
+        done
+    fi
+    if [ "$count" -gt 0 ] && [ "$intruding" = refuse ]; then
+        printf 'taken %s\n' "$count"
+        exit 0
+    fi
+    [ "$count" -eq 0 ] || [ "$kind" != none ] || printf 'holds %s\n' "$count"
 fi
 if [ "$kind" = btrfs ]; then
     if [ ! -e "$STAGING" ] && [ ! -h "$STAGING" ]; then

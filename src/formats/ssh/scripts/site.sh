@@ -1,9 +1,16 @@
 # site DIRECTORY: what is known of the place where copies are to lie, as it is or would be: a line each for the home
-# directory, for the place itself and for its filesystem.
+# directory, for the place itself, for what lies in it and for its filesystem.
 directory=$1
 printf 'home %s\n' "$(pwd -P)"
+# A link is told from where it lies.
+[ ! -h "${directory%/}" ] || echo 'way link'
 if [ -z "$directory" ] || cd -P -- "$directory" 2>/dev/null; then
     echo 'place there'
+    if [ -e "$DESTINATION_SENTINEL" ]; then
+        echo 'holds copies'
+    elif [ -n "$(ls -A . 2>/dev/null | head -n 1)" ]; then
+        echo 'holds other'
+    fi
 elif [ -e "$directory" ]; then
     echo 'place closed'
     exit 0
