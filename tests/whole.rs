@@ -307,7 +307,9 @@ scenarios! {
         each_shell_tells_of_a_place;
     setting_up:
         what_is_somebody_elses_is_never_taken
-        what_is_somebody_elses_at_a_server_is_never_taken;
+        what_is_somebody_elses_at_a_server_is_never_taken
+        a_part_of_a_drive_is_found_again
+        a_subvolume_of_a_drive_is_found_again;
     doctor:
         a_healthy_machine_has_nothing_to_mend
         what_is_broken_is_named_with_its_remedy

@@ -197,9 +197,11 @@ fn on_devices<'a>(
     }
 }
 
-/// The number tells, except where the filesystem has an anonymous one (btrfs). There the source tells, which root can
-/// set to any text for a mount of any other type, and a user for one of FUSE: so the type must be right too.
-fn is_on(mount: &Mount, device: &BlockDevice) -> bool {
+/// Whether a mount is of a device. The number tells, except where the filesystem has an anonymous one (btrfs). There
+/// the source tells, which root can set to any text for a mount of any other type, and a user for one of FUSE: so the
+/// type must be right too.
+#[must_use]
+pub fn is_on(mount: &Mount, device: &BlockDevice) -> bool {
     let anonymous = mount.device.0 == 0;
     let named = || mount.source == device.node || device.links.contains(&mount.source);
     mount.device == device.number || (anonymous && filesystem(device) == Some(&mount.fs_type) && named())

@@ -6,12 +6,15 @@ use std::time::Duration;
 
 use super::start::Start;
 use crate::ctl::command_error::CommandError;
-use crate::decide::setup::{drive_at, family, kind_for, mount_of, mounted_at, with_uuid};
+use crate::decide::presence::DrivePresence;
+use crate::decide::setup::{
+    MachineSeen, SpotOnDrive, drive_at, family, kind_for, mount_of, place_on_drive, presence, used_mount, with_uuid,
+};
 use crate::formats::ssh::site::{self, DirectoryThere, SiteThere};
 use crate::formats::text::printable;
 use crate::model::{
     Access, BlockDevice, Cipher, Configuration, DeviceRole, DriveUuid, Endpoint, FilesystemFamily, FoundDrive,
-    FoundPlace, FoundServer, Mount, Mounter, Route, ServerWay, SnapshotKind, Subdir,
+    FoundPlace, FoundServer, Mount, Mounter, Route, ServerWay, SnapshotKind, Subdir, layout,
 };
 use crate::os::directory::{Directory, Errno};
 use crate::os::process::{Bell, Wanted};
@@ -35,6 +38,11 @@ impl Vicinity {
     pub fn take(start: &Start<'_>) -> Self {
         let home = files::leads_to(&start.paths.home).unwrap_or_else(|_| start.paths.home.clone());
         Self { devices: disks::enumerate().unwrap_or_default(), mounts: mounts::read().unwrap_or_default(), home }
+    }
+
+    /// The same, for decisions.
+    pub fn seen(&self) -> MachineSeen<'_> {
+        MachineSeen { devices: &self.devices, mounts: &self.mounts, home: &self.home }
     }
 }
 
@@ -78,11 +86,8 @@ pub(super) fn source(path: &Path, start: &Start<'_>, looks: &Vicinity) -> Result
     if !real.is_dir() {
         return Err(CommandError::Usage(format!("the source {shown} is no directory; name the one that it lies in")));
     }
-    let place = match mount_of(&real, &looks.mounts) {
-        Some(mount) => match drive_at(mount, &looks.devices, &looks.home) {
-            Some(device) => on_drive(device, Some(mount), &real, looks)?,
-            None => FoundPlace::Directory(real.clone()),
-        },
+    let place = match drive_place(&real, looks) {
+        Some(place) => on_drive(&place, Path::new(""), looks)?,
         None => FoundPlace::Directory(real.clone()),
     };
     Ok(Source { path: real, place })
@@ -128,14 +133,14 @@ fn by_path(path: &Path, looks: &Vicinity) -> Result<CopyTarget, CommandError> {
     }
     let whole = if rest.as_os_str().is_empty() { real.clone() } else { real.join(rest) };
     let mount = mount_of(&real, &looks.mounts);
-    let drive = mount.and_then(|mount| drive_at(mount, &looks.devices, &looks.home));
+    let drive = mount.and_then(|mount| drive_at(mount, &looks.seen()));
     if mount.is_some_and(|mount| mount.access == Access::ReadOnly) {
         return Err(CommandError::Usage(format!("{} is mounted read-only; name another destination", shown(&real))));
     }
     writable(&real)?;
-    let place = match drive {
+    let place = match drive_place(&real, looks) {
         // A directory that is missing on a drive is made there.
-        Some(device) => on_drive(device, mount, &whole, looks)?,
+        Some(place) => on_drive(&place, rest, looks)?,
         None if rest.as_os_str().is_empty() => FoundPlace::Directory(real.clone()),
         None => {
             let made = shown(&whole);
@@ -174,21 +179,26 @@ fn by_uuid(uuid: &DriveUuid, below: &str, looks: &Vicinity) -> Result<CopyTarget
         let why = format!("no drive with the UUID {uuid} is plugged in; plug it in, or see `nbkpctl drives`");
         CommandError::Failed(why)
     })?;
-    let mount = mounted_at(device, &looks.mounts);
+    if let DrivePresence::Ambiguous { devices } = presence(device, &looks.seen()) {
+        let nodes: Vec<_> = devices.iter().map(|node| node.display().to_string()).collect();
+        let why = format!("several devices carry the UUID {uuid}: {}; unplug all but one", nodes.join(", "));
+        return Err(CommandError::Usage(why));
+    }
+    let mount = used(device, looks);
     let below: Subdir = below.trim_start_matches('/').parse().map_err(|error: crate::model::SubdirError| {
         CommandError::Usage(format!("`{}` is no directory of a drive: {error}", printable(below)))
     })?;
+    if let Some(mount) = mount.filter(|mount| mount.root != Path::new("/")) {
+        // A part of it is known by its path.
+        return by_path(&mount.point.join(below.as_path()), looks);
+    }
     let at = mount.map(|mount| mount.point.join(below.as_path()));
     if let Some(at) = &at {
         at.ancestors().find_map(|above| files::leads_to(above).ok()).map_or(Ok(()), |there| writable(&there))?;
     }
-    let place = match &at {
-        Some(at) => on_drive(device, mount, at, looks)?,
-        None => FoundPlace::OnDrive(found_drive(device, looks)?, below),
-    };
     let name = device.label.clone().unwrap_or_else(|| device.node.display().to_string());
     Ok(CopyTarget {
-        place,
+        place: FoundPlace::OnDrive(found_drive(device, looks)?, below),
         shown: at.as_deref().map_or_else(|| format!("the drive {}", printable(&name)), shown),
         family: filesystem(device).map(family),
         free: mount.and_then(|mount| room(&mount.point)),
@@ -206,20 +216,33 @@ fn filesystem(device: &BlockDevice) -> Option<&str> {
     }
 }
 
-fn on_drive(
-    device: &BlockDevice,
-    mount: Option<&Mount>,
-    path: &Path,
-    looks: &Vicinity,
-) -> Result<FoundPlace, CommandError> {
-    let below = mount.and_then(|mount| path.strip_prefix(&mount.point).ok()).unwrap_or(Path::new(""));
-    let text = below.to_str().ok_or_else(|| {
-        CommandError::Usage(format!("{} cannot be written into a configuration: it is no UTF-8", shown(path)))
-    })?;
-    let below = text.parse().map_err(|error| {
-        CommandError::Usage(format!("{} cannot be written into a configuration: {error}", shown(path)))
-    })?;
-    Ok(FoundPlace::OnDrive(found_drive(device, looks)?, below))
+/// The mount that the daemon takes for a drive.
+pub(super) fn used<'a>(device: &BlockDevice, looks: &'a Vicinity) -> Option<&'a Mount> {
+    used_mount(device, &looks.seen(), &is_marked)
+}
+
+/// Whether a mount was prepared before.
+fn is_marked(mount: &Mount) -> bool {
+    entry::look_at(&mount.point.join(layout::VOLUME_SENTINEL)).is_some()
+}
+
+/// Where a directory lies on a drive, if the daemon will come to the very same there.
+fn drive_place<'a>(real: &Path, looks: &'a Vicinity) -> Option<SpotOnDrive<'a>> {
+    let place = place_on_drive(real, &looks.seen(), &is_marked)?;
+    let identity = |path: &Path| Directory::open_root(path).ok()?.identity().ok();
+    let (here, there) = (identity(real)?, identity(&place.mount.point.join(&place.below))?);
+    ((here.device, here.inode) == (there.device, there.inode)).then_some(place)
+}
+
+fn on_drive(place: &SpotOnDrive<'_>, rest: &Path, looks: &Vicinity) -> Result<FoundPlace, CommandError> {
+    let below: PathBuf = place.below.components().chain(rest.components()).collect();
+    let unwritable = |why: &str| {
+        let path = shown(&place.mount.point.join(&below));
+        CommandError::Usage(format!("{path} cannot be written into a configuration: {why}"))
+    };
+    let text = below.to_str().ok_or_else(|| unwritable("it is no UTF-8"))?;
+    let below = text.parse().map_err(|error: crate::model::SubdirError| unwritable(&error.to_string()))?;
+    Ok(FoundPlace::OnDrive(found_drive(place.device, looks)?, below))
 }
 
 fn found_drive(device: &BlockDevice, looks: &Vicinity) -> Result<FoundDrive, CommandError> {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::places::{self, Vicinity};
 use super::start::Start;
-use crate::decide::setup::{is_eligible, mounted_at};
+use crate::decide::setup::is_eligible;
 use crate::formats::text::{printable, size};
 use crate::model::{BlockDevice, DeviceRole, Route};
 use crate::os::deadline::Deadline;
@@ -36,7 +36,7 @@ pub(super) struct Offer {
 
 /// The drives that could hold copies.
 pub(super) fn eligible_drives(looks: &Vicinity) -> Vec<Offer> {
-    let eligible = |device: &&BlockDevice| is_eligible(device, &looks.devices, &looks.mounts, &looks.home);
+    let eligible = |device: &&BlockDevice| is_eligible(device, &looks.seen());
     let mut seen = Vec::new();
     let mut offers = Vec::new();
     for device in looks.devices.iter().filter(eligible) {
@@ -53,7 +53,7 @@ pub(super) fn eligible_drives(looks: &Vicinity) -> Vec<Offer> {
 
 fn drive(device: &BlockDevice, looks: &Vicinity) -> Offer {
     let name = device.label.clone().unwrap_or_else(|| device.node.display().to_string());
-    let mount = mounted_at(device, &looks.mounts);
+    let mount = places::used(device, looks);
     let kind = match &device.role {
         DeviceRole::Filesystem(kind) | DeviceRole::OnMembers(kind) => kind.clone(),
         DeviceRole::Unlocked { filesystem, .. } => format!("{filesystem}, encrypted"),

@@ -7,7 +7,9 @@ mod left_out;
 mod names;
 
 pub use additions::{Drafted, Planner, SyncWish, Unplanned};
-pub use drives::{drive_at, is_eligible, mount_of, mounted_at, with_uuid};
+pub use drives::{
+    MachineSeen, SpotOnDrive, drive_at, is_eligible, mount_of, place_on_drive, presence, used_mount, with_uuid,
+};
 pub use kinds::{family, kind_for, losses};
 pub use left_out::{Proposal, left_out};
 

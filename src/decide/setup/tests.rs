@@ -238,10 +238,11 @@ fn device(node: &str, number: (u32, u32), role: DeviceRole) -> BlockDevice {
     }
 }
 
+/// A mount on that of the root, known by the length of its point.
 fn mount(point: &str, source: &str, device: (u32, u32), root: &str) -> Mount {
     Mount {
-        id: MountId(1),
-        parent: MountId(0),
+        id: MountId(point.len().try_into().unwrap()),
+        parent: MountId(u64::from(point != "/")),
         device,
         root: root.into(),
         point: point.into(),
@@ -254,22 +255,53 @@ fn mount(point: &str, source: &str, device: (u32, u32), root: &str) -> Mount {
 #[test]
 fn a_drive_is_what_the_system_does_not_run_from() {
     let fs = || DeviceRole::Filesystem("ext4".into());
-    let devices =
-        [device("/dev/sda1", (8, 1), fs()), device("/dev/sdb1", (8, 17), fs()), device("/dev/sdc1", (8, 33), fs())];
+    let devices = [
+        device("/dev/sda1", (8, 1), fs()),
+        device("/dev/sdb1", (8, 17), fs()),
+        device("/dev/sdc1", (8, 33), fs()),
+        device("/dev/sdd1", (8, 49), fs()),
+    ];
     let mounts = [
         mount("/", "/dev/sda1", (8, 1), "/"),
-        mount("/run/media/ada/usb", "/dev/sdb1", (0, 40), "/part"),
-        mount("/mnt/usb", "/dev/sdb1", (0, 40), "/"),
+        mount("/run/media/ada/usb", "/dev/sdb1", (8, 17), "/part"),
+        mount("/mnt/usb", "/dev/sdb1", (8, 17), "/"),
+        mount("/srv", "/dev/sdd1", (8, 49), "/"),
+        mount("/data", "/dev/sda1", (8, 1), "/home/ada/data"),
     ];
     let home = Path::new(HOME);
-    let at = |path: &str| drive_at(mount_of(Path::new(path), &mounts).unwrap(), &devices, home).map(|d| d.node.clone());
+    let around = MachineSeen { devices: &devices, mounts: &mounts, home };
+    let at = |path: &str| drive_at(mount_of(Path::new(path), &mounts).unwrap(), &around).map(|d| d.node.clone());
     assert_eq!(at("/run/media/ada/usb/x"), Some("/dev/sdb1".into()));
-    assert_eq!((at("/run/media/ada/usbx"), at("/home/ada/x")), (None, None));
-    assert_eq!(mounted_at(&devices[1], &mounts).unwrap().point, Path::new("/mnt/usb"), "all of it");
-    let eligible = devices.each_ref().map(|device| is_eligible(device, &devices, &mounts, home));
-    assert_eq!(eligible, [false, true, true]);
+    assert_eq!((at("/run/media/ada/usbx"), at("/home/ada/x"), at("/srv/x")), (None, None, None));
+    assert_eq!(at("/data/x"), None, "a directory of the system's disk that is mounted once more");
+    let eligible = devices.each_ref().map(|device| is_eligible(device, &around));
+    assert_eq!(eligible, [false, true, true, false]);
     let whole_home = [mount("/home/ada", "/dev/sdc1", (8, 33), "/")];
-    assert!(!is_eligible(&devices[2], &devices, &whole_home, home));
+    assert!(!is_eligible(&devices[2], &MachineSeen { mounts: &whole_home, ..around }));
+}
+
+#[test]
+fn a_place_on_a_drive_is_told_from_the_mount_that_the_daemon_takes() {
+    let devices = [device("/dev/sdb1", (8, 17), DeviceRole::Filesystem("ext4".into()))];
+    let root = mount("/", "/dev/sda1", (8, 1), "/");
+    let (whole, part) = (mount("/mnt/usb", "x", (8, 17), "/"), mount("/media/part", "x", (8, 17), "/data"));
+    let found = |path: &str, mounts: &[&Mount], marked: &str| {
+        let mounts: Vec<Mount> = mounts.iter().copied().cloned().collect();
+        let around = MachineSeen { devices: &devices, mounts: &mounts, home: Path::new(HOME) };
+        let place = place_on_drive(Path::new(path), &around, &|mount| mount.point == Path::new(marked));
+        place.map(|place| (place.mount.point.display().to_string(), place.below.display().to_string()))
+    };
+    let at = |point: &str, below: &str| Some((point.to_owned(), below.to_owned()));
+    assert_eq!(found("/mnt/usb/a/b", &[&root, &whole], ""), at("/mnt/usb", "a/b"));
+    assert_eq!(found("/mnt/usb", &[&root, &whole], ""), at("/mnt/usb", ""));
+    assert_eq!(found("/media/part/b", &[&root, &part, &whole], ""), at("/mnt/usb", "data/b"));
+    assert_eq!(found("/media/part", &[&root, &part, &whole], ""), at("/mnt/usb", "data"));
+    assert_eq!(found("/media/part/b", &[&root, &part], ""), None, "the next time the whole may be mounted");
+    assert_eq!(found("/mnt/usb/b", &[&root, &part, &whole], "/media/part"), None, "the part was prepared");
+    let over = Mount { id: MountId(99), parent: whole.id, ..mount("/mnt/usb/data", "y", (8, 99), "/") };
+    assert_eq!(found("/media/part/b", &[&root, &part, &whole, &over], ""), None, "something lies over it");
+    let again = Mount { id: MountId(77), ..mount("/media/again", "x", (8, 17), "/") };
+    assert_eq!(found("/mnt/usb/b", &[&root, &whole, &again], "/media/again"), at("/media/again", "b"));
 }
 
 #[test]
@@ -279,6 +311,7 @@ fn an_open_container_is_what_is_in_it() {
     let devices = [container.clone(), device("/dev/dm-0", (253, 0), inside)];
     assert_eq!(with_uuid(&container.uuid, &devices).unwrap().node, Path::new("/dev/dm-0"));
     assert_eq!(with_uuid(&container.uuid, &devices[..1]).unwrap().node, Path::new("/dev/sdb1"));
-    let eligible = devices.each_ref().map(|device| is_eligible(device, &devices, &[], Path::new(HOME)));
+    let around = MachineSeen { devices: &devices, mounts: &[], home: Path::new(HOME) };
+    let eligible = devices.each_ref().map(|device| is_eligible(device, &around));
     assert_eq!(eligible, [false, true]);
 }
