@@ -20,6 +20,9 @@ pub struct SetUp {
     pub prepared: Vec<PreparedSync>,
     /// How the service of the daemon stands.
     pub service: SetUpService,
+    /// Why it does not run, and what to do about that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub service_problem: Option<String>,
     /// What is left to do, as sentences.
     pub next: Vec<String>,
 }
@@ -47,9 +50,9 @@ pub enum SetUpService {
     WasOn,
     /// It was enabled and started.
     Enabled,
-    /// It was left as it is, as was asked for.
+    /// It was left as it is: so it was asked for, or it reads another configuration.
     Left,
-    /// It was not enabled.
+    /// It could not be enabled or started.
     NotEnabled,
     /// There is no service manager.
     NoManager,

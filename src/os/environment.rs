@@ -73,6 +73,22 @@ pub fn are_usual(paths: &Paths) -> bool {
     resolve(&PathOptions::default(), owner, unnamed, found_runtime_directory).is_ok_and(|usual| usual == *paths)
 }
 
+/// The options that make a program take these paths, where it would not by itself.
+#[must_use]
+pub fn options_for(wanted: &Paths) -> Vec<OsString> {
+    let unsaid = paths(&PathOptions::default()).ok();
+    let mut options: Vec<OsString> = Vec::new();
+    let mut say = |option: &str, path: &Path, unsaid: Option<&Path>| {
+        if unsaid != Some(path) {
+            options.extend([option.into(), path.into()]);
+        }
+    };
+    say("--config", &wanted.config, unsaid.as_ref().map(|paths| paths.config.as_path()));
+    say("--socket", &wanted.socket, unsaid.as_ref().map(|paths| paths.socket.as_path()));
+    say("--state-dir", &wanted.state_dir, unsaid.as_ref().map(|paths| paths.state_dir.as_path()));
+    options
+}
+
 /// Where units of the service manager lie that are ours to write: those of this user, or those of the machine for root.
 pub fn unit_directory() -> Result<PathBuf, EnvironmentError> {
     if is_root() {

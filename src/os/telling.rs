@@ -29,19 +29,44 @@ pub fn told_within(
     arguments: Vec<OsString>,
     environment: Vec<(String, OsString)>,
 ) -> Result<(Ended, Vec<u8>), String> {
+    said_within(patience, program, arguments, environment).map(|said| (said.ended, said.output))
+}
+
+/// What a program said.
+#[derive(Debug)]
+pub struct HeardProgram {
+    /// How it ended.
+    pub ended: Ended,
+    /// What it said on standard output.
+    pub output: Vec<u8>,
+    /// What it said on standard error.
+    pub complaint: Vec<u8>,
+}
+
+/// The same, with what it complained of.
+pub fn said_within(
+    patience: Duration,
+    program: PathBuf,
+    arguments: Vec<OsString>,
+    environment: Vec<(String, OsString)>,
+) -> Result<HeardProgram, String> {
     let launch = Launch { program, arguments, environment, input: None, leftovers: Leftovers::End };
     let running = process::start(launch, None).map_err(|error| could_not(&error))?;
     let deadline = Deadline::after(patience);
     let bell = Bell::new().map_err(|error| error.to_string())?;
-    let mut output = Vec::new();
+    let (mut output, mut complaint) = (Vec::new(), Vec::new());
     let hear = |stream: Stream, bytes: &[u8]| {
-        if stream == Stream::Output && output.len() < MOST {
-            output.extend_from_slice(bytes);
+        let heard = match stream {
+            Stream::Output => &mut output,
+            Stream::Errors => &mut complaint,
+        };
+        if heard.len() < MOST {
+            heard.extend_from_slice(bytes);
         }
     };
     let wanted = || if deadline.has_passed() { Wanted::Kill } else { Wanted::GoOn };
     let ended = running.reminded(deadline).listen(&bell, hear, wanted);
-    ended.map(|ended| (ended, output)).map_err(|error| could_not(&error))
+    ended.map(|ended| HeardProgram { ended, output, complaint }).map_err(|error| could_not(&error))
 }
 
 fn could_not(error: &ProcessError) -> String {

@@ -1,6 +1,8 @@
 //! What `nbkpctl init` takes a place for, and what it says of what it did.
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::process::Stdio;
 
 use crate::common::drive::Filesystem::{Btrfs, Ext4};
 use crate::common::folder::Folder;
@@ -119,6 +121,122 @@ pub fn a_subvolume_of_a_drive_is_found_again(host: &MiniHost) {
 fn bind(what: &Path, to: &str) {
     std::fs::create_dir_all(to).unwrap();
     run("mount", &[&"--bind", &what, &to]);
+}
+
+pub fn what_is_said_is_what_was_done(host: &MiniHost) {
+    let documents = plain_folder(host, "documents");
+    let copies = host.root.join("copies and more");
+    let shown = copies.to_str().unwrap().to_owned();
+    set_up(host, &documents, &shown, &[]).exits(2).says(&format!("mkdir -p '{shown}'"));
+    std::fs::create_dir(&copies).unwrap();
+    set_up(host, &documents, &shown, &[]).exits(0);
+    set_up(host, &documents, &shown, &[]).exits(0).says("nothing was changed");
+    std::fs::remove_file(documents.path.join(".nbkp-src")).unwrap();
+    let again = set_up(host, &documents, &shown, &[]).exits(0);
+    assert!(!again.said.contains("nothing was changed"), "{again}");
+    // What is disabled copies nothing.
+    let text = text_of(host.config_file()).replace("[syncs.documents]\n", "[syncs.documents]\nenabled = false\n");
+    host.configure_with(&text);
+    let disabled = set_up(host, &documents, &shown, &[]).exits(0).says("enabled = false");
+    assert!(!disabled.said.contains("nbkpctl run documents"), "{disabled}");
+    // What is shown is what comes into the file, also where the home directory is a link.
+    std::fs::remove_file(host.config_file()).unwrap();
+    let home = host.root.join("link");
+    std::os::unix::fs::symlink(host.home(), &home).unwrap();
+    let mut command = host.command(env!("CARGO_BIN_EXE_nbkpctl"), "nbkpd");
+    command.env("HOME", &home).args(["init", "--yes", "--source"]).arg(&documents.path).args(["--destination", &shown]);
+    let output = command.stdin(Stdio::null()).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    let lines: Vec<_> = said.lines().filter_map(|line| line.strip_prefix("    ")).collect();
+    let file = text_of(host.config_file());
+    assert!(lines.len() > 5 && lines.iter().all(|line| file.lines().any(|found| found == *line)), "{said}\n{file}");
+}
+
+pub fn what_is_to_be_typed_at_a_server_can_be_typed(host: &MiniHost) {
+    let documents = plain_folder(host, "documents");
+    let nas = host.server("nas");
+    nas.join();
+    ssh_knows(&nas);
+    // An endpoint's name is no host of ssh, and a path may have blanks.
+    let endpoint = format!(
+        "[ssh-endpoints.attic]\nhost = \"nas\"\nuser = \"root\"\n[volumes.attic]\nssh = [\"attic\"]\npath = \"{}\"\n",
+        nas.file("volume").display()
+    );
+    host.configure_with(&endpoint);
+    let place = nas.file("no such/it's there");
+    let destination = format!("attic:{}", place.display());
+    let told = set_up(host, &documents, &destination, &[]).exits(2).complained;
+    let typed = told.split('`').nth(1).unwrap();
+    run("sh", &[&"-ec", &typed]);
+    assert!(place.is_dir(), "{typed}");
+}
+
+/// A `systemctl` of which each call that holds this word fails with these words.
+fn failing_systemctl(host: &MiniHost, call: &str, words: &str) {
+    let systemctl = host.root.join("bin/systemctl");
+    std::fs::create_dir_all(systemctl.parent().unwrap()).unwrap();
+    let script = format!(
+        "#!/bin/sh\ncase $* in\n\
+         *' {call} '*) echo '{words}' >&2; exit 1 ;;\n\
+         *is-enabled*|*is-active*) exit 1 ;;\nesac\n"
+    );
+    std::fs::write(&systemctl, script).unwrap();
+    std::fs::set_permissions(&systemctl, std::fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+pub fn a_service_that_does_not_start_is_told_in_its_own_words(root: &MiniHost) {
+    let host = root.used_by(1000);
+    let documents = host.source("documents");
+    std::fs::create_dir(host.home().join("copies")).unwrap();
+    for place in [host.home().join("copies"), host.home(), documents.path.clone()] {
+        std::os::unix::fs::chown(place, Some(1000), Some(1000)).unwrap();
+    }
+    let set_up = || {
+        let mut command = host.command(env!("CARGO_BIN_EXE_nbkpctl"), "nbkpd");
+        for name in ["NBKP_CONFIG", "NBKP_STATE_DIR", "NBKP_SOCKET"] {
+            command.env_remove(name);
+        }
+        command.args(["init", "--yes", "--source"]).arg(&documents.path);
+        command.arg("--destination").arg(host.home().join("copies"));
+        let output = command.stdin(Stdio::null()).output().unwrap();
+        let said = [output.stdout, output.stderr].concat();
+        (output.status.code(), String::from_utf8_lossy(&said).into_owned())
+    };
+    failing_systemctl(&host, "enable", "Unit nbkpd.service is masked.");
+    let (code, said) = set_up();
+    assert!(code == Some(1) && said.contains("Unit nbkpd.service is masked."), "{code:?} {said}");
+    assert!(!said.contains("starts by itself") && said.contains("call the same command again"), "{said}");
+    failing_systemctl(&host, "show", "Failed to connect to bus: No medium found");
+    let (code, said) = set_up();
+    assert!(code == Some(1) && said.contains("No medium found"), "{code:?} {said}");
+    assert!(said.contains("`nbkpd`") && !said.contains("enable-linger"), "there is no systemd here: {said}");
+    std::fs::create_dir_all("/run/systemd/system").unwrap();
+    let (code, said) = set_up();
+    assert!(code == Some(1) && said.contains("loginctl enable-linger"), "{code:?} {said}");
+}
+
+pub fn a_daemon_with_another_configuration_prepares_nothing(host: &MiniHost) {
+    let documents = plain_folder(host, "documents");
+    let (ours, theirs) = (host.root.join("ours"), host.root.join("theirs"));
+    for place in [&ours, &theirs] {
+        std::fs::create_dir(place).unwrap();
+    }
+    let text = format!("[volumes.theirs]\npath = \"{}\"\n", theirs.display());
+    host.configure(&host.config().also(&text).sync("documents", "theirs", "none", ""));
+    let _daemon = host.start();
+    let other = host.root.join("other.toml");
+    let [other, copies] = [&other, &ours].map(|path| path.to_str().unwrap());
+    let source = documents.path.to_str().unwrap();
+    let words = ["--config", other, "init", "--yes", "--source", source, "--destination", copies, "--no-enable"];
+    host.ctl(&words).exits(1).says("config.toml").says("--config");
+    assert!(!theirs.join("documents").exists() && !ours.join("documents").exists());
+    assert!(text_of(other).contains("[syncs.documents]"));
+    // What it says is to be called by the paths that it was called by itself.
+    let socket = host.root.join("other.sock");
+    let apart = ["--socket", socket.to_str().unwrap(), "--state-dir", ours.to_str().unwrap()];
+    let again = host.ctl(&[&apart[..], &words].concat()).exits(0);
+    again.says(&format!("nbkpctl --config {other} --socket {}", socket.display())).says("nbkpd --config");
+    assert!(ours.join("documents/.nbkp-dst").exists() && !theirs.join("documents").exists());
 }
 
 fn names(directory: &Path) -> Vec<String> {

@@ -1,9 +1,11 @@
 //! Does what was answered: the file, the service, what both ends need.
 
 use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::answers::Answers;
+use super::done::SetUpDone;
 use super::draft::Draft;
 use super::start::Start;
 use super::tell;
@@ -15,24 +17,18 @@ use crate::ctl::output::{Detail, Form, Output};
 use crate::ctl::render;
 use crate::decide::setup::Drafted;
 use crate::formats::set_up::{SetUp, SetUpService, SetUpSync};
-use crate::formats::wire::{Listing, Prepared, PreparedSync, Request};
+use crate::formats::wire::{Listing, Prepared, PreparedSync, Request, StatusReply};
 use crate::model::{FoundPlace, Intruding, Mounter, StandIn, SyncName};
 use crate::os::config_file::{self, ReplaceError};
 use crate::os::deadline::Deadline;
 use crate::os::environment::{self, Paths};
 use crate::os::unit::{self, UnitError, UnitState};
-use crate::os::{clock, service};
+use crate::os::{clock, files};
 
 /// How long a daemon that runs may take to read the file anew.
 const RELOAD: Duration = Duration::from_secs(15);
 /// How often it is asked meanwhile.
 const BETWEEN: Duration = Duration::from_millis(100);
-
-/// What was done.
-struct Deeds {
-    service: SetUpService,
-    prepared: Vec<PreparedSync>,
-}
 
 /// Does it, and tells what was done and what is next.
 pub(super) fn set_up(
@@ -49,31 +45,31 @@ pub(super) fn set_up(
             output.confirm(&format!("{} is written", start.paths.config.display()))?;
         }
     }
-    let (service, remark) = enabled(start.paths, options);
-    if let Some(remark) = remark {
-        output.remark(&remark);
+    let (service, trouble) = enabled(start.paths, options, output);
+    if let Some(trouble) = &trouble {
+        output.complain(trouble);
     }
     let prepared = prepared(draft, start, answers, alone);
-    let (prepared, problem) = match prepared {
-        Ok(prepared) => (prepared, None),
-        Err(problem) => (Vec::new(), Some(problem)),
+    let (company, prepared, problem) = match prepared {
+        Ok((company, prepared)) => (Some(company), prepared, None),
+        Err(problem) => (None, Vec::new(), Some(problem)),
     };
-    let deeds = Deeds { service, prepared };
-    let is_done = problem.is_none() && deeds.prepared.iter().all(|sync| sync.problems.is_empty());
-    let next = tell::next(draft, answers, deeds.service, is_done, start);
+    let is_ready = problem.is_none() && prepared.iter().all(|sync| sync.problems.is_empty());
+    let deeds = SetUpDone { service, trouble, company, prepared, is_ready };
+    let next = tell::next(draft, answers, &deeds, start);
     match output.form() {
         Form::Json => output.print_json(&as_a_whole(draft, start, &deeds, &next).json())?,
         Form::Text => {
-            let reply = Prepared { syncs: deeds.prepared };
+            let reply = Prepared { syncs: deeds.prepared.clone() };
             output.print(&render::prepare::prepared(&reply, output.detail()))?;
             if output.detail() != Detail::Brief {
-                output.print(&tell::end(draft, &next, is_done))?;
+                output.print(&tell::end(draft, &next, &deeds))?;
             }
         }
     }
     match problem {
         Some(problem) => Err(problem),
-        None => Ok(if is_done { Exit::Fine } else { Exit::Failed }),
+        None => Ok(if deeds.is_ready && deeds.trouble.is_none() { Exit::Fine } else { Exit::Failed }),
     }
 }
 
@@ -88,28 +84,28 @@ fn write(draft: &Draft, start: &Start<'_>) -> Result<(), CommandError> {
     })
 }
 
-/// Enables the service, unless that is not wanted or the paths are those of another daemon.
-fn enabled(paths: &Paths, options: &InitOptions) -> (SetUpService, Option<String>) {
+/// Enables the service, unless that is not wanted or the paths are those of another daemon; with why it does not run,
+/// if it should, and what to do.
+fn enabled(paths: &Paths, options: &InitOptions, output: &mut Output) -> (SetUpService, Option<String>) {
     if options.no_enable {
         return (SetUpService::Left, None);
     }
     if !environment::are_usual(paths) {
-        let why = format!(
-            "the service was left alone, since it reads another configuration; start `nbkpd --config {}` yourself",
-            paths.config.display()
-        );
-        return (SetUpService::NotEnabled, Some(why));
+        output.remark("the service was left alone, since it reads another configuration");
+        return (SetUpService::Left, None);
     }
+    let trouble = |error: &UnitError| Some(format!("the service was not started: {error}; {}", error.remedy()));
     match unit::enable() {
         Ok(UnitState::WasOn) => (SetUpService::WasOn, None),
         Ok(UnitState::IsOn { written }) => {
-            let written = written.map(|file| format!("{} was written: the service of nbkpd", file.display()));
-            (SetUpService::Enabled, written)
+            if let Some(file) = written {
+                output.remark(&format!("{} was written: the service of nbkpd", file.display()));
+            }
+            (SetUpService::Enabled, None)
         }
-        Err(error @ UnitError::NoManager) => (SetUpService::NoManager, Some(format!("nothing starts nbkpd: {error}"))),
-        Err(error) => {
-            let why = format!("the service was not enabled: {error}; `{}` does it", service::command("enable --now"));
-            (SetUpService::NotEnabled, Some(why))
+        Err(error @ (UnitError::NoManager | UnitError::Silent(_))) => (SetUpService::NoManager, trouble(&error)),
+        Err(error @ (UnitError::NoProgram | UnitError::Exposed(_) | UnitError::Write(_) | UnitError::Refused(..))) => {
+            (SetUpService::NotEnabled, trouble(&error))
         }
     }
 }
@@ -120,10 +116,11 @@ fn prepared(
     start: &Start<'_>,
     answers: &Answers,
     alone: impl FnOnce(&Paths, StandIn) -> Result<UnixStream, (u8, String)>,
-) -> Result<Vec<PreparedSync>, CommandError> {
+) -> Result<(Company, Vec<PreparedSync>), CommandError> {
     let names = draft.names();
     let (mut connection, company) = match Connection::open(&start.paths.socket) {
         Ok(mut connection) => {
+            of_the_same_configuration(&mut connection, start)?;
             until_known(&mut connection, &names, start)?;
             open(&mut connection, draft, answers)?;
             (connection, Company::Daemon)
@@ -140,7 +137,25 @@ fn prepared(
         .ask(&Request::Prepare { syncs: names, only_free: Intruding::Refused })
         .map_err(|problem| told_by(company, problem))?;
     let prepared: Prepared = reply.decode()?;
-    Ok(prepared.syncs)
+    Ok((company, prepared.syncs))
+}
+
+/// A daemon with another configuration may know syncs by the same names, which are others.
+fn of_the_same_configuration(connection: &mut Connection, start: &Start<'_>) -> Result<(), CommandError> {
+    let status: StatusReply = connection.ask(&Request::Status { syncs: Vec::new() })?.decode()?;
+    let theirs = PathBuf::from(status.daemon.config);
+    let ours = environment::absolute(&start.paths.config)?;
+    let real = |path: &Path| files::leads_to(path).unwrap_or_else(|_| path.to_owned());
+    // What it calls by a path that does not begin at the root lies where it was started.
+    if theirs.is_relative() || real(&theirs) == real(&ours) {
+        return Ok(());
+    }
+    Err(CommandError::Failed(format!(
+        "nbkpd runs with another configuration, {}, so that it was asked to prepare nothing; stop it, or give another \
+         one for {} a place of its own by --socket and --state-dir, and call the same command again with these",
+        theirs.display(),
+        ours.display()
+    )))
 }
 
 /// The daemon hears that the file changed, and reads it by itself.
@@ -174,7 +189,7 @@ fn open(connection: &mut Connection, draft: &Draft, answers: &Answers) -> Result
     Ok(())
 }
 
-fn as_a_whole(draft: &Draft, start: &Start<'_>, deeds: &Deeds, next: &[String]) -> SetUp {
+fn as_a_whole(draft: &Draft, start: &Start<'_>, deeds: &SetUpDone, next: &[String]) -> SetUp {
     let sync = |drafted: &Drafted| {
         let (name, new) = match drafted {
             Drafted::New(name) => (name, true),
@@ -196,6 +211,7 @@ fn as_a_whole(draft: &Draft, start: &Start<'_>, deeds: &Deeds, next: &[String]) 
         syncs: draft.syncs.iter().filter_map(sync).collect(),
         prepared: deeds.prepared.clone(),
         service: deeds.service,
+        service_problem: deeds.trouble.clone(),
         next: next.to_vec(),
     }
 }

@@ -60,7 +60,7 @@ impl Draft {
         let old = start.file.as_deref().unwrap_or_default();
         match extend::extend(old, &additions, &start.context) {
             Ok(extended) => Ok(Ok(Self {
-                lines: extend::added_lines(&additions, &looks.home),
+                lines: extend::added_lines(&additions, &start.context.home),
                 additions,
                 text: extended.text,
                 configuration: extended.configuration,

@@ -5,6 +5,7 @@
 
 mod act;
 mod answers;
+mod done;
 mod draft;
 mod places;
 mod questions;

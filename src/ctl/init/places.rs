@@ -10,8 +10,9 @@ use crate::decide::presence::DrivePresence;
 use crate::decide::setup::{
     MachineSeen, SpotOnDrive, drive_at, family, kind_for, mount_of, place_on_drive, presence, used_mount, with_uuid,
 };
+use crate::formats::ssh::arguments;
 use crate::formats::ssh::site::{self, DirectoryThere, SiteThere};
-use crate::formats::text::printable;
+use crate::formats::text::{printable, shell_words};
 use crate::model::{
     Access, BlockDevice, Cipher, Configuration, DeviceRole, DriveUuid, Endpoint, FilesystemFamily, FoundDrive,
     FoundPlace, FoundServer, Mount, Mounter, Route, ServerWay, SnapshotKind, Subdir, layout,
@@ -143,8 +144,8 @@ fn by_path(path: &Path, looks: &Vicinity) -> Result<CopyTarget, CommandError> {
         Some(place) => on_drive(&place, rest, looks)?,
         None if rest.as_os_str().is_empty() => FoundPlace::Directory(real.clone()),
         None => {
-            let made = shown(&whole);
-            let why = format!("the destination {made} is not there; make it first: `mkdir -p {made}`");
+            let made = shell_words(&making(&whole));
+            let why = format!("the destination {} is not there; make it first: `{}`", shown(&whole), printable(&made));
             return Err(CommandError::Usage(why));
         }
     };
@@ -166,8 +167,9 @@ fn writable(directory: &Path) -> Result<(), CommandError> {
         Some(Errno::ACCESS | Errno::PERM) => {
             let name = shown(directory);
             Err(CommandError::Usage(format!(
-                "you may not write to {name}; if it is yours, `sudo chown \"$USER\": {name}` lets you, and else name \
-                 another destination"
+                "you may not write to {name}; if it is yours, `sudo chown \"$USER\": {}` lets you, and else name \
+                 another destination",
+                printable(&shell_words(&[directory.into()]))
             )))
         }
         Some(_) | None => Ok(()),
@@ -278,6 +280,11 @@ fn mounter(device: &BlockDevice, cipher: Cipher, looks: &Vicinity) -> Mounter {
     }
 }
 
+/// What makes a directory.
+fn making(directory: &Path) -> [OsString; 3] {
+    ["mkdir".into(), "-p".into(), directory.into()]
+}
+
 fn room(path: &Path) -> Option<u64> {
     crate::os::state_dir::room(path).map(|room| room.bytes)
 }
@@ -330,8 +337,8 @@ fn on_server(named: &str, directory: &str, start: &Start<'_>) -> Result<CopyTarg
         DirectoryThere::Open => (directory, Path::new("")),
         DirectoryThere::Missing if directory.is_relative() => (Path::new(""), directory),
         DirectoryThere::Missing => {
-            let made = directory.display();
-            let why = format!("{name} is not there; make it first: `ssh {named} mkdir -p {made}`");
+            let made = arguments::typed(&route, &making(directory));
+            let why = format!("{name} is not there; make it first: `{}`", printable(&made));
             return Err(CommandError::Usage(why));
         }
         DirectoryThere::Closed => {

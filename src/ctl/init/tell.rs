@@ -3,14 +3,15 @@
 use std::fmt::Write as _;
 
 use super::answers::Answers;
+use super::done::SetUpDone;
 use super::draft::Draft;
 use super::start::Start;
 use crate::decide::setup::{Drafted, losses};
 use crate::formats::set_up::SetUpService;
-use crate::formats::text::{printable, size};
+use crate::formats::text::{printable, shell_words, size};
 use crate::model::{
-    Configuration, CredentialProvider, FoundPlace, Mounter, Mounting, SnapshotKind, SyncName, Vacancy, VolumeName,
-    VolumeRoot,
+    Additions, Configuration, CredentialProvider, FoundPlace, Mounter, Mounting, SnapshotKind, SyncName, Vacancy,
+    Volume, VolumeName,
 };
 use crate::os::environment::{self, Paths};
 use crate::os::{account, service, unit};
@@ -20,7 +21,9 @@ pub(super) fn draft(draft: &Draft, answers: &Answers, paths: &Paths) -> String {
     let mut text = String::new();
     for drafted in &draft.syncs {
         if let Drafted::Already(name) = drafted {
-            let _ = writeln!(text, "`{name}` is set up already");
+            let is_disabled = draft.configuration.syncs.get(name).is_some_and(|sync| !sync.enabled);
+            let how = if is_disabled { ", and disabled (`enabled = false`)" } else { "" };
+            let _ = writeln!(text, "`{name}` is set up already{how}");
         }
     }
     if draft.additions.is_empty() {
@@ -67,57 +70,82 @@ pub(super) fn draft(draft: &Draft, answers: &Answers, paths: &Paths) -> String {
 }
 
 /// What is left to a person, and what happens by itself, one sentence each.
-pub(super) fn next(
-    draft: &Draft,
-    answers: &Answers,
-    service: SetUpService,
-    is_done: bool,
-    start: &Start<'_>,
-) -> Vec<String> {
+pub(super) fn next(draft: &Draft, answers: &Answers, deeds: &SetUpDone, start: &Start<'_>) -> Vec<String> {
     let mut next = Vec::new();
-    let names: Vec<String> = draft.names().iter().map(SyncName::to_string).collect();
-    let names = names.join(" ");
-    if let Some((volume, credential)) = passphrase(draft) {
-        let drive = VolumeName::to_string(&volume);
-        next.push(store(&draft.configuration, &drive, &credential));
+    let client = called("nbkpctl", start);
+    let all = joined(&draft.names());
+    for (volume, credential) in passphrases(&draft.additions) {
+        next.push(store(&draft.configuration, volume.as_str(), &credential));
     }
-    if !is_done {
-        next.push(format!("mend what is named above, then `nbkpctl prepare {names}` makes what both ends need"));
+    if !deeds.is_ready {
+        next.push(format!(
+            "mend what keeps both ends from being ready, then `{client} prepare {all}` makes what they need"
+        ));
     }
     if opens_drives(answers) && !environment::is_root() {
-        next.push(
-            "`nbkpctl drives polkit` prints the rule that lets nbkpd open the drive while nobody is logged in".into(),
-        );
+        next.push(format!(
+            "`{client} drives polkit` prints the rule that lets nbkpd open the drive while nobody is logged in"
+        ));
     }
-    match service {
-        SetUpService::WasOn | SetUpService::Enabled if is_done => {
-            next.push("the first copy starts by itself in a moment; `nbkpctl status` shows it".into());
-            next.extend(linger());
-        }
-        SetUpService::WasOn | SetUpService::Enabled => {
-            next.push("nbkpd runs; `nbkpctl status` shows how everything stands".into());
-            next.extend(linger());
-        }
-        SetUpService::Left | SetUpService::NotEnabled | SetUpService::NoManager => {
-            let how = match (service, environment::are_usual(start.paths)) {
-                (SetUpService::NoManager, true) => "nbkpd".to_owned(),
-                (_, true) => service::command("enable --now"),
-                (_, false) => format!("nbkpd --config {}", start.paths.config.display()),
-            };
-            next.push(format!(
-                "`{how}` makes copies happen by themselves; `nbkpctl run {names} --wait` makes the first one now, and \
-                 `nbkpctl status` shows how everything stands"
-            ));
-        }
+    let (able, disabled) = draft.names().into_iter().partition::<Vec<_>, _>(|name| is_enabled(draft, name));
+    if !disabled.is_empty() {
+        next.push(format!(
+            "nothing is copied by {} while `enabled = false` stands in the configuration file",
+            joined(&disabled)
+        ));
+    }
+    let has_new = able.iter().any(|name| draft.vacancies.contains_key(name));
+    if deeds.has_daemon() {
+        next.push(if has_new && deeds.is_ready {
+            format!("the first copy starts by itself once nothing stands in its way; `{client} status` shows it")
+        } else {
+            format!("nbkpd runs; `{client} status` shows how everything stands")
+        });
+    } else if !able.is_empty() {
+        let which = if has_new { "the first one" } else { "one" };
+        let how = by_itself(deeds.service, start);
+        let how = how.map_or_else(
+            || "once nbkpd runs, copies happen by themselves".to_owned(),
+            |how| format!("`{how}` makes copies happen by themselves"),
+        );
+        next.push(format!(
+            "{how}; `{client} run {} --wait` makes {which} now, and `{client} status` shows how everything stands",
+            joined(&able)
+        ));
+    }
+    if matches!(deeds.service, SetUpService::WasOn | SetUpService::Enabled) {
+        next.extend(linger());
     }
     next
 }
 
+/// What makes copies happen by themselves, where it is to be done and was not tried.
+fn by_itself(service: SetUpService, start: &Start<'_>) -> Option<String> {
+    match service {
+        SetUpService::Left if environment::are_usual(start.paths) => Some(service::command("enable --now")),
+        SetUpService::Left => Some(called("nbkpd", start)),
+        SetUpService::WasOn | SetUpService::Enabled | SetUpService::NotEnabled | SetUpService::NoManager => None,
+    }
+}
+
+/// A program of ours as it is called to take the paths that were named.
+fn called(program: &str, start: &Start<'_>) -> String {
+    let options = environment::options_for(start.paths);
+    if options.is_empty() { program.to_owned() } else { format!("{program} {}", shell_words(&options)) }
+}
+
+fn joined(names: &[SyncName]) -> String {
+    names.iter().map(SyncName::to_string).collect::<Vec<_>>().join(" ")
+}
+
+fn is_enabled(draft: &Draft, name: &SyncName) -> bool {
+    draft.configuration.syncs.get(name).is_some_and(|sync| sync.enabled)
+}
+
 /// The last words.
-pub(super) fn end(draft: &Draft, next: &[String], is_done: bool) -> String {
+pub(super) fn end(draft: &Draft, next: &[String], deeds: &SetUpDone) -> String {
     let mut text = String::new();
-    let is_new = |drafted: &&Drafted| matches!(drafted, Drafted::New(_));
-    if is_done && !draft.syncs.iter().any(|drafted| is_new(&drafted)) {
+    if draft.additions.is_empty() && deeds.is_ready && !deeds.changed_something() {
         text.push_str("nothing was changed\n");
     }
     if !next.is_empty() {
@@ -129,15 +157,13 @@ pub(super) fn end(draft: &Draft, next: &[String], is_done: bool) -> String {
     text
 }
 
-/// The volume of the destination, if a passphrase opens it.
-fn passphrase(draft: &Draft) -> Option<(VolumeName, String)> {
-    draft.additions.volumes.iter().find_map(|volume| match &volume.root {
-        VolumeRoot::Drive(drive) => match &drive.mounting {
-            Mounting::ForTheRun { passphrase: Some(passphrase) } => Some((volume.name.clone(), passphrase.to_string())),
-            Mounting::ForTheRun { passphrase: None } | Mounting::Elsewhere => None,
-        },
-        VolumeRoot::Directory(_) | VolumeRoot::Server(_) => None,
-    })
+/// The new volumes that a passphrase opens, and what it is called.
+fn passphrases(additions: &Additions) -> Vec<(&VolumeName, String)> {
+    let passphrase = |volume: &Volume| match volume.root.drive().map(|drive| &drive.mounting) {
+        Some(Mounting::ForTheRun { passphrase }) => passphrase.as_ref().map(ToString::to_string),
+        Some(Mounting::Elsewhere) | None => None,
+    };
+    additions.volumes.iter().filter_map(|volume| Some((&volume.name, passphrase(volume)?))).collect()
 }
 
 fn store(configuration: &Configuration, drive: &str, credential: &str) -> String {
@@ -184,5 +210,25 @@ pub(super) fn kind_in_words(kind: SnapshotKind) -> &'static str {
         SnapshotKind::Btrfs => "dated snapshots of btrfs, which share what did not change",
         SnapshotKind::HardLink => "dated directories, which share files that did not change",
         SnapshotKind::None => "one copy, without earlier versions",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Drive, VolumeRoot, WhenDone};
+
+    #[test]
+    fn each_drive_that_takes_a_passphrase_is_told() {
+        let volume = |name: &str, passphrase: Option<&str>| {
+            let mounting = Mounting::ForTheRun { passphrase: passphrase.map(|name| name.parse().unwrap()) };
+            let uuid = "2d577679-a7b6-429d-8250-3d0d80e034df".parse().unwrap();
+            let root = VolumeRoot::Drive(Drive { uuid, mounting, when_done: WhenDone::Leave });
+            Volume { name: name.parse().unwrap(), root }
+        };
+        let volumes = vec![volume("one", Some("one")), volume("plain", None), volume("two", Some("two-2"))];
+        let additions = Additions { volumes, ..Additions::default() };
+        let told: Vec<_> = passphrases(&additions).into_iter().map(|(name, id)| format!("{name} {id}")).collect();
+        assert_eq!(told, ["one one", "two two-2"]);
     }
 }

@@ -8,6 +8,7 @@ use std::path::Path;
 
 use super::option::{seconds, with_path};
 use super::quote::word_for_rsync;
+use crate::formats::text::shell_words;
 use crate::model::{Endpoint, Route};
 
 /// What our connections never do, whatever a configuration of ssh says, and how they notice that the other end is gone:
@@ -86,6 +87,30 @@ pub fn connection(route: &Route, hops: Option<&Path>, purpose: Purpose<'_>) -> V
     }
     arguments.extend(["--".into(), host.into()]);
     arguments
+}
+
+/// A command at a server, as a person types it: quoted for the shell here and for the one there.
+#[must_use]
+pub fn typed(route: &Route, command: &[OsString]) -> String {
+    let Endpoint { host, port, user, key, known_hosts, .. } = &route.endpoint;
+    let mut words: Vec<OsString> = vec!["ssh".into()];
+    if let Some(port) = port {
+        words.extend(["-p".into(), port.to_string().into()]);
+    }
+    if let Some(key) = key {
+        words.extend(["-i".into(), key.into()]);
+    }
+    if let Some(known_hosts) = known_hosts {
+        words.extend(["-o".into(), with_path("UserKnownHostsFile=", known_hosts)]);
+    }
+    if !route.hops.is_empty() {
+        let hops: Vec<_> = route.hops.iter().map(ToString::to_string).collect();
+        words.extend(["-J".into(), hops.join(",").into()]);
+    }
+    let user = user.as_ref().map(|user| format!("{user}@")).unwrap_or_default();
+    words.push(format!("{user}{host}").into());
+    words.extend(command.iter().map(|word| shell_words(std::slice::from_ref(word)).into()));
+    shell_words(&words)
 }
 
 /// The arguments by which a command goes through a shared connection: constant words and the socket. Without the
