@@ -310,6 +310,7 @@ scenarios! {
         what_is_somebody_elses_at_a_server_is_never_taken
         a_part_of_a_drive_is_found_again
         a_subvolume_of_a_drive_is_found_again
+        a_kind_that_cannot_be_held_is_refused_before_anything_is_written
         what_is_said_is_what_was_done
         what_is_to_be_typed_at_a_server_can_be_typed
         a_service_that_does_not_start_is_told_in_its_own_words

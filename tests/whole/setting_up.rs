@@ -4,7 +4,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Stdio;
 
-use crate::common::drive::Filesystem::{Btrfs, Ext4};
+use crate::common::drive::Drive;
+use crate::common::drive::Filesystem::{Btrfs, ExFat, Ext4};
 use crate::common::folder::Folder;
 use crate::common::mini_host::MiniHost;
 use crate::common::{run, text_of};
@@ -121,6 +122,18 @@ pub fn a_subvolume_of_a_drive_is_found_again(host: &MiniHost) {
 fn bind(what: &Path, to: &str) {
     std::fs::create_dir_all(to).unwrap();
     run("mount", &[&"--bind", &what, &to]);
+}
+
+pub fn a_kind_that_cannot_be_held_is_refused_before_anything_is_written(host: &MiniHost) {
+    let documents = plain_folder(host, "documents");
+    for (label, filesystem, kind) in [("one", Ext4, "btrfs"), ("two", ExFat, "hard-link"), ("three", ExFat, "btrfs")] {
+        let mut usb: Drive = host.drive(label, filesystem);
+        usb.plug();
+        let point = usb.point().to_str().unwrap().to_owned();
+        set_up(host, &documents, &point, &["--snapshots", kind]).exits(2).says(kind).says("--snapshots");
+        assert!(!host.config_file().exists() && !documents.path.join(".nbkp-src").exists());
+        usb.unplug();
+    }
 }
 
 pub fn what_is_said_is_what_was_done(host: &MiniHost) {

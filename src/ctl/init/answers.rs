@@ -45,6 +45,7 @@ pub(super) fn answered(options: &InitOptions, start: &Start<'_>, looks: &Vicinit
             target.shown
         ))
     })?;
+    target.must_hold(snapshots)?;
     Ok(Answers { sources, target, snapshots, name: options.name.clone(), leaves_out: LeavesOut::Proposed })
 }
 

@@ -8,7 +8,8 @@ use super::start::Start;
 use crate::ctl::command_error::CommandError;
 use crate::decide::presence::DrivePresence;
 use crate::decide::setup::{
-    MachineSeen, SpotOnDrive, drive_at, family, kind_for, mount_of, place_on_drive, presence, used_mount, with_uuid,
+    MachineSeen, SpotOnDrive, drive_at, family, is_misfit, kind_for, mount_of, place_on_drive, presence, used_mount,
+    with_uuid,
 };
 use crate::formats::ssh::arguments;
 use crate::formats::ssh::site::{self, DirectoryThere, SiteThere};
@@ -63,6 +64,8 @@ pub(super) struct CopyTarget {
     pub shown: String,
     /// What it can hold; `None` where it is not open.
     pub family: Option<FilesystemFamily>,
+    /// The type of its filesystem, as far as it is known.
+    pub fs_type: Option<String>,
     /// Where it is on this machine, as far as it is.
     pub at: Option<PathBuf>,
     /// The way to the server that it is on, and the directory there.
@@ -75,6 +78,19 @@ impl CopyTarget {
     /// The kind of copies that is best there.
     pub fn best_kind(&self) -> Option<SnapshotKind> {
         self.family.map(kind_for)
+    }
+
+    /// Refuses a kind of copies that it is known not to hold.
+    pub fn must_hold(&self, kind: SnapshotKind) -> Result<(), CommandError> {
+        match self.fs_type.as_deref().filter(|fs_type| is_misfit(fs_type, kind)) {
+            None => Ok(()),
+            Some(fs_type) => Err(CommandError::Usage(format!(
+                "{}: {} cannot hold copies with snapshots = \"{kind}\"; without --snapshots it is what does best \
+                 there, or name another destination",
+                self.shown,
+                printable(fs_type)
+            ))),
+        }
     }
 }
 
@@ -149,11 +165,13 @@ fn by_path(path: &Path, looks: &Vicinity) -> Result<CopyTarget, CommandError> {
             return Err(CommandError::Usage(why));
         }
     };
+    // By FUSE several are called alike.
+    let fs_type = drive.and_then(filesystem).or(mount.map(|mount| mount.fs_type.as_str()));
     Ok(CopyTarget {
         place,
         shown: shown(&whole),
-        // By FUSE several are called alike.
-        family: drive.and_then(filesystem).or(mount.map(|mount| mount.fs_type.as_str())).map(family),
+        family: fs_type.map(family),
+        fs_type: fs_type.map(str::to_owned),
         free: room(&real),
         there: None,
         at: Some(whole),
@@ -203,6 +221,7 @@ fn by_uuid(uuid: &DriveUuid, below: &str, looks: &Vicinity) -> Result<CopyTarget
         place: FoundPlace::OnDrive(found_drive(device, looks)?, below),
         shown: at.as_deref().map_or_else(|| format!("the drive {}", printable(&name)), shown),
         family: filesystem(device).map(family),
+        fs_type: filesystem(device).map(str::to_owned),
         free: mount.and_then(|mount| room(&mount.point)),
         there: None,
         at,
@@ -358,6 +377,7 @@ fn on_server(named: &str, directory: &str, start: &Start<'_>) -> Result<CopyTarg
         place: FoundPlace::OnServer(FoundServer { way, root: root.into() }, below),
         shown: name,
         family: Some(seen.fs_type.as_deref().map_or(FilesystemFamily::Posix, family)),
+        fs_type: seen.fs_type,
         free: seen.free,
         there: Some((route, directory.into())),
         at: None,

@@ -52,6 +52,7 @@ pub(super) fn asked(
         Some(kind) => kind.into(),
         None => which_kind(&target, output)?,
     };
+    target.must_hold(snapshots)?;
     let leaves_out = whether_left_out(&sources, &target, looks, output)?;
     Ok(Answers { sources, target, snapshots, name, leaves_out })
 }

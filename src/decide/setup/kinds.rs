@@ -29,6 +29,30 @@ pub fn kind_for(family: FilesystemFamily) -> SnapshotKind {
     }
 }
 
+/// Filesystems of Linux that are known, beside btrfs.
+const OTHERS: [&str; 12] =
+    ["ext2/ext3", "ext2", "ext3", "ext4", "xfs", "f2fs", "jfs", "reiserfs", "zfs", "tmpfs", "nfs", "nfs4"];
+
+/// Whether a filesystem of this type is known to hold no copies of a kind. Of one that is not known, `prepare` finds
+/// out.
+#[must_use]
+pub fn is_misfit(fs_type: &str, kind: SnapshotKind) -> bool {
+    match (kind, family(fs_type)) {
+        (SnapshotKind::None, _) | (SnapshotKind::Btrfs, FilesystemFamily::Btrfs) => false,
+        (SnapshotKind::Btrfs, FilesystemFamily::Posix) => OTHERS.contains(&fs_type),
+        (
+            SnapshotKind::Btrfs,
+            FilesystemFamily::Fat | FilesystemFamily::ExFat | FilesystemFamily::Ntfs | FilesystemFamily::Share,
+        )
+        | (SnapshotKind::HardLink, FilesystemFamily::Fat | FilesystemFamily::ExFat) => true,
+        // NTFS has hard links, and so have some servers of Windows shares.
+        (
+            SnapshotKind::HardLink,
+            FilesystemFamily::Btrfs | FilesystemFamily::Posix | FilesystemFamily::Ntfs | FilesystemFamily::Share,
+        ) => false,
+    }
+}
+
 /// What no filesystem of Windows keeps.
 const WINDOWS: [&str; 3] = [
     "owners, groups and permissions",

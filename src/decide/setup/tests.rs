@@ -202,6 +202,19 @@ fn the_kind_follows_the_filesystem() {
     ] {
         assert_eq!(kind_for(family(fs_type)), kind, "{fs_type}");
     }
+    for (fs_type, btrfs, hard_link) in [
+        ("btrfs", false, false),
+        ("ext2/ext3", true, false),
+        ("nfs", true, false),
+        ("exfat", true, true),
+        ("vfat", true, true),
+        ("cifs", true, false),
+        ("UNKNOWN (0x1234)", false, false),
+    ] {
+        let misfits = [SnapshotKind::Btrfs, SnapshotKind::HardLink].map(|kind| is_misfit(fs_type, kind));
+        assert_eq!(misfits, [btrfs, hard_link], "{fs_type}");
+        assert!(!is_misfit(fs_type, SnapshotKind::None));
+    }
     let lost = losses(FilesystemFamily::Fat, SnapshotKind::None);
     assert!(lost.iter().any(|loss| loss.contains("4 GiB")) && lost[0].contains("earlier versions"));
     assert!(losses(FilesystemFamily::Btrfs, SnapshotKind::Btrfs).is_empty());
