@@ -314,7 +314,8 @@ scenarios! {
         what_is_said_is_what_was_done
         what_is_to_be_typed_at_a_server_can_be_typed
         a_service_that_does_not_start_is_told_in_its_own_words
-        a_daemon_with_another_configuration_prepares_nothing;
+        a_daemon_with_another_configuration_prepares_nothing
+        a_part_of_a_filesystem_in_use_is_not_formatted;
     doctor:
         a_healthy_machine_has_nothing_to_mend
         what_is_broken_is_named_with_its_remedy

@@ -2,13 +2,16 @@
 
 use std::io;
 use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _};
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{major, minor};
 
 use super::mounts;
 use crate::model::{DiskContent, Mount};
+
+/// Where the kernel tells of each btrfs that is in use.
+const POOLS: &str = "/sys/fs/btrfs";
 
 /// Why nothing is known of a device.
 #[derive(Debug, thiserror::Error)]
@@ -43,12 +46,17 @@ pub fn look_closely(path: &Path) -> Result<DiskContent, DiskContentError> {
     }
     let whole =
         Part { name: file_name(&node), path: device.syspath().to_owned(), number: (major(number), minor(number)) };
+    let mut uses: Vec<String> = std::iter::once(&whole).chain(&below).flat_map(uses).collect();
+    // Whoever it is that holds it.
+    if uses.is_empty() && is_held(&node) {
+        uses.push(format!("the kernel holds {} for somebody", node.display()));
+    }
     Ok(DiskContent {
         stable: stable(&device).unwrap_or_else(|| node.clone()),
         size: attribute(device.syspath(), "size").and_then(|text| text.parse::<u64>().ok()).unwrap_or_default() * 512,
         hardware: text(&device, "ID_SERIAL"),
         holds,
-        uses: std::iter::once(&whole).chain(&below).flat_map(uses).collect(),
+        uses,
         node,
     })
 }
@@ -99,13 +107,44 @@ fn uses(part: &Part) -> Vec<String> {
         .filter(is_of)
         .map(|mount| format!("/dev/{name} is mounted at {}", mount.point.display()))
         .collect();
+    let is_mounted = !uses.is_empty();
     let swaps = std::fs::read_to_string("/proc/swaps").unwrap_or_default();
     if swaps.lines().any(|line| line.split_whitespace().next() == Some(&format!("/dev/{name}"))) {
         uses.push(format!("/dev/{name} is used for swap"));
     }
+    if !is_mounted {
+        uses.extend(pools(name, &mounts));
+    }
     let holders = std::fs::read_dir(part.path.join("holders")).into_iter().flatten().flatten();
     uses.extend(holders.map(|holder| format!("/dev/{name} is part of /dev/{}", holder.file_name().to_string_lossy())));
     uses
+}
+
+/// The filesystems over several devices that a device is a part of and that are in use: the table of mounts names one
+/// of their devices only. The kernel shows those of btrfs while they are mounted.
+fn pools(name: &str, mounts: &[Mount]) -> Vec<String> {
+    let pools = std::fs::read_dir(POOLS).into_iter().flatten().flatten().map(|entry| entry.path());
+    let with_it = pools.filter(|pool| pool.join("devices").join(name).exists());
+    let told = with_it.map(|pool| {
+        let devices = std::fs::read_dir(pool.join("devices")).into_iter().flatten().flatten();
+        let nodes: Vec<_> = devices.map(|device| Path::new("/dev").join(device.file_name())).collect();
+        let points = mounts.iter().filter(|mount| nodes.contains(&mount.source));
+        let points: Vec<_> = points.map(|mount| mount.point.display().to_string()).collect();
+        let label = std::fs::read_to_string(pool.join("label")).unwrap_or_default();
+        let label = label.trim();
+        let what = if label.is_empty() { file_name(&pool) } else { format!("`{label}`") };
+        let at = if points.is_empty() { String::new() } else { format!(" at {}", points.join(", ")) };
+        format!("/dev/{name} is part of the btrfs {what}, which is mounted{at}")
+    });
+    told.collect()
+}
+
+/// Whether the kernel holds a device for somebody, whoever that is: a filesystem, RAID, or a process. Who may not open
+/// it is told nothing.
+fn is_held(node: &Path) -> bool {
+    let flags = rustix::fs::OFlags::EXCL | rustix::fs::OFlags::NONBLOCK;
+    let opened = std::fs::File::options().read(true).custom_flags(flags.bits().cast_signed()).open(node);
+    opened.is_err_and(|error| error.raw_os_error() == Some(rustix::io::Errno::BUSY.raw_os_error()))
 }
 
 /// The name by the hardware, or by where it is plugged in.

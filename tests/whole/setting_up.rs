@@ -252,6 +252,31 @@ pub fn a_daemon_with_another_configuration_prepares_nothing(host: &MiniHost) {
     assert!(ours.join("documents/.nbkp-dst").exists() && !theirs.join("documents").exists());
 }
 
+pub fn a_part_of_a_filesystem_in_use_is_not_formatted(host: &MiniHost) {
+    let (mut one, mut two) = (host.drive("one", Ext4), host.drive("two", Ext4));
+    one.attach();
+    two.attach();
+    run("mkfs.btrfs", &[&"-q", &"-f", &"-L", &"pool", &one.device(), &two.device()]);
+    std::fs::create_dir("/run/pool").unwrap();
+    run("mount", &[&one.device(), &"/run/pool"]);
+    for drive in [&one, &two] {
+        let device = drive.device();
+        let words = ["drives", "format", device.to_str().unwrap(), "--print"];
+        host.ctl(&words).exits(2).says("in use").says("/run/pool");
+    }
+    run("umount", &[&"/run/pool"]);
+    // Whoever else holds it is not seen by name.
+    let held = "import os, sys; os.open(sys.argv[1], os.O_RDONLY | os.O_EXCL); print(flush=True); sys.stdin.read()";
+    let mut command = host.command("python3", "nbkpd");
+    command.args(["-c", held]).arg(one.device()).stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut holder = command.spawn().unwrap();
+    std::io::Read::read_exact(&mut holder.stdout.take().unwrap(), &mut [0]).unwrap();
+    host.ctl(&["drives", "format", one.device().to_str().unwrap(), "--print"]).exits(2).says("for somebody");
+    drop(holder.stdin.take());
+    holder.wait().unwrap();
+    host.ctl(&["drives", "format", one.device().to_str().unwrap(), "--print"]).exits(0);
+}
+
 fn names(directory: &Path) -> Vec<String> {
     let entries = std::fs::read_dir(directory).unwrap();
     entries.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned()).collect()
