@@ -1,11 +1,10 @@
 //! Restores that are cut short by a person, a kill, a full target or a copy that goes away: what is there is whole or
 //! known for a part, it is said, and the same command goes on.
 
+use std::ffi::OsString;
 use std::os::unix::fs::{MetadataExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
-use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
-use std::thread::JoinHandle;
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -35,50 +34,62 @@ fn text_if_there(path: &str) -> String {
     std::fs::read_to_string(path).unwrap_or_default()
 }
 
-/// rsync on a machine that hardly gets anything done, until this is dropped.
-struct Slowness(Option<Sender<Vec<Pid>>>, Option<JoinHandle<()>>);
+/// The rsync of a restore, which stands still until this is dropped: however busy the machine is, nothing of it ends
+/// meanwhile.
+struct Standing(Vec<Pid>);
 
-impl Slowness {
-    fn begins() -> Self {
-        let signal_all = |all: &[Pid], signal| {
-            for one in all {
-                let _gone = kill_process(*one, signal);
-            }
+impl Standing {
+    /// All there are now.
+    fn all() -> Self {
+        let all = each_rsync();
+        signal_all(&all, Signal::STOP);
+        let stands = |one: &Pid| {
+            let told = text_if_there(&format!("/proc/{}/stat", one.as_raw_nonzero()));
+            told.is_empty() || told.contains(") T ") || told.contains(") Z ")
         };
-        let (stand, told) = channel::<Vec<Pid>>();
-        let slow = move || loop {
-            let all = each_rsync();
-            signal_all(&all, Signal::STOP);
-            match told.recv_timeout(Duration::from_millis(80)) {
-                Ok(these) => {
-                    signal_all(&these, Signal::STOP);
-                    let others: Vec<Pid> = all.into_iter().filter(|one| !these.contains(one)).collect();
-                    signal_all(&others, Signal::CONT);
-                    // Until it is over.
-                    let _over = told.recv();
-                    signal_all(&these, Signal::CONT);
-                    return;
-                }
-                Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => return signal_all(&all, Signal::CONT),
-            }
-            signal_all(&all, Signal::CONT);
-            std::thread::sleep(Duration::from_millis(2));
-        };
-        Self(Some(stand), Some(std::thread::spawn(slow)))
+        until("rsync stands still", || all.iter().all(stands));
+        Self(all)
     }
 
-    /// What there is moves no more: however busy the machine is, nothing of it ends meanwhile.
-    fn stands(&self) {
-        self.0.as_ref().unwrap().send(each_rsync()).unwrap();
+    /// Waits until it is told to end, which it hears before all else once it moves again.
+    fn is_told_to_end(&self) {
+        let ends = 1 << (Signal::TERM.as_raw() - 1) | 1 << (Signal::KILL.as_raw() - 1);
+        let is_told = |one: &Pid| {
+            let told = text_if_there(&format!("/proc/{}/status", one.as_raw_nonzero()));
+            let mut pending =
+                told.lines().filter_map(|line| line.strip_prefix("SigPnd:").or(line.strip_prefix("ShdPnd:")));
+            pending.any(|set| u64::from_str_radix(set.trim(), 16).is_ok_and(|set| set & ends != 0))
+        };
+        until("rsync is told to end", || each_rsync().is_empty() || self.0.iter().any(is_told));
     }
 }
 
-impl Drop for Slowness {
+impl Drop for Standing {
     fn drop(&mut self) {
-        self.0 = None;
-        self.1.take().unwrap().join().unwrap();
+        signal_all(&self.0, Signal::CONT);
     }
+}
+
+fn signal_all(all: &[Pid], signal: Signal) {
+    for one in all {
+        let _gone = kill_process(*one, signal);
+    }
+}
+
+/// rsync on a machine that hardly gets anything done: it stands still each time that this looks, and for good once it
+/// has come so far.
+fn crawls(mut has_come_so_far: impl FnMut() -> bool) -> Standing {
+    let mut standing = Standing::all();
+    until("rsync has come so far", || {
+        let is_there = has_come_so_far();
+        if !is_there {
+            standing = Standing(Vec::new());
+            std::thread::sleep(Duration::from_millis(2));
+            standing = Standing::all();
+        }
+        is_there
+    });
+    standing
 }
 
 /// A person's restore that is still under way.
@@ -87,16 +98,29 @@ fn begun(host: &MiniHost, arguments: &[&str]) -> Child {
     command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
 }
 
-/// Waits until the film is half there, which no whole file of that name is yet.
-fn until_half_way(to: &Path) {
+/// A person's restore that has come half way with the film, which no whole file of that name is yet, and stands still
+/// there. Where it was over before anybody looked, it is begun again.
+fn half_way(host: &MiniHost, arguments: &[&str], to: &Path) -> (Standing, Child) {
+    let film = to.join("film");
     let is_half_there = |entry: PathBuf| {
         let name = entry.file_name().unwrap().to_str().unwrap().to_owned();
         name.starts_with(".film.") && entry.metadata().is_ok_and(|seen| seen.len() > 6 << 20)
     };
-    until("the film is half there", || {
-        std::fs::read_dir(to).is_ok_and(|all| all.flatten().any(|entry| is_half_there(entry.path())))
-    });
-    assert!(!to.join("film").exists());
+    for _ in 0..20 {
+        assert!(!film.exists());
+        let client = begun(host, arguments);
+        let standing = crawls(|| {
+            film.exists()
+                || std::fs::read_dir(to).is_ok_and(|all| all.flatten().any(|entry| is_half_there(entry.path())))
+        });
+        if !film.exists() {
+            return (standing, client);
+        }
+        drop(standing);
+        ends(client).exits(0);
+        std::fs::remove_file(&film).unwrap();
+    }
+    panic!("rsync is too fast to be seen half-way");
 }
 
 fn ends(child: Child) -> Answer {
@@ -152,28 +176,16 @@ pub fn by_a_person_or_a_kill_they_go_on(host: &MiniHost) {
             let bare = ["restore", "--from", &from, "/", "--to", target];
             let asked = ["restore", "laptop:documents", "--to", target];
             let arguments = if alone { &bare[..] } else { &asked[..] };
-            let cut = || {
-                let slowness = Slowness::begins();
-                let client = begun(host, arguments);
-                until_half_way(&to);
-                kill_process(Pid::from_child(&client), signal).unwrap();
-                // Who is told to end has ten seconds, and needs them for itself.
-                drop(slowness);
-                let answer = ends(client);
-                // Nobody works on for who is gone.
-                until("rsync ends", || each_rsync().is_empty());
-                answer
-            };
-            let mut answer = cut();
-            // On a busy machine it may have been over before anybody heard of the signal: that was no cut.
-            for _ in 0..20 {
-                if !to.join("film").exists() || (alone && signal == Signal::KILL) {
-                    break;
-                }
-                assert!(to.join("film").metadata().unwrap().len() == u64::try_from(FILM << 20).unwrap(), "{answer}");
-                std::fs::remove_dir_all(&to).unwrap();
-                answer = cut();
+            let (standing, client) = half_way(host, arguments, &to);
+            kill_process(Pid::from_child(&client), signal).unwrap();
+            // Nobody is left to tell it where that was its own process.
+            if !alone || signal != Signal::KILL {
+                standing.is_told_to_end();
             }
+            drop(standing);
+            let answer = ends(client);
+            // Nobody works on for who is gone.
+            until("rsync ends", || each_rsync().is_empty());
             if alone && signal != Signal::KILL {
                 assert_eq!(answer.code, Some(1), "{answer}");
                 assert!(format!("{answer}").contains("the same command goes on from there"), "{answer}");
@@ -198,14 +210,12 @@ pub fn by_the_death_of_the_daemon_they_go_on(host: &MiniHost) {
     let to = host.root.join("to");
     let arguments = ["restore", "laptop:documents", "--to", to.to_str().unwrap()];
     let daemon = host.start();
-    let slowness = Slowness::begins();
-    let client = begun(host, &arguments);
-    until_half_way(&to);
+    let (standing, client) = half_way(host, &arguments, &to);
     daemon.kill();
     let answer = ends(client).exits(3);
     assert!(!answer.said.contains("restored to"), "{answer}");
+    drop(standing);
     until("rsync ends", || each_rsync().is_empty());
-    drop(slowness);
     is_a_part_of(&to, &wanted);
     let _daemon = host.start();
     goes_on(host, &arguments, &to, &wanted);
@@ -248,13 +258,11 @@ pub fn by_a_drive_or_a_server_that_goes_away_they_say_so_and_go_on(host: &MiniHo
     usb.unplug();
     usb.plug();
     let daemon = host.start();
-    let slowness = Slowness::begins();
-    let client = begun(host, &arguments);
-    until_half_way(&to);
+    let (standing, client) = half_way(host, &arguments, &to);
     usb.yank();
+    drop(standing);
     let answer = ends(client).exits(1);
     assert!(!answer.said.contains("restored to"), "{answer}");
-    drop(slowness);
     is_a_part_of(&to, &wanted);
     assert!(!to.join("film").exists(), "{answer}");
     usb.clear_away();
@@ -269,18 +277,16 @@ pub fn by_a_drive_or_a_server_that_goes_away_they_say_so_and_go_on(host: &MiniHo
     for how in ["switched off", "left"] {
         let to = host.root.join(how);
         let arguments = ["restore", "laptop:documents", "--to", to.to_str().unwrap()];
-        let slowness = Slowness::begins();
-        let client = begun(host, &arguments);
-        until_half_way(&to);
+        let (standing, client) = half_way(host, &arguments, &to);
         if how == "left" {
             nas.leave();
         } else {
             nas.switch_off();
         }
+        drop(standing);
         let answer = ends(client).exits(1);
         assert!(!answer.said.contains("restored to"), "{answer}");
         assert!(format!("{answer}").contains("the same command goes on from there"), "{answer}");
-        drop(slowness);
         is_a_part_of(&to, &wanted);
         assert!(!to.join("film").exists(), "{answer}");
         if how == "left" {
@@ -306,15 +312,14 @@ pub fn what_is_there_stays_or_is_replaced_in_one_step(host: &MiniHost) {
     assert_eq!(names, [Some("film"), Some("letter")], "{kept}");
     assert!(std::fs::read(&film).unwrap() == mine);
     // Whoever opens it meanwhile has the one or the other.
-    let slowness = Slowness::begins();
     let before = film.metadata().unwrap().ino();
     let client = begun(host, &["restore", film.to_str().unwrap(), "--force"]);
-    until("it is another file", || {
+    let standing = crawls(|| {
         let read = std::fs::read(&film).unwrap();
         assert!(read == mine || read == copied, "half a film");
         film.metadata().unwrap().ino() != before
     });
-    drop(slowness);
+    drop(standing);
     ends(client).exits(0);
     assert!(std::fs::read(&film).unwrap() == copied);
     // A file where a directory was, and what a link leads to.
@@ -358,7 +363,7 @@ pub fn what_is_restored_is_neither_pruned_nor_copied_over(host: &MiniHost) {
         host.configure(&syncs(9));
         let daemon = host.start();
         host.run_ends(sync, 1, "ok");
-        let (film, wanted) = (source.path.join("film"), source.content());
+        let wanted = source.content();
         source.remove("film").remove("zz/last");
         if kind != "none" {
             host.ctl(&["run", sync, "--wait"]).exits(0);
@@ -369,24 +374,27 @@ pub fn what_is_restored_is_neither_pruned_nor_copied_over(host: &MiniHost) {
         host.configure(&syncs(1));
         let _daemon = host.start();
         let runs = host.history(sync).len();
-        let slowness = Slowness::begins();
-        let client = begun(host, &["restore", film.to_str().unwrap(), source.path.join("zz/last").to_str().unwrap()]);
-        until_half_way(&source.path);
-        slowness.stands();
+        let to = host.root.join(format!("to-{sync}"));
+        let both = ["laptop:documents/film", "laptop:documents/zz/last"];
+        let arguments = ["restore", both[0], both[1], "--to", to.to_str().unwrap()];
+        let (standing, client) = half_way(host, &arguments, &to);
         // A server is asked for a while whether its lock is free.
         let prune = begun(host, &["prune", sync]);
         let run = host.ctl(&["run", sync, "--wait"]);
         let prune = ends(prune);
-        assert!(!film.exists(), "{sync}: too late: {run}{prune}");
+        assert!(!to.join("film").exists(), "{sync}: too late: {run}{prune}");
         assert_ne!(run.code, Some(0), "{sync}: {run}");
         assert!(format!("{run}").contains("lock"), "{sync}: {run}");
         assert!(!host.history(sync).iter().take(1).any(|run| run["outcome"] == "ok"), "{sync}: {run}");
         if kind != "none" {
             assert_ne!(prune.code, Some(0), "{sync}: {prune}");
         }
-        drop(slowness);
+        drop(standing);
         ends(client).exits(0);
-        source.holds(&wanted);
+        for name in ["film", "zz/last"] {
+            let there = to.join(Path::new(name).file_name().unwrap());
+            assert!(wanted[&OsString::from(name)] == Folder::at(&to).content()[there.file_name().unwrap()], "{name}");
+        }
         // Then it is the turn of the others.
         host.ctl(&["run", sync, "--wait"]).exits(0);
         assert!(host.history(sync).len() > runs);
