@@ -7,7 +7,7 @@
 //!    `hostile::a_place_without_sentinel_is_left_alone`, `servers::another_host_is_not_home`
 //! 2. an empty, unmounted, vanished or swapped source never empties a backup: `source::emptied_before_a_run_is_held`,
 //!    `source::emptied_in_mid_run_never_reaches_the_backup`, `source::unmounted_is_not_empty`,
-//!    `source::yanked_in_mid_run_interrupts`
+//!    `source::yanked_in_mid_run_interrupts`, `cut_short::in_their_place_they_keep_the_copy_as_it_is`
 //! 3. a finished backup is never harmed by a later failed run: `faults::a_full_destination_harms_nothing`, `kills::*`,
 //!    `faults::a_yanked_drive_interrupts_and_a_replug_goes_on`, `servers::left_in_mid_run_interrupts_and_goes_on`,
 //!    `servers::a_killed_daemon_leaves_no_connection_and_goes_on`
@@ -133,6 +133,8 @@ scenarios! {
     cut_short:
         by_a_person_or_a_kill_they_go_on
         by_the_death_of_the_daemon_they_go_on
+        in_their_place_they_keep_the_copy_as_it_is
+        in_their_place_they_do_not_begin_unless_that_is_written_down
         by_a_full_target_they_go_on_once_there_is_room
         by_a_drive_or_a_server_that_goes_away_they_say_so_and_go_on
         what_is_there_stays_or_is_replaced_in_one_step

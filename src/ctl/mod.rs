@@ -29,6 +29,7 @@ mod runs;
 mod script;
 mod simulate;
 mod watch;
+mod witness;
 
 use std::os::unix::net::UnixStream;
 use std::process::ExitCode;
@@ -108,14 +109,14 @@ fn obey(
         }
         Command::Conversation(Conversation::Restore(RestoreOptions {
             from: Some(from),
-            paths,
+            paths: entries,
             at,
             to,
             dry_run,
             force,
         })) => {
-            let options = RestoreOptions { from: None, paths, at, to, dry_run, force };
-            restores::restore_from(&from, output, &options)
+            let options = RestoreOptions { from: None, paths: entries, at, to, dry_run, force };
+            restores::restore_from(&from, (output, paths(&common).ok().as_ref()), &options, alone)
         }
         Command::Report(options) => report::report(&options, &paths(&common)?, output, alone),
         Command::Overdue => reminders::remind(&paths(&common)?, output, alone),

@@ -1,5 +1,7 @@
 //! `versions` and `restore`.
 
+use std::ffi::OsString;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
 use crate::backup::restore::bare;
@@ -11,13 +13,15 @@ use crate::ctl::command_error::{CommandError, Exit};
 use crate::ctl::options::RestoreOptions;
 use crate::ctl::output::{Detail, Form, Output};
 use crate::ctl::render;
-use crate::formats::text::printable;
+use crate::ctl::witness::MachineWitness;
+use crate::formats::text::{printable, shell_words};
 use crate::formats::wire::{
     BareListing, Flow, Mode, Moment, Request, RestoreEnd, RestoreNews, RestoreProblem, RunningEntry, Versions,
     WholeRestore,
 };
 use crate::formats::{json, when};
-use crate::model::{Earnest, Existing, Interruption, RestoreWish, Step, VolumeName};
+use crate::model::{Earnest, Existing, Interruption, RestoreWish, StandIn, Step, VolumeName};
+use crate::os::environment::Paths;
 use crate::os::terminal::once_interrupted;
 use crate::os::{clock, entry, environment};
 
@@ -59,22 +63,16 @@ pub fn restore(
 }
 
 /// `restore --from`: without a daemon, without configuration and without state.
-pub fn restore_from(from: &Path, output: &mut Output, options: &RestoreOptions) -> Result<Exit, CommandError> {
+/// What runs here may copy is told to wait.
+pub fn restore_from(
+    from: &Path,
+    (output, paths): (&mut Output, Option<&Paths>),
+    options: &RestoreOptions,
+    alone: impl FnOnce(&Paths, StandIn) -> Result<UnixStream, (u8, String)>,
+) -> Result<Exit, CommandError> {
     let wish = wish(options, text)?;
     if wish.paths.is_empty() {
-        let listing = BareListing { copies: bare::list(from).map_err(CommandError::Failed)? };
-        match output.form() {
-            Form::Json => output.print_json(&json::text(&listing))?,
-            Form::Text => {
-                output.print(&render::restores::bare_copies(
-                    &listing,
-                    &clock::now(),
-                    output.detail(),
-                    output.room(),
-                ))?;
-            }
-        }
-        return Ok(Exit::Fine);
+        return list_bare(from, output);
     }
     if wish.to.is_none() {
         let example = "nbkpctl restore --from DIR PATH --to /tmp/restored";
@@ -84,16 +82,19 @@ pub fn restore_from(from: &Path, output: &mut Output, options: &RestoreOptions) 
         stop::pair().map_err(|cause| CommandError::Failed(format!("could not start: {cause}")))?;
     // What has come stays, and rsync keeps the beginning of a file for the next time.
     once_interrupted(move || teller.tell(Interruption::Cancelled));
+    // A dry run changes nothing that anybody would have to wait for.
+    let paths = paths.filter(|_| wish.earnest == Earnest::Real);
+    let mut witness = MachineWitness::called(paths, bare_command(from, options), alone);
     let (mut view, mut gathered) = (ProgressView::new(output), Vec::new());
     let mut end = RestoreEnd::default();
     for path in &wish.paths {
         let mut lost = None;
         let (told, news) = std::sync::mpsc::sync_channel(64);
         let done = std::thread::scope(|scope| {
-            let (wish, stops) = (&wish, &mut stops);
+            let (wish, witness, stops) = (&wish, &mut witness, &mut stops);
             // The channel ends with the work.
             let work = scope.spawn(move || {
-                bare::give_back(from, path, wish, (stops, &mut |piece: FetchNews| drop(told.send(piece))))
+                bare::give_back(from, path, wish, witness, (stops, &mut |piece: FetchNews| drop(told.send(piece))))
             });
             for piece in news {
                 let heard = hear(news_of(path, piece, wish.earnest), &mut view, &mut gathered, output);
@@ -110,7 +111,34 @@ pub fn restore_from(from: &Path, output: &mut Output, options: &RestoreOptions) 
         }
     }
     view.finish();
+    if let Some(doubt) = &witness.doubt {
+        output.complain(&printable(doubt));
+    }
     conclude(&end, gathered, wish.earnest, output)
+}
+
+fn list_bare(from: &Path, output: &mut Output) -> Result<Exit, CommandError> {
+    let listing = BareListing { copies: bare::list(from).map_err(CommandError::Failed)? };
+    match output.form() {
+        Form::Json => output.print_json(&json::text(&listing))?,
+        Form::Text => {
+            let text = render::restores::bare_copies(&listing, &clock::now(), output.detail(), output.room());
+            output.print(&text)?;
+        }
+    }
+    Ok(Exit::Fine)
+}
+
+/// What one types to go on with it.
+fn bare_command(from: &Path, options: &RestoreOptions) -> String {
+    let mut words: Vec<OsString> = ["nbkpctl", "restore", "--from"].map(Into::into).into();
+    words.push(environment::absolute(from).map_or_else(|_| from.into(), Into::into));
+    words.extend(options.paths.iter().map(Into::into));
+    words.extend(options.at.iter().flat_map(|at| [OsString::from("--at"), at.into()]));
+    let to = options.to.iter().map(|to| environment::absolute(to).unwrap_or_else(|_| to.clone()));
+    words.extend(to.flat_map(|to| [OsString::from("--to"), to.into()]));
+    words.extend(options.force.then(|| "--force".into()));
+    shell_words(&words)
 }
 
 fn news_of(path: &str, piece: FetchNews, earnest: Earnest) -> RestoreNews {

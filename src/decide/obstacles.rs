@@ -2,8 +2,9 @@
 
 use crate::model::layout;
 use crate::model::{
-    Absence, Access, BatteryRule, Conditions, End, EndFault, EndSight, Ledger, MeteredRule, Mounting, Obstacle,
-    PowerSight, SentinelFault, Sync, SyncSight, Unmounted, Volume, VolumeName, VolumeRoot, VolumeSight,
+    Absence, Access, BatteryRule, Conditions, End, EndFault, EndSight, HalfRestored, Ledger, MeteredRule, Mounting,
+    Obstacle, PowerSight, RestoreStage, SentinelFault, Sync, SyncSight, Unmounted, Volume, VolumeName, VolumeRoot,
+    VolumeSight,
 };
 
 /// A volume as far as obstacles depend on it.
@@ -229,7 +230,13 @@ fn suffices(rule: BatteryRule, left: Option<u8>) -> bool {
 /// Whether an obstacle means that a person must approve something.
 #[must_use]
 pub fn asks_for_approval(obstacle: &Obstacle) -> bool {
-    matches!(obstacle, Obstacle::Held(_) | Obstacle::DeviceUnknown { .. } | Obstacle::SentinelMismatch { .. })
+    matches!(
+        obstacle,
+        Obstacle::Held(_)
+            | Obstacle::Unrestored(HalfRestored { stage: RestoreStage::Cut, .. })
+            | Obstacle::DeviceUnknown { .. }
+            | Obstacle::SentinelMismatch { .. }
+    )
 }
 
 /// What must not be used by two runs at once for the sake of a volume: its drive or its server, or the mirrors that are

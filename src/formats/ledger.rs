@@ -1,16 +1,15 @@
 //! The ledger as JSON, with a version from the first day.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ffi::OsString;
-use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
-use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::formats::path_entry::{PathEntry, entries, paths};
 use crate::formats::rounds::RoundsEntry;
+use crate::formats::unfinished::RestoreEntry;
 use crate::formats::writer::{self, WriterLine};
 use crate::model::{
     Damage, DriveUuid, End, Hardware, HoldReason, Ledger, PathSet, Pause, Places, SentinelId, SnapshotName,
@@ -64,6 +63,7 @@ struct File {
     damaged: BTreeMap<String, DamageEntry>,
     turns: BTreeMap<String, u8>,
     rounds: BTreeMap<String, RoundsEntry>,
+    restores: Vec<RestoreEntry>,
     pause: Option<PauseEntry>,
 }
 
@@ -166,30 +166,6 @@ impl From<&PathSet> for PathSetEntry {
         let hex = |number: u64| format!("{number:016x}");
         Self { count: set.count(), sum: hex(set.sum()), each: set.each().iter().copied().map(hex).collect() }
     }
-}
-
-/// A path: text, or its bytes where it is none.
-#[derive(Serialize, Deserialize, PartialEq, Eq, PartialOrd, Ord)]
-#[serde(untagged)]
-enum PathEntry {
-    Text(String),
-    Bytes(Vec<u8>),
-}
-
-fn paths(entries: BTreeSet<PathEntry>) -> BTreeSet<PathBuf> {
-    let path = |entry| match entry {
-        PathEntry::Text(text) => PathBuf::from(text),
-        PathEntry::Bytes(bytes) => PathBuf::from(OsString::from_vec(bytes)),
-    };
-    entries.into_iter().map(path).collect()
-}
-
-fn entries(paths: &BTreeSet<PathBuf>) -> BTreeSet<PathEntry> {
-    let entry = |path: &PathBuf| match path.to_str() {
-        Some(text) => PathEntry::Text(text.to_owned()),
-        None => PathEntry::Bytes(path.as_os_str().as_bytes().to_vec()),
-    };
-    paths.iter().map(entry).collect()
 }
 
 #[derive(Serialize, Deserialize)]
@@ -302,6 +278,8 @@ pub fn from_bytes(bytes: &[u8]) -> Result<Ledger, LedgerError> {
             places.servers.insert(entry.end.into(), entry.known_by);
         }
     }
+    let restores: Option<_> = file.restores.into_iter().map(RestoreEntry::read).collect();
+    ledger.restores = restores.ok_or(LedgerError::Entry("restores".into(), "no restores of syncs"))?;
     ledger.pause = match file.pause {
         None => None,
         Some(PauseEntry { until: None }) => Some(Pause::UntilResumed),
@@ -382,6 +360,7 @@ pub fn to_bytes(ledger: &Ledger) -> Vec<u8> {
             .collect(),
         turns: ledger.turns.iter().map(|(name, turn)| (name.to_string(), *turn)).collect(),
         rounds: ledger.rounds.iter().map(|(name, rounds)| (name.to_string(), rounds.into())).collect(),
+        restores: ledger.restores.iter().map(|(place, restore)| RestoreEntry::written(place, restore)).collect(),
         pause: ledger.pause.map(|pause| match pause {
             Pause::Until(time) => PauseEntry { until: Some(time.to_string()) },
             Pause::UntilResumed => PauseEntry { until: None },
@@ -395,7 +374,11 @@ pub fn to_bytes(ledger: &Ledger) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    use crate::model::{CheckRound, CheckRounds, CheckSums, Writer};
+    use std::ffi::OsString;
+    use std::os::unix::ffi::OsStringExt as _;
+    use std::path::PathBuf;
+
+    use crate::model::{CheckRound, CheckRounds, CheckSums, UnfinishedRestore, Writer};
 
     use super::*;
 
@@ -457,6 +440,13 @@ mod tests {
                     }),
                 },
             )]),
+            restores: odd_paths()
+                .into_iter()
+                .map(|place| {
+                    let (since, syncs) = ("2026-11-22T17:30:00Z".parse().unwrap(), ["photos".parse().unwrap()].into());
+                    (place, UnfinishedRestore { since, command: "nbkpctl restore 'usb:a b'".into(), syncs })
+                })
+                .collect(),
             pause: Some(Pause::Until("2026-11-22T17:30:00.123456789Z".parse().unwrap())),
         }
     }

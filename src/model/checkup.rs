@@ -296,3 +296,13 @@ impl fmt::Display for ProgramVersion {
         write!(f, "{}.{}.{}", self.0, self.1, self.2)
     }
 }
+
+/// The Debian package that brings a program.
+pub(super) fn package(tool: &str) -> &str {
+    match tool {
+        "flock" => "util-linux",
+        "btrfs" => "btrfs-progs",
+        "timeout" => "coreutils",
+        _ => tool,
+    }
+}

@@ -7,13 +7,15 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::{
-    CheckRounds, Damage, DriveUuid, End, Hardware, PathSet, SentinelId, StandingHold, Stranger, SyncName, VolumeName,
+    CheckRounds, Damage, DriveUuid, End, Hardware, PathSet, SentinelId, StandingHold, Stranger, SyncName,
+    UnfinishedRestore, VolumeName,
 };
 
 /// In which LUKS containers filesystems lie: their UUIDs, by those of the filesystems.
 pub type Containers = BTreeMap<DriveUuid, DriveUuid>;
 
-/// What people decided and what was seen once. Losing it costs questions (`device-unknown`), never safety.
+/// What people decided and what was seen once. Losing it costs questions (`device-unknown`), and that runs wait for
+/// restores that were cut short; nothing else that copies are safe by.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Ledger {
     /// The hardware that each drive was used on.
@@ -46,6 +48,8 @@ pub struct Ledger {
     pub turns: BTreeMap<SyncName, u8>,
     /// How far the checks of each sync are that are made by themselves.
     pub rounds: BTreeMap<SyncName, CheckRounds>,
+    /// The restores that go into sources and have not brought all back, by the places they go to.
+    pub restores: BTreeMap<PathBuf, UnfinishedRestore>,
     /// The pause, if there is one.
     pub pause: Option<Pause>,
 }

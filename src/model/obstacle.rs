@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
+use crate::model::checkup::package;
 use crate::model::{
-    Absence, BatteryRule, DriveName, End, Hardware, Holding, Hours, Node, ObstacleCode, OpeningTrouble, ProgramVersion,
-    SentinelFault, StandingHold, Stranger, SyncName, Unmounted, VolumeName,
+    Absence, BatteryRule, DriveName, End, HalfRestored, Hardware, Holding, Hours, Node, ObstacleCode, OpeningTrouble,
+    ProgramVersion, SentinelFault, StandingHold, Stranger, SyncName, Unmounted, VolumeName,
 };
 
 /// One reason why a sync cannot run now.
@@ -156,6 +157,8 @@ pub enum Obstacle {
     },
     /// A guard stopped the last run.
     Held(StandingHold),
+    /// A restore goes into the source and has not brought all back: what is missing would leave the copy.
+    Unrestored(HalfRestored),
     /// A person laid a hold on a volume.
     VolumeHeld {
         /// The volume.
@@ -242,7 +245,7 @@ impl Obstacle {
             Self::NoSpace { .. } => ObstacleCode::NoSpace,
             Self::UpstreamFailed { .. } => ObstacleCode::UpstreamFailed,
             Self::Held(hold) => hold.reason.code(),
-            Self::VolumeHeld { .. } => ObstacleCode::Held,
+            Self::Unrestored(_) | Self::VolumeHeld { .. } => ObstacleCode::Held,
             Self::Paused { .. } => ObstacleCode::Paused,
             Self::BackingOff { .. } | Self::PutOff { .. } => ObstacleCode::BackingOff,
             Self::LockTaken { .. } | Self::Stuck(_) => ObstacleCode::LockTaken,
@@ -296,6 +299,7 @@ impl Obstacle {
             Self::NoSpace { .. } => "make room, or keep fewer snapshots (`keep`)".into(),
             Self::UpstreamFailed { upstream } => format!("`nbkpctl why {upstream}` tells what is wrong there"),
             Self::Held(hold) => hold.reason.advice(sync),
+            Self::Unrestored(restore) => restore.advice(sync),
             Self::VolumeHeld { volume, .. } => format!("run `nbkpctl release {volume}`"),
             Self::Paused { .. } => "run `nbkpctl resume`".into(),
             Self::BackingOff { .. } => format!("wait, or run `nbkpctl run {sync}`"),
@@ -354,6 +358,7 @@ impl fmt::Display for Obstacle {
             Self::NoSpace { path } => write!(f, "no space or no inodes are left at {}", path.display()),
             Self::UpstreamFailed { upstream } => write!(f, "`{upstream}`, which goes first, did not succeed"),
             Self::Held(hold) => write!(f, "it is held since {:.0}: {}", hold.since, hold.reason),
+            Self::Unrestored(restore) => restore.fmt(f),
             Self::VolumeHeld { volume, until } => write!(f, "a hold lies on volume `{volume}`{}", ending(*until)),
             Self::Paused { until } => write!(f, "backups are paused{}", ending(*until)),
             Self::BackingOff { until, error } => write!(f, "{error}; it is tried again at {until:.0}"),
@@ -377,16 +382,6 @@ impl fmt::Display for Obstacle {
 
 fn on_server(volume: Option<&VolumeName>) -> String {
     volume.map(|volume| format!(" on the server of `{volume}`")).unwrap_or_default()
-}
-
-/// The Debian package that brings a program.
-fn package(tool: &str) -> &str {
-    match tool {
-        "flock" => "util-linux",
-        "btrfs" => "btrfs-progs",
-        "timeout" => "coreutils",
-        _ => tool,
-    }
 }
 
 /// What a sentinel stands for: a volume serves syncs as source and as destination, a place is one of them.

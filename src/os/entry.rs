@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::os::fd::AsFd as _;
 use std::os::unix::ffi::OsStringExt as _;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -81,6 +82,22 @@ pub fn real(path: &Path) -> Option<PathBuf> {
     std::fs::canonicalize(path).ok()
 }
 
+/// Whether one of two paths is the other, or lies in it, by whichever names: links lead where they lead, and what is
+/// mounted in two places is one.
+#[must_use]
+pub fn overlap(one: &Path, other: &Path) -> bool {
+    lies_in(one, other) || lies_in(other, one)
+}
+
+/// Whether a path, which need not be there, is a directory or lies in it.
+fn lies_in(inner: &Path, outer: &Path) -> bool {
+    let identity = |path: &Path| std::fs::metadata(path).ok().map(|seen| (seen.dev(), seen.ino()));
+    let Some(outer) = identity(outer) else { return false };
+    // What is a link itself counts where it lies, and where it leads.
+    let ways = [Some(whereabouts(inner)), real(inner)];
+    ways.iter().flatten().flat_map(|way| way.ancestors()).any(|at| identity(at) == Some(outer))
+}
+
 /// The innermost directory, from this one upward, that holds a regular file of this name.
 #[must_use]
 pub fn above_with(path: &Path, name: &str) -> Option<PathBuf> {
@@ -96,4 +113,40 @@ pub fn make_directories(path: &Path) -> Result<(), DirectoryError> {
     std::fs::create_dir_all(path).map_err(|error| {
         DirectoryError::Create(path.to_owned(), error.raw_os_error().map_or(Errno::IO, Errno::from_raw_os_error))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn places_overlap_by_whichever_name() {
+        let root = tempfile::tempdir().unwrap();
+        let at = |below: &str| root.path().join(below);
+        std::fs::create_dir_all(at("home/documents/deep")).unwrap();
+        std::fs::create_dir_all(at("elsewhere")).unwrap();
+        symlink(at("home/documents"), at("link")).unwrap();
+        symlink(at("elsewhere"), at("home/documents/away")).unwrap();
+        for (one, other, wanted) in [
+            ("home/documents", "home/documents", true),
+            ("home/documents", "home", true),
+            ("home/documents", "home/documents/deep/not/there", true),
+            ("home/documents", "link/deep", true),
+            ("link", "home/documents/deep", true),
+            ("home/documents", "home/documents/away", true),
+            ("elsewhere", "home/documents/away", true),
+            ("home/documents", "home/documents-2", false),
+            ("home/documents/deep", "home/documents/not there", false),
+            ("home/documents", "elsewhere", false),
+            ("not there", "not there/either", false),
+        ] {
+            assert_eq!(
+                (overlap(&at(one), &at(other)), overlap(&at(other), &at(one))),
+                (wanted, wanted),
+                "{one} {other}"
+            );
+        }
+    }
 }

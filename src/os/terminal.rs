@@ -4,6 +4,7 @@ use std::io::{self, IsTerminal as _};
 use std::thread;
 
 use nix::sys::signal::{self, SigSet, Signal};
+use rustix::process::{getpid, kill_process};
 
 /// How many lines and columns a terminal shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,10 +67,9 @@ pub fn once_interrupted(stop: impl FnOnce() + Send + 'static) {
         if asked.wait().is_ok() {
             stop();
         }
-        // This thread is the one that takes the next.
-        let _ = asked.thread_unblock();
-        loop {
-            thread::park();
+        // Whatever else of this process may listen for it.
+        if asked.wait().is_ok() {
+            let _gone = kill_process(getpid(), rustix::process::Signal::KILL);
         }
     });
     if heard.is_err() {

@@ -30,6 +30,8 @@ fn sample(parameter: &str, kind: &Kind) -> Value {
         ("pattern", _) => json!("x"),
         ("event", _) => json!("sleep"),
         ("location", _) => json!("home"),
+        ("command", _) => json!("nbkpctl restore x"),
+        ("ending", _) => json!("whole"),
         ("interface", _) => json!("org.nbkp.Daemon"),
         (_, Kind::Bool) => json!(true),
         (_, Kind::Int) => json!(7),

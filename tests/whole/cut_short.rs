@@ -2,6 +2,7 @@
 //! known for a part, it is said, and the same command goes on.
 
 use std::ffi::OsString;
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{MetadataExt as _, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
@@ -9,9 +10,10 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 
+use crate::common::daemon::Daemon;
 use crate::common::drive::Drive;
 use crate::common::drive::Filesystem::Ext4;
-use crate::common::folder::{Content, Folder, noise};
+use crate::common::folder::{Content, Folder, Sentinels, noise};
 use crate::common::mini_host::{Answer, MiniHost};
 use crate::common::{run, text_of, until};
 
@@ -61,6 +63,13 @@ impl Standing {
             pending.any(|set| u64::from_str_radix(set.trim(), 16).is_ok_and(|set| set & ends != 0))
         };
         until("rsync is told to end", || each_rsync().is_empty() || self.0.iter().any(is_told));
+    }
+
+    /// It is gone at once, like all else on a machine without power.
+    fn dies(self) {
+        signal_all(&self.0, Signal::KILL);
+        drop(self);
+        until("rsync ends", || each_rsync().is_empty());
     }
 }
 
@@ -219,6 +228,120 @@ pub fn by_the_death_of_the_daemon_they_go_on(host: &MiniHost) {
     is_a_part_of(&to, &wanted);
     let _daemon = host.start();
     goes_on(host, &arguments, &to, &wanted);
+}
+
+/// Cuts a restore into the source short in this way; a daemon runs behind that.
+fn cut_in_its_place(host: &MiniHost, how: &str, arguments: &[&str], film_in: &Path) -> Daemon {
+    let mut daemon = (how != "alone").then(|| host.start());
+    let (standing, client) = half_way(host, arguments, film_in);
+    if daemon.is_some() {
+        assert_eq!(host.obstacles("documents"), ["held"], "{how} {arguments:?}");
+    }
+    if let Some(daemon) = daemon.take_if(|_| how == "daemon" || how == "power") {
+        daemon.kill();
+    }
+    if how != "daemon" {
+        kill_process(Pid::from_child(&client), Signal::KILL).unwrap();
+    }
+    if how == "client" && !arguments.contains(&"--from") {
+        standing.is_told_to_end();
+        drop(standing);
+    } else {
+        standing.dies();
+    }
+    let answer = ends(client);
+    assert_ne!(answer.code, Some(0), "{answer}");
+    daemon.unwrap_or_else(|| host.start())
+}
+
+/// What is there of a source is not all there is: a run would delete the rest where it is the only copy.
+pub fn in_their_place_they_keep_the_copy_as_it_is(host: &MiniHost) {
+    let source = host.source("documents");
+    source.fill(40).write_big("zz/film", FILM, 7).write("zz/letter", "the last");
+    let mut usb = host.drive("usb", Ext4).prepared_plainly_for("documents");
+    let syncs = host.config().drive(&usb).sync("documents", "usb", "none", "every = \"7d\"");
+    let other = "[syncs.other]\nsource = \"laptop:other\"\ndestination = \"usb:other\"\nsnapshots = \"none\"\n";
+    host.configure(&syncs.also(&format!("{other}every = \"7d\"")));
+    let daemon = host.start();
+    usb.plug();
+    host.run_ends("documents", 1, "ok");
+    daemon.stop();
+    let (wanted, copy) = (source.content(), Folder::at(usb.point().join("documents")));
+    let (place, zz) = (source.path.to_str().unwrap().to_owned(), source.path.join("zz"));
+    let from = copy.path.to_str().unwrap().to_owned();
+    let asked = ["restore", "laptop:documents"];
+    let bare = ["restore", "--from", &from, "/", "--to", &place];
+    for (how, arguments) in [
+        ("daemon", &asked[..]),
+        ("client", &asked[..]),
+        ("power", &asked[..]),
+        ("alone", &asked[..]),
+        ("daemon", &bare[..]),
+        ("client", &bare[..]),
+        ("alone", &bare[..]),
+    ] {
+        source.empty(Sentinels::Stay);
+        let _daemon = cut_in_its_place(host, how, arguments, &zz);
+        // Most is there, so that the guard would let the rest go.
+        assert!(!zz.join("film").exists() && !zz.join("letter").exists(), "{how} {arguments:?}");
+        let stands = host.stands("documents", "held");
+        let why = stands["obstacles"][0].to_string();
+        assert!(why.contains(&format!("the restore to {place} of")) && why.contains(arguments[1]), "{why}");
+        for force in [&[][..], &["--force"]] {
+            let run = host.ctl(&[&["run", "documents", "--wait"], force].concat()).exits(4);
+            assert!(format!("{run}").contains("did not bring all back"), "{run}");
+        }
+        copy.holds(&wanted);
+        assert!(!host.obstacles("other").contains(&"held".to_owned()));
+        host.ctl(arguments).exits(0);
+        // rsync that dies at once leaves the beginning of a file under a name of its own.
+        for entry in std::fs::read_dir(&zz).unwrap().map(Result::unwrap) {
+            if entry.file_name().as_bytes().starts_with(b".film.") {
+                std::fs::remove_file(entry.path()).unwrap();
+            }
+        }
+        source.holds(&wanted);
+        host.ctl(&["run", "documents", "--wait"]).exits(0);
+        copy.holds(&wanted);
+    }
+    // It may be meant to stay as it is.
+    source.empty(Sentinels::Stay);
+    let _daemon = cut_in_its_place(host, "power", &asked, &zz);
+    host.ctl(&["diff", "documents"]).exits(0).says("zz/letter");
+    host.ctl(&["approve", "documents"]).exits(0).says("counts as it is");
+    host.ctl(&["run", "documents", "--wait"]).exits(0);
+    assert!(!copy.path.join("zz/film").exists());
+}
+
+pub fn in_their_place_they_do_not_begin_unless_that_is_written_down(host: &MiniHost) {
+    let state = host.state();
+    run("mount", &[&"-t", &"tmpfs", &"-o", &"size=256k,mode=700", &"tmpfs", &state]);
+    let source = host.source("documents");
+    source.fill(40);
+    let wanted = source.content();
+    let mut usb = host.drive("usb", Ext4).prepared_plainly_for("documents");
+    host.configure(&host.config().drive(&usb).sync("documents", "usb", "none", "every = \"7d\""));
+    let _daemon = host.start();
+    usb.plug();
+    host.run_ends("documents", 1, "ok");
+    source.empty(Sentinels::Stay);
+    let filling = std::fs::write(state.join("filler"), vec![b'x'; 1 << 20]);
+    assert!(filling.is_err());
+    let copy = usb.point().join("documents").into_os_string().into_string().unwrap();
+    let place = source.path.to_str().unwrap();
+    let (asked, bare) = (["restore", "laptop:documents"], ["restore", "--from", &copy, "/", "--to", place]);
+    for arguments in [&asked[..], &bare[..]] {
+        let refused = host.ctl(arguments).exits(1);
+        assert!(format!("{refused}").contains("nothing is restored there yet"), "{refused}");
+        assert!(source.content().is_empty() && host.obstacles("documents").is_empty(), "{refused}");
+        let beside = host.root.join(format!("beside-{}", arguments.len()));
+        host.ctl(&[&arguments[..arguments.len().min(4)], &["--to", beside.to_str().unwrap()]].concat()).exits(0);
+        Folder::at(&beside).holds(&wanted);
+    }
+    std::fs::remove_file(state.join("filler")).unwrap();
+    host.ctl(&asked).exits(0);
+    source.holds(&wanted);
+    assert!(host.obstacles("documents").is_empty());
 }
 
 pub fn by_a_full_target_they_go_on_once_there_is_room(host: &MiniHost) {

@@ -184,6 +184,7 @@ fn forbidden(seen: &SyncAsSeen) -> Result<(), String> {
         | Obstacle::NoSpace { .. }
         | Obstacle::UpstreamFailed { .. }
         | Obstacle::Held(_)
+        | Obstacle::Unrestored(_)
         | Obstacle::Paused { .. }
         | Obstacle::BackingOff { .. }
         | Obstacle::PutOff { .. }

@@ -76,6 +76,12 @@ impl Aim {
         self.directory.path().join(&self.missing).join(&self.item).components().collect()
     }
 
+    /// Where it really comes to.
+    pub(crate) fn landing(&self) -> PathBuf {
+        let directory = self.directory.real_path().unwrap_or_else(|| self.directory.path().to_owned());
+        directory.join(&self.missing).join(&self.item).components().collect()
+    }
+
     fn allowed(self) -> Result<Self, String> {
         let at = self.directory.path().display();
         let real = self.directory.real_path().unwrap_or_default();

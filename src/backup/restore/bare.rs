@@ -8,6 +8,7 @@ use crate::backup::restore::aim::Aim;
 use crate::backup::restore::fetch::FetchNews;
 use crate::backup::restore::giving::{as_told, bring};
 use crate::backup::restore::holdings::{Holdings, all_of};
+use crate::backup::restore::witness::Witness;
 use crate::backup::session::stop::Stops;
 use crate::backup::snapshots::log;
 use crate::decide::versions::chosen;
@@ -50,6 +51,7 @@ pub fn give_back(
     from: &Path,
     text: &str,
     wish: &RestoreWish,
+    witness: &mut dyn Witness,
     (stops, hear): (&mut Stops, &mut (dyn FnMut(FetchNews) + Send)),
 ) -> Result<RestoredEntry, String> {
     let Some(to) = &wish.to else { return Err("say where to with `--to DIR`".into()) };
@@ -70,7 +72,7 @@ pub fn give_back(
             && let Some((of_best, _)) = holdings.iter().find(|(holdings, _)| holdings.held.contains(&best))
         {
             let aim = Aim::into(to, &below, wish.earnest)?;
-            let fetched = bring(of_best, (&best.copy, None), &aim, wish, (stops, hear))?;
+            let fetched = bring(of_best, (&best.copy, None), (&aim, wish), witness, (stops, hear))?;
             return Ok(as_told(text, &best.copy, (of_best, &aim), fetched));
         }
         found = again(holdings);

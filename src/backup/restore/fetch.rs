@@ -83,6 +83,8 @@ pub(crate) struct Fetched {
     pub(crate) kept_count: u64,
     /// What is wanting.
     pub(crate) missing: Vec<String>,
+    /// Whether some of that has nothing of a person's in its place.
+    pub(crate) leaves_gaps: bool,
     /// What else a person may want to know.
     pub(crate) remarks: Vec<String>,
 }
@@ -204,7 +206,7 @@ fn judge(origin: &FetchOrigin<'_>, end: TransferEnd, heard: &Listener, fetched: 
     }
     Err(match judge::verdict(end, complaints, distance) {
         CopyVerdict::Good(remarks) => return Ok(Fetched { remarks, ..fetched }),
-        CopyVerdict::Partial(missing) => return Ok(Fetched { missing, ..fetched }),
+        CopyVerdict::Partial(missing) => return Ok(Fetched { missing, leaves_gaps: true, ..fetched }),
         CopyVerdict::SourceLost(what) => NotDone::Interrupted(Interruption::SourceLost(what)),
         CopyVerdict::Disconnected(what) => NotDone::Interrupted(Interruption::Network(what)),
         CopyVerdict::Refused(why) => {
@@ -226,6 +228,8 @@ fn wanting(complaints: &Complaints, mut fetched: Fetched) -> Fetched {
         let to = if whole { &mut fetched.remarks } else { &mut fetched.missing };
         to.push(plights::told_of_restore(*plight, named));
     }
+    fetched.missing.extend(complaints.unknown.iter().map(|line| format!("rsync did not do everything: {line}")));
+    fetched.leaves_gaps = !fetched.missing.is_empty();
     if complaints.in_the_way > 0 {
         fetched.missing.push(
             "a directory that is not empty, or something else of another kind, is in the way and stays: move it away, \
@@ -233,7 +237,6 @@ fn wanting(complaints: &Complaints, mut fetched: Fetched) -> Fetched {
                 .into(),
         );
     }
-    fetched.missing.extend(complaints.unknown.iter().map(|line| format!("rsync did not do everything: {line}")));
     fetched
 }
 

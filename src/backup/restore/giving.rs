@@ -12,13 +12,14 @@ use crate::backup::restore::fetch::{FetchManner, FetchNews, FetchOrigin, Fetched
 use crate::backup::restore::holdings::{Holdings, place};
 use crate::backup::restore::sought::sought;
 use crate::backup::restore::versions::everywhere;
+use crate::backup::restore::witness::{Witness, until_whole};
 use crate::backup::session::stop::Stops;
 use crate::decide::versions::chosen;
 use crate::formats::text::wall_time;
 use crate::formats::wire::{Moment, RestoredEntry, UnreachedCopies};
 use crate::model::{
-    CopyId, Failure, FailureKind, HeldEntry, Honours, Interruption, Keeping, NotDone, Obstacle, Privileges,
-    RestoreWish, RsyncSettings, Standing, SyncName,
+    CopyId, Earnest, Failure, FailureKind, HeldEntry, Honours, Interruption, Keeping, NotDone, Obstacle, Privileges,
+    RestoreEnding, RestoreWish, RsyncSettings, Standing, SyncName,
 };
 use crate::os::apart::DESTINATION;
 use crate::os::directory::Reach;
@@ -31,6 +32,7 @@ pub(crate) fn give_back(
     wish: &RestoreWish,
     all: &[SyncAsSeen],
     ssh: &SshPlace,
+    witness: &mut dyn Witness,
     (stops, hear): (&mut Stops, &mut (dyn FnMut(FetchNews) + Send)),
 ) -> Result<RestoredEntry, String> {
     let sought = sought(text, all)?;
@@ -44,7 +46,7 @@ pub(crate) fn give_back(
         Some(to) => Aim::into(to, &entry.below, wish.earnest)?,
     };
     let settings = Some(&entry.seen.sync.rsync);
-    let fetched = bring(holdings, (&best.copy, settings), &aim, wish, (&mut *stops, hear))?;
+    let fetched = bring(holdings, (&best.copy, settings), (&aim, wish), witness, (&mut *stops, hear))?;
     let mut told = as_told(text, &best.copy, (holdings, &aim), fetched);
     told.remarks.extend(unreached.iter().filter_map(|away| newer(away, &best.copy, wish)));
     Ok(told)
@@ -63,8 +65,8 @@ fn newer(away: &UnreachedCopies, taken: &CopyId, wish: &RestoreWish) -> Option<S
 pub(crate) fn bring(
     holdings: &Holdings,
     (copy, settings): (&CopyId, Option<&RsyncSettings>),
-    aim: &Aim,
-    wish: &RestoreWish,
+    (aim, wish): (&Aim, &RestoreWish),
+    witness: &mut dyn Witness,
     (stops, hear): (&mut Stops, &mut (dyn FnMut(FetchNews) + Send)),
 ) -> Result<Fetched, String> {
     let sync = &copy.sync;
@@ -77,7 +79,10 @@ pub(crate) fn bring(
         existing: wish.existing,
         earnest: wish.earnest,
     };
-    let refuse = |why: NotDone| refusal(&why, sync, aim);
+    let mut bring = |origin: &FetchOrigin<'_>, manner: FetchManner<'_>| {
+        let fetched = before_a_witness(witness, aim, manner, sync, || fetch(origin, aim, manner, stops, hear));
+        fetched.map(|fetched| powerless(fetched, manner.privileges, aim))
+    };
     match &holdings.copies {
         Copies::Here(here) => {
             let _reading = read_lock(&here.directory).map_err(|taken| busy(sync, &taken))?;
@@ -86,19 +91,45 @@ pub(crate) fn bring(
                 return Err(format!("{} may not be read by you; ask as its owner, or as root", holdings.shown(copy)));
             }
             let privileges = privileges(directory.honours(), Some(&aim.directory));
-            let manner = manner(here.keeping(), privileges);
-            let fetched = fetch(&FetchOrigin::Here(&directory), aim, manner, stops, hear);
-            fetched.map(|fetched| powerless(fetched, privileges, aim)).map_err(refuse)
+            bring(&FetchOrigin::Here(&directory), manner(here.keeping(), privileges))
         }
         Copies::There(far) => {
             let far = &far.destination;
             let (server, end, at) = (&far.server, &far.end, far.at.join(&place));
             let privileges = privileges(Honours::Nothing, Some(&aim.directory));
-            let manner = manner(far.look.keeping(), privileges);
-            let fetched = fetch(&FetchOrigin::There { server, end, place, at }, aim, manner, stops, hear);
-            fetched.map(|fetched| powerless(fetched, privileges, aim)).map_err(refuse)
+            bring(&FetchOrigin::There { server, end, place, at }, manner(far.look.keeping(), privileges))
         }
     }
+}
+
+/// Fetches it once a witness knows of it, who is told how it ended. If the process dies meanwhile, it was cut short.
+fn before_a_witness(
+    witness: &mut dyn Witness,
+    aim: &Aim,
+    manner: FetchManner<'_>,
+    sync: &SyncName,
+    fetch: impl FnOnce() -> Result<Fetched, NotDone>,
+) -> Result<Fetched, String> {
+    let refuse = |why: &NotDone| refusal(why, sync, aim);
+    match manner.earnest {
+        Earnest::Real => {}
+        Earnest::Pretended => return fetch().map_err(|why| refuse(&why)),
+    }
+    let place = aim.landing();
+    let waiting = witness.begins(&place)?;
+    let mut fetched = fetch();
+    let ending = match &fetched {
+        Ok(fetched) if !fetched.leaves_gaps => RestoreEnding::Whole,
+        // It did not come to rsync.
+        Err(NotDone::Skipped(_)) => RestoreEnding::Untouched,
+        Ok(_) | Err(_) => RestoreEnding::Cut,
+    };
+    witness.ends(&place, ending);
+    let consequence = (ending == RestoreEnding::Cut).then(|| until_whole(&waiting)).flatten();
+    if let Ok(fetched) = &mut fetched {
+        fetched.remarks.extend(consequence.clone());
+    }
+    fetched.map_err(|why| [Some(refuse(&why)), consequence].into_iter().flatten().collect::<Vec<_>>().join("; "))
 }
 
 /// Why it did not come, for a person.

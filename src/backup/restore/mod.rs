@@ -10,3 +10,4 @@ pub mod holdings;
 pub mod origin;
 pub mod sought;
 pub mod versions;
+pub mod witness;

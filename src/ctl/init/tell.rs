@@ -224,7 +224,7 @@ mod tests {
             let mounting = Mounting::ForTheRun { passphrase: passphrase.map(|name| name.parse().unwrap()) };
             let uuid = "2d577679-a7b6-429d-8250-3d0d80e034df".parse().unwrap();
             let root = VolumeRoot::Drive(Drive { uuid, mounting, when_done: WhenDone::Leave });
-            Volume { name: name.parse().unwrap(), root }
+            Volume { name: name.parse().unwrap(), root, repositories: vec![] }
         };
         let volumes = vec![volume("one", Some("one")), volume("plain", None), volume("two", Some("two-2"))];
         let additions = Additions { volumes, ..Additions::default() };

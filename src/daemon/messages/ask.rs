@@ -8,8 +8,8 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::backup::job::SyncAsSeen;
 use crate::model::{
-    BlockDevice, CheckRecord, CheckReport, Containers, DriveName, Forecast, Left, LocationName, Obstacle, RunRecord,
-    SampleShare, Supposition, SyncName, VolumeName, WhenDone,
+    BlockDevice, CheckRecord, CheckReport, Containers, DriveName, Forecast, Left, LocationName, Obstacle,
+    RestoreEnding, RunRecord, SampleShare, Supposition, SyncName, UnfinishedRestore, VolumeName, WhenDone,
 };
 
 /// A question or a command of a client. The state itself is not asked for: it is published as `Status`.
@@ -124,6 +124,24 @@ pub enum Ask {
         /// Where the next sample begins.
         turn: u8,
         /// The way back, once it is kept.
+        answer: oneshot::Sender<()>,
+    },
+    /// An errand (restore) goes into the sources of syncs.
+    RestoreBegins {
+        /// Where it goes.
+        place: PathBuf,
+        /// How it goes on should it be cut short, and who waits for its end.
+        restore: UnfinishedRestore,
+        /// The way back.
+        answer: oneshot::Sender<()>,
+    },
+    /// It has ended.
+    RestoreEnds {
+        /// Where it went.
+        place: PathBuf,
+        /// How.
+        ending: RestoreEnding,
+        /// The way back.
         answer: oneshot::Sender<()>,
     },
     /// An errand (prepare) changed sentinels: look again, and learn these.

@@ -13,6 +13,7 @@ use crate::daemon::serving::errands::errand;
 use crate::daemon::serving::history::{Stats, tell_history};
 use crate::daemon::serving::runs::follow_runs;
 use crate::daemon::serving::wire::{Gone, Line};
+use crate::daemon::serving::witness::{restore_begins, restore_ends};
 use crate::daemon::serving::{absent, why};
 use crate::formats::wire::{
     Approved, CallError, Cancelled, ClosedDrive, DESCRIPTION, DoneReply, Drives, Flow, ForecastReply, INTERFACE,
@@ -57,10 +58,7 @@ pub(crate) async fn answer(
         Request::Release { volume } => {
             acknowledge(doors.kept(doors.beg(|answer| Ask::Release { volume, answer }).await).await, line).await
         }
-        Request::Mount { volume } => {
-            let mounted = doors.beg(|answer| Ask::Mount { volume, answer }).await;
-            line.replies.conclude(mounted.map(|path| Mounted { path: path.to_string_lossy().into_owned() })).await
-        }
+        Request::Mount { volume } => mount(volume, doors, line).await,
         Request::Simulate { event, volume, location } => simulate((event, volume, location), doors, line).await,
         Request::Unmount { volume } => close(volume, WhenDone::Lock, doors, line).await,
         Request::Eject { volume } => close(volume, WhenDone::PowerOff, doors, line).await,
@@ -94,6 +92,8 @@ pub(crate) async fn answer(
         Request::Verify { syncs, sample, snapshot } => {
             errand(Errand::Verify(syncs, CheckWish { share: sample, snapshot }), doors, places, line).await
         }
+        Request::RestoreBegins { to, command } => restore_begins(to.into(), command, doors, line).await,
+        Request::RestoreEnds { to, ending } => restore_ends(&PathBuf::from(to), ending, doors, line).await,
         Request::Doctor => errand(Errand::Doctor, doors, places, line).await,
     }
 }
@@ -114,6 +114,11 @@ async fn drives(doors: &Doors, line: &mut Line) -> Result<(), Gone> {
     let configuration = doors.configuration_now();
     let drives = devices.map(|(devices, containers)| Drives::new(&devices, &containers, &configuration));
     line.replies.conclude(drives).await
+}
+
+async fn mount(volume: VolumeName, doors: &Doors, line: &mut Line) -> Result<(), Gone> {
+    let mounted = doors.beg(|answer| Ask::Mount { volume, answer }).await;
+    line.replies.conclude(mounted.map(|path| Mounted { path: path.to_string_lossy().into_owned() })).await
 }
 
 async fn simulate(

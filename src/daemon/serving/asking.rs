@@ -53,22 +53,17 @@ impl Doors {
     /// What a person decided is acknowledged once it is on the disk.
     pub(crate) async fn kept<T>(&self, decided: Result<T, CallError>) -> Result<T, CallError> {
         let decided = decided?;
-        let (answer, answered) = oneshot::channel();
-        let asking = async {
-            self.history.send(KeeperQuestion::Kept(answer)).await.ok()?;
-            answered.await.ok()
-        };
-        let why = match timeout(LONGEST_WRITE, asking).await {
-            Ok(None) => return Err(CallError::Stopping),
-            Ok(Some(Ok(()))) => return Ok(decided),
-            Ok(Some(Err(why))) => why,
-            Err(_) => "the state directory does not answer".into(),
-        };
-        let message = format!(
-            "this is in force, but only until nbkpd ends, as it could not be written down: {why}; make room in the \
-             state directory or make it writable (`nbkpctl doctor` tests it), and say it again"
-        );
-        Err(CallError::Failed { message })
+        match written_down(&self.history).await {
+            Ok(()) => Ok(decided),
+            Err(Unwritten::Stopping) => Err(CallError::Stopping),
+            Err(Unwritten::Because(why)) => {
+                let message = format!(
+                    "this is in force, but only until nbkpd ends, as it could not be written down: {why}; make room in \
+                     the state directory or make it writable (`nbkpctl doctor` tests it), and say it again"
+                );
+                Err(CallError::Failed { message })
+            }
+        }
     }
 
     /// The state of everything now.
@@ -85,6 +80,30 @@ impl Doors {
     /// The configuration in force now.
     pub(crate) fn configuration_now(&self) -> Arc<Configuration> {
         Arc::clone(&self.configuration.borrow())
+    }
+}
+
+/// Why what was decided is not on the disk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Unwritten {
+    /// The daemon ends.
+    Stopping,
+    /// It could not be written, for this reason.
+    Because(String),
+}
+
+/// Waits until all that was decided so far is on the disk.
+pub(crate) async fn written_down(history: &mpsc::Sender<KeeperQuestion>) -> Result<(), Unwritten> {
+    let (answer, answered) = oneshot::channel();
+    let asking = async {
+        history.send(KeeperQuestion::Kept(answer)).await.ok()?;
+        answered.await.ok()
+    };
+    match timeout(LONGEST_WRITE, asking).await {
+        Ok(None) => Err(Unwritten::Stopping),
+        Ok(Some(Ok(()))) => Ok(()),
+        Ok(Some(Err(why))) => Err(Unwritten::Because(why)),
+        Err(_) => Err(Unwritten::Because("the state directory does not answer".into())),
     }
 }
 

@@ -12,7 +12,9 @@ use super::answers::answer;
 use super::asking::Doors;
 use super::errands::ERRANDS;
 use super::wire::{Crowd, Incoming, Line, Replies};
+use super::witness::restore_ended;
 use crate::formats::wire::{CallError, MethodCall, Mode, Request};
+use crate::model::RestoreEnding;
 use crate::os::socket::is_admitted;
 
 /// How many clients are served at once.
@@ -62,7 +64,15 @@ pub async fn converse(stream: UnixStream, doors: Doors) {
 
 async fn hold(stream: UnixStream, doors: Doors, crowd: watch::Receiver<Crowd>, errands: Arc<Semaphore>) {
     let (read, write) = stream.into_split();
-    let mut line = Line { incoming: Incoming::new(read, crowd), replies: Replies::new(write) };
+    let (incoming, replies) = (Incoming::new(read, crowd), Replies::new(write));
+    let mut line = Line { incoming, replies, restoring: Vec::new() };
+    answer_calls(&mut line, &doors, &errands).await;
+    for place in line.restoring {
+        restore_ended(place, RestoreEnding::Cut, &doors.asks).await;
+    }
+}
+
+async fn answer_calls(line: &mut Line, doors: &Doors, errands: &Arc<Semaphore>) {
     loop {
         let frame = match line.incoming.next().await {
             Ok(Some(frame)) => frame,
@@ -81,7 +91,7 @@ async fn hold(stream: UnixStream, doors: Doors, crowd: watch::Receiver<Crowd>, e
         };
         line.replies.mode = call.mode();
         let answered = match Request::read(&call) {
-            Ok(request) => answer(request, &doors, &errands, &mut line).await,
+            Ok(request) => answer(request, doors, errands, line).await,
             Err(error) => line.replies.fail(&error).await,
         };
         if answered.is_err() {

@@ -13,6 +13,7 @@ mod restoring;
 mod runs;
 mod why;
 mod wire;
+mod witness;
 
 pub use asking::Doors;
 pub use listener::{converse, serve};

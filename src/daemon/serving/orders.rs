@@ -13,6 +13,7 @@ use crate::backup::session::stop;
 use crate::daemon::messages::ask::{Ask, Refusal};
 use crate::daemon::messages::errand::{Errand, ErrandNews, ErrandOrder, ErrandResult};
 use crate::daemon::serving::doctor::{self, Ground};
+use crate::daemon::serving::witness::Messenger;
 use crate::daemon::serving::{checking, restoring};
 use crate::formats::rsync::output::OutputLine;
 use crate::formats::text::{obstacle_sentences, shell_words};
@@ -70,7 +71,10 @@ async fn go(order: ErrandOrder, asks: mpsc::Sender<Ask>, ssh: SshPlace, ground: 
             Err(unknown) => Err(unknown),
         },
         Errand::Restore(wish) => match restoring::leaving(&lines) {
-            Ok(stops) => in_all(&asks, move |all| restoring::restored(&wish, &all, &ssh, (&lines, stops))).await,
+            Ok(stops) => {
+                let messenger = Messenger::sent(asks.clone(), ground.keeper());
+                in_all(&asks, move |all| restoring::restored(&wish, &all, &ssh, &messenger, (&lines, stops))).await
+            }
             Err(refused) => Err(refused),
         },
     };

@@ -1,5 +1,7 @@
 //! Versions and restores on behalf of a client.
 
+use std::ffi::OsString;
+
 use tokio::sync::mpsc;
 
 use crate::backup::job::SyncAsSeen;
@@ -11,8 +13,10 @@ use crate::backup::restore::versions::versions;
 use crate::backup::session::stop::{self, Stops, Teller};
 use crate::daemon::messages::ask::Refusal;
 use crate::daemon::messages::errand::{ErrandNews, ErrandResult};
+use crate::daemon::serving::witness::{DaemonsWitness, Messenger};
+use crate::formats::text::shell_words;
 use crate::formats::wire::{FindNews, RestoreEnd, RestoreNews, RestoreProblem};
-use crate::model::{Earnest, FindWish, Interruption, RestoreWish};
+use crate::model::{Earnest, Existing, FindWish, Interruption, RestoreWish};
 use crate::os::ssh::SshPlace;
 
 /// The versions of an entry.
@@ -55,6 +59,7 @@ pub(super) fn restored(
     wish: &RestoreWish,
     all: &[SyncAsSeen],
     ssh: &SshPlace,
+    messenger: &Messenger,
     (news, mut stops): (&mpsc::Sender<ErrandNews>, Stops),
 ) -> Result<ErrandResult, Refusal> {
     if let Some(to) = wish.to.as_ref().filter(|to| !to.is_absolute()) {
@@ -82,7 +87,9 @@ pub(super) fn restored(
             // Who has left is told nothing.
             let _left = news.blocking_send(ErrandNews::Restoring(news_of));
         };
-        match give_back(&path, &wish, all, ssh, (&mut stops, &mut hear)) {
+        let command = command(&path, &wish);
+        let mut witness = DaemonsWitness { messenger: messenger.clone(), all, command };
+        match give_back(&path, &wish, all, ssh, &mut witness, (&mut stops, &mut hear)) {
             Ok(entry) => {
                 tracing::info!(path, to = entry.to, from = entry.from, "restored {} files", entry.files);
                 end.restored.push(entry);
@@ -91,6 +98,22 @@ pub(super) fn restored(
         }
     }
     Ok(ErrandResult::Restored(end))
+}
+
+/// What one types to go on with a restore.
+fn command(path: &str, wish: &RestoreWish) -> String {
+    let words = |words: &[&str]| words.iter().map(OsString::from).collect::<Vec<_>>();
+    let mut command = words(&["nbkpctl", "restore", path]);
+    if let Some(at) = wish.at {
+        command.extend(words(&["--at", &at.to_string()]));
+    }
+    if let Some(to) = &wish.to {
+        command.extend(["--to".into(), to.into()]);
+    }
+    if wish.existing == Existing::Replaced {
+        command.extend(words(&["--force"]));
+    }
+    shell_words(&command)
 }
 
 fn begun() -> Result<(Teller, Stops), Refusal> {

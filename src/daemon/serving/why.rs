@@ -88,6 +88,7 @@ fn subject(obstacle: &Obstacle) -> Subject {
         | Obstacle::DuplicateUuid { .. }
         | Obstacle::ReadOnly { .. } => Subject::DestinationVolume,
         Obstacle::SourceIsEmpty { .. }
+        | Obstacle::Unrestored(_)
         | Obstacle::DirectoryMissing { end: End::Source, .. }
         | Obstacle::NoSnapshotYet { .. }
         | Obstacle::Sentinel { end: End::Source, .. }

@@ -1,5 +1,6 @@
 //! One connection: frames in, replies out, each under a limit and a deadline.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -40,6 +41,8 @@ pub(crate) struct Gone;
 pub(crate) struct Line {
     pub(crate) incoming: Incoming,
     pub(crate) replies: Replies,
+    /// Where the client itself restores to, while syncs wait for it.
+    pub(crate) restoring: Vec<PathBuf>,
 }
 
 /// What comes in.

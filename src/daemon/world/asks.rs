@@ -1,7 +1,8 @@
 //! What clients ask.
 
+mod approving;
+
 use std::collections::BTreeSet;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,10 +18,7 @@ use crate::daemon::world::plan::Outlook;
 use crate::daemon::world::requests::Question;
 use crate::daemon::world::servers::Asked;
 use crate::daemon::world::stage::LifeStage;
-use crate::model::{
-    End, EndSight, HoldReason, Interruption, Now, Obstacle, Pause, Place, Sync, SyncName, VolumeName, VolumeSight,
-    layout,
-};
+use crate::model::{End, Interruption, Now, Obstacle, Pause, Sync, SyncName, VolumeName, VolumeSight};
 
 impl World {
     /// What was decided has found no way to the disk, and goes there with the next event.
@@ -48,6 +46,8 @@ impl World {
             }
             Ask::KnownDevices { .. }
             | Ask::Checked { .. }
+            | Ask::RestoreBegins { .. }
+            | Ask::RestoreEnds { .. }
             | Ask::Simulate { .. }
             | Ask::Cancel { .. }
             | Ask::Pause { .. }
@@ -108,6 +108,14 @@ impl World {
             Ask::Checked { report, record, share, turn, answer } => {
                 self.decisions.note_check(&report, share, turn);
                 self.checked_by_hand(*record, (report.snapshot == report.newest).then_some(share), effects);
+                let _ = answer.send(());
+            }
+            Ask::RestoreBegins { place, restore, answer } => {
+                self.decisions.restore_begins(place, restore);
+                let _ = answer.send(());
+            }
+            Ask::RestoreEnds { place, ending, answer } => {
+                self.decisions.restore_ends(&place, ending);
                 let _ = answer.send(());
             }
             Ask::Run { syncs, urgency, answer, ends } => {
@@ -252,97 +260,6 @@ impl World {
         self.decisions.release(volume);
         self.take_back_with_all_on_it(volume);
         Ok(())
-    }
-
-    fn approve(&mut self, asked: &SyncName) -> Result<Vec<String>, Refusal> {
-        let mut approved = Vec::new();
-        for name in self.settings.resolve(std::slice::from_ref(asked))? {
-            let Some(sync) = self.settings.configuration().syncs.get(&name).cloned() else { continue };
-            let prospect = self.plan.prospects().get(&name);
-            let obstacles: Vec<Obstacle> = prospect.into_iter().flat_map(Outlook::obstacles).cloned().collect();
-            for obstacle in obstacles {
-                if let Some(sentence) = self.approve_one(&sync, obstacle)? {
-                    approved.push(sentence);
-                    // What was found in the way on a drive that is closed meanwhile is in the way no longer.
-                    self.histories.forget_found(&name);
-                }
-            }
-        }
-        Ok(approved)
-    }
-
-    /// Accepts what one obstacle asks a person about, and says what that means.
-    fn approve_one(&mut self, sync: &Sync, obstacle: Obstacle) -> Result<Option<String>, Refusal> {
-        let name = &sync.name;
-        if let Obstacle::Held(hold) = obstacle {
-            self.decisions.let_go(name);
-            Ok(Some(self.allow(name, &hold.reason)))
-        } else if let Obstacle::DeviceUnknown { volume, hardware, .. } = obstacle {
-            let sentence = format!("volume `{volume}` may use the hardware {hardware}");
-            self.decisions.accept_hardware(&volume, hardware);
-            Ok(Some(sentence))
-        } else if let Obstacle::SentinelMismatch { end, path } = obstacle {
-            let place = if end == End::Source { &sync.source } else { &sync.destination };
-            if !self.is_seen(name, end, place, &path) {
-                let volume = &place.volume;
-                let why = format!("read the id in {}: volume `{volume}` is not open now", path.display());
-                let remedy = format!("run `nbkpctl mount {volume}`, and approve `{name}` then");
-                return Err(Refusal::Failed(format!("could not {why}; {remedy}")));
-            }
-            self.accept_ids(name, end, place);
-            Ok(Some(format!("the {end} of `{name}` is the place with the id in {}", path.display())))
-        } else {
-            Ok(None)
-        }
-    }
-
-    /// Allows what a guard saw, and says what that means.
-    fn allow(&mut self, name: &SyncName, seen: &HoldReason) -> String {
-        match seen {
-            HoldReason::Deletions { paths, .. } => {
-                self.decisions.approve_deletions(name, paths);
-                let count = paths.count();
-                format!("the next run of `{name}` may delete the {count} files that it was held for, and no others")
-            }
-            HoldReason::CutDown { paths, .. } => {
-                self.decisions.approve_cuts(name, paths);
-                let count = paths.count();
-                format!("the next run of `{name}` may cut down the {count} files that it was held for, and no others")
-            }
-            HoldReason::ForeignWriter { writer, here } => {
-                self.decisions.accept_writer(name, &writer.id);
-                format!("`{here}` may write the destination of `{name}` after `{}`", writer.host)
-            }
-            HoldReason::SourceIncomplete { missing } => {
-                self.decisions.forget_submounts(name, missing);
-                let gone: Vec<_> = missing.iter().map(|path| format!("`{}`", path.display())).collect();
-                format!(
-                    "nothing needs to be mounted any more at {} below the source of `{name}`; what the copy has of it \
-                     is treated like anything else that is gone, as far as `guard` allows",
-                    gone.join(", ")
-                )
-            }
-        }
-    }
-
-    /// Whether the id in a sentinel can be read now: a drive may be closed since.
-    fn is_seen(&self, sync: &SyncName, end: End, place: &Place, sentinel: &Path) -> bool {
-        if sentinel.ends_with(layout::VOLUME_SENTINEL) {
-            self.volumes.get(&place.volume).is_some_and(|state| state.sight.proven_id().is_some())
-        } else {
-            self.volumes.ends(sync).is_some_and(|ends| matches!(ends.at(end), EndSight::Ready { .. }))
-        }
-    }
-
-    /// Takes the ids that the sentinels of a place carry now for the right ones.
-    fn accept_ids(&mut self, sync: &SyncName, end: End, place: &Place) {
-        if let Some(id) = self.volumes.get(&place.volume).and_then(|state| state.sight.proven_id()) {
-            self.decisions.accept_volume_id(&place.volume, id);
-        }
-        match self.volumes.ends(sync).map(|ends| ends.at(end)) {
-            Some(EndSight::Ready { id }) => self.decisions.accept_end_id(sync, end, id.as_ref()),
-            Some(EndSight::Unseen | EndSight::Faulty(_)) | None => {}
-        }
     }
 
     /// A person prepared these syncs: their drives and sentinels are the right ones from now on.

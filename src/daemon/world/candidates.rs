@@ -97,6 +97,7 @@ pub(super) fn gives_way(obstacle: &Obstacle, asked: Option<Urgency>) -> bool {
         | Obstacle::ReadOnly { .. }
         | Obstacle::LayoutMismatch(..)
         | Obstacle::NotBtrfs { .. }
+        | Obstacle::Unrestored(_)
         | Obstacle::VolumeHeld { .. } => false,
     }
 }

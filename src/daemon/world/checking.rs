@@ -224,6 +224,7 @@ fn allows_checks(obstacle: &Obstacle) -> bool {
     matches!(
         obstacle,
         Obstacle::Held(_)
+            | Obstacle::Unrestored(_)
             | Obstacle::BackingOff { .. }
             | Obstacle::NoSpace { .. }
             | Obstacle::ReadOnly { .. }

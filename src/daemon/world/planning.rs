@@ -127,6 +127,7 @@ impl World {
             found.push(Obstacle::Disabled);
         }
         found.extend(self.decisions.ledger().held.get(&sync.name).cloned().map(Obstacle::Held));
+        found.extend(self.decisions.unrestored(&sync.name));
         if let Some(setback) = history.and_then(|history| history.setback.as_ref()) {
             // What the last look tells, too, is said once.
             let is_told = |obstacle: &Obstacle| places.iter().any(|place| place.code() == obstacle.code());

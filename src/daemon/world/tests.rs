@@ -14,6 +14,7 @@ mod power;
 mod random;
 mod renaming;
 mod requests;
+mod restored;
 mod runs;
 mod server_drives;
 mod server_leftovers;

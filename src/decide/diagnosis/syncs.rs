@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 
 use crate::model::{
-    Absence, Area, Examined, Finding, FindingCode, Flaw, Freshness, HostFault, HostTrouble, Obstacle, OpeningTrouble,
-    Outcome, RunRecord, Severity, Status, SyncName, SyncState, SyncStatus, Unmounted, Verdict,
+    Absence, Area, Examined, Finding, FindingCode, Flaw, Freshness, HalfRestored, HostFault, HostTrouble, Obstacle,
+    OpeningTrouble, Outcome, RestoreStage, RunRecord, Severity, Status, SyncName, SyncState, SyncStatus, Unmounted,
+    Verdict,
 };
 
 /// So many failures one after another are more than bad luck.
@@ -115,6 +116,7 @@ pub fn finding(obstacle: &Obstacle, sync: &SyncName) -> Option<Finding> {
         | Obstacle::NotBtrfs { .. }
         | Obstacle::NoSpace { .. }
         | Obstacle::Held(_)
+        | Obstacle::Unrestored(HalfRestored { stage: RestoreStage::Cut, .. })
         | Obstacle::Stuck(_)
         | Obstacle::ToolMissing { .. }
         | Obstacle::ToolOutdated { .. } => Severity::Error,
@@ -126,6 +128,7 @@ pub fn finding(obstacle: &Obstacle, sync: &SyncName) -> Option<Finding> {
         | Obstacle::UpstreamFailed { .. }
         | Obstacle::BackingOff { .. }
         | Obstacle::PutOff { .. }
+        | Obstacle::Unrestored(HalfRestored { stage: RestoreStage::UnderWay, .. })
         | Obstacle::LockTaken { .. } => return None,
     };
     Some(Finding {

@@ -38,8 +38,8 @@ pub use restoring::{
 };
 pub use results::{
     AcceptedSync, Approved, Cancelled, ClosedDrive, Condition, DiffSummary, DoneReply, InterfaceDescription, Mounted,
-    Prepared, PreparedSync, PreviewEnd, PreviewLine, PreviewLineKind, Pruned, PrunedSnapshot, RunEnd, RunProgress,
-    ServiceInfo, SnapshotEntry, Snapshots, SyncProblem, WholePreview, Why,
+    Prepared, PreparedSync, PreviewEnd, PreviewLine, PreviewLineKind, Pruned, PrunedSnapshot, RestoreAwaited, RunEnd,
+    RunProgress, ServiceInfo, SnapshotEntry, Snapshots, SyncProblem, WholePreview, Why,
 };
 pub use status::{
     CheckingEntry, DaemonInfo, Network, ObstacleEntry, RunEntry, RunningEntry, StatusReply, SyncStatusEntry, VERIFY,

@@ -7,7 +7,8 @@ use serde_json::{Map, Value, json};
 
 use super::{CallError, Moment};
 use crate::model::{
-    Among, Earnest, Existing, Intruding, Pruning, SampleShare, SnapshotName, SyncName, VolumeName, Weighing,
+    Among, Earnest, Existing, Intruding, Pruning, RestoreEnding, SampleShare, SnapshotName, SyncName, VolumeName,
+    Weighing, Worded as _,
 };
 
 /// A type that a parameter can have.
@@ -149,6 +150,19 @@ impl Parameter for Earnest {
 
     fn write(&self) -> Value {
         json!(*self == Self::Pretended)
+    }
+}
+
+/// How a restore ended, by its word.
+impl Parameter for RestoreEnding {
+    const KIND: &'static str = "string";
+
+    fn read(value: &Value) -> Option<Self> {
+        Self::of_word(value.as_str()?)
+    }
+
+    fn write(&self) -> Value {
+        json!(self.as_str())
     }
 }
 

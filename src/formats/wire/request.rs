@@ -7,7 +7,8 @@ use serde_json::Value;
 use super::parameters::{Given, HistoryLimit, Parameter};
 use super::{CallError, INTERFACE, MethodCall, Mode, Moment, SERVICE_INTERFACE};
 use crate::model::{
-    Among, Earnest, Existing, Intruding, Pruning, SampleShare, SnapshotName, SyncName, VolumeName, Weighing,
+    Among, Earnest, Existing, Intruding, Pruning, RestoreEnding, SampleShare, SnapshotName, SyncName, VolumeName,
+    Weighing,
 };
 
 /// A method as the interface has it.
@@ -224,6 +225,20 @@ methods! {
             /// Whether it is only told what would come.
             dry_run: Earnest,
         };
+        /// Let the syncs wait into whose sources entries are given back by the caller itself.
+        Heavy RestoreBegins {
+            /// Where to, by its absolute path.
+            to: String,
+            /// What a person types to go on with it.
+            command: String,
+        };
+        /// Say how that ended; it was cut short where the caller leaves without a word.
+        Heavy RestoreEnds {
+            /// Where to, as it was said before.
+            to: String,
+            /// How.
+            ending: RestoreEnding,
+        };
         /// Read copies of these syncs back and compare them; of all if there are none.
         Heavy Verify {
             /// The syncs.
@@ -339,6 +354,8 @@ mod tests {
                 force: Existing::Replaced,
                 dry_run: Earnest::Pretended,
             },
+            Request::RestoreBegins { to: "/home/a".into(), command: "nbkpctl restore --from /m / --to /home/a".into() },
+            Request::RestoreEnds { to: "/home/a".into(), ending: RestoreEnding::Untouched },
             Request::Verify {
                 syncs: syncs.clone(),
                 sample: SampleShare::percent(5).unwrap(),

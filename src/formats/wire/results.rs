@@ -123,6 +123,13 @@ pub struct Approved {
     pub approved: Vec<String>,
 }
 
+/// `RestoreBegins`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RestoreAwaited {
+    /// The syncs that wait for its end.
+    pub syncs: Vec<String>,
+}
+
 /// `Mount`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mounted {

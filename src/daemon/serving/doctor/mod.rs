@@ -62,6 +62,11 @@ impl Ground {
         let (status, configuration) = (status.clone(), configuration.clone());
         Self { paths: paths.clone(), initiative, status, configuration, history: history.clone() }
     }
+
+    /// The way to who keeps history and ledger.
+    pub(crate) fn keeper(&self) -> mpsc::Sender<KeeperQuestion> {
+        self.history.clone()
+    }
 }
 
 /// Tests everything.
