@@ -49,7 +49,7 @@ architecture=$(dpkg --print-architecture)
 say "gathering what is installed"
 tree=$work/tree
 doc=$tree/usr/share/doc/nbkp
-mkdir -p "$tree"/usr/{bin,lib/systemd/{system,user},share/{bash-completion/completions,zsh/vendor-completions,fish/vendor_completions.d,man/man1,nbkp}} "$doc/docs"
+mkdir -p "$tree"/usr/{bin,lib/systemd/{system,user},share/{bash-completion/completions,zsh/vendor-completions,fish/vendor_completions.d,man/man{1,5,8},nbkp}} "$doc/docs"
 install -s -m 755 "$binaries/nbkpd" "$binaries/nbkpctl" "$tree/usr/bin/"
 install -m 644 systemd/nbkpd-system.service "$tree/usr/lib/systemd/system/nbkpd.service"
 install -m 644 systemd/nbkpd.{service,socket} "$tree/usr/lib/systemd/user/"
@@ -63,6 +63,8 @@ done
 # page NAME [COMMAND]: a manual page.
 page() { "$binaries/nbkpctl" man "${@:2}" | gzip -9n >"$tree/usr/share/man/man1/$1.1.gz"; }
 page nbkpctl
+"$binaries/nbkpctl" man nbkp.toml | gzip -9n >"$tree/usr/share/man/man5/nbkp.toml.5.gz"
+"$binaries/nbkpd" man | gzip -9n >"$tree/usr/share/man/man8/nbkpd.8.gz"
 "$binaries/nbkpctl" --help | sed -n '/^Commands:/,/^$/s/^  \([a-z][a-z-]*\) .*/\1/p' | while read -r command; do
     [[ $command = help ]] || page "nbkpctl-$command" "$command"
 done

@@ -36,7 +36,7 @@ package() { PATH=/usr/sbin:/sbin:$PATH dpkg --root="$root" --force-script-chroot
 package --install "$deb"
 mine
 for file in bin/nbkpd bin/nbkpctl lib/systemd/user/nbkpd.service lib/systemd/system/nbkpd.service \
-    lib/systemd/user/nbkp-overdue.timer share/man/man1/nbkpctl.1.gz share/man/man1/nbkpctl-restore.1.gz \
+    lib/systemd/user/nbkp-overdue.timer share/man/man1/nbkpctl.1.gz share/man/man1/nbkpctl-restore.1.gz share/man/man5/nbkp.toml.5.gz share/man/man8/nbkpd.8.gz \
     share/bash-completion/completions/nbkpctl share/nbkp/config.schema.json share/doc/nbkp/linked-in.txt.gz; do
     [[ -s $root/usr/$file ]] || failed "the package has no /usr/$file"
 done

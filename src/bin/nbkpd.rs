@@ -3,15 +3,17 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory as _, Parser};
 use nbkp::backup::drives::unlock;
+use nbkp::ctl::pages;
 use nbkp::daemon::start;
 use nbkp::os::environment::PathOptions;
 use nbkp::os::journal::{self, Verbosity};
 
 /// Makes backups by itself whenever a source and its destination are both within reach.
 #[derive(Debug, Parser)]
-#[command(name = "nbkpd", version, after_help = SIGNALS)]
+#[command(name = "nbkpd", version, disable_help_subcommand = true)]
+#[command(after_help = "Ask it with nbkpctl. TERM ends it, HUP makes it read its configuration anew.")]
 struct Arguments {
     /// The configuration file; `NBKP_CONFIG` names another one
     #[arg(long, value_name = "FILE")]
@@ -36,20 +38,18 @@ struct Arguments {
 enum Hidden {
     #[command(hide = true, about = "Unlocks one drive and ends; the daemon starts it")]
     UnlockHelper { words: Vec<String> },
+    #[command(hide = true, about = "Prints the manual page of nbkpd")]
+    Man,
 }
-
-const SIGNALS: &str = "Ask it with nbkpctl. TERM ends it, HUP makes it read its configuration anew.";
 
 fn main() -> ExitCode {
     let Arguments { config, socket, state_dir, verbose, quiet, hidden } = Arguments::parse();
-    if let Some(Hidden::UnlockHelper { words }) = hidden {
-        return ExitCode::from(unlock::obey(&words));
+    match hidden {
+        Some(Hidden::UnlockHelper { words }) => return ExitCode::from(unlock::obey(&words)),
+        Some(Hidden::Man) => return ExitCode::from(pages::print_page_of_daemon(Arguments::command())),
+        None => {}
     }
-    let _journal = journal::begin(match (verbose, quiet) {
-        (true, _) => Verbosity::Verbose,
-        (false, true) => Verbosity::Quiet,
-        (false, false) => Verbosity::Normal,
-    });
+    let _journal = journal::begin(Verbosity::chosen(verbose, quiet));
     match start::run_daemon(&PathOptions { config, socket, state_dir }) {
         Ok(()) => ExitCode::SUCCESS,
         Err(fatal) => {

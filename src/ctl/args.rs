@@ -112,7 +112,7 @@ pub enum Command {
         /// The shell.
         shell: Shell,
     },
-    /// Prints a manual page: of nbkpctl, or of one of its commands.
+    /// Prints a manual page: of nbkpctl, of one of its commands, or of the configuration (nbkp.toml).
     #[command(hide = true)]
     Man {
         /// The command.

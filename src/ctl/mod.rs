@@ -17,7 +17,7 @@ mod init;
 pub mod options;
 mod orders;
 mod output;
-mod pages;
+pub mod pages;
 mod polkit;
 mod previews;
 mod reminders;

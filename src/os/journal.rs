@@ -51,6 +51,18 @@ pub enum Verbosity {
     Verbose,
 }
 
+impl Verbosity {
+    /// What a command line asks for.
+    #[must_use]
+    pub fn chosen(verbose: bool, quiet: bool) -> Self {
+        match (verbose, quiet) {
+            (true, _) => Self::Verbose,
+            (false, true) => Self::Quiet,
+            (false, false) => Self::Normal,
+        }
+    }
+}
+
 /// What has messages written. When it is dropped, it waits until those that are left are written, but not for long.
 #[derive(Debug)]
 pub struct Journal {

@@ -205,7 +205,8 @@ pub(super) const SYNC: Keys = &[
     SETTINGS,
 ];
 
-const SETTINGS: &[Key] = &[
+/// What a sync may say, and `[defaults]` for all of them.
+pub(super) const SETTINGS: &[Key] = &[
     key("enabled", Shape::Switch, "Whether it runs at all."),
     key("snapshots", Shape::Choice(SNAPSHOTS), "How history is kept at the destination."),
     key("keep", Shape::Either(&[Shape::Table(KEEP), Shape::Choice(&["all"])]), "Which snapshots stay."),

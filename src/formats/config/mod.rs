@@ -6,6 +6,7 @@ mod doubts;
 pub mod extend;
 mod keys;
 mod layer;
+mod manual;
 mod mistake;
 mod names;
 mod network;
@@ -41,6 +42,12 @@ use syncs::Known;
 
 /// A first configuration, to begin with.
 pub const FIRST: &str = include_str!("first.toml");
+
+/// The manual page of the file, nbkp.toml(5).
+#[must_use]
+pub fn manual_page(version: &str) -> String {
+    manual::manual(version, FIRST)
+}
 
 /// A configuration without mistakes.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -63,11 +63,13 @@ fn together() -> Vec<(String, Value)> {
 /// A volume is in one place, and what is for drives is for drives.
 fn volume() -> Value {
     let absolute = json!({ "path": { "pattern": "^(?!.*(^|/)\\.\\.(/|$))(~|~?/.*)$" } });
+    let elsewhere = json!({ "anyOf": [{ "required": ["drive"] }, { "required": ["ssh"] }] });
     json!({
         "anyOf": [{ "required": ["path"] }, { "required": ["drive"] }, { "required": ["ssh"] }],
         "if": { "required": ["ssh"] },
         "then": { "properties": { "ssh": { "minItems": 1, "uniqueItems": true } } },
         "else": { "not": { "required": ["path", "drive"] }, "properties": absolute },
+        "dependentSchemas": { "git": { "required": ["path"], "not": elsewhere } },
         "dependentRequired": { "mount": ["drive"], "passphrase": ["drive", "mount"], "when-done": ["drive"] },
     })
 }
