@@ -252,7 +252,7 @@ impl World {
         effects.extend(self.runs.stop_the_groundless(&self.volumes));
         self.replan(now, &mut effects);
         self.answer_what_waited_for(now, &mut effects);
-        self.requests.answer_where_it_is_quiet(&self.runs, &self.checks, now.boot);
+        self.requests.answer_where_it_is_quiet(&self.runs, &self.checks, self.decisions.ledger(), now.boot);
         effects.extend(self.suspension.let_sleep(&self.runs));
         self.announce(now, &mut effects);
         if let Some(ledger) = self.decisions.take_unwritten() {

@@ -9,7 +9,7 @@ use crate::daemon::world::checks::Checks;
 use crate::daemon::world::runs::{Run, Runs};
 use crate::daemon::world::servers::Awaited;
 use crate::decide::flight::Ticket;
-use crate::model::{BootTime, Obstacle, RunId, RunRecord, SyncName, VolumeName};
+use crate::model::{BootTime, Ledger, Obstacle, RunId, RunRecord, SyncName, VolumeName};
 
 /// Those who wait. Whoever asked may have left: then there is nobody to answer, and nothing is lost by it.
 #[derive(Debug, Default)]
@@ -125,12 +125,29 @@ impl Requests {
         self.quiet.push((volume, answer));
     }
 
-    /// Answers those on whose volumes nothing runs.
-    pub(super) fn answer_where_it_is_quiet(&mut self, runs: &Runs, checks: &Checks, now: BootTime) {
-        let is_quiet =
-            |volume: &VolumeName| !checks.read(volume, now) && !runs.iter().any(|(_, run)| run.sync.uses(volume));
-        for (_, answer) in self.quiet.extract_if(.., |(volume, _)| is_quiet(volume)) {
-            let _ = answer.send(Ok(()));
+    /// Answers those on whose volumes nothing runs; and those whose hold ended before that, since it keeps nobody away.
+    pub(super) fn answer_where_it_is_quiet(&mut self, runs: &Runs, checks: &Checks, ledger: &Ledger, now: BootTime) {
+        let at_work = |volume: &VolumeName| -> Vec<String> {
+            let running = runs.iter().filter(|(_, run)| run.sync.uses(volume)).map(|(name, _)| format!("`{name}`"));
+            running.chain(checks.read(volume, now).then(|| "a check".to_owned())).collect()
+        };
+        let is_over = |volume: &VolumeName| !ledger.holds.contains_key(volume);
+        for (volume, answer) in self.quiet.extract_if(.., |(volume, _)| is_over(volume) || at_work(volume).is_empty()) {
+            let _ = answer.send(match (is_over(&volume), at_work(&volume), runs.left_behind_on(&volume)) {
+                (true, working, _) if !working.is_empty() => Err(Refusal::Failed(format!(
+                    "the hold on `{volume}` is over, and was so before {} had stopped there: lay one for longer",
+                    working.join(" and ")
+                ))),
+                (true, ..) => {
+                    Err(Refusal::Failed(format!("the hold on `{volume}` is over already: lay one for longer")))
+                }
+                (false, _, Some(stuck)) => {
+                    let obstacle = Obstacle::Stuck(stuck.clone());
+                    let hint = obstacle.hint(stuck);
+                    Err(Refusal::Failed(format!("a hold lies on `{volume}`, but {obstacle}; {hint}")))
+                }
+                (false, _, None) => Ok(()),
+            });
         }
     }
 }

@@ -298,6 +298,28 @@ fn a_hold_on_a_drive_in_use_is_answered_once_nothing_uses_it() {
 }
 
 #[test]
+fn a_hold_that_is_over_before_nothing_uses_the_drive_is_told_as_that() {
+    for (length, is_released) in [(Some(Duration::from_secs(5)), false), (None, true)] {
+        let mut story = Story::at_home(HOUSE);
+        story.plug("usb");
+        story.wait(10);
+        let (answer, mut answered) = oneshot::channel();
+        story.tell(Event::Asked(Ask::Hold { volume: "usb".parse().unwrap(), length, answer }));
+        story.wait(4);
+        assert!(answered.try_recv().is_err(), "it runs, and is held");
+        if is_released {
+            let (answer, _answered) = oneshot::channel();
+            story.tell(Event::Asked(Ask::Release { volume: "usb".parse().unwrap(), answer }));
+        } else {
+            story.wait(1);
+        }
+        let told = answered.try_recv().unwrap();
+        let over = "the hold on `usb` is over, and was so before `photos` had stopped there: ";
+        assert!(matches!(&told, Err(Refusal::Failed(why)) if why.starts_with(over)), "{told:?}");
+    }
+}
+
+#[test]
 fn a_pause_starts_nothing_and_ends_by_itself() {
     let mut story = Story::at_home(HOUSE);
     let (answer, _answered) = oneshot::channel();

@@ -52,6 +52,19 @@ fn a_run_that_stands_still_is_not_waited_for_and_goes_on_if_it_can() {
 }
 
 #[test]
+fn a_hold_tells_of_one_that_cannot_be_ended() {
+    let mut story = copying();
+    let (answer, mut answered) = oneshot::channel();
+    story.tell(Event::Asked(Ask::Hold { volume: "usb".parse().unwrap(), length: None, answer }));
+    assert!(answered.try_recv().is_err());
+    still(&mut story, "photos", 60);
+    let told = answered.try_recv().unwrap();
+    let but = "a hold lies on `usb`, but an earlier run of `photos` cannot be ended: ";
+    assert!(matches!(&told, Err(Refusal::Failed(why)) if why.starts_with(but)), "{told:?}");
+    assert_eq!(story.world.decisions.ledger().holds.len(), 1);
+}
+
+#[test]
 fn one_that_does_not_answer_is_over_for_the_world_and_keeps_its_places() {
     let mut story = copying();
     let (_, mut ended) = story.ask_to_run("photos", Urgency::Asked);
