@@ -8,9 +8,10 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::process::Command;
 
-use nbkp::formats::config::{Colour, Context, Doubt, Surroundings, check, parse};
+use nbkp::formats::config::{Colour, Context, Doubt, Mistakes, Surroundings, check, parse};
 use nbkp::formats::python_tool::import;
-use nbkp::model::RsyncOptions;
+use nbkp::model::{Filter, RsyncOptions, Volume, VolumeRoot};
+use proptest::prelude::*;
 use snapbox::{Data, assert_data_eq};
 
 /// Reads a bad file and compares what is shown with the text beside it.
@@ -160,6 +161,90 @@ fn a_reader_is_off_with_its_writer() -> Result<(), Box<dyn Error>> {
         assert_eq!(are_on, on, "{what}:\n{}", imported.text);
     }
     Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(256) })]
+
+    /// Any text, at any place where one may stand: it is read back as it is, or stays in comments.
+    #[test]
+    fn no_text_of_the_other_file_becomes_anything_else_here(
+        text in r#"[ -~\n\r\t\x7f\u{85}\u{2028}\u{202e}é"'\\\[\]=#]{1,40}|[a-z \n"'#\[\]=]{1,30}|\PC{1,20}"#,
+    ) {
+        let fail = |mistakes: Mistakes| TestCaseError::fail(mistakes.summary());
+        let context = Context { file: "config.yaml".into(), home: "/home/a".into() };
+        let imported = import(with_text_everywhere(&text).as_bytes(), &context).map_err(fail)?;
+        let configuration = parse(&imported.text, &context).map_err(fail)?;
+        prop_assert!(configuration.syncs.keys().all(|name| ["s", "t"].contains(&name.as_str())), "{}", imported.text);
+        let volumes = ["a", "b", "c", "d"];
+        prop_assert!(configuration.volumes.keys().all(|name| volumes.contains(&name.as_str())), "{}", imported.text);
+        prop_assert!(configuration.locations.is_empty(), "{}", imported.text);
+        let b = configuration.volumes.values().find(|volume| volume.name.as_str() == "b");
+        if let Some(Volume { root: VolumeRoot::Directory(path), .. }) = b {
+            prop_assert!(path == Path::new(&format!("/{text}")), "{}", imported.text);
+        }
+        if let Some(sync) = configuration.syncs.values().find(|sync| sync.enabled && sync.name.as_str() == "s") {
+            prop_assert!(sync.filters.contains(&Filter::Exclude(format!("x{text}"))), "{}", imported.text);
+        }
+        // Nothing of it is obeyed by a terminal.
+        let is_obeyed = |c: char| (c.is_control() && c != '\n') || c == '\u{202e}';
+        prop_assert!(!imported.text.contains(is_obeyed), "{}", imported.text.escape_debug());
+    }
+}
+
+/// A configuration of the Python tool with a text at each place that takes any.
+fn with_text_everywhere(text: &str) -> String {
+    const YAML: &str = r"
+credential-provider: command
+credential-command: [TEXT, show, '{id}']
+ssh-endpoints:
+  e: {host: TEXT, user: TEXT, key: TEXT, location: TEXT}
+  f: {host: f, locations: [home, TEXT], stranger: TEXT, connection-options: {known-hosts-file: TEXT}}
+volumes:
+  a: {type: local, path: /a}
+  b: {type: local, path: /TEXT}
+  c:
+    type: local
+    path: TEXT
+    mount: {device-uuid: TEXT, strategy: TEXT, encryption: {type: luks, passphrase-id: TEXT}}
+  d: {type: remote, ssh-endpoint: f, path: TEXT}
+sync-endpoints:
+  a: {volume: a}
+  b: {volume: a, subdir: TEXT}
+  c: {volume: d, subdir: ok, hard-link-snapshots: {enabled: true}}
+  e: {volume: b, subdir: e}
+syncs:
+  s: {source: a, destination: e, filters: [{exclude: xTEXT}]}
+  t:
+    source: c
+    destination: b
+    filters: [TEXT, {dir-merge: TEXT}, {merge: TEXT}]
+    filter-file: TEXT
+    rsync-options: {extra-options: [TEXT, --xTEXT], stranger: TEXT}
+";
+    let quoted = |before: &str| {
+        let escaped = format!("{before}{text}").chars().fold(String::new(), |mut escaped, c| {
+            let written = match c {
+                '"' | '\\' => write!(escaped, "\\{c}"),
+                ' '..='~' => write!(escaped, "{c}"),
+                c => write!(escaped, "\\U{:08x}", u32::from(c)),
+            };
+            assert!(written.is_ok());
+            escaped
+        });
+        format!("\"{escaped}\"")
+    };
+    let parts = YAML.split("TEXT");
+    let mut yaml = String::new();
+    for part in parts {
+        let before = ["--x", "x", "/"].into_iter().find(|before| yaml.ends_with(before)).unwrap_or_default();
+        if !yaml.is_empty() {
+            yaml.truncate(yaml.len() - before.len());
+            yaml += &quoted(before);
+        }
+        yaml += part;
+    }
+    yaml
 }
 
 /// Whatever a person leaves out or mistypes: mistakes are told, or what comes out is a configuration.

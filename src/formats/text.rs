@@ -24,7 +24,8 @@ pub fn printable(text: &str) -> Cow<'_, str> {
     Cow::Owned(shown)
 }
 
-fn is_unsafe(c: char) -> bool {
+/// Whether a terminal would obey a character rather than show it.
+pub(in crate::formats) fn is_unsafe(c: char) -> bool {
     c.is_control()
         || matches!(
             c,

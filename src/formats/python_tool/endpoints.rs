@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use toml::Value;
 
-use crate::formats::python_tool::page::{Entries, Leaf, TomlKey, TomlLine};
+use crate::formats::config::quoted;
+use crate::formats::python_tool::page::{Entries, Leaf, TomlKey, TomlLine, key, on_one_line};
 use crate::formats::python_tool::reading::{Section, Written, YamlMistakes, in_short, plain_key};
 use crate::formats::python_tool::tree::YamlEntry;
 
@@ -49,10 +50,11 @@ pub(super) fn leaves(findings: &mut YamlMistakes, order: &[&str], endpoints: &En
     let templates = locations.into_iter().map(|location| {
         let mut leaf = Leaf::new("");
         leaf.remark(format!(
-            "The location `{location}`: nbkpd recognises a network by itself. Say by what (`ssids`, `connections`, \
-             `gateways`, `subnets`), and take away the `#` here and at `locations` below:"
+            "The location {}: nbkpd recognises a network by itself. Say by what (`ssids`, `connections`, \
+             `gateways`, `subnets`), and take away the `#` here and at `locations` below:",
+            quoted(&location)
         ));
-        leaf.lines.push(TomlLine::Proposal(format!("[locations.{location}]")));
+        leaf.lines.push(TomlLine::Proposal(format!("[locations.{}]", key(&location))));
         leaf.lines.push(TomlLine::Proposal("ssids = [\"NAME OF THE WI-FI\"]".to_owned()));
         leaf
     });
@@ -202,10 +204,11 @@ fn remarks(findings: &mut YamlMistakes, own: &Section<'_>, leaf: &mut Leaf, loca
     let named = several(findings, own, "location", "locations");
     if !named.is_empty() {
         let listed: Vec<&str> = named.iter().map(|location| location.text).collect();
+        let shown = listed.iter().map(|location| quoted(location).trim_matches('`').to_owned()).collect::<Vec<_>>();
         let reason = "nothing tells yet by what nbkpd recognises it, so that this endpoint is tried anywhere";
-        leaf.leave_out(format!("location {}", listed.join(", ")), reason);
+        leaf.leave_out(format!("location {}", shown.join(", ")), reason);
         let list = Value::Array(listed.iter().map(|name| (*name).into()).collect());
-        leaf.lines.push(TomlLine::Proposal(format!("locations = {list}")));
+        leaf.lines.push(TomlLine::Proposal(format!("locations = {}", on_one_line(&list))));
         locations.extend(listed.into_iter().map(str::to_owned));
     }
     let connection = own.section(findings, "connection-options");

@@ -28,16 +28,18 @@ pub(super) fn judged(head: &[String], leaves: &mut [Leaf], context: &Context) ->
             };
             let Some(origin) = page.origin(mistake.line) else { continue };
             let Some(leaf) = leaves.get_mut(origin.leaf).filter(|leaf| leaf.off.is_none()) else { continue };
-            changes += 1;
             match origin.line.and_then(|line| leaf.lines.get_mut(line)) {
                 Some(TomlLine::Key(key)) if !VITAL.contains(&key.name) => {
                     let is_weighty = WEIGHTY.contains(&key.name);
-                    refuse(key, origin.entry, reason);
+                    changes += usize::from(refuse(key, origin.entry, reason));
                     if is_weighty {
                         leaf.disable();
                     }
                 }
-                Some(_) | None => leaf.off = Some(reason),
+                Some(_) | None => {
+                    changes += 1;
+                    leaf.off = Some(reason);
+                }
             }
         }
         if changes == 0 {
@@ -46,13 +48,11 @@ pub(super) fn judged(head: &[String], leaves: &mut [Leaf], context: &Context) ->
     }
 }
 
-fn refuse(key: &mut TomlKey, entry: Option<usize>, reason: String) {
-    match (&mut key.value, entry) {
-        (Entries::Many(values), Some(at)) => {
-            if let Some((_, refused)) = values.get_mut(at) {
-                *refused = Some(reason);
-            }
-        }
-        (Entries::One(_) | Entries::Many(_), _) => key.refused = Some(reason),
-    }
+/// Makes a key or one of its entries a comment. Whether it was none before.
+fn refuse(key: &mut TomlKey, entry: Option<usize>, reason: String) -> bool {
+    let refused = match (&mut key.value, entry) {
+        (Entries::Many(values), Some(at)) => values.get_mut(at).map(|(_, refused)| refused),
+        (Entries::One(_) | Entries::Many(_), _) => Some(&mut key.refused),
+    };
+    refused.is_some_and(|refused| refused.replace(reason).is_none())
 }

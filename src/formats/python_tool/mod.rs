@@ -17,7 +17,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::formats::config::{Context, Mistakes, quoted, utf8};
 use crate::formats::text::printable;
-use crate::model::SyncName;
+use crate::model::{CredentialName, SyncName};
 use page::Leaf;
 pub use page::LeftOut;
 use reading::{Section, YamlMistakes};
@@ -123,8 +123,10 @@ fn tables<'a>(
     (order, tables)
 }
 
-/// The names of the passphrases that volumes need, each once.
+/// The names of the passphrases that volumes need, each once. What is no name is refused with its volume, and stands in
+/// no command.
 fn passphrases(leaves: &[Leaf]) -> Vec<String> {
     let keys = leaves.iter().filter_map(|leaf| leaf.value("passphrase")?.as_str());
+    let keys = keys.filter(|name| name.parse::<CredentialName>().is_ok());
     keys.map(str::to_owned).collect::<BTreeSet<_>>().into_iter().collect()
 }

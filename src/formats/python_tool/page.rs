@@ -1,9 +1,12 @@
 //! Our TOML in the making: tables, lines in them, and what is said beside them.
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 
 use serde::Serialize;
 use toml::Value;
+
+use crate::formats::text::{is_unsafe, printable};
 
 /// How wide a comment is.
 const WIDTH: usize = 78;
@@ -183,11 +186,12 @@ impl TomlKey {
             None => mark,
         };
         match &self.value {
-            Entries::One(value) => page.line(&format!("{mark}{} = {value}", self.name)),
+            Entries::One(value) => page.line(&format!("{mark}{} = {}", self.name, on_one_line(value))),
             Entries::Many(values) => {
                 page.line(&format!("{mark}{} = [", self.name));
                 for (at, (value, refused)) in values.iter().enumerate() {
                     page.origin.entry = Some(at);
+                    let value = on_one_line(value);
                     match refused {
                         Some(reason) => {
                             page.comment(&format!("Left out: {reason}"));
@@ -235,10 +239,11 @@ impl TomlPage {
         self.origins.push(self.origin);
     }
 
-    /// Words are kept whole, so that a path or a command can be copied.
+    /// Words are kept whole, so that a path or a command can be copied. A comment holds no control characters, and ends
+    /// with its line.
     fn comment(&mut self, text: &str) {
         let mut line = "#".to_owned();
-        for word in text.split(' ') {
+        for word in printable(text).split(' ') {
             if line.len() > 1 && line.chars().count() + 1 + word.chars().count() > WIDTH {
                 self.line(&line);
                 "#".clone_into(&mut line);
@@ -248,6 +253,50 @@ impl TomlPage {
         }
         self.line(&line);
     }
+}
+
+/// A value on one line, whatever is in it: it may become a comment, and mistakes are told by lines.
+pub(super) fn on_one_line(value: &Value) -> String {
+    match value {
+        Value::String(text) => basic(text),
+        Value::Array(values) => {
+            let values: Vec<String> = values.iter().map(on_one_line).collect();
+            format!("[{}]", values.join(", "))
+        }
+        Value::Table(table) => {
+            let entries: Vec<String> =
+                table.iter().map(|(name, value)| format!("{} = {}", key(name), on_one_line(value))).collect();
+            format!("{{ {} }}", entries.join(", "))
+        }
+        Value::Integer(_) | Value::Float(_) | Value::Boolean(_) | Value::Datetime(_) => value.to_string(),
+    }
+}
+
+/// A name as a key.
+pub(super) fn key(name: &str) -> String {
+    let is_bare = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_');
+    if is_bare { name.to_owned() } else { basic(name) }
+}
+
+/// A text between quotes; what a terminal would obey is escaped.
+fn basic(text: &str) -> String {
+    let mut written = String::with_capacity(text.len() + 2);
+    written.push('"');
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => written.extend(['\\', c]),
+            '\n' => written.push_str("\\n"),
+            '\r' => written.push_str("\\r"),
+            '\t' => written.push_str("\\t"),
+            c if is_unsafe(c) => {
+                // Writing to a string cannot fail.
+                let _ = write!(written, "\\U{:08x}", u32::from(c));
+            }
+            c => written.push(c),
+        }
+    }
+    written.push('"');
+    written
 }
 
 /// Everything that is left out.
@@ -270,7 +319,7 @@ pub(super) fn left_out(leaves: &[Leaf]) -> Vec<LeftOut> {
                 TomlLine::Key(TomlKey { value: Entries::Many(values), .. }) => {
                     for (value, reason) in values {
                         if let Some(reason) = reason {
-                            add(value.to_string(), reason);
+                            add(on_one_line(value), reason);
                         }
                     }
                 }
@@ -279,4 +328,23 @@ pub(super) fn left_out(leaves: &[Leaf]) -> Vec<LeftOut> {
         }
     }
     all
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn any_text_is_one_line_and_is_read_back(text in any::<String>(), name in any::<String>()) {
+            let inner = Value::Table(toml::Table::from_iter([(name.clone(), Value::from(text.as_str()))]));
+            let value = Value::Array(vec![inner, text.as_str().into(), 3.into(), true.into()]);
+            let line = format!("{} = {}", key(&name), on_one_line(&value));
+            prop_assert!(!line.contains(is_unsafe), "{}", line.escape_debug());
+            let read: toml::Table = toml::from_str(&line).map_err(|error| TestCaseError::fail(error.to_string()))?;
+            prop_assert_eq!(read.get(&name), Some(&value), "{}", line);
+        }
+    }
 }
