@@ -69,7 +69,9 @@ async fn every_described_method_is_served_with_its_parameters_and_its_reply_fits
         let reply = rig.call(&mut client, &unknown).await;
         assert_eq!(reply["error"], "org.varlink.service.InvalidParameter", "{name}: {reply}");
         for (missing, _) in parameters.iter().filter(|(_, kind)| !matches!(kind, Kind::Maybe(_))) {
-            let reply = rig.call(&mut client, &json!({ "method": method })).await;
+            let others = parameters.iter().filter(|(name, _)| *name != missing);
+            let others: Value = others.map(|(name, kind)| (name.clone(), sample(name, kind))).collect();
+            let reply = rig.call(&mut client, &json!({ "method": method, "parameters": others })).await;
             assert_eq!(reply["parameters"]["parameter"], *missing, "{name}: {reply}");
         }
     }
