@@ -72,11 +72,17 @@ mod tests {
     use super::*;
 
     /// What the script says to an ordinary user, whoever runs this.
-    #[expect(clippy::disallowed_methods, reason = "the test asks a real shell")]
     fn told(call: &ScriptCall, shell: &[&str]) -> SourcePresence {
+        told_behind(&[], call, shell)
+    }
+
+    /// The same where these words begin the command.
+    #[expect(clippy::disallowed_methods, reason = "the test asks a real shell")]
+    fn told_behind(before: &[&str], call: &ScriptCall, shell: &[&str]) -> SourcePresence {
         let nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"];
         let is_root = rustix::process::geteuid().is_root();
-        let words: Vec<&str> = nobody.iter().filter(|_| is_root).chain(shell).copied().collect();
+        let nobody = nobody.iter().filter(|_| is_root);
+        let words: Vec<&str> = before.iter().chain(nobody).chain(shell).copied().collect();
         let mut command = Command::new(words[0]);
         command.args(&words[1..]).arg("-s");
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
@@ -122,5 +128,36 @@ mod tests {
         assert_eq!((open.there, open.gone, open.shut), (set("in"), set("x"), BTreeSet::new()));
         assert_eq!(presence(b"shut .\ngone /etc\nx ./y\n").shut, set(""));
         assert!(presence(b"shut .\ngone /etc\nx ./y\n").gone.is_empty());
+    }
+    #[test]
+    fn what_a_dead_mount_hides_is_not_gone() {
+        let place = tempfile::tempdir().unwrap();
+        let at = |name: &str| place.path().join(name);
+        for name in [".nbkp-vol", "d/.nbkp-src", "d/dead/in", "d/through/dead/in", "d/.dead too/in", "d/*", "d/plain"] {
+            fs::create_dir_all(at(name).parent().unwrap()).unwrap();
+            fs::write(at(name), "").unwrap();
+        }
+        let mode = |name: &str, mode| fs::set_permissions(at(name), fs::Permissions::from_mode(mode)).unwrap();
+        mode("", 0o755);
+        mode("d/through", 0o711);
+        let (root, empty) = (place.path().to_owned(), || "".into());
+        let end = ProvenEnd { root, volume: empty(), directory: "d".into(), end: empty() };
+        let asked = "dead|dead/in|dead/a/b|.dead too/in|through/dead/in|through/x|gone|deader/x|plain|*";
+        let paths: Vec<&Path> = asked.split('|').map(Path::new).collect();
+        let call = PresenceCall { end: &end, place: Path::new(""), paths: &paths }.call();
+        // Nobody serves these, and whoever looks at them learns that.
+        let mounts = "for at in dead 'through/dead' '.dead too'; do exec 3<>/dev/fuse &&
+            mount -i -t fuse -o fd=3,rootmode=40000,user_id=0,group_id=0 dead \"$0/$at\" && exec 3<&- || exit; done
+            exec \"$@\"";
+        let own = if rustix::process::geteuid().is_root() { "-m" } else { "-rm" };
+        let directory = at("d");
+        let before = ["unshare", own, "sh", "-c", mounts, directory.to_str().unwrap()];
+        let set = |text: &str| text.split('|').map(PathBuf::from).collect::<BTreeSet<_>>();
+        for shell in [&["sh"][..], &["bash"], &["busybox", "sh"]] {
+            let told = told_behind(&before, &call, shell);
+            assert_eq!(told.shut, set("dead|.dead too|through/dead"), "{shell:?}");
+            assert_eq!(told.there, set("plain|*"), "{shell:?}");
+            assert_eq!(told.gone, set("through/x|gone|deader/x"), "{shell:?}");
+        }
     }
 }
