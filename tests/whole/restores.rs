@@ -9,6 +9,7 @@ use crate::common::drive::Filesystem::{Btrfs, Ext4};
 use crate::common::folder::{Content, Folder};
 use crate::common::mini_host::{MiniHost, array};
 use crate::common::{run, until};
+use crate::scenarios::faults::rsyncs;
 
 /// A home with all that a person may have, and what stands in it.
 fn everyday(host: &MiniHost) -> Folder {
@@ -236,4 +237,66 @@ pub fn a_drive_alone_gives_back_and_leads_nowhere(host: &MiniHost) {
     std::fs::create_dir(&empty).unwrap();
     let none = host.ctl(&["restore", "--from", empty.to_str().unwrap()]).exits(1);
     assert!(format!("{none}").contains("hold no copies"), "{none}");
+}
+
+pub fn a_copy_without_history_is_given_back_for_what_it_is(host: &MiniHost) {
+    let host = host.used_by(1717);
+    let source = host.source("documents");
+    source.fill(20).write("secret", "of another user");
+    run("chown", &[&"-R", &"1717:1717", &source.path]);
+    let secret = source.path.join("secret");
+    run("chown", &[&"0:0", &secret]);
+    std::fs::set_permissions(&secret, std::fs::Permissions::from_mode(0o600)).unwrap();
+    let mut usb = host.drive("usb", Ext4).prepared_plainly_for("documents");
+    usb.edit(|root| run("chown", &[&"-R", &"1717:1717", &root.join("documents")]));
+    let slowly = "every = \"7d\"\nrsync = { bandwidth = \"2M\" }";
+    host.configure(&host.config().drive(&usb).sync("documents", "usb", "none", slowly));
+    let daemon = host.start();
+    usb.plug();
+    host.run_ends("documents", 1, "ok");
+    let from = usb.point().join("documents").into_os_string().into_string().unwrap();
+    let get = |name: &str, bare: bool| {
+        let to = host.root.join("home").join(name);
+        let to = to.to_str().unwrap();
+        let asked = ["restore", "laptop:documents", "--to", to, "--json"];
+        let alone = ["restore", "--from", &from, "/", "--to", to, "--json"];
+        let told = host.ctl(if bare { &alone[..] } else { &asked[..] }).exits(1).json();
+        std::fs::remove_dir_all(to).unwrap();
+        told["restored"][0].clone()
+    };
+    // It lacks a file, and says so.
+    for bare in [false, true] {
+        let told = get("back", bare);
+        assert!(told["missing"].to_string().contains("this copy itself lacks files"), "{bare} {told}");
+        assert!(!told["remarks"].to_string().contains("did not come to their end"), "{bare} {told}");
+    }
+    let made = get("back", true)["made"].clone();
+    // What was cut short behind that is in it, and it is not of then.
+    source.write("film", vec![7; 16 << 20]);
+    let running = std::thread::scope(|scope| {
+        let run = scope.spawn(|| host.ctl(&["run", "documents", "--wait"]));
+        host.copies("documents", 2 << 20);
+        host.ctl(&["cancel", "documents"]).exits(0);
+        run.join().unwrap()
+    });
+    host.run_ends("documents", 2, "interrupted");
+    for bare in [false, true] {
+        let told = get("back", bare);
+        assert_eq!(told["made"], made, "{bare} {running}");
+        assert!(told["remarks"].to_string().contains("did not come to their end"), "{bare} {told}");
+        assert!(told["missing"].to_string().contains("this copy itself lacks files"), "{bare} {told}");
+    }
+    let listed = host.ctl(&["restore", "--from", &from, "--json"]).exits(0).json();
+    assert_eq!(listed["copies"][0]["newest"], made, "{listed}");
+    assert!(listed["copies"][0]["remark"].to_string().contains("did not come to their end"), "{listed}");
+    // A kill has no time to write that down.
+    host.ctl(&["run", "documents", "--wait"]).exits(0);
+    assert!(!get("back", true)["remarks"].to_string().contains("did not come"));
+    source.write("another", vec![8; 16 << 20]);
+    let run = host.command(env!("CARGO_BIN_EXE_nbkpctl"), "nbkpd").args(["run", "documents"]).output().unwrap();
+    assert!(run.status.success());
+    host.copies("documents", 2 << 20);
+    daemon.kill();
+    until("rsync ends", || rsyncs() == 0);
+    assert!(get("back", true)["remarks"].to_string().contains("did not come to their end"));
 }

@@ -9,6 +9,7 @@ use crate::backup::place::look::FarDestination;
 use crate::backup::session::Session;
 use crate::backup::session::stop::Stops;
 use crate::backup::snapshots::listing::{candidates, snapshots_at};
+use crate::backup::snapshots::mirror::MirrorPast;
 use crate::backup::snapshots::sent;
 use crate::decide::retention::Candidate;
 use crate::formats::log;
@@ -37,6 +38,7 @@ pub(crate) struct HereCopies {
     /// The destination.
     pub(crate) directory: Directory,
     finished: Vec<Candidate>,
+    mirror: MirrorPast,
 }
 
 /// A destination at a server, connected and looked at. Its sentinels are the ones that are expected.
@@ -63,6 +65,14 @@ impl Copies {
         match self {
             Self::Here(here) => here.finished(),
             Self::There(far) => far.finished(),
+        }
+    }
+
+    /// What is known of the one that there is where there is no history.
+    pub(crate) fn mirror(&self) -> MirrorPast {
+        match self {
+            Self::Here(here) => here.mirror,
+            Self::There(far) => MirrorPast::of(&log::records(&far.destination.look.past), false),
         }
     }
 
@@ -100,10 +110,16 @@ impl HereCopies {
         self.finished.clone()
     }
 
+    /// What is known of the one that there is where there is no history.
+    pub(crate) fn mirror(&self) -> MirrorPast {
+        self.mirror
+    }
+
     /// What lies in this directory, wherever it comes from.
     pub(crate) fn at(root: Directory, directory: Directory) -> Result<Self, String> {
         let finished = snapshots_at(&directory).map_err(|error| could_not(&error))?;
-        Ok(Self { root, directory, finished })
+        let mirror = MirrorPast::at(&directory);
+        Ok(Self { root, directory, finished, mirror })
     }
 }
 

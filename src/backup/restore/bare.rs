@@ -7,10 +7,11 @@ use crate::backup::place::copies::{Copies, HereCopies};
 use crate::backup::restore::aim::Aim;
 use crate::backup::restore::fetch::FetchNews;
 use crate::backup::restore::giving::{as_told, bring};
-use crate::backup::restore::holdings::{Holdings, all_of};
+use crate::backup::restore::holdings::{Holdings, snapshots};
 use crate::backup::restore::witness::Witness;
 use crate::backup::session::stop::Stops;
 use crate::backup::snapshots::log;
+use crate::backup::snapshots::mirror::MirrorPast;
 use crate::decide::versions::chosen;
 use crate::formats::log::LogRecord;
 use crate::formats::wire::{BareCopies, Moment, RestoredEntry};
@@ -36,7 +37,13 @@ struct Found {
 
 /// The copies that lie in and below a directory.
 pub fn list(from: &Path) -> Result<Vec<BareCopies>, String> {
-    let shown = |Found { path, sync, all, .. }: Found| BareCopies {
+    let shown = |Found { path, sync, copies, all }: Found| BareCopies {
+        remark: all
+            .iter()
+            .any(|copy| copy.snapshot.is_none())
+            .then(|| copies.mirror().remark())
+            .flatten()
+            .map(Into::into),
         path: path.display().to_string(),
         sync: sync.to_string(),
         snapshots: all.iter().filter_map(|copy| copy.snapshot).map(|name| name.to_string()).collect(),
@@ -134,10 +141,13 @@ fn opened(top: &Directory, below: &Path) -> Result<Found, String> {
     let sync = last.map(|record| record.sync.clone()).or_else(named);
     let sync = sync.map_or_else(|| "copies".parse(), Ok).map_err(|_| "could not name the copies".to_owned())?;
     let has_history = directory.kind_of(SNAPSHOTS).is_ok_and(|kind| kind == Kind::Directory);
-    let made = last.map(|record| record.finished);
     let path = directory.path().to_owned();
     let copies = Box::new(HereCopies::at(root, directory)?);
-    let finished = has_history.then(|| copies.finished());
-    let all = all_of(&sync, made, finished, Remoteness::Here);
+    let all = if has_history {
+        snapshots(&sync, copies.finished(), Remoteness::Here)
+    } else {
+        let MirrorPast { made, standing, .. } = copies.mirror();
+        vec![CopyId { sync: sync.clone(), snapshot: None, made, standing, remoteness: Remoteness::Here }]
+    };
     Ok(Found { path, sync, copies, all })
 }

@@ -177,6 +177,7 @@ pub(crate) fn as_told(
         missing.push("this copy itself lacks files that could not be read when it was made".into());
     }
     let mut remarks = fetched.remarks;
+    remarks.extend(holdings.remark(copy));
     if copy.standing == Standing::Suspect {
         remarks.push(format!(
             "this copy is in doubt: something was wrong when it was made, or `nbkpctl verify` found damaged files in \

@@ -3,8 +3,6 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use jiff::Timestamp;
-
 use crate::backup::failure::could_not;
 use crate::backup::job::{SyncAsSeen, sentence};
 use crate::backup::place::copies::{Copies, HereCopies, have_history};
@@ -69,6 +67,11 @@ impl Holdings {
         Ok(Self { copies: Copies::Here(here), below: below.to_owned(), held })
     }
 
+    /// What a person is told who gets something out of a copy that runs have changed since it was whole.
+    pub(crate) fn remark(&self, copy: &CopyId) -> Option<String> {
+        copy.snapshot.is_none().then(|| self.copies.mirror().remark()).flatten().map(ToOwned::to_owned)
+    }
+
     /// Where the entry lies in a copy, for people.
     pub(crate) fn shown(&self, copy: &CopyId) -> String {
         self.copies.shown(&place(copy).join(&self.below)).trim_end_matches('/').to_owned()
@@ -88,26 +91,27 @@ pub(crate) fn ids(seen: &SyncAsSeen, copies: &Copies) -> Vec<CopyId> {
     };
     let (name, damage) = (&seen.sync.name, &seen.damage);
     if have_history(seen.sync.snapshots) {
-        return all_of(name, seen.last_success, Some(doubted(copies.finished(), &damage.snapshots)), remoteness);
+        return snapshots(name, doubted(copies.finished(), &damage.snapshots), remoteness);
     }
-    let standing = if damage.paths.is_empty() { Standing::Good } else { Standing::Suspect };
-    let mirror = all_of(name, seen.last_success, None, remoteness);
-    mirror.into_iter().map(|copy| CopyId { standing, ..copy }).collect()
+    let past = copies.mirror();
+    // A log that was lost or cut knows less than the history here.
+    let made = past.made.or(seen.last_success);
+    let standing = match (past.made, seen.last_success) {
+        (None, Some(_)) => Standing::Good,
+        (Some(_), _) | (None, None) => past.standing,
+    };
+    let standing = if damage.paths.is_empty() { standing } else { Standing::Suspect };
+    vec![CopyId { sync: name.clone(), snapshot: None, made, standing, remoteness }]
 }
 
-/// Every copy at a destination: the finished ones, or the one that there is, of this time.
-pub(crate) fn all_of(
-    sync: &SyncName,
-    made: Option<Timestamp>,
-    finished: Option<Vec<Candidate>>,
-    remoteness: Remoteness,
-) -> Vec<CopyId> {
-    let copy = |snapshot, made, standing| CopyId { sync: sync.clone(), snapshot, made, standing, remoteness };
-    match finished {
-        None => vec![copy(None, made, Standing::Good)],
-        Some(finished) => finished
-            .into_iter()
-            .map(|Candidate { name, standing }| copy(Some(name), Some(name.time()), standing))
-            .collect(),
-    }
+/// Every finished snapshot at a destination.
+pub(crate) fn snapshots(sync: &SyncName, finished: Vec<Candidate>, remoteness: Remoteness) -> Vec<CopyId> {
+    let copy = |Candidate { name, standing }: Candidate| CopyId {
+        sync: sync.clone(),
+        snapshot: Some(name),
+        made: Some(name.time()),
+        standing,
+        remoteness,
+    };
+    finished.into_iter().map(copy).collect()
 }

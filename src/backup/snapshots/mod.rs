@@ -5,5 +5,6 @@ pub mod commit;
 pub mod deeds;
 pub mod listing;
 pub mod log;
+pub mod mirror;
 pub mod prune;
 pub mod sent;

@@ -142,6 +142,11 @@ pub fn bare_copies(listing: &BareListing, now: &Now, detail: Detail, room: Optio
         .collect();
     let mut page = Page::default();
     page.block(&table(&columns, &rows, room));
+    for found in &listing.copies {
+        if let Some(remark) = &found.remark {
+            page.line(format!("{}: {}", printable(&found.sync), printable(remark)));
+        }
+    }
     if detail == Detail::Full {
         for found in &listing.copies {
             page.gap();
@@ -242,6 +247,7 @@ away: out of reach (last copied 2 days ago): drive `usb` is not plugged in
     #[test]
     fn a_drive_alone_tells_what_is_on_it() {
         let copies = BareCopies {
+            remark: Some("it may lack anything".into()),
             path: "/mnt/mail".into(),
             sync: "mail".into(),
             snapshots: vec!["2026-11-21T10:00:00.000Z".into()],
@@ -250,6 +256,7 @@ away: out of reach (last copied 2 days ago): drive `usb` is not plugged in
         let listing = BareListing { copies: vec![copies] };
         let text = plain(&bare_copies(&listing, &now(), Detail::Full, None));
         assert!(text.contains("mail  2026-11-21 10:00:00          1  /mnt/mail"), "{text}");
+        assert!(text.contains("\nmail: it may lack anything\n"), "{text}");
         assert!(text.ends_with("mail\n  2026-11-21T10:00:00.000Z\n"), "{text}");
     }
 }

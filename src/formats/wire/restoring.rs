@@ -200,6 +200,9 @@ pub struct BareCopies {
     pub snapshots: Vec<String>,
     /// When the newest copy was made.
     pub newest: Option<Moment>,
+    /// What else a person may want to know of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remark: Option<String>,
 }
 
 /// What was found on a drive.
