@@ -300,3 +300,22 @@ pub fn a_copy_without_history_is_given_back_for_what_it_is(host: &MiniHost) {
     until("rsync ends", || rsyncs() == 0);
     assert!(get("back", true)["remarks"].to_string().contains("did not come to their end"));
 }
+
+pub fn what_it_advises_of_a_copy_in_doubt_can_be_pasted(host: &MiniHost) {
+    let copy = host.root.join("it's all & mine");
+    for name in [".nbkp-dst", ".nbkp/unfinished", "letter"] {
+        std::fs::create_dir_all(copy.join(name).parent().unwrap()).unwrap();
+        std::fs::write(copy.join(name), "").unwrap();
+    }
+    let (from, to) = (copy.to_str().unwrap(), host.root.join("back"));
+    let told = host.ctl(&["restore", "--from", from, "/", "--to", to.to_str().unwrap(), "--json"]).exits(0).json();
+    let remarks = array(&told["restored"][0]["remarks"]);
+    let doubt = remarks.iter().filter_map(|remark| remark.as_str()).find(|remark| remark.contains("in doubt"));
+    let advice = doubt.unwrap_or_else(|| panic!("{told}")).rsplit('`').nth(1).unwrap();
+    let nothing = host.ctl(&["restore", "--from", from, "x", "--to", to.to_str().unwrap()]).exits(1);
+    for advice in [advice, format!("{nothing}").rsplit('`').nth(1).unwrap()] {
+        let typed = advice.replacen("nbkpctl", env!("CARGO_BIN_EXE_nbkpctl"), 1);
+        let said = run("sh", &[&"-c", &typed]);
+        assert!(said.contains("it may lack anything"), "{typed}: {said}");
+    }
+}

@@ -14,6 +14,7 @@ use crate::backup::snapshots::log;
 use crate::backup::snapshots::mirror::MirrorPast;
 use crate::decide::versions::chosen;
 use crate::formats::log::LogRecord;
+use crate::formats::text::shell_words;
 use crate::formats::wire::{BareCopies, Moment, RestoredEntry};
 use crate::model::layout::{DESTINATION_SENTINEL, OWN, SNAPSHOTS, STAGING};
 use crate::model::{CopyId, HeldEntry, Remoteness, RestoreWish, SyncName};
@@ -80,11 +81,16 @@ pub fn give_back(
         {
             let aim = Aim::into(to, &below, wish.earnest)?;
             let fetched = bring(of_best, (&best.copy, None), (&aim, wish), witness, (stops, hear))?;
-            return Ok(as_told(text, &best.copy, (of_best, &aim), fetched));
+            return Ok(as_told(text, &best.copy, (of_best, &aim), fetched, &listing_of(from)));
         }
         found = again(holdings);
     }
-    Err(format!("no copy below {} has `{text}`; `nbkpctl restore --from {0}` lists what is there", from.display()))
+    Err(format!("no copy below {} has `{text}`; `{}` lists what is there", from.display(), listing_of(from)))
+}
+
+/// What one types to see the copies below a directory.
+fn listing_of(from: &Path) -> String {
+    shell_words(&["nbkpctl".into(), "restore".into(), "--from".into(), from.into()])
 }
 
 /// What was found, to be looked into for another path.

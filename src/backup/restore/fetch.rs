@@ -22,8 +22,8 @@ use crate::formats::rsync::restoring::{self, RestoreCall};
 use crate::formats::ssh::arguments::SHARED_HOST;
 use crate::formats::ssh::calls::{ProvenEnd, SeenThere, TransferCall, Usage, WrittenEnd};
 use crate::model::{
-    Complaints, Earnest, End, Existing, FailureKind, Figures, Interruption, Keeping, NotDone, Obstacle, Plight,
-    Privileges, Progress, RsyncSettings, Step, TransferEnd, Walls,
+    Complaints, Earnest, End, Existing, Failure, FailureKind, Figures, Interruption, Keeping, NotDone, Obstacle,
+    Plight, Privileges, Progress, RsyncSettings, Step, TransferEnd, Walls,
 };
 use crate::os::apart::{DESTINATION, SOURCE};
 use crate::os::causes::chain;
@@ -189,7 +189,49 @@ fn call(
         Ended::Signal(signal) => TransferEnd::Killed(signal),
     };
     fetched.figures = tally.figures;
-    judge(origin, end, &listener, fetched)
+    let walls = enclosure.walls();
+    in_names_of_ours(judge(origin, end, &listener, fetched), |text| in_ours(text, (origin, walls), aim))
+}
+
+/// The same with what rsync said in names that a person knows.
+fn in_names_of_ours(done: Result<Fetched, NotDone>, ours: impl Fn(&str) -> String) -> Result<Fetched, NotDone> {
+    match done {
+        Ok(mut fetched) => {
+            fetched.missing.iter_mut().chain(&mut fetched.remarks).for_each(|text| *text = ours(text));
+            Ok(fetched)
+        }
+        Err(NotDone::Failed(failure)) => Err(NotDone::Failed(Failure { detail: ours(&failure.detail), ..failure })),
+        Err(NotDone::Interrupted(Interruption::SourceLost(what))) => {
+            Err(NotDone::Interrupted(Interruption::SourceLost(ours(&what))))
+        }
+        Err(why) => Err(why),
+    }
+}
+
+/// What rsync said, with the real names of both ends: where it sees nothing else they are called otherwise, at a server
+/// too.
+fn in_ours(text: &str, (origin, walls): (&FetchOrigin<'_>, Option<Walls>), aim: &Aim) -> String {
+    let is_of_sender = text.contains("[sender]");
+    let (name, real) = match origin {
+        FetchOrigin::There { place, at, .. } if is_of_sender => {
+            (DESTINATION, at.ancestors().nth(place.components().count()).unwrap_or(at))
+        }
+        FetchOrigin::Here(_) | FetchOrigin::There { .. } if walls != Some(Walls::Apart) => return text.to_owned(),
+        FetchOrigin::Here(directory) if is_of_sender => (SOURCE, directory.path()),
+        FetchOrigin::Here(_) | FetchOrigin::There { .. } => (DESTINATION, aim.directory.path()),
+    };
+    renamed(text, name, real)
+}
+
+/// What rsync said, with another name for a directory, where one that it puts in quotes begins with that.
+fn renamed(text: &str, name: &str, real: &Path) -> String {
+    let real = real.display().to_string();
+    // There it has its real name, which begins alike.
+    if text.contains(&format!("\"{real}")) {
+        return text.to_owned();
+    }
+    let below = text.replace(&format!("\"{name}/"), &format!("\"{real}/"));
+    below.replace(&format!("\"{name}\""), &format!("\"{real}\""))
 }
 
 fn judge(origin: &FetchOrigin<'_>, end: TransferEnd, heard: &Listener, fetched: Fetched) -> Result<Fetched, NotDone> {
@@ -339,4 +381,29 @@ fn launch(
     let environment = fixed.into_iter().map(|(name, value)| (name.to_owned(), value.into())).collect();
     let launch = Launch { program: rsync.to_owned(), arguments, environment, input: None, leftovers: Leftovers::End };
     Ok((launch, passed.into_iter().chain(listed).collect()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_told_as_people_know_them_and_nothing_within_them_is_changed() {
+        let real = Path::new("/home/a/destination");
+        for (said, told) in [
+            (
+                r#"write failed on "/destination/film": No space"#,
+                r#"write failed on "/home/a/destination/film": No space"#,
+            ),
+            (r#"mkdir "/destination" failed"#, r#"mkdir "/home/a/destination" failed"#),
+            (r#"on "/destination/x/destination/y""#, r#"on "/home/a/destination/x/destination/y""#),
+            (r#"on "/destination-2/y""#, r#"on "/destination-2/y""#),
+            (r#"on "/home/a/destination/y""#, r#"on "/home/a/destination/y""#),
+            ("the directory /destination of a person", "the directory /destination of a person"),
+        ] {
+            assert_eq!(renamed(said, "/destination", real), told);
+        }
+        let same = r#"on "/destination/in/y""#;
+        assert_eq!(renamed(same, "/destination", Path::new("/destination/in")), same);
+    }
 }

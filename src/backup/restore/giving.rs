@@ -15,13 +15,12 @@ use crate::backup::restore::versions::everywhere;
 use crate::backup::restore::witness::{Witness, until_whole};
 use crate::backup::session::stop::Stops;
 use crate::decide::versions::chosen;
-use crate::formats::text::wall_time;
+use crate::formats::text::{shell_words, wall_time};
 use crate::formats::wire::{Moment, RestoredEntry, UnreachedCopies};
 use crate::model::{
     CopyId, Earnest, Failure, FailureKind, HeldEntry, Honours, Interruption, Keeping, NotDone, Obstacle, Privileges,
     RestoreEnding, RestoreWish, RsyncSettings, Standing, SyncName,
 };
-use crate::os::apart::DESTINATION;
 use crate::os::directory::Reach;
 use crate::os::ssh::SshPlace;
 use crate::os::{clock, entry, environment};
@@ -47,7 +46,8 @@ pub(crate) fn give_back(
     };
     let settings = Some(&entry.seen.sync.rsync);
     let fetched = bring(holdings, (&best.copy, settings), (&aim, wish), witness, (&mut *stops, hear))?;
-    let mut told = as_told(text, &best.copy, (holdings, &aim), fetched);
+    let elsewhere = shell_words(&["nbkpctl", "versions", text].map(Into::into));
+    let mut told = as_told(text, &best.copy, (holdings, &aim), fetched, &elsewhere);
     told.remarks.extend(unreached.iter().filter_map(|away| newer(away, &best.copy, wish)));
     Ok(told)
 }
@@ -135,20 +135,16 @@ fn before_a_witness(
 /// Why it did not come, for a person.
 fn refusal(why: &NotDone, sync: &SyncName, aim: &Aim) -> String {
     let goes_on = "what has come is kept, and the same command goes on from there";
-    // rsync has other names for both ends.
-    let at = |detail: &str| detail.replace(DESTINATION, &aim.directory.path().display().to_string());
     match why {
         NotDone::Interrupted(Interruption::SourceLost(what) | Interruption::DestinationLost(what)) => {
             format!("the copy went away: {what}; {goes_on}")
         }
         NotDone::Interrupted(_) => format!("{}; {goes_on}", sentence(why, sync)),
         NotDone::Failed(Failure { kind: FailureKind::NoSpace, detail, .. }) => format!(
-            "{} has no room left ({}); make some (`df -h` and `df -i` tell what is short): {goes_on}",
+            "{} has no room left ({detail}); make some (`df -h` and `df -i` tell what is short): {goes_on}",
             aim.shown().display(),
-            at(detail)
         ),
-        NotDone::Failed(_) => at(&sentence(why, sync)),
-        NotDone::Skipped(_) | NotDone::Held(_) => sentence(why, sync),
+        NotDone::Failed(_) | NotDone::Skipped(_) | NotDone::Held(_) => sentence(why, sync),
     }
 }
 
@@ -165,12 +161,13 @@ fn powerless(mut fetched: Fetched, privileges: Privileges, aim: &Aim) -> Fetched
     fetched
 }
 
-/// What was done, as it is told.
+/// What was done, as it is told; the command `elsewhere` shows other copies.
 pub(crate) fn as_told(
     text: &str,
     copy: &CopyId,
     (holdings, aim): (&Holdings, &Aim),
     fetched: Fetched,
+    elsewhere: &str,
 ) -> RestoredEntry {
     let mut missing = fetched.missing;
     if copy.standing == Standing::Partial {
@@ -181,7 +178,7 @@ pub(crate) fn as_told(
     if copy.standing == Standing::Suspect {
         remarks.push(format!(
             "this copy is in doubt: something was wrong when it was made, or `nbkpctl verify` found damaged files in \
-             it; see what others hold with `nbkpctl versions {text}`"
+             it; see what others hold with `{elsewhere}`"
         ));
     }
     RestoredEntry {
