@@ -55,11 +55,12 @@ pub fn look_at(path: &Path) -> Option<EntryState> {
     entry_state(&Directory::open_root(parent).ok()?, Path::new(name)).ok()?
 }
 
-/// Whether this process may read an entry: a file, or the names in a directory.
+/// Whether this process may read an entry: a file, the names in a directory, or a link, whatever that leads to.
 #[must_use]
 pub fn may_read(directory: &Directory, below: &Path) -> bool {
     let path = if below.as_os_str().is_empty() { Path::new(".") } else { below };
-    !matches!(accessat(directory.as_fd(), path, Access::READ_OK, AtFlags::EACCESS), Err(Errno::ACCESS))
+    let flags = AtFlags::EACCESS | AtFlags::SYMLINK_NOFOLLOW;
+    !matches!(accessat(directory.as_fd(), path, Access::READ_OK, flags), Err(Errno::ACCESS))
 }
 
 /// Why this process may not make entries in a directory, if it may not.

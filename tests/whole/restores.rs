@@ -301,6 +301,26 @@ pub fn a_copy_without_history_is_given_back_for_what_it_is(host: &MiniHost) {
     assert!(get("back", true)["remarks"].to_string().contains("did not come to their end"));
 }
 
+pub fn a_link_to_what_may_not_be_read_comes_back(host: &MiniHost) {
+    let host = host.used_by(1717);
+    let source = host.source("documents");
+    let shut = host.root.join("shut");
+    std::fs::create_dir(&shut).unwrap();
+    std::fs::write(shut.join("file"), "of another user").unwrap();
+    std::fs::set_permissions(&shut, std::fs::Permissions::from_mode(0o700)).unwrap();
+    source.fill(3);
+    symlink(shut.join("file"), source.path.join("link")).unwrap();
+    run("chown", &[&"-hR", &"1717:1717", &source.path]);
+    let mut usb = host.drive("usb", Ext4).prepared_for("documents");
+    host.configure(&host.config().drive(&usb).sync("documents", "usb", "hard-link", "every = \"7d\""));
+    let _daemon = host.start();
+    usb.plug();
+    host.run_ends("documents", 1, "ok");
+    std::fs::remove_file(source.path.join("link")).unwrap();
+    host.ctl(&["restore", "laptop:documents/link"]).exits(0);
+    assert_eq!(std::fs::read_link(source.path.join("link")).unwrap(), shut.join("file"));
+}
+
 pub fn what_it_advises_of_a_copy_in_doubt_can_be_pasted(host: &MiniHost) {
     let copy = host.root.join("it's all & mine");
     for name in [".nbkp-dst", ".nbkp/unfinished", "letter"] {
