@@ -23,7 +23,7 @@ use crate::formats::{json, when};
 use crate::model::{Earnest, Existing, Interruption, RestoreWish, StandIn, Step, VolumeName};
 use crate::os::environment::Paths;
 use crate::os::terminal::once_interrupted;
-use crate::os::{clock, entry, environment};
+use crate::os::{clock, entry, environment, socket};
 
 /// `versions`.
 pub fn versions(connection: &mut Connection, output: &mut Output, path: &Path) -> Result<Exit, CommandError> {
@@ -59,7 +59,21 @@ pub fn restore(
         hear(reply.decode()?, &mut view, &mut gathered, output)?;
     };
     view.finish();
+    tell_of_others(earnest, output);
     conclude(&end, gathered, earnest, output)
+}
+
+/// Who restores as root what another user's daemon copies has told that one nothing.
+fn tell_of_others(earnest: Earnest, output: &mut Output) {
+    if earnest == Earnest::Pretended || !environment::is_root() {
+        return;
+    }
+    for user in socket::answering_users() {
+        output.remark(&printable(&format!(
+            "nbkpd of user {user} runs, and does not know of this: if it copies what is restored to, and not all is \
+             back, run `nbkpctl pause` as {user}"
+        )));
+    }
 }
 
 /// `restore --from`: without a daemon, without configuration and without state.
@@ -114,6 +128,7 @@ pub fn restore_from(
     if let Some(doubt) = &witness.doubt {
         output.complain(&printable(doubt));
     }
+    tell_of_others(wish.earnest, output);
     conclude(&end, gathered, wish.earnest, output)
 }
 

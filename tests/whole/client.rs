@@ -231,6 +231,16 @@ pub fn root_is_told_whose_daemon_runs(host: &MiniHost) {
     host.ctl(&["status"]).exits(3).says("nbkpd of user 1717 runs: ask it as 1717, without `sudo`");
     std::fs::remove_file(host.config_file()).unwrap();
     host.ctl(&["list"]).exits(2).says("nbkpd of user 1717 runs");
+    // A restore works without a daemon, and tells that of another user nothing.
+    let (copy, to) = (host.root.join("copy"), host.root.join("back"));
+    std::fs::create_dir(&copy).unwrap();
+    for name in [".nbkp-dst", "letter"] {
+        std::fs::write(copy.join(name), "").unwrap();
+    }
+    let arguments = ["restore", "--from", copy.to_str().unwrap(), "/", "--to", to.to_str().unwrap()];
+    host.ctl(&arguments).exits(0).says("nbkpd of user 1717 runs, and does not know of this");
+    let pretended = host.ctl(&[&arguments[..], &["--dry-run"]].concat()).exits(0);
+    assert!(!format!("{pretended}").contains("does not know"), "{pretended}");
 }
 
 pub fn what_is_ours_is_private(host: &MiniHost) {
