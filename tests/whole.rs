@@ -53,6 +53,7 @@ mod scenarios {
     pub mod drives;
     pub mod faults;
     pub mod finds;
+    pub mod formatting;
     pub mod ground;
     pub mod hangs;
     pub mod hostile;
@@ -308,8 +309,10 @@ scenarios! {
         killed_at_any_moment_it_leaves_nothing_half_made
         asks_on_a_terminal_and_nowhere_else
         puts_the_service_there_and_enables_it
-        the_printed_commands_make_a_drive
         each_shell_tells_of_a_place;
+    formatting:
+        the_printed_commands_make_a_drive
+        the_printed_commands_make_an_encrypted_drive;
     setting_up:
         what_is_somebody_elses_is_never_taken
         what_is_somebody_elses_at_a_server_is_never_taken

@@ -18,6 +18,7 @@ pub mod options;
 mod orders;
 mod output;
 pub mod pages;
+mod passphrases;
 mod polkit;
 mod previews;
 mod reminders;
@@ -105,7 +106,7 @@ fn obey(
             polkit::polkit(&common, volume.as_ref(), output)
         }
         Command::Conversation(Conversation::Drives { about: Some(DrivesCommand::Format(options)) }) => {
-            formatting::format(&options, output)
+            formatting::format(&options, &common, output)
         }
         Command::Conversation(Conversation::Restore(RestoreOptions {
             from: Some(from),

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::json;
 use super::text::{printable, shell_words, size};
-use crate::model::{Cipher, DiskContent, FormatWish, NewFilesystem};
+use crate::model::{Cipher, DiskContent, FormatWish, NewFilesystem, Storing};
 
 /// What udisks2 lets be mounted with by itself, and what deletes old snapshots at once.
 const UDISKS: &str = "\
@@ -44,7 +44,7 @@ pub struct StepFile {
 pub fn format_steps(disk: &DiskContent, wish: &FormatWish) -> Vec<FormatStep> {
     let device = word(&disk.stable.display().to_string());
     let label = &wish.label;
-    let mut steps = Vec::new();
+    let mut steps = vec![packages(wish)];
     if !disk.holds.is_empty() {
         steps.push(step("Forget what is on it. From here on it is lost.", &[format!("sudo wipefs --all {device}")]));
     }
@@ -70,58 +70,72 @@ pub fn format_steps(disk: &DiskContent, wish: &FormatWish) -> Vec<FormatStep> {
         "sudo umount /mnt".to_owned(),
     ];
     commands.extend(close);
+    // Whoever asks next is told of what was just made.
+    commands.push("sudo udevadm settle".to_owned());
     steps.push(step("Make the filesystem. It belongs to you.", &commands));
+    let first = steps.len() + 1;
     steps.extend(comes_and_goes(wish, &device));
-    steps.push(stays(wish, &device));
+    steps.push(stays(wish, &device, first));
     steps
 }
 
-/// For a drive that is plugged in and out.
-fn comes_and_goes(wish: &FormatWish, device: &str) -> Vec<FormatStep> {
-    let label = &wish.label;
+fn packages(wish: &FormatWish) -> FormatStep {
     let mut packages = vec!["udisks2"];
+    match wish.filesystem {
+        NewFilesystem::Btrfs => packages.extend(["btrfs-progs", "udisks2-btrfs"]),
+        NewFilesystem::Ext4 => packages.push("e2fsprogs"),
+    }
     if wish.cipher == Cipher::Luks {
-        packages.push("libblockdev-crypto2");
+        packages.extend(["cryptsetup", "libblockdev-crypto2"]);
+        match wish.storing {
+            Storing::Command(_) => packages.push("libsecret-tools"),
+            Storing::Words(_) => {}
+        }
     }
-    if wish.filesystem == NewFilesystem::Btrfs {
-        packages.push("udisks2-btrfs");
-    }
-    let install = format!("sudo apt install {}", packages.join(" "));
-    let what = "If it comes and goes, nbkp opens it by udisks2 (the packages are called so on Debian 12).";
-    let mut steps = vec![step(what, &[install])];
+    step(
+        "Install what it takes (the packages are called so on Debian 12): nbkp opens the drive by udisks2.",
+        &[format!("sudo apt install {}", packages.join(" "))],
+    )
+}
+
+/// For a drive that is plugged in and out. The passphrase comes first: `init` opens the drive with it.
+fn comes_and_goes(wish: &FormatWish, device: &str) -> Vec<FormatStep> {
+    let (volume, client) = (&wish.volume, &wish.client);
+    let mut steps = Vec::new();
     if wish.filesystem == NewFilesystem::Btrfs {
         steps.push(FormatStep {
-            what: "Old snapshots are then deleted at once; without it they are emptied file by file.".to_owned(),
+            what: "Old snapshots are deleted at once with this; without it they are emptied file by file.".to_owned(),
             commands: Vec::new(),
             files: vec![StepFile { path: "/etc/udisks2/mount_options.conf".to_owned(), lines: UDISKS.to_owned() }],
         });
     }
     let uuid = match wish.cipher {
-        Cipher::Luks => format!("$(sudo cryptsetup luksUUID {device})"),
-        Cipher::Plain => format!("$(sudo blkid -s UUID -o value {device})"),
+        Cipher::Luks => format!("\"$(sudo cryptsetup luksUUID {device})\""),
+        Cipher::Plain => format!("\"$(sudo blkid -s UUID -o value {device})\""),
     };
-    let mut commands = Vec::new();
     if wish.cipher == Cipher::Luks {
-        commands.push(format!("secret-tool store --label='Backup drive {label}' service nbkp id {label}"));
+        let what = format!("Store the passphrase under the name that the drive gets in the next step, `{volume}`.");
+        steps.push(match &wish.storing {
+            Storing::Command(command) => step(&what, std::slice::from_ref(command)),
+            Storing::Words(words) => step(&format!("{what} That is: {words}."), &[]),
+        });
     }
     let kind = match wish.filesystem {
         NewFilesystem::Btrfs => "btrfs",
         NewFilesystem::Ext4 => "hard-link",
     };
-    commands.push(format!("nbkpctl init --yes --source ~/Documents --destination {uuid} --snapshots {kind}"));
-    commands.push("nbkpctl drives polkit     # the rule for times when nobody is logged in".to_owned());
-    steps.push(step("Give nbkp the passphrase and the drive.", &commands));
-    if wish.cipher == Cipher::Plain
-        && let Some(last) = steps.last_mut()
-    {
-        "Give nbkp the drive.".clone_into(&mut last.what);
-    }
+    let what = "Give nbkp the drive; name what it is to keep in place of the directory here.";
+    let source = &wish.source;
+    let init = format!("{client} init --yes --source {source} --destination {uuid} --snapshots {kind}");
+    steps.push(step(what, &[init]));
+    let rule = format!("{client} drives polkit");
+    steps.push(step("See the rule by which nbkpd may open it while nobody is logged in.", &[rule]));
     steps
 }
 
-/// For a drive that is always in.
-fn stays(wish: &FormatWish, device: &str) -> FormatStep {
-    let label = &wish.label;
+/// For a drive that is always in, in place of the steps from this one on.
+fn stays(wish: &FormatWish, device: &str, first: usize) -> FormatStep {
+    let (label, client, source) = (&wish.label, &wish.client, &wish.source);
     let (kind, more) = match wish.filesystem {
         NewFilesystem::Btrfs => ("btrfs", "user_subvol_rm_allowed,"),
         NewFilesystem::Ext4 => ("ext4", ""),
@@ -129,23 +143,26 @@ fn stays(wish: &FormatWish, device: &str) -> FormatStep {
     let options = format!("{more}noatime,nofail,x-systemd.device-timeout=10s");
     let file = |path: &str, lines: String| StepFile { path: path.to_owned(), lines };
     let mut files = Vec::new();
-    let mut what = format!(
-        "Or, if it stays in, the system mounts it at each start, and starts without it, too (`nofail`): \
-         `sudo mkdir -p /srv/{label}`, and `--destination /srv/{label}`."
-    );
-    let spec = match wish.cipher {
-        Cipher::Plain => format!("LABEL={label}"),
+    let (spec, open, passphrase) = match wish.cipher {
+        Cipher::Plain => (format!("LABEL={label}"), String::new(), String::new()),
         Cipher::Luks => {
-            let _ = write!(
-                what,
-                " systemd-cryptsetup@{label}.service opens it: with `-` it asks for the passphrase at each start; in \
-                 place of that the third word names a file with it (mode 600), or stands `tpm2-device=auto` among the \
-                 options after `sudo systemd-cryptenroll --tpm2-device=auto {device}`."
-            );
             files.push(file("/etc/crypttab", format!("{label} LABEL={label} - luks,nofail\n")));
-            format!("/dev/mapper/{label}")
+            // systemd-escape(1): these are all that a label can have of what is to be escaped.
+            let unit = format!("systemd-cryptsetup@{}.service", label.replace('-', r"\x2d"));
+            let passphrase = format!(
+                " {unit} opens it: with `-` it asks for the passphrase at each start; in place of that the third word \
+                 names a file with it (mode 600), or stands `tpm2-device=auto` among the options after `sudo \
+                 systemd-cryptenroll --tpm2-device=auto {device}`."
+            );
+            (format!("/dev/mapper/{label}"), format!("`sudo systemctl start '{unit}'`, "), passphrase)
         }
     };
+    let what = format!(
+        "Or, if it stays in, in place of all from step {first} on: the system mounts it at each start, and starts \
+         without it, too (`nofail`). First `sudo mkdir -p /srv/{label}`, and these lines; then `sudo systemctl \
+         daemon-reload`, {open}`sudo mount /srv/{label}`, and `{client} init --yes --source {source} --destination \
+         /srv/{label}`.{passphrase}"
+    );
     files.push(file("/etc/fstab", format!("{spec} /srv/{label} {kind} {options} 0 0\n")));
     FormatStep { what, commands: Vec::new(), files }
 }
@@ -161,8 +178,10 @@ pub fn format_page(disk: &DiskContent, steps: &[FormatStep]) -> String {
     }
     for (number, step) in (1..).zip(steps) {
         let _ = writeln!(page, "\n{}", commented(&format!("{number}. {}", step.what)));
-        for command in &step.commands {
-            let _ = writeln!(page, "{command}");
+        // Joined, a step that is pasted as a whole ends where a command fails, and none reads the next one as an
+        // answer.
+        if !step.commands.is_empty() {
+            let _ = writeln!(page, "{}", step.commands.join(" &&\n"));
         }
         for file in &step.files {
             let _ = writeln!(page, "# Into {}:", file.path);
@@ -235,7 +254,15 @@ mod tests {
 
     fn page(holds: &[&str], filesystem: NewFilesystem, cipher: Cipher) -> String {
         let disk = disk(holds);
-        let wish = FormatWish { filesystem, label: "backup".into(), cipher };
+        let wish = FormatWish {
+            filesystem,
+            label: "backup".into(),
+            cipher,
+            volume: "backup-2".into(),
+            storing: Storing::Command("secret-tool store service nbkp id backup-2".into()),
+            source: "~".into(),
+            client: "nbkpctl".into(),
+        };
         format_page(&disk, &format_steps(&disk, &wish))
     }
 
@@ -249,6 +276,9 @@ mod tests {
         at("/dev/mapper/backup /srv/backup btrfs user_subvol_rm_allowed,noatime,nofail");
         at("backup LABEL=backup - luks,nofail");
         at("udisks2-btrfs");
+        assert!(at("apt install") < at("luksFormat") && at("cryptsetup close") < at("secret-tool store"));
+        assert!(at("`backup-2`") < at("id backup-2") && at("id backup-2") < at("nbkpctl init --yes"));
+        assert!(at("nbkpctl init --yes") < at("nbkpctl drives polkit"));
         assert!(!page.contains("wipefs") && !page.contains("HOLDS") && !page.contains('\u{1b}'), "{page}");
     }
 

@@ -24,10 +24,27 @@ pub struct DiskContent {
 pub struct FormatWish {
     /// The filesystem.
     pub filesystem: NewFilesystem,
-    /// Its label, which names the volume as well.
+    /// Its label.
     pub label: String,
     /// Whether it is encrypted.
     pub cipher: super::Cipher,
+    /// The name that `init` will give it as a volume, and its passphrase.
+    pub volume: String,
+    /// How that passphrase gets where the daemon looks for it.
+    pub storing: Storing,
+    /// What is copied to it first, as a word of a shell.
+    pub source: String,
+    /// How our client is called.
+    pub client: String,
+}
+
+/// How a passphrase gets where the daemon looks for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Storing {
+    /// By a command of a shell.
+    Command(String),
+    /// By what a person does, as a sentence.
+    Words(String),
 }
 
 /// A filesystem to be made.

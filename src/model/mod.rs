@@ -63,7 +63,7 @@ pub use condition::{BatteryRule, Conditions, Hours, MeteredRule};
 pub use configuration::{Configuration, CredentialProvider, DaemonSettings, Endpoint, Group, Location, Notify, Route};
 pub use day::{DaySum, Days, add_runs};
 pub use deleted::{DeletedKind, DeletedNames};
-pub use disk_content::{DiskContent, FormatWish, NewFilesystem};
+pub use disk_content::{DiskContent, FormatWish, NewFilesystem, Storing};
 pub use finding::{Area, Examined, Finding, FindingCode, Flaw, Mend, OthersRights, Severity, Verdict};
 pub use forecast::{Consequence, Forecast, Foreseen, Supposition};
 pub use half_restored::{HalfRestored, RestoreEnding, RestoreStage, UnfinishedRestore};

@@ -332,34 +332,6 @@ pub fn puts_the_service_there_and_enables_it(host: &MiniHost) {
     assert!(said.contains("--user daemon-reload\n") && said.ends_with("--user enable --now nbkpd.service\n"), "{said}");
 }
 
-pub fn the_printed_commands_make_a_drive(host: &MiniHost) {
-    // As root nobody needs it.
-    let sudo = host.root.join("bin/sudo");
-    std::fs::create_dir(sudo.parent().unwrap()).unwrap();
-    std::fs::write(&sudo, "#!/bin/sh\nexec \"$@\"\n").unwrap();
-    std::fs::set_permissions(&sudo, std::fs::Permissions::from_mode(0o755)).unwrap();
-    for words in [&["drives", "format", "/etc/hostname", "--print"], &["drives", "format", "/dev/none", "--print"]] {
-        host.ctl(words).exits(2);
-    }
-    let mut usb = host.drive("old", Ext4);
-    usb.plug();
-    let device = usb.device().display().to_string();
-    let plain = ["drives", "format", &device, "--print", "--plain", "--label", "fresh"];
-    host.ctl(&plain).exits(2).says("is mounted at /run/media/old");
-    usb.unmount();
-    host.ctl(&["drives", "format", &device]).exits(2).says("--print");
-    host.ctl(&["drives", "format", &device, "--print"]).exits(0).says("cryptsetup luksFormat").says("crypttab");
-    let told = host.ctl(&[&plain[..], &["--json"]].concat()).exits(0).json();
-    assert_eq!(told["holds"][0], "ext4 `old`");
-    let blkid = |tag: &str| run("blkid", &[&"-p", &"-s", &tag, &"-o", &"value", &usb.device()]);
-    assert_eq!(blkid("LABEL"), "old", "nothing was run");
-    let page = host.ctl(&plain).exits(0).says("IT HOLDS ext4 `old`: ALL OF THAT WILL BE LOST.").said;
-    let made = page.split("# 3.").next().unwrap();
-    let output = host.command("sh", "nbkpd").args(["-ec", made]).stdin(Stdio::null()).output().unwrap();
-    assert!(output.status.success(), "{made}{}", String::from_utf8_lossy(&output.stderr));
-    assert_eq!((blkid("LABEL"), blkid("TYPE")), ("fresh".to_owned(), "btrfs".to_owned()));
-}
-
 pub fn each_shell_tells_of_a_place(host: &MiniHost) {
     let home = host.home();
     host.source("there");

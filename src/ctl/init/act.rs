@@ -17,8 +17,9 @@ use crate::ctl::output::{Detail, Form, Output};
 use crate::ctl::render;
 use crate::decide::setup::Drafted;
 use crate::formats::set_up::{SetUp, SetUpService, SetUpSync};
+use crate::formats::text::printable;
 use crate::formats::wire::{Listing, Prepared, PreparedSync, Request, StatusReply};
-use crate::model::{FoundPlace, Intruding, Mounter, StandIn, SyncName};
+use crate::model::{FoundPlace, Intruding, Mounter, StandIn, SyncName, VolumeName};
 use crate::os::config_file::{self, ReplaceError};
 use crate::os::deadline::Deadline;
 use crate::os::environment::{self, Paths};
@@ -49,13 +50,14 @@ pub(super) fn set_up(
     if let Some(trouble) = &trouble {
         output.complain(trouble);
     }
-    let prepared = prepared(draft, start, answers, alone);
-    let (company, prepared, problem) = match prepared {
-        Ok((company, prepared)) => (Some(company), prepared, None),
-        Err(problem) => (None, Vec::new(), Some(problem)),
+    let prepared = prepared(draft, start, (answers, output), alone);
+    let (ends, problem) = match prepared {
+        Ok(ends) => (ends, None),
+        Err(problem) => (Ends::default(), Some(problem)),
     };
+    let Ends { company, opened, prepared } = ends;
     let is_ready = problem.is_none() && prepared.iter().all(|sync| sync.problems.is_empty());
-    let deeds = SetUpDone { service, trouble, company, prepared, is_ready };
+    let deeds = SetUpDone { service, trouble, company, opened, prepared, is_ready };
     let next = tell::next(draft, answers, &deeds, start);
     match output.form() {
         Form::Json => output.print_json(&as_a_whole(draft, start, &deeds, &next).json())?,
@@ -110,19 +112,26 @@ fn enabled(paths: &Paths, options: &InitOptions, output: &mut Output) -> (SetUpS
     }
 }
 
+/// What was done at both ends.
+#[derive(Default)]
+struct Ends {
+    company: Option<Company>,
+    opened: Option<VolumeName>,
+    prepared: Vec<PreparedSync>,
+}
+
 /// Has both ends of all syncs prepared: by the daemon that runs, or in this process.
 fn prepared(
     draft: &Draft,
     start: &Start<'_>,
-    answers: &Answers,
+    (answers, output): (&Answers, &mut Output),
     alone: impl FnOnce(&Paths, StandIn) -> Result<UnixStream, (u8, String)>,
-) -> Result<(Company, Vec<PreparedSync>), CommandError> {
+) -> Result<Ends, CommandError> {
     let names = draft.names();
     let (mut connection, company) = match Connection::open(&start.paths.socket) {
         Ok(mut connection) => {
             of_the_same_configuration(&mut connection, start)?;
             until_known(&mut connection, &names, start)?;
-            open(&mut connection, draft, answers)?;
             (connection, Company::Daemon)
         }
         Err(CommandError::NotRunning(_)) => {
@@ -132,12 +141,13 @@ fn prepared(
         }
         Err(problem) => return Err(problem),
     };
+    let opened = open(&mut connection, draft, answers, output);
     // Nobody has seen what lies there but who looked before the file was written.
     let reply = connection
         .ask(&Request::Prepare { syncs: names, only_free: Intruding::Refused })
         .map_err(|problem| told_by(company, problem))?;
     let prepared: Prepared = reply.decode()?;
-    Ok((company, prepared.syncs))
+    Ok(Ends { company: Some(company), opened, prepared: prepared.syncs })
 }
 
 /// A daemon with another configuration may know syncs by the same names, which are others.
@@ -178,15 +188,20 @@ fn until_known(connection: &mut Connection, names: &[SyncName], start: &Start<'_
     }
 }
 
-/// A drive that is closed is opened for this, where it takes no passphrase.
-fn open(connection: &mut Connection, draft: &Draft, answers: &Answers) -> Result<(), CommandError> {
-    let FoundPlace::OnDrive(drive, _) = &answers.target.place else { return Ok(()) };
-    let is_closed = answers.target.at.is_none() && drive.mounter == Mounter::Daemon && answers.target.family.is_some();
-    let sync = draft.names().first().and_then(|name| draft.configuration.syncs.get(name));
-    if let Some(sync) = sync.filter(|_| is_closed) {
-        connection.ask(&Request::Mount { volume: sync.destination.volume.clone() })?;
+/// A drive that is closed is opened for this. Where that does not work, it is told, and the rest is done.
+fn open(connection: &mut Connection, draft: &Draft, answers: &Answers, output: &mut Output) -> Option<VolumeName> {
+    let FoundPlace::OnDrive(drive, _) = &answers.target.place else { return None };
+    if answers.target.at.is_some() || drive.mounter == Mounter::Others {
+        return None;
     }
-    Ok(())
+    let volume = draft.configuration.syncs.get(draft.names().first()?)?.destination.volume.clone();
+    match connection.ask(&Request::Mount { volume: volume.clone() }) {
+        Ok(_) => Some(volume),
+        Err(problem) => {
+            output.complain(&printable(&problem.sentence()));
+            None
+        }
+    }
 }
 
 fn as_a_whole(draft: &Draft, start: &Start<'_>, deeds: &SetUpDone, next: &[String]) -> SetUp {

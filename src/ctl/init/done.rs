@@ -3,6 +3,7 @@
 use crate::ctl::company::Company;
 use crate::formats::set_up::SetUpService;
 use crate::formats::wire::PreparedSync;
+use crate::model::VolumeName;
 
 /// What was done.
 pub(super) struct SetUpDone {
@@ -12,6 +13,8 @@ pub(super) struct SetUpDone {
     pub trouble: Option<String>,
     /// Who prepared both ends; nobody, where it came to nothing.
     pub company: Option<Company>,
+    /// The drive that was opened for this.
+    pub opened: Option<VolumeName>,
     /// What was made at both ends.
     pub prepared: Vec<PreparedSync>,
     /// Whether all of it was.

@@ -6,12 +6,12 @@ use super::answers::Answers;
 use super::done::SetUpDone;
 use super::draft::Draft;
 use super::start::Start;
+use crate::ctl::passphrases::storing;
 use crate::decide::setup::{Drafted, losses};
 use crate::formats::set_up::SetUpService;
 use crate::formats::text::{printable, shell_words, size};
 use crate::model::{
-    Additions, Configuration, CredentialProvider, FoundPlace, Mounter, Mounting, SnapshotKind, SyncName, Vacancy,
-    Volume, VolumeName,
+    Additions, FoundPlace, Mounter, Mounting, SnapshotKind, Storing, SyncName, Vacancy, Volume, VolumeName,
 };
 use crate::os::environment::{self, Paths};
 use crate::os::{account, service, unit};
@@ -74,8 +74,13 @@ pub(super) fn next(draft: &Draft, answers: &Answers, deeds: &SetUpDone, start: &
     let mut next = Vec::new();
     let client = called("nbkpctl", start);
     let all = joined(&draft.names());
-    for (volume, credential) in passphrases(&draft.additions) {
-        next.push(store(&draft.configuration, volume.as_str(), &credential));
+    // What was opened for this has its passphrase where it belongs.
+    let missing = |(volume, _): &(&VolumeName, String)| deeds.opened.as_ref() != Some(volume);
+    for (volume, credential) in passphrases(&draft.additions).into_iter().filter(missing) {
+        next.push(match storing(&draft.configuration.credentials, volume.as_str(), &credential) {
+            Storing::Command(command) => format!("put the passphrase of `{volume}` into your keyring: `{command}`"),
+            Storing::Words(words) => words,
+        });
     }
     if !deeds.is_ready {
         next.push(format!(
@@ -112,6 +117,9 @@ pub(super) fn next(draft: &Draft, answers: &Answers, deeds: &SetUpDone, start: &
             "{how}; `{client} run {} --wait` makes {which} now, and `{client} status` shows how everything stands",
             joined(&able)
         ));
+    }
+    if let Some(volume) = &deeds.opened {
+        next.push(format!("`{volume}` was opened for this, and stays open until `{client} eject {volume}` closes it"));
     }
     if matches!(deeds.service, SetUpService::WasOn | SetUpService::Enabled) {
         next.extend(linger());
@@ -164,28 +172,6 @@ fn passphrases(additions: &Additions) -> Vec<(&VolumeName, String)> {
         Some(Mounting::Elsewhere) | None => None,
     };
     additions.volumes.iter().filter_map(|volume| Some((&volume.name, passphrase(volume)?))).collect()
-}
-
-fn store(configuration: &Configuration, drive: &str, credential: &str) -> String {
-    match &configuration.credentials {
-        CredentialProvider::SecretService => format!(
-            "put the passphrase of `{drive}` into your keyring: `secret-tool store --label='Backup drive {drive}' \
-             service nbkp id {credential}`"
-        ),
-        CredentialProvider::Command(_) => {
-            format!("let the `command` of [credentials] print the passphrase of `{drive}` for the id `{credential}`")
-        }
-        CredentialProvider::File => match environment::own_credentials() {
-            Ok(place) => {
-                format!("write the passphrase of `{drive}` into {}, with mode 600", place.join(credential).display())
-            }
-            Err(_) => format!("write the passphrase of `{drive}` into the file `{credential}` of your credentials"),
-        },
-        CredentialProvider::Environment => format!(
-            "give nbkpd the passphrase of `{drive}` in NBKP_CREDENTIAL_{}",
-            credential.to_ascii_uppercase().replace(['-', '.'], "_")
-        ),
-    }
 }
 
 fn opens_drives(answers: &Answers) -> bool {
