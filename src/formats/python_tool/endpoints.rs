@@ -8,7 +8,7 @@ use toml::Value;
 use crate::formats::config::quoted;
 use crate::formats::python_tool::page::{Entries, Leaf, TomlKey, TomlLine, key, on_one_line};
 use crate::formats::python_tool::reading::{Section, Written, YamlMistakes, in_short, plain_key};
-use crate::formats::python_tool::tree::YamlEntry;
+use crate::formats::python_tool::values::YamlEntry;
 
 /// What an endpoint may hold.
 const KEYS: [&str; 10] = [

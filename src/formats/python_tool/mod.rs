@@ -11,6 +11,7 @@ mod readers;
 mod reading;
 mod syncs;
 mod tree;
+mod values;
 mod volumes;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,7 +23,7 @@ use page::Leaf;
 pub use page::LeftOut;
 use reading::{Section, YamlMistakes};
 use syncs::SyncPlaces;
-use tree::YamlEntry;
+use values::YamlEntry;
 
 /// The tables of a file, and what else may stand beside them.
 const TABLES: [&str; 4] = ["ssh-endpoints", "volumes", "sync-endpoints", "syncs"];

@@ -3,7 +3,8 @@
 use std::ops::Range;
 
 use crate::formats::config::{RawMistake, quoted};
-use crate::formats::python_tool::tree::{YamlEntry, YamlNode, YamlValue, mistake};
+use crate::formats::python_tool::tree::mistake;
+use crate::formats::python_tool::values::{YamlEntry, YamlNode, YamlValue};
 use crate::formats::similar::did_you_mean;
 
 /// One reading of a file, with the mistakes found so far.

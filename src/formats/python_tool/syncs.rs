@@ -9,7 +9,7 @@ use crate::formats::python_tool::endpoints::strangers;
 use crate::formats::python_tool::options::translated;
 use crate::formats::python_tool::page::{Leaf, SourceReading};
 use crate::formats::python_tool::reading::{Section, Written, YamlMistakes, in_short, in_words};
-use crate::formats::python_tool::tree::{YamlNode, YamlValue};
+use crate::formats::python_tool::values::{YamlNode, YamlValue};
 
 const KEYS: [&str; 7] = ["source", "destination", "enabled", "rsync-options", "filters", "filter-file", "slug"];
 

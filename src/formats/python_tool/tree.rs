@@ -9,51 +9,20 @@ use std::ops::Range;
 use granit_parser::{Event, Parser, ScalarStyle, Span, Tag};
 
 use crate::formats::config::{RawMistake, quoted};
+use crate::formats::python_tool::values::{YamlEntry, YamlNode, YamlValue, YamlWeight, plain};
 
 /// How many values a file may hold, those that aliases repeat counted each time.
 const MOST_VALUES: usize = 50_000;
 
+/// How many bytes the texts of a file may come to: those that aliases repeat count each time, and those that they may
+/// repeat once more.
+const MOST_BYTES: usize = 4 << 20;
+
+/// How many bytes one text may have: more than any path or command.
+const LONGEST: usize = 8 << 10;
+
 /// How many lists and tables may lie in one another.
 const DEEPEST: usize = 32;
-
-/// A value and its place.
-#[derive(Debug, Clone)]
-pub(super) struct YamlNode {
-    /// The place in the text, in bytes.
-    pub span: Range<usize>,
-    /// What stands there.
-    pub value: YamlValue,
-}
-
-/// What a value is.
-#[derive(Debug, Clone)]
-pub(super) enum YamlValue {
-    /// Nothing: `~`, `null`, or no text.
-    Null,
-    /// `true` or `false`, in any of its spellings.
-    Switch(bool),
-    /// A whole number.
-    Whole(i64),
-    /// A number or date in another notation.
-    Odd(String),
-    /// A text.
-    Text(String),
-    /// A list.
-    List(Vec<YamlNode>),
-    /// A table, in the order of the file.
-    Table(Vec<YamlEntry>),
-}
-
-/// One line of a table.
-#[derive(Debug, Clone)]
-pub(super) struct YamlEntry {
-    /// The key.
-    pub key: String,
-    /// The place of the key.
-    pub at: Range<usize>,
-    /// What stands behind it.
-    pub node: YamlNode,
-}
 
 /// The one document of a text; `None` if it is empty.
 pub(super) fn tree(text: &str) -> Result<Option<YamlNode>, Vec<RawMistake>> {
@@ -96,10 +65,10 @@ enum Inside {
 struct Builder {
     root: Option<YamlNode>,
     open: Vec<Unclosed>,
-    /// What aliases stand for, each with how many values it holds.
-    anchors: BTreeMap<usize, (YamlNode, usize)>,
+    /// What aliases stand for, each with what it weighs.
+    anchors: BTreeMap<usize, (YamlNode, YamlWeight)>,
     documents: usize,
-    values: usize,
+    weight: YamlWeight,
     found: Vec<RawMistake>,
 }
 
@@ -115,9 +84,13 @@ impl Builder {
                 Ok(())
             }
             Event::Scalar(text, style, anchor, tag) => {
-                self.count(1, &at)?;
+                if text.len() > LONGEST {
+                    return Err(mistake(at, format!("this text is longer than {} KiB", LONGEST >> 10), None));
+                }
+                let weight = YamlWeight::of_text(&text);
+                self.count(weight, &at)?;
                 let value = scalar(&text, style, tag.as_deref(), &at)?;
-                self.place(YamlNode { span: at, value }, anchor, 1)
+                self.place(YamlNode { span: at, value }, anchor, weight)
             }
             Event::SequenceStart(_, anchor, tag) => {
                 self.descend(Unclosed { anchor, at, inside: Inside::List(Vec::new()) }, tag.as_deref())
@@ -128,12 +101,12 @@ impl Builder {
             }
             Event::SequenceEnd | Event::MappingEnd => self.close(),
             Event::Alias(anchor) => {
-                let Some((node, size)) = self.anchors.get(&anchor).cloned() else {
+                let Some((node, weight)) = self.anchors.get(&anchor).cloned() else {
                     return Err(mistake(at, "this alias stands for something that holds it", None));
                 };
-                self.count(size, &at)?;
+                self.count(weight, &at)?;
                 // A mistake in what an alias stands for is told where the alias is: there it does not fit.
-                self.place(YamlNode { span: at, value: node.value }, 0, size)
+                self.place(YamlNode { span: at, value: node.value }, 0, weight)
             }
             Event::UnresolvedAlias(name) => Err(mistake(at, format!("no anchor {}", quoted(&name)), None)),
             Event::StreamStart | Event::StreamEnd | Event::DocumentEnd | Event::Anchor(..) => Ok(()),
@@ -142,17 +115,20 @@ impl Builder {
         }
     }
 
-    fn count(&mut self, more: usize, at: &Range<usize>) -> Result<(), RawMistake> {
-        self.values = self.values.saturating_add(more);
-        if self.values <= MOST_VALUES {
+    fn count(&mut self, more: YamlWeight, at: &Range<usize>) -> Result<(), RawMistake> {
+        self.weight += more;
+        let message = if self.weight.values > MOST_VALUES {
+            format!("the file comes to more than {MOST_VALUES} values from here on")
+        } else if self.weight.bytes > MOST_BYTES {
+            format!("the texts of the file come to more than {} MiB from here on", MOST_BYTES >> 20)
+        } else {
             return Ok(());
-        }
-        let message = format!("the file comes to more than {MOST_VALUES} values from here on");
+        };
         Err(mistake(at.clone(), message, Some("no configuration does; look at its aliases".to_owned())))
     }
 
     fn descend(&mut self, opened: Unclosed, tag: Option<&Tag>) -> Result<(), RawMistake> {
-        self.count(1, &opened.at)?;
+        self.count(YamlWeight::of_text(""), &opened.at)?;
         if self.open.len() >= DEEPEST {
             return Err(mistake(opened.at, format!("more than {DEEPEST} lists and tables lie in one another"), None));
         }
@@ -180,14 +156,16 @@ impl Builder {
                 YamlValue::Table(entries)
             }
         };
-        let size = size(&value);
-        self.place(YamlNode { span: at, value }, anchor, size)
+        let weight = value.weight();
+        self.place(YamlNode { span: at, value }, anchor, weight)
     }
 
     /// Puts a value where it belongs: into what is open, as a key or behind one.
-    fn place(&mut self, node: YamlNode, anchor: usize, size: usize) -> Result<(), RawMistake> {
+    fn place(&mut self, node: YamlNode, anchor: usize, weight: YamlWeight) -> Result<(), RawMistake> {
         if anchor != 0 {
-            self.anchors.insert(anchor, (node.clone(), size));
+            // It is kept once more, to be repeated.
+            self.count(YamlWeight { values: 0, ..weight }, &node.span)?;
+            self.anchors.insert(anchor, (node.clone(), weight));
         }
         match self.open.last_mut().map(|open| &mut open.inside) {
             None => self.root = Some(node),
@@ -206,15 +184,6 @@ impl Builder {
             },
         }
         Ok(())
-    }
-}
-
-/// How many values a value comes to.
-fn size(value: &YamlValue) -> usize {
-    match value {
-        YamlValue::List(nodes) => nodes.iter().map(|node| size(&node.value)).sum::<usize>() + 1,
-        YamlValue::Table(entries) => entries.iter().map(|entry| size(&entry.node.value) + 1).sum::<usize>() + 1,
-        YamlValue::Null | YamlValue::Switch(_) | YamlValue::Whole(_) | YamlValue::Odd(_) | YamlValue::Text(_) => 1,
     }
 }
 
@@ -259,43 +228,6 @@ fn scalar(text: &str, style: ScalarStyle, tag: Option<&Tag>, at: &Range<usize>) 
         None | Some(Some("str")) => Ok(YamlValue::Text(text.to_owned())),
         Some(Some("int" | "bool" | "null" | "float")) => Ok(plain(text)),
         Some(_) => Err(strange_tag(at.clone())),
-    }
-}
-
-/// What a text without quotes is.
-fn plain(text: &str) -> YamlValue {
-    match text {
-        "" | "~" | "null" | "Null" | "NULL" => return YamlValue::Null,
-        "yes" | "Yes" | "YES" | "true" | "True" | "TRUE" | "on" | "On" | "ON" => return YamlValue::Switch(true),
-        "no" | "No" | "NO" | "false" | "False" | "FALSE" | "off" | "Off" | "OFF" => return YamlValue::Switch(false),
-        _ => {}
-    }
-    let digits = text.strip_prefix(['+', '-']).unwrap_or(text);
-    if !digits.starts_with(|c: char| c.is_ascii_digit() || c == '.') {
-        return YamlValue::Text(text.to_owned());
-    }
-    let are_digits = |part: &str| part.chars().all(|c| c.is_ascii_digit() || c == '_');
-    if are_digits(digits) {
-        let is_octal = digits.len() > 1 && digits.starts_with('0');
-        let number = text.replace('_', "").parse().ok().filter(|_| !is_octal);
-        return number.map_or_else(|| YamlValue::Odd(text.to_owned()), YamlValue::Whole);
-    }
-    let radix = digits.strip_prefix("0x").or_else(|| digits.strip_prefix("0b"));
-    let is_number_of_radix =
-        radix.is_some_and(|rest| !rest.is_empty() && rest.chars().all(|c| c.is_ascii_hexdigit() || c == '_'));
-    let mantissa = digits.split_once(['e', 'E']).map_or(digits, |(mantissa, _)| mantissa);
-    let is_fraction = mantissa.split_once('.').is_some_and(|(whole, rest)| {
-        are_digits(whole) && are_digits(rest) && (mantissa == digits || digits.contains(['+', '-']))
-    });
-    let is_clock = digits.contains(':') && digits.split(':').all(|part| !part.is_empty() && are_digits(part));
-    let date: Vec<&str> = digits.splitn(3, '-').collect();
-    let is_date = matches!(date.as_slice(), [year, month, day]
-        if year.len() == 4 && are_digits(year) && are_digits(month) && month.len() <= 2
-            && day.starts_with(|c: char| c.is_ascii_digit()) && !day.contains('-'));
-    if is_number_of_radix || is_fraction && digits != "." || is_clock || is_date {
-        YamlValue::Odd(text.to_owned())
-    } else {
-        YamlValue::Text(text.to_owned())
     }
 }
 
@@ -378,6 +310,23 @@ mod tests {
         ] {
             assert!(read(text).contains(why), "{text:?}: {}", read(text));
         }
+    }
+
+    #[test]
+    fn texts_that_are_repeated_count_each_time() {
+        let text = "x".repeat(LONGEST);
+        // 40,000 values, which would come to 160 MiB twice: as what they are, and as what may be repeated.
+        let list = format!("a: &a {text}\nb: &b [{}]\n", vec!["*a"; 200].join(", "));
+        let bomb = format!("{list}c: &c [{}]\n", vec!["*b"; 100].join(", "));
+        assert!(read(&bomb).contains("come to more than 4 MiB"), "{}", read(&bomb).len());
+        assert!(!read(&list).contains("come to more than"), "{}", read(&list).len());
+        let keys = format!("a: &a {{{}: 1}}\nb: [{}]\n", "k".repeat(1000), vec!["*a"; 5000].join(", "));
+        assert!(read(&keys).contains("come to more than 4 MiB"), "{}", read(&keys).len());
+        let nested =
+            format!("a: &a {text}\nb: {}{}{}\n", "&x [".repeat(30), vec!["*a"; 100].join(", "), "]".repeat(30));
+        assert!(read(&nested).contains("come to more than 4 MiB"), "{}", read(&nested).len());
+        assert!(read(&format!("a: {text}x")).contains("this text is longer than 8 KiB"));
+        assert!(read(&format!("? {text}x\n: a")).contains("this text is longer than 8 KiB"));
     }
 
     #[test]
