@@ -7,5 +7,6 @@ pub mod made;
 pub mod overdue;
 pub mod prepare;
 pub mod preview;
+mod strangers;
 pub mod there;
 mod weights;

@@ -4,6 +4,7 @@ use std::ffi::OsStr;
 use std::path::Path;
 
 use crate::backup::errands::made::{Made, missing_source, unsupported};
+use crate::backup::errands::strangers::strangers;
 use crate::backup::errands::there as errands;
 use crate::backup::failure::could_not;
 use crate::backup::job::{RemoteEnd, SyncAsSeen, sentence};
@@ -211,11 +212,7 @@ fn content(
     intruding: Intruding,
     report: &mut Made,
 ) -> Result<Vacancy, String> {
-    let entries = directory.entries(1000).map_err(|error| not_made(&error))?;
-    let is_strange = |name: &OsStr| !name.as_encoded_bytes().starts_with(layout::OWN.as_bytes());
-    let names = entries.iter().map(|entry| entry.name.as_os_str());
-    let strange = names.filter(|name| is_strange(name) && !is_begun(directory, name, kind)).count();
-    let count = u64::try_from(strange).unwrap_or(u64::MAX);
+    let count = strangers(directory, kind).map_err(|error| not_made(&error))?;
     let told = (count > 0).then(|| (directory.path().display().to_string(), count));
     match (intruding, kind) {
         (Intruding::Refused, _) if told.is_some() => {
@@ -226,22 +223,6 @@ fn content(
         (Intruding::Refused | Intruding::Allowed, SnapshotKind::Btrfs | SnapshotKind::HardLink) => {}
     }
     Ok(Vacancy::Free)
-}
-
-/// Whether this is what we make first in a destination with snapshots, with nothing in it: whoever was cut off in the
-/// middle left it.
-fn is_begun(directory: &Directory, name: &OsStr, kind: SnapshotKind) -> bool {
-    let is_empty = || {
-        let below = directory.open_below(Path::new(name), Reach::SameMount);
-        below.and_then(|below| below.entries(1)).is_ok_and(|entries| entries.is_empty())
-    };
-    let leads_nowhere =
-        || directory.link_target(name).is_ok_and(|to| to.as_deref() == Some(Path::new(layout::NOWHERE)));
-    match kind {
-        SnapshotKind::None => false,
-        SnapshotKind::Btrfs | SnapshotKind::HardLink if name == LATEST => leads_nowhere(),
-        SnapshotKind::Btrfs | SnapshotKind::HardLink => (name == SNAPSHOTS || name == STAGING) && is_empty(),
-    }
 }
 
 fn prepare_layout(directory: &Directory, kind: SnapshotKind, report: &mut Made) -> Result<(), String> {
@@ -419,6 +400,30 @@ mod tests {
         let leads = super::not_made(&DirectoryError::Open(link, Errno::LOOP));
         assert!(leads.contains(&format!("path = \"{}\"", target.canonicalize().unwrap().display())), "{leads}");
         assert!(told(Errno::LOOP).contains("leads nowhere"));
+    }
+
+    #[test]
+    fn what_somebody_else_has_there_is_told_from_what_was_begun() {
+        let place = tempfile::tempdir().unwrap();
+        let directory = Directory::open_root(place.path()).unwrap();
+        let seen = |kind| {
+            let mut made = Made::default();
+            let vacancy = content(&directory, kind, Intruding::Refused, &mut made).unwrap();
+            (vacancy, made.taken.map_or(0, |(_, count)| count))
+        };
+        for name in ["snapshots", "staging"] {
+            std::fs::create_dir(place.path().join(name)).unwrap();
+        }
+        for name in ["latest", ".latest-new"] {
+            std::os::unix::fs::symlink("/dev/null", place.path().join(name)).unwrap();
+        }
+        for name in ["..nbkp-dst.new", ".nbkp-probe"] {
+            std::fs::write(place.path().join(name), "").unwrap();
+        }
+        assert_eq!(seen(SnapshotKind::HardLink), (Vacancy::Free, 0));
+        assert_eq!(seen(SnapshotKind::None), (Vacancy::Taken, 4), "a mirror begins with none of these");
+        std::fs::write(place.path().join("staging/theirs"), "").unwrap();
+        assert_eq!(seen(SnapshotKind::Btrfs), (Vacancy::Taken, 1));
     }
 
     #[test]

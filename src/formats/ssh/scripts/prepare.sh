@@ -54,10 +54,12 @@ if [ "$end" = src ]; then
     exit 0
 fi
 if [ ! -e "$DESTINATION_SENTINEL" ]; then
-    count=$(find . -mindepth 1 -maxdepth 1 ! -name "$OWN*" -exec printf x \; | wc -c)
+    count=$(find . -mindepth 1 -maxdepth 1 ! -name "$OWN*" ! -name ".$OWN*" -exec printf x \; | wc -c)
     if [ "$kind" != none ]; then
         # Whoever was cut off in the middle left these, with nothing in them.
-        [ "$(readlink "$LATEST")" != "$NOWHERE" ] || count=$((count - 1))
+        for begun in "$LATEST" "$NEW_LATEST"; do
+            [ "$(readlink "$begun")" != "$NOWHERE" ] || count=$((count - 1))
+        done
         for begun in "$SNAPSHOTS" "$STAGING"; do
             if [ -d "$begun" ] && [ ! -h "$begun" ] && [ -z "$(ls -A "$begun")" ]; then
                 count=$((count - 1))
