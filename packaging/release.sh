@@ -49,7 +49,7 @@ architecture=$(dpkg --print-architecture)
 say "gathering what is installed"
 tree=$work/tree
 doc=$tree/usr/share/doc/nbkp
-mkdir -p "$tree"/usr/{bin,lib/systemd/{system,user},share/{bash-completion/completions,zsh/vendor-completions,fish/vendor_completions.d,man/man{1,5,8},nbkp}} "$doc/docs"
+mkdir -p "$tree"/usr/{bin,lib/systemd/{system,user},share/{bash-completion/completions,zsh/vendor-completions,fish/vendor_completions.d,man/man{1,5,8},icons/hicolor/scalable/apps,metainfo,nbkp}} "$doc/docs"
 install -s -m 755 "$binaries/nbkpd" "$binaries/nbkpctl" "$tree/usr/bin/"
 install -m 644 systemd/nbkpd-system.service "$tree/usr/lib/systemd/system/nbkpd.service"
 install -m 644 systemd/nbkpd.{service,socket} "$tree/usr/lib/systemd/user/"
@@ -71,6 +71,9 @@ done
 "$binaries/nbkpctl" config schema >"$tree/usr/share/nbkp/config.schema.json"
 "$binaries/nbkpctl" config example >"$tree/usr/share/nbkp/config.toml"
 install -m 644 packaging/grafana.json "$tree/usr/share/nbkp/"
+install -m 644 packaging/desktop/org.nbkp.Nbkp.svg "$tree/usr/share/icons/hicolor/scalable/apps/"
+sed "s/@VERSION@/$version/; s/@DATE@/$(date --utc --date="@$SOURCE_DATE_EPOCH" +%F)/" packaging/desktop/org.nbkp.Nbkp.metainfo.xml \
+    >"$tree/usr/share/metainfo/org.nbkp.Nbkp.metainfo.xml"
 install -m 644 README.md "$doc/"
 install -m 644 docs/*.md "$doc/docs/"
 gzip -9n <CHANGELOG.md >"$doc/changelog.gz"

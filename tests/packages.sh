@@ -50,6 +50,10 @@ mine
 package --purge nbkp
 mine
 [[ ! -e $root/usr || -z $(find "$root/usr" ! -type d) ]] || failed "files stay behind: $(find "$root/usr" ! -type d)"
+if command -v appstreamcli >/dev/null; then
+    dpkg-deb --fsys-tarfile "$deb" | tar -xOf - ./usr/share/metainfo/org.nbkp.Nbkp.metainfo.xml >"$place/org.nbkp.Nbkp.metainfo.xml"
+    appstreamcli validate --no-net "$place/org.nbkp.Nbkp.metainfo.xml" >"$place/log" || { cat "$place/log" >&2; failed "the metainfo has mistakes"; }
+fi
 if command -v lintian >/dev/null; then
     lintian --allow-root --fail-on error "$deb" >"$place/log" || { cat "$place/log" >&2; failed "lintian finds errors"; }
 fi

@@ -123,7 +123,7 @@ debian_packages blkid=util-linux mkfs.ext4=e2fsprogs udevadm=udev strace=strace 
     cryptsetup=cryptsetup-bin ssh=openssh-client /usr/sbin/sshd=openssh-server busybox=busybox tcsh=tcsh fish=fish \
     /usr/lib/python3/dist-packages/jsonschema=python3-jsonschema \
     mkfs.exfat=exfatprogs mount.exfat-fuse=exfat-fuse ntfs-3g=ntfs-3g chattr=e2fsprogs \
-    dpkg-deb=dpkg lintian=lintian sshfs=sshfs /usr/lib/openssh/sftp-server=openssh-sftp-server \
+    dpkg-deb=dpkg lintian=lintian appstreamcli=appstream git=git sshfs=sshfs /usr/lib/openssh/sftp-server=openssh-sftp-server \
     chromium=chromium /usr/share/fonts/truetype/dejavu/DejaVuSans.ttf=fonts-dejavu-core \
     /usr/lib/python3/dist-packages/html5lib=python3-html5lib
 
