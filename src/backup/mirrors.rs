@@ -117,6 +117,8 @@ impl Mirror<'_, '_> {
                 return Ok(Err(why));
             }
         }
+        // One without any pack has no index, and needs none.
+        let _indexed = self.said(git::index(&self.name))?;
         match head.filter(|branch| refs.contains_key(&branch.replacen("refs/", INCOMING, 1))) {
             Some(branch) => Ok(self.said(git::set_head(&self.name, &branch))?.map(drop)),
             None => Ok(Ok(())),

@@ -196,6 +196,23 @@ mod tests {
     }
 
     #[test]
+    fn everything_is_paid_for_only_where_no_way_out_is_free() {
+        let network = |links: &[(&str, LinkKind, Metered, &[&str])]| NetworkSight {
+            links: links.iter().map(|(name, kind, dear, own)| ((*name).to_owned(), link(*kind, *dear, own))).collect(),
+            ..NetworkSight::default()
+        };
+        let (phone, cable) = (&["10.0.0.2/24"][..], &["192.168.7.20/24"][..]);
+        let dear = ("wlan0", LinkKind::Direct, Metered::Yes, phone);
+        assert_eq!(only_metered(&network(&[dear])), Some("wlan0"));
+        assert_eq!(only_metered(&network(&[dear, ("eth0", LinkKind::Direct, Metered::No, cable)])), None);
+        assert_eq!(only_metered(&network(&[dear, ("eth0", LinkKind::Direct, Metered::Unknown, cable)])), None);
+        let others =
+            [("eth0", LinkKind::Direct, Metered::No, &[][..]), ("tun0", LinkKind::Tunnel, Metered::Unknown, cable)];
+        assert_eq!(only_metered(&network(&[dear, others[0], others[1]])), Some("wlan0"));
+        assert_eq!(only_metered(&network(&[])), None);
+    }
+
+    #[test]
     fn what_is_not_the_same_is_not_it() {
         check("ssids", "lighthouse", false);
         check("ssids", "Light*", false);

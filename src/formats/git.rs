@@ -5,13 +5,17 @@ use std::ffi::OsString;
 use crate::model::{Refs, RepositoryUrl};
 
 /// What each call begins with: nothing in a mirror or a repository names a program, and nothing goes on behind us.
-const CALM: [&str; 8] = [
+///
+/// What was fetched once stays in its pack: a mirror whose files are packed anew would be copied anew, and to the guard
+/// it would look like one that is emptied.
+const CALM: [&str; 9] = [
     "core.hooksPath=/dev/null",
     "core.fsmonitor=false",
-    "gc.autoDetach=false",
-    "maintenance.autoDetach=false",
+    "gc.auto=0",
+    "maintenance.auto=false",
     "credential.interactive=false",
     "fetch.recurseSubmodules=false",
+    "fetch.unpackLimit=1",
     "http.lowSpeedLimit=100",
     "http.lowSpeedTime=60",
 ];
@@ -39,7 +43,7 @@ fn call(mirror: Option<&str>, words: &[&str]) -> Vec<OsString> {
 /// Asks how the user has git call ssh.
 #[must_use]
 pub fn ask_ssh() -> Vec<OsString> {
-    call(None, &["config", "--get", "core.sshCommand"])
+    call(None, &["config", "--global", "--get", "core.sshCommand"])
 }
 
 /// How git calls ssh so that it asks nobody and waits for no dead server, where the user has it called like this;
@@ -71,6 +75,12 @@ pub fn fetch(mirror: &str, url: &RepositoryUrl, below: &str) -> Vec<OsString> {
     let not_ours = ["^refs/nbkp/*", "^refs/nbkp-incoming/*"];
     let options = ["fetch", "--quiet", "--prune", "--no-tags", "--no-write-fetch-head", "--no-progress"];
     call(Some(mirror), &[&options[..], &["--", url.as_str(), &all], &not_ours].concat())
+}
+
+/// Makes one index over all packs of a mirror, so that many of them are as quick as one (git-multi-pack-index(1)).
+#[must_use]
+pub fn index(mirror: &str) -> Vec<OsString> {
+    call(Some(mirror), &["multi-pack-index", "write"])
 }
 
 /// Asks for all refs of a mirror.

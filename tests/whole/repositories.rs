@@ -1,5 +1,6 @@
 //! Mirrors of repositories: fetched, copied, and nothing of them lost that its repository lets go.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -99,6 +100,14 @@ pub fn are_fetched_and_what_they_let_go_is_kept(host: &MiniHost) {
     let second = notes.commit("second");
     host.ctl(&["run", "code", "--wait"]).exits(0);
     assert!(refs(&copy("notes.git"), "refs/nbkp").is_empty(), "what moves on loses nothing");
+    let names = usb.destination("code").snapshots();
+    let packs = |snapshot: &str| {
+        let place = usb.destination("code").snapshot(snapshot).path.join("notes.git/objects/pack");
+        let names = std::fs::read_dir(place).unwrap().map(|entry| entry.unwrap().file_name());
+        names.filter(|name| name.to_string_lossy().starts_with("pack-")).collect::<BTreeSet<_>>()
+    };
+    let (before, after) = (packs(&names[0]), packs(names.last().unwrap()));
+    assert!(!before.is_empty() && before.is_subset(&after) && before != after, "{before:?} {after:?}");
     git(&notes.work, &["push", "--quiet", "origin", ":idea"]);
     git(&notes.work, &["commit", "--quiet", "--amend", "-m", "second, rewritten"]);
     git(&notes.work, &["push", "--quiet", "--force", "origin", "trunk"]);
