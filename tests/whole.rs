@@ -169,7 +169,8 @@ scenarios! {
         files_that_cannot_be_read_do_not_stop_the_rest;
     repositories:
         are_fetched_and_what_they_let_go_is_kept
-        that_were_never_had_are_missing_and_locks_of_the_dead_go;
+        that_were_never_had_are_missing_and_locks_of_the_dead_go
+        say_nothing_of_how_they_are_fetched;
     verifies:
         a_flipped_bit_is_found_in_each_kind_of_copy
         what_the_medium_does_not_give_back_is_damaged

@@ -18,14 +18,15 @@ use crate::decide::refs::{self, INCOMING};
 use crate::formats::git;
 use crate::formats::text::printable;
 use crate::model::{FailureKind, NotDone, Refs, Repositories, RepositoryUrl, Step};
-use crate::os::directory::{Directory, Kind};
+use crate::os::directory::{Directory, Errno, Kind, Reach};
+use crate::os::files::Readers;
 use crate::os::process::{self, Ended, Launch, Leftovers, Stream};
-use crate::os::{clock, files, programs};
+use crate::os::{clock, files, guards, programs};
 
 /// So much of an answer of git is kept, in bytes: the refs of a repository with some hundred thousand of them.
 const MOST: usize = 64 << 20;
-/// So many locks of a dead git are taken away for one change.
-const LOCKS: usize = 10_000;
+/// So often a call is made again once locks of a dead git are taken away.
+const TRIES: usize = 100;
 /// A lock that is this old is nobody's: no git of ours runs there, and one of a person's is faster.
 const LOCKED_FOR: Duration = Duration::from_hours(1);
 
@@ -56,6 +57,15 @@ pub(crate) fn renew(job: &Job, stops: &mut Stops) -> Result<MirrorsFetched, NotD
         let why = format!("another program fetches the repositories of volume `{volume}` at the moment");
         return Err(failure(Step::Fetch, FailureKind::Other, why));
     };
+    if guards::is_open_to_users(&end.root) {
+        // Whoever may write there says what git does.
+        let why = format!(
+            "{} can be changed by other users, so nothing is fetched there: make it yours alone (`chmod go-w`, `chown`), \
+             or name another `path` for volume `{volume}`",
+            end.root.display()
+        );
+        return Err(failure(Step::Fetch, FailureKind::Permission, why));
+    }
     let mut fetched = MirrorsFetched { lock: Some(lock), ..MirrorsFetched::default() };
     let mut git = Git { program, root: &root, environment: environment(), stops };
     let of_user = git.run(git::ask_ssh(), None)?.unwrap_or_default();
@@ -64,7 +74,7 @@ pub(crate) fn renew(job: &Job, stops: &mut Stops) -> Result<MirrorsFetched, NotD
     for url in &repositories.urls {
         let mut mirror = Mirror { name: url.mirror_name(), url, git: &mut git };
         if let Some(why) = mirror.follow(repositories)?.err() {
-            let is_there = !mirror.refs()?.unwrap_or_default().is_empty();
+            let is_there = refs::has_any(&mirror.refs()?.unwrap_or_default());
             let so = if is_there { "its mirror is copied as it was before" } else { "there is no mirror of it yet" };
             fetched.warnings.push(format!("the repository {url} could not be fetched: {}; {so}", printable(&why)));
             fetched.missing = fetched.missing.saturating_add(usize::from(!is_there));
@@ -83,26 +93,15 @@ struct Mirror<'a, 'g> {
 impl Mirror<'_, '_> {
     /// Makes it what its repository is now.
     fn follow(&mut self, repositories: &Repositories) -> Result<Result<(), String>, NotDone> {
-        match self.git.root.kind_of(&self.name) {
-            Ok(Kind::Nothing | Kind::Directory) => {}
-            Ok(Kind::File | Kind::Link | Kind::Special) => {
-                let found = self.git.root.path_of(&self.name);
-                return Ok(Err(format!("{} is no directory", found.display())));
-            }
-            Err(error) => return Ok(Err(could_not(&error))),
+        if let Err(why) = self.make() {
+            return Ok(Err(why));
         }
         // One whose making was cut short is made whole by that.
-        for call in [git::init(&self.name), git::fetch(&self.name, self.url, INCOMING)] {
-            if let Err(why) = self.said(call)? {
-                return Ok(Err(why));
-            }
+        if let Err(why) = self.said(git::init(&self.name))? {
+            return Ok(Err(why));
         }
-        let head = match self.said(git::ask_head(&self.name, self.url))? {
-            Ok(told) => git::head(&told),
-            Err(why) => return Ok(Err(why)),
-        };
-        let refs = match self.refs()? {
-            Ok(refs) => refs,
+        let (refs, head) = match self.fetched()? {
+            Ok(fetched) => fetched,
             Err(why) => return Ok(Err(why)),
         };
         let onward = self.onward(&refs)?;
@@ -111,7 +110,7 @@ impl Mirror<'_, '_> {
         if changes.kept > 0 {
             tracing::info!("{}: {} refs were deleted or rewritten there, and are kept", self.name, changes.kept);
         }
-        let old = refs::outlived(&refs, repositories.kept_for, now);
+        let old = refs::outlived(&refs, repositories.kept_for, (repositories.last_copied, now));
         for part in [changes.first, changes.then, old] {
             if let Err(why) = self.change(&part)? {
                 return Ok(Err(why));
@@ -119,10 +118,62 @@ impl Mirror<'_, '_> {
         }
         // One without any pack has no index, and needs none.
         let _indexed = self.said(git::index(&self.name))?;
-        match head.filter(|branch| refs.contains_key(&branch.replacen("refs/", INCOMING, 1))) {
+        match head.filter(|branch| refs.contains_key(branch.replacen("refs/", INCOMING, 1).as_bytes())) {
             Some(branch) => Ok(self.said(git::set_head(&self.name, &branch))?.map(drop)),
             None => Ok(Ok(())),
         }
+    }
+
+    /// Makes its directory, if there is none, and sees to it that nothing in it leads git elsewhere.
+    fn make(&self) -> Result<(), String> {
+        let (root, found) = (self.git.root, self.git.root.path_of(&self.name));
+        root.create_directory(&self.name, 0o755).map_err(|error| could_not(&error))?;
+        if root.kind_of(&self.name).map_err(|error| could_not(&error))? != Kind::Directory {
+            return Err(format!("{} is no directory; move it away", found.display()));
+        }
+        if guards::is_open_to_users(&found) {
+            return Err(format!("{} can be changed by other users; make it yours alone", found.display()));
+        }
+        let tidied = root.open_below(Path::new(&self.name), Reach::SameMount).and_then(|mirror| {
+            for (below, name) in git::DETOURS {
+                match mirror.open_below(Path::new(below), Reach::SameMount) {
+                    Ok(directory) => drop(directory.remove_file(name)?),
+                    Err(error) if error.cause() == Errno::NOENT => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            // What says the same already is left alone, so that it is no change to be copied.
+            let said = files::read_small(&mirror, "config", 4096);
+            if said.is_ok_and(|said| said == git::CONFIG.as_bytes()) {
+                return Ok(());
+            }
+            files::hand_over(&mirror, "config", git::CONFIG.as_bytes(), Readers::All)
+        });
+        tidied.map_err(|error| could_not(&error))
+    }
+
+    /// Fetches all that its repository has. Returns all refs of the mirror, and the branch to begin with.
+    fn fetched(&mut self) -> Result<Result<(Refs, Option<String>), String>, NotDone> {
+        let left = self.refs()?.map(|refs| refs::left_over(&refs)).unwrap_or_default();
+        if let Err(why) = self.change(&left)? {
+            return Ok(Err(why));
+        }
+        if let Err(why) = self.said(git::fetch(&self.name, self.url, INCOMING))? {
+            return Ok(Err(why));
+        }
+        let (told, refs) = match (self.said(git::ask_there(&self.name, self.url))?, self.refs()?) {
+            (Ok(told), Ok(refs)) => (told, refs),
+            (Err(why), _) | (_, Err(why)) => return Ok(Err(why)),
+        };
+        let (names, head) = git::there(&told);
+        // git calls it a success where it was refused what a shallow repository has, which would look like deletions.
+        Ok(match refs::missing(&names, &refs) {
+            0 => Ok((refs, head)),
+            missing => Err(format!(
+                "{missing} of its refs did not come: it is a shallow clone (`git fetch --unshallow` makes it whole), or \
+                 was changed meanwhile"
+            )),
+        })
     }
 
     /// Its refs, with those that were fetched.
@@ -142,22 +193,13 @@ impl Mirror<'_, '_> {
         Ok(onward)
     }
 
-    /// Changes refs at one stroke. What a git that was killed has locked is unlocked.
-    fn change(&mut self, lines: &[String]) -> Result<Result<(), String>, NotDone> {
-        if lines.is_empty() {
+    /// Changes refs at one stroke.
+    fn change(&mut self, orders: &[Vec<u8>]) -> Result<Result<(), String>, NotDone> {
+        if orders.is_empty() {
             return Ok(Ok(()));
         }
-        let text = lines.join("\n") + "\n";
-        for _ in 0..LOCKS {
-            let Err(why) = self.git.run(git::update(&self.name), Some(text.as_bytes()))? else { return Ok(Ok(())) };
-            // git names it without links.
-            let real = files::leads_to(self.git.root.path()).unwrap_or_else(|_| self.git.root.path().to_owned());
-            let lock = git::lock_in_the_way(&why).and_then(|lock| Path::new(lock).strip_prefix(&real).ok());
-            if !lock.is_some_and(|lock| files::remove_older(self.git.root, lock, LOCKED_FOR).unwrap_or(false)) {
-                return Ok(Err(why));
-            }
-        }
-        Ok(Err("too many locks of a git that was killed are in the way".to_owned()))
+        let text: Vec<u8> = orders.iter().flat_map(|order| order.iter().copied().chain([b'\n'])).collect();
+        Ok(self.git.run(git::update(&self.name), Some(&text))?.map(drop))
     }
 
     fn said(&mut self, arguments: Vec<OsString>) -> Result<Result<Vec<u8>, String>, NotDone> {
@@ -180,8 +222,32 @@ fn environment() -> Vec<(String, OsString)> {
 }
 
 impl Git<'_> {
-    /// Runs git, and returns what it said, or what it complained of.
+    /// Runs git, and returns what it said, or what it complained of. What a git that was killed has locked is unlocked.
     fn run(&mut self, arguments: Vec<OsString>, input: Option<&[u8]>) -> Result<Result<Vec<u8>, String>, NotDone> {
+        for _ in 1..TRIES {
+            let (ended, errors) = self.once(arguments.clone(), input)?;
+            let lock = git::lock_in_the_way(&errors).filter(|_| ended.is_err());
+            if !lock.is_some_and(|lock| self.unlock(&lock)) {
+                return Ok(ended);
+            }
+        }
+        Ok(self.once(arguments, input)?.0)
+    }
+
+    /// Takes away a lock that is nobody's, and all old ones beside it. Whether one is gone.
+    fn unlock(&self, lock: &Path) -> bool {
+        // git names it without links, or from where it stands.
+        let real = files::leads_to(self.root.path()).unwrap_or_else(|_| self.root.path().to_owned());
+        let below = lock.strip_prefix(&real).or_else(|_| lock.strip_prefix(".")).ok();
+        below.is_some_and(|below| files::remove_locks(self.root, below, LOCKED_FOR).is_ok_and(|gone| gone > 0))
+    }
+
+    /// Also returns all that it said of errors.
+    fn once(
+        &mut self,
+        arguments: Vec<OsString>,
+        input: Option<&[u8]>,
+    ) -> Result<(Result<Vec<u8>, String>, String), NotDone> {
         let failed = |cause: std::io::Error| {
             failure(Step::Fetch, FailureKind::Resource, format!("could not start git: {cause}"))
         };
@@ -203,14 +269,13 @@ impl Git<'_> {
         let ended = running.listen(&bell, heard, || self.stops.wanted());
         let ended = ended.map_err(|error| of_process(Step::Fetch, &error))?;
         self.stops.check()?;
-        let errors = String::from_utf8_lossy(&errors);
-        Ok(match ended {
+        let errors = String::from_utf8_lossy(&errors).into_owned();
+        let ended = match ended {
             Ended::Code(0) if output.len() < MOST => Ok(output),
             Ended::Code(0) => Err("it has more refs than can be looked at".to_owned()),
-            Ended::Code(code) => {
-                Err(git::complaint(&errors).map_or_else(|| format!("git ended with code {code}"), str::to_owned))
-            }
+            Ended::Code(code) => Err(git::complaint(&errors).unwrap_or_else(|| format!("git ended with code {code}"))),
             Ended::Signal(signal) => Err(format!("git was ended by signal {signal}")),
-        })
+        };
+        Ok((ended, errors))
     }
 }

@@ -1,16 +1,19 @@
 //! What git is told and tells (git(1), git-fetch(1), git-for-each-ref(1), git-ls-remote(1)).
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
+use std::path::PathBuf;
 
-use crate::model::{Refs, RepositoryUrl};
+use crate::model::{RefName, Refs, RepositoryUrl};
 
-/// What each call begins with: nothing in a mirror or a repository names a program, and nothing goes on behind us.
+/// What each call begins with: nothing of a repository names a program, and nothing goes on behind us.
 ///
 /// What was fetched once stays in its pack: a mirror whose files are packed anew would be copied anew, and to the guard
-/// it would look like one that is emptied.
-const CALM: [&str; 9] = [
+/// it would look like one that is emptied. What a ref leads to is on the disk before another names it.
+const CALM: [&str; 10] = [
     "core.hooksPath=/dev/null",
     "core.fsmonitor=false",
+    "core.fsync=committed,reference",
     "gc.auto=0",
     "maintenance.auto=false",
     "credential.interactive=false",
@@ -20,14 +23,31 @@ const CALM: [&str; 9] = [
     "http.lowSpeedTime=60",
 ];
 
-/// The variables that keep git from asking anybody, and from other ways than these to a repository.
-pub const ENVIRONMENT: [(&str, &str); 6] = [
+/// The variables that keep git from asking anybody, from other ways than these to a repository, and from believing what
+/// a repository says of histories that are not its commits' own.
+pub const ENVIRONMENT: [(&str, &str); 8] = [
     ("GIT_TERMINAL_PROMPT", "0"),
     ("GIT_ASKPASS", "/bin/false"),
     ("SSH_ASKPASS", "/bin/false"),
     ("GCM_INTERACTIVE", "never"),
     ("GIT_ALLOW_PROTOCOL", "file:git:http:https:ssh"),
+    ("GIT_NO_REPLACE_OBJECTS", "1"),
+    ("GIT_GRAFT_FILE", "/dev/null"),
     ("GIT_OPTIONAL_LOCKS", "0"),
+];
+
+/// All that the `config` of a mirror says. Git obeys what stands there, programs included, so it is written anew before
+/// each fetch.
+pub const CONFIG: &str = "[core]\n\trepositoryformatversion = 0\n\tfilemode = true\n\tbare = true\n";
+
+/// Other files of a mirror that lead git elsewhere (gitrepository-layout(5)), by their directories.
+pub const DETOURS: [(&str, &str); 6] = [
+    ("", "commondir"),
+    ("", "config.worktree"),
+    ("", "shallow"),
+    ("info", "grafts"),
+    ("objects/info", "alternates"),
+    ("objects/info", "http-alternates"),
 ];
 
 /// A call of git for a mirror of this name, in the directory that it lies in.
@@ -59,21 +79,22 @@ pub fn ssh_command(of_user: &str) -> Option<String> {
 /// Makes an empty mirror; one that is there already stays as it is.
 #[must_use]
 pub fn init(mirror: &str) -> Vec<OsString> {
-    call(None, &["init", "--quiet", "--bare", "--template=", "--", &format!("./{mirror}")])
+    let options = ["init", "--quiet", "--bare", "--template=", "--object-format=sha1"];
+    call(None, &[&options[..], &["--", &format!("./{mirror}")]].concat())
 }
 
-/// Asks which branch a repository calls its own.
+/// Asks for all refs of a repository, and which branch it calls its own.
 #[must_use]
-pub fn ask_head(mirror: &str, url: &RepositoryUrl) -> Vec<OsString> {
-    call(Some(mirror), &["ls-remote", "--symref", "--", url.as_str(), "HEAD"])
+pub fn ask_there(mirror: &str, url: &RepositoryUrl) -> Vec<OsString> {
+    call(Some(mirror), &["ls-remote", "--symref", "--", url.as_str()])
 }
 
 /// Fetches all refs of a repository to where nothing of the mirror is touched.
 #[must_use]
 pub fn fetch(mirror: &str, url: &RepositoryUrl, below: &str) -> Vec<OsString> {
     let all = format!("+refs/*:{below}*");
-    let not_ours = ["^refs/nbkp/*", "^refs/nbkp-incoming/*"];
-    let options = ["fetch", "--quiet", "--prune", "--no-tags", "--no-write-fetch-head", "--no-progress"];
+    let not_ours = ["^refs/nbkp", "^refs/nbkp/*", "^refs/nbkp-incoming", "^refs/nbkp-incoming/*"];
+    let options = ["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-progress"];
     call(Some(mirror), &[&options[..], &["--", url.as_str(), &all], &not_ours].concat())
 }
 
@@ -110,41 +131,64 @@ pub fn set_head(mirror: &str, branch: &str) -> Vec<OsString> {
 /// The refs that [`ask_refs`] has told.
 #[must_use]
 pub fn refs(output: &[u8]) -> Refs {
-    let text = String::from_utf8_lossy(output);
-    text.lines().filter_map(|line| line.split_once(' ')).map(|(id, name)| (name.to_owned(), id.to_owned())).collect()
+    lines(output).filter_map(|line| object_and_name(line, b' ')).collect()
 }
 
-/// The branch that [`ask_head`] has told.
+/// The names of refs, and the branch that the repository calls its own, as [`ask_there`] has told.
 #[must_use]
-pub fn head(output: &[u8]) -> Option<String> {
-    let text = String::from_utf8_lossy(output);
-    let mut lines = text.lines();
-    let branch = lines.find_map(|line| line.strip_prefix("ref: ")?.strip_suffix("\tHEAD"))?;
+pub fn there(output: &[u8]) -> (BTreeSet<RefName>, Option<String>) {
+    let names = lines(output).filter_map(|line| object_and_name(line, b'\t')).map(|(name, _)| name);
+    // What a tag leads to is told beside it.
+    let names = names.filter(|name| name.starts_with(b"refs/") && !name.ends_with(b"^{}")).collect();
+    let mut branches = lines(output).filter_map(|line| line.strip_prefix(b"ref: ")?.strip_suffix(b"\tHEAD"));
     let is_plain = |c: char| c.is_ascii_graphic() && !"~^:?*[\\".contains(c);
-    (branch.starts_with("refs/heads/") && branch.chars().all(is_plain)).then(|| branch.to_owned())
+    let branch = branches.next().and_then(|branch| std::str::from_utf8(branch).ok());
+    let branch = branch.filter(|branch| branch.starts_with("refs/heads/") && branch.chars().all(is_plain));
+    (names, branch.map(str::to_owned))
 }
 
-/// What git complained of last, without what it says of how to put it right there.
+fn lines(output: &[u8]) -> impl Iterator<Item = &[u8]> {
+    output.split(|byte| *byte == b'\n')
+}
+
+fn object_and_name(line: &[u8], between: u8) -> Option<(RefName, String)> {
+    let mut parts = line.splitn(2, |byte| *byte == between);
+    let object =
+        std::str::from_utf8(parts.next()?).ok().filter(|id| id.bytes().all(|byte| byte.is_ascii_hexdigit()))?;
+    Some((parts.next()?.to_vec(), object.to_owned()))
+}
+
+/// What git complained of, with what helps there.
 #[must_use]
-pub fn complaint(errors: &str) -> Option<&str> {
-    let lines = || errors.lines().map(str::trim).filter(|line| !line.is_empty());
-    let fatal = lines().find_map(|line| line.strip_prefix("fatal: "));
-    let server = lines().find(|line| line.starts_with("ERROR: ") || line.contains("Permission denied"));
-    match (fatal, server) {
-        // Of a server that refuses git itself knows less than the server.
-        (Some("Could not read from remote repository."), Some(server)) => Some(server),
-        (Some(fatal), _) => Some(fatal),
-        (None, Some(server)) => Some(server),
-        (None, None) => lines().next_back(),
+pub fn complaint(errors: &str) -> Option<String> {
+    let lines: Vec<&str> = errors.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    let at = |prefix: &str| lines.iter().position(|line| line.starts_with(prefix));
+    let fatal = at("fatal: ").and_then(|at| Some((at, lines.get(at)?.strip_prefix("fatal: ")?)));
+    let said = match fatal {
+        // Of a server that refuses git itself knows less than ssh or the server, who spoke before.
+        Some((at, "Could not read from remote repository.")) if at > 0 => (*lines.get(at.checked_sub(1)?)?).to_owned(),
+        Some((_, fatal)) => fatal.to_owned(),
+        None => lines.get(at("error: ").unwrap_or_default())?.trim_start_matches("error: ").to_owned(),
+    };
+    let helps = if said.contains("Host key verification failed") {
+        "connect there once by `ssh` as the user that runs nbkpd".to_owned()
+    } else if said.starts_with("detected dubious ownership") {
+        let command = lines.iter().find(|line| line.starts_with("git config --global"))?;
+        format!("`{command}`, as the user that runs nbkpd, allows it")
+    } else {
+        return Some(said);
+    };
+    Some(format!("{said} ({helps})"))
+}
+
+/// The lock that was in the way, if that is what git complained of.
+#[must_use]
+pub fn lock_in_the_way(errors: &str) -> Option<PathBuf> {
+    let between = |before: &str, after: &str| Some(errors.split_once(before)?.1.split_once(after)?.0);
+    if let Some(lock) = between("Unable to create '", "': File exists") {
+        return lock.strip_suffix(".lock").map(|_| lock.into());
     }
-}
-
-/// The lock that was in the way of a change, if that is what git complained of.
-#[must_use]
-pub fn lock_in_the_way(complaint: &str) -> Option<&str> {
-    let (_, rest) = complaint.split_once("Unable to create '")?;
-    let (lock, _) = rest.split_once("': File exists")?;
-    lock.strip_suffix(".lock").map(|_| lock)
+    between("could not lock config file ", ": File exists").map(|file| format!("{file}.lock").into())
 }
 
 #[cfg(test)]
@@ -153,14 +197,18 @@ mod tests {
 
     #[test]
     fn refs_and_the_first_branch_are_read() {
-        let told = b"1111 refs/heads/main\n2222 refs/tags/v1\n";
-        let expected: Refs = [("refs/heads/main", "1111"), ("refs/tags/v1", "2222")]
-            .map(|(name, id)| (name.to_owned(), id.to_owned()))
-            .into();
-        assert_eq!(refs(told), expected);
-        assert_eq!(head(b"ref: refs/heads/trunk\tHEAD\n1111\tHEAD\n"), Some("refs/heads/trunk".to_owned()));
+        let told = b"1111 refs/heads/main\n2222 refs/heads/caf\xe9\n";
+        let refs_told: Vec<_> = refs(told).into_iter().collect();
+        let expected =
+            [(b"refs/heads/caf\xe9".to_vec(), "2222".to_owned()), (b"refs/heads/main".to_vec(), "1111".to_owned())];
+        assert_eq!(refs_told, expected, "names are bytes");
+        let told =
+            b"ref: refs/heads/trunk\tHEAD\n11\tHEAD\n11\trefs/heads/trunk\n22\trefs/tags/v1\n11\trefs/tags/v1^{}\n";
+        let (names, head) = there(told);
+        assert_eq!(names, [b"refs/heads/trunk".to_vec(), b"refs/tags/v1".to_vec()].into());
+        assert_eq!(head.as_deref(), Some("refs/heads/trunk"));
         for odd in ["1111\tHEAD\n", "ref: refs/heads/a b\tHEAD\n", "ref: refs/nbkp/x\tHEAD\n", ""] {
-            assert_eq!(head(odd.as_bytes()), None, "{odd}");
+            assert_eq!(there(odd.as_bytes()).1, None, "{odd}");
         }
     }
 
@@ -172,17 +220,26 @@ mod tests {
     }
 
     #[test]
-    fn the_cause_of_a_failure_is_told() {
-        let refused = "git@example.org: Permission denied (publickey).\n\
-                       fatal: Could not read from remote repository.\n\n\
-                       Please make sure you have the correct access rights\nand the repository exists.\n";
-        assert_eq!(complaint(refused), Some("git@example.org: Permission denied (publickey)."));
+    fn the_cause_of_a_failure_is_told_with_what_helps() {
+        let told = |errors: &str| complaint(errors).unwrap_or_default();
+        let rest = "fatal: Could not read from remote repository.\n\nPlease make sure you have the correct access rights\n\
+                    and the repository exists.\n";
+        for cause in ["git@example.org: Permission denied (publickey).", "ssh: Could not resolve hostname x: unknown"] {
+            assert_eq!(told(&format!("{cause}\n{rest}")), cause);
+        }
+        assert!(told(&format!("Host key verification failed.\n{rest}")).contains("connect there once by `ssh`"));
+        let theirs = "fatal: detected dubious ownership in repository at '/home/ada/x'\nTo add an exception, call:\n\n\
+                      \tgit config --global --add safe.directory /home/ada/x\n";
+        assert!(told(theirs).contains("(`git config --global --add safe.directory /home/ada/x`, as the user"));
         let away = "fatal: unable to access 'https://x/': Could not resolve host: x\n";
-        assert_eq!(complaint(away), Some("unable to access 'https://x/': Could not resolve host: x"));
+        assert_eq!(told(away), "unable to access 'https://x/': Could not resolve host: x");
+        let locked = "error: cannot lock ref 'refs/x/a': Unable to create '/m/a.git/refs/x/a.lock': File exists.\n\n\
+                      Another git process seems to be running, or crashed:\nremove the file manually to continue.\n";
+        assert!(told(locked).starts_with("cannot lock ref 'refs/x/a'"));
         assert_eq!(complaint("\n"), None);
-        let locked =
-            "fatal: cannot lock ref 'refs/heads/a': Unable to create '/m/a.git/refs/heads/a.lock': File exists.";
-        assert_eq!(complaint(locked).and_then(lock_in_the_way), Some("/m/a.git/refs/heads/a.lock"));
+        assert_eq!(lock_in_the_way(locked), Some("/m/a.git/refs/x/a.lock".into()));
+        let config = "error: could not lock config file ./a.git/config: File exists\n";
+        assert_eq!(lock_in_the_way(config), Some("./a.git/config.lock".into()));
         assert_eq!(lock_in_the_way("Unable to create '/etc/passwd': File exists"), None);
     }
 }

@@ -90,7 +90,7 @@ pub use permission::{AccountName, AccountNameError, Action, Gap, Permission};
 pub use place::{End, Place, Subdir, SubdirError};
 pub use precedent::Precedent;
 pub use probe::{Beginning, EndKind, EndProbe, RemoteProbe, RemoteSight, ServerProbe, ServerSight, SoughtDrive, Ways};
-pub use repository::{Refs, Repositories, RepositoryUrl, RepositoryUrlError};
+pub use repository::{RefName, Refs, Repositories, RepositoryUrl, RepositoryUrlError};
 pub use run::{Figures, Progress, RunId, RunRecord, RunReport, Trigger};
 pub use setup::{
     Additions, Cipher, FilesystemFamily, FoundDrive, FoundPlace, FoundServer, Intruding, Mounter, ServerWay, Vacancy,

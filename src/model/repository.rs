@@ -5,6 +5,8 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 /// Why a text is not the address of a repository.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RepositoryUrlError {
@@ -12,6 +14,10 @@ pub enum RepositoryUrlError {
     Shape,
     /// It begins with `-`: git would take it for an option.
     Option,
+    /// It is a path that begins nowhere: git would look for it among the mirrors.
+    Relative,
+    /// It names a way that git is not let to go.
+    Scheme,
     /// It names a program of git's that fetches (`ext::`, gitremote-helpers(7)).
     Helper,
     /// It holds a password, which everybody could read who sees the configuration or the processes.
@@ -25,6 +31,8 @@ impl fmt::Display for RepositoryUrlError {
         f.write_str(match self {
             Self::Shape => "it is empty, or holds blanks",
             Self::Option => "it begins with `-`",
+            Self::Relative => "it is neither an address nor a path that begins with `/` or `~/`",
+            Self::Scheme => "only `https:`, `http:`, `ssh:`, `git:` and `file:` are asked",
             Self::Helper => "a program would be started to fetch it",
             Self::Password => "it holds a password, which others can read; a credential helper of git keeps it safe",
             Self::Nameless => "it does not end in the name of a repository",
@@ -65,6 +73,13 @@ impl FromStr for RepositoryUrl {
         if text.split_once("::").is_some_and(|(helper, _)| helper.chars().all(|c| c.is_ascii_alphanumeric())) {
             return Err(RepositoryUrlError::Helper);
         }
+        match text.split_once("://") {
+            Some(("https" | "http" | "ssh" | "git" | "file", _)) => {}
+            Some(_) => return Err(RepositoryUrlError::Scheme),
+            // As git has it, a colon before the first slash ends a host (git-clone(1)).
+            None if text.starts_with('/') || text.split('/').next().is_some_and(|host| host.contains(':')) => {}
+            None => return Err(RepositoryUrlError::Relative),
+        }
         let authority = text.split_once("://").map(|(_, rest)| rest.split('/').next().unwrap_or_default());
         let user = authority.and_then(|authority| authority.rsplit_once('@')).map(|(user, _)| user);
         if user.is_some_and(|user| user.contains(':')) {
@@ -98,10 +113,15 @@ pub struct Repositories {
     pub urls: Vec<RepositoryUrl>,
     /// How long is kept what a repository has deleted or rewritten; `None` for ever.
     pub kept_for: Option<Duration>,
+    /// When they were copied last.
+    pub last_copied: Option<Timestamp>,
 }
 
+/// The full name of a ref, as whoever pushed it chose it.
+pub type RefName = Vec<u8>;
+
 /// The refs of a repository by their full names, with the ids of their objects.
-pub type Refs = BTreeMap<String, String>;
+pub type Refs = BTreeMap<RefName, String>;
 
 #[cfg(test)]
 mod tests {
@@ -124,7 +144,7 @@ mod tests {
 
     #[test]
     fn what_is_no_address_is_refused() {
-        use RepositoryUrlError::{Helper, Nameless, Option, Password, Shape};
+        use RepositoryUrlError::{Helper, Nameless, Option, Password, Relative, Scheme, Shape};
         for (text, why) in [
             ("", Shape),
             ("https://example.org/a b", Shape),
@@ -133,6 +153,10 @@ mod tests {
             ("ext::sh -c id".replace(' ', "_").as_str(), Helper),
             ("fd::17/x", Helper),
             ("https://ada:secret@example.org/a", Password),
+            ("notes", Relative),
+            ("./notes.git", Relative),
+            ("work/a:b", Relative),
+            ("ftp://example.org/a", Scheme),
             ("https://example.org/..", Nameless),
             ("/", Nameless),
             ("host:", Nameless),

@@ -5,14 +5,14 @@ use crate::model::words;
 /// The steps of a run, in their order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Step {
+    /// The repositories are fetched whose mirrors are copied.
+    Fetch,
     /// Both roots are opened and proven to be the right ones.
     Prove,
     /// The lock at the destination is taken.
     Lock,
     /// What an earlier run left is put right.
     Recover,
-    /// The repositories are fetched whose mirrors are copied.
-    Fetch,
     /// The `before` hook runs.
     Before,
     /// rsync copies.
@@ -34,10 +34,10 @@ pub enum Step {
 }
 
 words!(Step {
+    Fetch = "fetch",
     Prove = "prove",
     Lock = "lock",
     Recover = "recover",
-    Fetch = "fetch",
     Before = "before",
     Copy = "copy",
     Judge = "judge",

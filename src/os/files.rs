@@ -264,16 +264,24 @@ pub fn lock_directory(directory: &Directory) -> Result<Option<OwnedFd>, Director
     }
 }
 
-/// Removes a regular file that lies below a directory and was not written for so long. Returns whether it has.
-pub fn remove_older(directory: &Directory, below: &Path, age: Duration) -> Result<bool, DirectoryError> {
-    let (Some(parent), Some(name)) = (below.parent(), below.file_name()) else { return Ok(false) };
+/// Removes the locks of git (`*.lock`) that lie in the same directory as this one, below another, and were not written
+/// for so long. Returns how many are gone.
+pub fn remove_locks(directory: &Directory, below: &Path, age: Duration) -> Result<usize, DirectoryError> {
+    let Some(parent) = below.parent() else { return Ok(0) };
     let parent = directory.open_below(parent, Reach::SameMount)?;
-    let fail = |cause| DirectoryError::Look(parent.path_of(name), cause);
-    let seen = rustix::fs::statat(&parent, name, AtFlags::SYMLINK_NOFOLLOW).map_err(fail)?;
-    let is_old =
-        clock::now().wall.as_second().saturating_sub(seen.st_mtime) > i64::try_from(age.as_secs()).unwrap_or(i64::MAX);
-    let is_file = FileType::from_raw_mode(seen.st_mode) == FileType::RegularFile;
-    Ok(is_file && is_old && parent.remove_file(name)? == ChangeMade::Changed)
+    let latest = clock::now().wall.as_second().saturating_sub(i64::try_from(age.as_secs()).unwrap_or(i64::MAX));
+    let mut gone = 0_usize;
+    for entry in parent.entries(100_000)? {
+        let name = entry.name.as_os_str();
+        let is_lock = Path::new(name).extension().is_some_and(|extension| extension == "lock");
+        let seen = if is_lock { rustix::fs::statat(&parent, name, AtFlags::SYMLINK_NOFOLLOW).ok() } else { None };
+        let is_old =
+            |seen: Stat| FileType::from_raw_mode(seen.st_mode) == FileType::RegularFile && seen.st_mtime < latest;
+        if seen.is_some_and(is_old) && parent.remove_file(name)? == ChangeMade::Changed {
+            gone = gone.saturating_add(1);
+        }
+    }
+    Ok(gone)
 }
 
 /// The bit of a lock's mode that shows whether modes are kept; nobody runs a lock.

@@ -1,6 +1,8 @@
 //! Mirrors of repositories: fetched, copied, and nothing of them lost that its repository lets go.
 
 use std::collections::BTreeSet;
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -21,7 +23,7 @@ fn git(directory: &Path, arguments: &[&str]) -> String {
     command.env("GIT_CONFIG_GLOBAL", "/dev/null").env("GIT_AUTHOR_DATE", "2026-11-22T17:30:00Z");
     let done = command.output().unwrap();
     assert!(done.status.success(), "git {arguments:?}: {}", String::from_utf8_lossy(&done.stderr));
-    String::from_utf8(done.stdout).unwrap().trim().to_owned()
+    String::from_utf8_lossy(&done.stdout).trim().to_owned()
 }
 
 impl Forge {
@@ -159,14 +161,21 @@ pub fn that_were_never_had_are_missing_and_locks_of_the_dead_go(host: &MiniHost)
     // Locks that a git left which was killed are taken away, and those of one that may be alive are not.
     let mirror = host.root.join("mirrors/of/code/notes.git");
     let lock = mirror.join("refs/heads/trunk.lock");
-    std::fs::create_dir_all(lock.parent().unwrap()).unwrap();
-    std::fs::write(&lock, "").unwrap();
+    let others = ["config.lock", "HEAD.lock", "refs/nbkp-incoming/heads/trunk.lock"].map(|lock| mirror.join(lock));
+    for lock in others.iter().chain([&lock]) {
+        std::fs::create_dir_all(lock.parent().unwrap()).unwrap();
+        std::fs::write(lock, "").unwrap();
+    }
+    for lock in &others {
+        crate::common::run("touch", &[&"-d", &"2 hours ago", lock]);
+    }
     let second = notes.commit("second");
     host.ctl(&["run", "code", "--wait"]).exits(0);
     assert!(warnings(host).contains("trunk.lock': File exists"), "{}", warnings(host));
     crate::common::run("touch", &[&"-d", &"2 hours ago", &lock]);
     host.ctl(&["run", "code", "--wait"]).exits(0);
-    assert!(!lock.exists() && !warnings(host).contains("notes.git"), "{}", warnings(host));
+    assert!(others.iter().chain([&lock]).all(|lock| !lock.exists()));
+    assert!(!warnings(host).contains("notes.git"), "{}", warnings(host));
     assert_eq!(git(&mirror, &["rev-parse", "trunk"]), second);
 
     // What was let go for longer than any copy is kept goes with them.
@@ -174,4 +183,81 @@ pub fn that_were_never_had_are_missing_and_locks_of_the_dead_go(host: &MiniHost)
     git(&mirror, &["update-ref", old, &second]);
     host.ctl(&["run", "code", "--wait"]).exits(0);
     assert!(refs(&mirror, "refs/nbkp").is_empty());
+}
+
+pub fn say_nothing_of_how_they_are_fetched(host: &MiniHost) {
+    let notes = Forge::new(&host.root, "notes");
+    let (evil, ran) = (Forge::new(&host.root, "evil"), host.root.join("ran"));
+    let mut usb = host.drive("usb", Ext4);
+    let config = configured(host, &[notes.bare.to_str().unwrap()], "");
+    host.configure(&host.config().drive(&usb).also(&config));
+    let _daemon = host.start();
+    usb.plug();
+    host.ctl(&["prepare", "code"]).exits(0);
+    host.ctl(&["run", "code", "--wait"]).exits(0);
+
+    // What stands in a mirror of forged origin leads git nowhere.
+    let mirror = host.root.join("mirrors/of/code/notes.git");
+    let program = format!("touch {}", ran.display());
+    let url = notes.bare.to_str().unwrap();
+    for (key, value) in [
+        (format!("remote.{url}.uploadpack"), program.as_str()),
+        ("core.alternateRefsCommand".to_owned(), &program),
+        (format!("url.{}.insteadOf", evil.bare.display()), url),
+    ] {
+        git(&mirror, &["config", &key, value]);
+    }
+    std::fs::write(mirror.join("objects/info/alternates"), evil.bare.join("objects").to_str().unwrap()).unwrap();
+    // Names are bytes, a tag that moves is rewritten, and what hides a rewriting is not believed.
+    git(&notes.work, &["tag", "-a", "v1", "-m", "the first"]);
+    git(&notes.work, &["push", "--quiet", "origin", "v1"]);
+    let odd = std::ffi::OsStr::from_bytes(b"refs/heads/caf\xe9");
+    let first = git(&notes.bare, &["rev-parse", "trunk"]);
+    let done = Command::new("git").arg("-C").arg(&notes.bare).arg("update-ref").arg(odd).arg(&first).status();
+    assert!(done.unwrap().success());
+    host.ctl(&["run", "code", "--wait"]).exits(0);
+    assert_eq!(warnings(host), "");
+    assert!(!ran.exists() && !mirror.join("objects/info/alternates").exists());
+    let tag = git(&mirror, &["rev-parse", "v1"]);
+    let second = notes.commit("second");
+    git(&notes.work, &["tag", "-f", "-a", "v1", "-m", "the first, again"]);
+    git(&notes.work, &["push", "--quiet", "--force", "origin", "v1"]);
+    host.ctl(&["run", "code", "--wait"]).exits(0);
+    let kept = || refs(&mirror, "refs/nbkp").into_iter().map(|(_, id)| id).collect::<BTreeSet<_>>();
+    assert_eq!(kept(), [tag].into());
+    git(&notes.work, &["commit", "--quiet", "--amend", "-m", "another second"]);
+    let rewritten = git(&notes.work, &["rev-parse", "HEAD"]);
+    git(&notes.work, &["push", "--quiet", "origin", "HEAD:refs/heads/aside"]);
+    git(&notes.work, &["replace", "--graft", &rewritten, &second]);
+    git(&notes.work, &["push", "--quiet", "origin", "refs/replace/*"]);
+    host.ctl(&["run", "code", "--wait"]).exits(0);
+    git(&notes.work, &["push", "--quiet", "--force", "origin", "trunk"]);
+    host.ctl(&["run", "code", "--wait"]).exits(0);
+    assert!(kept().contains(&second), "{:?} {second}", kept());
+
+    // A shallow one holds too little, and what git leaves out of it is no deletion.
+    std::fs::rename(&notes.bare, host.root.join("whole.git")).unwrap();
+    notes_made_shallow(host, &notes);
+    let before = refs(&mirror, "refs/heads");
+    host.ctl(&["run", "code", "--wait"]).exits(0);
+    assert!(warnings(host).contains("shallow clone"), "{}", warnings(host));
+    assert_eq!(refs(&mirror, "refs/heads"), before);
+
+    // Where others may write, git would do what they want.
+    let place = mirror.parent().unwrap();
+    std::fs::set_permissions(place, std::fs::Permissions::from_mode(0o777)).unwrap();
+    host.ctl(&["run", "code", "--wait"]).exits(1);
+    let last = host.history("code")[0].clone();
+    assert!(last["error"].as_str().unwrap().contains("can be changed by other users"), "{last}");
+}
+
+/// Puts a shallow clone in the place of a repository, with a commit more.
+fn notes_made_shallow(host: &MiniHost, notes: &Forge) {
+    let whole = format!("file://{}", host.root.join("whole.git").display());
+    let to = notes.bare.to_str().unwrap();
+    git(&notes.work, &["push", "--quiet", &whole, "HEAD:refs/heads/trunk", "--force"]);
+    std::fs::write(notes.work.join("file"), "more").unwrap();
+    git(&notes.work, &["commit", "--quiet", "-a", "-m", "more"]);
+    git(&notes.work, &["push", "--quiet", &whole, "HEAD:refs/heads/trunk"]);
+    git(&host.root, &["clone", "--quiet", "--bare", "--depth=1", &whole, to]);
 }

@@ -8,8 +8,8 @@ use crate::backup::job::{DriveProof, Job, JobEnd, Layout, LocalEnd, Memory, Reme
 use crate::daemon::world::World;
 use crate::daemon::world::plan::Outlook;
 use crate::model::{
-    Absence, Access, End, MountsBelow, Outcome, Place, RunId, SnapshotKind, Sync, SyncName, Trigger, VolumeRoot,
-    VolumeSight,
+    Absence, Access, End, MountsBelow, Outcome, Place, Repositories, RunId, SnapshotKind, Sync, SyncName, Trigger,
+    VolumeRoot, VolumeSight,
 };
 
 impl World {
@@ -18,7 +18,7 @@ impl World {
         Some(Job {
             run,
             trigger,
-            repositories: self.settings.repositories(sync),
+            repositories: self.repositories(sync),
             source: self.job_end(sync, End::Source, &sync.source)?,
             destination: self.job_end(sync, End::Destination, &sync.destination)?,
             approved: self.decisions.ledger().approvals.get(&sync.name).cloned(),
@@ -44,7 +44,7 @@ impl World {
         let obstacles = self.plan.prospects().get(name).into_iter().flat_map(Outlook::obstacles);
         let closed = sync.ends().into_iter().filter_map(|(end, place)| self.closed_drive(end, &place.volume));
         SyncAsSeen {
-            repositories: self.settings.repositories(sync),
+            repositories: self.repositories(sync),
             source: sight(&sync.source.volume),
             destination: sight(&sync.destination.volume),
             source_server: self.remote_end(sync, End::Source, &sync.source),
@@ -56,6 +56,11 @@ impl World {
             job: self.job(sync, run, Trigger::Request).map(Box::new),
             sync: sync.clone(),
         }
+    }
+
+    fn repositories(&self, sync: &Sync) -> Option<Repositories> {
+        let last_copied = self.histories.get(&sync.name).and_then(|history| history.last_success);
+        self.settings.repositories(sync, last_copied)
     }
 
     /// What must be mounted below the source. What is not copied is not missed.

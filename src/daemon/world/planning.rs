@@ -175,7 +175,7 @@ impl World {
 
     /// The volume of a sync on a server, or with repositories, to which the way is metered, and the interface.
     fn metered_way(&self, sync: &Sync) -> Option<(VolumeName, String)> {
-        if self.settings.repositories(sync).is_some()
+        if self.settings.repositories(sync, None).is_some()
             && let Some(interface) = self.network.sight().and_then(|sight| locations::only_metered(sight))
         {
             return Some((sync.source.volume.clone(), interface.to_owned()));

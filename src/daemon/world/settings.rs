@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use jiff::Timestamp;
+
 use crate::daemon::messages::ask::Refusal;
 use crate::decide::obstacles;
 use crate::decide::refs::span;
@@ -132,13 +134,13 @@ impl Settings {
 
     /// The repositories that are fetched before a sync copies. What they delete is kept as long as any sync that copies
     /// them keeps anything.
-    pub(super) fn repositories(&self, sync: &Sync) -> Option<Repositories> {
+    pub(super) fn repositories(&self, sync: &Sync, last_copied: Option<Timestamp>) -> Option<Repositories> {
         let source = &sync.source.volume;
         let urls = self.configuration.volumes.get(source)?.repositories.clone();
         let spans = self.users_of(source).filter(|user| user.source.volume == *source).map(|user| span(user.keep));
         // One that keeps all keeps it for ever.
         let kept_for = spans.collect::<Option<Vec<_>>>().and_then(|spans| spans.into_iter().max());
-        Some(Repositories { urls, kept_for }).filter(|repositories| !repositories.urls.is_empty())
+        Some(Repositories { urls, kept_for, last_copied }).filter(|repositories| !repositories.urls.is_empty())
     }
 
     /// What no two runs use at once.

@@ -84,8 +84,13 @@ fn repositories(reading: &mut Reading<'_>, fields: &Fields<'_>) -> Vec<Repositor
     if fields.get("git").is_none() {
         return Vec::new();
     }
+    let context = reading.context;
     let read = |text: &str| {
-        text.parse::<RepositoryUrl>().map_err(|error| {
+        let address = match text.strip_prefix("~/") {
+            Some(_) => words::path(text, context)?.display().to_string(),
+            None => text.to_owned(),
+        };
+        address.parse::<RepositoryUrl>().map_err(|error| {
             BadValue::new(format!("{} is not the address of a repository: {error}", quoted(text))).help(
                 "write it as `git clone` takes it: \"https://example.org/tool.git\", \"git@example.org:tool.git\"",
             )
