@@ -60,8 +60,8 @@ pub(crate) fn renew(job: &Job, stops: &mut Stops) -> Result<MirrorsFetched, NotD
     if guards::is_open_to_users(&end.root) {
         // Whoever may write there says what git does.
         let why = format!(
-            "{} can be changed by other users, so nothing is fetched there: make it yours alone (`chmod go-w`, `chown`), \
-             or name another `path` for volume `{volume}`",
+            "{} can be changed by other users, so nothing is fetched there: make it yours alone (`chmod go-w`, \
+             `chown`), or name another `path` for volume `{volume}`",
             end.root.display()
         );
         return Err(failure(Step::Fetch, FailureKind::Permission, why));
@@ -170,8 +170,8 @@ impl Mirror<'_, '_> {
         Ok(match refs::missing(&names, &refs) {
             0 => Ok((refs, head)),
             missing => Err(format!(
-                "{missing} of its refs did not come: it is a shallow clone (`git fetch --unshallow` makes it whole), or \
-                 was changed meanwhile"
+                "{missing} of its refs did not come: it is a shallow clone (`git fetch --unshallow` makes it whole), \
+                 or was changed meanwhile"
             )),
         })
     }

@@ -222,8 +222,8 @@ mod tests {
     #[test]
     fn the_cause_of_a_failure_is_told_with_what_helps() {
         let told = |errors: &str| complaint(errors).unwrap_or_default();
-        let rest = "fatal: Could not read from remote repository.\n\nPlease make sure you have the correct access rights\n\
-                    and the repository exists.\n";
+        let rest = "fatal: Could not read from remote repository.\n\n\
+                    Please make sure you have the correct access rights\nand the repository exists.\n";
         for cause in ["git@example.org: Permission denied (publickey).", "ssh: Could not resolve hostname x: unknown"] {
             assert_eq!(told(&format!("{cause}\n{rest}")), cause);
         }
