@@ -144,6 +144,13 @@ fn reminder(sync: &SyncStatusEntry, is_fresh: bool, now: &Now) -> Option<(String
             let message = format!("{name} is damaged: {files} of its copies, which the next run writes anew{first}");
             return Some((message, Weight::Pressing));
         }
+        Some(SyncState::Waiting | SyncState::Idle | SyncState::Queued | SyncState::Running) | None
+            if sync.doubted() > 0 =>
+        {
+            let files = count(sync.doubted(), "file");
+            let message = format!("{name} is in doubt: {files} of its source are not what its copies hold{first}");
+            return Some((message, Weight::Pressing));
+        }
         Some(SyncState::Waiting | SyncState::Idle | SyncState::Queued | SyncState::Running) | None => {}
     }
     if !sync.freshness.is(Freshness::Overdue) {

@@ -68,9 +68,10 @@ pub struct FileVerdict {
 }
 
 /// Judges what was read. Where contents differ, the source is right; unless at least two files of copies agree against
-/// it. Without a source most copies are right, and where there is no most, none is.
+/// it, or one of them, of a source that is in doubt already. Without a source most copies are right, and where there is
+/// no most, none is.
 #[must_use]
-pub fn verdict(heard: &BTreeMap<FileHolder, Result<Digest, Unread>>) -> FileVerdict {
+pub fn verdict(heard: &BTreeMap<FileHolder, Result<Digest, Unread>>, is_in_doubt: bool) -> FileVerdict {
     let mut found = FileVerdict::default();
     let mut contents: BTreeMap<Digest, Vec<Option<SnapshotName>>> = BTreeMap::new();
     let mut source = None;
@@ -89,7 +90,8 @@ pub fn verdict(heard: &BTreeMap<FileHolder, Result<Digest, Unread>>) -> FileVerd
     let mut foremost = contents.iter().filter(|(_, copies)| copies.len() == most).map(|(digest, _)| *digest);
     let foremost = foremost.next().filter(|_| foremost.next().is_none());
     let is_alone = source.is_some_and(|digest| !contents.contains_key(&digest));
-    found.source_doubted = is_alone && most >= 2 && foremost.is_some();
+    let enough = if is_in_doubt { 1 } else { 2 };
+    found.source_doubted = is_alone && most >= enough && foremost.is_some();
     let right = source.filter(|_| !found.source_doubted).or(foremost);
     let wrong = contents.iter().filter(|(digest, _)| right != Some(**digest));
     found.flawed.extend(wrong.flat_map(|(_, copies)| copies).map(|copy| (*copy, Flawed::Altered)));
@@ -98,10 +100,13 @@ pub fn verdict(heard: &BTreeMap<FileHolder, Result<Digest, Unread>>) -> FileVerd
 
 /// What is known to be damaged after a check, from what was known before. A file is in order again once it was compared
 /// with another and is the same, and a snapshot once all of it was: what was only read proves nothing, and a sample
-/// only adds. What the newest copy has in order needs nobody to write it anew.
+/// only adds. What the newest copy has in order needs nobody to write it anew. A source is in doubt until the same file
+/// is not.
 #[must_use]
 pub fn known_damage(before: Damage, report: &CheckReport, share: SampleShare) -> Damage {
-    let Damage { mut paths, mut snapshots } = before;
+    let Damage { mut paths, mut snapshots, mut doubted } = before;
+    doubted.retain(|path| !report.settled.contains(path));
+    doubted.extend(report.doubtful.iter().cloned());
     if share == SampleShare::ALL {
         if report.snapshot == report.newest {
             paths.retain(|path| !report.sound.contains(path));
@@ -116,7 +121,7 @@ pub fn known_damage(before: Damage, report: &CheckReport, share: SampleShare) ->
         }
         snapshots.extend(file.snapshots.iter().copied());
     }
-    Damage { paths, snapshots }
+    Damage { paths, snapshots, doubted }
 }
 
 #[cfg(test)]
@@ -134,7 +139,7 @@ mod tests {
 
     fn judged(heard: &[(FileHolder, Result<u8, Unread>)]) -> (Vec<FileHolder>, bool) {
         let heard = heard.iter().map(|(holder, said)| (*holder, said.clone().map(|byte| Digest([byte; 32]))));
-        let found = verdict(&heard.collect());
+        let found = verdict(&heard.collect(), false);
         (found.flawed.into_keys().map(FileHolder::Copy).collect(), found.source_doubted)
     }
 
@@ -159,6 +164,18 @@ mod tests {
         assert_eq!(judged(&[(day(1), Ok(1))]), (vec![], false));
         assert_eq!(judged(&[(day(1), Ok(1)), (day(2), Ok(2))]), (vec![day(1), day(2)], false));
         assert_eq!(judged(&[(day(1), Ok(1)), (day(2), Ok(2)), (day(3), Ok(1))]), (vec![day(2)], false));
+    }
+
+    #[test]
+    fn one_copy_is_enough_against_a_source_that_is_in_doubt() {
+        let heard = |of_source: u8| -> BTreeMap<_, _> {
+            [(FileHolder::Source, of_source), (FileHolder::Copy(None), 2)]
+                .map(|(holder, byte)| (holder, Ok(Digest([byte; 32]))))
+                .into()
+        };
+        let damaged = |is_in_doubt| !verdict(&heard(1), is_in_doubt).flawed.is_empty();
+        assert!(damaged(false) && !damaged(true), "the good copy would be written over");
+        assert!(verdict(&heard(1), true).source_doubted && !verdict(&heard(2), true).source_doubted);
     }
 
     #[test]
@@ -214,6 +231,7 @@ mod tests {
             sound: BTreeSet::new(),
             damaged,
             doubtful: vec![],
+            settled: BTreeSet::new(),
             remarks: vec![],
         };
         let some = SampleShare::percent(5).unwrap();
@@ -236,6 +254,33 @@ mod tests {
         assert_eq!(known_damage(mirror.clone(), &alone, SampleShare::ALL), mirror);
         let sound = CheckReport { sound: ["a".into()].into(), ..report(None, vec![]) };
         assert_eq!(known_damage(mirror, &sound, SampleShare::ALL), Damage::default());
+    }
+
+    #[test]
+    fn a_source_is_in_doubt_until_the_same_file_is_not() {
+        let report = |doubtful: &[&str], settled: &[&str]| CheckReport {
+            sync: "documents".parse().unwrap(),
+            snapshot: None,
+            newest: None,
+            files: 9,
+            bytes: 9,
+            with_source: 9,
+            with_copies: 0,
+            passed_over: 0,
+            sound: BTreeSet::new(),
+            damaged: vec![],
+            doubtful: doubtful.iter().map(Into::into).collect(),
+            settled: settled.iter().map(Into::into).collect(),
+            remarks: vec![],
+        };
+        let some = SampleShare::percent(5).unwrap();
+        let doubted = |known: &Damage| known.doubted.iter().map(|path| path.display().to_string()).collect::<Vec<_>>();
+        let known = known_damage(Damage::default(), &report(&["a", "b"], &[]), some);
+        let known = known_damage(known, &report(&["c"], &[]), SampleShare::ALL);
+        assert_eq!(doubted(&known), ["a", "b", "c"], "who read others knows nothing of these");
+        let known = known_damage(known, &report(&["b"], &["a", "b"]), some);
+        assert_eq!(doubted(&known), ["b", "c"]);
+        assert_eq!(known_damage(known, &report(&[], &["b", "c"]), some), Damage::default());
     }
 
     #[test]

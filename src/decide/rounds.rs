@@ -39,8 +39,9 @@ pub fn next_check(
 /// How much is read next, in the round that is under way or begins.
 #[must_use]
 pub fn next_slice(rule: CheckRule, rounds: &CheckRounds, last: LastSlice) -> SampleShare {
-    let read = rounds.under_way.as_ref().map_or(0, |round| round.read);
-    let left = rule.share.as_percent().saturating_sub(read).max(1);
+    let (read, found) = rounds.under_way.as_ref().map_or((0, CheckSums::default()), |round| (round.read, round.sums));
+    let wanted = if read < rule.share.as_percent() { rule.share.as_percent() } else { wanted(rule, &found) };
+    let left = wanted.saturating_sub(read).max(1);
     let slice = match last {
         LastSlice::Whole => SLICE,
         LastSlice::CutShort => SMALL_SLICE,
@@ -59,11 +60,18 @@ pub fn after_slice(
     let mut round = rounds.under_way.take().unwrap_or(CheckRound { began, read: 0, sums: CheckSums::default() });
     round.read = round.read.saturating_add(slice.as_percent());
     round.sums = together(round.sums, report.sums());
-    if round.read < rule.share.as_percent() {
+    if round.read < wanted(rule, &round.sums) {
         rounds.under_way = Some(round);
         return (rounds, None);
     }
     (finished(&rounds, &round.sums, now), Some(round))
+}
+
+/// How much of a copy a round reads that has found this so far: of a copy with few files there may be none in a sample,
+/// so that it goes on until there is one.
+fn wanted(rule: CheckRule, found: &CheckSums) -> u8 {
+    let is_blank = found.files == 0 && found.passed_over == 0 && found.damaged == 0;
+    if is_blank { SampleShare::ALL.as_percent() } else { rule.share.as_percent() }
 }
 
 /// How far the rounds are once one is over that has found this.
@@ -122,6 +130,7 @@ mod tests {
             sound: BTreeSet::new(),
             damaged: vec![],
             doubtful: vec![],
+            settled: BTreeSet::new(),
             remarks: vec![],
         }
     }
@@ -166,11 +175,29 @@ mod tests {
 
     #[test]
     fn a_smaller_share_in_the_configuration_ends_a_round_that_has_read_more() {
-        let round = CheckRound { began: at(1), read: 40, sums: CheckSums::default() };
+        let round = CheckRound { began: at(1), read: 40, sums: CheckSums { files: 7, ..CheckSums::default() } };
         let rounds = CheckRounds { under_way: Some(round), ..CheckRounds::default() };
         let slice = next_slice(rule(5), &rounds, LastSlice::Whole);
         assert_eq!(slice.as_percent(), 1);
         assert!(after_slice(rounds, rule(5), (slice, &report(1)), (at(2), at(3))).1.is_some());
+    }
+
+    #[test]
+    fn a_round_goes_on_until_it_has_read_a_file_or_all_that_there_is() {
+        let run = |files_at: u8| {
+            let (mut rounds, mut read) = (CheckRounds::default(), 0);
+            loop {
+                let slice = next_slice(rule(5), &rounds, LastSlice::Whole);
+                let files = if (read..read + slice.as_percent()).contains(&files_at) { 2 } else { 0 };
+                read += slice.as_percent();
+                let (after, over) = after_slice(rounds, rule(5), (slice, &report(files)), (at(1), at(200)));
+                rounds = after;
+                if let Some(over) = over {
+                    return (over.read, over.sums.files, rounds.verified.is_some());
+                }
+            }
+        };
+        assert_eq!([run(0), run(52), run(200)], [(5, 2, true), (55, 2, true), (100, 0, false)]);
     }
 
     #[test]

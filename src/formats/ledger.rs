@@ -72,6 +72,7 @@ struct File {
 struct DamageEntry {
     paths: BTreeSet<PathEntry>,
     snapshots: BTreeSet<String>,
+    doubted: BTreeSet<PathEntry>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -264,7 +265,8 @@ pub fn from_bytes(bytes: &[u8]) -> Result<Ledger, LedgerError> {
     for (name, found) in file.damaged {
         let name_of = |name: &String| read(name, "no name of a snapshot");
         let snapshots = found.snapshots.iter().map(name_of).collect::<Result<_, _>>()?;
-        ledger.damaged.insert(sync(&name)?, Damage { paths: paths(found.paths), snapshots });
+        let damage = Damage { paths: paths(found.paths), snapshots, doubted: paths(found.doubted) };
+        ledger.damaged.insert(sync(&name)?, damage);
     }
     for (name, turn) in file.turns {
         ledger.turns.insert(sync(&name)?, turn);
@@ -355,7 +357,8 @@ pub fn to_bytes(ledger: &Ledger) -> Vec<u8> {
         damaged: (ledger.damaged.iter())
             .map(|(name, damage)| {
                 let snapshots = damage.snapshots.iter().map(ToString::to_string).collect();
-                (name.to_string(), DamageEntry { paths: entries(&damage.paths), snapshots })
+                let (paths, doubted) = (entries(&damage.paths), entries(&damage.doubted));
+                (name.to_string(), DamageEntry { paths, snapshots, doubted })
             })
             .collect(),
         turns: ledger.turns.iter().map(|(name, turn)| (name.to_string(), *turn)).collect(),
@@ -425,7 +428,11 @@ mod tests {
             )]),
             damaged: BTreeMap::from([(
                 "photos".parse().unwrap(),
-                Damage { paths: odd_paths(), snapshots: ["2026-11-22T17:30:00.000Z".parse().unwrap()].into() },
+                Damage {
+                    paths: odd_paths(),
+                    snapshots: ["2026-11-22T17:30:00.000Z".parse().unwrap()].into(),
+                    doubted: odd_paths(),
+                },
             )]),
             turns: BTreeMap::from([("photos".parse().unwrap(), 95)]),
             rounds: BTreeMap::from([(

@@ -47,6 +47,11 @@ fn of_syncs(page: &mut Page, status: &Status) {
         "How many files of the copies are known to be damaged; the next run writes them anew.",
         syncs().map(|(sync, labels)| (labels, whole(sync.damaged))),
     );
+    page.metric(
+        "nbkp_sync_doubted_files",
+        "How many files of the source are not what copies hold that agree, though size and time are the same.",
+        syncs().map(|(sync, labels)| (labels, whole(sync.doubted))),
+    );
     let moments = |of: fn(&SyncStatus) -> Option<Timestamp>| {
         syncs().filter_map(move |(sync, labels)| Some((labels, seconds(of(sync)?))))
     };

@@ -192,6 +192,15 @@ pub fn obstacle_sentences(obstacles: &[Obstacle], sync: &SyncName) -> String {
     each.join("; ")
 }
 
+/// What helps where files of the source of a sync are in doubt: nobody but a person can tell which is right.
+#[must_use]
+pub fn doubt_remedy(sync: &str) -> String {
+    format!(
+        "`nbkpctl verify {sync}` names them, and `nbkpctl restore FILE --to DIR` gets what the copies hold, to \
+         compare: put it back, or `touch` the file if the source is right"
+    )
+}
+
 /// What is wrong with what a check has read, and what to do; `None` if nothing is.
 #[must_use]
 pub fn check_sentence(sync: &SyncName, sums: &CheckSums) -> Option<String> {
@@ -206,10 +215,13 @@ pub fn check_sentence(sync: &SyncName, sums: &CheckSums) -> Option<String> {
         }
         CheckProof::Doubted => Some(format!(
             "{} of the source, of the same size and time as before, {} not what the copies hold, which agree: perhaps \
-             the source is what is damaged; `nbkpctl verify {sync}` names them, and `nbkpctl restore` gets them back",
+             the source is what is damaged; {}",
             count(sums.doubtful, "file"),
-            are(sums.doubtful)
+            are(sums.doubtful),
+            doubt_remedy(sync.as_str())
         )),
+        // There was nothing to prove.
+        CheckProof::Nothing if sums.files == 0 && sums.passed_over == 0 => None,
         CheckProof::Nothing if sums.files == 0 => Some(format!(
             "no file was read, so nothing is proven: `nbkpctl verify {sync}` tells more ({} may not be read)",
             grouped(sums.passed_over)
@@ -240,6 +252,7 @@ mod tests {
             check_sentence(&"documents".parse().unwrap(), &sums)
         };
         assert_eq!(told(9, 1, 0, 0), None);
+        assert_eq!(check_sentence(&"documents".parse().unwrap(), &CheckSums::default()), None, "an empty copy");
         for (sentence, start) in [
             (told(9, 9, 1, 1), "1 file of the copy is damaged; the next run"),
             (

@@ -99,6 +99,17 @@ pub struct Damage {
     pub paths: BTreeSet<PathBuf>,
     /// The snapshots that hold damaged files. They stay so, whatever later copies have.
     pub snapshots: BTreeSet<SnapshotName>,
+    /// The files of the source that differ from copies that agree, below the source: until they were compared again.
+    pub doubted: BTreeSet<PathBuf>,
+}
+
+impl Damage {
+    /// How many files of the copies are to be written anew, and how many of the source are in doubt.
+    #[must_use]
+    pub fn counts(&self) -> (u64, u64) {
+        let count = |files: &BTreeSet<PathBuf>| u64::try_from(files.len()).unwrap_or(u64::MAX);
+        (count(&self.paths), count(&self.doubted))
+    }
 }
 
 /// What a check found.
@@ -126,6 +137,8 @@ pub struct CheckReport {
     pub damaged: Vec<DamagedFile>,
     /// Files whose source differs from all copies: perhaps it is what is damaged.
     pub doubtful: Vec<PathBuf>,
+    /// Files whose source was in doubt, and is not any more.
+    pub settled: BTreeSet<PathBuf>,
     /// What else a person should know: sentences.
     pub remarks: Vec<String>,
 }

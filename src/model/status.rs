@@ -108,6 +108,8 @@ pub struct SyncStatus {
     pub starts_at: Option<Timestamp>,
     /// How many files of its copies are damaged and not yet written anew.
     pub damaged: u64,
+    /// How many files of its source differ from copies that agree.
+    pub doubted: u64,
     /// When its copies were read back last, compared with something, and found to be in order.
     pub last_verified: Option<Timestamp>,
 }

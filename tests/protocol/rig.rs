@@ -198,6 +198,7 @@ pub fn sync_status(name: &str, state: SyncState, obstacles: Vec<Obstacle>) -> Sy
         overdue_at: None,
         starts_at: None,
         damaged: 0,
+        doubted: 0,
         last_verified: None,
     }
 }

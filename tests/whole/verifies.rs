@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
+use crate::common::drive::Destination;
 use crate::common::drive::Filesystem::{Btrfs, Ext4};
+use crate::common::folder::Folder;
 use crate::common::mini_host::{MiniHost, array};
 use crate::common::{run, until};
 
@@ -284,4 +286,39 @@ pub fn copies_are_compared_with_each_other_where_the_source_is_gone(host: &MiniH
     source.write("letter", "a letter that rots!");
     run("touch", &[&"-r", &copies.latest().path.join("letter"), &source.path.join("letter")]);
     host.ctl(&["verify"]).exits(1).says("perhaps it is the source that is damaged");
+    a_source_in_doubt_stays_so_until_somebody_has_decided(host, &source, &copies);
+}
+
+/// One copy is enough against it then, and what the program says to do is the end of it.
+fn a_source_in_doubt_stays_so_until_somebody_has_decided(host: &MiniHost, source: &Folder, copies: &Destination) {
+    let letter = source.path.join("letter");
+    host.ctl(&["run", "documents", "--wait"]).exits(0);
+    assert_eq!((&host.sync("documents")["doubted"], &host.sync("documents")["damaged"]), (&1.into(), &0.into()));
+    host.ctl(&["status", "--check"]).exits(1).says("documents: in doubt");
+    host.ctl(&["status"]).says("1 file of its source in doubt").says("restore FILE --to DIR");
+    host.ctl(&["doctor"]).exits(1).says("files of its source are not what its copies hold");
+    let apart = host.root.join("apart");
+    host.ctl(&["restore", letter.to_str().unwrap(), "--to", apart.to_str().unwrap()]).exits(0);
+    let letters = std::fs::read_to_string(apart.join("letter")).unwrap();
+    assert_eq!(letters, "a letter that stays", "the copies are what they were");
+    run("cp", &[&"-p", &apart.join("letter"), &letter]);
+    host.ctl(&["verify"]).exits(0).says("nothing is damaged");
+    assert_eq!(host.sync("documents")["doubted"], 0);
+    host.ctl(&["status", "--check"]).exits(0);
+    // Or the source is right.
+    source.write("letter", "a letter that was!!");
+    run("touch", &[&"-r", &apart.join("letter"), &letter]);
+    host.ctl(&["verify"]).exits(1);
+    assert_eq!(host.sync("documents")["doubted"], 1);
+    // Older copies go, and the last one is not called damaged for that.
+    let mut older = copies.snapshots();
+    older.pop();
+    for name in older {
+        std::fs::remove_dir_all(copies.snapshot(&name).path).unwrap();
+    }
+    host.ctl(&["verify"]).exits(1);
+    assert_eq!((&host.sync("documents")["doubted"], &host.sync("documents")["damaged"]), (&1.into(), &0.into()));
+    run("touch", &[&letter]);
+    host.ctl(&["verify"]).exits(0).says("nothing is damaged");
+    assert_eq!(host.sync("documents")["doubted"], 0);
 }

@@ -74,7 +74,7 @@ pub(crate) fn check_copy(
         source: source.as_ref().map(end_of_source).transpose()?,
         times,
         sample: (wish, turn),
-        findings: Findings::new(name.clone(), (target, newest), seen.damage.paths.clone()),
+        findings: Findings::new(name.clone(), (target, newest), seen.damage.clone()),
     };
     course.walk((stops, hear)).map_err(|why| sentence(&why, name))?;
     let mut report = course.findings.done();
@@ -182,16 +182,17 @@ impl Course<'_> {
             let listed = left.split_off(left.len().saturating_sub(DIRECTORIES));
             if !listed.is_empty() {
                 let level = self.copy.level(&listed, stops)?;
-                self.findings.pass_over(level.there.closed.len(), level.there.odd);
                 let (wish, turn) = self.sample;
-                // Each slice meets it, and one of them tells.
-                for (path, why) in level.broken.into_iter().filter(|(path, _)| is_in_sample(path, wish.share, turn)) {
+                let is_sampled = |path: &Path| is_of_the_copy(path) && is_in_sample(path, wish.share, turn);
+                // Each slice meets what is wrong with a directory, and one of them tells.
+                let closed = level.there.closed.iter().filter(|path| is_sampled(path)).map(|_| 1).sum();
+                let odd = level.there.odd.iter().filter(|(path, _)| is_sampled(path)).map(|(_, names)| names).sum();
+                self.findings.pass_over(closed, odd);
+                for (path, why) in level.broken.into_iter().filter(|(path, _)| is_sampled(path)) {
                     self.findings.note_directory(&path, why);
                 }
                 left.extend(level.there.directories.into_iter().filter(|path| is_of_the_copy(path)));
-                let sampled =
-                    |(path, _): &(PathBuf, FileFacts)| is_of_the_copy(path) && is_in_sample(path, wish.share, turn);
-                gathered.extend(level.there.files.into_iter().filter(sampled));
+                gathered.extend(level.there.files.into_iter().filter(|(path, _)| is_sampled(path)));
             }
             while !gathered.is_empty() && (left.is_empty() || gathered.len() >= FILES || bytes >= BYTES) {
                 let mut batch = BTreeMap::new();
@@ -207,8 +208,35 @@ impl Course<'_> {
             }
             bytes = gathered.iter().map(|(_, facts)| facts.size).fold(0, u64::saturating_add);
         }
+        self.settle(stops)?;
         // What was read last may have been cut short.
         stops.check()
+    }
+
+    /// What was in doubt, and was compared with nothing now: the source has it changed, or neither has it any more.
+    fn settle(&mut self, stops: &mut Stops) -> Result<(), NotDone> {
+        let (wish, turn) = self.sample;
+        let Some(source) = self.source.as_ref().filter(|_| self.target == self.findings.report.newest) else {
+            return Ok(());
+        };
+        let mut paths = self.findings.unheard_of();
+        paths.retain(|path| is_in_sample(path, wish.share, turn));
+        if paths.is_empty() {
+            return Ok(());
+        }
+        let (of_copy, of_source) = (self.copy.facts(&paths, stops)?, source.facts(&paths, stops)?);
+        for path in paths {
+            let is_settled = match (of_copy.get(&path), of_source.get(&path)) {
+                (Some(copy), Some(source)) => !passes_for_unchanged(copy, source, self.times),
+                // It may be that one of them does not show it.
+                (Some(_), None) | (None, Some(_)) => false,
+                (None, None) => true,
+            };
+            if is_settled {
+                self.findings.settle(path);
+            }
+        }
+        Ok(())
     }
 
     /// Reads some files of the copy, and what passes for the same elsewhere.
@@ -238,7 +266,7 @@ impl Course<'_> {
         let mut doubted = BTreeMap::new();
         for (path, heard) in batch {
             self.findings.count(&heard);
-            let found = verdict(&heard.said);
+            let found = verdict(&heard.said, self.findings.is_in_doubt(&path));
             if found.source_doubted || !found.flawed.is_empty() {
                 doubted.insert(path, heard);
             } else {
@@ -308,7 +336,7 @@ impl Course<'_> {
                     heard.said.remove(holder);
                 }
             }
-            let found = verdict(&heard.said);
+            let found = verdict(&heard.said, self.findings.is_in_doubt(&path));
             self.findings.note(&path, &heard, found);
         }
         Ok(())

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use crate::decide::checking::{FileHolder, FileVerdict};
-use crate::model::{CheckReport, DamagedFile, Digest, FileFacts, Flawed, SnapshotName, SyncName, Unread};
+use crate::model::{CheckReport, Damage, DamagedFile, Digest, FileFacts, Flawed, SnapshotName, SyncName, Unread};
 
 /// So many damaged files are named; who has more has no copy any more, but a broken disk.
 const NAMED: usize = 10_000;
@@ -38,8 +38,8 @@ impl FileHeard {
 #[derive(Debug)]
 pub(super) struct Findings {
     pub(super) report: CheckReport,
-    /// What was known to be damaged before.
-    known: BTreeSet<PathBuf>,
+    /// What was known before.
+    known: Damage,
     damaged: BTreeMap<PathBuf, DamagedFile>,
     /// Files and directories that we may not read.
     forbidden: u64,
@@ -50,11 +50,11 @@ pub(super) struct Findings {
 }
 
 impl Findings {
-    /// Of a copy of which these files are known to be damaged.
+    /// Of a copy of which this is known.
     pub(super) fn new(
         sync: SyncName,
         (snapshot, newest): (Option<SnapshotName>, Option<SnapshotName>),
-        known: BTreeSet<PathBuf>,
+        known: Damage,
     ) -> Self {
         let report = CheckReport {
             sync,
@@ -68,6 +68,7 @@ impl Findings {
             sound: BTreeSet::new(),
             damaged: Vec::new(),
             doubtful: Vec::new(),
+            settled: BTreeSet::new(),
             remarks: Vec::new(),
         };
         Self { report, known, damaged: BTreeMap::new(), forbidden: 0, odd: 0, unnamed: 0 }
@@ -95,16 +96,37 @@ impl Findings {
     /// Keeps that nothing is wrong with a file.
     pub(super) fn clear(&mut self, path: &Path, heard: &FileHeard) {
         let copy = FileHolder::Copy(self.report.snapshot);
-        let is_read = matches!(heard.said.get(&copy), Some(Ok(_)));
-        if is_read && is_held_elsewhere(heard, copy) && self.known.contains(path) {
+        let is_read = |holder| matches!(heard.said.get(&holder), Some(Ok(_)));
+        if is_read(copy) && is_held_elsewhere(heard, copy) && self.known.paths.contains(path) {
             self.report.sound.insert(path.to_owned());
         }
+        if is_read(copy) && is_read(FileHolder::Source) && self.is_in_doubt(path) {
+            self.report.settled.insert(path.to_owned());
+        }
+    }
+
+    /// Whether the source of a file was in doubt before.
+    pub(super) fn is_in_doubt(&self, path: &Path) -> bool {
+        self.known.doubted.contains(path)
+    }
+
+    /// The files whose source was in doubt before, and of which nothing was heard now.
+    pub(super) fn unheard_of(&self) -> Vec<PathBuf> {
+        let heard = |path: &&PathBuf| self.report.settled.contains(*path) || self.report.doubtful.contains(path);
+        self.known.doubted.iter().filter(|path| !heard(path)).cloned().collect()
+    }
+
+    /// Keeps that the source of a file is in doubt no more: it was changed since, or is gone like its copy.
+    pub(super) fn settle(&mut self, path: PathBuf) {
+        self.report.settled.insert(path);
     }
 
     /// Keeps what is wrong with a file.
     pub(super) fn note(&mut self, path: &Path, heard: &FileHeard, verdict: FileVerdict) {
-        if verdict.source_doubted {
-            self.report.doubtful.push(path.to_owned());
+        match verdict.source_doubted {
+            true if self.report.doubtful.len() < NAMED => self.report.doubtful.push(path.to_owned()),
+            true => self.unnamed = self.unnamed.saturating_add(1),
+            false => {}
         }
         for (copy, flaw) in verdict.flawed {
             let sharing = heard.facts.get(&FileHolder::Copy(copy)).and_then(|facts| heard.sharing.get(&facts.inode));
@@ -129,8 +151,8 @@ impl Findings {
     }
 
     /// Counts what was passed over.
-    pub(super) fn pass_over(&mut self, forbidden: usize, odd: u64) {
-        self.forbidden = self.forbidden.saturating_add(u64::try_from(forbidden).unwrap_or(u64::MAX));
+    pub(super) fn pass_over(&mut self, forbidden: u64, odd: u64) {
+        self.forbidden = self.forbidden.saturating_add(forbidden);
         self.odd = self.odd.saturating_add(odd);
     }
 
@@ -149,7 +171,7 @@ impl Findings {
             "files and directories were not read, because we may not; ask as root, or as their owner",
         );
         remark(self.odd, "names hold a line break, and were passed over: a server cannot be asked about them");
-        remark(self.unnamed, "more damaged files are not named: the medium seems to be broken");
+        remark(self.unnamed, "more files are damaged or in doubt, and not named: a medium seems to be broken");
         report
     }
 }

@@ -3,7 +3,7 @@
 use super::page::{Page, Tone, paint};
 use super::prune::problems;
 use crate::ctl::output::Detail;
-use crate::formats::text::{count, printable, size};
+use crate::formats::text::{count, doubt_remedy, printable, size};
 use crate::formats::wire::{CheckEnd, CheckedCopy};
 use crate::model::SampleShare;
 
@@ -30,9 +30,12 @@ fn tell(page: &mut Page, copy: &CheckedCopy, sample: SampleShare, detail: Detail
     };
     let read = format!("{} read, {}{part}", count(copy.files, "file"), size(copy.bytes));
     let is_sound = copy.damaged.is_empty() && copy.doubtful.is_empty();
+    let number = |files: usize| count(u64::try_from(files).unwrap_or(u64::MAX), "file");
     let found = if !is_sound {
-        let damaged = u64::try_from(copy.damaged.len()).unwrap_or(u64::MAX);
-        paint(Tone::Bad, format!("{} damaged", count(damaged, "file")))
+        let damaged = (!copy.damaged.is_empty()).then(|| format!("{} damaged", number(copy.damaged.len())));
+        let doubted =
+            (!copy.doubtful.is_empty()).then(|| format!("{} of the source in doubt", number(copy.doubtful.len())));
+        paint(Tone::Bad, damaged.into_iter().chain(doubted).collect::<Vec<_>>().join(", "))
     } else if copy.files == 0 {
         paint(Tone::Notice, "nothing was read, and nothing is proven")
     } else if copy.compared_with_source == 0 && copy.compared_with_copies == 0 {
@@ -70,10 +73,16 @@ fn tell(page: &mut Page, copy: &CheckedCopy, sample: SampleShare, detail: Detail
                     out of the copy before: `nbkpctl pause`, then `nbkpctl restore FILE --to DIR`.";
         page.line(format!("  {what}"));
     }
-    for path in &copy.doubtful {
-        let what = "the source differs from several copies that agree, though size and time are the same: perhaps \
-                    it is the source that is damaged; compare them by hand";
+    for path in copy.doubtful.iter().take(shown) {
+        let what = "the source differs from copies that agree, though size and time are the same: perhaps it is the \
+                    source that is damaged";
         page.line(format!("  {}: {}", printable(path), paint(Tone::Bad, what)));
+    }
+    if copy.doubtful.len() > shown {
+        page.line(format!("  and {} more; `-v` names all", copy.doubtful.len() - shown));
+    }
+    if !copy.doubtful.is_empty() {
+        page.line(format!("  {}", printable(&doubt_remedy(&copy.sync))));
     }
     for remark in &copy.remarks {
         page.line(format!("  {}", paint(Tone::Notice, printable(remark))));
@@ -105,6 +114,11 @@ mod tests {
             snapshots: vec!["x".into(), "y".into()],
         };
         let bad = CheckedCopy { sync: "mail".into(), snapshot: None, damaged: vec![damaged], ..sound.clone() };
+        let doubted = CheckedCopy { damaged: vec![], doubtful: vec!["b".into()], ..bad.clone() };
+        let text =
+            plain(&checked(&CheckEnd { checked: vec![doubted], problems: vec![] }, SampleShare::ALL, Detail::Usual));
+        assert!(text.starts_with("mail: 1 file of the source in doubt; 3 files read"), "{text}");
+        assert!(text.contains("`nbkpctl restore FILE --to DIR`") && !text.contains("0 files"), "{text}");
         let empty = CheckedCopy { files: 0, bytes: 0, compared_with_source: 0, ..sound.clone() };
         let alone = CheckedCopy { compared_with_source: 0, ..sound.clone() };
         let end = CheckEnd { checked: vec![sound, bad, empty, alone], problems: vec![] };

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::ctl::output::Detail;
 use crate::ctl::render::page::{Page, Tone, outcome_tone, paint};
 use crate::ctl::render::table::column;
-use crate::formats::text::{count, in_local_time, listed, printable, relative, size, span};
+use crate::formats::text::{count, doubt_remedy, in_local_time, listed, printable, relative, size, span};
 use crate::formats::wire::{
     CheckingEntry, ObstacleEntry, RunEntry, RunningEntry, StatusReply, SyncStatusEntry, Term, VolumeStatusEntry,
 };
@@ -90,6 +90,11 @@ fn sync(
             format!("the next run writes anew what the source still has; `nbkpctl verify {}` tells more", sync.name);
         page.hint("    ", &printable(&again));
     }
+    if sync.doubted() > 0 {
+        let what = format!("{} of its source in doubt: copies that agree hold another", count(sync.doubted(), "file"));
+        page.line(format!("    {}", paint(Tone::Bad, what)));
+        page.hint("    ", &printable(&doubt_remedy(&sync.name)));
+    }
     // What went wrong comes first where that is what it stands for.
     let is_failing = sync.state.is(SyncState::Failing);
     let told = sync.last_run.iter().filter(|_| is_failing);
@@ -156,14 +161,15 @@ fn trouble(sync: &SyncStatusEntry) -> Option<String> {
         Some(Freshness::Fresh) | None => None,
     };
     let damaged = (sync.damaged() > 0).then_some("damaged");
-    let told: Vec<&str> = state.into_iter().chain(freshness).chain(damaged).collect();
+    let doubted = (sync.doubted() > 0).then_some("in doubt");
+    let told: Vec<&str> = state.into_iter().chain(freshness).chain(damaged).chain(doubted).collect();
     (!told.is_empty()).then(|| format!("{}: {}", sync.name, told.join(", ")))
 }
 
 fn mark(sync: &SyncStatusEntry) -> (&'static str, Tone) {
     let is_at_rest = sync.state.is(SyncState::Idle) || sync.state.is(SyncState::Waiting);
     match (sync.state.known(), sync.freshness.known()) {
-        _ if is_at_rest && sync.damaged() > 0 => ("✗", Tone::Bad),
+        _ if is_at_rest && (sync.damaged() > 0 || sync.doubted() > 0) => ("✗", Tone::Bad),
         (Some(SyncState::Running), _) => ("▶", Tone::Busy),
         (Some(SyncState::Queued), _) => ("…", Tone::Busy),
         (Some(SyncState::Held), _) => ("✋", Tone::Bad),
@@ -368,6 +374,11 @@ mod tests {
         let shown = plain(&status(&reply, &now(), Detail::Usual));
         assert!(shown.contains("✗ mail") && shown.contains("2 files of its copies damaged"), "{shown}");
         assert!(in_one_line(&reply).unwrap_err().contains("mail: damaged"));
+        let text = SAMPLE.replace(fresh, &fresh.replace('}', r#","damaged":0,"doubted":1}"#));
+        let reply: StatusReply = Reply::read(text.as_bytes()).unwrap().unwrap().decode().unwrap();
+        let shown = plain(&status(&reply, &now(), Detail::Usual));
+        assert!(shown.contains("✗ mail") && shown.contains("1 file of its source in doubt"), "{shown}");
+        assert!(in_one_line(&reply).unwrap_err().contains("mail: in doubt"));
     }
 
     #[test]

@@ -19,6 +19,13 @@ pub(super) fn tell_start_of_check(run: &RunId, sync: &SyncName, share: SampleSha
 pub(super) fn write_check(record: &CheckRecord) {
     let (sync, run, outcome, sums) = (record.sync.as_str(), record.run.as_str(), record.outcome.as_str(), &record.sums);
     match &record.error {
+        None if sums.files == 0 => tracing::info!(
+            message_id = message_id::CHECK_OK,
+            nbkp.sync = sync,
+            nbkp.run = run,
+            nbkp.outcome = outcome,
+            "{sync}: its copy holds no files, so there was nothing to read back"
+        ),
         None => tracing::info!(
             message_id = message_id::CHECK_OK,
             nbkp.sync = sync,
@@ -68,7 +75,8 @@ pub(super) fn tell_doubt(sync: &SyncName, files: &[PathBuf]) {
         message_id = message_id::SOURCE_DOUBTED,
         nbkp.sync = sync.as_str(),
         "{sync}: not what all its copies hold, though size and time are the same: {}; perhaps the source is what is \
-         damaged (`nbkpctl restore` gets them back)",
-        named(files.iter())
+         damaged; {}",
+        named(files.iter()),
+        text::doubt_remedy(sync.as_str())
     );
 }

@@ -9,7 +9,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::mem::discriminant;
 use std::time::Duration;
 
-use crate::daemon::world::checks::Checks;
 use crate::daemon::world::decisions::Decisions;
 use crate::daemon::world::drives::DriveStates;
 use crate::daemon::world::histories::Histories;
@@ -51,7 +50,6 @@ pub(super) struct Scene<'a> {
     pub(super) decisions: &'a Decisions,
     pub(super) volumes: &'a Volumes,
     pub(super) drives: &'a DriveStates,
-    pub(super) checks: &'a Checks,
     pub(super) histories: &'a Histories,
     pub(super) runs: &'a Runs,
     pub(super) plan: &'a Plan,
@@ -185,20 +183,18 @@ impl Announcements {
         }
     }
 
-    /// What checks found damaged or in doubt: told again when it is more, and taken back when all of it is mended.
+    /// What checks found damaged or in doubt: told again when it is more, or all of one of both is mended, and taken
+    /// back with the other.
     fn compare_damage(&mut self, scene: &Scene<'_>, found: &mut Vec<Announcement>) {
         let syncs = scene.settings.configuration().syncs.keys();
-        let flawed = |name: &SyncName| {
-            let damaged = u64::try_from(scene.decisions.damage_of(name).paths.len()).unwrap_or(u64::MAX);
-            (damaged, scene.checks.doubted.get(name).copied().unwrap_or_default())
-        };
-        let now: BTreeMap<SyncName, (u64, u64)> =
-            syncs.map(|name| (name.clone(), flawed(name))).filter(|(_, flawed)| *flawed != (0, 0)).collect();
+        let flawed = syncs.map(|name| (name.clone(), scene.decisions.damage_of(name).counts()));
+        let now: BTreeMap<SyncName, (u64, u64)> = flawed.filter(|(_, flawed)| *flawed != (0, 0)).collect();
         if now == self.damaged {
             return;
         }
         for (name, (files, doubted)) in &now {
-            if self.damaged.get(name).is_none_or(|told| told.0 < *files || told.1 < *doubted) {
+            let is_news = |told: u64, now: u64| told < now || (told > 0 && now == 0);
+            if self.damaged.get(name).is_none_or(|told| is_news(told.0, *files) || is_news(told.1, *doubted)) {
                 announce(Subject::Damage(name.clone()), Matter::Damaged(*files, *doubted), found);
             }
         }

@@ -58,13 +58,16 @@ impl World {
         let Some((volume, _)) = self.checks.kept_open.take_if(|(_, since)| since.after(OPEN) <= now.boot) else {
             return;
         };
-        let on_it = self.settings.on_the_drive_of(&volume);
-        let users: BTreeSet<SyncName> =
-            on_it.iter().flat_map(|volume| self.settings.users_of(volume)).map(|sync| sync.name.clone()).collect();
-        for sync in users {
+        for sync in self.users_of_the_drive_of(&volume) {
             let past = self.checks.past.entry(sync).or_default();
             past.rests_until = past.rests_until.max(now.boot.after(REST));
         }
+    }
+
+    /// The syncs that use the drive that a volume is on.
+    fn users_of_the_drive_of(&self, volume: &VolumeName) -> BTreeSet<SyncName> {
+        let on_it = self.settings.on_the_drive_of(volume);
+        on_it.iter().flat_map(|volume| self.settings.users_of(volume)).map(|sync| sync.name.clone()).collect()
     }
 
     /// When the copies of a sync are to be read back next, if nothing comes first.
@@ -77,12 +80,15 @@ impl World {
         Some(rested.map_or(due, |rested| due.max(rested)))
     }
 
-    /// The sync whose copy has waited longest to be read: each has its turn, however long their rounds are.
+    /// The sync whose copy has waited longest to be read: each has its turn, however long their rounds are. Those of
+    /// the drive that is kept open come first, so that none is opened and closed for each slice.
     fn next_to_check(&self, now: &Now) -> Option<SyncName> {
+        let kept = self.checks.kept_open.as_ref().map(|(volume, _)| self.users_of_the_drive_of(volume));
+        let is_elsewhere = |sync: &Sync| kept.as_ref().is_some_and(|kept| !kept.contains(&sync.name));
         let due = |sync: &Sync| {
             let due = self.check_due(sync, now).filter(|due| *due <= now.wall)?;
             let began = self.checks.past.get(&sync.name).map(|past| past.began);
-            self.comes_after_all_else(sync, now).then(|| (began, due, sync.name.clone()))
+            self.comes_after_all_else(sync, now).then(|| (is_elsewhere(sync), began, due, sync.name.clone()))
         };
         let is_ours = self.initiative == Initiative::Own;
         let syncs = is_ours.then(|| self.settings.configuration().syncs.values()).into_iter().flatten();
@@ -191,11 +197,6 @@ impl World {
         let Some(rule) = check.sync.verify else { return };
         let (rounds, over) = (self.decisions.rounds_of(name), (check.started, now.wall));
         let (rounds, over) = after_slice(rounds, rule, (check.share, report), over);
-        let found = over.as_ref().or(rounds.under_way.as_ref()).map(|round| round.sums.doubtful);
-        // What the round before found in doubt stays so until all of this one was read.
-        if over.is_some() || found > self.checks.doubted.get(name).copied() {
-            self.checks.note_doubt(name, found.unwrap_or_default());
-        }
         self.decisions.note_rounds(name, rounds);
         if let Some(round) = over {
             keep(record(check, round.began, round.sums, now), effects);
@@ -213,7 +214,6 @@ impl World {
         if rule.is_some_and(|CheckRule { share: wanted, .. }| of_newest >= Some(wanted)) {
             let rounds = self.decisions.rounds_of(&record.sync);
             self.decisions.note_rounds(&record.sync, finished(&rounds, &record.sums, record.finished));
-            self.checks.note_doubt(&record.sync, record.sums.doubtful);
         }
         keep(record, effects);
     }

@@ -27,8 +27,6 @@ pub(super) struct Checks {
     /// The drive that is kept open for checks, by a volume on it, and since when.
     pub(super) kept_open: Option<(VolumeName, BootTime)>,
     pub(super) past: BTreeMap<SyncName, CheckPast>,
-    /// How many files of sources differ from copies that agree, as the last rounds found.
-    pub(super) doubted: BTreeMap<SyncName, u64>,
 }
 
 /// A check under way.
@@ -104,15 +102,6 @@ impl Checks {
         self.under_way.as_ref().filter(|check| check.sync.name == *sync)?;
         self.past.entry(sync.clone()).or_default().rests_until = now.after(REST);
         self.stop(Interruption::Cancelled, now)
-    }
-
-    /// So many files of a source differ from copies that agree.
-    pub(super) fn note_doubt(&mut self, sync: &SyncName, files: u64) {
-        if files == 0 {
-            self.doubted.remove(sync);
-        } else {
-            self.doubted.insert(sync.clone(), files);
-        }
     }
 
     /// The moments at which something about the check under way changes by itself.

@@ -28,7 +28,6 @@ impl World {
             decisions: &self.decisions,
             volumes: &self.volumes,
             drives: &self.drives,
-            checks: &self.checks,
             histories: &self.histories,
             runs: &self.runs,
             plan: &self.plan,
@@ -134,6 +133,7 @@ impl World {
         } else {
             SyncState::Waiting
         };
+        let (damaged, doubted) = self.decisions.damage_of(&sync.name).counts();
         SyncStatus {
             name: sync.name.clone(),
             state,
@@ -145,7 +145,8 @@ impl World {
             overdue_at,
             starts_at: self.starts_at(&sync.name, now),
             last_verified: self.decisions.rounds_of(&sync.name).verified,
-            damaged: u64::try_from(self.decisions.damage_of(&sync.name).paths.len()).unwrap_or(u64::MAX),
+            damaged,
+            doubted,
         }
     }
 }

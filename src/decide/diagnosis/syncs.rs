@@ -52,6 +52,16 @@ fn examined(sync: &SyncStatus, recent: &[RunRecord], said: &mut BTreeSet<String>
             ),
         ));
     }
+    if sync.doubted > 0 {
+        let count = sync.doubted;
+        findings.push(Flaw::Damaged.error(
+            format!("files of its source are not what its copies hold, which agree: {count}"),
+            format!(
+                "run `nbkpctl verify {name}`, which names them, and compare each with what `nbkpctl restore FILE --to \
+                 DIR` gets: put that back, or `touch` the file if the source is right; then `nbkpctl verify {name}`"
+            ),
+        ));
+    }
     Area::Syncs.examined(
         name.as_str(),
         Verdict::of(findings, || if is_said { "it waits for what is said above".to_owned() } else { standing(sync) }),

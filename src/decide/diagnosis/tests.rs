@@ -107,6 +107,7 @@ fn sync_status(obstacles: Vec<Obstacle>, freshness: Freshness) -> SyncStatus {
         overdue_at: None,
         starts_at: None,
         damaged: 0,
+        doubted: 0,
         last_verified: None,
     }
 }

@@ -76,8 +76,8 @@ pub struct FilesThere {
     pub files: BTreeMap<PathBuf, FileFacts>,
     /// Its directories.
     pub directories: Vec<PathBuf>,
-    /// Names that no line can hold.
-    pub odd: u64,
+    /// How many names in which directory no line can hold.
+    pub odd: BTreeMap<PathBuf, u64>,
     /// Directories that could not be listed.
     pub closed: Vec<PathBuf>,
 }
@@ -90,7 +90,12 @@ pub fn files(answer: &[u8]) -> FilesThere {
         match word {
             "file" => found.files.extend(facts_of(text)),
             "directory" => found.directories.extend(below(text)),
-            "odd" => found.odd = found.odd.saturating_add(number(text).unwrap_or(1)),
+            "odd" => {
+                let mut parts = text.splitn(2, |byte| *byte == b' ');
+                let names = parts.next().and_then(number).unwrap_or(1);
+                let directory = PathBuf::from(OsStr::from_bytes(parts.next().unwrap_or_default()));
+                found.odd.entry(directory).and_modify(|before| *before = before.saturating_add(names)).or_insert(names);
+            }
             "closed" => found.closed.push(PathBuf::from(OsStr::from_bytes(text))),
             _ => {}
         }
@@ -187,10 +192,12 @@ mod tests {
     #[test]
     fn what_lies_there_is_read_and_nothing_that_lies_elsewhere() {
         let answer = b"directory ./a b\nfile 12 2049 77 1700000000 2026-11-19 10:00:00.25 +0000 ./a b/c d\n\
-            file 12 2049 77 1700000000 2026-11-19 10:00:00 +0000 ./../out\nfile nonsense\nodd 2\nclosed x y\n\
+            file 12 2049 77 1700000000 2026-11-19 10:00:00 +0000 ./../out\nfile nonsense\nodd 2 e f\n\
+            odd 1 \nodd 1 e f\nclosed x y\n\
             directory /etc\n";
         let found = files(answer);
-        assert_eq!((found.directories, found.odd), (vec![PathBuf::from("a b")], 2));
+        assert_eq!(found.directories, [PathBuf::from("a b")]);
+        assert_eq!(found.odd, BTreeMap::from([("".into(), 1), ("e f".into(), 3)]));
         assert_eq!(found.closed, [PathBuf::from("x y")]);
         let modified = "2026-11-19T10:00:00.25Z".parse().unwrap();
         let told = FileFacts { size: 12, modified, changed: 1_700_000_000, inode: (2049, 77) };

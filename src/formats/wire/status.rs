@@ -123,6 +123,9 @@ pub struct SyncStatusEntry {
     /// How many files of its copies are damaged and not yet written anew; older daemons do not know.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub damaged: Option<u64>,
+    /// How many files of its source differ from copies that agree; older daemons do not know.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub doubted: Option<u64>,
     /// When its copies were read back last, compared with something, and found to be in order.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_verified: Option<Moment>,
@@ -133,6 +136,12 @@ impl SyncStatusEntry {
     #[must_use]
     pub fn damaged(&self) -> u64 {
         self.damaged.unwrap_or_default()
+    }
+
+    /// How many files of its source differ from copies that agree.
+    #[must_use]
+    pub fn doubted(&self) -> u64 {
+        self.doubted.unwrap_or_default()
     }
 }
 
@@ -348,6 +357,7 @@ fn sync(sync: &SyncStatus) -> SyncStatusEntry {
         overdue_at: sync.overdue_at.map(Moment),
         starts_at: sync.starts_at.map(Moment),
         damaged: Some(sync.damaged),
+        doubted: Some(sync.doubted),
         last_verified: sync.last_verified.map(Moment),
     }
 }

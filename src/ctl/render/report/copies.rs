@@ -41,11 +41,17 @@ fn row(page: &mut Markup, source: &SourceCopies, facts: &ReportFacts, now: &Now)
         page.leaf("th", &[("scope", "row")], &source.source);
         let is_damaged =
             |name: &&String| facts.status.syncs.iter().any(|sync| sync.name == **name && sync.damaged() > 0);
+        let is_doubted =
+            |name: &&String| facts.status.syncs.iter().any(|sync| sync.name == **name && sync.doubted() > 0);
         let damaged = source.copied.iter().filter(is_damaged).count();
+        let doubted = source.copied.iter().filter(is_doubted).count();
         let mut fulfilled = |label: &str, found: u64, wanted: u64, text: String| {
             page.nest("td", &[("data-label", label)], |page| {
                 page.nest("span", &[], |page| {
-                    sign(page, if found >= wanted && damaged == 0 { Grade::Calm } else { Grade::Notice });
+                    sign(
+                        page,
+                        if found >= wanted && damaged == 0 && doubted == 0 { Grade::Calm } else { Grade::Notice },
+                    );
                     page.text(&text);
                     if found < wanted {
                         page.text(&format!(" ({wanted} would be safer)"));
@@ -57,7 +63,8 @@ fn row(page: &mut Markup, source: &SourceCopies, facts: &ReportFacts, now: &Now)
         let missing = source.syncs.len().saturating_sub(source.copied.len());
         let never = if missing > 0 { format!(", {missing} not made yet") } else { String::new() };
         let flawed = if damaged > 0 { format!(", {damaged} with damaged files") } else { String::new() };
-        fulfilled("Copies", all, 3, format!("{all}{never}{flawed}"));
+        let unlike = if doubted > 0 { format!(", {doubted} unlike the source") } else { String::new() };
+        fulfilled("Copies", all, 3, format!("{all}{never}{flawed}{unlike}"));
         fulfilled("Media", source.media, 2, source.media.to_string());
         fulfilled("Elsewhere", source.off_site, 1, source.off_site.to_string());
         for (label, moment) in [("Newest data", source.newest), ("Oldest data", source.oldest)] {

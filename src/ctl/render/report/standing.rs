@@ -81,7 +81,7 @@ pub fn headline(page: &mut Markup, facts: &ReportFacts, now: &Now) {
 }
 
 /// What a copy that is told of with these words is not: whole, and as fresh as its time says.
-const DOUBTS: [&str; 6] = ["old", "old data", "with a warning", "never copied", "unknown", "damaged"];
+const DOUBTS: [&str; 7] = ["old", "old data", "with a warning", "never copied", "unknown", "damaged", "in doubt"];
 
 fn is_told(grade: Grade) -> bool {
     grade >= Grade::Notice

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::formats::text::{count, relative, span};
+use crate::formats::text::{count, doubt_remedy, relative, span};
 use crate::formats::wire::{FindingEntry, ObstacleEntry, RunEntry, StatusReply, SyncStatusEntry, SyncTally, Term};
 use crate::model::{Freshness, Now, ObstacleCode, Outcome, Severity, SyncState};
 
@@ -89,6 +89,10 @@ pub fn verdict(sync: &SyncStatusEntry, beside: Beside<'_>, now: &Now) -> SyncVer
         let hint = format!("the next run writes anew what the source still has; `nbkpctl verify {}`", sync.name);
         remarks.push(remark(Grade::Bad, "damaged", text, hint));
     }
+    if sync.doubted() > 0 {
+        let text = format!("{} of its source not what its copies hold, which agree", count(sync.doubted(), "file"));
+        remarks.push(remark(Grade::Bad, "in doubt", text, doubt_remedy(&sync.name)));
+    }
     if sync.state.is(SyncState::Disabled) {
         remarks.push(remark(Grade::Calm, "disabled", "the configuration disables it: it is not copied", ""));
     } else {
@@ -101,7 +105,10 @@ pub fn verdict(sync: &SyncStatusEntry, beside: Beside<'_>, now: &Now) -> SyncVer
     for one in remarks {
         // The first to say something says it, as badly as anybody does.
         match told.iter_mut().find(|other| other.text.contains(&one.text)) {
-            Some(other) if other.grade < one.grade => (other.grade, other.word) = (one.grade, one.word),
+            Some(other) if other.grade < one.grade => {
+                let hint = if one.hint.is_empty() { other.hint.clone() } else { one.hint };
+                *other = Remark { text: other.text.clone(), hint, ..one };
+            }
             Some(_) => {}
             None => told.push(one),
         }
@@ -291,6 +298,7 @@ mod tests {
             overdue_at: Some(ago(-20)),
             starts_at: None,
             damaged: Some(0),
+            doubted: Some(0),
             last_verified: None,
         }
     }
@@ -310,6 +318,7 @@ mod tests {
         let dead = verdict(&well(), Beside { dead: Some("nbkpd is not running"), ..Beside::default() }, &now());
         assert_eq!((dead.grade, dead.word), (Grade::Calm, "no daemon"));
         is_not_well(&SyncStatusEntry { damaged: Some(2), ..well() }, Grade::Bad, "damaged");
+        is_not_well(&SyncStatusEntry { doubted: Some(1), ..well() }, Grade::Bad, "in doubt");
         let mut warned = run(Outcome::Ok);
         warned.warnings.push("3 files could not be read".into());
         is_not_well(&SyncStatusEntry { last_run: Some(warned), ..well() }, Grade::Notice, "with a warning");
@@ -439,6 +448,7 @@ mod tests {
         };
         let skipped = SyncStatusEntry { last_run: Some(run(Outcome::Skipped)), obstacles: vec![missing], ..well() };
         is_not_well(&skipped, Grade::Bad, "impossible");
-        assert_eq!(judged(&skipped).remarks.len(), 1);
+        let remarks = judged(&skipped).remarks;
+        assert_eq!((remarks.len(), remarks[0].hint.as_str()), (1, "h"), "with what helps");
     }
 }

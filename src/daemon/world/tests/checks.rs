@@ -33,6 +33,7 @@ fn report(files: u64, damaged: &[&str]) -> CheckReport {
         sound: BTreeSet::new(),
         damaged: damaged.collect(),
         doubtful: vec![],
+        settled: BTreeSet::new(),
         remarks: vec![],
     }
 }
@@ -299,13 +300,57 @@ fn a_source_that_is_not_what_its_copies_hold_is_told_of_until_a_round_finds_it_t
     assert!(story.notices.iter().any(|notice| matches!(notice, Notice::SourceDoubted(_, files) if files.len() == 1)));
     story.checked(5, &[]);
     assert_eq!((matters(&mut story), story.check_records()), (vec![], vec![(Outcome::Failed, 10, 0)]));
-    assert_eq!(story.status_of("photos").last_verified, None);
+    assert_eq!((story.status_of("photos").doubted, story.status_of("photos").last_verified), (1, None));
+    // Rounds that read other files know nothing of this one, and no restart forgets it.
     story.wait(86_400);
+    story.checked(5, &["b"]);
     story.checked(5, &[]);
-    assert_eq!(matters(&mut story), [], "half of it was read");
-    story.checked(5, &[]);
-    assert_eq!((matters(&mut story), story.check_records()), (vec![Matter::Withdrawn], vec![(Outcome::Ok, 10, 0)]));
-    assert!(story.status_of("photos").last_verified.is_some());
+    assert_eq!(matters(&mut story), [Matter::Damaged(1, 1)]);
+    assert_eq!(story.world.decisions.ledger().damaged[&name("photos")].doubted.len(), 1);
+    let _ends = story.ask_to_run("photos", Urgency::Asked);
+    let run = story.world.runs.get(&name("photos")).unwrap().id.clone();
+    let ended = RunReport { mended: ["b".into()].into(), ..RunReport::bare(run, name("photos"), Conclusion::Ok) };
+    story.tell(Event::News(WorkerNews::Ended(Box::new(ended))));
+    assert_eq!(matters(&mut story), [Matter::Damaged(0, 1)], "no more is damaged: what is said changes");
+    story.wait(86_400);
+    let settled = CheckReport { settled: ["a".into()].into(), ..report(5, &[]) };
+    story.check_ends(CheckEnding::Read(Box::new(settled)));
+    assert_eq!((matters(&mut story), story.status_of("photos").doubted), (vec![Matter::Withdrawn], 0));
+}
+
+#[test]
+fn a_drive_that_is_open_for_checks_is_read_before_what_lies_elsewhere() {
+    let rule = "verify = { every = \"1d\" }";
+    let text = OPENED
+        .replace("destination = \"usb:documents\"", &format!("destination = \"disk:documents\"\n{rule}"))
+        .replace("destination = \"usb:photos\"", &format!("destination = \"usb:photos\"\n{rule}"))
+        .replace("every = \"1h\"", "every = \"30d\"");
+    let mut story = Story::with_closed_drive(&format!("{text}\n[volumes.disk]\npath = \"/mnt/disk\""));
+    story.see(&[("usb", closed_sight(1)), ("disk", present("/mnt/disk", None))]);
+    story.wait(10);
+    story.opened("usb", present("/media/usb", Some(1)));
+    story.end("documents", Conclusion::Ok);
+    story.wait(10);
+    assert_eq!(std::mem::take(&mut story.checks_stopped), 1);
+    story.check_ends(CheckEnding::Stopped);
+    story.end("photos", Conclusion::Ok);
+    story.orders();
+    let mut turns = Vec::new();
+    for _ in 0..30 {
+        turns.push(story.checks.last().unwrap().seen.sync.name.to_string());
+        story.wait(100);
+        if story.checks_stopped > 0 {
+            break;
+        }
+        assert_eq!(story.orders(), Vec::<String>::new(), "{turns:?}");
+        story.checked_of(1);
+    }
+    assert!(turns.len() >= 17, "{turns:?}");
+    story.check_ends(CheckEnding::Stopped);
+    assert_eq!(story.orders(), ["close usb: PowerOff"]);
+    let of_disk = turns.iter().filter(|sync| *sync == "documents").count();
+    assert!(of_disk <= 1, "{turns:?}");
+    assert_eq!(story.checks.last().unwrap().seen.sync.name, name("documents"), "then it is its turn");
 }
 
 #[test]

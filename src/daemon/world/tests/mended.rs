@@ -6,7 +6,7 @@ use crate::daemon::world::tests::*;
 fn what_is_damaged_stays_so_until_a_run_says_that_it_wrote_it_anew() {
     let mut story = Story::at_home(HOUSE);
     let paths: BTreeSet<PathBuf> = ["a", "b"].map(PathBuf::from).into();
-    let damage = Damage { paths: paths.clone(), snapshots: BTreeSet::new() };
+    let damage = Damage { paths: paths.clone(), ..Damage::default() };
     let ledger = Ledger { damaged: [(name("photos"), damage)].into(), ..story.world.decisions.ledger().clone() };
     story.world.decisions = Decisions::new(ledger);
     story.plug("usb");

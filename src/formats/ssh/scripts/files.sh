@@ -19,7 +19,8 @@ for directory; do
     find "$place" -mindepth 1 -maxdepth 1 -type d ! -name "*$line*" -exec printf 'directory %s\n' {} + 2>/dev/null
     find "$place" -mindepth 1 -maxdepth 1 -type f ! -name "*$line*" -exec stat -c 'file %s %d %i %Z %y %n' {} + \
         2>/dev/null
-    find "$place" -mindepth 1 -maxdepth 1 -name "*$line*" -exec sh -c 'printf "odd %s\n" "$#"' sh {} + 2>/dev/null
+    find "$place" -mindepth 1 -maxdepth 1 -name "*$line*" -exec sh -c 'printf "odd %s %s\n" "$#" "$0"' "$directory" {} + \
+        2>/dev/null
     [ -r "$place" ] && ls "$place" >/dev/null 2>&1 || printf 'closed %s\n' "$directory"
 done
 exit 0
