@@ -243,10 +243,13 @@ fn it_is_written_at_one_stroke_for_its_owner_and_through_no_link() {
     assert_eq!((facts["days"].as_u64(), facts["list"]["syncs"].as_array().unwrap().len()), (Some(30), 5));
     assert!(facts["dead"].as_str().unwrap().contains("nbkpd is not running"));
 
-    // What cannot be written leaves nothing.
+    // What cannot be written leaves nothing. A link to a stream, such as `/dev/stdout`, is one that others use.
+    symlink("home", machine.at("to-home")).unwrap();
     for (arguments, code, why) in [
         (&["-o", "none/page.html"][..], 1, "none"),
         (&["-o", "home"], 2, "home is no file"),
+        (&["-o", "/proc/self/fd/1"], 2, "/proc/self/fd/1 is no file"),
+        (&["-o", "to-home"], 2, "to-home is no file"),
         (&["--open", "--json"], 2, "leave out --open or --json"),
         (&["--open", "-o", "-"], 2, "name one with -o"),
     ] {

@@ -133,7 +133,11 @@ fn facts(
                     let seen = asked_until(until, alone, &snapshots)?;
                     let found = seen.as_ref().map(|_| asked_until(until, alone, &Request::Doctor)).transpose()?;
                     let seen = seen.map_or_else(|| Ok(silent_places(list)), |it| it.decode())?;
-                    let found = found.flatten().map_or_else(|| Ok(silent_doctor()), |it| it.decode())?;
+                    let found = match found {
+                        Some(Some(reply)) => reply.decode()?,
+                        Some(None) => silent_doctor(),
+                        None => untested("nothing was tested: the snapshots have taken all the time that there was"),
+                    };
                     Ok((seen, found.behind(&first)))
                 })
             });
@@ -186,7 +190,11 @@ fn silent_places(list: &Listing) -> Snapshots {
 
 /// What is told where something that `doctor` asks answers nobody.
 fn silent_doctor() -> Diagnosis {
-    let what = format!("the tests have not come to an end within {} s: something does not answer", PATIENCE.as_secs());
+    untested(format!("the tests have not come to an end within {} s: something does not answer", PATIENCE.as_secs()))
+}
+
+/// What is told where not all was tested.
+fn untested(what: impl Into<String>) -> Diagnosis {
     let fix = "run `nbkpctl doctor`, and look for a drive, a mount or a server that hangs";
     Diagnosis::new(&[Area::Daemon.examined("doctor", Flaw::Degraded.error(what, fix))])
 }

@@ -13,9 +13,10 @@ use crate::formats::config::Colour;
 use crate::formats::rsync::rules;
 use crate::formats::script::{Recipe, Standpoint, script as written};
 use crate::formats::text::{listed, printable};
-use crate::model::{Configuration, End, Sync, SyncName, VolumeRoot};
+use crate::model::{Configuration, End, EntryKind, Sync, SyncName, VolumeRoot};
 use crate::os::causes::chain;
 use crate::os::directory::{Directory, Kind};
+use crate::os::entry;
 use crate::os::files::{self, Readers};
 use crate::os::rules_file;
 
@@ -115,13 +116,29 @@ pub(super) fn place_of(file: &Path) -> Result<(PathBuf, String), CommandError> {
         CommandError::Failed(format!("could not open the directory of {}: {error}", printable(&shown)))
     })?;
     let found = Directory::open_root(&directory).and_then(|place| place.kind_of(&name));
-    match found {
-        // A link is replaced, and not what it leads to.
-        Ok(Kind::Nothing | Kind::File | Kind::Link) => Ok((directory, name)),
-        Ok(Kind::Directory | Kind::Special) => Err(CommandError::Usage(format!(
+    let no_file = || {
+        CommandError::Usage(format!(
             "{} is no file, and is not replaced by one; `-o -` writes to standard output",
             printable(&shown)
-        ))),
+        ))
+    };
+    match found {
+        // Such a link is what others know a stream by.
+        Ok(Kind::Link) if is_of_the_system(&directory) || !leads_to_a_file(file) => Err(no_file()),
+        // A link is replaced, and not what it leads to.
+        Ok(Kind::Nothing | Kind::File | Kind::Link) => Ok((directory, name)),
+        Ok(Kind::Directory | Kind::Special) => Err(no_file()),
         Err(error) => Err(CommandError::Failed(format!("could not {}", chain(&error)))),
     }
+}
+
+/// Whether the kernel or the device manager makes what lies in a directory, as it makes `/dev/stdout`.
+fn is_of_the_system(directory: &Path) -> bool {
+    directory == Path::new("/dev") || directory.starts_with("/proc") || directory.starts_with("/sys")
+}
+
+/// Whether a link leads to a file, or to where there is nothing yet.
+fn leads_to_a_file(link: &Path) -> bool {
+    let Ok(target) = files::leads_to(link) else { return true };
+    !is_of_the_system(&target) && entry::look_at(&target).is_none_or(|found| found.kind == EntryKind::File)
 }

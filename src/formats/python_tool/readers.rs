@@ -24,7 +24,9 @@ pub(super) fn switch_off(leaves: &mut [Leaf], configuration: &Configuration) -> 
     for leaf in leaves.iter_mut().filter(|leaf| leaf.off.is_none()) {
         let name = leaf.title.strip_prefix(TABLE).and_then(|name| name.parse::<SyncName>().ok());
         let Some(sync) = name.and_then(|name| configuration.syncs.get(&name)) else { continue };
-        let writer = missing.iter().find(|missing| lies_in(&sync.source, &missing.writes));
+        let writers = missing.iter().filter(|missing| lies_in(&sync.source, &missing.writes));
+        // One that nobody had on says nothing of what is there.
+        let writer = writers.min_by_key(|missing| !missing.was_on);
         if let Some(reason) = leaf.reads.and_then(|reads| other_reading(reads, sync, &kept, writer)) {
             leaf.leave_out("snapshots of the source", reason);
             leaf.reads = None;
