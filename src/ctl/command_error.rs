@@ -77,6 +77,16 @@ pub enum CommandError {
     /// The daemon says no.
     #[error(transparent)]
     Refused(#[from] CallError),
+    /// A daemon runs that works by another configuration.
+    #[error("nbkpd runs with another configuration, {}, so that it was asked to prepare nothing; stop it, or give \
+             another one for {} a place of its own by --socket and --state-dir, and call the same command again with \
+             these", .theirs.display(), .ours.display())]
+    OtherConfiguration {
+        /// The file that it reads.
+        theirs: PathBuf,
+        /// The file that was meant.
+        ours: PathBuf,
+    },
     /// The work without a daemon did not begin.
     #[error("{1}")]
     Alone(u8, String),
@@ -104,7 +114,7 @@ impl CommandError {
         match self {
             // Whoever closed the pipe has seen enough.
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Fine,
-            Self::Output(_) | Self::Stopped | Self::Failed(_) => Exit::Failed,
+            Self::Output(_) | Self::OtherConfiguration { .. } | Self::Stopped | Self::Failed(_) => Exit::Failed,
             Self::NotRunning(_)
             | Self::Connect(..)
             | Self::Stranger(..)
@@ -140,6 +150,7 @@ impl CommandError {
             | Self::Silent(_)
             | Self::TooLong(_)
             | Self::Refused(_)
+            | Self::OtherConfiguration { .. }
             | Self::Alone(..)
             | Self::Stopped
             | Self::Usage(_)

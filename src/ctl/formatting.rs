@@ -1,9 +1,9 @@
 //! `drives format`: the commands that make a drive ready for backups. It needs no daemon, and runs none of them.
 
-use std::ffi::OsString;
 use std::path::Path;
 
 use crate::ctl::args::Common;
+use crate::ctl::called::{called, paths_of};
 use crate::ctl::command_error::{CommandError, Exit};
 use crate::ctl::options::{FilesystemChoice, FormatOptions};
 use crate::ctl::output::{Form, Output};
@@ -11,7 +11,7 @@ use crate::ctl::passphrases::storing;
 use crate::decide::setup::{Planner, SyncWish};
 use crate::formats::config::{self, Context};
 use crate::formats::formatting::{format_json, format_page, format_steps};
-use crate::formats::text::{printable, shell_words};
+use crate::formats::text::printable;
 use crate::model::{
     Cipher, Configuration, CredentialProvider, FormatWish, FoundDrive, FoundPlace, Mounter, NewFilesystem,
     SnapshotKind, Subdir, Vacancy,
@@ -47,7 +47,8 @@ pub fn format(options: &FormatOptions, common: &Common, output: &mut Output) -> 
 /// What the commands are to make, with the names that `init` will give.
 fn wish(options: &FormatOptions, common: &Common) -> FormatWish {
     let label = options.label.to_string();
-    let paths = crate::ctl::config::paths(common, None).ok();
+    // Without a session there may be no place for a socket; what is known is said all the same.
+    let paths = paths_of(common).or_else(|_| crate::ctl::config::paths(common, None)).ok();
     let configuration = paths.as_ref().and_then(configured);
     let documents = paths.as_ref().map(|paths| paths.home.join("Documents"));
     let has_documents = documents.is_some_and(|path| files::leads_to(&path).is_ok_and(|path| path.is_dir()));
@@ -57,9 +58,6 @@ fn wish(options: &FormatOptions, common: &Common) -> FormatWish {
     };
     let volume = volume.unwrap_or_else(|| label.clone());
     let provider = configuration.map_or(CredentialProvider::SecretService, |configuration| configuration.credentials);
-    let given = [("--config", &common.config), ("--socket", &common.socket), ("--state-dir", &common.state_dir)];
-    let given = given.into_iter().filter_map(|(option, path)| Some([option.into(), path.as_ref()?.into()]));
-    let client = std::iter::once(OsString::from("nbkpctl")).chain(given.flatten()).collect::<Vec<_>>();
     FormatWish {
         filesystem: match options.filesystem {
             FilesystemChoice::Btrfs => NewFilesystem::Btrfs,
@@ -70,7 +68,7 @@ fn wish(options: &FormatOptions, common: &Common) -> FormatWish {
         storing: storing(&provider, &volume, &volume),
         volume,
         source: if has_documents { "~/Documents".to_owned() } else { "~".to_owned() },
-        client: shell_words(&client),
+        client: paths.map_or_else(|| "nbkpctl".to_owned(), |paths| called("nbkpctl", &paths)),
     }
 }
 

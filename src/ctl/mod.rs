@@ -2,6 +2,7 @@
 
 pub mod args;
 mod bars;
+mod called;
 mod checks;
 mod client;
 mod command_error;
@@ -35,7 +36,8 @@ mod witness;
 use std::os::unix::net::UnixStream;
 use std::process::ExitCode;
 
-use args::{Arguments, Command, Common, Conversation};
+use args::{Arguments, Command, Conversation};
+use called::paths_of;
 use client::Connection;
 use command_error::{CommandError, Exit};
 use company::{Company, connect, told_by};
@@ -46,7 +48,7 @@ use runs::Patience;
 use crate::formats::text::printable;
 use crate::formats::wire::{HistoryLimit, Request};
 use crate::model::{Pruning, StandIn, Weighing};
-use crate::os::environment::{self, PathOptions, Paths};
+use crate::os::environment::{self, Paths};
 use crate::os::socket;
 
 /// Does what the command line asks for. `alone` opens a conversation with a daemon that lives in this process, for
@@ -98,7 +100,7 @@ fn obey(
         Command::Demo(arguments) => return Ok(demo::demo(&arguments)),
         Command::Config(command) => config::config(command, &common, output),
         Command::Graph { format } => graph::graph(&common, format, output),
-        Command::Init(options) => init::init(&options, &paths(&common)?, output, alone),
+        Command::Init(options) => init::init(&options, &paths_of(&common)?, output, alone),
         Command::Script(options) => script::script(&options, &common, output),
         Command::Completions { shell } => pages::completions(shell, output),
         Command::Man { command } => pages::manual(command.as_deref(), output),
@@ -117,13 +119,13 @@ fn obey(
             force,
         })) => {
             let options = RestoreOptions { from: None, paths: entries, at, to, dry_run, force };
-            restores::restore_from(&from, (output, paths(&common).ok().as_ref()), &options, alone)
+            restores::restore_from(&from, (output, paths_of(&common).ok().as_ref()), &options, alone)
         }
-        Command::Report(options) => report::report(&options, &paths(&common)?, output, alone),
-        Command::Overdue => reminders::remind(&paths(&common)?, output, alone),
-        Command::Doctor { fix } => doctor::doctor(&paths(&common)?, fix.into(), output, alone),
+        Command::Report(options) => report::report(&options, &paths_of(&common)?, output, alone),
+        Command::Overdue => reminders::remind(&paths_of(&common)?, output, alone),
+        Command::Doctor { fix } => doctor::doctor(&paths_of(&common)?, fix.into(), output, alone),
         Command::Conversation(command) => {
-            let paths = paths(&common)?;
+            let paths = paths_of(&common)?;
             match (connect(&command, &paths, output, alone), &command) {
                 // What a first configuration is written from is not known by a daemon, which there is none without one.
                 (Err(CommandError::Alone(..)), Conversation::Drives { .. }) => reports::drives_without_daemon(output),
@@ -135,15 +137,6 @@ fn obey(
         }
     };
     ended.map(ExitCode::from)
-}
-
-fn paths(common: &Common) -> Result<Paths, CommandError> {
-    let options = PathOptions {
-        config: common.config.clone(),
-        socket: common.socket.clone(),
-        state_dir: common.state_dir.clone(),
-    };
-    Ok(environment::paths(&options)?)
 }
 
 fn converse(

@@ -34,6 +34,12 @@ pub struct Paths {
 }
 
 impl Paths {
+    /// The same with a configuration file and a state directory that are known by their whole paths: others read them
+    /// elsewhere. The socket stays as it is named, since its path may only be so long (`sun_path`).
+    pub fn rooted(self) -> Result<Self, EnvironmentError> {
+        Ok(Self { config: absolute(&self.config)?, state_dir: absolute(&self.state_dir)?, ..self })
+    }
+
     /// Where sockets and other things lie that do not outlive the daemon: beside the control socket.
     #[must_use]
     pub fn runtime_dir(&self) -> PathBuf {
@@ -73,14 +79,15 @@ pub fn are_usual(paths: &Paths) -> bool {
     resolve(&PathOptions::default(), owner, unnamed, found_runtime_directory).is_ok_and(|usual| usual == *paths)
 }
 
-/// The options that make a program take these paths, where it would not by itself.
+/// The options that make a program take these paths, where it would not by itself, wherever it is called. A path that
+/// is empty is not known.
 #[must_use]
 pub fn options_for(wanted: &Paths) -> Vec<OsString> {
     let unsaid = paths(&PathOptions::default()).ok();
     let mut options: Vec<OsString> = Vec::new();
     let mut say = |option: &str, path: &Path, unsaid: Option<&Path>| {
-        if unsaid != Some(path) {
-            options.extend([option.into(), path.into()]);
+        if unsaid != Some(path) && !path.as_os_str().is_empty() {
+            options.extend([option.into(), absolute(path).unwrap_or_else(|_| path.to_owned()).into()]);
         }
     };
     say("--config", &wanted.config, unsaid.as_ref().map(|paths| paths.config.as_path()));
@@ -319,6 +326,23 @@ mod tests {
         assert_eq!(found(&SESSION), PathBuf::from("/run/user/1/nbkp/nbkpd.sock"));
         let system = found_at(Some("/run/user/0"), &PathOptions::default(), Owner::System, &home).unwrap();
         assert_eq!(system.socket, PathBuf::from("/run/nbkp/nbkpd.sock"));
+    }
+
+    #[test]
+    fn what_others_are_told_is_found_from_anywhere() {
+        let here = std::env::current_dir().unwrap();
+        let named = Paths { config: "c.toml".into(), socket: "s".into(), state_dir: "d".into(), home: "/".into() };
+        let rooted = named.clone().rooted().unwrap();
+        assert_eq!((&rooted.config, &rooted.state_dir), (&here.join("c.toml"), &here.join("d")));
+        assert_eq!(rooted.socket, PathBuf::from("s"), "a longer one may be none");
+        let said = |paths: &Paths| options_for(paths).into_iter().map(PathBuf::from).collect::<Vec<_>>();
+        let whole = ["c.toml", "s", "d"].map(|name| here.join(name));
+        let [config, socket, state_dir] = &whole;
+        let (config, socket, state_dir) = (config.as_path(), socket.as_path(), state_dir.as_path());
+        let options = ["--config", "--socket", "--state-dir"].map(Path::new);
+        assert_eq!(said(&named), [options[0], config, options[1], socket, options[2], state_dir]);
+        let unknown = Paths { socket: PathBuf::new(), state_dir: PathBuf::new(), ..named };
+        assert_eq!(said(&unknown), [options[0], config]);
     }
 
     #[test]

@@ -66,6 +66,12 @@ pub fn the_printed_commands_make_a_drive(host: &MiniHost) {
     host.ctl(&["drives", "format", &device, "--print"]).exits(0).says("cryptsetup luksFormat").says("crypttab");
     let told = host.ctl(&[&plain[..], &["--json"]].concat()).exits(0).json();
     assert_eq!(told["holds"][0], "ext4 `old`");
+    // What is named from here is found from anywhere; what the next command knows by itself is not said.
+    let elsewhere = host.ctl(&[&["--config", "other.toml"][..], &plain].concat()).exits(0).said;
+    assert!(elsewhere.contains("nbkpctl --config /other.toml init --yes"), "{elsewhere}");
+    let own = host.config_file();
+    let known = host.ctl(&[&["--config", own.to_str().unwrap()][..], &plain].concat()).exits(0).said;
+    assert!(known.contains("nbkpctl init --yes"), "{known}");
     assert_eq!(blkid(&usb, "LABEL"), "old", "nothing was run");
     let page = host.ctl(&plain).exits(0).says("IT HOLDS ext4 `old`: ALL OF THAT WILL BE LOST.").said;
     let (code, said) = pasted(host, &page, "");

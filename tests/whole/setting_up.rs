@@ -4,6 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Stdio;
 
+use crate::common::daemon::{Daemon, Wrapping};
 use crate::common::drive::Drive;
 use crate::common::drive::Filesystem::{Btrfs, ExFat, Ext4};
 use crate::common::folder::Folder;
@@ -236,20 +237,43 @@ pub fn a_daemon_with_another_configuration_prepares_nothing(host: &MiniHost) {
     }
     let text = format!("[volumes.theirs]\npath = \"{}\"\n", theirs.display());
     host.configure(&host.config().also(&text).sync("documents", "theirs", "none", ""));
-    let _daemon = host.start();
+    // It is called by a path that leads there from where it is started, and from nowhere else.
+    let daemon =
+        Daemon::launch(&host.root.join("relative.log"), Path::new("/run/notify"), &Wrapping::Plain, |program| {
+            let mut command = host.command(program, "nbkpd");
+            command.current_dir(&host.root).args(["--config", "config.toml"]);
+            command
+        });
+    daemon.wait_until_ready();
+    assert_eq!(host.status()["daemon"]["config"], host.config_file().to_str().unwrap());
     let other = host.root.join("other.toml");
     let [other, copies] = [&other, &ours].map(|path| path.to_str().unwrap());
     let source = documents.path.to_str().unwrap();
     let words = ["--config", other, "init", "--yes", "--source", source, "--destination", copies, "--no-enable"];
-    host.ctl(&words).exits(1).says("config.toml").says("--config");
+    let refused = host.ctl(&words).exits(1).says("config.toml").says("--socket").says("the same command does the rest");
+    // What would be said to the other one is not for it: there it means something else.
+    for command in ["prepare documents", "run documents", "`nbkpctl", "`nbkpd"] {
+        assert!(!refused.said.contains(command) && !refused.complained.contains(command), "{refused}");
+    }
     assert!(!theirs.join("documents").exists() && !ours.join("documents").exists());
     assert!(text_of(other).contains("[syncs.documents]"));
+    let told = host.ctl(&[&words[..], &["--json"]].concat()).exits(1).json();
+    assert!(!told["next"].to_string().contains("`nbkp"), "{told:#}");
     // What it says is to be called by the paths that it was called by itself.
     let socket = host.root.join("other.sock");
     let apart = ["--socket", socket.to_str().unwrap(), "--state-dir", ours.to_str().unwrap()];
     let again = host.ctl(&[&apart[..], &words].concat()).exits(0);
     again.says(&format!("nbkpctl --config {other} --socket {}", socket.display())).says("nbkpd --config");
     assert!(ours.join("documents/.nbkp-dst").exists() && !theirs.join("documents").exists());
+    // The same one is it by whatever path it is called.
+    let more = plain_folder(host, "more");
+    let mut command = host.command(env!("CARGO_BIN_EXE_nbkpctl"), "nbkpd");
+    command.current_dir(host.home()).args(["--config", "../config.toml", "init", "--yes", "--no-enable", "--source"]);
+    let output = command.arg(&more.path).args(["--destination", copies]).stdin(Stdio::null()).output().unwrap();
+    let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
+    assert!(output.status.success() && said.contains("starts by itself"), "{said}");
+    let called = format!("`nbkpctl --config {} status`", host.home().join("../config.toml").display());
+    assert!(said.contains(&called), "it is found from anywhere: {said}");
 }
 
 pub fn a_part_of_a_filesystem_in_use_is_not_formatted(host: &MiniHost) {

@@ -9,6 +9,7 @@ use super::done::SetUpDone;
 use super::draft::Draft;
 use super::start::Start;
 use super::tell;
+use crate::ctl::called::called;
 use crate::ctl::client::Connection;
 use crate::ctl::command_error::{CommandError, Exit};
 use crate::ctl::company::{Company, told_by};
@@ -18,7 +19,7 @@ use crate::ctl::render;
 use crate::decide::setup::Drafted;
 use crate::formats::set_up::{SetUp, SetUpService, SetUpSync};
 use crate::formats::text::printable;
-use crate::formats::wire::{Listing, Prepared, PreparedSync, Request, StatusReply};
+use crate::formats::wire::{Listing, Prepared, Request, StatusReply};
 use crate::model::{FoundPlace, Intruding, Mounter, StandIn, SyncName, VolumeName};
 use crate::os::config_file::{self, ReplaceError};
 use crate::os::deadline::Deadline;
@@ -50,14 +51,8 @@ pub(super) fn set_up(
     if let Some(trouble) = &trouble {
         output.complain(trouble);
     }
-    let prepared = prepared(draft, start, (answers, output), alone);
-    let (ends, problem) = match prepared {
-        Ok(ends) => (ends, None),
-        Err(problem) => (Ends::default(), Some(problem)),
-    };
-    let Ends { company, opened, prepared } = ends;
-    let is_ready = problem.is_none() && prepared.iter().all(|sync| sync.problems.is_empty());
-    let deeds = SetUpDone { service, trouble, company, opened, prepared, is_ready };
+    let mut deeds = SetUpDone { service, trouble, company: None, opened: None, prepared: Vec::new(), problem: None };
+    deeds.problem = prepare_ends(draft, start, (answers, output), &mut deeds, alone).err();
     let next = tell::next(draft, answers, &deeds, start);
     match output.form() {
         Form::Json => output.print_json(&as_a_whole(draft, start, &deeds, &next).json())?,
@@ -69,9 +64,10 @@ pub(super) fn set_up(
             }
         }
     }
-    match problem {
+    let is_fine = deeds.is_ready() && deeds.trouble.is_none();
+    match deeds.problem {
         Some(problem) => Err(problem),
-        None => Ok(if deeds.is_ready && deeds.trouble.is_none() { Exit::Fine } else { Exit::Failed }),
+        None => Ok(if is_fine { Exit::Fine } else { Exit::Failed }),
     }
 }
 
@@ -79,7 +75,8 @@ fn write(draft: &Draft, start: &Start<'_>) -> Result<(), CommandError> {
     let replaced = config_file::replace(&start.paths.config, start.file.as_deref(), draft.text.as_bytes());
     replaced.map_err(|error| match &error {
         ReplaceError::Changed(_) => {
-            CommandError::Failed(format!("{error}, so that nothing was written; call `nbkpctl init` again"))
+            let client = called("nbkpctl", start.paths);
+            CommandError::Failed(format!("{error}, so that nothing was written; call `{client} init` again"))
         }
         ReplaceError::Nameless(_) => CommandError::Usage(error.to_string()),
         ReplaceError::Write(_) => CommandError::Failed(crate::os::causes::chain(&error)),
@@ -112,25 +109,20 @@ fn enabled(paths: &Paths, options: &InitOptions, output: &mut Output) -> (SetUpS
     }
 }
 
-/// What was done at both ends.
-#[derive(Default)]
-struct Ends {
-    company: Option<Company>,
-    opened: Option<VolumeName>,
-    prepared: Vec<PreparedSync>,
-}
-
-/// Has both ends of all syncs prepared: by the daemon that runs, or in this process.
-fn prepared(
+/// Has both ends of all syncs prepared: by the daemon that runs, or in this process. What is done is noted at once: it
+/// stays done where the next step does not work.
+fn prepare_ends(
     draft: &Draft,
     start: &Start<'_>,
     (answers, output): (&Answers, &mut Output),
+    deeds: &mut SetUpDone,
     alone: impl FnOnce(&Paths, StandIn) -> Result<UnixStream, (u8, String)>,
-) -> Result<Ends, CommandError> {
+) -> Result<(), CommandError> {
     let names = draft.names();
     let (mut connection, company) = match Connection::open(&start.paths.socket) {
         Ok(mut connection) => {
             of_the_same_configuration(&mut connection, start)?;
+            deeds.company = Some(Company::Daemon);
             until_known(&mut connection, &names, start)?;
             (connection, Company::Daemon)
         }
@@ -141,13 +133,15 @@ fn prepared(
         }
         Err(problem) => return Err(problem),
     };
-    let opened = open(&mut connection, draft, answers, output);
+    deeds.company = Some(company);
+    deeds.opened = open(&mut connection, draft, answers, output);
     // Nobody has seen what lies there but who looked before the file was written.
     let reply = connection
         .ask(&Request::Prepare { syncs: names, only_free: Intruding::Refused })
         .map_err(|problem| told_by(company, problem))?;
     let prepared: Prepared = reply.decode()?;
-    Ok(Ends { company: Some(company), opened, prepared: prepared.syncs })
+    deeds.prepared = prepared.syncs;
+    Ok(())
 }
 
 /// A daemon with another configuration may know syncs by the same names, which are others.
@@ -156,16 +150,11 @@ fn of_the_same_configuration(connection: &mut Connection, start: &Start<'_>) -> 
     let theirs = PathBuf::from(status.daemon.config);
     let ours = environment::absolute(&start.paths.config)?;
     let real = |path: &Path| files::leads_to(path).unwrap_or_else(|_| path.to_owned());
-    // What it calls by a path that does not begin at the root lies where it was started.
-    if theirs.is_relative() || real(&theirs) == real(&ours) {
+    // A path that does not begin at the root is found by nobody else.
+    if theirs.is_absolute() && real(&theirs) == real(&ours) {
         return Ok(());
     }
-    Err(CommandError::Failed(format!(
-        "nbkpd runs with another configuration, {}, so that it was asked to prepare nothing; stop it, or give another \
-         one for {} a place of its own by --socket and --state-dir, and call the same command again with these",
-        theirs.display(),
-        ours.display()
-    )))
+    Err(CommandError::OtherConfiguration { theirs, ours })
 }
 
 /// The daemon hears that the file changed, and reads it by itself.
@@ -178,10 +167,10 @@ fn until_known(connection: &mut Connection, names: &[SyncName], start: &Start<'_
             return Ok(());
         }
         if deadline.has_passed() {
-            let file = start.paths.config.display();
+            let (file, client) = (start.paths.config.display(), called("nbkpctl", start.paths));
             return Err(CommandError::Failed(format!(
-                "nbkpd runs, and does not take in {file}; `nbkpctl status` tells what it reads, then `nbkpctl prepare` \
-                 does the rest"
+                "nbkpd runs, and does not take in {file}; `{client} status` tells what it reads, then `{client} \
+                 prepare` does the rest"
             )));
         }
         clock::wait(BETWEEN);
@@ -228,5 +217,82 @@ fn as_a_whole(draft: &Draft, start: &Start<'_>, deeds: &SetUpDone, next: &[Strin
         service: deeds.service,
         service_problem: deeds.trouble.clone(),
         next: next.to_vec(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read as _, Write as _};
+
+    use super::*;
+    use crate::ctl::args::Common;
+    use crate::ctl::init::answers::LeavesOut;
+    use crate::ctl::init::places::CopyTarget;
+    use crate::formats::config::{Context, parse};
+    use crate::formats::wire::{DoneReply, Flow, reply_frame};
+    use crate::model::{Additions, Cipher, FoundDrive, SnapshotKind, Subdir};
+
+    const CONFIGURATION: &str = "[volumes.laptop]\npath = \"~\"\n\n[volumes.usb]\n\
+         drive = \"2d577679-a7b6-429d-8250-3d0d80e034df\"\nmount = true\n\n\
+         [syncs.documents]\nsource = \"laptop:documents\"\ndestination = \"usb\"\n";
+
+    #[test]
+    fn what_was_opened_is_not_forgotten_when_the_next_request_fails() {
+        let paths = Paths {
+            config: "/c.toml".into(),
+            socket: "/no/such/socket".into(),
+            state_dir: "/d".into(),
+            home: "/home/a".into(),
+        };
+        let context = Context { file: paths.config.clone(), home: paths.home.clone() };
+        let configuration = parse(CONFIGURATION, &context).unwrap();
+        let start = Start { paths: &paths, file: None, configuration: configuration.clone(), context };
+        let drive = FoundDrive {
+            uuid: "2d577679-a7b6-429d-8250-3d0d80e034df".parse().unwrap(),
+            inside: None,
+            label: None,
+            encryption: Cipher::Luks,
+            mounter: Mounter::Daemon,
+        };
+        let answers = Answers {
+            sources: Vec::new(),
+            target: CopyTarget {
+                place: FoundPlace::OnDrive(drive, Subdir::default()),
+                shown: String::new(),
+                family: None,
+                fs_type: None,
+                at: None,
+                there: None,
+                free: None,
+            },
+            snapshots: SnapshotKind::HardLink,
+            name: None,
+            leaves_out: LeavesOut::Nothing,
+        };
+        let draft = Draft {
+            syncs: vec![Drafted::New("documents".parse().unwrap())],
+            additions: Additions::default(),
+            text: String::new(),
+            lines: String::new(),
+            configuration,
+            vacancies: std::collections::BTreeMap::new(),
+            beside: Vec::new(),
+        };
+        // It opens the drive, and goes away.
+        let daemon = |_: &Paths, _| {
+            let (ours, mut theirs) = UnixStream::pair().unwrap();
+            std::thread::spawn(move || {
+                assert!(theirs.read(&mut [0; 512]).unwrap() > 0);
+                theirs.write_all(&reply_frame(&DoneReply {}, Flow::Ends)).unwrap();
+            });
+            Ok(ours)
+        };
+        let (service, prepared) = (SetUpService::Left, Vec::new());
+        let mut deeds = SetUpDone { service, trouble: None, company: None, opened: None, prepared, problem: None };
+        let mut output = Output::new(&Common::default());
+        deeds.problem = prepare_ends(&draft, &start, (&answers, &mut output), &mut deeds, daemon).err();
+        assert!(!deeds.is_ready() && deeds.company == Some(Company::Own));
+        let next = tell::next(&draft, &answers, &deeds, &start).join("\n");
+        assert!(next.contains("`usb` was opened for this, and stays open until `nbkpctl --config /c.toml"), "{next}");
     }
 }

@@ -1,5 +1,6 @@
 //! What was done, beside the file that was written.
 
+use crate::ctl::command_error::CommandError;
 use crate::ctl::company::Company;
 use crate::formats::set_up::SetUpService;
 use crate::formats::wire::PreparedSync;
@@ -17,11 +18,21 @@ pub(super) struct SetUpDone {
     pub opened: Option<VolumeName>,
     /// What was made at both ends.
     pub prepared: Vec<PreparedSync>,
-    /// Whether all of it was.
-    pub is_ready: bool,
+    /// Why no more of it was.
+    pub problem: Option<CommandError>,
 }
 
 impl SetUpDone {
+    /// Whether both ends of all syncs have what they need.
+    pub fn is_ready(&self) -> bool {
+        self.problem.is_none() && self.prepared.iter().all(|sync| sync.problems.is_empty())
+    }
+
+    /// Whether whoever answers at the socket works by another configuration, so that no command of ours is for it.
+    pub fn is_for_another(&self) -> bool {
+        matches!(self.problem, Some(CommandError::OtherConfiguration { .. }))
+    }
+
     /// Whether a daemon runs that does the copies of this configuration.
     pub fn has_daemon(&self) -> bool {
         match self.service {

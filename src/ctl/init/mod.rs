@@ -16,6 +16,7 @@ mod vacancy;
 
 use std::os::unix::net::UnixStream;
 
+use crate::ctl::called::called;
 use crate::ctl::command_error::{CommandError, Exit};
 use crate::ctl::options::InitOptions;
 use crate::ctl::output::{Detail, Form, Output};
@@ -52,7 +53,9 @@ pub fn init(
         Ok(configuration) => configuration,
         Err(mistakes) => {
             output.complain_at_length(&mistakes.render(Colour::Styled));
-            output.complain("nothing was changed; mend the configuration file, and call `nbkpctl init` again");
+            let client = called("nbkpctl", paths);
+            output
+                .complain(&format!("nothing was changed; mend the configuration file, and call `{client} init` again"));
             return Ok(Exit::Usage);
         }
     };

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::start::Start;
+use crate::ctl::called::called;
 use crate::ctl::command_error::CommandError;
 use crate::decide::presence::DrivePresence;
 use crate::decide::setup::{
@@ -120,7 +121,7 @@ pub(super) fn target(text: &str, start: &Start<'_>, looks: &Vicinity) -> Result<
         && (text == before || with_uuid(&uuid, &looks.devices).is_some())
         && !Path::new(text).exists()
     {
-        return by_uuid(&uuid, behind, looks);
+        return by_uuid(&uuid, behind, start, looks);
     }
     if before.is_empty() || before.contains('/') || !text.contains(':') {
         return by_path(&absolute(Path::new(text), start)?, looks);
@@ -194,9 +195,10 @@ fn writable(directory: &Path) -> Result<(), CommandError> {
     }
 }
 
-fn by_uuid(uuid: &DriveUuid, below: &str, looks: &Vicinity) -> Result<CopyTarget, CommandError> {
+fn by_uuid(uuid: &DriveUuid, below: &str, start: &Start<'_>, looks: &Vicinity) -> Result<CopyTarget, CommandError> {
     let device = with_uuid(uuid, &looks.devices).ok_or_else(|| {
-        let why = format!("no drive with the UUID {uuid} is plugged in; plug it in, or see `nbkpctl drives`");
+        let client = called("nbkpctl", start.paths);
+        let why = format!("no drive with the UUID {uuid} is plugged in; plug it in, or see `{client} drives`");
         CommandError::Failed(why)
     })?;
     if let DrivePresence::Ambiguous { devices } = presence(device, &looks.seen()) {

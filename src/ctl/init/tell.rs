@@ -6,10 +6,11 @@ use super::answers::Answers;
 use super::done::SetUpDone;
 use super::draft::Draft;
 use super::start::Start;
+use crate::ctl::called::called;
 use crate::ctl::passphrases::storing;
 use crate::decide::setup::{Drafted, losses};
 use crate::formats::set_up::SetUpService;
-use crate::formats::text::{printable, shell_words, size};
+use crate::formats::text::{printable, size};
 use crate::model::{
     Additions, FoundPlace, Mounter, Mounting, SnapshotKind, Storing, SyncName, Vacancy, Volume, VolumeName,
 };
@@ -51,28 +52,34 @@ pub(super) fn draft(draft: &Draft, answers: &Answers, paths: &Paths) -> String {
     }
     for (name, vacancy) in &draft.vacancies {
         let Some(sync) = draft.configuration.syncs.get(name) else { continue };
-        let place = sync.destination.to_string();
-        let told = match vacancy {
-            Vacancy::Free | Vacancy::Taken => continue,
-            Vacancy::Copies => format!(
-                "{place} holds copies of nbkp already: this machine goes on with its own, and those of another one are \
-                 asked about before anything is changed."
-            ),
-            Vacancy::Unseen => format!(
-                "What lies in {place} cannot be seen now. If it is something else than copies, it stays as it is, and \
-                 nothing is copied there before `nbkpctl prepare {name}` says so."
-            ),
-        };
-        let _ = writeln!(text, "{}", printable(&told));
+        let client = called("nbkpctl", paths);
+        if let Some(told) = of_vacancy(*vacancy, &sync.destination.to_string(), name, &client) {
+            let _ = writeln!(text, "{}", printable(&told));
+        }
     }
     text.push('\n');
     text
 }
 
+/// What is to be known of what lies where the copies of a new sync are to be.
+fn of_vacancy(vacancy: Vacancy, place: &str, name: &SyncName, client: &str) -> Option<String> {
+    match vacancy {
+        Vacancy::Free | Vacancy::Taken => None,
+        Vacancy::Copies => Some(format!(
+            "{place} holds copies of nbkp already, and it cannot be told who made them: look with `{client} diff \
+             {name}` first, or choose another name."
+        )),
+        Vacancy::Unseen => Some(format!(
+            "What lies in {place} cannot be seen now. If it is something else than copies, it stays as it is, and \
+             nothing is copied there before `{client} prepare {name}` says so."
+        )),
+    }
+}
+
 /// What is left to a person, and what happens by itself, one sentence each.
 pub(super) fn next(draft: &Draft, answers: &Answers, deeds: &SetUpDone, start: &Start<'_>) -> Vec<String> {
     let mut next = Vec::new();
-    let client = called("nbkpctl", start);
+    let client = called("nbkpctl", start.paths);
     let all = joined(&draft.names());
     // What was opened for this has its passphrase where it belongs.
     let missing = |(volume, _): &(&VolumeName, String)| deeds.opened.as_ref() != Some(volume);
@@ -82,7 +89,14 @@ pub(super) fn next(draft: &Draft, answers: &Answers, deeds: &SetUpDone, start: &
             Storing::Words(words) => words,
         });
     }
-    if !deeds.is_ready {
+    if deeds.is_for_another() {
+        // Whatever asks at this socket asks the other one, which may know syncs by the same names.
+        next.push(
+            "once the other nbkpd is stopped, or with `--socket` and `--state-dir` that nobody else uses, the same \
+             command does the rest"
+                .to_owned(),
+        );
+    } else if !deeds.is_ready() {
         next.push(format!(
             "mend what keeps both ends from being ready, then `{client} prepare {all}` makes what they need"
         ));
@@ -99,24 +113,8 @@ pub(super) fn next(draft: &Draft, answers: &Answers, deeds: &SetUpDone, start: &
             joined(&disabled)
         ));
     }
-    let has_new = able.iter().any(|name| draft.vacancies.contains_key(name));
-    if deeds.has_daemon() {
-        next.push(if has_new && deeds.is_ready {
-            format!("the first copy starts by itself once nothing stands in its way; `{client} status` shows it")
-        } else {
-            format!("nbkpd runs; `{client} status` shows how everything stands")
-        });
-    } else if !able.is_empty() {
-        let which = if has_new { "the first one" } else { "one" };
-        let how = by_itself(deeds.service, start);
-        let how = how.map_or_else(
-            || "once nbkpd runs, copies happen by themselves".to_owned(),
-            |how| format!("`{how}` makes copies happen by themselves"),
-        );
-        next.push(format!(
-            "{how}; `{client} run {} --wait` makes {which} now, and `{client} status` shows how everything stands",
-            joined(&able)
-        ));
+    if !deeds.is_for_another() {
+        next.extend(copies(draft, &able, deeds, start));
     }
     if let Some(volume) = &deeds.opened {
         next.push(format!("`{volume}` was opened for this, and stays open until `{client} eject {volume}` closes it"));
@@ -127,19 +125,37 @@ pub(super) fn next(draft: &Draft, answers: &Answers, deeds: &SetUpDone, start: &
     next
 }
 
+/// How copies of these syncs come about.
+fn copies(draft: &Draft, able: &[SyncName], deeds: &SetUpDone, start: &Start<'_>) -> Option<String> {
+    let client = called("nbkpctl", start.paths);
+    let has_new = able.iter().any(|name| draft.vacancies.contains_key(name));
+    if deeds.has_daemon() {
+        return Some(if has_new && deeds.is_ready() {
+            format!("the first copy starts by itself once nothing stands in its way; `{client} status` shows it")
+        } else {
+            format!("nbkpd runs; `{client} status` shows how everything stands")
+        });
+    }
+    let which = if has_new { "the first one" } else { "one" };
+    let how = by_itself(deeds.service, start).map_or_else(
+        || "once nbkpd runs, copies happen by themselves".to_owned(),
+        |how| format!("`{how}` makes copies happen by themselves"),
+    );
+    (!able.is_empty()).then(|| {
+        format!(
+            "{how}; `{client} run {} --wait` makes {which} now, and `{client} status` shows how everything stands",
+            joined(able)
+        )
+    })
+}
+
 /// What makes copies happen by themselves, where it is to be done and was not tried.
 fn by_itself(service: SetUpService, start: &Start<'_>) -> Option<String> {
     match service {
         SetUpService::Left if environment::are_usual(start.paths) => Some(service::command("enable --now")),
-        SetUpService::Left => Some(called("nbkpd", start)),
+        SetUpService::Left => Some(called("nbkpd", start.paths)),
         SetUpService::WasOn | SetUpService::Enabled | SetUpService::NotEnabled | SetUpService::NoManager => None,
     }
-}
-
-/// A program of ours as it is called to take the paths that were named.
-fn called(program: &str, start: &Start<'_>) -> String {
-    let options = environment::options_for(start.paths);
-    if options.is_empty() { program.to_owned() } else { format!("{program} {}", shell_words(&options)) }
 }
 
 fn joined(names: &[SyncName]) -> String {
@@ -153,7 +169,7 @@ fn is_enabled(draft: &Draft, name: &SyncName) -> bool {
 /// The last words.
 pub(super) fn end(draft: &Draft, next: &[String], deeds: &SetUpDone) -> String {
     let mut text = String::new();
-    if draft.additions.is_empty() && deeds.is_ready && !deeds.changed_something() {
+    if draft.additions.is_empty() && deeds.is_ready() && !deeds.changed_something() {
         text.push_str("nothing was changed\n");
     }
     if !next.is_empty() {
@@ -203,6 +219,18 @@ pub(super) fn kind_in_words(kind: SnapshotKind) -> &'static str {
 mod tests {
     use super::*;
     use crate::model::{Drive, VolumeRoot, WhenDone};
+
+    #[test]
+    fn what_lies_there_is_told_as_far_as_it_is_known() {
+        let name = "documents".parse().unwrap();
+        let told = |vacancy| of_vacancy(vacancy, "usb:documents", &name, "nbkpctl --config /c");
+        assert_eq!((told(Vacancy::Free), told(Vacancy::Taken)), (None, None));
+        let copies = told(Vacancy::Copies).unwrap();
+        assert!(copies.contains("cannot be told who") && !copies.contains("its own"), "{copies}");
+        assert!(copies.contains("`nbkpctl --config /c diff documents`"), "{copies}");
+        let unseen = told(Vacancy::Unseen).unwrap();
+        assert!(unseen.contains("`nbkpctl --config /c prepare documents`"), "{unseen}");
+    }
 
     #[test]
     fn each_drive_that_takes_a_passphrase_is_told() {

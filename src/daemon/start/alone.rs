@@ -30,6 +30,7 @@ impl Alone {
     /// Sets one up and returns the client's end. One that works takes the lock of the state directory, so that it never
     /// works beside a daemon; one that looks begins only if no other works, and disturbs none that starts meanwhile.
     pub fn start(paths: &Paths, stand_in: StandIn) -> Result<(Self, Pair), Fatal> {
+        let paths = paths.clone().rooted()?;
         let (ours, theirs) = Pair::pair().map_err(|error| Fatal::Machine("make a socket pair", error))?;
         ours.set_nonblocking(true).map_err(|error| Fatal::Machine("make a socket pair", error))?;
         let state = match stand_in {
@@ -39,7 +40,6 @@ impl Alone {
                 None
             }
         };
-        let paths = paths.clone();
         // What is wrong with the configuration is told before the client asks anything.
         let (ready, started) = std::sync::mpsc::sync_channel(1);
         let thread = std::thread::Builder::new()

@@ -44,7 +44,7 @@ use crate::os::{clock, enclosure, power, socket};
 
 /// Runs the daemon until it is told to end; `options` say where its files are.
 pub fn run_daemon(options: &PathOptions) -> Result<(), Fatal> {
-    let paths = environment::paths(options)?;
+    let paths = environment::paths(options)?.rooted()?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
