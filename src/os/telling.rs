@@ -41,6 +41,8 @@ pub struct HeardProgram {
     pub output: Vec<u8>,
     /// What it said on standard error.
     pub complaint: Vec<u8>,
+    /// Whether it took too long, and was ended for that.
+    pub is_late: bool,
 }
 
 /// The same, with what it complained of.
@@ -64,9 +66,13 @@ pub fn said_within(
             heard.extend_from_slice(bytes);
         }
     };
-    let wanted = || if deadline.has_passed() { Wanted::Kill } else { Wanted::GoOn };
+    let mut is_late = false;
+    let wanted = || {
+        is_late |= deadline.has_passed();
+        if is_late { Wanted::Kill } else { Wanted::GoOn }
+    };
     let ended = running.reminded(deadline).listen(&bell, hear, wanted);
-    ended.map(|ended| HeardProgram { ended, output, complaint }).map_err(|error| could_not(&error))
+    ended.map(|ended| HeardProgram { ended, output, complaint, is_late }).map_err(|error| could_not(&error))
 }
 
 fn could_not(error: &ProcessError) -> String {
@@ -88,6 +94,17 @@ mod tests {
         assert!(
             told("/no/such/program".into(), Vec::new(), Vec::new()).unwrap_err().starts_with("could not start /no")
         );
+    }
+
+    #[test]
+    fn one_that_was_ended_by_others_is_not_late() {
+        let said = |patience: u64, line: &str| {
+            let (program, words) = (programs::find_program("sh").unwrap(), vec!["-c".into(), line.into()]);
+            let said = said_within(Duration::from_millis(patience), program, words, Vec::new()).unwrap();
+            (said.ended, said.is_late)
+        };
+        assert_eq!(said(60_000, "kill -9 $$"), (Ended::Signal(9), false));
+        assert_eq!(said(50, "exec sleep 600"), (Ended::Signal(9), true));
     }
 
     #[test]

@@ -49,6 +49,9 @@ pub enum UnitError {
     /// Nobody answers it, in its own words.
     #[error("no service manager of yours answers: {0}")]
     Silent(String),
+    /// It comes to no answer itself.
+    #[error("`systemctl` does not answer: {0}")]
+    Stuck(String),
     /// The daemon is not where it could be started from.
     #[error("the program nbkpd is not found beside nbkpctl, nor in PATH")]
     NoProgram,
@@ -69,17 +72,9 @@ impl UnitError {
     pub fn remedy(&self) -> String {
         match self {
             Self::NoManager => BY_HAND.to_owned(),
-            Self::Silent(_) if environment::is_root() || !Path::new(SYSTEMD_RUNS).exists() => {
-                format!("systemd does not run here: {BY_HAND}")
-            }
-            Self::Silent(_) => {
-                let user = rustix::process::geteuid().as_raw();
-                let name = account::own_name().unwrap_or_else(|_| user.to_string());
-                format!(
-                    "log in at the console or by ssh, and not by `su` or `sudo`; or let your services run without a \
-                     session: `sudo loginctl enable-linger {name}`, then `export XDG_RUNTIME_DIR=/run/user/{user}`; \
-                     then call the same command again"
-                )
+            Self::Silent(_) => ServiceManager::expected(Path::new(SYSTEMD_RUNS)).when_silent(),
+            Self::Stuck(_) => {
+                format!("`{}` tells more; then call the same command again", super::service::command("status"))
             }
             Self::NoProgram => "install it, and call the same command again".to_owned(),
             Self::Exposed(_) | Self::Write(_) => "mend that, and call the same command again".to_owned(),
@@ -89,6 +84,49 @@ impl UnitError {
                     super::service::command("status")
                 )
             }
+        }
+    }
+}
+
+/// The service manager that is to answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum ServiceManager {
+    /// There is none: something else is the first process.
+    Missing,
+    /// The first process.
+    OfTheMachine,
+    /// That of this user.
+    OfAUser {
+        /// The user, in digits.
+        user: u32,
+        /// The same by name.
+        name: String,
+    },
+}
+
+impl ServiceManager {
+    /// The one for this process, where `systemd_runs` is there if it is the first process.
+    fn expected(systemd_runs: &Path) -> Self {
+        let user = rustix::process::geteuid().as_raw();
+        match (systemd_runs.exists(), environment::is_root()) {
+            (false, _) => Self::Missing,
+            (true, true) => Self::OfTheMachine,
+            (true, false) => Self::OfAUser { user, name: account::own_name().unwrap_or_else(|_| user.to_string()) },
+        }
+    }
+
+    /// What to do where it does not answer.
+    fn when_silent(&self) -> String {
+        match self {
+            Self::Missing => format!("systemd does not run here: {BY_HAND}"),
+            Self::OfTheMachine => "systemd runs here, so that it should: `systemctl is-system-running` and \
+                                   `journalctl -b _PID=1` tell more; then call the same command again"
+                .to_owned(),
+            Self::OfAUser { user, name } => format!(
+                "log in at the console or by ssh, and not by `su` or `sudo`; or let your services run without a \
+                 session: `sudo loginctl enable-linger {name}`, then `export XDG_RUNTIME_DIR=/run/user/{user}`; then \
+                 call the same command again"
+            ),
         }
     }
 }
@@ -105,32 +143,54 @@ pub fn enable() -> Result<UnitState, UnitError> {
         let words: Vec<OsString> = whose.iter().chain(words).map(OsString::from).collect();
         answered(said_within(PATIENCE, systemctl.clone(), words, programs::session_environment()))
     };
-    ask(&["show", "--property=Version"]).map_err(UnitError::Silent)?;
+    ask(&["show", "--property=Version"]).map_err(|no| match no {
+        Unanswered::Said(words) => UnitError::Silent(words),
+        Unanswered::Gone(why) => UnitError::Stuck(why),
+    })?;
     if ask(&["is-enabled", "--quiet", NAME]).is_ok() && ask(&["is-active", "--quiet", NAME]).is_ok() {
         return Ok(UnitState::WasOn);
     }
-    let refused = |verb: &str, words: String| UnitError::Refused(super::service::command(verb), words);
+    let refused = |verb: &str, no: Unanswered| {
+        let (Unanswered::Said(words) | Unanswered::Gone(words)) = no;
+        UnitError::Refused(super::service::command(verb), words)
+    };
     let written = if ask(&["cat", NAME]).is_ok() { None } else { Some(install()?) };
     if written.is_some() {
-        ask(&["daemon-reload"]).map_err(|words| refused("daemon-reload", words))?;
+        ask(&["daemon-reload"]).map_err(|no| refused("daemon-reload", no))?;
     }
-    ask(&["enable", "--now", NAME]).map_err(|words| refused("enable --now", words))?;
+    ask(&["enable", "--now", NAME]).map_err(|no| refused("enable --now", no))?;
     Ok(UnitState::IsOn { written })
 }
 
-/// Whether it was done; if not, why, in the words of the service manager.
-fn answered(said: Result<HeardProgram, String>) -> Result<(), String> {
-    let said = said?;
+/// Why something was not done.
+#[derive(Debug, PartialEq, Eq)]
+enum Unanswered {
+    /// In the words of the service manager.
+    Said(String),
+    /// Nobody came to say anything.
+    Gone(String),
+}
+
+/// Whether it was done; if not, why.
+fn answered(said: Result<HeardProgram, String>) -> Result<(), Unanswered> {
+    let said = said.map_err(Unanswered::Gone)?;
     match said.ended {
         Ended::Code(0) => return Ok(()),
+        Ended::Code(_) | Ended::Signal(_) if said.is_late => {
+            return Err(Unanswered::Gone(format!("it took longer than {} s", PATIENCE.as_secs())));
+        }
         Ended::Code(_) => {}
-        Ended::Signal(_) => return Err(format!("it did not answer within {} s", PATIENCE.as_secs())),
+        Ended::Signal(signal) => return Err(Unanswered::Gone(format!("it was ended by signal {signal}"))),
     }
     let text = String::from_utf8_lossy(&said.complaint);
     // What it did before it failed is not why.
     let told = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with("Created symlink"));
     let words = told.take(MOST_LINES).collect::<Vec<_>>().join(" ");
-    if words.is_empty() { Err("it does not say why".to_owned()) } else { Err(printable(&words).into_owned()) }
+    Err(Unanswered::Said(if words.is_empty() {
+        "it does not say why".to_owned()
+    } else {
+        printable(&words).into_owned()
+    }))
 }
 
 fn install() -> Result<PathBuf, UnitError> {
@@ -173,12 +233,33 @@ mod tests {
 
     #[test]
     fn the_service_manager_speaks_for_itself() {
-        let said = |ended, complaint: &str| Ok(HeardProgram { ended, output: Vec::new(), complaint: complaint.into() });
+        let heard = |ended, complaint: &str, is_late| {
+            Ok(HeardProgram { ended, output: Vec::new(), complaint: complaint.into(), is_late })
+        };
+        let said = |ended, complaint: &str| heard(ended, complaint, false);
         assert_eq!(answered(said(Ended::Code(0), "Created symlink a\n")), Ok(()));
-        let words = answered(said(Ended::Code(1), "Created symlink a\nJob failed.\nSee \u{1b}x.\n")).unwrap_err();
+        let no = answered(said(Ended::Code(1), "Created symlink a\nJob failed.\nSee \u{1b}x.\n")).unwrap_err();
+        let Unanswered::Said(words) = no else { panic!("{no:?}") };
         assert!(words.starts_with("Job failed. See ") && !words.contains('\u{1b}'), "{words}");
-        assert_eq!(answered(said(Ended::Code(1), "")).unwrap_err(), "it does not say why");
-        assert!(answered(said(Ended::Signal(9), "")).unwrap_err().contains("30 s"));
+        assert_eq!(answered(said(Ended::Code(1), "")), Err(Unanswered::Said("it does not say why".into())));
+        // What killed it need not have been we.
+        assert_eq!(answered(said(Ended::Signal(9), "")), Err(Unanswered::Gone("it was ended by signal 9".into())));
+        let late = answered(heard(Ended::Signal(9), "", true));
+        assert_eq!(late, Err(Unanswered::Gone("it took longer than 30 s".into())));
+        assert_eq!(answered(Err("could not start".into())), Err(Unanswered::Gone("could not start".into())));
+    }
+
+    #[test]
+    fn a_machine_with_systemd_is_not_told_to_be_without() {
+        let place = tempfile::tempdir().unwrap();
+        assert_eq!(ServiceManager::expected(&place.path().join("none")), ServiceManager::Missing);
+        let found = ServiceManager::expected(place.path());
+        assert_eq!(found == ServiceManager::OfTheMachine, environment::is_root(), "{found:?}");
+        assert!(ServiceManager::Missing.when_silent().contains("does not run here: start `nbkpd`"));
+        let machine = ServiceManager::OfTheMachine.when_silent();
+        assert!(!machine.contains("does not run") && machine.contains("journalctl"), "{machine}");
+        let user = ServiceManager::OfAUser { user: 1000, name: "ada".into() }.when_silent();
+        assert!(user.contains("enable-linger ada") && user.contains("/run/user/1000"), "{user}");
     }
 
     #[test]

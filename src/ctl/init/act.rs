@@ -103,9 +103,13 @@ fn enabled(paths: &Paths, options: &InitOptions, output: &mut Output) -> (SetUpS
             (SetUpService::Enabled, None)
         }
         Err(error @ (UnitError::NoManager | UnitError::Silent(_))) => (SetUpService::NoManager, trouble(&error)),
-        Err(error @ (UnitError::NoProgram | UnitError::Exposed(_) | UnitError::Write(_) | UnitError::Refused(..))) => {
-            (SetUpService::NotEnabled, trouble(&error))
-        }
+        Err(
+            error @ (UnitError::Stuck(_)
+            | UnitError::NoProgram
+            | UnitError::Exposed(_)
+            | UnitError::Write(_)
+            | UnitError::Refused(..)),
+        ) => (SetUpService::NotEnabled, trouble(&error)),
     }
 }
 
