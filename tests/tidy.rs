@@ -549,6 +549,20 @@ fn what_is_somebody_elses_is_left_alone_and_what_was_begun_goes_on() {
         }
         let begun = told("begun", SnapshotKind::HardLink, Intruding::Refused);
         assert!(home.join("begun/.nbkp-dst").exists(), "{shell:?}: {begun:?}");
+        // Many are counted up to a point, whatever they are called; a person who said yes is told of nothing.
+        for number in 0..1200 {
+            fs::write(theirs.join(format!("one\n{number}")), "").unwrap();
+        }
+        std::os::unix::fs::symlink("/dev/null", theirs.join("latest")).unwrap();
+        let refused = told("theirs", SnapshotKind::HardLink, Intruding::Refused);
+        assert!(lines(&refused).any(|line| line == ("taken", &b"1000"[..])), "{shell:?}: {refused:?}");
+        fs::set_permissions(&theirs, fs::Permissions::from_mode(0o777)).unwrap();
+        let allowed = told("theirs", SnapshotKind::HardLink, Intruding::Allowed);
+        assert!(lines(&allowed).all(|(word, _)| word != "holds"), "{shell:?}: {allowed:?}");
+        assert!(theirs.join(".nbkp-dst").exists(), "{shell:?}: {allowed:?}");
+        fs::remove_file(theirs.join(".nbkp-dst")).unwrap();
+        let mirror = told("theirs", SnapshotKind::None, Intruding::Allowed);
+        assert!(lines(&mirror).any(|line| line == ("holds", &b"1000"[..])), "{shell:?}: {mirror:?}");
         let mirror = told("begun", SnapshotKind::None, Intruding::Refused);
         assert!(lines(&mirror).all(|(word, _)| word != "taken"), "a sentinel is there: {mirror:?}");
     });

@@ -93,7 +93,8 @@ pub use probe::{Beginning, EndKind, EndProbe, RemoteProbe, RemoteSight, ServerPr
 pub use repository::{RefName, Refs, Repositories, RepositoryUrl, RepositoryUrlError};
 pub use run::{Figures, Progress, RunId, RunRecord, RunReport, Trigger};
 pub use setup::{
-    Additions, Cipher, FilesystemFamily, FoundDrive, FoundPlace, FoundServer, Intruding, Mounter, ServerWay, Vacancy,
+    Additions, Cipher, FilesystemFamily, FoundDrive, FoundPlace, FoundServer, Intruding, MOST_INTRUDERS, Mounter,
+    ServerWay, Vacancy,
 };
 pub use sight::{
     Absence, Access, BlockDevice, DeviceRole, EndFault, EndSight, Mount, MountId, Node, PresentVolume, ReachedVolume,

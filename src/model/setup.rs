@@ -103,6 +103,9 @@ pub enum Vacancy {
     Unseen,
 }
 
+/// So many things that are no copies are counted in a destination, and no more: that there are many is all one needs.
+pub const MOST_INTRUDERS: u64 = 1000;
+
 /// What becomes of a destination in which something lies that is no copy, when it is prepared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Intruding {

@@ -2,7 +2,7 @@
 
 use crate::formats::similar::did_you_mean;
 use crate::formats::wire::PreparedSync;
-use crate::model::SyncName;
+use crate::model::{MOST_INTRUDERS, SyncName};
 
 /// What was made at one end.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -43,7 +43,11 @@ impl Made {
 }
 
 fn entries(count: u64) -> String {
-    if count == 1 { "1 entry".to_owned() } else { format!("{count} entries") }
+    match count {
+        1 => "1 entry".to_owned(),
+        MOST_INTRUDERS.. => format!("{count} entries or more"),
+        _ => format!("{count} entries"),
+    }
 }
 
 /// What to say of a source that is not there, among these names.
@@ -64,6 +68,11 @@ pub(crate) fn unsupported(path: &str, lacks: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_counted_no_further_is_called_more() {
+        assert_eq!([1, 2, 999, 1000].map(entries), ["1 entry", "2 entries", "999 entries", "1000 entries or more"]);
+    }
 
     #[test]
     fn a_source_that_is_missing_is_named_with_what_may_be_meant() {

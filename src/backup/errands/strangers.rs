@@ -3,13 +3,17 @@
 use std::ffi::OsStr;
 use std::path::Path;
 
-use crate::model::SnapshotKind;
 use crate::model::layout::{self, LATEST, SNAPSHOTS, STAGING};
+use crate::model::{MOST_INTRUDERS, SnapshotKind};
 use crate::os::directory::{Directory, DirectoryError, Reach};
 
-/// How many entries there are, of which up to a thousand are looked at.
+/// Our own entries in a destination are fewer than these.
+const MOST_OF_OURS: usize = 100;
+
+/// How many entries there are, up to [`MOST_INTRUDERS`].
 pub(super) fn strangers(directory: &Directory, kind: SnapshotKind) -> Result<u64, DirectoryError> {
-    let entries = directory.entries(1000)?;
+    let most = usize::try_from(MOST_INTRUDERS).unwrap_or(usize::MAX);
+    let entries = directory.entries(most.saturating_add(MOST_OF_OURS))?;
     let is_strange = |name: &OsStr| {
         let name = name.as_encoded_bytes();
         // What is about to get a name of ours has a dot more before it.
@@ -17,7 +21,7 @@ pub(super) fn strangers(directory: &Directory, kind: SnapshotKind) -> Result<u64
         !name.starts_with(layout::OWN.as_bytes())
     };
     let names = entries.iter().map(|entry| entry.name.as_os_str());
-    let strange = names.filter(|name| is_strange(name) && !is_begun(directory, name, kind)).count();
+    let strange = names.filter(|name| is_strange(name) && !is_begun(directory, name, kind)).take(most).count();
     Ok(u64::try_from(strange).unwrap_or(u64::MAX))
 }
 

@@ -5,7 +5,9 @@ use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
 use super::script;
-use crate::model::{DeletedKind, DeletedNames, End, Intruding, SentinelId, SnapshotKind, SnapshotName, TidyDeed};
+use crate::model::{
+    DeletedKind, DeletedNames, End, Intruding, MOST_INTRUDERS, SentinelId, SnapshotKind, SnapshotName, TidyDeed,
+};
 
 /// A script with its words.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -378,14 +380,14 @@ impl PrepareCall<'_> {
             End::Source => "src",
             End::Destination => "dst",
         };
-        let (root, directory) = (self.root.as_os_str(), self.directory.as_os_str());
+        let (root, directory, most) = (self.root.as_os_str(), self.directory.as_os_str(), MOST_INTRUDERS.to_string());
         let intruding = match self.intruding {
             Intruding::Allowed => "",
             Intruding::Refused => "refuse",
         };
-        let words = [end, word(self.kind), &self.volume_id.0, &self.end_id.0, intruding];
-        let [end, kind, volume, id, intruding] = words.map(OsStr::new);
-        ScriptCall::new(script::PREPARE, [root, directory, end, kind, volume, id, intruding])
+        let words = [end, word(self.kind), &self.volume_id.0, &self.end_id.0, intruding, &most];
+        let [end, kind, volume, id, intruding, most] = words.map(OsStr::new);
+        ScriptCall::new(script::PREPARE, [root, directory, end, kind, volume, id, intruding, most])
     }
 }
 
@@ -456,7 +458,7 @@ mod tests {
             end_id: &id,
             intruding: Intruding::Refused,
         };
-        check(&prepare.call(), &["/srv", "docs", "src", "none", "a", "i", "refuse"]);
+        check(&prepare.call(), &["/srv", "docs", "src", "none", "a", "i", "refuse", "1000"]);
     }
 
     #[test]

@@ -1,7 +1,8 @@
-# prepare ROOT DIRECTORY END KIND VOLUME-ID END-ID INTRUDING: makes what one end of a sync needs; what is there stays as it
-# is. END is `src` or `dst`; with `refuse`, nothing is made in a destination in which something lies that is no copy.
+# prepare ROOT DIRECTORY END KIND VOLUME-ID END-ID INTRUDING MOST: makes what one end of a sync needs; what is there stays as it
+# is. END is `src` or `dst`; with `refuse`, nothing is made in a destination in which something lies that is no copy. No more
+# than MOST such things are counted.
 serving=
-root=$1 directory=$2 end=$3 kind=$4 volume=$5 id=$6 intruding=$7
+root=$1 directory=$2 end=$3 kind=$4 volume=$5 id=$6 intruding=$7 most=$8
 
 made() { printf 'made %s\n' "$1"; }
 already() { printf 'already %s\n' "$1"; }
@@ -53,8 +54,10 @@ if [ "$end" = src ]; then
     make_sentinel "$SOURCE_SENTINEL" "$id"
     exit 0
 fi
-if [ ! -e "$DESTINATION_SENTINEL" ]; then
-    count=$(find . -mindepth 1 -maxdepth 1 ! -name "$OWN*" ! -name ".$OWN*" -exec printf x \; | wc -c)
+# Where a person said yes to a destination with history, nothing is done about what lies there.
+if [ ! -e "$DESTINATION_SENTINEL" ] && { [ "$intruding" = refuse ] || [ "$kind" = none ]; }; then
+    # Names may hold line ends, and up to four of what is there may be ours.
+    count=$(find . -mindepth 1 -maxdepth 1 ! -name "$OWN*" ! -name ".$OWN*" -print0 | tr -dc '\000' | head -c $((most + 4)) | wc -c)
     if [ "$kind" != none ]; then
         # Whoever was cut off in the middle left these, with nothing in them.
         for begun in "$LATEST" "$NEW_LATEST"; do
@@ -66,6 +69,7 @@ if [ ! -e "$DESTINATION_SENTINEL" ]; then
             fi
         done
     fi
+    [ "$count" -le "$most" ] || count=$most
     if [ "$count" -gt 0 ] && [ "$intruding" = refuse ]; then
         printf 'taken %s\n' "$count"
         exit 0
