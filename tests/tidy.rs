@@ -529,7 +529,7 @@ fn what_is_somebody_elses_is_left_alone_and_what_was_begun_goes_on() {
         let ids = (SentinelId("volume-1".into()), SentinelId("end-1".into()));
         let theirs = home.join("theirs");
         fs::create_dir(&theirs).unwrap();
-        fs::write(theirs.join("a letter"), "dear reader").unwrap();
+        fs::write(theirs.join("a\nletter"), "dear reader").unwrap();
         output(
             &[&ANOTHER[..], &["mkdir", "-p", home.join("begun/snapshots").to_str().unwrap()]].concat(),
             USUAL,
