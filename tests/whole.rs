@@ -138,6 +138,7 @@ scenarios! {
         by_a_person_or_a_kill_they_go_on
         by_the_death_of_the_daemon_they_go_on
         in_their_place_they_keep_the_copy_as_it_is
+        of_several_places_each_waits_until_the_last_has_come
         in_their_place_they_do_not_begin_unless_that_is_written_down
         by_a_full_target_they_go_on_once_there_is_room
         by_a_drive_or_a_server_that_goes_away_they_say_so_and_go_on

@@ -5,8 +5,9 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
 use crate::backup::restore::bare;
+use crate::backup::restore::course::{Coming, begin_all, fetch_all};
 use crate::backup::restore::fetch::FetchNews;
-use crate::backup::session::stop;
+use crate::backup::session::stop::{self, Stops};
 use crate::ctl::bars::ProgressView;
 use crate::ctl::client::Connection;
 use crate::ctl::command_error::{CommandError, Exit};
@@ -16,8 +17,7 @@ use crate::ctl::render;
 use crate::ctl::witness::MachineWitness;
 use crate::formats::text::{printable, shell_words};
 use crate::formats::wire::{
-    BareListing, Flow, Mode, Moment, Request, RestoreEnd, RestoreNews, RestoreProblem, RunningEntry, Versions,
-    WholeRestore,
+    BareListing, Flow, Mode, Moment, Request, RestoreEnd, RestoreNews, RunningEntry, Versions, WholeRestore,
 };
 use crate::formats::{json, when};
 use crate::model::{Earnest, Existing, Interruption, RestoreWish, StandIn, Step, VolumeName};
@@ -48,6 +48,7 @@ pub fn restore(
     let wish = wish(options, named)?;
     let to = wish.to.as_deref().map(text).transpose()?;
     let RestoreWish { paths, at, existing, earnest, .. } = wish;
+    tell_of_others(earnest, output);
     let request = Request::Restore { paths, at: at.map(Moment), to, force: existing, dry_run: earnest };
     connection.send(&request, Mode::More)?;
     let (mut view, mut gathered) = (ProgressView::new(output), Vec::new());
@@ -59,19 +60,19 @@ pub fn restore(
         hear(reply.decode()?, &mut view, &mut gathered, output)?;
     };
     view.finish();
-    tell_of_others(earnest, output);
     conclude(&end, gathered, earnest, output)
 }
 
-/// Who restores as root what another user's daemon copies has told that one nothing.
+/// Who restores as root what another user's daemon copies tells that one nothing. That is said before the first file
+/// comes: afterwards it may be too late.
 fn tell_of_others(earnest: Earnest, output: &mut Output) {
     if earnest == Earnest::Pretended || !environment::is_root() {
         return;
     }
     for user in socket::answering_users() {
         output.remark(&printable(&format!(
-            "nbkpd of user {user} runs, and does not know of this: if it copies what is restored to, and not all is \
-             back, run `nbkpctl pause` as {user}"
+            "nbkpd of user {user} runs, and does not know of this: if it copies what is restored to, run `nbkpctl \
+             pause` as {user} until all is back"
         )));
     }
 }
@@ -98,37 +99,40 @@ pub fn restore_from(
     once_interrupted(move || teller.tell(Interruption::Cancelled));
     // A dry run changes nothing that anybody would have to wait for.
     let paths = paths.filter(|_| wish.earnest == Earnest::Real);
-    let mut witness = MachineWitness::called(paths, bare_command(from, options), alone);
-    let (mut view, mut gathered) = (ProgressView::new(output), Vec::new());
+    let mut witness = MachineWitness::called(paths, bare_command(from, &wish), alone);
+    let coming = wish.paths.iter().map(|path| Coming { path: path.clone(), wish: wish.clone() }).collect();
+    let mut plan = |Coming { path, wish }: &Coming, _: &mut Stops| bare::planned(from, path, wish);
     let mut end = RestoreEnd::default();
-    for path in &wish.paths {
-        let mut lost = None;
-        let (told, news) = std::sync::mpsc::sync_channel(64);
-        let done = std::thread::scope(|scope| {
-            let (wish, witness, stops) = (&wish, &mut witness, &mut stops);
-            // The channel ends with the work.
-            let work = scope.spawn(move || {
-                bare::give_back(from, path, wish, witness, (stops, &mut |piece: FetchNews| drop(told.send(piece))))
-            });
-            for piece in news {
-                let heard = hear(news_of(path, piece, wish.earnest), &mut view, &mut gathered, output);
-                lost = lost.take().or(heard.err());
-            }
-            work.join().unwrap_or_else(|_| Err("the work ended without a result".into()))
-        });
-        if let Some(lost) = lost {
-            return Err(lost);
-        }
-        match done {
-            Ok(entry) => end.restored.push(entry),
-            Err(message) => end.problems.push(RestoreProblem { path: path.clone(), message }),
-        }
+    let (begun, _) = begin_all(coming, &mut plan, &mut witness, &mut stops, &mut end);
+    // Who has to be told to wait by a person is named while there is time for it.
+    if let Some(doubt) = witness.doubt.take() {
+        output.complain(&printable(&doubt));
     }
+    tell_of_others(wish.earnest, output);
+    let (mut view, mut gathered, mut lost) = (ProgressView::new(output), Vec::new(), None);
+    let (told, news) = std::sync::mpsc::sync_channel(64);
+    let came = std::thread::scope(|scope| {
+        let (witness, stops, end) = (&mut witness, &mut stops, &mut end);
+        // The channel ends with the work.
+        let work = scope.spawn(move || {
+            let mut plan = |Coming { path, wish }: &Coming, _: &mut Stops| bare::planned(from, path, wish);
+            let mut hear = |path: &str, piece: FetchNews| drop(told.send((path.to_owned(), piece)));
+            fetch_all((begun, None), &mut plan, witness, (stops, &mut hear), end);
+        });
+        for (path, piece) in news {
+            let heard = hear(news_of(&path, piece, wish.earnest), &mut view, &mut gathered, output);
+            lost = lost.take().or(heard.err());
+        }
+        work.join()
+    });
+    if let Some(lost) = lost {
+        return Err(lost);
+    }
+    came.map_err(|_| CommandError::Failed("the work ended without a result".into()))?;
     view.finish();
     if let Some(doubt) = &witness.doubt {
         output.complain(&printable(doubt));
     }
-    tell_of_others(wish.earnest, output);
     conclude(&end, gathered, wish.earnest, output)
 }
 
@@ -144,15 +148,14 @@ fn list_bare(from: &Path, output: &mut Output) -> Result<Exit, CommandError> {
     Ok(Exit::Fine)
 }
 
-/// What one types to go on with it.
-fn bare_command(from: &Path, options: &RestoreOptions) -> String {
+/// What one types to go on with it, at any time: what was meant by `yesterday` is another day tomorrow.
+fn bare_command(from: &Path, wish: &RestoreWish) -> String {
     let mut words: Vec<OsString> = ["nbkpctl", "restore", "--from"].map(Into::into).into();
     words.push(environment::absolute(from).map_or_else(|_| from.into(), Into::into));
-    words.extend(options.paths.iter().map(Into::into));
-    words.extend(options.at.iter().flat_map(|at| [OsString::from("--at"), at.into()]));
-    let to = options.to.iter().map(|to| environment::absolute(to).unwrap_or_else(|_| to.clone()));
-    words.extend(to.flat_map(|to| [OsString::from("--to"), to.into()]));
-    words.extend(options.force.then(|| "--force".into()));
+    words.extend(wish.paths.iter().map(Into::into));
+    words.extend(wish.at.iter().flat_map(|at| [OsString::from("--at"), at.to_string().into()]));
+    words.extend(wish.to.iter().flat_map(|to| [OsString::from("--to"), to.into()]));
+    words.extend((wish.existing == Existing::Replaced).then(|| "--force".into()));
     shell_words(&words)
 }
 
@@ -247,4 +250,26 @@ fn text(path: &Path) -> Result<String, CommandError> {
         CommandError::Usage(format!("the name {} {what}", path.display()))
     };
     path.to_str().map(ToOwned::to_owned).ok_or_else(wrong)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_that_goes_on_means_the_same_on_another_day() {
+        let options = RestoreOptions {
+            paths: vec!["letter".into()],
+            at: Some("yesterday".into()),
+            to: Some("/back".into()),
+            from: None,
+            dry_run: false,
+            force: true,
+        };
+        let wish = wish(&options, text).unwrap();
+        let at = wish.at.unwrap();
+        let command = bare_command(Path::new("/m"), &wish);
+        assert_eq!(command, format!("nbkpctl restore --from /m letter --at {at} --to /back --force"));
+        assert_eq!(when::parse(&at.to_string(), &clock::now()), Ok(at));
+    }
 }

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use crate::backup::restore::witness::Witness;
+use crate::backup::restore::witness::{Landing, Witness};
 use crate::ctl::client::Connection;
 use crate::ctl::command_error::CommandError;
 use crate::formats::wire::{CallError, Request, RestoreAwaited};
@@ -18,6 +18,8 @@ pub(super) struct MachineWitness {
     way: Way,
     /// The command that goes on with it.
     command: String,
+    /// What it was told of, and has not ended.
+    begun: Vec<Landing>,
     /// What could not be told to whom, for a person.
     pub(super) doubt: Option<String>,
 }
@@ -42,7 +44,7 @@ impl MachineWitness {
         command: String,
         alone: impl FnOnce(&Paths, StandIn) -> Result<UnixStream, (u8, String)>,
     ) -> Self {
-        let of = |way, doubt| Self { way, command, doubt };
+        let of = |way, doubt| Self { way, command, begun: Vec::new(), doubt };
         let Some(paths) = paths else { return of(Way::NoRuns, None) };
         match Connection::open(&paths.socket) {
             Ok(connection) => of(Way::There(connection, paths.socket.clone()), None),
@@ -62,38 +64,46 @@ impl MachineWitness {
         }
     }
 
-    fn begin(&mut self, place: &Path) -> Result<BTreeSet<SyncName>, CommandError> {
+    fn begin(&mut self, landing: &Landing) -> Result<BTreeSet<SyncName>, CommandError> {
         let command = self.command.clone();
         let Some(connection) = self.connection() else { return Ok(BTreeSet::new()) };
-        let to = place.to_str().ok_or_else(|| {
-            CommandError::Failed(format!("the name {} is no UTF-8, which messages cannot carry", place.display()))
+        let to = landing.place.to_str().ok_or_else(|| {
+            let place = landing.place.display();
+            CommandError::Failed(format!("the name {place} is no UTF-8, which messages cannot carry"))
         })?;
+        let origin = landing.origin.to_str().map(ToOwned::to_owned);
         let awaited: RestoreAwaited =
-            connection.ask(&Request::RestoreBegins { to: to.to_owned(), command })?.decode()?;
+            connection.ask(&Request::RestoreBegins { to: to.to_owned(), command, origin })?.decode()?;
         Ok(awaited.syncs.iter().filter_map(|name| name.parse().ok()).collect())
     }
 
-    fn end(&mut self, place: &Path, ending: RestoreEnding) -> Result<(), CommandError> {
-        let to = place.to_string_lossy().into_owned();
+    fn end(&mut self, landing: &Landing, ending: RestoreEnding) -> Result<(), CommandError> {
+        let to = landing.place.to_string_lossy().into_owned();
+        let origin = landing.origin.to_str().map(ToOwned::to_owned);
         let Some(connection) = self.connection() else { return Ok(()) };
-        connection.ask(&Request::RestoreEnds { to, ending }).map(drop)
+        connection.ask(&Request::RestoreEnds { to, ending, origin }).map(drop)
     }
 
-    /// A daemon that was started anew meanwhile knows that this was begun, and not who does it.
-    fn end_at_another(&mut self, place: &Path, ending: RestoreEnding) -> Result<(), CommandError> {
+    /// A daemon that was started anew meanwhile knows that all of this was begun, and not who does it.
+    fn end_at_another(&mut self, landing: &Landing, ending: RestoreEnding) -> Result<(), CommandError> {
         if let Way::There(connection, socket) = &mut self.way {
             *connection = Connection::open(socket)?;
-            self.begin(place)?;
-            self.end(place, ending)?;
+            for begun in [std::slice::from_ref(landing), &self.begun.clone()].concat() {
+                self.begin(&begun)?;
+            }
+            self.end(landing, ending)?;
         }
         Ok(())
     }
 }
 
 impl Witness for MachineWitness {
-    fn begins(&mut self, place: &Path) -> Result<BTreeSet<SyncName>, String> {
-        match self.begin(place) {
-            Ok(waiting) => Ok(waiting),
+    fn begins(&mut self, landing: &Landing) -> Result<BTreeSet<SyncName>, String> {
+        match self.begin(landing) {
+            Ok(waiting) => {
+                self.begun.push(landing.clone());
+                Ok(waiting)
+            }
             // It is in reach, and could not write down what would keep the copies from harm.
             Err(CommandError::Refused(CallError::Failed { message })) => Err(message),
             Err(error) => {
@@ -103,8 +113,10 @@ impl Witness for MachineWitness {
         }
     }
 
-    fn ends(&mut self, place: &Path, ending: RestoreEnding) {
-        let ended = self.end(place, ending).or_else(|_| self.end_at_another(place, ending));
+    fn ends(&mut self, landing: &Landing, ending: RestoreEnding) {
+        // What comes there may be of another copy by now.
+        self.begun.retain(|begun| begun.place != landing.place);
+        let ended = self.end(landing, ending).or_else(|_| self.end_at_another(landing, ending));
         // What was begun and is not whole needs no word.
         if let (Err(error), RestoreEnding::Whole) = (ended, ending) {
             self.doubt = Some(format!(

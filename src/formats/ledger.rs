@@ -363,7 +363,7 @@ pub fn to_bytes(ledger: &Ledger) -> Vec<u8> {
             .collect(),
         turns: ledger.turns.iter().map(|(name, turn)| (name.to_string(), *turn)).collect(),
         rounds: ledger.rounds.iter().map(|(name, rounds)| (name.to_string(), rounds.into())).collect(),
-        restores: ledger.restores.iter().map(|(place, restore)| RestoreEntry::written(place, restore)).collect(),
+        restores: ledger.restores.iter().map(|(key, restore)| RestoreEntry::written(key, restore)).collect(),
         pause: ledger.pause.map(|pause| match pause {
             Pause::Until(time) => PauseEntry { until: Some(time.to_string()) },
             Pause::UntilResumed => PauseEntry { until: None },
@@ -381,7 +381,7 @@ mod tests {
     use std::os::unix::ffi::OsStringExt as _;
     use std::path::PathBuf;
 
-    use crate::model::{CheckRound, CheckRounds, CheckSums, UnfinishedRestore, Writer};
+    use crate::model::{CheckRound, CheckRounds, CheckSums, RestoreKey, UnfinishedRestore, Writer};
 
     use super::*;
 
@@ -451,7 +451,9 @@ mod tests {
                 .into_iter()
                 .map(|place| {
                     let (since, syncs) = ("2026-11-22T17:30:00Z".parse().unwrap(), ["photos".parse().unwrap()].into());
-                    (place, UnfinishedRestore { since, command: "nbkpctl restore 'usb:a b'".into(), syncs })
+                    let origin = (place.as_os_str().len() % 2 == 0).then(|| place.clone());
+                    let key = RestoreKey { place, command: "nbkpctl restore 'usb:a b'".into() };
+                    (key, UnfinishedRestore { since, origin, syncs })
                 })
                 .collect(),
             pause: Some(Pause::Until("2026-11-22T17:30:00.123456789Z".parse().unwrap())),

@@ -2,11 +2,20 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
 use super::{SyncName, words};
+
+/// What tells one restore from another, also from one to the same place.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RestoreKey {
+    /// Where it goes.
+    pub place: PathBuf,
+    /// The command that goes on with it, as one types it in a shell.
+    pub command: String,
+}
 
 /// A restore that goes into the sources of syncs, and has not brought all back: a run would take what is there for all
 /// there is.
@@ -14,10 +23,20 @@ use super::{SyncName, words};
 pub struct UnfinishedRestore {
     /// Since when.
     pub since: Timestamp,
-    /// The command that goes on with it, as one types it in a shell.
-    pub command: String,
+    /// What comes there: a copy, and the entry below that. `None` if that is not known, or was not always the same.
+    pub origin: Option<PathBuf>,
     /// The syncs that wait for its end, or for a person's word.
     pub syncs: BTreeSet<SyncName>,
+}
+
+impl UnfinishedRestore {
+    /// Whether a restore to `whole` that brought all of `origin` has brought all that this one was to bring to `place`:
+    /// the same entries of the same copy. What another copy has may be less.
+    #[must_use]
+    pub fn is_part_of(&self, place: &Path, (whole, origin): (&Path, &Path)) -> bool {
+        let below = self.origin.as_deref().and_then(|part| part.strip_prefix(origin).ok());
+        below.is_some() && place.strip_prefix(whole).ok() == below
+    }
 }
 
 /// Whether somebody works at a restore that is not finished.

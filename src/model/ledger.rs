@@ -7,7 +7,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::{
-    CheckRounds, Damage, DriveUuid, End, Hardware, PathSet, SentinelId, StandingHold, Stranger, SyncName,
+    CheckRounds, Damage, DriveUuid, End, Hardware, PathSet, RestoreKey, SentinelId, StandingHold, Stranger, SyncName,
     UnfinishedRestore, VolumeName,
 };
 
@@ -48,8 +48,8 @@ pub struct Ledger {
     pub turns: BTreeMap<SyncName, u8>,
     /// How far the checks of each sync are that are made by themselves.
     pub rounds: BTreeMap<SyncName, CheckRounds>,
-    /// The restores that go into sources and have not brought all back, by the places they go to.
-    pub restores: BTreeMap<PathBuf, UnfinishedRestore>,
+    /// The restores that go into sources and have not brought all back.
+    pub restores: BTreeMap<RestoreKey, UnfinishedRestore>,
     /// The pause, if there is one.
     pub pause: Option<Pause>,
 }

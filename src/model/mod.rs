@@ -66,7 +66,7 @@ pub use deleted::{DeletedKind, DeletedNames};
 pub use disk_content::{DiskContent, FormatWish, NewFilesystem, Storing};
 pub use finding::{Area, Examined, Finding, FindingCode, Flaw, Mend, OthersRights, Severity, Verdict};
 pub use forecast::{Consequence, Forecast, Foreseen, Supposition};
-pub use half_restored::{HalfRestored, RestoreEnding, RestoreStage, UnfinishedRestore};
+pub use half_restored::{HalfRestored, RestoreEnding, RestoreKey, RestoreStage, UnfinishedRestore};
 pub use hands::Hands;
 pub use hardware::{Hardware, Stranger};
 pub use hold::{HoldReason, StandingHold, Writer};

@@ -24,7 +24,7 @@ fn sample(parameter: &str, kind: &Kind) -> Value {
         ("syncs", _) => json!(["documents"]),
         ("sync", _) => json!("documents"),
         ("volume", _) => json!("usb"),
-        ("path" | "to", _) => json!("/x"),
+        ("path" | "to" | "origin", _) => json!("/x"),
         ("paths", _) => json!(["/x"]),
         ("at" | "snapshot" | "older" | "newer", _) => json!("2026-11-22T17:30:00.000Z"),
         ("pattern", _) => json!("x"),

@@ -256,9 +256,8 @@ pub fn satisfy(ask: Ask) {
             answer.send(Ok((volume.into(), Left::Safe(Closed::PoweredOff)))).is_err()
         }
         Ask::Approve { answer, .. } => answer.send(Ok(vec!["the drive".into()])).is_err(),
-        Ask::Checked { answer, .. } | Ask::RestoreBegins { answer, .. } | Ask::RestoreEnds { answer, .. } => {
-            answer.send(()).is_err()
-        }
+        Ask::Checked { answer, .. } | Ask::RestoreEnds { answer, .. } => answer.send(()).is_err(),
+        Ask::RestoreBegins { answer, .. } => answer.send(Ok(())).is_err(),
         Ask::Cancel { answer, .. } => answer.send(Ok(vec![documents()])).is_err(),
         Ask::Simulate { answer, .. } => answer.send(Ok(forecast())).is_err(),
         Ask::Devices { answer } | Ask::KnownDevices { answer } => answer.send((vec![], Arc::default())).is_err(),

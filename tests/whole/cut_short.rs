@@ -2,6 +2,7 @@
 //! known for a part, it is said, and the same command goes on.
 
 use std::ffi::OsString;
+use std::io::BufRead as _;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{MetadataExt as _, symlink};
 use std::path::{Path, PathBuf};
@@ -311,6 +312,71 @@ pub fn in_their_place_they_keep_the_copy_as_it_is(host: &MiniHost) {
     host.ctl(&["approve", "documents"]).exits(0).says("counts as it is");
     host.ctl(&["run", "documents", "--wait"]).exits(0);
     assert!(!copy.path.join("zz/film").exists());
+}
+
+/// Between two of them nothing is copied that has not come back yet, and who goes on goes on with all.
+pub fn of_several_places_each_waits_until_the_last_has_come(host: &MiniHost) {
+    let (documents, pictures) = (host.source("documents"), host.source("pictures"));
+    documents.fill(5).write_big("film", FILM, 7);
+    pictures.fill(40);
+    let mut usb = host.drive("usb", Ext4).prepared_plainly_for("documents").prepared_plainly_for("pictures");
+    let syncs = host.config().drive(&usb).sync("documents", "usb", "none", "every = \"7d\"");
+    host.configure(&syncs.sync("pictures", "usb", "none", "every = \"7d\""));
+    let daemon = host.start();
+    usb.plug();
+    host.run_ends("documents", 1, "ok");
+    host.run_ends("pictures", 1, "ok");
+    let (wanted, copy) = (pictures.content(), Folder::at(usb.point().join("pictures")));
+    let arguments = ["restore", "laptop:documents", "laptop:pictures"];
+    documents.empty(Sentinels::Stay);
+    pictures.remove("folder-02/file-2");
+    let (standing, client) = half_way(host, &arguments, &documents.path);
+    assert_eq!([host.obstacles("documents"), host.obstacles("pictures")], [["held"], ["held"]]);
+    host.ctl(&["run", "pictures", "--wait"]).exits(4);
+    daemon.kill();
+    standing.dies();
+    assert_ne!(ends(client).code, Some(0));
+    let daemon = host.start();
+    for sync in ["documents", "pictures"] {
+        let why = host.stands(sync, "held")["obstacles"][0].to_string();
+        assert!(why.contains("nbkpctl restore laptop:documents laptop:pictures"), "{why}");
+    }
+    host.ctl(&["run", "pictures", "--wait"]).exits(4);
+    copy.holds(&wanted);
+    // A person who stops it wants back what it has not come to.
+    for entry in std::fs::read_dir(&documents.path).unwrap().map(Result::unwrap) {
+        if entry.file_name().as_bytes().starts_with(b".film.") {
+            std::fs::remove_file(entry.path()).unwrap();
+        }
+    }
+    let (standing, client) = half_way(host, &arguments, &documents.path);
+    kill_process(Pid::from_child(&client), Signal::INT).unwrap();
+    standing.is_told_to_end();
+    drop(standing);
+    ends(client);
+    until("rsync ends", || each_rsync().is_empty());
+    host.stands("pictures", "held");
+    host.ctl(&arguments).exits(0);
+    pictures.holds(&wanted);
+    assert!(host.obstacles("documents").is_empty() && host.obstacles("pictures").is_empty());
+    // Without a daemon that could be told, a person is, and before it comes to anything.
+    host.configure_with("nothing of a configuration");
+    daemon.stop();
+    let from = usb.point().join("documents").into_os_string().into_string().unwrap();
+    let to = host.root.join("beside");
+    let alone = ["restore", "--from", &from, "film", "folder-01/file-1", "--to", to.to_str().unwrap()];
+    let (standing, mut client) = half_way(host, &alone, &to);
+    let errors = client.stderr.take().unwrap();
+    let (said, heard) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let mut line = String::new();
+        let _broken = std::io::BufReader::new(errors).read_line(&mut line);
+        said.send(line)
+    });
+    let told = heard.recv_timeout(Duration::from_secs(20)).unwrap_or_default();
+    assert!(told.contains("could be told to wait") && told.contains("nbkpctl pause"), "{told}");
+    drop(standing);
+    ends(client).exits(0);
 }
 
 pub fn in_their_place_they_do_not_begin_unless_that_is_written_down(host: &MiniHost) {

@@ -5,20 +5,18 @@ use std::path::{Path, PathBuf};
 use crate::backup::failure::could_not;
 use crate::backup::place::copies::{Copies, HereCopies};
 use crate::backup::restore::aim::Aim;
-use crate::backup::restore::fetch::FetchNews;
-use crate::backup::restore::giving::{as_told, bring};
+use crate::backup::restore::giving::RestorePlan;
 use crate::backup::restore::holdings::{Holdings, snapshots};
-use crate::backup::restore::witness::Witness;
-use crate::backup::session::stop::Stops;
 use crate::backup::snapshots::log;
 use crate::backup::snapshots::mirror::MirrorPast;
 use crate::decide::versions::chosen;
 use crate::formats::log::LogRecord;
 use crate::formats::text::shell_words;
-use crate::formats::wire::{BareCopies, Moment, RestoredEntry};
+use crate::formats::wire::{BareCopies, Moment};
 use crate::model::layout::{DESTINATION_SENTINEL, OWN, SNAPSHOTS, STAGING};
 use crate::model::{CopyId, HeldEntry, Remoteness, RestoreWish, SyncName};
 use crate::os::directory::{Directory, Kind, Reach};
+use crate::os::entry;
 
 /// So deep below a directory destinations are looked for.
 const DEEP: usize = 4;
@@ -53,15 +51,9 @@ pub fn list(from: &Path) -> Result<Vec<BareCopies>, String> {
     Ok(find(from)?.into_iter().map(shown).collect())
 }
 
-/// Gives one entry back out of the copies below a directory. It is named by its path below a copy, or by the path that
-/// it had; the longest part of that counts which a copy has.
-pub fn give_back(
-    from: &Path,
-    text: &str,
-    wish: &RestoreWish,
-    witness: &mut dyn Witness,
-    (stops, hear): (&mut Stops, &mut (dyn FnMut(FetchNews) + Send)),
-) -> Result<RestoredEntry, String> {
+/// What gives one entry back out of the copies below a directory. It is named by its path below a copy, or by the path
+/// that it had; the longest part of that counts which a copy has.
+pub(crate) fn planned(from: &Path, text: &str, wish: &RestoreWish) -> Result<RestorePlan<'static>, String> {
     let Some(to) = &wish.to else { return Err("say where to with `--to DIR`".into()) };
     let mut found = find(from)?;
     let parts: Vec<_> =
@@ -72,16 +64,24 @@ pub fn give_back(
             break;
         }
         let mut holdings = Vec::new();
-        for Found { copies, all, .. } in found {
-            holdings.push((Holdings::here(copies, &all, &below)?, all));
+        for Found { path, copies, all, .. } in found {
+            holdings.push((Holdings::here(copies, &all, &below)?, all, path));
         }
-        let held: Vec<HeldEntry> = holdings.iter().flat_map(|(holdings, _)| holdings.held.clone()).collect();
+        let held: Vec<HeldEntry> = holdings.iter().flat_map(|(holdings, ..)| holdings.held.clone()).collect();
         if let Some(best) = chosen(held, wish.at)
-            && let Some((of_best, _)) = holdings.iter().find(|(holdings, _)| holdings.held.contains(&best))
+            && let Some(at) = holdings.iter().position(|(holdings, ..)| holdings.held.contains(&best))
         {
-            let aim = Aim::into(to, &below, wish.earnest)?;
-            let fetched = bring(of_best, (&best.copy, None), (&aim, wish), witness, (stops, hear))?;
-            return Ok(as_told(text, &best.copy, (of_best, &aim), fetched, &listing_of(from)));
+            let (holdings, _, path) = holdings.swap_remove(at);
+            return Ok(RestorePlan {
+                text: text.to_owned(),
+                copy: best.copy,
+                settings: None,
+                holdings,
+                aim: Aim::into(to, &below, wish.earnest)?,
+                among: entry::real(&path).unwrap_or(path),
+                elsewhere: listing_of(from),
+                remarks: Vec::new(),
+            });
         }
         found = again(holdings);
     }
@@ -94,12 +94,9 @@ fn listing_of(from: &Path) -> String {
 }
 
 /// What was found, to be looked into for another path.
-fn again(holdings: Vec<(Holdings, Vec<CopyId>)>) -> Vec<Found> {
-    let found = |(holdings, all): (Holdings, Vec<CopyId>)| match holdings.copies {
-        Copies::Here(copies) => {
-            let (path, sync) = (copies.directory.path().to_owned(), all.first()?.sync.clone());
-            Some(Found { path, sync, copies, all })
-        }
+fn again(holdings: Vec<(Holdings, Vec<CopyId>, PathBuf)>) -> Vec<Found> {
+    let found = |(holdings, all, path): (Holdings, Vec<CopyId>, PathBuf)| match holdings.copies {
+        Copies::Here(copies) => Some(Found { path, sync: all.first()?.sync.clone(), copies, all }),
         Copies::There(_) => None,
     };
     holdings.into_iter().filter_map(found).collect()

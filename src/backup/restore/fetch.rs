@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use crate::backup::failure::{could_not, failure, of_directory, of_process};
 use crate::backup::place::way::MOST;
 use crate::backup::restore::aim::Aim;
+use crate::backup::restore::naming::renamed;
 use crate::backup::session::Session;
 use crate::backup::session::failure::refused;
 use crate::backup::session::stop::Stops;
@@ -23,7 +24,7 @@ use crate::formats::ssh::arguments::SHARED_HOST;
 use crate::formats::ssh::calls::{ProvenEnd, SeenThere, TransferCall, Usage, WrittenEnd};
 use crate::model::{
     Complaints, Earnest, End, Existing, Failure, FailureKind, Figures, Interruption, Keeping, NotDone, Obstacle,
-    Plight, Privileges, Progress, RsyncSettings, Step, TransferEnd, Walls,
+    Plight, Privileges, Progress, RestoreEnding, RsyncSettings, Step, TransferEnd, Walls,
 };
 use crate::os::apart::{DESTINATION, SOURCE};
 use crate::os::causes::chain;
@@ -31,7 +32,7 @@ use crate::os::confine::{WhatIsRead, confine_to_nothing, confine_writes};
 use crate::os::directory::Directory;
 use crate::os::enclosure::{Bounds, Enclosure, EnclosureError, Workplace};
 use crate::os::passed::Passed;
-use crate::os::process::{self, Ended, Launch, Leftovers, Running, Stream, Wanted};
+use crate::os::process::{self, Bell, Ended, Launch, Leftovers, Running, Stream, Wanted};
 use crate::os::{files, programs};
 
 /// So many files that stay are named; more are counted.
@@ -89,6 +90,19 @@ pub(crate) struct Fetched {
     pub(crate) remarks: Vec<String>,
 }
 
+/// Why it was not brought, and whether any of it was: not before rsync has started.
+#[derive(Debug)]
+pub(crate) struct Unfetched {
+    pub(crate) why: NotDone,
+    pub(crate) ending: RestoreEnding,
+}
+
+impl From<NotDone> for Unfetched {
+    fn from(why: NotDone) -> Self {
+        Self { why, ending: RestoreEnding::Untouched }
+    }
+}
+
 /// What is told while it is brought.
 #[derive(Debug, Clone)]
 pub(crate) enum FetchNews {
@@ -106,7 +120,7 @@ pub(crate) fn fetch(
     manner: FetchManner<'_>,
     stops: &mut Stops,
     hear: &mut (dyn FnMut(FetchNews) + Send),
-) -> Result<Fetched, NotDone> {
+) -> Result<Fetched, Unfetched> {
     let missing = Obstacle::ToolMissing { tool: "rsync".into(), server: None };
     let rsync = programs::find_program("rsync").ok_or(NotDone::Skipped(vec![missing]))?;
     let (source, further) = match origin {
@@ -128,7 +142,8 @@ pub(crate) fn fetch(
         };
         scope.spawn(confined).join()
     });
-    done.unwrap_or_else(|_| Err(failure(Step::Copy, FailureKind::Other, "the work ended without a result")))
+    let broken = || failure(Step::Copy, FailureKind::Other, "the work ended without a result");
+    done.unwrap_or_else(|_| Err(Unfetched { why: broken(), ending: RestoreEnding::Cut }))
 }
 
 pub(crate) fn not_confined(error: &EnclosureError) -> NotDone {
@@ -150,13 +165,25 @@ fn call(
     manner: FetchManner<'_>,
     stops: &mut Stops,
     hear: &mut (dyn FnMut(FetchNews) + Send),
-) -> Result<Fetched, NotDone> {
+) -> Result<Fetched, Unfetched> {
     stops.check()?;
+    let bell = stops.bell.share().map_err(|cause| not_started(&cause))?;
     let running = start((origin, enclosure, rsync), aim, manner)?;
+    attended((origin, enclosure), aim, (running, &bell), stops, hear)
+        .map_err(|why| Unfetched { why, ending: RestoreEnding::Cut })
+}
+
+/// What an rsync that has started comes to.
+fn attended(
+    (origin, enclosure): (&FetchOrigin<'_>, &Enclosure),
+    aim: &Aim,
+    (running, bell): (Running, &Bell),
+    stops: &mut Stops,
+    hear: &mut (dyn FnMut(FetchNews) + Send),
+) -> Result<Fetched, NotDone> {
     let (mut tally, mut listener) = (Tally::default(), Listener::below(roots((origin, enclosure), aim)));
     let (mut output, mut errors) = (Lines::default(), Lines::default());
     let (mut fetched, mut pace) = (Fetched::default(), CopyPace::default());
-    let bell = stops.bell.share().map_err(|cause| not_started(&cause))?;
     let mut take = |line: &[u8]| {
         let line_said = said(line);
         tally.add(&line_said);
@@ -177,7 +204,7 @@ fn call(
         Stream::Output => output.feed(bytes, &mut take),
         Stream::Errors => errors.feed(bytes, |line| listener.hear(line)),
     };
-    let ended = running.listen(&bell, heard, || stops.wanted()).map_err(|error| of_process(Step::Copy, &error))?;
+    let ended = running.listen(bell, heard, || stops.wanted()).map_err(|error| of_process(Step::Copy, &error))?;
     output.finish(&mut take);
     errors.finish(|line| listener.hear(line));
     listener.add(&tally, Keeping::default());
@@ -221,17 +248,6 @@ fn in_ours(text: &str, (origin, walls): (&FetchOrigin<'_>, Option<Walls>), aim: 
         FetchOrigin::Here(_) | FetchOrigin::There { .. } => (DESTINATION, aim.directory.path()),
     };
     renamed(text, name, real)
-}
-
-/// What rsync said, with another name for a directory, where one that it puts in quotes begins with that.
-fn renamed(text: &str, name: &str, real: &Path) -> String {
-    let real = real.display().to_string();
-    // There it has its real name, which begins alike.
-    if text.contains(&format!("\"{real}")) {
-        return text.to_owned();
-    }
-    let below = text.replace(&format!("\"{name}/"), &format!("\"{real}/"));
-    below.replace(&format!("\"{name}\""), &format!("\"{real}\""))
 }
 
 fn judge(origin: &FetchOrigin<'_>, end: TransferEnd, heard: &Listener, fetched: Fetched) -> Result<Fetched, NotDone> {
@@ -386,24 +402,26 @@ fn launch(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::backup::session::stop;
 
     #[test]
-    fn names_are_told_as_people_know_them_and_nothing_within_them_is_changed() {
-        let real = Path::new("/home/a/destination");
-        for (said, told) in [
-            (
-                r#"write failed on "/destination/film": No space"#,
-                r#"write failed on "/home/a/destination/film": No space"#,
-            ),
-            (r#"mkdir "/destination" failed"#, r#"mkdir "/home/a/destination" failed"#),
-            (r#"on "/destination/x/destination/y""#, r#"on "/home/a/destination/x/destination/y""#),
-            (r#"on "/destination-2/y""#, r#"on "/destination-2/y""#),
-            (r#"on "/home/a/destination/y""#, r#"on "/home/a/destination/y""#),
-            ("the directory /destination of a person", "the directory /destination of a person"),
-        ] {
-            assert_eq!(renamed(said, "/destination", real), told);
-        }
-        let same = r#"on "/destination/in/y""#;
-        assert_eq!(renamed(same, "/destination", Path::new("/destination/in")), same);
+    fn what_ends_before_rsync_has_started_changed_nothing() {
+        let (from, to) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let directory = Directory::open_root(from.path()).unwrap();
+        let aim = Aim::into(to.path(), Path::new("letter"), Earnest::Real).unwrap();
+        let (teller, mut stops) = stop::pair().unwrap();
+        teller.tell(Interruption::Cancelled);
+        let manner = FetchManner {
+            settings: None,
+            keeping: Keeping::default(),
+            privileges: Privileges::LeftOut,
+            existing: Existing::Stays,
+            earnest: Earnest::Real,
+        };
+        let done = fetch(&FetchOrigin::Here(&directory), &aim, manner, &mut stops, &mut |_| {});
+        let Err(Unfetched { why: NotDone::Interrupted(Interruption::Cancelled), ending }) = done else {
+            panic!("{done:?}")
+        };
+        assert_eq!(ending, RestoreEnding::Untouched);
     }
 }

@@ -8,48 +8,82 @@ use crate::backup::place::copies::Copies;
 use crate::backup::place::pinned::read_lock;
 use crate::backup::place::source::privileges;
 use crate::backup::restore::aim::Aim;
-use crate::backup::restore::fetch::{FetchManner, FetchNews, FetchOrigin, Fetched, fetch};
+use crate::backup::restore::fetch::{FetchManner, FetchNews, FetchOrigin, Fetched, Unfetched, fetch};
 use crate::backup::restore::holdings::{Holdings, place};
 use crate::backup::restore::sought::sought;
 use crate::backup::restore::versions::everywhere;
-use crate::backup::restore::witness::{Witness, until_whole};
+use crate::backup::restore::witness::Landing;
 use crate::backup::session::stop::Stops;
 use crate::decide::versions::chosen;
 use crate::formats::text::{shell_words, wall_time};
 use crate::formats::wire::{Moment, RestoredEntry, UnreachedCopies};
 use crate::model::{
-    CopyId, Earnest, Failure, FailureKind, HeldEntry, Honours, Interruption, Keeping, NotDone, Obstacle, Privileges,
+    CopyId, Failure, FailureKind, HeldEntry, Honours, Interruption, Keeping, NotDone, Obstacle, Privileges,
     RestoreEnding, RestoreWish, RsyncSettings, Standing, SyncName,
 };
 use crate::os::directory::Reach;
 use crate::os::ssh::SshPlace;
 use crate::os::{clock, entry, environment};
 
-/// Gives one entry back; says why not, for a person.
-pub(crate) fn give_back(
+/// What is to be brought where, from which copy.
+#[derive(Debug)]
+pub(crate) struct RestorePlan<'a> {
+    /// As the person wrote it.
+    pub(crate) text: String,
+    /// The copy.
+    pub(crate) copy: CopyId,
+    /// The settings by which it was made, if they are known.
+    pub(crate) settings: Option<&'a RsyncSettings>,
+    /// The copies of its sync, opened.
+    pub(crate) holdings: Holdings,
+    /// Where it goes.
+    pub(crate) aim: Aim,
+    /// What these copies are called, and no others.
+    pub(crate) among: PathBuf,
+    /// The command that shows other copies.
+    pub(crate) elsewhere: String,
+    /// What a person may want to know.
+    pub(crate) remarks: Vec<String>,
+}
+
+impl RestorePlan<'_> {
+    /// What comes where. A copy without history is another one after each run.
+    pub(crate) fn landing(&self) -> Landing {
+        let (copy, aim) = (&self.copy, &self.aim);
+        let made = copy.made.filter(|_| copy.snapshot.is_none()).map(|made| made.to_string()).unwrap_or_default();
+        let origin = self.among.join(made).join(place(copy)).join(&aim.base).join(&aim.item);
+        Landing { place: aim.landing(), origin: origin.components().collect() }
+    }
+}
+
+/// What gives one entry back; says why nothing does, for a person.
+pub(crate) fn planned<'a>(
     text: &str,
     wish: &RestoreWish,
-    all: &[SyncAsSeen],
+    all: &'a [SyncAsSeen],
     ssh: &SshPlace,
-    witness: &mut dyn Witness,
-    (stops, hear): (&mut Stops, &mut (dyn FnMut(FetchNews) + Send)),
-) -> Result<RestoredEntry, String> {
+    stops: &mut Stops,
+) -> Result<RestorePlan<'a>, String> {
     let sought = sought(text, all)?;
     let (found, unreached) = everywhere(&sought, ssh, stops);
     let held: Vec<HeldEntry> = found.iter().flat_map(|(_, holdings)| holdings.held.clone()).collect();
     let Some(best) = chosen(held.clone(), wish.at) else { return Err(nowhere(text, wish, held, &unreached)) };
-    let of_best = found.iter().find(|(sought, _)| sought.seen.sync.name == best.copy.sync);
+    let of_best = found.into_iter().find(|(sought, _)| sought.seen.sync.name == best.copy.sync);
     let Some((entry, holdings)) = of_best else { return Err(nowhere(text, wish, held, &unreached)) };
     let aim = match &wish.to {
         None => Aim::in_place(entry)?,
         Some(to) => Aim::into(to, &entry.below, wish.earnest)?,
     };
-    let settings = Some(&entry.seen.sync.rsync);
-    let fetched = bring(holdings, (&best.copy, settings), (&aim, wish), witness, (&mut *stops, hear))?;
-    let elsewhere = shell_words(&["nbkpctl", "versions", text].map(Into::into));
-    let mut told = as_told(text, &best.copy, (holdings, &aim), fetched, &elsewhere);
-    told.remarks.extend(unreached.iter().filter_map(|away| newer(away, &best.copy, wish)));
-    Ok(told)
+    Ok(RestorePlan {
+        text: text.to_owned(),
+        remarks: unreached.iter().filter_map(|away| newer(away, &best.copy, wish)).collect(),
+        among: PathBuf::from(best.copy.sync.as_str()),
+        copy: best.copy,
+        settings: Some(&entry.seen.sync.rsync),
+        holdings,
+        aim,
+        elsewhere: shell_words(&["nbkpctl", "versions", text].map(Into::into)),
+    })
 }
 
 /// What is said of a copy out of reach that is newer, and would have been taken.
@@ -61,34 +95,49 @@ fn newer(away: &UnreachedCopies, taken: &CopyId, wish: &RestoreWish) -> Option<S
     is_wanted.then(|| format!("`{sync}` has a newer copy, of {on}, which is out of reach: {message}"))
 }
 
-/// Brings an entry of a copy to where it goes.
+/// Brings it; says how that ended, and why it did not come, for a person.
 pub(crate) fn bring(
-    holdings: &Holdings,
-    (copy, settings): (&CopyId, Option<&RsyncSettings>),
-    (aim, wish): (&Aim, &RestoreWish),
-    witness: &mut dyn Witness,
+    plan: RestorePlan<'_>,
+    wish: &RestoreWish,
     (stops, hear): (&mut Stops, &mut (dyn FnMut(FetchNews) + Send)),
-) -> Result<Fetched, String> {
-    let sync = &copy.sync;
+) -> (Result<RestoredEntry, String>, RestoreEnding) {
+    match fetched(&plan, wish, (stops, hear)) {
+        Ok(fetched) => {
+            let ending = if fetched.leaves_gaps { RestoreEnding::Cut } else { RestoreEnding::Whole };
+            (Ok(as_told(plan, fetched)), ending)
+        }
+        Err((why, ending)) => (Err(why), ending),
+    }
+}
+
+fn fetched(
+    plan: &RestorePlan<'_>,
+    wish: &RestoreWish,
+    (stops, hear): (&mut Stops, &mut (dyn FnMut(FetchNews) + Send)),
+) -> Result<Fetched, (String, RestoreEnding)> {
+    let RestorePlan { copy, holdings, aim, .. } = plan;
+    let (sync, untouched) = (&copy.sync, |why: String| (why, RestoreEnding::Untouched));
     // A script compares the path with where it comes to: it ends in no slash.
     let place: PathBuf = place(copy).join(&aim.base).components().collect();
     let manner = |keeping: Keeping, privileges| FetchManner {
-        settings,
+        settings: plan.settings,
         keeping,
         privileges,
         existing: wish.existing,
         earnest: wish.earnest,
     };
-    let mut bring = |origin: &FetchOrigin<'_>, manner: FetchManner<'_>| {
-        let fetched = before_a_witness(witness, aim, manner, sync, || fetch(origin, aim, manner, stops, hear));
-        fetched.map(|fetched| powerless(fetched, manner.privileges, aim))
+    let mut bring = |origin: &FetchOrigin<'_>, manner: FetchManner<'_>| match fetch(origin, aim, manner, stops, hear) {
+        Ok(fetched) => Ok(powerless(fetched, manner.privileges, aim)),
+        Err(Unfetched { why, ending }) => Err((refusal(&why, sync, aim), ending)),
     };
     match &holdings.copies {
         Copies::Here(here) => {
-            let _reading = read_lock(&here.directory).map_err(|taken| busy(sync, &taken))?;
-            let directory = here.directory.open_below(&place, Reach::SameMount).map_err(|error| could_not(&error))?;
+            let _reading = read_lock(&here.directory).map_err(|taken| untouched(busy(sync, &taken)))?;
+            let directory = here.directory.open_below(&place, Reach::SameMount);
+            let directory = directory.map_err(|error| untouched(could_not(&error)))?;
             if !entry::may_read(&directory, &aim.item) {
-                return Err(format!("{} may not be read by you; ask as its owner, or as root", holdings.shown(copy)));
+                let shown = holdings.shown(copy);
+                return Err(untouched(format!("{shown} may not be read by you; ask as its owner, or as root")));
             }
             let privileges = privileges(directory.honours(), Some(&aim.directory));
             bring(&FetchOrigin::Here(&directory), manner(here.keeping(), privileges))
@@ -100,36 +149,6 @@ pub(crate) fn bring(
             bring(&FetchOrigin::There { server, end, place, at }, manner(far.look.keeping(), privileges))
         }
     }
-}
-
-/// Fetches it once a witness knows of it, who is told how it ended. If the process dies meanwhile, it was cut short.
-fn before_a_witness(
-    witness: &mut dyn Witness,
-    aim: &Aim,
-    manner: FetchManner<'_>,
-    sync: &SyncName,
-    fetch: impl FnOnce() -> Result<Fetched, NotDone>,
-) -> Result<Fetched, String> {
-    let refuse = |why: &NotDone| refusal(why, sync, aim);
-    match manner.earnest {
-        Earnest::Real => {}
-        Earnest::Pretended => return fetch().map_err(|why| refuse(&why)),
-    }
-    let place = aim.landing();
-    let waiting = witness.begins(&place)?;
-    let mut fetched = fetch();
-    let ending = match &fetched {
-        Ok(fetched) if !fetched.leaves_gaps => RestoreEnding::Whole,
-        // It did not come to rsync.
-        Err(NotDone::Skipped(_)) => RestoreEnding::Untouched,
-        Ok(_) | Err(_) => RestoreEnding::Cut,
-    };
-    witness.ends(&place, ending);
-    let consequence = (ending == RestoreEnding::Cut).then(|| until_whole(&waiting)).flatten();
-    if let Ok(fetched) = &mut fetched {
-        fetched.remarks.extend(consequence.clone());
-    }
-    fetched.map_err(|why| [Some(refuse(&why)), consequence].into_iter().flatten().collect::<Vec<_>>().join("; "))
 }
 
 /// Why it did not come, for a person.
@@ -161,33 +180,28 @@ fn powerless(mut fetched: Fetched, privileges: Privileges, aim: &Aim) -> Fetched
     fetched
 }
 
-/// What was done, as it is told; the command `elsewhere` shows other copies.
-pub(crate) fn as_told(
-    text: &str,
-    copy: &CopyId,
-    (holdings, aim): (&Holdings, &Aim),
-    fetched: Fetched,
-    elsewhere: &str,
-) -> RestoredEntry {
+/// What was done, as it is told.
+fn as_told(plan: RestorePlan<'_>, fetched: Fetched) -> RestoredEntry {
+    let RestorePlan { text, copy, holdings, aim, elsewhere, remarks: of_plan, .. } = plan;
     let mut missing = fetched.missing;
     if copy.standing == Standing::Partial {
         missing.push("this copy itself lacks files that could not be read when it was made".into());
     }
     let mut remarks = fetched.remarks;
-    remarks.extend(holdings.remark(copy));
+    remarks.extend(holdings.remark(&copy));
     if copy.standing == Standing::Suspect {
         remarks.push(format!(
             "this copy is in doubt: something was wrong when it was made, or `nbkpctl verify` found damaged files in \
              it; see what others hold with `{elsewhere}`"
         ));
     }
+    remarks.extend(of_plan);
     RestoredEntry {
-        path: text.to_owned(),
         to: aim.shown().display().to_string(),
         sync: copy.sync.to_string(),
         snapshot: copy.snapshot.map(|name| name.to_string()),
         made: copy.made.map(Moment),
-        from: holdings.shown(copy),
+        from: holdings.shown(&copy),
         files: fetched.figures.files_transferred,
         bytes: fetched.figures.bytes_transferred,
         same: fetched.same,
@@ -195,6 +209,7 @@ pub(crate) fn as_told(
         kept_count: fetched.kept_count,
         missing,
         remarks,
+        path: text,
     }
 }
 

@@ -3,10 +3,12 @@
 pub mod aim;
 pub mod bare;
 pub mod between;
+pub mod course;
 pub mod fetch;
 pub mod find;
 pub mod giving;
 pub mod holdings;
+pub mod naming;
 pub mod origin;
 pub mod sought;
 pub mod versions;

@@ -9,7 +9,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::backup::job::SyncAsSeen;
 use crate::model::{
     BlockDevice, CheckRecord, CheckReport, Containers, DriveName, Forecast, Left, LocationName, Obstacle,
-    RestoreEnding, RunRecord, SampleShare, Supposition, SyncName, UnfinishedRestore, VolumeName, WhenDone,
+    RestoreEnding, RestoreKey, RunRecord, SampleShare, Supposition, SyncName, UnfinishedRestore, VolumeName, WhenDone,
 };
 
 /// A question or a command of a client. The state itself is not asked for: it is published as `Status`.
@@ -128,17 +128,19 @@ pub enum Ask {
     },
     /// An errand (restore) goes into the sources of syncs.
     RestoreBegins {
-        /// Where it goes.
-        place: PathBuf,
-        /// How it goes on should it be cut short, and who waits for its end.
+        /// Where it goes, and how it goes on should it be cut short.
+        key: RestoreKey,
+        /// What it brings, and who waits for its end.
         restore: UnfinishedRestore,
-        /// The way back.
-        answer: oneshot::Sender<()>,
+        /// The way back: why it must not begin now, if it must not.
+        answer: oneshot::Sender<Result<(), Refusal>>,
     },
     /// It has ended.
     RestoreEnds {
-        /// Where it went.
-        place: PathBuf,
+        /// Which it was.
+        key: RestoreKey,
+        /// What it brought, as far as that is known.
+        origin: Option<PathBuf>,
         /// How.
         ending: RestoreEnding,
         /// The way back.

@@ -92,8 +92,8 @@ pub(crate) async fn answer(
         Request::Verify { syncs, sample, snapshot } => {
             errand(Errand::Verify(syncs, CheckWish { share: sample, snapshot }), doors, places, line).await
         }
-        Request::RestoreBegins { to, command } => restore_begins(to.into(), command, doors, line).await,
-        Request::RestoreEnds { to, ending } => restore_ends(&PathBuf::from(to), ending, doors, line).await,
+        Request::RestoreBegins { to, command, origin } => restore_begins((to, command), origin, doors, line).await,
+        Request::RestoreEnds { to, ending, origin } => restore_ends((to, origin), ending, doors, line).await,
         Request::Doctor => errand(Errand::Doctor, doors, places, line).await,
     }
 }

@@ -67,8 +67,8 @@ async fn hold(stream: UnixStream, doors: Doors, crowd: watch::Receiver<Crowd>, e
     let (incoming, replies) = (Incoming::new(read, crowd), Replies::new(write));
     let mut line = Line { incoming, replies, restoring: Vec::new() };
     answer_calls(&mut line, &doors, &errands).await;
-    for place in line.restoring {
-        restore_ended(place, RestoreEnding::Cut, &doors.asks).await;
+    for key in line.restoring {
+        restore_ended((key, None), RestoreEnding::Cut, &doors.asks).await;
     }
 }
 

@@ -5,9 +5,10 @@ use std::ffi::OsString;
 use tokio::sync::mpsc;
 
 use crate::backup::job::SyncAsSeen;
+use crate::backup::restore::course::{Coming, begin_all, fetch_all};
 use crate::backup::restore::fetch::FetchNews;
 use crate::backup::restore::find::search;
-use crate::backup::restore::giving::give_back;
+use crate::backup::restore::giving::planned;
 use crate::backup::restore::sought::spread;
 use crate::backup::restore::versions::versions;
 use crate::backup::session::stop::{self, Stops, Teller};
@@ -15,7 +16,7 @@ use crate::daemon::messages::ask::Refusal;
 use crate::daemon::messages::errand::{ErrandNews, ErrandResult};
 use crate::daemon::serving::witness::{DaemonsWitness, Messenger};
 use crate::formats::text::shell_words;
-use crate::formats::wire::{FindNews, RestoreEnd, RestoreNews, RestoreProblem};
+use crate::formats::wire::{FindNews, RestoreEnd, RestoreNews};
 use crate::model::{Earnest, Existing, FindWish, Interruption, RestoreWish};
 use crate::os::ssh::SshPlace;
 
@@ -65,45 +66,42 @@ pub(super) fn restored(
     if let Some(to) = wish.to.as_ref().filter(|to| !to.is_absolute()) {
         return Err(Refusal::Failed(format!("{} is not an absolute path", to.display())));
     }
-    let mut end = RestoreEnd::default();
-    for (path, below) in wish.paths.iter().flat_map(|path| spread(path, all)) {
+    let spread = wish.paths.iter().flat_map(|path| spread(path, all));
+    let coming = spread.map(|(path, below)| {
         let to = wish.to.as_ref().map(|to| to.join(&below).components().collect());
-        let wish = RestoreWish { to, ..wish.clone() };
-        let mut hear = |told: FetchNews| {
-            let news_of = match told {
-                FetchNews::Progress(now) => RestoreNews {
-                    path: path.clone(),
-                    entry: None,
-                    percent: now.percent,
-                    bytes: now.bytes,
-                    rate: now.rate,
-                    eta_seconds: now.eta_seconds,
-                },
-                FetchNews::Entry(entry) if wish.earnest == Earnest::Pretended => {
-                    RestoreNews { path: path.clone(), entry: Some(entry), ..RestoreNews::default() }
-                }
-                FetchNews::Entry(_) => return,
-            };
-            // Who has left is told nothing.
-            let _left = news.blocking_send(ErrandNews::Restoring(news_of));
-        };
-        let command = command(&path, &wish);
-        let mut witness = DaemonsWitness { messenger: messenger.clone(), all, command };
-        match give_back(&path, &wish, all, ssh, &mut witness, (&mut stops, &mut hear)) {
-            Ok(entry) => {
-                tracing::info!(path, to = entry.to, from = entry.from, "restored {} files", entry.files);
-                end.restored.push(entry);
+        Coming { path, wish: RestoreWish { to, ..wish.clone() } }
+    });
+    let mut hear = |path: &str, told: FetchNews| {
+        let news_of = match told {
+            FetchNews::Progress(now) => RestoreNews {
+                path: path.to_owned(),
+                entry: None,
+                percent: now.percent,
+                bytes: now.bytes,
+                rate: now.rate,
+                eta_seconds: now.eta_seconds,
+            },
+            FetchNews::Entry(entry) if wish.earnest == Earnest::Pretended => {
+                RestoreNews { path: path.to_owned(), entry: Some(entry), ..RestoreNews::default() }
             }
-            Err(message) => end.problems.push(RestoreProblem { path, message }),
-        }
-    }
+            FetchNews::Entry(_) => return,
+        };
+        // Who has left is told nothing.
+        let _left = news.blocking_send(ErrandNews::Restoring(news_of));
+    };
+    let mut witness = DaemonsWitness { messenger: messenger.clone(), all, command: command(wish) };
+    let mut plan = |Coming { path, wish }: &Coming, stops: &mut Stops| planned(path, wish, all, ssh, stops);
+    let mut end = RestoreEnd::default();
+    let begun = begin_all(coming.collect(), &mut plan, &mut witness, &mut stops, &mut end);
+    fetch_all(begun, &mut plan, &mut witness, (&mut stops, &mut hear), &mut end);
     Ok(ErrandResult::Restored(end))
 }
 
-/// What one types to go on with a restore.
-fn command(path: &str, wish: &RestoreWish) -> String {
+/// What one types to go on with a restore: with all of it.
+fn command(wish: &RestoreWish) -> String {
     let words = |words: &[&str]| words.iter().map(OsString::from).collect::<Vec<_>>();
-    let mut command = words(&["nbkpctl", "restore", path]);
+    let mut command = words(&["nbkpctl", "restore"]);
+    command.extend(wish.paths.iter().map(OsString::from));
     if let Some(at) = wish.at {
         command.extend(words(&["--at", &at.to_string()]));
     }

@@ -1,6 +1,5 @@
 //! One connection: frames in, replies out, each under a limit and a deadline.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -9,6 +8,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
 
 use crate::formats::wire::{CallError, Deframer, Flow, MAX_REQUEST, Mode, Parameters, reply_frame};
+use crate::model::RestoreKey;
 use crate::os::socket::is_abandoned;
 
 /// How long a message may take from its first byte to its last.
@@ -42,7 +42,7 @@ pub(crate) struct Line {
     pub(crate) incoming: Incoming,
     pub(crate) replies: Replies,
     /// Where the client itself restores to, while syncs wait for it.
-    pub(crate) restoring: Vec<PathBuf>,
+    pub(crate) restoring: Vec<RestoreKey>,
 }
 
 /// What comes in.

@@ -6,20 +6,23 @@ use std::path::{Path, PathBuf};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::backup::job::SyncAsSeen;
-use crate::backup::restore::witness::{Witness, gone_into};
-use crate::daemon::messages::ask::Ask;
+use crate::backup::restore::witness::{Landing, Witness, gone_into};
+use crate::daemon::messages::ask::{Ask, Refusal};
 use crate::daemon::outlets::keeper::KeeperQuestion;
 use crate::daemon::serving::asking::{Doors, Unwritten, written_down};
 use crate::daemon::serving::wire::{Gone, Line};
 use crate::formats::wire::{CallError, DoneReply, RestoreAwaited};
-use crate::model::{RestoreEnding, SyncName, UnfinishedRestore};
+use crate::model::{RestoreEnding, RestoreKey, SyncName, UnfinishedRestore};
 use crate::os::clock;
+
+/// A restore, and what it brings as far as that is known.
+type Restoring = (RestoreKey, Option<PathBuf>);
 
 /// What a restore, on a thread of its own, has to say.
 #[derive(Debug)]
 enum Word {
-    Begins(PathBuf, UnfinishedRestore, oneshot::Sender<Result<(), String>>),
-    Ends(PathBuf, RestoreEnding, oneshot::Sender<()>),
+    Begins(Restoring, BTreeSet<SyncName>, oneshot::Sender<Result<(), String>>),
+    Ends(Restoring, RestoreEnding, oneshot::Sender<()>),
 }
 
 /// Carries the words of restores to the dispatcher and to the disk, in their order.
@@ -42,12 +45,12 @@ impl Messenger {
 /// Whoever waits for an answer learns from its absence that the daemon ends.
 async fn carry(word: Word, asks: &mpsc::Sender<Ask>, history: &mpsc::Sender<KeeperQuestion>) {
     match word {
-        Word::Begins(place, restore, back) => {
-            let result = begun(place, restore, asks, history).await;
+        Word::Begins(restoring, syncs, back) => {
+            let result = begun(restoring, syncs, asks, history).await;
             let _ = back.send(result);
         }
-        Word::Ends(place, ending, back) => {
-            restore_ended(place, ending, asks).await;
+        Word::Ends(restoring, ending, back) => {
+            restore_ended(restoring, ending, asks).await;
             let _ = back.send(());
         }
     }
@@ -55,9 +58,9 @@ async fn carry(word: Word, asks: &mpsc::Sender<Ask>, history: &mpsc::Sender<Keep
 
 /// Tells the dispatcher how a restore ended. One that has ended itself has it on the disk that it was begun, which is
 /// on the safe side.
-pub(super) async fn restore_ended(place: PathBuf, ending: RestoreEnding, asks: &mpsc::Sender<Ask>) {
+pub(super) async fn restore_ended((key, origin): Restoring, ending: RestoreEnding, asks: &mpsc::Sender<Ask>) {
     let (answer, answered) = oneshot::channel();
-    if asks.send(Ask::RestoreEnds { place, ending, answer }).await.is_ok() {
+    if asks.send(Ask::RestoreEnds { key, origin, ending, answer }).await.is_ok() {
         let _ = answered.await;
     }
 }
@@ -65,22 +68,33 @@ pub(super) async fn restore_ended(place: PathBuf, ending: RestoreEnding, asks: &
 /// What was told to the dispatcher is on its way to the disk once it has answered: this runs on the same thread, and
 /// not before it rests.
 async fn begun(
-    place: PathBuf,
-    restore: UnfinishedRestore,
+    (key, origin): Restoring,
+    syncs: BTreeSet<SyncName>,
     asks: &mpsc::Sender<Ask>,
     history: &mpsc::Sender<KeeperQuestion>,
 ) -> Result<(), String> {
     let stopping = || "nbkpd is stopping; say it again once it runs".to_owned();
     let (answer, answered) = oneshot::channel();
-    let told = asks.send(Ask::RestoreBegins { place: place.clone(), restore, answer }).await;
+    let restore = UnfinishedRestore { since: clock::now().wall, origin: origin.clone(), syncs };
+    let told = asks.send(Ask::RestoreBegins { key: key.clone(), restore, answer }).await;
     told.map_err(|_| stopping())?;
-    answered.await.map_err(|_| stopping())?;
+    match answered.await.map_err(|_| stopping())? {
+        Ok(()) => {}
+        Err(Refusal::Failed(why)) => return Err(why),
+        Err(
+            Refusal::UnknownSync(..)
+            | Refusal::UnknownVolume(..)
+            | Refusal::NoDrive(..)
+            | Refusal::UnknownLocation(..)
+            | Refusal::Stopping,
+        ) => return Err(stopping()),
+    }
     let why = match written_down(history).await {
         Ok(()) => return Ok(()),
         Err(Unwritten::Stopping) => return Err(stopping()),
         Err(Unwritten::Because(why)) => why,
     };
-    restore_ended(place, RestoreEnding::Untouched, asks).await;
+    restore_ended((key, origin), RestoreEnding::Untouched, asks).await;
     Err(format!(
         "nothing is restored there yet, since it could not be written down that copies of it must wait until all is \
          back: {why}; make room in the state directory or make it writable (`nbkpctl doctor` tests it), or restore \
@@ -99,23 +113,28 @@ pub(super) struct DaemonsWitness<'a> {
     pub(super) command: String,
 }
 
+impl DaemonsWitness<'_> {
+    fn key(&self, landing: &Landing) -> Restoring {
+        let Landing { place, origin } = landing.clone();
+        (RestoreKey { place, command: self.command.clone() }, Some(origin))
+    }
+}
+
 impl Witness for DaemonsWitness<'_> {
-    fn begins(&mut self, place: &Path) -> Result<BTreeSet<SyncName>, String> {
-        let syncs = gone_into(self.all, place);
+    fn begins(&mut self, landing: &Landing) -> Result<BTreeSet<SyncName>, String> {
+        let syncs = gone_into(self.all, &landing.place);
         if syncs.is_empty() {
             return Ok(syncs);
         }
-        let restore =
-            UnfinishedRestore { since: clock::now().wall, command: self.command.clone(), syncs: syncs.clone() };
         let (answer, answered) = oneshot::channel();
-        let told = self.messenger.0.blocking_send(Word::Begins(place.to_owned(), restore, answer));
+        let told = self.messenger.0.blocking_send(Word::Begins(self.key(landing), syncs.clone(), answer));
         let answered = told.ok().and_then(|()| answered.blocking_recv().ok());
         answered.unwrap_or_else(|| Err("nbkpd is stopping; say it again once it runs".into())).map(|()| syncs)
     }
 
-    fn ends(&mut self, place: &Path, ending: RestoreEnding) {
+    fn ends(&mut self, landing: &Landing, ending: RestoreEnding) {
         let (answer, answered) = oneshot::channel();
-        if self.messenger.0.blocking_send(Word::Ends(place.to_owned(), ending, answer)).is_ok() {
+        if self.messenger.0.blocking_send(Word::Ends(self.key(landing), ending, answer)).is_ok() {
             let _ = answered.blocking_recv();
         }
     }
@@ -123,24 +142,25 @@ impl Witness for DaemonsWitness<'_> {
 
 /// A client is about to restore by itself: the syncs that wait for its end.
 pub(super) async fn restore_begins(
-    place: PathBuf,
-    command: String,
+    (to, command): (String, String),
+    origin: Option<String>,
     doors: &Doors,
     line: &mut Line,
 ) -> Result<(), Gone> {
-    let awaited = awaited(&place, command, doors).await;
+    let key = RestoreKey { place: to.into(), command };
+    let awaited = awaited((key.clone(), origin.map(Into::into)), doors).await;
     if awaited.as_ref().is_ok_and(|awaited| !awaited.syncs.is_empty()) {
-        line.restoring.push(place);
+        line.restoring.push(key);
     }
     line.replies.conclude(awaited).await
 }
 
-async fn awaited(place: &Path, command: String, doors: &Doors) -> Result<RestoreAwaited, CallError> {
-    if !place.is_absolute() {
+async fn awaited((key, origin): Restoring, doors: &Doors) -> Result<RestoreAwaited, CallError> {
+    if !key.place.is_absolute() {
         return Err(CallError::InvalidParameter { parameter: "to".into() });
     }
     let all = doors.beg(|answer| Ask::Prospects { syncs: Vec::new(), answer }).await?;
-    let (place, sought) = (place.to_owned(), place.to_owned());
+    let sought = key.place.clone();
     // What is in other hands may take its time to be looked at.
     let syncs = tokio::task::spawn_blocking(move || gone_into(&all, &sought)).await;
     let syncs = syncs.map_err(|_| CallError::Stopping)?;
@@ -148,20 +168,19 @@ async fn awaited(place: &Path, command: String, doors: &Doors) -> Result<Restore
     if syncs.is_empty() {
         return Ok(told);
     }
-    let restore = UnfinishedRestore { since: clock::now().wall, command, syncs };
-    begun(place, restore, &doors.asks, &doors.history).await.map_err(|message| CallError::Failed { message })?;
-    Ok(told)
+    let done = begun((key, origin), syncs, &doors.asks, &doors.history).await;
+    done.map(|()| told).map_err(|message| CallError::Failed { message })
 }
 
 /// A client has restored by itself.
 pub(super) async fn restore_ends(
-    place: &Path,
+    (to, origin): (String, Option<String>),
     ending: RestoreEnding,
     doors: &Doors,
     line: &mut Line,
 ) -> Result<(), Gone> {
-    if let Some(at) = line.restoring.iter().position(|begun| begun == place) {
-        restore_ended(line.restoring.swap_remove(at), ending, &doors.asks).await;
+    if let Some(at) = line.restoring.iter().position(|begun| begun.place == Path::new(&to)) {
+        restore_ended((line.restoring.swap_remove(at), origin.map(Into::into)), ending, &doors.asks).await;
     }
     line.replies.end(&DoneReply {}).await
 }

@@ -1,6 +1,7 @@
 //! What clients ask.
 
 mod approving;
+mod restoring;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -110,12 +111,11 @@ impl World {
                 self.checked_by_hand(*record, (report.snapshot == report.newest).then_some(share), effects);
                 let _ = answer.send(());
             }
-            Ask::RestoreBegins { place, restore, answer } => {
-                self.decisions.restore_begins(place, restore);
-                let _ = answer.send(());
+            Ask::RestoreBegins { key, restore, answer } => {
+                let _ = answer.send(self.begin_restore(key, restore));
             }
-            Ask::RestoreEnds { place, ending, answer } => {
-                self.decisions.restore_ends(&place, ending);
+            Ask::RestoreEnds { key, origin, ending, answer } => {
+                self.decisions.restore_ends(&key, origin.as_deref(), ending);
                 let _ = answer.send(());
             }
             Ask::Run { syncs, urgency, answer, ends } => {

@@ -1,7 +1,9 @@
 //! What people decided, and what was seen for the first time and holds from then on: the ledger.
 
+mod unrestored;
+
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -9,9 +11,8 @@ use jiff::Timestamp;
 use crate::daemon::world::runs::Run;
 use crate::decide::checking;
 use crate::model::{
-    CheckReport, CheckRounds, Containers, Damage, DriveUuid, End, HalfRestored, Hardware, HoldReason, Kinship, Ledger,
-    Obstacle, PathSet, Pause, Places, RestoreEnding, RestoreStage, SampleShare, SentinelId, StandingHold, SyncName,
-    UnfinishedRestore, VolumeName,
+    CheckReport, CheckRounds, Containers, Damage, DriveUuid, End, Hardware, HoldReason, Kinship, Ledger, PathSet,
+    Pause, Places, RestoreKey, SampleShare, SentinelId, StandingHold, SyncName, VolumeName,
 };
 
 /// The ledger, and whether it is to be written down.
@@ -19,16 +20,16 @@ use crate::model::{
 pub(super) struct Decisions {
     ledger: Ledger,
     written: Written,
-    /// The places of the restores at which somebody works.
-    restoring: BTreeMap<PathBuf, RestoresThere>,
+    /// The restores at which somebody works.
+    restoring: BTreeMap<RestoreKey, AtWork>,
 }
 
-/// The restores to one place at which somebody works.
+/// Who works at a restore.
 #[derive(Debug, Clone)]
-struct RestoresThere {
+struct AtWork {
     /// How many these are.
     count: usize,
-    /// Whether one was cut short there, at any time: then nothing but all of it makes it whole.
+    /// Whether it was cut short, at any time: then nothing but all of it makes it whole.
     cut: bool,
 }
 
@@ -116,60 +117,6 @@ impl Decisions {
     pub(super) fn let_go(&mut self, sync: &SyncName) {
         if self.ledger.held.contains_key(sync) {
             self.change().held.remove(sync);
-        }
-    }
-
-    /// A restore goes into the sources of these syncs, which wait for its end.
-    pub(super) fn restore_begins(&mut self, place: PathBuf, mut restore: UnfinishedRestore) {
-        let before = self.ledger.restores.get(&place);
-        let there = self.restoring.entry(place.clone());
-        there.or_insert(RestoresThere { count: 0, cut: before.is_some() }).count += 1;
-        if let Some(before) = before {
-            restore.since = before.since;
-            restore.syncs.extend(before.syncs.iter().cloned());
-        }
-        self.change().restores.insert(place, restore);
-    }
-
-    /// It has ended. What came back whole takes with it what was begun of it before.
-    pub(super) fn restore_ends(&mut self, place: &Path, ending: RestoreEnding) {
-        let Some(there) = self.restoring.get_mut(place) else { return };
-        there.count = there.count.saturating_sub(1);
-        there.cut |= ending == RestoreEnding::Cut;
-        let (is_last, was_cut) = (there.count == 0, there.cut);
-        if is_last {
-            self.restoring.remove(place);
-        }
-        match ending {
-            RestoreEnding::Whole => {
-                let restoring = self.restoring.clone();
-                let is_done = |other: &Path| other.starts_with(place) && !restoring.contains_key(other);
-                self.change().restores.retain(|other, _| !is_done(other));
-            }
-            RestoreEnding::Untouched if is_last && !was_cut => drop(self.change().restores.remove(place)),
-            RestoreEnding::Untouched | RestoreEnding::Cut => {}
-        }
-    }
-
-    /// The restores into the source of a sync that have not brought all back.
-    pub(super) fn unrestored(&self, sync: &SyncName) -> impl Iterator<Item = Obstacle> {
-        let of_sync = self.ledger.restores.iter().filter(|(_, restore)| restore.syncs.contains(sync));
-        of_sync.map(|(place, UnfinishedRestore { since, command, .. })| {
-            let is_under_way = self.restoring.contains_key(place);
-            let stage = if is_under_way { RestoreStage::UnderWay } else { RestoreStage::Cut };
-            let (place, command) = (place.clone(), command.clone());
-            Obstacle::Unrestored(HalfRestored { place, since: *since, command, stage })
-        })
-    }
-
-    /// What is there of a restore is all that is wanted of the source of a sync.
-    pub(super) fn accept_unrestored(&mut self, sync: &SyncName, place: &Path) {
-        let restores = &mut self.change().restores;
-        if let Some(restore) = restores.get_mut(place) {
-            restore.syncs.remove(sync);
-            if restore.syncs.is_empty() {
-                restores.remove(place);
-            }
         }
     }
 

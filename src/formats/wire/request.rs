@@ -231,6 +231,8 @@ methods! {
             to: String,
             /// What a person types to go on with it.
             command: String,
+            /// What comes there, by a name that is the same for the same entry of the same copy.
+            origin: Option<String>,
         };
         /// Say how that ended; it was cut short where the caller leaves without a word.
         Heavy RestoreEnds {
@@ -238,6 +240,8 @@ methods! {
             to: String,
             /// How.
             ending: RestoreEnding,
+            /// What came there, as it was said before unless it turned out otherwise.
+            origin: Option<String>,
         };
         /// Read copies of these syncs back and compare them; of all if there are none.
         Heavy Verify {
@@ -354,8 +358,12 @@ mod tests {
                 force: Existing::Replaced,
                 dry_run: Earnest::Pretended,
             },
-            Request::RestoreBegins { to: "/home/a".into(), command: "nbkpctl restore --from /m / --to /home/a".into() },
-            Request::RestoreEnds { to: "/home/a".into(), ending: RestoreEnding::Untouched },
+            Request::RestoreBegins {
+                to: "/home/a".into(),
+                command: "nbkpctl restore --from /m / --to /home/a".into(),
+                origin: Some("/m/documents".into()),
+            },
+            Request::RestoreEnds { to: "/home/a".into(), ending: RestoreEnding::Untouched, origin: None },
             Request::Verify {
                 syncs: syncs.clone(),
                 sample: SampleShare::percent(5).unwrap(),

@@ -5,7 +5,9 @@ use std::path::Path;
 use crate::daemon::messages::ask::Refusal;
 use crate::daemon::world::World;
 use crate::daemon::world::plan::Outlook;
-use crate::model::{End, EndSight, HalfRestored, HoldReason, Obstacle, Place, RestoreStage, Sync, SyncName, layout};
+use crate::model::{
+    End, EndSight, HalfRestored, HoldReason, Obstacle, Place, RestoreKey, RestoreStage, Sync, SyncName, layout,
+};
 
 impl World {
     pub(super) fn approve(&mut self, asked: &SyncName) -> Result<Vec<String>, Refusal> {
@@ -16,7 +18,10 @@ impl World {
             let obstacles: Vec<Obstacle> = prospect.into_iter().flat_map(Outlook::obstacles).cloned().collect();
             for obstacle in obstacles {
                 if let Some(sentence) = self.approve_one(&sync, obstacle)? {
-                    approved.push(sentence);
+                    // Several restores to one place are one to who approves.
+                    if !approved.contains(&sentence) {
+                        approved.push(sentence);
+                    }
                     // What was found in the way on a drive that is closed meanwhile is in the way no longer.
                     self.histories.forget_found(&name);
                 }
@@ -31,9 +36,10 @@ impl World {
         if let Obstacle::Held(hold) = obstacle {
             self.decisions.let_go(name);
             Ok(Some(self.allow(name, &hold.reason)))
-        } else if let Obstacle::Unrestored(HalfRestored { place, stage: RestoreStage::Cut, .. }) = obstacle {
-            self.decisions.accept_unrestored(name, &place);
-            let place = place.display();
+        } else if let Obstacle::Unrestored(HalfRestored { place, command, stage: RestoreStage::Cut, .. }) = obstacle {
+            let key = RestoreKey { place, command };
+            self.decisions.accept_unrestored(name, &key);
+            let place = key.place.display();
             Ok(Some(format!(
                 "the source of `{name}` counts as it is, whatever the restore to {place} did not bring back: what is \
                  missing leaves the copy with the next run, as far as `guard` allows"

@@ -4,19 +4,31 @@ use crate::daemon::world::tests::*;
 
 const PHOTOS: &str = "/home/a/Photos";
 
-fn begins(story: &mut Story, place: &str, syncs: &[&str]) {
+/// The daemon is told that this command begins, which brings an entry of a copy to a place.
+fn begun(story: &mut Story, (command, place): (&str, &str), origin: &str, syncs: &[&str]) -> Result<(), Refusal> {
     let syncs = syncs.iter().map(|sync| name(sync)).collect();
     let since = now_at(story.second).wall;
-    let restore = UnfinishedRestore { since, command: format!("nbkpctl restore {place}"), syncs };
+    let key = RestoreKey { place: place.into(), command: command.into() };
+    let restore = UnfinishedRestore { since, origin: Some(origin.into()), syncs };
     let (answer, mut answered) = oneshot::channel();
-    story.tell(Event::Asked(Ask::RestoreBegins { place: place.into(), restore, answer }));
+    story.tell(Event::Asked(Ask::RestoreBegins { key, restore, answer }));
+    answered.try_recv().unwrap()
+}
+
+fn ended(story: &mut Story, (command, place): (&str, &str), origin: &str, ending: RestoreEnding) {
+    let key = RestoreKey { place: place.into(), command: command.into() };
+    let (answer, mut answered) = oneshot::channel();
+    story.tell(Event::Asked(Ask::RestoreEnds { key, origin: Some(origin.into()), ending, answer }));
     answered.try_recv().unwrap();
 }
 
+/// Where it is brought in its place, the copy has it at the same path.
+fn begins(story: &mut Story, place: &str, syncs: &[&str]) {
+    begun(story, (&format!("nbkpctl restore {place}"), place), &format!("copy{place}"), syncs).unwrap();
+}
+
 fn ends(story: &mut Story, place: &str, ending: RestoreEnding) {
-    let (answer, mut answered) = oneshot::channel();
-    story.tell(Event::Asked(Ask::RestoreEnds { place: place.into(), ending, answer }));
-    answered.try_recv().unwrap();
+    ended(story, (&format!("nbkpctl restore {place}"), place), &format!("copy{place}"), ending);
 }
 
 fn approve(story: &mut Story, sync: &str) -> Vec<String> {
@@ -26,7 +38,7 @@ fn approve(story: &mut Story, sync: &str) -> Vec<String> {
 }
 
 fn places(story: &Story) -> Vec<&str> {
-    story.world.decisions.ledger().restores.keys().map(|place| place.to_str().unwrap()).collect()
+    story.world.decisions.ledger().restores.keys().map(|key| key.place.to_str().unwrap()).collect()
 }
 
 /// Photos on a drive that is in, copied once.
@@ -125,4 +137,61 @@ fn one_that_changed_nothing_leaves_nothing_behind() {
     // Nobody began this one.
     ends(&mut story, PHOTOS, RestoreEnding::Whole);
     assert_eq!(places(&story), [PHOTOS]);
+}
+
+#[test]
+fn one_that_comes_back_whole_takes_only_its_own_with_it() {
+    let mut story = copied();
+    let (old, new, part) = ("nbkpctl restore --at 2020", "nbkpctl restore", "/home/a/Photos/2020");
+    let commands = |story: &Story| -> Vec<String> {
+        story.world.decisions.ledger().restores.keys().map(|key| key.command.clone()).collect()
+    };
+    // Two copies to one place, each cut short.
+    for (command, origin) in [(old, "photos/2020"), (new, "photos/2026")] {
+        begun(&mut story, (command, PHOTOS), origin, &["photos"]).unwrap();
+        ended(&mut story, (command, PHOTOS), origin, RestoreEnding::Cut);
+    }
+    begun(&mut story, (new, PHOTOS), "photos/2026", &["photos"]).unwrap();
+    ended(&mut story, (new, PHOTOS), "photos/2026", RestoreEnding::Whole);
+    assert_eq!(commands(&story), [old], "what another copy has may be less");
+    // The same entries of the same copy by whichever words, and a part of these.
+    for (command, place, origin) in [("a", part, "photos/2020/2020"), ("b", part, "photos/2020/2019")] {
+        begun(&mut story, (command, place), origin, &["photos"]).unwrap();
+        ended(&mut story, (command, place), origin, RestoreEnding::Cut);
+    }
+    begun(&mut story, ("c", PHOTOS), "photos/2020", &["photos"]).unwrap();
+    ended(&mut story, ("c", PHOTOS), "photos/2020", RestoreEnding::Whole);
+    assert_eq!(commands(&story), ["b"], "another entry came there");
+    // What came of two copies is whole by its own command alone.
+    begun(&mut story, ("b", part), "other/2019", &["photos"]).unwrap();
+    ended(&mut story, ("b", part), "other/2019", RestoreEnding::Cut);
+    begun(&mut story, ("d", part), "other/2019", &["photos"]).unwrap();
+    ended(&mut story, ("d", part), "other/2019", RestoreEnding::Whole);
+    assert_eq!(commands(&story), ["b"]);
+    begun(&mut story, ("b", part), "third/2019", &["photos"]).unwrap();
+    ended(&mut story, ("b", part), "third/2019", RestoreEnding::Whole);
+    assert!(commands(&story).is_empty());
+    // A person's word is about the place, however often it was begun.
+    for command in ["a", "b"] {
+        begun(&mut story, (command, PHOTOS), command, &["photos"]).unwrap();
+        ended(&mut story, (command, PHOTOS), command, RestoreEnding::Cut);
+    }
+    assert_eq!(approve(&mut story, "photos").len(), 1);
+    assert!(commands(&story).is_empty());
+}
+
+#[test]
+fn none_begins_under_a_run_that_would_take_what_is_half_there() {
+    let mut story = Story::at_home(HOUSE);
+    story.plug("usb");
+    story.wait(10);
+    assert_eq!(story.running(), ["photos"]);
+    let command = ("nbkpctl restore", PHOTOS);
+    let Err(Refusal::Failed(why)) = begun(&mut story, command, "copy", &["documents", "photos"]) else {
+        panic!("it began")
+    };
+    assert!(why.contains("`photos` is copying from there") && why.contains("nbkpctl cancel photos"), "{why}");
+    assert!(places(&story).is_empty());
+    story.end("photos", Conclusion::Ok);
+    begun(&mut story, command, "copy", &["documents", "photos"]).unwrap();
 }
