@@ -90,13 +90,16 @@ pub fn overlap(one: &Path, other: &Path) -> bool {
     lies_in(one, other) || lies_in(other, one)
 }
 
-/// Whether a path, which need not be there, is a directory or lies in it.
+/// Whether a path is a directory or lies in it. Neither need be there: what is missing lies where it will.
 fn lies_in(inner: &Path, outer: &Path) -> bool {
+    // What is a link itself counts where it lies, and where it leads.
+    let ways = |path: &Path| [Some(whereabouts(path)), real(path)].into_iter().flatten();
+    if ways(outer).any(|outer| ways(inner).any(|inner| inner.starts_with(&outer))) {
+        return true;
+    }
     let identity = |path: &Path| std::fs::metadata(path).ok().map(|seen| (seen.dev(), seen.ino()));
     let Some(outer) = identity(outer) else { return false };
-    // What is a link itself counts where it lies, and where it leads.
-    let ways = [Some(whereabouts(inner)), real(inner)];
-    ways.iter().flatten().flat_map(|way| way.ancestors()).any(|at| identity(at) == Some(outer))
+    ways(inner).any(|way| way.ancestors().any(|at| identity(at) == Some(outer)))
 }
 
 /// The innermost directory, from this one upward, that holds a regular file of this name.
@@ -141,7 +144,10 @@ mod tests {
             ("home/documents", "home/documents-2", false),
             ("home/documents/deep", "home/documents/not there", false),
             ("home/documents", "elsewhere", false),
-            ("not there", "not there/either", false),
+            ("not there", "not there/either", true),
+            ("not there", "not there", true),
+            ("not there", "not there-2", false),
+            ("home/documents/not/there", "link/not", true),
         ] {
             assert_eq!(
                 (overlap(&at(one), &at(other)), overlap(&at(other), &at(one))),
