@@ -511,7 +511,11 @@ fn a_destination_is_prepared_looked_at_published_and_settled() {
         let seen = looked(&said(shell, path, home, &looking.call()));
         assert_eq!((seen.entries.unwrap().complete, seen.latest), (vec![name], Some(layout::in_snapshots(NAME))));
 
+        // Who only looks learns of a copy that was killed, too.
+        let glance = LookCall { intent: Intent::List, ..looking };
+        assert_eq!(looked(&said(shell, path, home, &glance.call())).marker, None, "{shell:?}");
         output(&[&ANOTHER[..], &["touch", at.join(".nbkp/unfinished").to_str().unwrap()]].concat(), USUAL, home, b"");
+        assert!(looked(&said(shell, path, home, &glance.call())).marker.is_some(), "{shell:?}");
         let settle = SettleCall { end: &proven, run, marker, note: "flushed\n", doubt: "doubtful\n", record: "end" };
         said(shell, path, home, &settle.call());
         assert_eq!(fs::read_to_string(at.join(".nbkp/unfinished")).unwrap(), "flushed\n", "{shell:?}");
@@ -528,6 +532,7 @@ fn what_is_somebody_elses_is_left_alone_and_what_was_begun_goes_on() {
     with_each_server(|shell, path, home| {
         let ids = (SentinelId("volume-1".into()), SentinelId("end-1".into()));
         let theirs = home.join("theirs");
+        fs::remove_file(home.join(".nbkp-vol")).unwrap();
         fs::create_dir(&theirs).unwrap();
         fs::write(theirs.join("a\nletter"), "dear reader").unwrap();
         output(
@@ -546,6 +551,7 @@ fn what_is_somebody_elses_is_left_alone_and_what_was_begun_goes_on() {
             let refused = told("theirs", kind, Intruding::Refused);
             assert!(lines(&refused).any(|line| line == ("taken", &b"1"[..])), "{shell:?}: {refused:?}");
             assert_eq!(fs::read_dir(&theirs).unwrap().count(), 1, "{shell:?}");
+            assert!(!home.join(".nbkp-vol").exists(), "{shell:?}: nothing is made");
         }
         let begun = told("begun", SnapshotKind::HardLink, Intruding::Refused);
         assert!(home.join("begun/.nbkp-dst").exists(), "{shell:?}: {begun:?}");

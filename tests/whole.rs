@@ -128,6 +128,7 @@ scenarios! {
         what_is_out_of_reach_is_named_with_its_age
         a_drive_alone_gives_back_and_leads_nowhere
         a_copy_without_history_is_given_back_for_what_it_is
+        a_mirror_at_a_server_says_what_a_kill_left_in_it
         a_link_to_what_may_not_be_read_comes_back
         what_it_advises_of_a_copy_in_doubt_can_be_pasted;
     report:

@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
+use nbkp::formats::ssh::arguments::typed;
 use nbkp::formats::ssh::script::Marks;
 use nbkp::model::{HostFault, HostTrouble, Route};
 use nbkp::os::process::{Bell, Wanted};
@@ -11,7 +12,7 @@ use nbkp::os::ssh::shared::Shared;
 use nbkp::os::ssh::{NoAnswer, Said, SshPlace, ask};
 
 use super::needs_root;
-use super::shell::eventually;
+use super::shell::{eventually, sh};
 use super::sshd::Sshd;
 
 const SECONDS: Duration = Duration::from_secs(20);
@@ -161,6 +162,14 @@ fn a_hop_has_its_own_key_and_is_blamed_for_its_own_faults() {
     let connection = shared(&server, &route).unwrap();
     assert_eq!(connection.route().hops.len(), 1);
     drop(connection);
+    // So does a person who types what is shown.
+    let chain = vec![gate.endpoint(), server.endpoint()];
+    for (name, hops) in [("typed it's 100%", route.hops.clone()), ("through two", chain)] {
+        let made = gate.file(name);
+        let typed = typed(&Route { hops, ..route.clone() }, &["touch".into(), made.clone().into()]);
+        sh(&format!("SHELL=/bin/sh {typed} </dev/null"));
+        assert!(made.exists(), "{typed}");
+    }
     route.hops[0].key = Some(gate.file("stranger"));
     route.endpoint.key = Some(server.file("user"));
     let fault = asked(&route, &server.ssh_place(), "true", &[]).unwrap_err();

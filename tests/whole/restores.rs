@@ -301,6 +301,33 @@ pub fn a_copy_without_history_is_given_back_for_what_it_is(host: &MiniHost) {
     assert!(get("back", true)["remarks"].to_string().contains("did not come to their end"));
 }
 
+pub fn a_mirror_at_a_server_says_what_a_kill_left_in_it(host: &MiniHost) {
+    let source = host.source("documents");
+    source.fill(5);
+    let nas = host.server("nas");
+    nas.join();
+    let copy = nas.folder("documents");
+    copy.write(".nbkp-dst", "");
+    host.configure(&host.config().server(&nas).sync("documents", "nas", "none", "every = \"7d\""));
+    let _daemon = host.start();
+    host.run_ends("documents", 1, "ok");
+    let get = || {
+        let to = host.root.join("back");
+        let told = host.ctl(&["restore", "laptop:documents", "--to", to.to_str().unwrap(), "--json"]).exits(0).json();
+        std::fs::remove_dir_all(to).unwrap();
+        told["restored"][0].clone()
+    };
+    let made = get()["made"].clone();
+    assert!(!get()["remarks"].to_string().contains("did not come"));
+    copy.write(".nbkp/unfinished", "");
+    assert!(get()["remarks"].to_string().contains("runs behind that did not come to their end"));
+    // Who has lost its log is of the time that is known here, in each sentence.
+    std::fs::remove_file(copy.path.join(".nbkp/log.jsonl")).unwrap();
+    let told = get();
+    assert!(told["remarks"].to_string().contains("runs behind that did not come to their end"), "{told}");
+    assert!(made.is_string() && told["made"].is_string(), "{made} {told}");
+}
+
 pub fn a_link_to_what_may_not_be_read_comes_back(host: &MiniHost) {
     let host = host.used_by(1717);
     let source = host.source("documents");

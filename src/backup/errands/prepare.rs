@@ -132,14 +132,19 @@ fn prepare_end(
         }
     };
     let root = Directory::open_root(root).map_err(|error| not_made(&error))?;
+    // Where nothing is to be made, nothing is: not at the root of the volume either.
+    if let (End::Destination, Intruding::Refused, Ok(directory)) =
+        (end, intruding, root.open_below(place.subdir.as_path(), Reach::SameMount))
+        && vacancy(&directory, seen.sync.snapshots, intruding, report)? == Vacancy::Taken
+    {
+        return Ok(());
+    }
     make_sentinel(&root, layout::VOLUME_SENTINEL, report)?;
     let directory = descend(&root, place.subdir.as_path(), end, report)?;
     match end {
         End::Source => make_sentinel(&directory, layout::SOURCE_SENTINEL, report),
         End::Destination => {
-            let known =
-                directory.kind_of(layout::DESTINATION_SENTINEL).map_err(|error| not_made(&error))? != Kind::Nothing;
-            if !known && content(&directory, seen.sync.snapshots, intruding, report)? == Vacancy::Taken {
+            if vacancy(&directory, seen.sync.snapshots, intruding, report)? == Vacancy::Taken {
                 return Ok(());
             }
             prepare_layout(&directory, seen.sync.snapshots, report)?;
@@ -202,6 +207,19 @@ fn no_source(above: &Directory, name: &OsStr) -> String {
     let entries = above.entries(10_000).unwrap_or_default();
     let names: Vec<_> = entries.iter().filter_map(|entry| entry.name.to_str()).collect();
     missing_source(&above.path_of(name).display().to_string(), &names)
+}
+
+/// Whether a place may become a destination: one that is a destination already may.
+fn vacancy(
+    directory: &Directory,
+    kind: SnapshotKind,
+    intruding: Intruding,
+    report: &mut Made,
+) -> Result<Vacancy, String> {
+    match directory.kind_of(layout::DESTINATION_SENTINEL).map_err(|error| not_made(&error))? {
+        Kind::Nothing => content(directory, kind, intruding, report),
+        Kind::File | Kind::Directory | Kind::Link | Kind::Special => Ok(Vacancy::Free),
+    }
 }
 
 /// Tells what lies in a place that is to become a destination, and whether it may become one. A mirror would be made
@@ -382,6 +400,41 @@ fn behind_a_link(path: &Path) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::formats::config::{self, Context};
+    use crate::model::{Damage, SentinelFault};
+
+    #[test]
+    fn nothing_is_made_where_nothing_is_to_be_made() {
+        let place = tempfile::tempdir().unwrap();
+        let text = format!(
+            "[volumes]\nlaptop = {{ path = \"/home/a\" }}\ndisk = {{ path = \"{}\" }}\n\
+             [syncs.documents]\nsource = \"laptop:Documents\"\ndestination = \"disk:theirs\"\nsnapshots = \"none\"\n",
+            place.path().display()
+        );
+        let context = Context { file: "/config.toml".into(), home: "/home/a".into() };
+        let sync = config::parse(&text, &context).unwrap().syncs.into_values().next().unwrap();
+        let sight = VolumeSight::NotProven { root: place.path().into(), fault: SentinelFault::Missing };
+        let seen = SyncAsSeen {
+            sync: sync.clone(),
+            source: sight.clone(),
+            destination: sight.clone(),
+            source_server: None,
+            destination_server: None,
+            last_success: None,
+            damage: Damage::default(),
+            turn: None,
+            obstacles: Vec::new(),
+            repositories: None,
+            job: None,
+        };
+        std::fs::create_dir(place.path().join("theirs")).unwrap();
+        std::fs::write(place.path().join("theirs/letter"), "their own").unwrap();
+        let made = |intruding| prepare_here((&seen, intruding), (End::Destination, &sync.destination), &sight);
+        let refused = made(Intruding::Refused);
+        assert!(refused.taken.is_some_and(|(_, count)| count == 1) && refused.made.is_empty());
+        assert!(!place.path().join(".nbkp-vol").exists());
+        assert_eq!((made(Intruding::Allowed).made.len(), made(Intruding::Refused).already.len()), (2, 2));
+    }
 
     #[test]
     fn advice_leads_on() {

@@ -72,7 +72,10 @@ impl Copies {
     pub(crate) fn mirror(&self) -> MirrorPast {
         match self {
             Self::Here(here) => here.mirror,
-            Self::There(far) => MirrorPast::of(&log::records(&far.destination.look.past), false),
+            Self::There(far) => {
+                let look = &far.destination.look;
+                MirrorPast::of(&log::records(&look.past), look.marker.is_some())
+            }
         }
     }
 

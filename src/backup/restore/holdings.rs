@@ -10,6 +10,7 @@ use crate::backup::restore::sought::SoughtEntry;
 use crate::backup::session::LONG;
 use crate::backup::session::stop::Stops;
 use crate::backup::snapshots::listing::doubted;
+use crate::backup::snapshots::mirror::MirrorPast;
 use crate::decide::retention::Candidate;
 use crate::formats::ssh::states::{StatesCall, states};
 use crate::model::{CopyId, HeldEntry, Remoteness, Standing, Step, SyncName, layout};
@@ -69,7 +70,8 @@ impl Holdings {
 
     /// What a person is told who gets something out of a copy that runs have changed since it was whole.
     pub(crate) fn remark(&self, copy: &CopyId) -> Option<String> {
-        copy.snapshot.is_none().then(|| self.copies.mirror().remark()).flatten().map(ToOwned::to_owned)
+        let past = || self.copies.mirror().known_to(copy.made);
+        copy.snapshot.is_none().then(|| past().remark()).flatten().map(ToOwned::to_owned)
     }
 
     /// Where the entry lies in a copy, for people.
@@ -93,13 +95,7 @@ pub(crate) fn ids(seen: &SyncAsSeen, copies: &Copies) -> Vec<CopyId> {
     if have_history(seen.sync.snapshots) {
         return snapshots(name, doubted(copies.finished(), &damage.snapshots), remoteness);
     }
-    let past = copies.mirror();
-    // A log that was lost or cut knows less than the history here.
-    let made = past.made.or(seen.last_success);
-    let standing = match (past.made, seen.last_success) {
-        (None, Some(_)) => Standing::Good,
-        (Some(_), _) | (None, None) => past.standing,
-    };
+    let MirrorPast { made, standing, .. } = copies.mirror().known_to(seen.last_success);
     let standing = if damage.paths.is_empty() { standing } else { Standing::Suspect };
     vec![CopyId { sync: name.clone(), snapshot: None, made, standing, remoteness }]
 }

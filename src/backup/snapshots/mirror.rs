@@ -49,6 +49,14 @@ impl MirrorPast {
         Self::of(&records, is_marked)
     }
 
+    /// The same where it is known besides when a run last made it whole: a log that was lost or cut knows less.
+    pub(crate) fn known_to(self, last_success: Option<Timestamp>) -> Self {
+        match (self.made, last_success) {
+            (None, Some(_)) => Self { made: last_success, standing: Standing::Good, ..self },
+            (Some(_), _) | (None, None) => self,
+        }
+    }
+
     /// What a person is told of it who gets something out of it.
     pub(crate) fn remark(&self) -> Option<&'static str> {
         match (self.is_mixed, self.made) {
@@ -106,6 +114,10 @@ mod tests {
             let made = made.map(|second| Timestamp::from_second(second).unwrap());
             assert_eq!(past, MirrorPast { made, standing, is_mixed }, "{runs:?}");
             assert_eq!(past.remark().is_some(), is_mixed);
+            let known = past.known_to(Timestamp::from_second(40).ok());
+            assert_eq!((known.made.is_some(), known.is_mixed), (true, is_mixed), "{runs:?}");
+            assert!(!known.remark().unwrap_or_default().contains("no run"), "{runs:?}");
+            assert_eq!(known == past, past.made.is_some(), "{runs:?}");
             assert!(MirrorPast::of(&records, true).is_mixed, "{runs:?}");
         }
     }

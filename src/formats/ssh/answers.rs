@@ -49,7 +49,7 @@ pub struct Look {
     pub mounts: Option<Vec<(MountId, PathBuf)>>,
     /// What is left on its filesystem.
     pub free: FreeSpace,
-    /// What an earlier copy left noted.
+    /// What an earlier copy left noted; who only looks is told that it did.
     pub marker: Option<Vec<u8>>,
     /// Where `latest` points, if it is there.
     pub latest: Option<PathBuf>,

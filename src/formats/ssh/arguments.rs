@@ -92,8 +92,17 @@ pub fn connection(route: &Route, hops: Option<&Path>, purpose: Purpose<'_>) -> V
 /// A command at a server, as a person types it: quoted for the shell here and for the one there.
 #[must_use]
 pub fn typed(route: &Route, command: &[OsString]) -> String {
-    let Endpoint { host, port, user, key, known_hosts, .. } = &route.endpoint;
+    let mut words = typed_way(&route.endpoint, &route.hops);
+    words.push(host_of(&route.endpoint).into());
+    words.extend(command.iter().map(|word| shell_words(std::slice::from_ref(word)).into()));
+    shell_words(&words)
+}
+
+/// `ssh` and the options that lead to an endpoint through these hops.
+fn typed_way(endpoint: &Endpoint, hops: &[Endpoint]) -> Vec<OsString> {
+    let Endpoint { port, key, known_hosts, options, .. } = endpoint;
     let mut words: Vec<OsString> = vec!["ssh".into()];
+    words.extend(options.iter().flat_map(|option| ["-o".into(), option.into()]));
     if let Some(port) = port {
         words.extend(["-p".into(), port.to_string().into()]);
     }
@@ -103,14 +112,29 @@ pub fn typed(route: &Route, command: &[OsString]) -> String {
     if let Some(known_hosts) = known_hosts {
         words.extend(["-o".into(), with_path("UserKnownHostsFile=", known_hosts)]);
     }
-    if !route.hops.is_empty() {
-        let hops: Vec<_> = route.hops.iter().map(ToString::to_string).collect();
-        words.extend(["-J".into(), hops.join(",").into()]);
+    // `-J` carries a user, a host and a port, and nothing else.
+    let is_plain = |hop: &Endpoint| hop.key.is_none() && hop.known_hosts.is_none() && hop.options.is_empty();
+    match hops.split_last() {
+        Some((last, before)) if !hops.iter().all(is_plain) => {
+            let mut command = typed_way(last, before);
+            command.push(host_of(last).into());
+            // ssh expands the percent signs of what it is told, also of a command that is for another ssh.
+            let command = shell_words(&command).replace('%', "%%");
+            let through = command.replacen("ssh ", "ssh -W '[%h]:%p' ", 1);
+            words.extend(["-o".into(), format!("ProxyCommand={through}").into()]);
+        }
+        Some(_) => {
+            let hops: Vec<_> = hops.iter().map(ToString::to_string).collect();
+            words.extend(["-J".into(), hops.join(",").into()]);
+        }
+        None => {}
     }
-    let user = user.as_ref().map(|user| format!("{user}@")).unwrap_or_default();
-    words.push(format!("{user}{host}").into());
-    words.extend(command.iter().map(|word| shell_words(std::slice::from_ref(word)).into()));
-    shell_words(&words)
+    words
+}
+
+fn host_of(endpoint: &Endpoint) -> String {
+    let user = endpoint.user.as_ref().map(|user| format!("{user}@")).unwrap_or_default();
+    format!("{user}{}", endpoint.host)
 }
 
 /// The arguments by which a command goes through a shared connection: constant words and the socket. Without the

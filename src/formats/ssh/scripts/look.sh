@@ -126,6 +126,12 @@ if [ "$what" = list ] && own "$LOCK" && [ -e "$lock" ]; then
     TZ=UTC0 stat -c 'kept %y' "$lock"
     wrote
 fi
+# That a copy was begun and not finished, of which no line of the log need tell; what the note says is for who writes.
+if [ "$what" = list ] && [ ! -h "$OWN" ]; then
+    if [ -e "$OWN/$marker" ] || [ -h "$OWN/$marker" ]; then
+        echo marker
+    fi
+fi
 if [ "$what" = write ]; then
     [ -w . ] || say read-only "$PWD"
     version

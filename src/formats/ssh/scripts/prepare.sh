@@ -24,7 +24,34 @@ make_sentinel() {
     fi
 }
 
+# strangers: how many entries of this directory are no part of a copy, and no more than MOST.
+strangers() {
+    # Names may hold line ends, and up to four of what is there may be ours.
+    count=$(find . -mindepth 1 -maxdepth 1 ! -name "$OWN*" ! -name ".$OWN*" -print0 | tr -dc '\000' | head -c $((most + 4)) | wc -c)
+    if [ "$kind" != none ]; then
+        # Whoever was cut off in the middle left these, with nothing in them.
+        for begun in "$LATEST" "$NEW_LATEST"; do
+            [ "$(readlink "$begun")" != "$NOWHERE" ] || count=$((count - 1))
+        done
+        for begun in "$SNAPSHOTS" "$STAGING"; do
+            if [ -d "$begun" ] && [ ! -h "$begun" ] && [ -z "$(ls -A "$begun")" ]; then
+                count=$((count - 1))
+            fi
+        done
+    fi
+    [ "$count" -le "$most" ] || count=$most
+    echo "$count"
+}
+
 cd -P -- "$root" 2>/dev/null || say failed "$root does not exist there or may not be entered; create it, or correct \`path\`"
+if [ "$end" = dst ] && [ "$intruding" = refuse ]; then
+    # Where nothing is to be made, nothing is: not at the root of the volume either.
+    count=$(below "$directory" && [ ! -e "$DESTINATION_SENTINEL" ] && strangers)
+    if [ "${count:-0}" -gt 0 ]; then
+        printf 'taken %s\n' "$count"
+        exit 0
+    fi
+fi
 make_sentinel "$VOLUME_SENTINEL" "$volume"
 rest=$directory
 while [ -n "$rest" ]; do
@@ -56,20 +83,7 @@ if [ "$end" = src ]; then
 fi
 # Where a person said yes to a destination with history, nothing is done about what lies there.
 if [ ! -e "$DESTINATION_SENTINEL" ] && { [ "$intruding" = refuse ] || [ "$kind" = none ]; }; then
-    # Names may hold line ends, and up to four of what is there may be ours.
-    count=$(find . -mindepth 1 -maxdepth 1 ! -name "$OWN*" ! -name ".$OWN*" -print0 | tr -dc '\000' | head -c $((most + 4)) | wc -c)
-    if [ "$kind" != none ]; then
-        # Whoever was cut off in the middle left these, with nothing in them.
-        for begun in "$LATEST" "$NEW_LATEST"; do
-            [ "$(readlink "$begun")" != "$NOWHERE" ] || count=$((count - 1))
-        done
-        for begun in "$SNAPSHOTS" "$STAGING"; do
-            if [ -d "$begun" ] && [ ! -h "$begun" ] && [ -z "$(ls -A "$begun")" ]; then
-                count=$((count - 1))
-            fi
-        done
-    fi
-    [ "$count" -le "$most" ] || count=$most
+    count=$(strangers)
     if [ "$count" -gt 0 ] && [ "$intruding" = refuse ]; then
         printf 'taken %s\n' "$count"
         exit 0
