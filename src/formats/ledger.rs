@@ -447,17 +447,19 @@ mod tests {
                     }),
                 },
             )]),
-            restores: odd_paths()
-                .into_iter()
-                .map(|place| {
-                    let (since, syncs) = ("2026-11-22T17:30:00Z".parse().unwrap(), ["photos".parse().unwrap()].into());
-                    let origin = (place.as_os_str().len() % 2 == 0).then(|| place.clone());
-                    let key = RestoreKey { place, command: "nbkpctl restore 'usb:a b'".into() };
-                    (key, UnfinishedRestore { since, origin, syncs })
-                })
-                .collect(),
+            restores: restores(),
             pause: Some(Pause::Until("2026-11-22T17:30:00.123456789Z".parse().unwrap())),
         }
+    }
+
+    fn restores() -> BTreeMap<RestoreKey, UnfinishedRestore> {
+        let begun = |place: PathBuf| {
+            let (since, syncs) = ("2026-11-22T17:30:00Z".parse().unwrap(), ["photos".parse().unwrap()].into());
+            let origin = place.as_os_str().len().is_multiple_of(2).then(|| place.clone());
+            let key = RestoreKey { place, command: "nbkpctl restore 'usb:a b'".into() };
+            (key, UnfinishedRestore { since, origin, syncs })
+        };
+        odd_paths().into_iter().map(begun).collect()
     }
 
     fn some_paths() -> PathSet {
