@@ -17,6 +17,7 @@ use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::time::{Duration, UNIX_EPOCH};
 
 use nbkp::formats::ssh::answers::{self, free, lines, looked};
 use nbkp::formats::ssh::calls::{
@@ -212,6 +213,10 @@ fn what_was_judged_is_deleted_and_nothing_else() {
         let made = output(&[&ANOTHER[..], &["sh", "-c", DOOMED, "sh"]].concat(), USUAL, home, b"");
         assert!(made.status.success(), "{made:?}");
         chown(home.join("foreign"), Some(0), Some(0)).unwrap();
+        let long_ago = UNIX_EPOCH + Duration::from_secs(1_000_000_000);
+        for kept in [home.to_owned(), home.join("locked")] {
+            fs::File::open(kept).unwrap().set_modified(long_ago).unwrap();
+        }
         let group = |parent: &str, kind, names: &[&str]| DeletedNames {
             parent: parent.into(),
             kind,
@@ -250,7 +255,9 @@ fn what_was_judged_is_deleted_and_nothing_else() {
         for gone in ["locked/a", "--", "it's $x\n", "empty"] {
             assert!(!home.join(gone).exists(), "{shell:?}: {gone}");
         }
-        assert_eq!(fs::metadata(home.join("locked")).unwrap().permissions().mode() & 0o777, 0o555, "{shell:?}");
+        let locked = fs::metadata(home.join("locked")).unwrap();
+        assert_eq!((locked.permissions().mode() & 0o777, locked.modified().unwrap()), (0o555, long_ago), "{shell:?}");
+        assert_eq!(fs::metadata(home).unwrap().modified().unwrap(), long_ago, "{shell:?}");
     });
 }
 

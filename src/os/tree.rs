@@ -5,7 +5,9 @@ use std::ffi::{OsStr, OsString};
 use std::os::fd::{AsFd, AsRawFd};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, RenameFlags, ResolveFlags, openat2};
+use rustix::fs::{
+    AtFlags, FileType, Mode, OFlags, RenameFlags, ResolveFlags, Timespec, Timestamps, UTIME_OMIT, openat2,
+};
 use rustix::io::Errno;
 
 use super::directory::{ChangeMade, Directory, DirectoryEntry, DirectoryError, Kind, Reach};
@@ -128,6 +130,22 @@ pub fn remove_entry(parent: &Directory, name: &OsStr, kind: DeletedKind) -> Resu
     let done = remove();
     // The next copy would put it right, too.
     let _restored = rustix::fs::fchmod(parent.as_fd(), mode);
+    done
+}
+
+/// Does something to the entries of a directory, which keeps the time of its last change: in a copy, that is the time
+/// of the original.
+pub fn at_its_time<T>(directory: &Directory, deed: impl FnOnce() -> T) -> T {
+    let before = rustix::fs::fstat(directory.as_fd());
+    let done = deed();
+    if let Ok(stat) = before
+        && let Ok(tv_nsec) = i64::try_from(stat.st_mtime_nsec)
+    {
+        let last_access = Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT };
+        let last_modification = Timespec { tv_sec: stat.st_mtime, tv_nsec };
+        // The next copy would put it right, too.
+        let _restored = rustix::fs::futimens(directory.as_fd(), &Timestamps { last_access, last_modification });
+    }
     done
 }
 

@@ -146,13 +146,16 @@ fn here_below(root: &Directory, groups: &[DeletedNames], stops: &mut Stops) -> R
             Err(error) if error.cause() == Errno::NOENT => continue,
             Err(error) => return Err(of_directory(Step::Copy, &error)),
         };
-        for name in names {
-            match tree::remove_entry(&directory, name, *kind) {
-                Ok(ChangeMade::Changed) => deleted.count = deleted.count.saturating_add(1),
-                Ok(ChangeMade::AlreadySo) => {}
-                Err(error) => tolerated(&error, &parent.join(name), &mut deleted)?,
-            }
-        }
+        tree::at_its_time(&directory, || {
+            names.iter().try_for_each(|name| match tree::remove_entry(&directory, name, *kind) {
+                Ok(ChangeMade::Changed) => {
+                    deleted.count = deleted.count.saturating_add(1);
+                    Ok(())
+                }
+                Ok(ChangeMade::AlreadySo) => Ok(()),
+                Err(error) => tolerated(&error, &parent.join(name), &mut deleted),
+            })
+        })?;
     }
     Ok(deleted)
 }

@@ -27,7 +27,7 @@ remove() {
 }
 
 # each KIND NAME…: the same, and tells what came of it. Where a directory does not let its owner, it takes the right for
-# as long: a backup keeps modes such as 0555.
+# as long: a backup keeps modes such as 0555. Its time is that of the original, and stays, too.
 each() {
     kind=$1 mode=
     shift
@@ -36,6 +36,7 @@ each() {
     if [ ! -w . ] && mode=$(stat -c %a .); then
         chmod u+w . 2>/dev/null || mode=
     fi
+    changed=$(stat -c %y .) second=$(stat -c %Y .)
     remove "$kind" "$@" 2>/dev/null
     left=$(there "$@") refused=0 told=
     printf 'gone %s\n' "$((before - left))"
@@ -51,6 +52,8 @@ each() {
             esac
         done
     fi
+    # busybox knows whole seconds.
+    touch -m -d "$changed" . 2>/dev/null || touch -m -d "@$second" . 2>/dev/null
     [ -z "$mode" ] || chmod "$mode" .
     [ "$refused" -eq 0 ] ||
         printf 'refused %s %s\n' "$refused" "$(printf %s "$told" | tr '\n\t' '  ' | head -c 300)"
