@@ -71,6 +71,7 @@ mod scenarios {
     pub mod repositories;
     pub mod restores;
     pub mod round_trips;
+    pub mod runs;
     pub mod scale;
     pub mod server_drives;
     pub mod servers;
@@ -196,6 +197,8 @@ scenarios! {
     hangs:
         a_drive_that_hangs_in_mid_run_keeps_its_own_run_alone
         a_source_that_hangs_in_mid_run_keeps_its_own_run_alone;
+    runs:
+        that_find_nothing_new_make_no_snapshot_and_count;
     outputs:
         that_take_nothing_stop_no_daemon
         that_take_nothing_stop_no_copy

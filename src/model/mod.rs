@@ -106,7 +106,7 @@ pub use status::{Checking, DaemonState, Freshness, RunningNow, Status, SyncState
 pub use step::Step;
 pub use sync::{
     CopyTraits, Every, Filter, Guard, HookCommand, Hooks, KeepRules, MountsBelow, Retention, RsyncOptions,
-    RsyncSettings, SnapshotKind, Sync,
+    RsyncSettings, SnapshotKind, Sync, Unchanged,
 };
 pub use tidying::{EntryIs, FreeSpace, SnapshotEntries, TidyDeed};
 pub use transfer::{

@@ -172,10 +172,19 @@ pub struct RunRecord {
     pub outcome: Outcome,
     /// What it counted.
     pub figures: Figures,
-    /// The snapshot it made.
+    /// The snapshot it made, or the one that holds all that it found.
     pub snapshot: Option<SnapshotName>,
     /// Why it did not end well, as a sentence with its remedy.
     pub error: Option<String>,
     /// Warnings of a run that ended well.
     pub warnings: Vec<String>,
+}
+
+impl RunRecord {
+    /// Whether it found nothing new, and made no snapshot: the one that holds all of it is older.
+    #[must_use]
+    pub fn is_unchanged(&self) -> bool {
+        // Names have milliseconds.
+        self.snapshot.is_some_and(|name| name.time().as_millisecond() < self.started.as_millisecond())
+    }
 }

@@ -34,6 +34,8 @@ pub struct Sync {
     pub filter_file: Option<PathBuf>,
     /// What becomes of what is mounted below the source.
     pub mounts: MountsBelow,
+    /// What a run comes to that finds nothing new.
+    pub unchanged: Unchanged,
     /// How rsync is called.
     pub rsync: RsyncSettings,
     /// When it may start.
@@ -71,6 +73,7 @@ impl Sync {
             filters: Vec::new(),
             filter_file: None,
             mounts: MountsBelow::Copied,
+            unchanged: Unchanged::NoSnapshot,
             rsync: RsyncSettings::default(),
             when: Conditions { metered: MeteredRule::Avoid, battery: BatteryRule::Any, hours: None },
             guard: Guard::MaxDelete(MAX_DELETE),
@@ -180,6 +183,29 @@ pub enum MountsBelow {
     Copied,
     /// The directories on which they are mounted are copied, and nothing in them (`one-file-system = true`).
     LeftOut,
+}
+
+/// What a run comes to that finds nothing new, where history is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unchanged {
+    /// No snapshot: the newest one holds it all (`unchanged = "skip"`).
+    NoSnapshot,
+    /// One that is like the one before (`unchanged = "snapshot"`).
+    Snapshot,
+}
+
+impl Unchanged {
+    /// Each word of the configuration and what it says.
+    pub const WORDS: [(&'static str, Self); 2] = [("skip", Self::NoSnapshot), ("snapshot", Self::Snapshot)];
+
+    /// Its word in the configuration.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::NoSnapshot => "skip",
+            Self::Snapshot => "snapshot",
+        }
+    }
 }
 
 /// How rsync is called.

@@ -9,7 +9,9 @@ use crate::shell::sh;
 use crate::sshd::Sshd;
 use nbkp::backup::errands::preview::preview;
 use nbkp::backup::job::{JobEnd, Layout, Remembered};
-use nbkp::model::{Conclusion, CopyTraits, Filter, Guard, HoldReason, KeepRules, MountsBelow, Retention, SnapshotKind};
+use nbkp::model::{
+    Conclusion, CopyTraits, Filter, Guard, HoldReason, KeepRules, MountsBelow, Retention, SnapshotKind, Unchanged,
+};
 
 const WAYS: [(At, At); 3] = [(At::Here, At::Server), (At::Server, At::Here), (At::Server, At::Server)];
 
@@ -83,7 +85,8 @@ fn own_files(destination: &JobEnd) -> &'static [&'static str] {
     }
 }
 
-/// Three runs: the second with one change and one deletion, the third with nothing to do.
+/// Four runs: the second with one change and one deletion, the others with nothing to do, of which only the last is to
+/// make a snapshot nonetheless.
 fn keep_snapshots(ground: &mut Ground, shown: &dyn Fn(&Ground, &str) -> std::path::PathBuf) {
     for number in 0..30 {
         ground.write(format!("some/file {number}"), format!("{number}"));
@@ -100,6 +103,15 @@ fn keep_snapshots(ground: &mut Ground, shown: &dyn Fn(&Ground, &str) -> std::pat
     let second = second.snapshot.unwrap().to_string();
     assert_eq!(ground.difference(&shown(ground, &second)), "");
     assert_eq!(fs::read_to_string(shown(ground, &first).join("some/file 4")).unwrap(), "4");
+    let log = |ground: &Ground| fs::read_to_string(ground.destination.join(".nbkp/log.jsonl")).unwrap().lines().count();
+    let logged = log(ground);
+    let same = ground.run();
+    assert_eq!((&same.conclusion, &same.warnings), (&Conclusion::Ok, &Vec::new()), "{same:?}");
+    assert_eq!((same.snapshot.unwrap().to_string(), same.figures.files_transferred), (second.clone(), 0));
+    assert_eq!((ground.snapshots(), log(ground)), (vec![first.clone(), second.clone()], logged + 1));
+    // A directory and its files.
+    assert_eq!(same.figures.entries, 30);
+    ground.job.sync.unchanged = Unchanged::Snapshot;
     let third = ground.run();
     assert_eq!((&third.conclusion, third.figures.files_transferred), (&Conclusion::Ok, 0), "{third:?}");
     let third = third.snapshot.unwrap().to_string();

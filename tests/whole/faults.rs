@@ -171,7 +171,7 @@ pub fn two_daemons_share_one_destination(host: &MiniHost) {
     let source = host.source("documents");
     source.write_big("big", 8, 1).fill(50);
     let mut usb = host.drive("usb", Btrfs).prepared_for("documents");
-    let more = "every = \"0s\"\nrsync = { bandwidth = \"4M\" }";
+    let more = "every = \"0s\"\nunchanged = \"snapshot\"\nrsync = { bandwidth = \"4M\" }";
     host.configure(&host.config().drive(&usb).sync("documents", "usb", "btrfs", more));
     let _one = host.start();
     let _two = host.start_as("other", &Wrapping::Plain);

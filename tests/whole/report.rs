@@ -20,7 +20,8 @@ fn page(host: &MiniHost) -> String {
 
 pub fn what_went_wrong_is_the_first_thing_it_says(host: &MiniHost) {
     let refuse = host.root.join("refuse");
-    host.source("documents").fill(10);
+    let source = host.source("documents");
+    source.fill(10);
     let mut usb = host.drive("usb", Ext4).prepared_for("documents");
     let hook = format!("hooks = {{ before = [\"sh\", \"-c\", \"! test -e {}\"] }}", refuse.display());
     let keep = "keep = { last = 3 }\nmax-age = \"7d\"";
@@ -32,7 +33,8 @@ pub fn what_went_wrong_is_the_first_thing_it_says(host: &MiniHost) {
 
     usb.plug();
     host.run_ends("documents", 1, "ok");
-    for _ in 0..2 {
+    for more in ["second", "third"] {
+        source.write(more, more);
         host.ctl(&["run", "documents", "--wait"]).exits(0);
     }
     host.stands("documents", "idle");

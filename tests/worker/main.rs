@@ -23,6 +23,7 @@ mod required;
 mod rig;
 mod submounts;
 mod subvolumes;
+mod unchanged;
 mod writers;
 
 /// Says why a test cannot run here; that is a failure where all must run.

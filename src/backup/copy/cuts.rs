@@ -30,12 +30,14 @@ const SENT: usize = 500;
 pub(crate) struct ContentChanges {
     resized: Vec<(PathBuf, u64)>,
     replaced: u64,
+    all: u64,
 }
 
 impl ContentChanges {
     /// Takes what a line of rsync's output says.
     pub(crate) fn hear(&mut self, said: &OutputLine) {
-        let OutputLine::Changed(item) = said else { return };
+        let Some(item) = said.changed() else { return };
+        self.all = self.all.saturating_add(1);
         let Some(how) = item.how.strip_prefix(['<', '>']).and_then(|how| how.strip_prefix('f')) else { return };
         if how.starts_with('+') {
             return;
@@ -45,6 +47,11 @@ impl ContentChanges {
             let name = unescaped(&item.name);
             self.resized.push((PathBuf::from(OsStr::from_bytes(&name)), item.bytes));
         }
+    }
+
+    /// How many entries of any kind are made, or changed in any way, each time that they are.
+    pub(crate) fn all(&self) -> u64 {
+        self.all
     }
 
     /// How many files have another size.

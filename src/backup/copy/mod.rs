@@ -11,20 +11,21 @@ pub mod merge_files;
 pub mod orphans;
 pub mod plan;
 pub mod tell;
+pub mod unchanged;
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use crate::backup::copy::call::{Copying, not_started, start};
 use crate::backup::copy::cuts::{ContentChanges, may_cut};
 use crate::backup::copy::deletions::Doomed;
 use crate::backup::copy::merge_files::Traps;
-use crate::backup::copy::orphans::{Sent, take_up};
+use crate::backup::copy::orphans::{Sent, forget_beginning, take_up};
 use crate::backup::copy::plan::{CopyPlan, Restraint, Strategy};
 use crate::backup::failure::{failure, of_directory, of_process};
 use crate::backup::news::Telling;
-use crate::backup::place::way::{CopyWay, HereTarget};
+use crate::backup::place::way::CopyWay;
 use crate::backup::session::failure::refused;
 use crate::backup::session::stop::Stops;
 use crate::decide::guard::{self, Deletions};
@@ -37,9 +38,8 @@ use crate::formats::rsync::output::{Lines, OutputLine, Tally, said};
 use crate::formats::rsync::pace::CopyPace;
 use crate::model::{
     Complaints, End, FailureKind, Figures, Guard, Interruption, Lack, Letters, Named, NotDone, Plight, Step,
-    TransferEnd, layout,
+    TransferEnd,
 };
-use crate::os::directory::{DirectoryError, Kind, Reach};
 use crate::os::process::{Ended, Stream, Wanted};
 
 /// So many files may be too large for the destination: each costs a call.
@@ -50,6 +50,8 @@ const MOST_TOO_LARGE: usize = 50;
 pub(crate) struct Copied {
     /// What it counted.
     pub(crate) figures: Figures,
+    /// Entries that were made or changed in any way, each time that it was.
+    pub(crate) changed: u64,
     /// Entries that were not there before.
     pub(crate) created: u64,
     /// Regular files of the source.
@@ -75,6 +77,7 @@ impl Copied {
         figures.vanished = figures.vanished.saturating_add(more.vanished);
         // It counts directories that the call before made.
         figures.entries = figures.entries.saturating_add(further.created);
+        self.changed = self.changed.saturating_add(further.changed);
         self.created = self.created.saturating_add(further.created);
         self.regular_files = self.regular_files.saturating_add(further.regular_files);
         self.resized = self.resized.saturating_add(further.resized);
@@ -159,6 +162,7 @@ fn walk(
             return Err(failure(Step::Copy, FailureKind::Other, "the source changed too much while it was copied"));
         }
     }
+    copied.changed = changes.all();
     copied.resized = changes.resized();
     copied.remarks.extend(guard::replaced(copying.sync.guard, changes.replaced(), copied.regular_files));
     copied.figures = *figures;
@@ -209,23 +213,6 @@ fn first_pass(
         copied.missing.push(plights::told(Plight::Unstorable(Lack::Size), &too_large));
     }
     Ok((pass, plan))
-}
-
-/// Removes what rsync kept of a file, as the beginning of it, that will never be whole.
-fn forget_beginning(target: &HereTarget<'_>, manner: &Manner, path: &Path) -> Result<(), DirectoryError> {
-    let (Some(name), Some(parent)) = (path.file_name(), path.parent()) else { return Ok(()) };
-    let parent = target.directory.open_below(parent, Reach::SameMount)?;
-    match manner {
-        Manner::InPlace | Manner::Link { .. } => parent.remove_file(name).map(drop),
-        Manner::Replace(_) => {
-            if parent.kind_of(layout::PARTIAL)? == Kind::Directory {
-                parent.open_below(Path::new(layout::PARTIAL), Reach::SameMount)?.remove_file(name)?;
-                // It stays if another file was begun there.
-                let _stays = parent.remove_directory(layout::PARTIAL);
-            }
-            Ok(())
-        }
-    }
 }
 
 /// What a second call passes over, so that it deletes what else is to go.

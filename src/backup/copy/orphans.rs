@@ -7,6 +7,8 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
+use crate::backup::place::way::HereTarget;
+use crate::formats::rsync::arguments::Manner;
 use crate::formats::rsync::output::{OutputLine, unescaped};
 use crate::model::RsyncOptions;
 use crate::model::layout::PARTIAL;
@@ -83,6 +85,23 @@ fn is_unfinished(
     let Some((size, time)) = from.file_stamp(file)? else { return Ok(false) };
     let is_whole = to.file_stamp(file)?.is_some_and(|(found, then)| found == size && then.abs_diff(time) <= CLOSE);
     Ok(!is_whole && to.file_size(begun)?.is_some_and(|begun| begun <= size))
+}
+
+/// Removes what rsync kept of a file, as the beginning of it, that will never be whole.
+pub(crate) fn forget_beginning(target: &HereTarget<'_>, manner: &Manner, path: &Path) -> Result<(), DirectoryError> {
+    let (Some(name), Some(parent)) = (path.file_name(), path.parent()) else { return Ok(()) };
+    let parent = target.directory.open_below(parent, Reach::SameMount)?;
+    match manner {
+        Manner::InPlace | Manner::Link { .. } => parent.remove_file(name).map(drop),
+        Manner::Replace(_) => {
+            if parent.kind_of(PARTIAL)? == Kind::Directory {
+                parent.open_below(Path::new(PARTIAL), Reach::SameMount)?.remove_file(name)?;
+                // It stays if another file was begun there.
+                let _stays = parent.remove_directory(PARTIAL);
+            }
+            Ok(())
+        }
+    }
 }
 
 #[cfg(test)]

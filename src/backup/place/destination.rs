@@ -14,7 +14,7 @@ use crate::backup::place::there::{self, ThereDestination};
 use crate::backup::place::way::{Spot, Target};
 use crate::backup::session::stop::Stops;
 use crate::backup::snapshots::sent::Answered;
-use crate::backup::snapshots::{deeds, listing};
+use crate::backup::snapshots::{commit, deeds, listing};
 use crate::decide::tidying::Remains;
 use crate::formats::log::LogRecord;
 use crate::model::{Conclusion, End, FreeSpace, Keeping, NotDone, Precedent, SnapshotName, Step, TidyDeed};
@@ -170,6 +170,14 @@ impl Destination {
         match self {
             Self::Here(here) => here.records(),
             Self::There(there) => Ok(there.records()),
+        }
+    }
+
+    /// Whether nobody can have changed a snapshot since it was made. At a server it is told of when it is published.
+    pub(crate) fn protects(&self, snapshot: SnapshotName) -> bool {
+        match self {
+            Self::Here(here) => commit::is_protected(&here.pinned.directory, snapshot),
+            Self::There(_) => true,
         }
     }
 

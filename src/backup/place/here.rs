@@ -193,14 +193,14 @@ impl HereDestination {
         // older than the run.
         destination.flush_filesystem().map_err(|error| of_directory(Step::Flush, &error))?;
         stops.check()?;
-        let mut warnings = Vec::new();
+        let mut warnings = match publication.kind {
+            SnapshotKind::Btrfs => commit::writable(destination),
+            SnapshotKind::HardLink | SnapshotKind::None => Vec::new(),
+        };
         if let Some(name) = publication.name {
             telling.step(Step::Commit);
             match publication.kind {
-                SnapshotKind::Btrfs => {
-                    commit::take_snapshot(destination, name)?;
-                    warnings.extend(commit::writable(destination));
-                }
+                SnapshotKind::Btrfs => commit::take_snapshot(destination, name)?,
                 // It lies there under a hidden name.
                 SnapshotKind::HardLink | SnapshotKind::None => {}
             }

@@ -4,8 +4,9 @@ use crate::backup::copy::call::Copying;
 use crate::backup::copy::crossings::Crossings;
 use crate::backup::copy::linking::{Links, guard_new};
 use crate::backup::copy::plan::{self, Circumstances, CopyPlan};
-use crate::backup::copy::{self, Copied};
+use crate::backup::copy::{self, Copied, unchanged};
 use crate::backup::news::Telling;
+use crate::backup::place::destination::Destination;
 use crate::backup::place::marker::Earlier;
 use crate::backup::place::submounts::Submounts;
 use crate::backup::place::way::Spot;
@@ -13,7 +14,7 @@ use crate::backup::run::{Course, Ends, mending};
 use crate::backup::session::stop::Stops;
 use crate::decide::tidying::Kept;
 use crate::formats::rsync::arguments::{Manner, Veil};
-use crate::model::{Figures, NotDone, SnapshotKind, SnapshotName, layout};
+use crate::model::{Figures, NotDone, Outcome, SnapshotKind, SnapshotName, Standing, Unchanged, layout};
 
 /// Copies by one call, as far as one does it.
 fn copy_to(
@@ -31,7 +32,8 @@ fn copy_to(
 }
 
 impl Course<'_> {
-    /// Copies, writes anew what is damaged, and tells the name that the copy is to get, if it is a snapshot.
+    /// Copies, writes anew what is damaged, and tells the name that the copy is to get, if it is a snapshot. It is none
+    /// where the newest one holds all of it.
     pub(super) fn copy(
         &mut self,
         ends: &Ends<'_>,
@@ -39,6 +41,7 @@ impl Course<'_> {
         earlier: Earlier,
     ) -> Result<(Copied, Option<SnapshotName>), NotDone> {
         let name = kept.next_name(self.started.wall);
+        let like_newest = self.like_newest(&ends.destination, kept, earlier);
         let replace = Manner::Replace(plan::unfinished(earlier));
         let (mut copied, spot, name) = match self.job.sync.snapshots {
             SnapshotKind::None => (self.copy_to(ends, Spot::Whole, replace, earlier)?, Spot::Whole, None),
@@ -47,9 +50,19 @@ impl Course<'_> {
                     Earlier::Nothing | Earlier::Trusted | Earlier::Doubtful => Manner::InPlace,
                     Earlier::Damaged => replace,
                 };
-                (self.copy_to(ends, Spot::Staging, manner, earlier)?, Spot::Staging, Some(name))
+                let copied = self.copy_to(ends, Spot::Staging, manner, earlier)?;
+                let is_new = copied.changed > 0 || copied.figures.deletions > 0 || !copied.missing.is_empty();
+                if let Some(newest) = like_newest.filter(|_| !is_new) {
+                    self.unchanged = Some(newest);
+                    return Ok((copied, None));
+                }
+                (copied, Spot::Staging, Some(name))
             }
             SnapshotKind::HardLink => {
+                if let Some(copied) = self.look_at(ends, like_newest)? {
+                    self.unchanged = like_newest;
+                    return Ok((copied, None));
+                }
                 let links = Links::new(kept, earlier, self.started.wall);
                 if earlier == Earlier::Doubtful {
                     ends.destination.forget_bases(&links.bases)?;
@@ -60,6 +73,34 @@ impl Course<'_> {
         let report = (&self.telling, &mut self.figures);
         self.mended = mending::mend((&ends.origin, &ends.destination), (spot, &mut copied), report, &mut self.stops)?;
         Ok((copied, name))
+    }
+
+    /// The newest snapshot, if a copy that finds nothing new in it need not make another: it is good, nothing of it is
+    /// to be mended, and what lies beside it is what it was made of.
+    fn like_newest(&self, destination: &Destination, kept: &Kept, earlier: Earlier) -> Option<SnapshotName> {
+        let (job, newest) = (self.job, kept.newest(self.started.wall)?);
+        let is_last = kept.complete.last() == Some(&newest) && kept.bases.is_empty() && earlier == Earlier::Nothing;
+        let is_sound = job.damage.paths.is_empty() && !job.damage.snapshots.contains(&newest);
+        let is_wanted = job.sync.unchanged == Unchanged::NoSnapshot && self.standing == Standing::Good;
+        if !(is_last && is_sound && is_wanted) {
+            return None;
+        }
+        let records = destination.records().ok()?;
+        let last = records.iter().rev().find(|record| record.snapshot.is_some())?;
+        let is_good = last.outcome == Outcome::Ok && last.standing == Standing::Good && last.sync == job.sync.name;
+        (is_good && last.snapshot == Some(newest) && destination.protects(newest)).then_some(newest)
+    }
+
+    /// Whether a new directory would be like the newest snapshot: then it is not filled.
+    fn look_at(&mut self, ends: &Ends<'_>, newest: Option<SnapshotName>) -> Result<Option<Copied>, NotDone> {
+        let Some(newest) = newest else { return Ok(None) };
+        let target = ends.destination.compared(Spot::Finished(newest))?;
+        let copying = Copying::new(&ends.origin, &target);
+        let seen = unchanged::unless_new(&copying, ends.destination.keeping(), &mut self.stops)?;
+        if let Some(copied) = &seen {
+            self.figures = copied.figures;
+        }
+        Ok(seen)
     }
 
     fn copy_linked(

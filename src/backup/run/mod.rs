@@ -52,6 +52,7 @@ pub(crate) fn run(job: &Job, place: &SshPlace, stops: Stops, telling: Telling) {
         mirrors: None,
         figures: Figures::default(),
         snapshot: None,
+        unchanged: None,
         standing: Standing::Good,
         writer: None,
         submounts: None,
@@ -67,7 +68,7 @@ pub(crate) fn run(job: &Job, place: &SshPlace, stops: Stops, telling: Telling) {
         sync: job.sync.name.clone(),
         conclusion,
         figures: course.figures,
-        snapshot: course.snapshot,
+        snapshot: course.snapshot.or(course.unchanged),
         writer: course.writer,
         mended: course.mended,
         submounts: course.submounts.map(|submounts| submounts.paths()),
@@ -88,6 +89,8 @@ struct Course<'a> {
     mirrors: Option<OwnedFd>,
     figures: Figures,
     snapshot: Option<SnapshotName>,
+    /// The snapshot that holds all that was found, where none was made for that.
+    unchanged: Option<SnapshotName>,
     standing: Standing,
     /// As whom it writes the destination.
     writer: Option<String>,
@@ -242,7 +245,9 @@ impl<'a> Course<'a> {
     /// Flush, commit and record. Once this is done the copy is complete, whatever happens.
     fn publish(&mut self, ends: &Ends<'_>, name: Option<SnapshotName>) -> Result<Published, NotDone> {
         let so_far = self.so_far();
-        let account = |snapshot, conclusion: &Conclusion| so_far.ended(snapshot, conclusion);
+        let unchanged = self.unchanged;
+        let account =
+            |made: Option<SnapshotName>, conclusion: &Conclusion| so_far.ended(made.or(unchanged), conclusion);
         let (kind, standing) = (self.job.sync.snapshots, self.standing);
         let publication = Publication { kind, name, standing, account: &account };
         let published = ends.destination.publish(&publication, &mut self.telling, &mut self.stops)?;

@@ -51,6 +51,12 @@ pub(crate) fn writable(destination: &Directory) -> Vec<String> {
     writable.map(|snapshot| told(snapshot.path())).collect()
 }
 
+/// Whether no snapshot of btrfs of this name can be written.
+pub(crate) fn is_protected(destination: &Directory, name: SnapshotName) -> bool {
+    let snapshot = destination.open_below(&layout::in_snapshots(name), Reach::SameMount);
+    snapshot.is_ok_and(|snapshot| !matches!(btrfs::is_read_only(&snapshot), Ok(ReadOnly::No)))
+}
+
 /// Gives the finished copy its name. From here on it is complete, whatever happens.
 pub(crate) fn give_name(destination: &Directory, name: SnapshotName) -> Result<(), NotDone> {
     let fail = |error| of_directory(Step::Commit, &error);

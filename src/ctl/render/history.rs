@@ -7,7 +7,7 @@ use super::page::{Page, Tone, outcome_tone};
 use super::table::{Column, Row, table};
 use super::tallies::tallies;
 use crate::ctl::output::Detail;
-use crate::ctl::render::runs::took;
+use crate::ctl::render::runs::{NOTHING_NEW, took};
 use crate::formats::text::{grouped, size};
 use crate::formats::wire::{HistoryReply, RunEntry, VERIFY};
 use crate::model::{Now, Outcome};
@@ -55,8 +55,9 @@ fn row(run: &RunEntry, zone: &TimeZone, detail: Detail) -> Row {
     if detail == Detail::Full {
         cells.extend([grouped(run.files_deleted), run.id.clone(), run.snapshot.clone().unwrap_or_default()]);
     }
-    let note = run.error.clone().unwrap_or_else(|| run.warnings.join("; "));
-    cells.push(note);
+    let remarks = run.unchanged.unwrap_or(false).then_some(NOTHING_NEW).into_iter();
+    let note = || remarks.chain(run.warnings.iter().map(String::as_str)).collect::<Vec<_>>().join("; ");
+    cells.push(run.error.clone().unwrap_or_else(note));
     // A table of good runs is read more easily without colour.
     let tone = if run.outcome.is(Outcome::Ok) { Tone::Plain } else { outcome_tone(&run.outcome) };
     Row { cells, tone }
@@ -94,6 +95,7 @@ mod tests {
     fn run(outcome: Outcome, error: Option<&str>) -> RunEntry {
         RunEntry {
             kind: None,
+            unchanged: None,
             damaged: None,
             sync: Some("mail".into()),
             id: "r".into(),
@@ -114,12 +116,14 @@ mod tests {
     #[test]
     fn each_run_is_a_row_in_local_time_and_sums_follow() {
         let tally = SyncTally { sync: "mail".into(), runs: 2, ok: 1, failed: 1, ..SyncTally::default() };
-        let runs = vec![run(Outcome::Failed, Some("no space")), run(Outcome::Ok, None)];
+        let same = RunEntry { unchanged: Some(true), ..run(Outcome::Ok, None) };
+        let runs = vec![run(Outcome::Failed, Some("no space")), run(Outcome::Ok, None), same];
         let reply = HistoryReply { runs, stats: Some(vec![tally]), sources: None };
         let expected = "\
 STARTED              SYNC  TRIGGER  OUTCOME  FILES    BYTES   DURATION  NOTE
 2026-11-22 17:00:00  mail  drive    failed   1,204  1.5 KiB  1 min 5 s  no space
 2026-11-22 17:00:00  mail  drive    ok       1,204  1.5 KiB  1 min 5 s  2 files vanished
+2026-11-22 17:00:00  mail  drive    ok       1,204  1.5 KiB  1 min 5 s  nothing new, so no snapshot; 2 files vanished
 
 mail  2 runs: 1 ok, 1 failed
     sent       no files, 0 B

@@ -7,6 +7,9 @@ use crate::formats::text::{count, in_local_time, printable, size, stopwatch};
 use crate::formats::wire::{AcceptedSync, RunEntry, SyncProblem, Term};
 use crate::model::Outcome;
 
+/// What is told of a run that found nothing new.
+pub(super) const NOTHING_NEW: &str = "nothing new, so no snapshot";
+
 /// What became of the request for each sync.
 #[must_use]
 pub fn accepted(accepted: &[AcceptedSync], zone: &TimeZone) -> String {
@@ -46,7 +49,9 @@ pub fn ended(run: &RunEntry) -> String {
     let took = took(run).filter(|_| !run.outcome.is(Outcome::Skipped));
     let after = took.map(|took| format!(" after {took}")).unwrap_or_default();
     let mut parts = vec![format!("{name}: {outcome}{after}")];
-    if run.outcome.is(Outcome::Ok) || run.files_transferred > 0 {
+    if run.unchanged == Some(true) {
+        parts.push(NOTHING_NEW.to_owned());
+    } else if run.outcome.is(Outcome::Ok) || run.files_transferred > 0 {
         parts.push(format!("{}, {}", count(run.files_transferred, "file"), size(run.bytes_transferred)));
     }
     if run.files_deleted > 0 {
@@ -90,6 +95,7 @@ mod tests {
     fn run(outcome: Outcome) -> RunEntry {
         RunEntry {
             kind: None,
+            unchanged: None,
             damaged: None,
             sync: Some("mail".into()),
             id: "r".into(),
@@ -112,6 +118,8 @@ mod tests {
         let good = RunEntry { snapshot: Some("2026-11-22T16:00:00.000Z".into()), files_deleted: 4, ..run(Outcome::Ok) };
         let sentence = "mail: ok after 2.3 s, 12 files, 3.0 MiB, 4 deleted, snapshot 2026-11-22T16:00:00.000Z\n";
         assert_eq!(plain(&ended(&good)), sentence);
+        let same = RunEntry { unchanged: Some(true), files_transferred: 0, bytes_transferred: 0, ..run(Outcome::Ok) };
+        assert_eq!(plain(&ended(&same)), "mail: ok after 2.3 s, nothing new, so no snapshot\n");
         let warned = RunEntry { warnings: vec!["2 files vanished".into()], ..run(Outcome::Ok) };
         assert_eq!(plain(&ended(&warned)), "mail: ok after 2.3 s, 12 files, 3.0 MiB\n    ! 2 files vanished\n");
     }

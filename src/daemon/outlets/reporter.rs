@@ -276,6 +276,9 @@ fn success(record: &RunRecord) -> String {
         took.as_secs_f64()
     );
     match record.snapshot {
+        Some(snapshot) if record.is_unchanged() => {
+            format!("done: nothing new in {:.1} s, snapshot {snapshot} holds it all", took.as_secs_f64())
+        }
         Some(snapshot) => format!("{copied}, snapshot {snapshot}"),
         None => copied,
     }

@@ -217,6 +217,7 @@ pub(super) const SETTINGS: &[Key] = &[
     key("filters", Shape::List(&Shape::Either(&[RULE, Shape::OneOf(FILTER)])), "What is left out."),
     key("filter-file", PATH, "A file of rsync filter rules."),
     key("one-file-system", Shape::Switch, "Whether what is mounted below the source is left out."),
+    key("unchanged", Shape::Choice(UNCHANGED), "Whether a run that finds nothing new makes a snapshot."),
     key("rsync", Shape::Table(RSYNC), "How rsync is called."),
     key("when", Shape::Table(WHEN), "When it may start."),
     key("guard", Shape::Either(&[Shape::Table(GUARD), OFF]), "How much a run may delete."),
@@ -227,6 +228,9 @@ pub(super) const SETTINGS: &[Key] = &[
 
 /// The choices of `snapshots`.
 pub(super) const SNAPSHOTS: &[&str] = &["none", "btrfs", "hard-link"];
+
+/// The choices of `unchanged`.
+pub(super) const UNCHANGED: &[&str] = &["skip", "snapshot"];
 
 /// `keep = { … }`.
 pub(super) const KEEP: Keys = &[&[

@@ -10,7 +10,7 @@ use crate::formats::config::reader::{BadValue, Fields, Node, Reading};
 use crate::formats::config::{keys, rsync_options, words};
 use crate::model::{
     BatteryRule, CheckRule, Every, Filter, Guard, HookCommand, Hours, KeepRules, MeteredRule, MountsBelow, PingUrl,
-    Retention, SampleShare, SnapshotKind,
+    Retention, SampleShare, SnapshotKind, Unchanged,
 };
 
 /// Whether a setting that can be missing holds. It is said to be off where the defaults turned it on.
@@ -48,6 +48,7 @@ pub(super) struct Layer {
     pub filters: Option<Vec<Spanned<Filter>>>,
     pub filter_file: Option<Spanned<PathBuf>>,
     pub mounts: Option<MountsBelow>,
+    pub unchanged: Option<Unchanged>,
     pub compress: Option<bool>,
     pub checksum: Option<bool>,
     pub sparse: Option<bool>,
@@ -88,6 +89,7 @@ impl Layer {
             mounts: fields
                 .switch(reading, "one-file-system")
                 .map(|only_one| if only_one { MountsBelow::LeftOut } else { MountsBelow::Copied }),
+            unchanged: fields.choice(reading, "unchanged", &Unchanged::WORDS),
             guard: guard(reading, fields),
             verify: verify(reading, fields),
             ping: unless(reading, fields, "ping", "off", words::ping_url),
@@ -133,6 +135,7 @@ impl Layer {
             filter_file: self.filter_file.or_else(|| below.filter_file.clone()),
             compress: self.compress.or(below.compress),
             mounts: self.mounts.or(below.mounts),
+            unchanged: self.unchanged.or(below.unchanged),
             checksum: self.checksum.or(below.checksum),
             sparse: self.sparse.or(below.sparse),
             hard_links: self.hard_links.or(below.hard_links),

@@ -36,7 +36,7 @@ impl BadValue {
 }
 
 /// Keys that are meant to be understood one day. One that did nothing would be worse than a mistake.
-const NOT_YET: [&str; 4] = ["full-every", "rclone", "source-snapshot", "unchanged"];
+const NOT_YET: [&str; 3] = ["full-every", "rclone", "source-snapshot"];
 
 /// One reading of a file: what it is read for, and the mistakes found so far.
 pub(super) struct Reading<'c> {

@@ -209,6 +209,7 @@ fn sync(page: &mut Page, sync: &Sync, destination: &str) {
     page.line("filters", Value::Array(sync.filters.iter().map(filter).collect()));
     page.maybe("filter-file", sync.filter_file.as_deref().map(path));
     page.line("one-file-system", Value::Boolean(sync.mounts == MountsBelow::LeftOut));
+    page.line("unchanged", text(sync.unchanged.as_str()));
     page.line("rsync", rsync(sync));
     page.line("when", when(sync));
     let max_delete = match sync.guard {

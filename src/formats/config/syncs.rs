@@ -224,6 +224,7 @@ fn lowered(layer: &Layer, name: SyncName, source: Place, destination: Place) -> 
         filters: layer.filters.iter().flatten().map(|filter| filter.get_ref().clone()).collect(),
         filter_file: layer.filter_file.as_ref().map(|file| file.get_ref().clone()),
         mounts: layer.mounts.unwrap_or(unsaid.mounts),
+        unchanged: layer.unchanged.unwrap_or(unsaid.unchanged),
         rsync: RsyncSettings {
             compress: layer.compress.unwrap_or(false),
             checksum: layer.checksum.unwrap_or(false),

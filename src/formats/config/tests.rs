@@ -283,7 +283,7 @@ fn a_file_that_is_not_toml_says_where() {
 #[test]
 fn keys_of_a_later_version_are_refused_as_that() {
     let sync = "[syncs.a]\nsource = 'laptop:a'\ndestination = 'usb:a'\n";
-    for text in [format!("{sync}unchanged = 'skip'\n"), format!("{sync}full-every = '30d'\n")] {
+    for text in [format!("{sync}source-snapshot = 'off'\n"), format!("{sync}full-every = '30d'\n")] {
         refused(&with(&text), &["has no key", "does not know it yet"]);
     }
 }

@@ -182,6 +182,9 @@ pub struct RunEntry {
     /// The snapshot it made.
     #[serde(default)]
     pub snapshot: Option<String>,
+    /// Whether it found nothing new, so that it made none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unchanged: Option<bool>,
     /// What a person may want to know of it all the same.
     #[serde(default)]
     pub warnings: Vec<String>,
@@ -207,7 +210,8 @@ impl RunEntry {
             error: record.error.clone(),
             files_deleted: record.figures.deletions,
             entries: record.figures.entries,
-            snapshot: record.snapshot.map(|snapshot| snapshot.to_string()),
+            snapshot: record.snapshot.filter(|_| !record.is_unchanged()).map(|snapshot| snapshot.to_string()),
+            unchanged: record.is_unchanged().then_some(true),
             warnings: record.warnings.clone(),
             damaged: None,
         }
@@ -235,6 +239,7 @@ impl RunEntry {
             entries: 0,
             snapshot: None,
             warnings,
+            unchanged: None,
             damaged: Some(record.sums.damaged),
         }
     }

@@ -268,6 +268,7 @@ mod tests {
     fn run(outcome: impl Into<Term<Outcome>>) -> RunEntry {
         RunEntry {
             kind: None,
+            unchanged: None,
             damaged: None,
             sync: None,
             id: "r".into(),

@@ -1,5 +1,6 @@
 # publish ROOT ITS-SENTINEL DIRECTORY ITS-SENTINEL TOKEN KIND NAME STANDING LOG MARKER DOUBT LOG-LIMIT LOG-KEPT: what was
-# copied becomes complete. The order of flushes and renames is the one of a run on this machine.
+# copied becomes complete. The order of flushes and renames is the one of a run on this machine. Without a NAME there is
+# no new snapshot: it is a mirror, or nothing is new.
 serving=
 enter "$1" "$2" "$3" "$DESTINATION_SENTINEL" "$4"
 token=$5 kind=$6 name=$7 standing=$8 log=$9 marker=${10} doubt=${11} limit=${12} kept=${13}
@@ -26,7 +27,7 @@ fi
 tried sync -f .
 [ -z "$noted" ] || printf '%s\n' "$noted" >"$OWN/$marker"
 echo step commit
-if [ "$kind" = btrfs ]; then
+if [ "$kind" = btrfs ] && [ -n "$name" ]; then
     if [ -e "$hidden" ] || [ -h "$hidden" ]; then
         say failed "$PWD/$hidden: it is there already"
     fi
@@ -42,6 +43,8 @@ if [ "$kind" = btrfs ]; then
     if [ "$(stat -c %i "$hidden")" != 256 ] || [ "$(btrfs property get -ts "$hidden" ro)" != ro=true ]; then
         say failed "$PWD/$hidden: it is not a read-only snapshot of $STAGING"
     fi
+fi
+if [ "$kind" = btrfs ]; then
     for each in "$SNAPSHOTS"/????-??-??T*Z; do
         if [ -w "$each" ] && [ "$(stat -c %i "$each")" = 256 ]; then
             each=$PWD/$each
@@ -49,7 +52,7 @@ if [ "$kind" = btrfs ]; then
         fi
     done
 fi
-if [ "$kind" != none ]; then
+if [ -n "$name" ]; then
     [ -z "$standing" ] || note "$standing"
     [ -d "$hidden" ] && [ ! -h "$hidden" ] || say superseded "$PWD/$hidden is gone"
     tried mv -nT "$hidden" "$SNAPSHOTS/$name"
