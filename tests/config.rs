@@ -332,7 +332,8 @@ const REFUSED: &str = r#"
 [defaults]|hooks={before=["-x"]}
 [defaults]|hooks={before=["bin/x"]}
 [defaults]|when={hours="24:30-01:00"}
-[defaults]|unchanged="skip"
+[defaults]|unchanged="never"
+[defaults]|full-every="30d"
 [syncs.b]|source="laptop:../x"|destination="usb:b"
 [syncs.b]|source="laptop:/x"|destination="usb:b"
 [syncs."b@c"]|source="laptop:x"|destination="usb:b"
@@ -345,6 +346,7 @@ const ACCEPTED: &str = r#"
 [defaults]|rsync={extra-options=["-HAX","--max-size=1G","--no-owner"],options=["-rt"]}
 [defaults]|filters=["H .git","merge,- ~/x","!","dir-merge,n- .rules",":C"]|hooks={before=["~/bin/x","-a/b"],after=[]}
 [defaults]|keep={last=0,daily=3}|[syncs.b]|source="laptop:..x/y"|destination="usb:b"
+[defaults]|unchanged="skip"|[syncs.b]|source="laptop:x"|destination="usb:b"|unchanged="snapshot"
 "#;
 
 /// Prints for each file of the directory whether the schema beside it takes it.
