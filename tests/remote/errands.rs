@@ -85,7 +85,8 @@ fn snapshots_are_listed_and_deleted_and_a_look_changes_nothing() {
         let first = preview(&ground.job, &place).unwrap();
         assert!(first.changes.iter().any(|change| matches!(change, Change::Copy(item) if item.name == "file")));
         assert!(!ground.destination.join(".nbkp").exists());
-        for _ in 0..3 {
+        for number in 0..3 {
+            ground.write("other", format!("{number}"));
             assert_eq!(ground.run().conclusion, Conclusion::Ok);
         }
         fs::rename(ground.source.join("file"), ground.source.join("renamed")).unwrap();

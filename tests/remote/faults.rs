@@ -310,6 +310,7 @@ fn a_drive_without_inodes_there_gives_up_unfinished_copies() {
     let left = ground.destination.join("snapshots/.inprogress-2199-01-01T00:00:00.000Z");
     fs::create_dir(&left).unwrap();
     sh(&format!("i=0; while touch {}/$i 2>/dev/null; do i=$((i + 1)); done", left.display()));
+    ground.write("another", "y");
     let report = ground.run();
     assert_eq!(report.conclusion, Conclusion::Ok, "{report:?}");
     assert!(!left.exists());

@@ -431,6 +431,7 @@ fn a_run_on_this_machine_is_told_to_one_over_the_network() {
         return;
     }
     let mut ground = Ground::new(At::Here, At::Server, SnapshotKind::HardLink);
+    ground.job.sync.unchanged = Unchanged::Snapshot;
     ground.write("file", "x");
     assert_eq!(ground.run().conclusion, Conclusion::Ok);
     let writer = ground.destination.join(".nbkp/writer");
