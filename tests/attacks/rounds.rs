@@ -6,9 +6,11 @@ use std::os::unix::fs::{MetadataExt as _, chown};
 use std::path::{Path, PathBuf};
 
 use crate::ground::{Ground, OTHER};
+use crate::sshd::Sshd;
 
-/// How many rounds there are, unless `NBKP_ROUNDS` says so.
+/// How many rounds there are, unless `NBKP_ROUNDS` says so: on this machine, and with a server, which takes longer.
 const ROUNDS: usize = 15;
+const ROUNDS_THERE: usize = 4;
 
 /// Puts links to the first path in the place of what lies below the others, one after the other, and puts it back.
 pub const MIX: &str = "import os, random, sys, time\n\
@@ -72,13 +74,35 @@ pub fn put_back(root: &Path) {
 #[test]
 fn whatever_is_swapped_nothing_outside_is_read_written_or_given_away() {
     let Some(ground) = Ground::new() else { return };
+    everything_is_swapped(&ground, (None, None), ROUNDS);
+}
+
+#[test]
+fn whatever_is_swapped_at_a_server_that_takes_copies_nothing_outside_is_read_written_or_given_away() {
+    let (Some(ground), Some(server)) = (Ground::new(), Ground::server()) else { return };
+    everything_is_swapped(&ground, (None, Some(&server)), ROUNDS_THERE);
+}
+
+#[test]
+fn whatever_is_swapped_at_a_server_that_is_copied_nothing_outside_is_read_written_or_given_away() {
+    let (Some(ground), Some(server)) = (Ground::new(), Ground::server()) else { return };
+    everything_is_swapped(&ground, (Some(&server), None), ROUNDS_THERE);
+}
+
+#[test]
+fn whatever_is_swapped_within_a_server_nothing_outside_is_read_written_or_given_away() {
+    let (Some(ground), Some(server)) = (Ground::new(), Ground::server()) else { return };
+    everything_is_swapped(&ground, (Some(&server), Some(&server)), ROUNDS_THERE);
+}
+
+fn everything_is_swapped(ground: &Ground, servers: (Option<&Sshd>, Option<&Sshd>), usual: usize) {
     let private = ground.make("private", 0o755);
     ground.make("private/deep", 0o755);
     for name in ["file", "deep/file"] {
         fs::write(private.join(name), "of root alone").unwrap();
         crate::ground::set_mode(&private.join(name), 0o600);
     }
-    for name in ["theirs", "theirs/source", "theirs/source/below", "theirs/source/below/deep", "around"] {
+    for name in ["theirs", "theirs/source", "theirs/source/below", "theirs/source/below/deep", "copies"] {
         ground.make_theirs(name, 0o755);
     }
     let source = ground.path("theirs/source");
@@ -95,25 +119,21 @@ fn whatever_is_swapped_nothing_outside_is_read_written_or_given_away() {
     for number in 0..200 {
         write(&format!("below/{number}"), "x");
     }
-    ground.configure(&format!(
-        "[volumes.theirs]\npath = \"{}\"\n[volumes.copies]\npath = \"{}\"\n\
-         [syncs.mirror]\nsource = \"theirs:source\"\ndestination = \"copies:mirror\"\nguard = \"off\"\n\
+    let syncs = "[syncs.mirror]\nsource = \"theirs:source\"\ndestination = \"copies:mirror\"\nguard = \"off\"\n\
          [syncs.links]\nsource = \"theirs:source\"\ndestination = \"copies:links\"\nguard = \"off\"\n\
-         snapshots = \"hard-link\"\nkeep = {{ last = 2 }}\n",
-        ground.path("theirs").display(),
-        ground.path("around").display()
-    ));
+         snapshots = \"hard-link\"\nkeep = { last = 2 }\n";
+    ground.configure(&(ground.volumes(servers) + syncs));
     let socket = ground.path("root/sock");
     let ask = |words: &[&str]| ground.ask(&socket, words);
     assert_eq!(ask(&["prepare", "mirror", "links"]).code, 0);
     assert_eq!(ask(&["run", "mirror", "links"]).code, 0);
     // What root made is theirs to rename, too.
     for name in ["mirror", "links", "links/snapshots"] {
-        chown(ground.path("around").join(name), Some(OTHER), Some(OTHER)).unwrap();
+        chown(ground.path("copies").join(name), Some(OTHER), Some(OTHER)).unwrap();
     }
     let before = all_of(&private);
-    let rounds = rounds(ROUNDS);
-    let roots = ["theirs/source", "around/mirror", "around/links"].map(|name| ground.path(name));
+    let rounds = rounds(usual);
+    let roots = ["theirs/source", "copies/mirror", "copies/links"].map(|name| ground.path(name));
     let paths = [&private, &roots[0], &roots[1], &roots[2]].map(|path| path.to_str().unwrap().to_owned());
     let mut good = 0;
     for round in 0..rounds {
@@ -128,14 +148,14 @@ fn whatever_is_swapped_nothing_outside_is_read_written_or_given_away() {
         }
         mixer.says("swapped");
         assert_eq!(all_of(&private), before, "round {round}: {said:?}");
-        for (path, told) in all_of(&ground.path("around")) {
+        for (path, told) in all_of(&ground.path("copies")) {
             assert!(
                 !told.6.windows(13).any(|it| it == b"of root alone"),
                 "round {round}: {}: {said:?}",
                 path.display()
             );
         }
-        for root in ["theirs", "around"] {
+        for root in ["theirs", "copies"] {
             put_back(&ground.path(root));
         }
     }
