@@ -17,7 +17,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use nbkp::daemon::messages::event::Record;
 use nbkp::daemon::outlets::keeper::{self, HistoryQuestion, KeeperQuestion};
-use nbkp::model::{Figures, Ledger, Outcome, Pause, RunRecord, SyncName, Trigger};
+use nbkp::model::{Figures, HeavyDirectory, Ledger, Outcome, Pause, RunRecord, SyncName, Trigger};
 use nbkp::os::history::{Entry, HistoryStore, RUNS, RUNS_A_SYNC};
 use nbkp::os::state_dir;
 
@@ -40,6 +40,7 @@ fn record(number: u32, sync: &str, outcome: Outcome) -> RunRecord {
         finished: at(number + 1),
         outcome,
         figures: Figures { files_transferred: 3, bytes_transferred: 4096, entries: 9, ..Figures::default() },
+        heaviest: vec![HeavyDirectory { directory: "a b/c".into(), bytes: 4000 }],
         snapshot: Some("2026-11-22T17:30:00.000Z".parse().unwrap()),
         error: (outcome != Outcome::Ok).then(|| "why".to_owned()),
         warnings: vec!["one".into(), "two".into()],
@@ -233,7 +234,8 @@ fn the_first_version_is_read_for_ever() {
     let path = root.path().join("history.db");
     rusqlite::Connection::open(&path).unwrap().execute_batch(&sample).unwrap();
     // Whoever only looks sees the same, before and behind whatever carries it over.
-    let expected = [record(4, "b", Outcome::Held), record(2, "a", Outcome::Failed), record(0, "a", Outcome::Ok)];
+    let expected = [record(4, "b", Outcome::Held), record(2, "a", Outcome::Failed), record(0, "a", Outcome::Ok)]
+        .map(|record| RunRecord { heaviest: Vec::new(), ..record });
     let looked = || HistoryStore::look(root.path()).unwrap().recent(None, 9).unwrap();
     assert_eq!(looked(), expected);
     let mut history = open(root.path());

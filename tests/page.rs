@@ -150,6 +150,7 @@ impl Machine {
                 size: 7 << 30,
                 ..Figures::default()
             },
+            heaviest: Vec::new(),
             snapshot: None,
             error: (outcome != Outcome::Ok).then(|| format!("could not write {BAD}: No space left on device")),
             warnings: Vec::new(),

@@ -198,7 +198,8 @@ scenarios! {
         a_drive_that_hangs_in_mid_run_keeps_its_own_run_alone
         a_source_that_hangs_in_mid_run_keeps_its_own_run_alone;
     runs:
-        that_find_nothing_new_make_no_snapshot_and_count;
+        that_find_nothing_new_make_no_snapshot_and_count
+        that_send_much_are_told_with_the_directories;
     outputs:
         that_take_nothing_stop_no_daemon
         that_take_nothing_stop_no_copy

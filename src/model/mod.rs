@@ -91,7 +91,7 @@ pub use place::{End, Place, Subdir, SubdirError};
 pub use precedent::Precedent;
 pub use probe::{Beginning, EndKind, EndProbe, RemoteProbe, RemoteSight, ServerProbe, ServerSight, SoughtDrive, Ways};
 pub use repository::{RefName, Refs, Repositories, RepositoryUrl, RepositoryUrlError};
-pub use run::{Figures, Progress, RunId, RunRecord, RunReport, Trigger};
+pub use run::{Figures, HeavyDirectory, Progress, RunId, RunRecord, RunReport, Trigger};
 pub use setup::{
     Additions, Cipher, FilesystemFamily, FoundDrive, FoundPlace, FoundServer, Intruding, MOST_INTRUDERS, Mounter,
     ServerWay, Vacancy,

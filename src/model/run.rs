@@ -111,6 +111,20 @@ pub struct Figures {
     pub vanished: u64,
 }
 
+/// A directory of a source, and what a run sent of the files right in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HeavyDirectory {
+    /// Its path below the source, as people are shown it; `.` is the source itself.
+    pub directory: String,
+    /// Bytes of file data that were sent.
+    pub bytes: u64,
+}
+
+impl HeavyDirectory {
+    /// So many are kept of a run.
+    pub const MOST: usize = 3;
+}
+
 /// What the worker reports of a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunReport {
@@ -122,6 +136,8 @@ pub struct RunReport {
     pub conclusion: Conclusion,
     /// What it counted.
     pub figures: Figures,
+    /// The directories of which it sent most, the first the most.
+    pub heaviest: Vec<HeavyDirectory>,
     /// The snapshot it made.
     pub snapshot: Option<SnapshotName>,
     /// As whom it wrote the destination.
@@ -145,6 +161,7 @@ impl RunReport {
             sync,
             conclusion,
             figures: Figures::default(),
+            heaviest: Vec::new(),
             snapshot: None,
             writer: None,
             submounts: None,
@@ -172,6 +189,8 @@ pub struct RunRecord {
     pub outcome: Outcome,
     /// What it counted.
     pub figures: Figures,
+    /// The directories of which it sent most, the first the most.
+    pub heaviest: Vec<HeavyDirectory>,
     /// The snapshot it made, or the one that holds all that it found.
     pub snapshot: Option<SnapshotName>,
     /// Why it did not end well, as a sentence with its remedy.

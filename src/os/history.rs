@@ -12,7 +12,8 @@ use jiff::Timestamp;
 use rusqlite::{Row, Transaction, named_params, params};
 
 use crate::model::{
-    CheckRecord, Days, Figures, Interruption, Outcome, RunId, RunRecord, SnapshotName, SyncName, Trigger, Worded,
+    CheckRecord, Days, Figures, HeavyDirectory, Interruption, Outcome, RunId, RunRecord, SnapshotName, SyncName,
+    Trigger, Worded,
 };
 use crate::os::history_checks::{add_check, read_checks};
 use crate::os::history_days::{fold, forget_days, read_days};
@@ -30,7 +31,7 @@ pub const RUNS_A_SYNC: u32 = 1_000;
 pub const RUNS: u32 = 50_000;
 
 const COLUMNS: &str = "id, sync, cause, started, finished, outcome, files, bytes, deletions, entries, size, \
-                       unreadable, vanished, snapshot, error, warnings";
+                       unreadable, vanished, snapshot, error, warnings, heaviest";
 
 /// What can go wrong with the history.
 #[derive(Debug, thiserror::Error)]
@@ -314,7 +315,7 @@ fn end(transaction: &Transaction<'_>, record: &RunRecord) -> rusqlite::Result<()
         "UPDATE runs SET sync = :sync, cause = :cause, started = :started, finished = :finished, outcome = :outcome, \
          files = :files, bytes = :bytes, deletions = :deletions, entries = :entries, size = :size, \
          unreadable = :unreadable, vanished = :vanished, snapshot = :snapshot, error = :error, \
-         warnings = :warnings WHERE id = :id",
+         warnings = :warnings, heaviest = :heaviest WHERE id = :id",
         named_params! {
             ":id": record.run.as_str(),
             ":sync": record.sync.as_str(),
@@ -332,6 +333,7 @@ fn end(transaction: &Transaction<'_>, record: &RunRecord) -> rusqlite::Result<()
             ":snapshot": record.snapshot.map(|snapshot| snapshot.to_string()),
             ":error": record.error,
             ":warnings": record.warnings.join("\n"),
+            ":heaviest": heaviest_text(&record.heaviest),
         },
     )?;
     Ok(())
@@ -357,6 +359,7 @@ fn record(row: &Row<'_>) -> rusqlite::Result<Option<RunRecord>> {
     let outcome = text("outcome")?.and_then(|word| Outcome::of_word(&word));
     let snapshot = text("snapshot")?.and_then(|name| name.parse::<SnapshotName>().ok());
     let warnings = text("warnings")?.unwrap_or_default();
+    let heaviest = text("heaviest")?.unwrap_or_default();
     let (error, started, finished) = (text("error")?, time("started")?, time("finished")?);
     let record = || {
         Some(RunRecord {
@@ -367,12 +370,24 @@ fn record(row: &Row<'_>) -> rusqlite::Result<Option<RunRecord>> {
             finished: finished?,
             outcome: outcome?,
             figures,
+            heaviest: heaviest.lines().filter_map(heavy_directory).collect(),
             snapshot,
             error,
             warnings: warnings.lines().map(ToOwned::to_owned).collect(),
         })
     };
     Ok(record())
+}
+
+/// A line for each: the bytes, a blank, and the path, which has no line ends.
+fn heaviest_text(heaviest: &[HeavyDirectory]) -> String {
+    let lines: Vec<_> = heaviest.iter().map(|heavy| format!("{} {}", heavy.bytes, heavy.directory)).collect();
+    lines.join("\n")
+}
+
+fn heavy_directory(line: &str) -> Option<HeavyDirectory> {
+    let (bytes, directory) = line.split_once(' ')?;
+    Some(HeavyDirectory { directory: directory.to_owned(), bytes: bytes.parse().ok()? })
 }
 
 /// SQLite's integers are signed; no count of files or bytes comes near the end of theirs.

@@ -37,6 +37,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
     history_days::TABLE,
     history_days::PARTIAL,
     history_checks::TABLE,
+    "ALTER TABLE runs ADD COLUMN heaviest TEXT NOT NULL DEFAULT '';",
 ];
 
 /// How many pages are copied at once.

@@ -108,6 +108,7 @@ fn hourly(sync: &str, began: Timestamp, hour: i64) -> Entry {
         finished: started + SignedDuration::from_secs(20 + hour % 60),
         outcome,
         figures: Figures { files_transferred: 9, bytes_transferred: 9 << 20, size: 9 << 30, ..Figures::default() },
+        heaviest: Vec::new(),
         snapshot: None,
         error: (outcome != Outcome::Ok).then(|| "the drive is full; make room on it".to_owned()),
         warnings: Vec::new(),

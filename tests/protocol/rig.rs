@@ -180,6 +180,7 @@ pub fn record() -> RunRecord {
         finished: "2026-11-22T17:31:00Z".parse().unwrap(),
         outcome: Outcome::Ok,
         figures: Figures { files_transferred: 3, bytes_transferred: 4096, ..Figures::default() },
+        heaviest: Vec::new(),
         snapshot: Some("2026-11-22T17:30:00.000Z".parse().unwrap()),
         error: None,
         warnings: vec!["one file vanished".into()],

@@ -51,3 +51,21 @@ pub fn that_find_nothing_new_make_no_snapshot_and_count(host: &MiniHost) {
     }
     assert_eq!(counted(), [2, 2, 2]);
 }
+
+pub fn that_send_much_are_told_with_the_directories(host: &MiniHost) {
+    let source = host.source("documents");
+    source.write_big("photos/2026/film", 3, 1).write("mail/a", "four").write("mail/old/b", "1").write("top", "12");
+    let mut usb = host.drive("usb", Ext4).prepared_for("documents");
+    host.configure(&host.config().drive(&usb).sync("documents", "usb", "none", "every = \"7d\""));
+    let _daemon = host.start();
+    usb.plug();
+    host.run_ends("documents", 1, "ok");
+    source.write("mail/a", "another");
+    host.ctl(&["run", "documents", "--wait"]).exits(0);
+    let told = host.ctl(&["history", "documents", "--stats", "--json"]).json()["stats"][0]["heaviest"].clone();
+    let heavy = |directory: &str, bytes: u64| serde_json::json!({ "directory": directory, "bytes": bytes });
+    assert_eq!(told, serde_json::json!([heavy("photos/2026", 3 << 20), heavy("mail", 11), heavy(".", 2)]));
+    host.ctl(&["history", "documents", "--stats"])
+        .exits(0)
+        .says("most of    photos/2026  3.0 MiB\n               mail  11 B\n               .  2 B\n");
+}

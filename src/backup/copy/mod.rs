@@ -12,6 +12,7 @@ pub mod orphans;
 pub mod plan;
 pub mod tell;
 pub mod unchanged;
+pub mod weights;
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -23,6 +24,7 @@ use crate::backup::copy::deletions::Doomed;
 use crate::backup::copy::merge_files::Traps;
 use crate::backup::copy::orphans::{Sent, forget_beginning, take_up};
 use crate::backup::copy::plan::{CopyPlan, Restraint, Strategy};
+use crate::backup::copy::weights::Weights;
 use crate::backup::failure::{failure, of_directory, of_process};
 use crate::backup::news::Telling;
 use crate::backup::place::way::CopyWay;
@@ -37,8 +39,8 @@ use crate::formats::rsync::exit;
 use crate::formats::rsync::output::{Lines, OutputLine, Tally, said};
 use crate::formats::rsync::pace::CopyPace;
 use crate::model::{
-    Complaints, End, FailureKind, Figures, Guard, Interruption, Lack, Letters, Named, NotDone, Plight, Step,
-    TransferEnd,
+    Complaints, End, FailureKind, Figures, Guard, HeavyDirectory, Interruption, Lack, Letters, Named, NotDone, Plight,
+    Step, TransferEnd,
 };
 use crate::os::process::{Ended, Stream, Wanted};
 
@@ -50,6 +52,8 @@ const MOST_TOO_LARGE: usize = 50;
 pub(crate) struct Copied {
     /// What it counted.
     pub(crate) figures: Figures,
+    /// The directories of which most was sent, the first the most.
+    pub(crate) heaviest: Vec<HeavyDirectory>,
     /// Entries that were made or changed in any way, each time that it was.
     pub(crate) changed: u64,
     /// Entries that were not there before.
@@ -114,7 +118,7 @@ fn walk(
     if plan.restraint == Restraint::CopyFirst {
         guard_content(copying, plan, stops)?;
     }
-    let (mut changes, mut pace) = (ContentChanges::default(), CopyPace::default());
+    let (mut changes, mut pace, mut weights) = (ContentChanges::default(), CopyPace::default(), Weights::default());
     let sent = RefCell::new(Sent::default());
     let is_continued = plan.manner == Manner::Replace(Unfinished::Possible);
     if let (CopyWay::Here(source, target), true) = (&copying.way, is_continued) {
@@ -123,6 +127,7 @@ fn walk(
     }
     let hear = &mut |said: &OutputLine| {
         changes.hear(said);
+        weights.hear(said);
         if is_continued {
             sent.borrow_mut().hear(said);
         }
@@ -163,6 +168,7 @@ fn walk(
         }
     }
     copied.changed = changes.all();
+    copied.heaviest = weights.heaviest();
     copied.resized = changes.resized();
     copied.remarks.extend(guard::replaced(copying.sync.guard, changes.replaced(), copied.regular_files));
     copied.figures = *figures;

@@ -33,8 +33,8 @@ use crate::backup::snapshots::prune;
 use crate::decide::retention::Candidate;
 use crate::decide::tidying::{self, Kept};
 use crate::model::{
-    Conclusion, FailureKind, Figures, NotDone, Now, Obstacle, Place, Retention, RunRecord, RunReport, SnapshotKind,
-    SnapshotName, Standing, Step, TidyDeed, layout,
+    Conclusion, FailureKind, Figures, HeavyDirectory, NotDone, Now, Obstacle, Place, Retention, RunRecord, RunReport,
+    SnapshotKind, SnapshotName, Standing, Step, TidyDeed, layout,
 };
 use crate::os::clock;
 use crate::os::ssh::SshPlace;
@@ -51,6 +51,7 @@ pub(crate) fn run(job: &Job, place: &SshPlace, stops: Stops, telling: Telling) {
         before: Before::ToCome,
         mirrors: None,
         figures: Figures::default(),
+        heaviest: Vec::new(),
         snapshot: None,
         unchanged: None,
         standing: Standing::Good,
@@ -68,6 +69,7 @@ pub(crate) fn run(job: &Job, place: &SshPlace, stops: Stops, telling: Telling) {
         sync: job.sync.name.clone(),
         conclusion,
         figures: course.figures,
+        heaviest: course.heaviest,
         snapshot: course.snapshot.or(course.unchanged),
         writer: course.writer,
         mended: course.mended,
@@ -88,6 +90,7 @@ struct Course<'a> {
     /// Keeps others from fetching what is copied.
     mirrors: Option<OwnedFd>,
     figures: Figures,
+    heaviest: Vec<HeavyDirectory>,
     snapshot: Option<SnapshotName>,
     /// The snapshot that holds all that was found, where none was made for that.
     unchanged: Option<SnapshotName>,
@@ -222,6 +225,7 @@ impl<'a> Course<'a> {
         if !copied.missing.is_empty() {
             self.standing = Standing::Partial;
         }
+        self.heaviest = copied.heaviest;
         self.warnings.extend(copied.missing);
         self.warnings.extend(copied.remarks);
         Ok(())

@@ -36,6 +36,7 @@ fn taken_over(record: &LogRecord) -> RunRecord {
             entries: record.entries,
             ..Figures::default()
         },
+        heaviest: Vec::new(),
         snapshot: record.snapshot,
         error: record.error.clone(),
         warnings: Vec::new(),

@@ -8,6 +8,7 @@ use jiff::civil::Date;
 use super::page::{Page, Tone, paint};
 use super::sparks::{calendar, grouped_days, sparks};
 use super::table::{Column, Row, table};
+use crate::ctl::fold::elided;
 use crate::formats::text::{count, grouped, listed, printable, relative, size, span};
 use crate::formats::wire::{DayEntry, Moment, SourceCopies, SyncTally};
 use crate::model::Now;
@@ -15,6 +16,8 @@ use crate::model::Now;
 /// So many days the bars show at most, and so many bars there are at most.
 const DAYS: usize = 360;
 const SPARKS: usize = 30;
+/// So wide is a directory at most.
+const WIDEST: usize = 50;
 
 /// The days of a calendar.
 type CalendarDay<'a> = (Date, Option<&'a DayEntry>);
@@ -51,6 +54,11 @@ fn block(tally: &SyncTally, now: &Now, page: &mut Page) {
         let rate = rate(tally).map_or_else(String::new, |rate| format!(", {}/s", size(rate)));
         let sent = format!("{}, {}{rate}", count(tally.files_transferred, "file"), size(tally.bytes_transferred));
         line("sent", bars(&|days| sum(days, |day| day.bytes)), sent);
+        for (at, heavy) in tally.heaviest.iter().enumerate() {
+            let name = if at == 0 { "most of" } else { "" };
+            let directory = elided(&printable(&heavy.directory), WIDEST);
+            line(name, String::new(), format!("{directory}  {}", size(heavy.bytes)));
+        }
         line("duration", bars(&mean), durations(tally));
     }
     line("success", bars(&success), success_share(tally).unwrap_or_else(|| "no run has come to an end".to_owned()));
@@ -194,6 +202,7 @@ mod tests {
 
     use super::super::page::plain;
     use super::*;
+    use crate::formats::wire::HeavyEntry;
     use crate::model::BootTime;
 
     fn now() -> Now {
@@ -206,6 +215,10 @@ mod tests {
 
     fn moment(text: &str) -> Moment {
         Moment(text.parse().unwrap())
+    }
+
+    fn heavy(directory: &str, bytes: u64) -> HeavyEntry {
+        HeavyEntry { directory: directory.into(), bytes }
     }
 
     fn day(name: &str, ok: u64, failed: u64, bytes: u64, size: u64) -> DayEntry {
@@ -229,6 +242,7 @@ mod tests {
             slowest_day: Some("2026-11-20".into()),
             data_of: Some(moment("2026-11-17T18:02:00Z")),
             through: vec!["home".into()],
+            heaviest: vec![heavy("sent\u{1b}/2026", 2 << 20), heavy(&"deep/".repeat(20), 4096)],
             days: vec![
                 day("2026-11-19", 1, 0, 1 << 20, 4 << 20),
                 day("2026-11-20", 2, 0, 2 << 20, 5 << 20),
@@ -250,6 +264,8 @@ mod tests {
 mail  5 runs since 2026-11-19: 4 ok, 1 of them without news, 1 failed
     size     ▅▆·█  6.0 MiB, +2.0 MiB in 3 days
     sent     ▄█·▁  1,204 files, 3.0 MiB, 128 KiB/s
+    most of    sent\\u{1b}/2026  2.0 MiB
+               deep/deep/deep/deep/deep/…eep/deep/deep/deep/deep/  4.0 KiB
     duration ██·█  6 s on average, 2 min at the most on 2026-11-20
     success  ██·▄  80 % of the runs made their copy
     data     of Tuesday 18:02, arrived 3 h ago, through `home`

@@ -1,5 +1,6 @@
 //! `History`: the runs of the past, and sums over them.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,9 +13,12 @@ use crate::daemon::serving::asking::Doors;
 use crate::daemon::serving::wire::{Gone, Line};
 use crate::decide::chains::{Delivery, Spread, Success, Successes, arrivals, spreads};
 use crate::formats::wire::{
-    CallError, DayEntry, Flow, HistoryLimit, HistoryReply, Moment, RunEntry, SourceCopies, SyncTally, reply_frame,
+    CallError, DayEntry, Flow, HeavyEntry, HistoryLimit, HistoryReply, Moment, RunEntry, SourceCopies, SyncTally,
+    reply_frame,
 };
-use crate::model::{CheckRecord, Configuration, DaySum, Days, Outcome, RunRecord, Status, SyncName, add_runs};
+use crate::model::{
+    CheckRecord, Configuration, DaySum, Days, HeavyDirectory, Outcome, RunRecord, Status, SyncName, add_runs,
+};
 use crate::os::clock;
 use crate::os::history::RUNS;
 
@@ -139,9 +143,11 @@ fn sums(records: &[RunRecord], past: Past) -> (Vec<SyncTally>, Vec<SourceCopies>
     for record in records.iter().filter(is_copy) {
         newest.entry(&record.sync).or_insert(record);
     }
+    let weights = weights(records);
     let tally = |(sync, days): (&SyncName, &BTreeMap<Date, DaySum>)| SyncTally {
         last_success: newest.get(sync).map(|record| Moment(record.finished)),
         size: newest.get(sync).map(|record| record.figures.size).filter(|size| *size > 0),
+        heaviest: weights.get(sync).map(heaviest).unwrap_or_default(),
         bygone: (!configuration.syncs.contains_key(sync)).then_some(true),
         ..tally(sync, days, arrivals.get(sync))
     };
@@ -187,8 +193,27 @@ fn tally(sync: &SyncName, days: &BTreeMap<Date, DaySum>, arrival: Option<&Delive
         days: days.iter().map(|(date, day)| entry(*date, day)).collect(),
         last_success: None,
         size: None,
+        heaviest: Vec::new(),
         bygone: None,
     }
+}
+
+/// The bytes that runs sent of directories, as far as each counts them among its heaviest.
+fn weights(records: &[RunRecord]) -> BTreeMap<&SyncName, BTreeMap<&str, u64>> {
+    let mut weights: BTreeMap<&SyncName, BTreeMap<&str, u64>> = BTreeMap::new();
+    for (record, heavy) in records.iter().flat_map(|record| record.heaviest.iter().map(move |heavy| (record, heavy))) {
+        let sum = weights.entry(&record.sync).or_default().entry(&heavy.directory).or_default();
+        *sum = sum.saturating_add(heavy.bytes);
+    }
+    weights
+}
+
+/// The directories of which most was sent, the first the most.
+fn heaviest(weights: &BTreeMap<&str, u64>) -> Vec<HeavyEntry> {
+    let mut all: Vec<_> = weights.iter().collect();
+    all.sort_by_key(|(_, bytes)| Reverse(*bytes));
+    all.truncate(HeavyDirectory::MOST);
+    all.into_iter().map(|(directory, bytes)| HeavyEntry { directory: (*directory).to_owned(), bytes: *bytes }).collect()
 }
 
 fn entry(date: Date, day: &DaySum) -> DayEntry {

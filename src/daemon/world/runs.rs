@@ -381,6 +381,7 @@ fn record(run: &Run, report: &RunReport, now: &Now) -> RunRecord {
         finished: now.wall.max(run.started),
         outcome: report.conclusion.outcome(),
         figures,
+        heaviest: report.heaviest.clone(),
         snapshot: report.snapshot,
         error,
         warnings: report.warnings.clone(),

@@ -121,6 +121,7 @@ fn run(outcome: Outcome, finished: &str) -> RunRecord {
         finished: finished.parse().unwrap(),
         outcome,
         figures: crate::model::Figures::default(),
+        heaviest: Vec::new(),
         snapshot: None,
         error: Some("no space is left (make room)".into()),
         warnings: Vec::new(),

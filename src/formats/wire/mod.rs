@@ -30,7 +30,7 @@ pub use interface::{DESCRIPTION, INTERFACE, SERVICE_DESCRIPTION, SERVICE_INTERFA
 pub use listing::{DriveEntry, Drives, GroupEntry, Listing, SyncEntry, VolumeEntry};
 pub use moment::Moment;
 pub use parameters::HistoryLimit;
-pub use past::{DayEntry, HistoryReply, SourceCopies, SyncTally};
+pub use past::{DayEntry, HeavyEntry, HistoryReply, SourceCopies, SyncTally};
 pub use request::{Effort, METHODS, Method, Request};
 pub use restoring::{
     BareCopies, BareListing, FindEnd, FindNews, FoundEntry, RestoreEnd, RestoreNews, RestoreProblem, RestoredEntry,

@@ -58,12 +58,24 @@ pub struct SyncTally {
     /// The syncs that fill its source.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub through: Vec<String>,
+    /// The directories of which its newest runs sent most, the first the most; an older daemon does not tell.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub heaviest: Vec<HeavyEntry>,
     /// True of one that the configuration has no longer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bygone: Option<bool>,
     /// Its days on which it ran, oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub days: Vec<DayEntry>,
+}
+
+/// A directory of a source, and what was sent of the files right in it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeavyEntry {
+    /// Its path below the source; `.` is the source itself.
+    pub directory: String,
+    /// Bytes of file data.
+    pub bytes: u64,
 }
 
 /// What the runs of one day of a sync come to.

@@ -257,6 +257,7 @@ fn what_waits_for_a_person_is_told_again_by_the_next_daemon() {
         finished: now_at(0).wall,
         outcome: Outcome::Held,
         figures: Figures::default(),
+        heaviest: Vec::new(),
         snapshot: None,
         error: None,
         warnings: Vec::new(),

@@ -186,6 +186,7 @@ fn what_was_killed_in_mid_run_goes_on_at_the_next_start() {
         finished: now_at(0).wall,
         outcome: Outcome::Interrupted,
         figures: Figures::default(),
+        heaviest: Vec::new(),
         snapshot: None,
         error: Some(Interruption::Killed.to_string()),
         warnings: Vec::new(),
