@@ -37,11 +37,21 @@ pub fn distinct(mut held: Vec<HeldEntry>, now: Option<&EntryState>) -> Vec<Versi
 }
 
 /// The copy that gives back what was there at a moment, or what there is of the last: the newest that holds it; of
-/// those of one moment, one that lacks nothing, and one that is near.
+/// those of one moment, one that lacks nothing, and one that is near. A file of a copy in doubt is taken from a copy
+/// without, if one has the same version.
 #[must_use]
 pub fn chosen(held: Vec<HeldEntry>, at: Option<Timestamp>) -> Option<HeldEntry> {
     let is_early_enough = |held: &HeldEntry| at.is_none_or(|at| held.copy.made.is_some_and(|made| made <= at));
-    held.into_iter().filter(is_early_enough).min_by(|one, other| best_first(&one.copy, &other.copy))
+    let held: Vec<HeldEntry> = held.into_iter().filter(is_early_enough).collect();
+    let best_of = |held: &mut dyn Iterator<Item = &HeldEntry>| {
+        held.min_by(|one, other| best_first(&one.copy, &other.copy)).cloned()
+    };
+    let best = best_of(&mut held.iter())?;
+    if best.copy.standing == Standing::Good || best.state.kind == EntryKind::Directory {
+        return Some(best);
+    }
+    let is_as_good = |other: &&HeldEntry| other.copy.standing == Standing::Good && is_same(&other.state, &best.state);
+    Some(best_of(&mut held.iter().filter(is_as_good)).unwrap_or(best))
 }
 
 /// The newest first. Copies that several syncs made of one source within a minute are of one moment.
@@ -135,6 +145,13 @@ mod tests {
         assert_eq!(sync(None).as_deref(), Some("c"));
         assert_eq!(sync(Some("2026-11-03T12:00:04Z")).as_deref(), Some("d"));
         assert_eq!(sync(Some("2026-11-02T11:00:00Z")), None);
+        // A file of a copy in doubt is as well had from one without; a directory of it may be another.
+        let doubtful = held(copy("e", "2026-11-04T12:00:00.000Z", Standing::Suspect, here), state.clone());
+        let with = |doubtful: HeldEntry| chosen(vec![doubtful, all[3].clone()], None).unwrap().copy.sync.to_string();
+        assert_eq!(with(doubtful.clone()), "d");
+        assert_eq!(with(HeldEntry { state: file("2026-11-04T10:00:00Z", 3), ..doubtful.clone() }), "e");
+        let directory = EntryState { kind: EntryKind::Directory, ..state.clone() };
+        assert_eq!(with(HeldEntry { state: directory, ..doubtful }), "e");
         let mut timeless = all[0].clone();
         timeless.copy.made = None;
         assert_eq!(chosen(vec![timeless.clone(), all[3].clone()], None), Some(all[3].clone()));

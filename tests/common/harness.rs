@@ -106,8 +106,10 @@ fn inside(name: &str) -> Result<(), Failed> {
     // Figures are read while they come.
     let figures = name == FIGURES;
     let stream = || if figures { Ok(Stdio::inherit()) } else { said.open() };
+    // Whoever was started in the background ignores Ctrl-C, and would hand that down.
     let mut child = Command::new("unshare")
         .args(["--mount", "--net", "--pid", "--fork", "--mount-proc", "--kill-child", "--"])
+        .args(["env", "--default-signal=INT,QUIT"])
         .arg(std::env::current_exe().map_err(|e| e.to_string())?)
         .env(SCENARIO, name)
         .env(ROOT, root.path())

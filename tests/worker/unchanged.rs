@@ -8,7 +8,8 @@ use std::time::{Duration, SystemTime};
 
 use nbkp::model::layout::marker;
 use nbkp::model::{
-    Conclusion, Filter, HoldReason, Interruption, KeepRules, Retention, RunReport, SnapshotKind, Unchanged,
+    Conclusion, Filter, HoldReason, Interruption, KeepRules, MountsBelow, Retention, RsyncOptions, RunReport,
+    SnapshotKind, Unchanged,
 };
 
 use crate::rig::{Drive, Ground, begin, finish, names, sh, until_copied};
@@ -124,10 +125,14 @@ fn other_rules_for_what_is_copied_make_one_where_the_copy_is_another() {
         assert!(!makes_one(ground), "{kind:?}");
         ground.job.sync.filters.push(Filter::Exclude("/nowhere/".into()));
         assert!(!makes_one(ground), "{kind:?}: a rule for nothing");
-        ground.job.sync.filters.push(Filter::Exclude("/empty/".into()));
-        assert!(makes_one(ground), "{kind:?}: one directory less");
-        assert!(!ground.latest().join("empty").exists());
-        assert!(!makes_one(ground), "{kind:?}");
+        ground.write("snapshots/as ours", "");
+        assert!(makes_one(ground), "{kind:?}: a name of ours");
+        for name in ["empty", "snapshots"] {
+            ground.job.sync.filters.push(Filter::Exclude(format!("/{name}/")));
+            assert!(makes_one(ground), "{kind:?}: {name} is left out");
+            assert!(!ground.latest().join(name).exists());
+            assert!(!makes_one(ground), "{kind:?}");
+        }
         ground.job.sync.filters.pop();
         assert!(makes_one(ground), "{kind:?}: and again");
     });
@@ -213,6 +218,62 @@ fn what_was_cut_short_or_held_is_not_taken_for_what_was_before() {
         ground.approve(&held.conclusion);
         assert!(makes_one(ground), "{kind:?}: as it was approved");
         assert!(!makes_one(ground), "{kind:?}");
+    });
+}
+
+/// What leaves an older state in the newest snapshot passes there for unchanged, and would be missing from another.
+#[test]
+fn where_a_look_cannot_tell_one_is_made_each_time() {
+    with_each_kind(|ground| {
+        let kind = ground.job.sync.snapshots;
+        let usual = ground.job.sync.clone();
+        let no_guard = |ground: &mut Ground| ground.job.sync.guard = nbkp::model::Guard::Off;
+        for option in ["--update", "-ux", "--ignore-existing", "--max-size=1G"] {
+            no_guard(ground);
+            ground.job.sync.rsync.extra_options.push(option.into());
+            assert!(makes_one(ground) && makes_one(ground), "{kind:?}: {option}");
+            ground.job.sync.clone_from(&usual);
+        }
+        ground.job.sync.rsync.options = RsyncOptions::Replaced(vec!["-a".into(), "--delete".into()]);
+        assert!(makes_one(ground) && makes_one(ground), "{kind:?}: other options");
+        ground.job.sync.clone_from(&usual);
+        for (rule, is_told) in [("P /gone", false), ("-r /gone", false), ("dir-merge .rules", false), ("- /gone", true)]
+        {
+            ground.job.sync.filters = vec![Filter::Rule(rule.into())];
+            makes_one(ground);
+            assert_eq!(makes_one(ground), !is_told, "{kind:?}: {rule}");
+        }
+        ground.job.sync.clone_from(&usual);
+        ground.job.sync.mounts = MountsBelow::LeftOut;
+        assert!(!makes_one(ground), "{kind:?}: nothing is mounted there");
+        let mounted = ground.source.join("empty");
+        sh(&format!("mount -t tmpfs none {0}; touch {0}/in", mounted.display()));
+        makes_one(ground);
+        let makes_another = makes_one(ground);
+        sh(&format!("umount {}", mounted.display()));
+        assert!(makes_another, "{kind:?}: something is");
+        ground.job.sync.clone_from(&usual);
+        makes_one(ground);
+        assert!(!makes_one(ground), "{kind:?}");
+    });
+}
+
+/// Others write to staging, too: the Python tool that was killed, or a person.
+#[test]
+fn what_lies_in_staging_alone_is_in_no_snapshot() {
+    with_each_kind(|ground| {
+        if ground.job.sync.snapshots != SnapshotKind::Btrfs {
+            return;
+        }
+        ground.write("by another", "three");
+        sh(&format!(
+            "cp -a {0}/. {1}/staging/; rm {1}/staging/.nbkp-src",
+            ground.source.display(),
+            ground.destination.display()
+        ));
+        sh(&format!("touch -r {} {}/staging", ground.source.display(), ground.destination.display()));
+        assert!(makes_one(ground));
+        assert!(ground.latest().join("by another").exists());
     });
 }
 

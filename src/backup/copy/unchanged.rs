@@ -5,7 +5,7 @@ use crate::backup::copy::tell::tell;
 use crate::backup::copy::{Copied, add, plan};
 use crate::backup::session::stop::Stops;
 use crate::decide::judge::DeletionVerdict;
-use crate::formats::rsync::arguments::{Manner, Unfinished};
+use crate::formats::rsync::arguments::Manner;
 use crate::model::{Complaints, Figures, Keeping, NotDone, TransferEnd};
 
 /// What was copied where a copy would be the same as the one that is compared with: nothing. `None` if anything
@@ -15,7 +15,8 @@ pub(crate) fn unless_new(
     keeping: Keeping,
     stops: &mut Stops,
 ) -> Result<Option<Copied>, NotDone> {
-    let plan = plan::look(Manner::Replace(Unfinished::None), keeping);
+    // As a finished snapshot is judged: what the rules leave out by now would be missing in another.
+    let plan = plan::look(Manner::InPlace, keeping);
     let mut is_new = false;
     let (pass, verdict) = tell(copying, &plan, stops, &mut |said| {
         is_new |= said.changed().is_some() || said.deleted().is_some();

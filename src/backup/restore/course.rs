@@ -9,7 +9,6 @@ use crate::backup::restore::witness::{Landing, Witness, until_whole};
 use crate::backup::session::stop::Stops;
 use crate::formats::wire::{RestoreEnd, RestoreProblem, RestoredEntry};
 use crate::model::{Earnest, RestoreEnding, RestoreWish, SyncName};
-use crate::os::process::Wanted;
 
 /// An entry that is to come.
 #[derive(Debug)]
@@ -99,9 +98,8 @@ pub(crate) fn fetch_all<'a>(
             Ok(planned) => bring(planned, &coming.wish, (&mut *stops, &mut |news| hear(&coming.path, news))),
             Err(why) => (Err(why), RestoreEnding::Untouched),
         };
-        // What a person stopped is wanted back, all of it: what is left out is wanting as what came half is.
-        let is_stopped = stops.wanted() != Wanted::GoOn;
-        if is_stopped && ending == RestoreEnding::Untouched && gone.iter().any(Gone::has_changed_something) {
+        // It is wanted back, all of it: what did not get its turn is wanting as what came half is.
+        if ending == RestoreEnding::Untouched && gone.iter().any(Gone::has_changed_something) {
             ending = RestoreEnding::Cut;
         }
         if let Ok(entry) = &done {

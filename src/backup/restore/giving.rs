@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use jiff::Timestamp;
+
 use crate::backup::failure::could_not;
 use crate::backup::job::{SyncAsSeen, sentence};
 use crate::backup::place::copies::Copies;
@@ -74,9 +76,11 @@ pub(crate) fn planned<'a>(
         None => Aim::in_place(entry)?,
         Some(to) => Aim::into(to, &entry.below, wish.earnest)?,
     };
+    // Of when the newest snapshot is, runs that found nothing new since tell.
+    let current = best.copy.made.max(entry.seen.last_success.filter(|_| holdings.is_newest(&best.copy)));
     Ok(RestorePlan {
         text: text.to_owned(),
-        remarks: unreached.iter().filter_map(|away| newer(away, &best.copy, wish)).collect(),
+        remarks: unreached.iter().filter_map(|away| newer(away, current, wish)).collect(),
         among: PathBuf::from(best.copy.sync.as_str()),
         copy: best.copy,
         settings: Some(&entry.seen.sync.rsync),
@@ -87,10 +91,10 @@ pub(crate) fn planned<'a>(
 }
 
 /// What is said of a copy out of reach that is newer, and would have been taken.
-fn newer(away: &UnreachedCopies, taken: &CopyId, wish: &RestoreWish) -> Option<String> {
+fn newer(away: &UnreachedCopies, taken: Option<Timestamp>, wish: &RestoreWish) -> Option<String> {
     let UnreachedCopies { sync, message, last_success } = away;
     let made = last_success.map(|Moment(moment)| moment)?;
-    let is_wanted = taken.made.is_none_or(|taken| taken < made) && wish.at.is_none_or(|at| made <= at);
+    let is_wanted = taken.is_none_or(|taken| taken < made) && wish.at.is_none_or(|at| made <= at);
     let on = wall_time(made, &clock::now().zone);
     is_wanted.then(|| format!("`{sync}` has a newer copy, of {on}, which is out of reach: {message}"))
 }

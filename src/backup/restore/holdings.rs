@@ -74,6 +74,11 @@ impl Holdings {
         copy.snapshot.is_none().then(|| past().remark()).flatten().map(ToOwned::to_owned)
     }
 
+    /// Whether it is the newest snapshot of its destination.
+    pub(crate) fn is_newest(&self, copy: &CopyId) -> bool {
+        copy.snapshot.is_some() && self.copies.finished().last().map(|newest| newest.name) == copy.snapshot
+    }
+
     /// Where the entry lies in a copy, for people.
     pub(crate) fn shown(&self, copy: &CopyId) -> String {
         self.copies.shown(&place(copy).join(&self.below)).trim_end_matches('/').to_owned()

@@ -6,7 +6,6 @@ use crate::backup::copy::linking::{Links, guard_new};
 use crate::backup::copy::plan::{self, Circumstances, CopyPlan};
 use crate::backup::copy::{self, Copied, unchanged};
 use crate::backup::news::Telling;
-use crate::backup::place::destination::Destination;
 use crate::backup::place::marker::Earlier;
 use crate::backup::place::submounts::Submounts;
 use crate::backup::place::way::Spot;
@@ -14,7 +13,8 @@ use crate::backup::run::{Course, Ends, mending};
 use crate::backup::session::stop::Stops;
 use crate::decide::tidying::Kept;
 use crate::formats::rsync::arguments::{Manner, Veil};
-use crate::model::{Figures, NotDone, Outcome, SnapshotKind, SnapshotName, Standing, Unchanged, layout};
+use crate::formats::rsync::{chosen, rules};
+use crate::model::{Figures, MountsBelow, NotDone, Outcome, SnapshotKind, SnapshotName, Standing, Unchanged, layout};
 
 /// Copies by one call, as far as one does it.
 fn copy_to(
@@ -41,7 +41,7 @@ impl Course<'_> {
         earlier: Earlier,
     ) -> Result<(Copied, Option<SnapshotName>), NotDone> {
         let name = kept.next_name(self.started.wall);
-        let like_newest = self.like_newest(&ends.destination, kept, earlier);
+        let like_newest = self.like_newest(ends, kept, earlier);
         let replace = Manner::Replace(plan::unfinished(earlier));
         let (mut copied, spot, name) = match self.job.sync.snapshots {
             SnapshotKind::None => (self.copy_to(ends, Spot::Whole, replace, earlier)?, Spot::Whole, None),
@@ -52,8 +52,9 @@ impl Course<'_> {
                 };
                 let copied = self.copy_to(ends, Spot::Staging, manner, earlier)?;
                 let is_new = copied.changed > 0 || copied.figures.deletions > 0 || !copied.missing.is_empty();
-                if let Some(newest) = like_newest.filter(|_| !is_new) {
-                    self.unchanged = Some(newest);
+                // What lies in staging may be more than what the newest snapshot was made of: others write there, too.
+                if !is_new && self.look_at(ends, like_newest)?.is_some() {
+                    self.unchanged = like_newest;
                     return Ok((copied, None));
                 }
                 (copied, Spot::Staging, Some(name))
@@ -76,22 +77,33 @@ impl Course<'_> {
     }
 
     /// The newest snapshot, if a copy that finds nothing new in it need not make another: it is good, nothing of it is
-    /// to be mended, and what lies beside it is what it was made of.
-    fn like_newest(&self, destination: &Destination, kept: &Kept, earlier: Earlier) -> Option<SnapshotName> {
+    /// to be mended, and a look at it tells all in which another would differ.
+    fn like_newest(&self, ends: &Ends<'_>, kept: &Kept, earlier: Earlier) -> Option<SnapshotName> {
         let (job, newest) = (self.job, kept.newest(self.started.wall)?);
         let is_last = kept.complete.last() == Some(&newest) && kept.bases.is_empty() && earlier == Earlier::Nothing;
         let is_sound = job.damage.paths.is_empty() && !job.damage.snapshots.contains(&newest);
         let is_wanted = job.sync.unchanged == Unchanged::NoSnapshot && self.standing == Standing::Good;
-        if !(is_last && is_sound && is_wanted) {
+        // One of now or later would pass for one that this run made.
+        let is_older = newest.time().as_millisecond() < self.started.wall.as_millisecond();
+        if !(is_last && is_sound && is_wanted && is_older && self.looks_tell_all(ends)) {
             return None;
         }
-        let records = destination.records().ok()?;
+        let records = ends.destination.records().ok()?;
         let last = records.iter().rev().find(|record| record.snapshot.is_some())?;
         let is_good = last.outcome == Outcome::Ok && last.standing == Standing::Good && last.sync == job.sync.name;
-        (is_good && last.snapshot == Some(newest) && destination.protects(newest)).then_some(newest)
+        (is_good && last.snapshot == Some(newest) && ends.destination.protects(newest)).then_some(newest)
     }
 
-    /// Whether a new directory would be like the newest snapshot: then it is not filled.
+    /// Whether a look at a snapshot tells all in which another would differ. Whatever is protected there stays there,
+    /// and so does what lies below a mount.
+    fn looks_tell_all(&self, ends: &Ends<'_>) -> bool {
+        let sync = &self.job.sync;
+        let has_no_mounts = || self.submounts.as_ref().is_some_and(|submounts| submounts.paths().is_empty());
+        let are_all_seen = sync.mounts == MountsBelow::Copied || has_no_mounts();
+        chosen::looks_tell_all(&sync.rsync) && are_all_seen && !rules::may_protect(&ends.origin.sync.filters)
+    }
+
+    /// Whether a new snapshot would be like the newest: then none is made.
     fn look_at(&mut self, ends: &Ends<'_>, newest: Option<SnapshotName>) -> Result<Option<Copied>, NotDone> {
         let Some(newest) = newest else { return Ok(None) };
         let target = ends.destination.compared(Spot::Finished(newest))?;

@@ -19,6 +19,21 @@ pub fn follows_links(settings: &RsyncSettings) -> bool {
         .any(|option| long.contains(&option.as_str()) || is_short(option, 'L') || is_short(option, 'k'))
 }
 
+/// Whether a look at a copy tells all in which another copy would differ, made anew by the same options: some leave
+/// what is there as it is, and others than ours need not delete what is left out.
+#[must_use]
+pub fn looks_tell_all(settings: &RsyncSettings) -> bool {
+    let long = ["--update", "--existing", "--ignore-non-existing", "--ignore-existing", "--one-file-system"];
+    let with_size = ["--max-size", "--min-size"];
+    settings.options == RsyncOptions::Default
+        && !own_options(settings).any(|option| {
+            long.contains(&option.as_str())
+                || with_size.iter().any(|size| option.starts_with(size))
+                || is_short(option, 'u')
+                || is_short(option, 'x')
+        })
+}
+
 /// Whether an option such as `-avc` holds this letter.
 pub(super) fn is_short(option: &str, letter: char) -> bool {
     option.strip_prefix('-').is_some_and(|letters| !letters.starts_with('-') && letters.contains(letter))

@@ -104,8 +104,11 @@ impl Item {
         Self { how, bytes, name: name + target }
     }
 
+    /// A name that became another one of a file may have changed in nothing else.
     fn is_unchanged(&self) -> bool {
-        self.how.get(2..).is_some_and(|changes| !changes.is_empty() && changes.bytes().all(|byte| byte == b' '))
+        let is_joined = self.how.starts_with('h') && self.name.contains(" => ");
+        !is_joined
+            && self.how.get(2..).is_some_and(|changes| !changes.is_empty() && changes.bytes().all(|byte| byte == b' '))
     }
 
     /// Its name alone, as it is: without where a link points.

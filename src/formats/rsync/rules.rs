@@ -118,6 +118,22 @@ pub fn per_directory(filters: &[Filter]) -> BTreeSet<OsString> {
     named.filter_map(last).collect()
 }
 
+/// Whether these rules may keep something in a copy that would be missing from one made anew: they protect it, or lie
+/// in directories, where they may say anything.
+#[must_use]
+pub fn may_protect(filters: &[Filter]) -> bool {
+    let protects = |text: &[u8]| match text.split(|byte| matches!(byte, b' ' | b'_')).next().unwrap_or(text) {
+        b"exclude" | b"include" | b"hide" | b"show" | b"H" | b"S" => false,
+        [b'-' | b'+', modifiers @ ..] => modifiers.contains(&b'r'),
+        _ => true,
+    };
+    filters.iter().any(|filter| match filter {
+        Filter::Exclude(_) | Filter::Include(_) => false,
+        Filter::Rule(rule) => protects(rule.as_bytes()),
+        Filter::Merge(_) | Filter::DirMerge(_) => true,
+    })
+}
+
 /// The file of rules that CVS has in each directory.
 const CVS_FILE: &str = ".cvsignore";
 
